@@ -1,0 +1,1 @@
+"""Where rows are kept. Engines never import each other; each imports its own driver only."""

@@ -1,0 +1,219 @@
+"""Rows in dicts, for tests, demos and whatever need not outlive the process.
+
+A script runs from start to end without letting go of the lock, so each is atomic for all tasks and
+threads. Rows are immutable tuples of text and numbers: nobody can reach into the store through a
+value given or taken.
+
+Each index keeps, for every value of its prefix, a sorted list; most rows come last in theirs, so
+an insertion seldom moves anything.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, TypeVar
+
+from mobstore.errors import InternalError
+from mobstore.tables import TABLES, Index, Key, Row, Table
+from mobstore.transaction import (
+    Commit,
+    Count,
+    Delete,
+    DeleteRange,
+    Engine,
+    Get,
+    LoadingScript,
+    Put,
+    Scan,
+    Script,
+    Write,
+    drive,
+)
+
+T = TypeVar("T")
+_Entry = tuple[Key, Key]  # the values of the order columns, the key
+
+
+class _Above:
+    """Sorts after every value."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __gt__(self, other: object) -> bool:
+        return True
+
+
+_ABOVE: Any = _Above()
+
+
+class _Sorted:
+    """The rows of one index."""
+
+    def __init__(self, index: Index[Any]) -> None:
+        self._prefix = index.table.getter(index.prefix)
+        self._order = index.table.getter(index.order)
+        self._lists: dict[Key, list[_Entry]] = {}
+
+    def add(self, row: Row, key: Key) -> None:
+        entries = self._lists.setdefault(self._prefix(row), [])
+        entry = (self._order(row), key)
+        if not entries or entries[-1] < entry:
+            entries.append(entry)
+        else:
+            insort(entries, entry)
+
+    def remove(self, row: Row, key: Key) -> None:
+        prefix = self._prefix(row)
+        entries = self._lists[prefix]
+        del entries[bisect_left(entries, (self._order(row), key))]
+        if not entries:
+            del self._lists[prefix]
+
+    def remove_many(self, rows: list[tuple[Row, Key]]) -> None:
+        doomed: dict[Key, list[_Entry]] = {}
+        for row, key in rows:
+            doomed.setdefault(self._prefix(row), []).append((self._order(row), key))
+        for prefix, leaving in doomed.items():
+            entries = self._lists[prefix]
+            leaving.sort()
+            start = bisect_left(entries, leaving[0])
+            stop = start + len(leaving)
+            if entries[start:stop] == leaving:
+                del entries[start:stop]
+            else:
+                gone = set(leaving)
+                entries[:] = [entry for entry in entries if entry not in gone]
+            if not entries:
+                del self._lists[prefix]
+
+    def moved(self, old: Row, new: Row) -> bool:
+        return bool(self._prefix(old) != self._prefix(new) or self._order(old) != self._order(new))
+
+    def find(self, scan: Scan[Any]) -> list[_Entry]:
+        entries = self._lists.get(scan.prefix)
+        if entries is None:
+            return []
+        start, stop = 0, len(entries)
+        if scan.after is not None:
+            start = bisect_right(entries, ((scan.after, _ABOVE), ()))
+        if scan.before is not None:
+            stop = bisect_left(entries, ((scan.before,), ()))
+        if scan.limit is not None:
+            if scan.backwards:
+                start = max(start, stop - scan.limit)
+            else:
+                stop = min(stop, start + scan.limit)
+        found = entries[start:stop]
+        return found[::-1] if scan.backwards else found
+
+
+class _Rows:
+    """The rows of one table, by key and by each index."""
+
+    def __init__(self, table: Table[Any]) -> None:
+        self.key_of: Callable[[Row], Key] = table.getter(table.key)
+        self.by_key: dict[Key, Row] = {}
+        self.primary = _Sorted(table)
+        self.secondary = [_Sorted(index) for index in table.indexes]
+
+    def put(self, row: Row) -> None:
+        key = self.key_of(row)
+        old = self.by_key.get(key)
+        self.by_key[key] = row
+        if old is None:
+            self.primary.add(row, key)
+            for index in self.secondary:
+                index.add(row, key)
+            return
+        for index in self.secondary:
+            if index.moved(old, row):
+                index.remove(old, key)
+                index.add(row, key)
+
+    def delete(self, keys: list[Key]) -> None:
+        rows = [(self.by_key.pop(key), key) for key in keys if key in self.by_key]
+        for index in (self.primary, *self.secondary):
+            index.remove_many(rows)
+
+
+class MemoryEngine(Engine):
+    """Keeps everything in this process; nothing is durable."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._clear()
+        self._closed = False
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        with self._open():
+            return drive(make(), self._answer).result
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        with self._open():
+            return self._apply(drive(make(), self._answer))
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        with self._open():
+            before = [list(rows.by_key.values()) for rows in self._rows.values()]
+            try:
+                return self._apply(drive(make(), self._answer_or_write))
+            except BaseException:
+                self._clear()
+                for rows, kept in zip(self._rows.values(), before, strict=True):
+                    for row in kept:
+                        rows.put(row)
+                raise
+
+    async def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[Table[Any], _Rows] = {table: _Rows(table) for table in TABLES}
+        self._indexes: dict[Index[Any], _Sorted] = {
+            index: rows
+            for table, of_table in self._rows.items()
+            for index, rows in zip(
+                [table, *table.indexes], [of_table.primary, *of_table.secondary], strict=True
+            )
+        }
+
+    def _open(self) -> RLock:  # type: ignore[valid-type]
+        if self._closed:
+            raise InternalError("the store is closed; open it again to use it")
+        return self._lock
+
+    def _apply(self, commit: Commit[T]) -> T:
+        for write in commit.writes:
+            self._write(write)
+        return commit.result
+
+    def _answer(self, read: object) -> object:
+        if isinstance(read, Get):
+            return self._rows[read.table].by_key.get(read.key)
+        if isinstance(read, Scan):
+            by_key = self._rows[read.index.table].by_key
+            return [by_key[key] for _, key in self._indexes[read.index].find(read)]
+        if isinstance(read, Count):
+            return len(self._indexes[read.scan.index].find(read.scan))
+        raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
+
+    def _answer_or_write(self, asked: object) -> object:
+        if isinstance(asked, (Put, Delete, DeleteRange)):
+            return self._write(asked)
+        return self._answer(asked)
+
+    def _write(self, write: Write) -> None:
+        if isinstance(write, Put):
+            put = self._rows[write.table].put
+            for row in write.rows:
+                put(row)
+        elif isinstance(write, Delete):
+            self._rows[write.table].delete([write.key])
+        else:
+            found = self._indexes[write.scan.index].find(write.scan)
+            self._rows[write.scan.index.table].delete([key for _, key in found])

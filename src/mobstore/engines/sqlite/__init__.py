@@ -1,0 +1,10 @@
+"""Rows in a SQLite file, for native Python.
+
+engine.py  which thread does what: one writer with group commit, readers beside it
+rows.py    the tables in SQL: how reads are answered and writes applied
+file.py    opening, marking and refusing files; the driver's errors in our words
+"""
+
+from mobstore.engines.sqlite.engine import Durability, SqliteEngine
+
+__all__ = ["Durability", "SqliteEngine"]

@@ -1,0 +1,309 @@
+"""Which thread does what.
+
+One thread per engine writes. All scripts that wait while a commit runs share the next one: one
+`BEGIN IMMEDIATE … COMMIT`, one fsync. A script that raises has written nothing, so it fails alone;
+if a write fails, the group is rolled back and its scripts run one by one, so that only the guilty
+one fails. A group that writes nothing costs no commit.
+
+Readers have connections of their own and, in WAL mode, never wait for the writer. A read whose
+size is bounded runs at once on the calling thread, four times faster than a hop to another; a read
+of any number of rows runs on a thread of the engine.
+
+A task that is cancelled leaves its script undone if it had not begun, and done if it had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+from mobstore.engines.sqlite.file import (
+    Durability,
+    connect,
+    is_busy,
+    open_file,
+    retrying,
+    translate,
+)
+from mobstore.engines.sqlite.rows import Rows
+from mobstore.errors import InternalError, MobStoreError
+from mobstore.transaction import Commit, Count, Engine, LoadingScript, Scan, Script, drive
+
+T = TypeVar("T")
+
+_MOST_PER_COMMIT = 1024
+_BOUNDED = 256  # rows; to read more might hold up an event loop
+
+
+@dataclass(slots=True, eq=False)
+class _Job(Generic[T]):
+    """A script that waits for the writer."""
+
+    make: Callable[[], Script[T] | LoadingScript[T]]
+    loading: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+    result: T | None = None
+    error: BaseException | None = None
+
+
+_Jobs: TypeAlias = list[_Job[Any]]
+_STOP = object()
+
+
+class SqliteEngine(Engine):
+    """Keeps everything in one SQLite file, which other processes may use at the same time."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self._writer, self._pid = writer, os.getpid()
+        self._readers: list[Rows] = []
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
+        self._reading: set[Future[Any]] = set()
+        self._gate = threading.Lock()  # nothing may be queued behind the writer's end
+        self._closed = False
+        self._abandoned = weakref.finalize(self, _abandon, writer, self._readers)
+        self._abandoned.atexit = False
+
+    @classmethod
+    async def open(cls, path: Path, *, durability: Durability, timeout: float) -> SqliteEngine:
+        """Open or create the file.
+
+        Args:
+            path: the file; its directory must exist.
+            durability: "full": a write that returned survives a power failure. "normal": it
+                survives the death of the process; a power failure may undo the last ones.
+            timeout: seconds to wait for other processes that hold the file's lock.
+
+        Raises:
+            ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
+                format; it was not changed.
+            WriteFailedError: the file cannot be written, or stays locked.
+        """
+        writer = _Writer(path, durability, timeout)
+        try:
+            await asyncio.shield(asyncio.wrap_future(writer.opened))
+        except asyncio.CancelledError:
+            writer.queue.put(_STOP)
+            raise
+        return cls(writer)
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        self._check()
+        try:
+            return self._with_reader(lambda rows: _read_at_once(rows, make), patience=0)
+        except _NotAtOnce:
+            reading = self._threads.submit(
+                lambda: self._with_reader(
+                    lambda rows: _read(rows, make), patience=self._writer.timeout
+                )
+            )
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+        return await asyncio.wrap_future(reading)
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        return await self._queue(make, loading=False)
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        return await self._queue(make, loading=True)
+
+    async def close(self) -> None:
+        with self._gate:
+            closing, self._closed = not self._closed, True
+            if closing:
+                self._abandoned.detach()
+                self._writer.queue.put(_STOP)
+        await asyncio.shield(asyncio.wrap_future(self._writer.ended))
+        for reading in list(self._reading):
+            with suppress(Exception):
+                await asyncio.wrap_future(reading)
+        self._writer.thread.join()
+        self._threads.shutdown()
+        while self._readers:
+            self._readers.pop().close()
+
+    async def _queue(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool) -> T:
+        loop = asyncio.get_running_loop()
+        job = _Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
+        with self._gate:
+            self._check()
+            self._writer.queue.put(job)
+        return await job.future
+
+    def _check(self) -> None:
+        if self._closed:
+            raise InternalError("the store is closed; open it again to use it")
+        if os.getpid() != self._pid:
+            raise InternalError("the store was opened before a fork; open it again in the child")
+
+    def _with_reader(self, use: Callable[[Rows], T], *, patience: float) -> T:
+        rows: Rows | None = None
+        try:
+            rows = self._readers.pop() if self._readers else Rows(connect(self._writer.path, "rw"))
+            reader = rows
+            return retrying(lambda: use(reader), patience)
+        except sqlite3.Error as error:
+            if patience == 0 and is_busy(error):
+                raise _NotAtOnce from error
+            raise translate(error, self._writer.path, writing=False) from error
+        finally:
+            if rows is not None:
+                if self._closed:
+                    rows.close()
+                else:
+                    self._readers.append(rows)
+
+
+class _NotAtOnce(Exception):
+    """The script asks for any number of rows, or another process holds it up."""
+
+
+def _read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
+    """Run a script whose reads are all bounded. A single read needs no snapshot around it."""
+
+    def answer(read: object) -> object:
+        scan = read.scan if isinstance(read, Count) else read
+        if isinstance(scan, Scan) and (scan.limit is None or scan.limit > _BOUNDED):
+            raise _NotAtOnce
+        return rows.answer(read)
+
+    script = make()
+    try:
+        asked = next(script)
+        if len(asked) == 1:
+            script.send((answer(asked[0]),))
+    except StopIteration as end:
+        return cast("Commit[T]", end.value).result
+    finally:
+        script.close()
+    with rows.snapshot():
+        return drive(make(), answer).result
+
+
+def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:
+    with rows.snapshot():
+        return drive(make(), rows.answer).result
+
+
+class _Writer:
+    """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
+
+    def __init__(self, path: Path, durability: Durability, timeout: float) -> None:
+        self.path, self.timeout, self._durability = path, timeout, durability
+        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.opened: Future[None] = Future()
+        self.ended: Future[None] = Future()
+        self.thread = threading.Thread(target=self._work, name="mobstore-write", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        try:
+            connection = open_file(self.path, durability=self._durability, timeout=self.timeout)
+        except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
+            self.opened.set_exception(error)
+            return
+        self._rows = Rows(connection)
+        self.opened.set_result(None)
+        stopping = False
+        while not stopping:
+            waiting: list[Any] = [self.queue.get()]
+            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
+                waiting.append(self.queue.get())
+            if waiting[-1] is _STOP:
+                stopping = True
+                waiting.pop()
+            group: _Jobs = []
+            for job in cast("_Jobs", waiting):
+                if job.loading:
+                    self._run(group)
+                    self._run([job])
+                    group = []
+                else:
+                    group.append(job)
+            self._run(group)
+            del waiting, group  # nothing may be kept alive while this waits
+        self._rows.close()
+        self.ended.set_result(None)
+
+    def _run(self, jobs: _Jobs) -> None:
+        jobs = [job for job in jobs if not job.future.cancelled()]
+        if not jobs:
+            return
+        try:
+            self._commit(jobs)
+        except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
+            lone = len(jobs) == 1 or getattr(error, "maybe_written", False)
+            if not lone:
+                for job in jobs:
+                    self._run([job])
+                return
+            for job in jobs:
+                job.error = job.error or error
+        _deliver(jobs)
+
+    def _commit(self, jobs: _Jobs) -> None:
+        """Run the scripts in one transaction; raises if it could not be committed as a whole."""
+        rows = self._rows
+        wrote = committing = False
+        try:
+            retrying(rows.begin, self.timeout)
+            for job in jobs:
+                job.error = None
+                answer = rows.answer_or_write if job.loading else rows.answer
+                try:
+                    commit = drive(cast("Script[Any]", job.make()), answer)
+                except MobStoreError as error:
+                    if job.loading:
+                        raise
+                    job.error = error
+                    continue
+                for write in commit.writes:
+                    rows.write(write)
+                wrote = wrote or job.loading or bool(commit.writes)
+                job.result = commit.result
+            if wrote:
+                committing = True
+                rows.commit()
+        except sqlite3.Error as error:
+            raise translate(error, self.path, writing=True, committing=committing) from error
+        finally:
+            with suppress(sqlite3.Error):
+                rows.rollback()
+
+
+def _deliver(jobs: _Jobs) -> None:
+    """Wake the tasks that wait; once per event loop, not once per task."""
+    by_loop: dict[asyncio.AbstractEventLoop, _Jobs] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, delivered in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, delivered)
+
+
+def _settle(jobs: _Jobs) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)
+
+
+def _abandon(writer: _Writer, readers: list[Rows]) -> None:
+    warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
+    writer.queue.put(_STOP)
+    for rows in readers:
+        rows.close()

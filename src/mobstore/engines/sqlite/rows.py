@@ -1,0 +1,156 @@
+"""The tables in SQL. Statements are made from the declarations in `tables`, never from data."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, get_type_hints
+
+from mobstore.tables import TABLES, Index, Table, Value
+from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Scan, Write
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _equal(columns: tuple[str, ...]) -> str:
+    return " AND ".join(f'"{column}" = ?' for column in columns)
+
+
+def _create(table: Table[Any]) -> list[str]:
+    hints = get_type_hints(table.row)
+    types = {str: "TEXT NOT NULL", int: "INTEGER NOT NULL", str | None: "TEXT"}
+    columns = [f'"{column}" {types[hints[column]]}' for column in table.columns]
+    columns.append(f"PRIMARY KEY ({_names(table.key)})")
+    return [
+        f'CREATE TABLE "{table.name}" ({", ".join(columns)})',
+        *(
+            f'CREATE INDEX "{table.name}_{index.name}" ON "{table.name}"'
+            f" ({_names(index.prefix + index.order)})"
+            for index in table.indexes
+        ),
+    ]
+
+
+SCHEMA = [statement for table in TABLES for statement in _create(table)]
+
+
+@cache
+def _get(table: Table[Any]) -> str:
+    return f'SELECT {_names(table.columns)} FROM "{table.name}" WHERE {_equal(table.key)}'
+
+
+@cache
+def _put(table: Table[Any]) -> str:
+    values = ", ".join("?" * len(table.columns))
+    others = [column for column in table.columns if column not in table.key]
+    updates = ", ".join(f'"{column}" = excluded."{column}"' for column in others)
+    return (
+        f'INSERT INTO "{table.name}" ({_names(table.columns)}) VALUES ({values})'
+        f" ON CONFLICT ({_names(table.key)}) DO UPDATE SET {updates}"
+    )
+
+
+@cache
+def _delete(table: Table[Any]) -> str:
+    return f'DELETE FROM "{table.name}" WHERE {_equal(table.key)}'
+
+
+@cache
+def _range(index: Index[Any], after: bool, before: bool) -> str:  # noqa: FBT001 - a cache's key
+    conditions = [f'"{column}" = ?' for column in index.prefix]
+    if after:
+        conditions.append(f'"{index.order[0]}" > ?')
+    if before:
+        conditions.append(f'"{index.order[0]}" < ?')
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f'FROM "{index.table.name}"{where}'
+
+
+@cache
+def _select(index: Index[Any], after: bool, before: bool, backwards: bool) -> str:  # noqa: FBT001
+    direction = " DESC" if backwards else ""
+    order = ", ".join(f'"{column}"{direction}' for column in index.order)
+    columns = _names(index.table.columns)
+    return f"SELECT {columns} {_range(index, after, before)} ORDER BY {order} LIMIT ?"
+
+
+def _bounds(scan: Scan[Any]) -> tuple[bool, bool, list[Value]]:
+    values: list[Value] = list(scan.prefix)
+    if scan.after is not None:
+        values.append(scan.after)
+    if scan.before is not None:
+        values.append(scan.before)
+    return scan.after is not None, scan.before is not None, values
+
+
+class Rows:
+    """The rows behind one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+
+    def answer(self, read: object) -> object:
+        """Answer one read."""
+        if isinstance(read, Get):
+            found = self._execute(_get(read.table), read.key).fetchone()
+            return None if found is None else read.table.row._make(found)
+        if isinstance(read, Scan):
+            after, before, values = _bounds(read)
+            values.append(-1 if read.limit is None else read.limit)
+            cursor = self._execute(_select(read.index, after, before, read.backwards), values)
+            return list(map(read.index.table.row._make, cursor.fetchall()))
+        if isinstance(read, Count):
+            after, before, values = _bounds(read.scan)
+            sql = f"SELECT count(*) {_range(read.scan.index, after, before)}"
+            return self._execute(sql, values).fetchone()[0]
+        raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
+
+    def answer_or_write(self, asked: object) -> object:
+        """Answer one read or apply one write of a loading script."""
+        if isinstance(asked, (Put, Delete, DeleteRange)):
+            return self.write(asked)
+        return self.answer(asked)
+
+    def write(self, write: Write) -> None:
+        """Apply one write within the open transaction."""
+        if isinstance(write, Put):
+            if len(write.rows) == 1:
+                self._execute(_put(write.table), write.rows[0])
+            else:
+                self._connection.executemany(_put(write.table), write.rows)
+        elif isinstance(write, Delete):
+            self._execute(_delete(write.table), write.key)
+        else:
+            after, before, values = _bounds(write.scan)
+            self._execute(f"DELETE {_range(write.scan.index, after, before)}", values)
+
+    def begin(self) -> None:
+        """Begin to write. IMMEDIATE: a deferred one may find the lock taken after it has read."""
+        self._execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make what was written durable and visible."""
+        self._execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo what was not committed, if anything was begun."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads within see the same state of the store."""
+        self._execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
+
+    def close(self) -> None:
+        """Close the connection; the last one of a file removes its side files."""
+        self._connection.close()

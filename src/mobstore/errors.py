@@ -1,0 +1,103 @@
+"""Every failure a user of a store can meet, with the reference's kinds and texts.
+
+    MobStoreError
+    ├── WriteFailedError           the medium refused a write: disk, lock, quota
+    ├── ReadFailedError            the medium refused a read
+    ├── NotFoundError              the run or realm profile is not there
+    ├── CasConflictError           a realm profile exists already, or is at another revision
+    ├── SpecRevisionConflictError  a spec is at another revision
+    ├── SerializationError         a value cannot be written as JSON, or stored JSON cannot be read
+    └── InternalError              a call that can never succeed as made
+
+An error from a write means that nothing was written, unless `maybe_written` says otherwise.
+A driver's own exception is never raised; it is the `__cause__`.
+"""
+
+from __future__ import annotations
+
+
+class MobStoreError(Exception):
+    """Base of all errors of a store; `str()` gives the reference's text.
+
+    Attributes:
+        detail: the text without the name of the kind.
+        retry_safe: whether making the same call again can succeed and cannot do harm.
+        maybe_written: whether the medium failed at a moment after which the write may
+            still turn out to have happened. Read before you write again.
+    """
+
+    label = "Store error"
+    retry_safe = False
+    maybe_written = False
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.detail}"
+
+
+class _MediumError(MobStoreError):
+    def __init__(
+        self, detail: str, *, retry_safe: bool = False, maybe_written: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.retry_safe = retry_safe
+        self.maybe_written = maybe_written
+
+
+class WriteFailedError(_MediumError):
+    """The medium refused a write."""
+
+    label = "Write failed"
+
+
+class ReadFailedError(_MediumError):
+    """The medium refused a read or an open; nothing was changed."""
+
+    label = "Read failed"
+
+
+class NotFoundError(MobStoreError):
+    """What the call is about is not in the store; nothing was written."""
+
+    label = "Not found"
+
+
+class CasConflictError(MobStoreError):
+    """A realm profile is not in the state that the caller holds; nothing was written."""
+
+    label = "CAS conflict"
+
+
+class SpecRevisionConflictError(MobStoreError):
+    """A spec is not at the revision that the caller holds; nothing was written.
+
+    Attributes:
+        mob_id: the mob whose spec it is.
+        expected: the revision that the caller held.
+        actual: the revision in the store, 0 if there is no spec.
+    """
+
+    def __init__(self, mob_id: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"spec revision conflict for mob {mob_id}: expected Some({expected}), actual {actual}"
+        )
+        self.args = (mob_id, expected, actual)
+        self.mob_id, self.expected, self.actual = mob_id, expected, actual
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class SerializationError(MobStoreError):
+    """A value has no form in the reference's JSON, or JSON is not of that form."""
+
+    label = "Serialization error"
+
+
+class InternalError(MobStoreError):
+    """The call can never succeed as made; nothing was written."""
+
+    label = "Internal error"

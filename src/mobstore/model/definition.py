@@ -1,0 +1,455 @@
+"""The definition of a mob: its profiles, wiring, flows and limits. Nothing is cross-checked here."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, Self, TypeAlias, cast
+
+from pydantic import Field
+
+from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.model.ids import (
+    BlobId,
+    BranchId,
+    FlowId,
+    FlowNodeId,
+    LoopId,
+    MobId,
+    ProfileName,
+    StepId,
+)
+from mobstore.model.profile import (
+    MobBackendKind,
+    Profile,
+    ProfileBinding,
+    StoredRealmProfile,
+    ToolConfig,
+)
+from mobstore.model.record import (
+    U8,
+    U32,
+    U64,
+    Array,
+    FreeJson,
+    OrderedMap,
+    Record,
+    SortedMap,
+    no_value,
+    validate,
+)
+
+DispatchMode: TypeAlias = Literal["fan_out", "one_to_one", "fan_in"]
+DependencyMode: TypeAlias = Literal["all", "any"]
+StepOutputFormat: TypeAlias = Literal["json", "text"]
+PolicyMode: TypeAlias = Literal["advisory", "strict"]
+SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
+
+
+# Content of a step's message -------------------------------------------------------------------
+
+
+class TextBlock(Record):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class InlineImageBlock(Record):
+    type: Literal["image"] = "image"
+    media_type: str
+    source: Literal["inline"] = "inline"
+    data: str
+
+
+class BlobImageBlock(Record):
+    type: Literal["image"] = "image"
+    media_type: str
+    source: Literal["blob"] = "blob"
+    blob_id: BlobId
+
+
+class VideoBlock(Record):
+    type: Literal["video"] = "video"
+    media_type: str
+    duration_ms: U64
+    source: Literal["inline"] = "inline"
+    data: str
+
+
+ImageBlock: TypeAlias = Annotated[InlineImageBlock | BlobImageBlock, Field(discriminator="source")]
+ContentBlock: TypeAlias = Annotated[
+    TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")
+]
+ContentInput: TypeAlias = str | Array[ContentBlock]
+
+
+# Conditions ------------------------------------------------------------------------------------
+
+
+class ConditionEq(Record):
+    op: Literal["eq"] = "eq"
+    path: str
+    value: FreeJson
+
+
+class ConditionGt(Record):
+    op: Literal["gt"] = "gt"
+    path: str
+    value: FreeJson
+
+
+class ConditionLt(Record):
+    op: Literal["lt"] = "lt"
+    path: str
+    value: FreeJson
+
+
+class ConditionIn(Record):
+    op: Literal["in"] = "in"
+    path: str
+    values: Array[FreeJson]
+
+
+class ConditionAnd(Record):
+    op: Literal["and"] = "and"
+    exprs: Array[ConditionExpr]
+
+
+class ConditionOr(Record):
+    op: Literal["or"] = "or"
+    exprs: Array[ConditionExpr]
+
+
+class ConditionNot(Record):
+    op: Literal["not"] = "not"
+    expr: ConditionExpr
+
+
+ConditionExpr: TypeAlias = Annotated[
+    ConditionEq
+    | ConditionGt
+    | ConditionLt
+    | ConditionIn
+    | ConditionAnd
+    | ConditionOr
+    | ConditionNot,
+    Field(discriminator="op"),
+]
+
+
+# Flows -----------------------------------------------------------------------------------------
+
+
+class CollectAll(Record):
+    type: Literal["all"] = "all"
+
+
+class CollectAny(Record):
+    type: Literal["any"] = "any"
+
+
+class CollectQuorum(Record):
+    type: Literal["quorum"] = "quorum"
+    n: U8
+
+
+CollectionPolicy: TypeAlias = Annotated[
+    CollectAll | CollectAny | CollectQuorum, Field(discriminator="type")
+]
+
+
+class FlowStepSpec(Record):
+    """One step of a flow: who does what, after which steps, and how answers are collected."""
+
+    role: ProfileName
+    message: ContentInput
+    depends_on: Array[StepId] = ()
+    dispatch_mode: DispatchMode = "fan_out"
+    collection_policy: CollectionPolicy = Field(default_factory=CollectAll)
+    condition: ConditionExpr | None = None
+    timeout_ms: U64 | None = None
+    expected_schema_ref: str | None = None
+    branch: BranchId | None = None
+    depends_on_mode: DependencyMode = "all"
+    allowed_tools: Array[str] | None = None
+    blocked_tools: Array[str] | None = None
+    output_format: StepOutputFormat = "json"
+
+
+class FrameStepSpec(Record):
+    """A node of a frame that runs a step."""
+
+    kind: Literal["step"] = "step"
+    step_id: StepId
+    depends_on: Array[FlowNodeId]
+    depends_on_mode: DependencyMode
+    branch: BranchId | None = None
+
+
+class RepeatUntilSpec(Record):
+    """A node of a frame that repeats a body frame until a condition holds."""
+
+    kind: Literal["repeat_until"] = "repeat_until"
+    loop_id: LoopId
+    depends_on: Array[FlowNodeId]
+    depends_on_mode: DependencyMode
+    body: FrameSpec
+    until: ConditionExpr
+    max_iterations: U32
+
+
+FlowNodeSpec: TypeAlias = Annotated[FrameStepSpec | RepeatUntilSpec, Field(discriminator="kind")]
+
+
+class FrameSpec(Record):
+    nodes: OrderedMap[FlowNodeId, FlowNodeSpec]
+
+
+class FlowSpec(Record):
+    """A flow: steps in the order in which they were written, and optionally a tree of frames."""
+
+    description: str | None = None
+    steps: OrderedMap[StepId, FlowStepSpec] = Field(default_factory=dict[StepId, FlowStepSpec])
+    root: FrameSpec | None = None
+
+
+# The mob around the flows ----------------------------------------------------------------------
+
+
+class OrchestratorConfig(Record):
+    profile: ProfileName
+
+
+class McpServerConfig(Record):
+    command: Array[str] = ()
+    url: str | None = None
+    env: SortedMap[str, str] = Field(default_factory=dict[str, str])
+
+
+class RoleWiringRule(Record):
+    a: ProfileName
+    b: ProfileName
+
+
+class WiringRules(Record):
+    auto_wire_orchestrator: bool = False
+    role_wiring: Array[RoleWiringRule] = ()
+
+
+class InlineSkill(Record):
+    source: Literal["inline"] = "inline"
+    content: str
+
+
+class PathSkill(Record):
+    source: Literal["path"] = "path"
+    path: str
+
+
+SkillSource: TypeAlias = Annotated[InlineSkill | PathSkill, Field(discriminator="source")]
+
+
+class ExternalBackendConfig(Record):
+    address_base: str
+
+
+class BackendConfig(Record):
+    default: MobBackendKind = "session"
+    external: ExternalBackendConfig | None = None
+
+
+class TopologyRule(Record):
+    from_role: ProfileName
+    to_role: ProfileName
+    allowed: bool
+
+
+class TopologySpec(Record):
+    mode: PolicyMode
+    rules: Array[TopologyRule]
+
+
+class SupervisorSpec(Record):
+    role: ProfileName
+    escalation_threshold: U32
+
+
+class LimitsSpec(Record):
+    max_flow_duration_ms: U64 | None = None
+    max_step_retries: U32 | None = None
+    max_orphaned_turns: U32 | None = None
+    cancel_grace_timeout_ms: U64 | None = None
+    max_active_nodes: U64 | None = None
+    max_active_frames: U64 | None = None
+    max_frame_depth: U64 | None = None
+
+
+class SpawnNone(Record):
+    mode: Literal["none"] = "none"
+
+
+class SpawnAuto(Record):
+    mode: Literal["auto"] = "auto"
+    profile_map: SortedMap[str, ProfileName]
+
+
+SpawnPolicyConfig: TypeAlias = Annotated[SpawnNone | SpawnAuto, Field(discriminator="mode")]
+
+
+class EventRouterConfig(Record):
+    buffer_size: U64 = 256
+    include_patterns: Array[str] | None = Field(default=None, exclude_if=no_value)
+    exclude_patterns: Array[str] | None = Field(default=None, exclude_if=no_value)
+
+
+ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
+"""How a realm reference is looked up; `stores.realm_profiles.get` is one."""
+
+
+class MobDefinition(Record):
+    """A mob as its author defined it."""
+
+    id: MobId
+    orchestrator: OrchestratorConfig | None = None
+    profiles: SortedMap[ProfileName, ProfileBinding] = Field(
+        default_factory=dict[ProfileName, ProfileBinding]
+    )
+    mcp_servers: SortedMap[str, McpServerConfig] = Field(default_factory=dict[str, McpServerConfig])
+    wiring: WiringRules = Field(default_factory=WiringRules)
+    skills: SortedMap[str, SkillSource] = Field(default_factory=dict[str, SkillSource])
+    backend: BackendConfig = Field(default_factory=BackendConfig)
+    flows: SortedMap[FlowId, FlowSpec] = Field(default_factory=dict[FlowId, FlowSpec])
+    topology: TopologySpec | None = None
+    supervisor: SupervisorSpec | None = None
+    limits: LimitsSpec | None = None
+    spawn_policy: SpawnPolicyConfig | None = None
+    event_router: EventRouterConfig | None = None
+    owner_session_id: str | None = Field(default=None, exclude_if=no_value)
+    session_cleanup_policy: SessionCleanupPolicy = Field(
+        default="manual", exclude_if=lambda policy: policy == "manual"
+    )
+    is_implicit: bool = False
+
+    @classmethod
+    def implicit(cls, session_id: str, model: str) -> Self:
+        """The mob that a session gets without defining one: a single `delegate` profile."""
+        delegate = Profile(
+            model=model,
+            tools=ToolConfig(comms=True),
+            peer_description="Delegated sub-agent",
+        )
+        return cls(
+            id=MobId(f"implicit-{session_id}"),
+            profiles={ProfileName("delegate"): delegate},
+            wiring=WiringRules(auto_wire_orchestrator=True),
+            is_implicit=True,
+            owner_session_id=session_id,
+            session_cleanup_policy="destroy_on_owner_archive",
+        )
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read a definition as people write it: `[mob]` holds the id, `[mcp.<name>]` the servers.
+
+        The mob has no owner and is not implicit, whatever the text says. A date or time in free
+        JSON becomes an object with one key, NaN and infinity become null, as in the reference.
+
+        Raises:
+            SerializationError: the text is not TOML, or not a definition.
+        """
+        try:
+            document = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise SerializationError(f"not TOML: {error}") from error
+        mob: object = document.get("mob")
+        if not isinstance(mob, dict):
+            raise SerializationError("a definition has a table [mob]")
+        head = cast("dict[str, Any]", mob)
+        keys = (
+            "profiles",
+            "wiring",
+            "skills",
+            "backend",
+            "flows",
+            "topology",
+            "supervisor",
+            "limits",
+            "spawn_policy",
+            "event_router",
+        )
+        fields = {key: _from_toml_value(document[key]) for key in keys if key in document}
+        if "mcp" in document:
+            fields["mcp_servers"] = _from_toml_value(document["mcp"])
+        if "id" in head:
+            fields["id"] = head["id"]
+        orchestrator = head.get("orchestrator")
+        if isinstance(orchestrator, str):
+            orchestrator = {"profile": orchestrator}
+        fields["orchestrator"] = orchestrator
+        return validate(cls, fields)
+
+    def is_owned_by_session(self, session_id: str) -> bool:
+        """Whether the session owns this mob."""
+        return self.owner_session_id == session_id
+
+    def is_session_scoped_to(self, session_id: str) -> bool:
+        """Whether the mob ends with the session that owns it."""
+        return (
+            self.is_owned_by_session(session_id)
+            and self.session_cleanup_policy == "destroy_on_owner_archive"
+        )
+
+    def session_scoped(self, session_id: str) -> Self:
+        """A copy that belongs to the session and ends with it."""
+        return self.model_copy(
+            update={
+                "owner_session_id": session_id,
+                "session_cleanup_policy": "destroy_on_owner_archive",
+            }
+        )
+
+    def without_lifecycle_flags(self) -> Self:
+        """A copy that is not implicit and is cleaned up by hand; the owner stays."""
+        return self.model_copy(update={"is_implicit": False, "session_cleanup_policy": "manual"})
+
+    def resolve_inline_profile(self, name: str) -> Profile | None:
+        """The profile defined inline under this name, or None."""
+        binding = self.profiles.get(ProfileName(name))
+        return binding if isinstance(binding, Profile) else None
+
+    async def resolve_profile(self, name: str, lookup: ProfileLookup | None = None) -> Profile:
+        """The profile under this name, looked up in the realm if the definition refers to it.
+
+        Args:
+            name: the name within this definition.
+            lookup: how to find a realm profile, such as `stores.realm_profiles.get`.
+
+        Raises:
+            NotFoundError: no such name, or the realm has no such profile.
+            InternalError: the profile is in the realm and `lookup` is None.
+        """
+        binding = self.profiles.get(ProfileName(name))
+        if binding is None:
+            raise NotFoundError(f"profile not found: {name}")
+        if isinstance(binding, Profile):
+            return binding
+        if lookup is None:
+            raise InternalError("realm profile store not available for RealmRef resolution")
+        stored = await lookup(binding.realm_profile)
+        if stored is None:
+            raise NotFoundError(f"profile not found: {name}")
+        return stored.profile
+
+
+def _from_toml_value(value: object) -> object:
+    """What a TOML value is in JSON."""
+    if isinstance(value, dict):
+        table = cast("dict[str, object]", value)
+        return {key: _from_toml_value(item) for key, item in table.items()}
+    if isinstance(value, list):
+        return [_from_toml_value(item) for item in cast("list[object]", value)]
+    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):
+        return None
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return {"$__toml_private_datetime": str(value).replace(" ", "T")}

@@ -1,0 +1,361 @@
+"""Events: what happened to a mob. 25 kinds, each written with its tag first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeAlias, cast
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mobstore.model.definition import MobDefinition
+from mobstore.model.ids import (
+    FlowId,
+    MeerkatId,
+    MobId,
+    OpaquePrincipalToken,
+    ProfileName,
+    RunId,
+    SessionId,
+    StepId,
+    TaskId,
+)
+from mobstore.model.json import I64_MAX
+from mobstore.model.profile import MobRuntimeMode
+from mobstore.model.record import (
+    AS_UUID,
+    U64,
+    Array,
+    FreeJson,
+    Record,
+    SortedMap,
+    decode,
+    no_value,
+)
+from mobstore.model.timestamp import Timestamp
+
+TaskStatus: TypeAlias = Literal["open", "in_progress", "completed", "cancelled"]
+MobMemberKickoffPhase: TypeAlias = Literal[
+    "pending", "starting", "callback_pending", "started", "failed", "cancelled"
+]
+_RunId: TypeAlias = Annotated[RunId, AS_UUID]
+_SessionId: TypeAlias = Annotated[SessionId, AS_UUID]
+
+
+# Parts of events -------------------------------------------------------------------------------
+
+
+class SessionMember(Record):
+    """A member that lives in a session."""
+
+    kind: Literal["session"] = "session"
+    session_id: _SessionId
+
+
+class BackendPeerMember(Record):
+    """A member that lives behind an address, perhaps with a session too."""
+
+    kind: Literal["backend_peer"] = "backend_peer"
+    peer_id: str
+    address: str
+    session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
+
+
+_MEMBERS = {"session": SessionMember, "backend_peer": BackendPeerMember}
+
+
+def _read_member(value: object) -> object:
+    """The reference's three attempts: as tagged, else by its session id, else a bare UUID."""
+    if isinstance(value, str):
+        return SessionMember.model_validate({"session_id": value})
+    if isinstance(value, dict):
+        member = cast("dict[str, Any]", value)
+        kind = member.get("kind")
+        if type(kind) is str and kind in _MEMBERS:
+            try:
+                return _MEMBERS[kind].model_validate(member)
+            except ValueError:
+                pass  # the second attempt decides
+        return SessionMember.model_validate({"session_id": member.get("session_id")})
+    return value
+
+
+MemberRef: TypeAlias = Annotated[SessionMember | BackendPeerMember, BeforeValidator(_read_member)]
+
+
+class TrustedPeerSpec(Record):
+    """How to reach a peer outside the mob. Stored data may hold names that `checked` refuses."""
+
+    name: str
+    peer_id: str
+    address: str
+
+    @classmethod
+    def checked(cls, name: str, peer_id: str, address: str) -> Self:
+        """Make one with a usable name.
+
+        Raises:
+            ValueError: the name is blank or holds control characters.
+        """
+        if not name.strip():
+            raise ValueError("peer name cannot be empty")
+        if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name):
+            raise ValueError("peer name cannot contain control characters")
+        return cls(name=name, peer_id=peer_id, address=address)
+
+
+class MobToolCallerProvenance(Record):
+    """Who called a tool of the mob, as far as known."""
+
+    caller_session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
+    caller_mob_id: str | None = Field(default=None, exclude_if=no_value)
+    caller_member_id: str | None = Field(default=None, exclude_if=no_value)
+
+
+class SystemTime(Record, extra="forbid"):
+    """Seconds and nanoseconds since 1970-01-01T00:00:00Z; never before it."""
+
+    secs_since_epoch: U64
+    nanos_since_epoch: Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+    @model_validator(mode="after")
+    def _carry(self) -> SystemTime:
+        carried, nanos = divmod(self.nanos_since_epoch, 10**9)
+        secs = self.secs_since_epoch + carried
+        if secs > I64_MAX:
+            raise ValueError("a system time is at most 2**63-1 seconds after 1970")
+        self.__dict__.update(secs_since_epoch=secs, nanos_since_epoch=nanos)
+        return self
+
+
+class MobMemberKickoffSnapshot(Record):
+    """How far the first turn of a member has come."""
+
+    phase: MobMemberKickoffPhase
+    error: str | None = Field(default=None, exclude_if=no_value)
+    updated_at: SystemTime
+
+
+# The kinds -------------------------------------------------------------------------------------
+
+
+class MobCreated(Record):
+    type: Literal["mob_created"] = "mob_created"
+    definition: MobDefinition
+
+
+class MobCompleted(Record):
+    type: Literal["mob_completed"] = "mob_completed"
+
+
+class MobReset(Record):
+    type: Literal["mob_reset"] = "mob_reset"
+
+
+class MeerkatSpawned(Record):
+    type: Literal["meerkat_spawned"] = "meerkat_spawned"
+    meerkat_id: MeerkatId
+    role: ProfileName
+    runtime_mode: MobRuntimeMode = "autonomous_host"
+    member_ref: MemberRef
+    labels: SortedMap[str, str] = Field(
+        default_factory=dict[str, str], exclude_if=lambda labels: not labels
+    )
+
+
+class MeerkatRetired(Record):
+    type: Literal["meerkat_retired"] = "meerkat_retired"
+    meerkat_id: MeerkatId
+    role: ProfileName
+    member_ref: MemberRef
+
+
+class MeerkatKickoffUpdated(Record):
+    type: Literal["meerkat_kickoff_updated"] = "meerkat_kickoff_updated"
+    meerkat_id: MeerkatId
+    kickoff: MobMemberKickoffSnapshot
+
+
+class PeersWired(Record):
+    type: Literal["peers_wired"] = "peers_wired"
+    a: MeerkatId
+    b: MeerkatId
+
+
+class ExternalPeerWired(Record):
+    type: Literal["external_peer_wired"] = "external_peer_wired"
+    local: MeerkatId
+    spec: TrustedPeerSpec
+
+
+class ExternalPeerUnwired(Record):
+    type: Literal["external_peer_unwired"] = "external_peer_unwired"
+    local: MeerkatId
+    peer_name: str
+
+
+class PeersUnwired(Record):
+    type: Literal["peers_unwired"] = "peers_unwired"
+    a: MeerkatId
+    b: MeerkatId
+
+
+class TaskCreated(Record):
+    type: Literal["task_created"] = "task_created"
+    task_id: TaskId
+    subject: str
+    description: str
+    blocked_by: Array[TaskId]
+
+
+class TaskUpdated(Record):
+    type: Literal["task_updated"] = "task_updated"
+    task_id: TaskId
+    status: TaskStatus
+    owner: MeerkatId | None = None
+
+
+class FlowStarted(Record):
+    type: Literal["flow_started"] = "flow_started"
+    run_id: _RunId
+    flow_id: FlowId
+    params: FreeJson
+
+
+class FlowCompleted(Record):
+    type: Literal["flow_completed"] = "flow_completed"
+    run_id: _RunId
+    flow_id: FlowId
+
+
+class FlowFailed(Record):
+    type: Literal["flow_failed"] = "flow_failed"
+    run_id: _RunId
+    flow_id: FlowId
+    reason: str
+
+
+class FlowCanceled(Record):
+    type: Literal["flow_canceled"] = "flow_canceled"
+    run_id: _RunId
+    flow_id: FlowId
+
+
+class StepDispatched(Record):
+    type: Literal["step_dispatched"] = "step_dispatched"
+    run_id: _RunId
+    step_id: StepId
+    meerkat_id: MeerkatId
+
+
+class StepTargetCompleted(Record):
+    type: Literal["step_target_completed"] = "step_target_completed"
+    run_id: _RunId
+    step_id: StepId
+    meerkat_id: MeerkatId
+
+
+class StepTargetFailed(Record):
+    type: Literal["step_target_failed"] = "step_target_failed"
+    run_id: _RunId
+    step_id: StepId
+    meerkat_id: MeerkatId
+    reason: str
+
+
+class StepCompleted(Record):
+    type: Literal["step_completed"] = "step_completed"
+    run_id: _RunId
+    step_id: StepId
+
+
+class StepFailed(Record):
+    type: Literal["step_failed"] = "step_failed"
+    run_id: _RunId
+    step_id: StepId
+    reason: str
+
+
+class StepSkipped(Record):
+    type: Literal["step_skipped"] = "step_skipped"
+    run_id: _RunId
+    step_id: StepId
+    reason: str
+
+
+class TopologyViolation(Record):
+    type: Literal["topology_violation"] = "topology_violation"
+    from_role: ProfileName
+    to_role: ProfileName
+
+
+class SupervisorEscalation(Record):
+    type: Literal["supervisor_escalation"] = "supervisor_escalation"
+    run_id: _RunId
+    step_id: StepId
+    escalated_to: MeerkatId
+
+
+class OperatorActionRecorded(Record):
+    type: Literal["operator_action_recorded"] = "operator_action_recorded"
+    tool_name: str
+    principal_token: OpaquePrincipalToken
+    caller_provenance: MobToolCallerProvenance | None = Field(default=None, exclude_if=no_value)
+    audit_invocation_id: str | None = Field(default=None, exclude_if=no_value)
+
+
+MobEventKind: TypeAlias = Annotated[
+    MobCreated
+    | MobCompleted
+    | MobReset
+    | MeerkatSpawned
+    | MeerkatRetired
+    | MeerkatKickoffUpdated
+    | PeersWired
+    | ExternalPeerWired
+    | ExternalPeerUnwired
+    | PeersUnwired
+    | TaskCreated
+    | TaskUpdated
+    | FlowStarted
+    | FlowCompleted
+    | FlowFailed
+    | FlowCanceled
+    | StepDispatched
+    | StepTargetCompleted
+    | StepTargetFailed
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | TopologyViolation
+    | SupervisorEscalation
+    | OperatorActionRecorded,
+    Field(discriminator="type"),
+]
+
+
+class NewMobEvent(Record):
+    """An event to append: the store gives it a cursor, and a time unless it brings one."""
+
+    mob_id: MobId
+    kind: MobEventKind
+    timestamp: Timestamp | None = None
+
+
+class MobEvent(Record):
+    """An event of the log.
+
+    `cursor` is its place: it grows with every append and is never used again.
+    """
+
+    cursor: U64
+    timestamp: Timestamp
+    mob_id: MobId
+    kind: MobEventKind
+
+
+def event_kind_from_json(document: str | bytes) -> MobEventKind:
+    """Read the JSON of an event's kind.
+
+    Raises:
+        SerializationError: the document is none of the 25 kinds.
+    """
+    return decode(cast("type[MobEventKind]", MobEventKind), document)

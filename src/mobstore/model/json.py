@@ -1,0 +1,185 @@
+"""The reference's rules for JSON text; knows no model.
+
+Stricter than Python's `json` where serde_json is: no NaN, at most 127 nested levels, no lone
+surrogates, numbers beyond 64 bits become floats. What an object holds twice is kept visible
+(`Duplicate`), because a struct refuses it and a map takes the last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+from typing import Any, NoReturn, cast
+
+from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_json
+
+from mobstore.errors import SerializationError
+
+MAX_DEPTH = 127
+I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_FLATTEN = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+encode_string = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Duplicate:
+    """The last value of a key that stands twice in one object."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+def without_duplicates(value: object) -> object:
+    """What a map makes of an object's values: of a key that stands twice, the last."""
+    if type(value) is dict:
+        items = cast("dict[str, object]", value)
+        if Duplicate in map(type, items.values()):
+            return {k: v.value if type(v) is Duplicate else v for k, v in items.items()}
+    return value
+
+
+def parse(document: str | bytes) -> object:
+    """Read one JSON document as serde_json would.
+
+    Returns:
+        `None`, bool, int, float, str, lists and dicts; in a dict the value of a key that stood
+        twice is a `Duplicate`. Integers lie within -2**63 ... 2**64-1.
+
+    Raises:
+        SerializationError: the text is not one JSON document, or is nested too deeply.
+    """
+    try:
+        raw = document.encode() if isinstance(document, str) else document
+        text = raw.decode()
+        if nesting(raw) > MAX_DEPTH:
+            raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+        )
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False, default=_duplicate_value).encode()
+    except UnicodeError as error:
+        raise SerializationError("JSON text must be UTF-8 without lone surrogates") from error
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"not a JSON document: {error}") from error
+    return value
+
+
+def copy_json(value: object, room: int = MAX_DEPTH) -> JsonValue:
+    """Copy free JSON into the form in which it is stored: object keys sorted, tuples as lists.
+
+    Args:
+        value: `None`, bool, int, float, str, lists or tuples of such, dicts of such by str.
+        room: levels of nesting still allowed.
+
+    Raises:
+        ValueError: the value is not JSON: another type, NaN or infinity, an integer outside
+            -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return cast("JsonValue", value)
+    if kind is int:
+        number = cast("int", value)
+        if not I64_MIN <= number <= U64_MAX:
+            raise ValueError("free JSON holds integers of -2**63 to 2**64-1 only")
+        return number
+    if kind is float:
+        if not isfinite(cast("float", value)):
+            raise ValueError("free JSON cannot hold NaN or infinity")
+        return cast("float", value)
+    if room == 0:
+        raise ValueError("free JSON is nested too deeply")
+    if kind is list or kind is tuple:
+        return [copy_json(item, room - 1) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[object, object]", without_duplicates(cast("object", value)))
+        if not all(type(key) is str for key in items):
+            raise ValueError("object keys of free JSON must be text")
+        pairs = sorted(cast("dict[str, object]", items).items(), key=_first)
+        return {key: copy_json(item, room - 1) for key, item in pairs}
+    raise ValueError(f"free JSON cannot hold {kind.__name__}")
+
+
+def encode_json(value: object, room: int = MAX_DEPTH) -> str:
+    """Write free JSON as compact text with sorted keys, nested at most `room` levels.
+
+    Raises:
+        SerializationError: see `copy_json`, or the text holds lone surrogates.
+    """
+    try:
+        return to_json(copy_json(value, room)).decode()
+    except ValueError as error:
+        raise SerializationError(str(error)) from error
+    except PydanticSerializationError as error:
+        raise SerializationError("text must not hold lone surrogates") from error
+
+
+def decode_json(text: str) -> JsonValue:
+    """Read text that `encode_json` wrote."""
+    return cast("JsonValue", json.loads(text))
+
+
+def nesting(raw: bytes) -> int:
+    """How many levels of arrays and objects JSON text has, at least: small numbers may read 0."""
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return 0
+    # Outside strings stands every second piece between quotes, unless a quote is escaped.
+    outside = _STRING.sub(b"", raw) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
+    brackets = outside.translate(_FLATTEN, _NOT_BRACKETS)
+    depth = 0
+    while brackets and depth <= MAX_DEPTH:  # each pass removes the innermost level
+        shorter = brackets.replace(b"[]", b"")
+        if shorter == brackets:
+            break  # unbalanced: left to the parser to refuse
+        brackets, depth = shorter, depth + 1
+    return depth
+
+
+def _first(pair: tuple[str, object]) -> str:
+    return pair[0]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                found[key] = Duplicate(without_box(found[key]))
+            seen.add(key)
+    return found
+
+
+def without_box(value: object) -> object:
+    """The value itself, taken out of a `Duplicate`."""
+    return value.value if type(value) is Duplicate else value
+
+
+def _integer(digits: str) -> int | float:
+    if len(digits) <= 20 and digits != "-0":
+        number = int(digits)
+        if I64_MIN <= number <= U64_MAX:
+            return number
+    return float(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _duplicate_value(value: object) -> object:
+    if type(value) is Duplicate:
+        return value.value
+    raise TypeError

@@ -1,0 +1,388 @@
+"""Kernel states: the states of the machines that drive a run, its frames and its loops.
+
+A store never looks into a state; it only compares it. A `KernelState` is therefore its canonical
+JSON text (keys, set items and map entries in the total order of kernel values), equal when the
+texts are equal, and decoded only when somebody asks for its fields.
+
+Kernel values in Python:
+
+    Bool  bool          NamedVariant  NamedVariant        Seq  tuple (or list)
+    U64   int           None          None                Set  KernelSet (or set, frozenset)
+    String  str                                           Map  KernelMap (or dict)
+
+`True` and `1` are one member of a Python set but two kernel values, hence `KernelSet` and
+`KernelMap`, which keep them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from json import loads
+from typing import Any, NamedTuple, TypeAlias, cast
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from mobstore.errors import SerializationError
+from mobstore.model.json import MAX_DEPTH, U64_MAX, encode_string, parse, without_duplicates
+
+
+class NamedVariant(NamedTuple):
+    """A variant of an enumeration of the machine, both by name."""
+
+    enum_name: str
+    variant: str
+
+
+KernelValue: TypeAlias = (
+    "bool | int | str | NamedVariant | None | tuple[KernelValue, ...] | list[KernelValue]"
+    " | AbstractSet[KernelValue] | Mapping[KernelValue, KernelValue]"
+)
+_Wire: TypeAlias = dict[str, Any]
+_OrderKey: TypeAlias = tuple[Any, ...]
+
+
+class KernelSet(AbstractSet[Any]):
+    """An immutable set of kernel values, iterated in their total order.
+
+    Raises:
+        SerializationError: an item is not a kernel value.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[KernelValue] = ()) -> None:
+        self._items = _by_order([(item, item) for item in items])
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> KernelSet:
+        return cls(it)
+
+    def __contains__(self, item: object) -> bool:
+        return _text_or_none(item) in self._items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, AbstractSet):
+            return self._items.keys() == KernelSet(cast("AbstractSet[Any]", other))._items.keys()
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items))
+
+    def __repr__(self) -> str:
+        return f"KernelSet({list(self)})"
+
+
+class KernelMap(Mapping[Any, Any]):
+    """An immutable map from kernel values to kernel values, iterated in the order of the keys.
+
+    Raises:
+        SerializationError: a key or a value is not a kernel value.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(
+        self,
+        entries: Mapping[KernelValue, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
+    ) -> None:
+        pairs = entries.items() if isinstance(entries, Mapping) else entries
+        self._pairs = _by_order([(key, (key, value)) for key, value in pairs])
+
+    def __getitem__(self, key: object) -> Any:
+        text = _text_or_none(key)
+        if text is None or text not in self._pairs:
+            raise KeyError(key)
+        return self._pairs[text][1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key, _ in self._pairs.values())
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Mapping):
+            return _text(self) == _text(KernelMap(cast("Mapping[Any, Any]", other)))
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_text(self))
+
+    def __repr__(self) -> str:
+        return f"KernelMap({list(self._pairs.values())})"
+
+
+class KernelState:
+    """The state of one machine: a phase and named fields; immutable.
+
+    Compares and hashes by canonical text, the equality that every compare-and-swap uses.
+    """
+
+    __slots__ = ("_text", "depth")
+    _text: str
+    depth: int
+    """Levels of JSON nesting; 0 for a state that came out of a store, which checked it before."""
+
+    def __init__(self, phase: str = "", fields: Mapping[str, KernelValue] | None = None) -> None:
+        """Build a state from Python values, which are copied.
+
+        Raises:
+            SerializationError: a value has no kernel form (an integer outside 0 ... 2**64-1, bytes,
+                a float), text holds lone surrogates, or the nesting exceeds 127 levels.
+        """
+        try:
+            wire = {name: _to_wire(value, 3) for name, value in (fields or {}).items()}
+            self._text, self.depth = _canonical({"phase": phase, "fields": wire})
+        except (ValueError, RecursionError) as error:
+            raise SerializationError(f"not a kernel state: {error}") from error
+
+    @classmethod
+    def from_json(cls, document: str | bytes) -> KernelState:
+        """Read a state in any order of keys, items and entries.
+
+        Raises:
+            SerializationError: the document is not a kernel state.
+        """
+        return cls._from_wire(parse(document))
+
+    @classmethod
+    def from_canonical(cls, text: str) -> KernelState:
+        """Take back what `to_json` gave; not checked."""
+        state = cls.__new__(cls)
+        state._text, state.depth = text, 0
+        return state
+
+    @classmethod
+    def _from_wire(cls, wire: object) -> KernelState:
+        state = cls.__new__(cls)
+        try:
+            state._text, state.depth = _canonical(wire)
+        except ValueError as error:
+            raise SerializationError(f"not a kernel state: {error}") from error
+        return state
+
+    def to_json(self) -> str:
+        """The canonical text: compact JSON, keys, set items and map entries in order."""
+        return self._text
+
+    @property
+    def phase(self) -> str:
+        """The machine's phase, such as `Running`."""
+        return cast("str", loads(self._text)["phase"])
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The machine's fields, decoded anew at each access; sets and maps as `KernelSet`, `KernelMap`."""
+        return {name: _from_wire(value) for name, value in loads(self._text)["fields"].items()}
+
+    def __eq__(self, other: object) -> bool:
+        return self._text == other._text if isinstance(other, KernelState) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return f"KernelState(phase={self.phase!r}, fields={dict(self.fields)!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: object) -> KernelState:
+            if isinstance(value, KernelState):
+                return value
+            try:
+                return cls._from_wire(value)
+            except SerializationError as error:
+                raise ValueError(error.detail) from error
+
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda state: loads(state.to_json()), when_used="json"
+            ),
+        )
+
+
+def _canonical(wire: object) -> tuple[str, int]:
+    """Check a decoded state; give its canonical text and its depth."""
+    if type(wire) is not dict:
+        raise ValueError("a kernel state is an object")
+    state = cast("dict[str, object]", wire)
+    phase, fields = state.get("phase"), without_duplicates(state.get("fields"))
+    if type(phase) is not str or type(fields) is not dict:
+        raise ValueError("a kernel state has a phase (text) and fields (an object)")
+    deepest = [2]
+    written = [
+        f"{_quoted(name)}:{_encode(value, 3, deepest)}"
+        for name, value in sorted(cast("dict[str, object]", fields).items())
+    ]
+    text = f'{{"phase":{_quoted(phase)},"fields":{{{",".join(written)}}}}}'
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("text must not hold lone surrogates") from error
+    return text, deepest[0]
+
+
+# Names and enumerations recur in every state of a machine.
+_quoted = lru_cache(maxsize=4096)(encode_string)
+
+
+def _encode(wire: object, depth: int, deepest: list[int]) -> str:
+    """Check one decoded kernel value that opens at `depth`; give its canonical text."""
+    if depth > deepest[0]:
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        deepest[0] = depth
+    if type(wire) is not dict:
+        raise ValueError("a kernel value is an object with a type")
+    value = cast("_Wire", wire)
+    kind = value.get("type")
+    if kind == "string":
+        text = value.get("value")
+        if type(text) is str:
+            return f'{{"type":"string","value":{_quoted(text)}}}'
+    elif kind == "none":
+        return '{"type":"none"}'
+    elif kind == "u64":
+        number = value.get("value")
+        if type(number) is int and 0 <= number <= U64_MAX:
+            return f'{{"type":"u64","value":{number}}}'
+    elif kind == "bool":
+        flag = value.get("value")
+        if type(flag) is bool:
+            return '{"type":"bool","value":true}' if flag else '{"type":"bool","value":false}'
+    elif kind == "named_variant":
+        name, variant = value.get("enum_name"), value.get("variant")
+        if type(name) is str and type(variant) is str:
+            return f'{{"type":"named_variant","enum_name":{_quoted(name)},"variant":{_quoted(variant)}}}'
+    elif kind == "map":
+        entries = value.get("entries")
+        if type(entries) is list:
+            deepest[0] = max(deepest[0], depth + 1)
+            pairs = cast("list[object]", entries)
+            texts = [_encode_entry(pair, depth, deepest) for pair in pairs]
+            return f'{{"type":"map","entries":[{",".join(_last_by_key(pairs, texts))}]}}'
+    elif kind == "seq" or kind == "set":  # noqa: PLR1714 - twice as fast as a membership test
+        items = value.get("items")
+        if type(items) is list:
+            deepest[0] = max(deepest[0], depth + 1)
+            texts = [_encode(item, depth + 2, deepest) for item in cast("list[object]", items)]
+            if kind == "set":
+                texts = _ordered(items, texts)
+            return f'{{"type":"{kind}","items":[{",".join(texts)}]}}'
+    raise ValueError("a kernel value is one of the eight types, with its payload")
+
+
+def _encode_entry(pair: object, depth: int, deepest: list[int]) -> str:
+    if type(pair) is not list or len(cast("list[object]", pair)) != 2:
+        raise ValueError("a map entry is a pair")
+    key, value = cast("list[object]", pair)
+    return f"[{_encode(key, depth + 3, deepest)},{_encode(value, depth + 3, deepest)}]"
+
+
+def _ordered(items: Any, texts: list[str]) -> list[str]:
+    """The texts of a set's items, each once, in the total order."""
+    by_key = {_order_key(item): text for item, text in zip(items, texts, strict=True)}
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _last_by_key(pairs: Any, texts: list[str]) -> list[str]:
+    """The texts of a map's entries in the order of their keys; of equal keys, the last."""
+    by_key = {_order_key(pair[0]): text for pair, text in zip(pairs, texts, strict=True)}
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _order_key(wire: _Wire) -> _OrderKey:
+    """A tuple that sorts as kernel values do: by kind, then by payload."""
+    kind = wire["type"]
+    if kind == "string":
+        return (2, wire["value"])
+    if kind == "bool":
+        return (0, wire["value"])
+    if kind == "u64":
+        return (1, wire["value"])
+    if kind == "named_variant":
+        return (3, wire["enum_name"], wire["variant"])
+    if kind == "seq":
+        return (4, tuple(map(_order_key, wire["items"])))
+    if kind == "set":
+        return (5, tuple(sorted({_order_key(item) for item in wire["items"]})))
+    if kind == "map":
+        by_key = {_order_key(key): _order_key(value) for key, value in wire["entries"]}
+        return (6, tuple(sorted(by_key.items())))
+    return (7,)
+
+
+def _to_wire(value: object, depth: int) -> _Wire:
+    """Give a Python value the form it has in JSON."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if value is None:
+        return {"type": "none"}
+    if isinstance(value, bool):
+        return {"type": "bool", "value": bool(value)}
+    if isinstance(value, int):
+        if not 0 <= value <= U64_MAX:
+            raise ValueError("an integer of a kernel state is within 0 ... 2**64-1")
+        return {"type": "u64", "value": int(value)}
+    if isinstance(value, str):
+        return {"type": "string", "value": str(value)}
+    if isinstance(value, NamedVariant):
+        return {"type": "named_variant", "enum_name": value.enum_name, "variant": value.variant}
+    if isinstance(value, (tuple, list)):
+        items = cast("list[object]", value)
+        return {"type": "seq", "items": [_to_wire(item, depth + 2) for item in items]}
+    if isinstance(value, AbstractSet):
+        members = cast("AbstractSet[object]", value)
+        return {"type": "set", "items": [_to_wire(item, depth + 2) for item in members]}
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        entries = [[_to_wire(key, depth + 3), _to_wire(item, depth + 3)] for key, item in pairs]
+        return {"type": "map", "entries": entries}
+    raise ValueError(f"{type(value).__name__} is not a kernel value")
+
+
+def _from_wire(wire: _Wire) -> Any:
+    """Give a value of a canonical state its Python form."""
+    kind = wire["type"]
+    if kind == "none":
+        return None
+    if kind == "named_variant":
+        return NamedVariant(wire["enum_name"], wire["variant"])
+    if kind == "seq":
+        return tuple(map(_from_wire, wire["items"]))
+    if kind == "set":
+        return KernelSet(map(_from_wire, wire["items"]))
+    if kind == "map":
+        return KernelMap([(_from_wire(key), _from_wire(value)) for key, value in wire["entries"]])
+    return wire["value"]
+
+
+def _text(value: object) -> str:
+    return _encode(_to_wire(value, 3), 3, [0])
+
+
+def _text_or_none(value: object) -> str | None:
+    try:
+        return _text(value)
+    except ValueError:
+        return None
+
+
+def _by_order(items: list[tuple[Any, Any]]) -> dict[str, Any]:
+    """Map the canonical text of each first to its second, in the total order of the firsts."""
+    try:
+        wires = [(_to_wire(item, 3), kept) for item, kept in items]
+        keyed = {_order_key(wire): (_encode(wire, 3, [0]), kept) for wire, kept in wires}
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"not a kernel value: {error}") from error
+    return {text: kept for text, kept in (keyed[key] for key in sorted(keyed))}

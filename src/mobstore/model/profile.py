@@ -1,0 +1,76 @@
+"""Profiles: what a member of a mob is made from, inline in a definition or kept in a realm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias, cast
+
+from pydantic import BeforeValidator, Field
+
+from mobstore.model.record import I32, U64, Array, FreeJson, Record
+from mobstore.model.timestamp import Timestamp
+
+MobBackendKind: TypeAlias = Literal["session", "external"]
+MobRuntimeMode: TypeAlias = Literal["autonomous_host", "turn_driven"]
+
+
+class ToolConfig(Record):
+    """Which tools a member may use."""
+
+    builtins: bool = False
+    shell: bool = False
+    comms: bool = False
+    memory: bool = False
+    mob: bool = False
+    mob_tasks: bool = False
+    schedule: bool = False
+    mcp: Array[str] = ()
+    rust_bundles: Array[str] = ()
+
+
+class Profile(Record):
+    """A template for members. `None` and JSON `null` are the same in the two free-JSON fields."""
+
+    model: str
+    skills: Array[str] = ()
+    tools: ToolConfig = Field(default_factory=ToolConfig)
+    peer_description: str = ""
+    external_addressable: bool = False
+    backend: MobBackendKind | None = None
+    runtime_mode: MobRuntimeMode = "autonomous_host"
+    max_inline_peer_notifications: I32 | None = None
+    output_schema: FreeJson = None
+    provider_params: FreeJson = None
+
+
+class RealmProfileRef(Record):
+    """Names a profile of the realm instead of defining one."""
+
+    realm_profile: str
+
+
+def _only_reference(value: object) -> object:
+    """An object whose `realm_profile` is text is a reference, whatever else it holds."""
+    if isinstance(value, dict):
+        binding = cast("dict[str, object]", value)
+        if type(binding.get("realm_profile")) is str:
+            return RealmProfileRef(realm_profile=cast("str", binding["realm_profile"]))
+    return value
+
+
+ProfileBinding: TypeAlias = Annotated[
+    Annotated[RealmProfileRef, Field(strict=True)] | Profile, BeforeValidator(_only_reference)
+]
+
+
+class StoredRealmProfile(Record):
+    """A profile of the realm as the store holds it.
+
+    `revision` is 1 after creation and grows by one with each update. Both times come from the
+    store's clock.
+    """
+
+    name: str
+    profile: Profile
+    revision: U64
+    created_at: Timestamp
+    updated_at: Timestamp

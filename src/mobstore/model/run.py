@@ -1,0 +1,320 @@
+"""Runs: one execution of a flow, with the states of its frames and loops and its ledgers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, Self, TypeAlias
+from uuid import UUID, uuid4
+
+from pydantic import Field, JsonValue
+
+from mobstore.errors import InternalError, NotFoundError
+from mobstore.model.definition import (
+    CollectQuorum,
+    FlowSpec,
+    FlowStepSpec,
+    LimitsSpec,
+    MobDefinition,
+    SupervisorSpec,
+    TopologySpec,
+)
+from mobstore.model.ids import (
+    FlowId,
+    FrameId,
+    LoopId,
+    LoopInstanceId,
+    MeerkatId,
+    MobId,
+    ProfileName,
+    RunId,
+    StepId,
+)
+from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
+from mobstore.model.record import (
+    AS_UUID,
+    U32,
+    U64,
+    Array,
+    FreeJson,
+    OrderedMap,
+    Record,
+    SortedMap,
+)
+from mobstore.model.timestamp import Timestamp
+
+MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "canceled"]
+StepRunStatus: TypeAlias = Literal["dispatched", "completed", "failed", "skipped", "canceled"]
+
+SCHEMA_VERSION = 4
+"""What the 0.5 series of the reference writes into `MobRun.schema_version`."""
+
+
+def is_terminal(status: MobRunStatus) -> bool:
+    """Whether a run in this status has ended: completed, failed or canceled."""
+    return status in {"completed", "failed", "canceled"}
+
+
+class FrameSnapshot(Record):
+    """The state of a frame: one pass through the nodes of a flow or of a loop's body."""
+
+    kernel_state: KernelState
+
+
+class LoopSnapshot(Record):
+    """The state of a loop."""
+
+    kernel_state: KernelState
+
+
+class StepLedgerEntry(Record):
+    """What one member did for one step. `output` None and JSON `null` are the same."""
+
+    step_id: StepId
+    meerkat_id: MeerkatId
+    status: StepRunStatus
+    output: FreeJson = None
+    timestamp: Timestamp
+
+
+class FailureLedgerEntry(Record):
+    """Why a step failed."""
+
+    step_id: StepId
+    reason: str
+    timestamp: Timestamp
+
+
+class LoopIterationLedgerEntry(Record):
+    """Which frame ran which iteration of a loop."""
+
+    loop_instance_id: LoopInstanceId
+    iteration: U64
+    frame_id: FrameId
+
+
+class MobRun(Record):
+    """One execution of a flow.
+
+    Frames and loops are sorted by id, ledgers are in the order of appending, root step outputs in
+    the order of their first recording; an item of `loop_iteration_outputs[loop]` is an iteration.
+    """
+
+    run_id: Annotated[RunId, AS_UUID]
+    mob_id: MobId
+    flow_id: FlowId
+    status: MobRunStatus
+    flow_state: KernelState
+    activation_params: FreeJson
+    created_at: Timestamp
+    completed_at: Timestamp | None = None
+    step_ledger: Array[StepLedgerEntry]
+    failure_ledger: Array[FailureLedgerEntry]
+    frames: SortedMap[FrameId, FrameSnapshot] = Field(default_factory=dict[FrameId, FrameSnapshot])
+    loops: SortedMap[LoopInstanceId, LoopSnapshot] = Field(
+        default_factory=dict[LoopInstanceId, LoopSnapshot]
+    )
+    loop_iteration_ledger: Array[LoopIterationLedgerEntry] = ()
+    schema_version: U32 = 0
+    root_step_outputs: OrderedMap[StepId, FreeJson] = Field(default_factory=dict[StepId, JsonValue])
+    loop_iteration_outputs: SortedMap[LoopId, Array[OrderedMap[StepId, FreeJson]]] = Field(
+        default_factory=dict[LoopId, tuple[Mapping[StepId, JsonValue], ...]]
+    )
+
+    @classmethod
+    def pending(
+        cls,
+        mob_id: MobId,
+        flow_id: FlowId,
+        flow_state: KernelState,
+        activation_params: JsonValue = None,
+    ) -> Self:
+        """A new run that has not begun: random id, status `pending`, created now, empty otherwise."""
+        return cls(
+            run_id=RunId(uuid4()),
+            mob_id=mob_id,
+            flow_id=flow_id,
+            status="pending",
+            flow_state=flow_state,
+            activation_params=activation_params,
+            created_at=Timestamp.now(),
+            step_ledger=(),
+            failure_ledger=(),
+            schema_version=SCHEMA_VERSION,
+        )
+
+    @staticmethod
+    def flow_state_for_steps(step_ids: Iterable[StepId]) -> KernelState:
+        """The first flow state of a run over independent steps, in this order, each once.
+
+        Raises:
+            InternalError: there are no steps.
+        """
+        spec = FlowStepSpec(role=ProfileName(""), message="")
+        return _first_flow_state(dict.fromkeys(step_ids, spec), None, None)
+
+    @staticmethod
+    def flow_state_for_config(config: FlowRunConfig) -> KernelState:
+        """The first flow state of a run of this flow: phase `Pending`, all steps untouched.
+
+        Raises:
+            InternalError: no steps, an unknown dependency, or a cycle.
+        """
+        return _first_flow_state(config.flow_spec.steps, config.supervisor, config.limits)
+
+
+class FlowRunConfig(Record):
+    """What a runtime needs to know of a definition to run one of its flows."""
+
+    flow_id: FlowId
+    flow_spec: FlowSpec
+    topology: TopologySpec | None = None
+    supervisor: SupervisorSpec | None = None
+    limits: LimitsSpec | None = None
+    orchestrator_role: ProfileName | None = None
+
+    @classmethod
+    def from_definition(cls, flow_id: FlowId, definition: MobDefinition) -> Self:
+        """Take from a definition what concerns one flow.
+
+        Raises:
+            NotFoundError: the definition has no such flow.
+            InternalError: the definition has a topology but no orchestrator.
+        """
+        flow_spec = definition.flows.get(flow_id)
+        if flow_spec is None:
+            raise NotFoundError(f"flow not found: {flow_id}")
+        if definition.topology is not None and definition.orchestrator is None:
+            raise InternalError("topology requires an orchestrator profile")
+        orchestrator = definition.orchestrator
+        return cls(
+            flow_id=flow_id,
+            flow_spec=flow_spec,
+            topology=definition.topology,
+            supervisor=definition.supervisor,
+            limits=definition.limits,
+            orchestrator_role=None if orchestrator is None else orchestrator.profile,
+        )
+
+
+class LoopContextHistory(Record):
+    """The outputs of a loop, one map per iteration."""
+
+    iterations: Array[OrderedMap[StepId, FreeJson]]
+
+
+class FlowContext(Record):
+    """What the conditions and messages of a flow can refer to."""
+
+    run_id: Annotated[RunId, AS_UUID]
+    activation_params: FreeJson
+    step_outputs: OrderedMap[StepId, FreeJson]
+    loop_outputs: OrderedMap[LoopId, LoopContextHistory] = Field(
+        default_factory=dict[LoopId, LoopContextHistory]
+    )
+
+    @classmethod
+    def from_run_aggregate(cls, run: MobRun, run_id: UUID, activation_params: JsonValue) -> Self:
+        """Gather a run's outputs; those of each loop's last iteration count as step outputs.
+
+        `run_id` and `activation_params` are the arguments, not the run's own.
+        """
+        outputs = dict(run.root_step_outputs)
+        for iterations in run.loop_iteration_outputs.values():
+            if iterations:
+                outputs.update(iterations[-1])
+        return cls(
+            run_id=RunId(run_id),
+            activation_params=activation_params,
+            step_outputs=outputs,
+            loop_outputs={
+                loop_id: LoopContextHistory(iterations=iterations)
+                for loop_id, iterations in run.loop_iteration_outputs.items()
+            },
+        )
+
+
+def topological_steps(steps: Mapping[StepId, FlowStepSpec]) -> list[StepId]:
+    """The steps so that each comes after all it depends on; otherwise in the order written.
+
+    Raises:
+        InternalError: a dependency on an unknown step, or a cycle.
+    """
+    waiting_for = {step: len(spec.depends_on) for step, spec in steps.items()}
+    dependants: dict[StepId, list[StepId]] = {step: [] for step in steps}
+    for step, spec in steps.items():
+        for dependency in spec.depends_on:
+            if dependency not in dependants:
+                raise InternalError(f"step '{step}' depends on unknown step '{dependency}'")
+            dependants[dependency].append(step)
+    ready = deque(step for step, count in waiting_for.items() if count == 0)
+    order: list[StepId] = []
+    while ready:
+        step = ready.popleft()
+        order.append(step)
+        for dependant in dependants[step]:
+            waiting_for[dependant] -= 1
+            if waiting_for[dependant] == 0:
+                ready.append(dependant)
+    if len(order) != len(steps):
+        raise InternalError("flow contains a cycle; cannot compute topological order")
+    return order
+
+
+def _first_flow_state(
+    steps: Mapping[StepId, FlowStepSpec],
+    supervisor: SupervisorSpec | None,
+    limits: LimitsSpec | None,
+) -> KernelState:
+    order = topological_steps(steps)
+    if not order:
+        raise InternalError(
+            "flow_run CreateRun failed: no matching transition for machine `FlowRunMachine`"
+            " in phase `Absent` on `CreateRun`"
+        )
+    limits = limits or LimitsSpec()
+    policies = {step: spec.collection_policy for step, spec in steps.items()}
+    nothing: dict[KernelValue, KernelValue] = dict.fromkeys(order)
+    zero: dict[KernelValue, KernelValue] = dict.fromkeys(order, 0)
+    fields: dict[str, KernelValue] = {
+        "tracked_steps": frozenset(order),
+        "ordered_steps": tuple(order),
+        "step_status": nothing,
+        "output_recorded": dict.fromkeys(order, False),
+        "step_condition_results": nothing,
+        "step_has_conditions": {s: spec.condition is not None for s, spec in steps.items()},
+        "step_dependencies": {s: spec.depends_on for s, spec in steps.items()},
+        "step_dependency_modes": {
+            s: NamedVariant("DependencyMode", spec.depends_on_mode.capitalize())
+            for s, spec in steps.items()
+        },
+        "step_branches": {s: spec.branch for s, spec in steps.items()},
+        "step_collection_policies": {
+            s: NamedVariant("CollectionPolicyKind", policy.type.capitalize())
+            for s, policy in policies.items()
+        },
+        "step_quorum_thresholds": {
+            s: policy.n if isinstance(policy, CollectQuorum) else 0
+            for s, policy in policies.items()
+        },
+        "step_target_counts": zero,
+        "step_target_success_counts": zero,
+        "step_target_terminal_failure_counts": zero,
+        "target_retry_counts": {},
+        "failure_count": 0,
+        "consecutive_failure_count": 0,
+        "escalation_threshold": supervisor.escalation_threshold if supervisor else 0,
+        "max_step_retries": limits.max_step_retries or 0,
+        "ready_frames": (),
+        "pending_body_frame_loops": (),
+        "ready_frame_membership": frozenset(),
+        "pending_body_frame_loop_membership": frozenset(),
+        "active_node_count": 0,
+        "active_frame_count": 0,
+        "max_active_nodes": limits.max_active_nodes or 0,
+        "max_active_frames": limits.max_active_frames or 0,
+        "max_frame_depth": limits.max_frame_depth or 0,
+        "last_granted_frame": "",
+        "last_granted_loop": "",
+    }
+    return KernelState("Pending", fields)

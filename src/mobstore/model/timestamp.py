@@ -1,0 +1,175 @@
+"""Moments in UTC to the nanosecond, as the reference writes them.
+
+Python's `datetime` ends at microseconds and at the year 9999, and has no leap second; stored data
+may hold all three. A `Timestamp` is therefore its text, of fixed width, so that the order of texts
+is the order of moments:
+
+    2026-03-04T05:06:07.089000000Z   years 0 to 9999
+    Y012026-03-04T05:...             later years: Y (ISO 8601-2) and six digits
+    -999999-03-04T05:...             earlier years: minus and 1000000 + year, so that they sort
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import total_ordering
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+# The reader of chrono 0.4: lenient about blanks and digits, strict about "T" in upper case.
+_RELAXED = re.compile(
+    r"\s*([+-][0-9]+|[0-9]{1,4})\s*-\s*([0-9]{1,2})\s*-\s*([0-9]{1,2})[T ]"
+    r"\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\.([0-9]{1,9})[0-9]*)?"
+    r"\s*(?:[Zz]|[Uu][Tt][Cc]|([+\-\u2212])([0-9]{2})[:\s]*([0-5][0-9]))"
+)
+_COMMON = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+_MAX_YEAR = 262_142  # of chrono
+_CYCLE = 400  # years after which the Gregorian calendar repeats
+
+
+@total_ordering
+class Timestamp:
+    """A moment in UTC, exact to the nanosecond; immutable, ordered, hashable.
+
+    `str()` is the reference's JSON form: RFC 3339 with 0, 3, 6 or 9 fraction digits and `Z`.
+    Compares with other timestamps and with datetimes that know their zone.
+    """
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __init__(self, moment: str | datetime | Timestamp) -> None:
+        """Take RFC 3339 text with an offset, a datetime with a zone, or another timestamp.
+
+        Raises:
+            ValueError: the text is no timestamp, or the datetime is naive: which moment it
+                means cannot be known.
+        """
+        if isinstance(moment, Timestamp):
+            self._text = moment._text
+        elif isinstance(moment, str):
+            self._text = _read(moment)
+        elif isinstance(moment, datetime):
+            if moment.utcoffset() is None:
+                raise ValueError("a datetime without a time zone names no moment; give it one")
+            self._text = f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}000Z"
+        else:
+            raise ValueError(f"a timestamp cannot be made from {type(moment).__name__}")
+
+    @classmethod
+    def now(cls) -> Timestamp:
+        """The present moment by the system's clock, to the microsecond."""
+        return cls(datetime.now(UTC))
+
+    @classmethod
+    def from_sortable(cls, text: str) -> Timestamp:
+        """Take back what `sortable` gave; not checked."""
+        timestamp = cls.__new__(cls)
+        timestamp._text = text
+        return timestamp
+
+    @property
+    def sortable(self) -> str:
+        """Text of fixed width that sorts as the moments do; the form in which stores keep it."""
+        return self._text
+
+    @property
+    def nanosecond(self) -> int:
+        """The fraction of the second, 0 to 999,999,999."""
+        return int(self._text[-10:-1])
+
+    def to_datetime(self) -> datetime:
+        """The moment as a datetime in UTC, cut to the microsecond; a leap second becomes :59.999999.
+
+        Raises:
+            ValueError: the year is not within 1 to 9999.
+        """
+        text = self._text
+        if text[17:19] == "60":
+            text = f"{text[:17]}59.999999999Z"
+        return datetime.fromisoformat(text[:-4] + "+00:00")
+
+    def __str__(self) -> str:
+        text = self._text
+        fraction = text[-10:-1]
+        head = text[:-11]
+        if text[0] == "Y":
+            head = f"+{int(text[1:7])}{head[7:]}"
+        elif text[0] == "-":
+            head = f"-{1_000_000 - int(text[1:7]):04d}{head[7:]}"
+        if fraction == "000000000":
+            return f"{head}Z"
+        while fraction.endswith("000"):
+            fraction = fraction[:-3]
+        return f"{head}.{fraction}Z"
+
+    def __repr__(self) -> str:
+        return f"Timestamp('{self}')"
+
+    def __eq__(self, other: object) -> bool:
+        moment = _comparable(other)
+        return NotImplemented if moment is None else self._text == moment
+
+    def __lt__(self, other: Timestamp | datetime) -> bool:
+        moment = _comparable(other)
+        return NotImplemented if moment is None else self._text < moment
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self.to_datetime())  # equal datetimes must have equal hashes
+        except ValueError:
+            return hash(self._text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if type(value) is cls else cls(value),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+
+def _comparable(other: object) -> str | None:
+    if isinstance(other, Timestamp):
+        return other.sortable
+    if isinstance(other, datetime) and other.utcoffset() is not None:
+        return Timestamp(other).sortable
+    return None
+
+
+def _read(text: str) -> str:
+    if common := _COMMON.fullmatch(text):
+        seconds, fraction = common.groups("")
+        try:
+            datetime.fromisoformat(seconds)  # ten times faster than the general way
+        except ValueError:
+            pass  # year 0, a leap second, or no moment at all
+        else:
+            return f"{seconds}.{fraction:0<9}Z"
+    match = _RELAXED.fullmatch(text)
+    if match is None:
+        raise ValueError("not an RFC 3339 timestamp with an offset")
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    if abs(year) > _MAX_YEAR:
+        raise ValueError(f"the year {year} is out of range")
+    leap = second == 60
+    # Any year can be reckoned in the calendar's cycle that starts in 2000.
+    cycles = (year - 2000) // _CYCLE
+    moment = datetime(year - cycles * _CYCLE, month, day, hour, minute, 59 if leap else second)  # noqa: DTZ001 - the offset is subtracted below
+    if sign:
+        if int(offset_hours) > 23:
+            raise ValueError("an offset is less than a day")
+        offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
+        moment += -offset if sign == "+" else offset
+    year = moment.year + cycles * _CYCLE
+    if year > 9999:
+        years = f"Y{year:06d}"
+    elif year < 0:
+        years = f"-{1_000_000 + year:06d}"
+    else:
+        years = f"{year:04d}"
+    seconds = "60" if leap else f"{moment.second:02d}"
+    return f"{years}{moment:-%m-%dT%H:%M}:{seconds}.{fraction or '':0<9}Z"

@@ -1,0 +1,49 @@
+"""Scripts of the event log.
+
+Cursors come from a counter that only grows: neither `clear` nor `prune` lets one be used again,
+so that a consumer who waits at an old cursor misses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mobstore import rows
+from mobstore.errors import InternalError
+from mobstore.model.event import MobEvent
+from mobstore.model.json import I64_MAX
+from mobstore.rows import EventDraft
+from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
+from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
+
+NEXT_CURSOR = "next_cursor"
+
+
+def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
+    """Append events with consecutive cursors; gives the first. There is at least one event."""
+    counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
+    first = 1 if counter is None else counter.value
+    following = first + len(drafts)
+    if following > I64_MAX:
+        raise InternalError(f"cursor value {following} exceeds i64::MAX")
+    added = [EventRow(cursor, *draft) for cursor, draft in enumerate(drafts, first)]
+    return Commit(first, (Put(EVENTS, added), Put(COUNTERS, (CounterRow(NEXT_CURSOR, following),))))
+
+
+def poll(after_cursor: int, limit: int | None) -> Script[list[MobEvent]]:
+    """The events after a cursor, oldest first, at most `limit`."""
+    found = yield from fetch(Scan(EVENTS, after=after_cursor, limit=limit))
+    return Commit(rows.events(found))
+
+
+def clear() -> Script[None]:
+    """Remove all events; cursors go on where they were."""
+    yield ()  # a script is a generator, even one that has nothing to ask
+    return Commit(None, (DeleteRange(Scan(EVENTS)),))
+
+
+def prune(older_than: str) -> Script[int]:
+    """Remove the events before a moment; gives their number."""
+    doomed = Scan(EVENTS_BY_TIME, before=older_than)
+    count = yield from fetch(Count(doomed))
+    return Commit(count, (DeleteRange(doomed),) if count else ())

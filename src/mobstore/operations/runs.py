@@ -1,0 +1,373 @@
+"""Scripts of the run store.
+
+A missing run makes a compare-and-swap on it False, and everything else a `NotFoundError`. All
+comparisons are made before any write. Kernel states are compared as canonical text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+from mobstore import rows
+from mobstore.errors import InternalError, NotFoundError
+from mobstore.model.run import MobRun, is_terminal
+from mobstore.rows import RunParts, RunRows
+from mobstore.tables import (
+    COUNTERS,
+    FAILURE_LEDGER,
+    FRAMES,
+    LOOP_ITERATIONS,
+    LOOP_ITERATIONS_BY_IDENTITY,
+    LOOP_OUTPUTS,
+    LOOP_STEP_OUTPUTS,
+    LOOP_STEP_OUTPUTS_BY_POSITION,
+    LOOPS,
+    ROOT_STEP_OUTPUTS,
+    ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_STATES,
+    RUNS,
+    RUNS_BY_FLOW,
+    RUNS_BY_MOB,
+    STEP_LEDGER,
+    STEP_LEDGER_BY_IDENTITY,
+    STEP_LEDGER_BY_STEP,
+    CounterRow,
+    FailureLedgerRow,
+    FrameRow,
+    LoopIterationRow,
+    LoopOutputRow,
+    LoopRow,
+    LoopStepOutputRow,
+    RootStepOutputRow,
+    RunRow,
+    RunStateRow,
+    StepLedgerRow,
+    Table,
+)
+from mobstore.transaction import Commit, Get, Put, Read, Scan, Script, Write, fetch
+
+PositionedRow = TypeVar("PositionedRow", StepLedgerRow, FailureLedgerRow, LoopIterationRow)
+
+NEXT_RUN = "next_run"
+MAX_ITERATION_GAP = 65_536
+"""How far past the last recorded iteration an output may lie; the reference has no bound."""
+
+
+# Whole runs ------------------------------------------------------------------------------------
+
+
+def create_run(run: RunRows) -> Script[None]:
+    """Add a run exactly as given."""
+    present, counter = yield from fetch(Get(RUNS, (run.run_id,)), Get(COUNTERS, (NEXT_RUN,)))
+    if present is not None:
+        raise InternalError(f"run already exists: {run.run_id}")
+    number = 1 if counter is None else counter.value
+    return Commit(None, (*put_run(run, number), Put(COUNTERS, (CounterRow(NEXT_RUN, number + 1),))))
+
+
+def put_run(run: RunRows, number: int) -> tuple[Write, ...]:
+    """The writes that add a run."""
+    puts: tuple[Put[Any], ...] = (
+        Put(RUNS, (run.run(number),)),
+        Put(RUN_STATES, (run.state,)),
+        Put(STEP_LEDGER, run.steps),
+        Put(FAILURE_LEDGER, run.failures),
+        Put(FRAMES, run.frames),
+        Put(LOOPS, run.loops),
+        Put(LOOP_ITERATIONS, run.iterations),
+        Put(ROOT_STEP_OUTPUTS, run.root_outputs),
+        Put(LOOP_OUTPUTS, run.loop_outputs),
+        Put(LOOP_STEP_OUTPUTS, run.loop_step_outputs),
+    )
+    return tuple(put for put in puts if put.rows)
+
+
+def get_run(run_id: str) -> Script[MobRun | None]:
+    """One run with all that belongs to it."""
+    row: RunRow | None
+    row, *parts = yield (Get(RUNS, (run_id,)), *_parts_of(run_id))
+    return Commit(None if row is None else rows.run(row, _parts(parts)))
+
+
+def list_runs(mob_id: str, flow_id: str | None) -> Script[list[MobRun]]:
+    """The runs of a mob, or of one of its flows, in the order of their creation."""
+    scan = (
+        Scan(RUNS_BY_MOB, (mob_id,)) if flow_id is None else Scan(RUNS_BY_FLOW, (mob_id, flow_id))
+    )
+    found = yield from fetch(scan)
+    runs: list[MobRun] = []
+    for row in found:
+        parts = yield _parts_of(row.run_id)
+        runs.append(rows.run(row, _parts(parts)))
+    return Commit(runs)
+
+
+def _parts_of(run_id: str) -> tuple[Read[Any], ...]:
+    of_run = (run_id,)
+    return (
+        Get(RUN_STATES, of_run),
+        Scan(STEP_LEDGER, of_run),
+        Scan(FAILURE_LEDGER, of_run),
+        Scan(FRAMES, of_run),
+        Scan(LOOPS, of_run),
+        Scan(LOOP_ITERATIONS, of_run),
+        Scan(ROOT_STEP_OUTPUTS_BY_POSITION, of_run),
+        Scan(LOOP_OUTPUTS, of_run),
+        Scan(LOOP_STEP_OUTPUTS, of_run),
+    )
+
+
+def _parts(answers: Any) -> RunParts:
+    return tuple(answers)  # type: ignore[return-value]  # in the order of `_parts_of`
+
+
+# Status and flow state -------------------------------------------------------------------------
+
+
+def cas_run_status(run_id: str, expected: str, following: str, now: str) -> Script[bool]:
+    """Change the status if it is the expected one and not terminal."""
+    state = yield from fetch(Get(RUN_STATES, (run_id,)))
+    if state is None or state.status != expected or is_terminal(state.status):  # type: ignore[arg-type]
+        return Commit(False)
+    return Commit(True, (Put(RUN_STATES, (_with_status(state, following, now),)),))
+
+
+def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
+    """Replace the flow state if it is the expected one, whatever the status."""
+    state = yield from fetch(Get(RUN_STATES, (run_id,)))
+    if state is None or state.flow_state != expected:
+        return Commit(False)
+    return Commit(True, (_put_flow_state(state, following),))
+
+
+def cas_run_snapshot(
+    run_id: str,
+    expected_status: str,
+    expected_flow_state: str,
+    next_status: str,
+    next_flow_state: str,
+    now: str,
+) -> Script[bool]:
+    """Change status and flow state if both are as expected and the status is not terminal."""
+    state = yield from fetch(Get(RUN_STATES, (run_id,)))
+    if (
+        state is None
+        or state.status != expected_status
+        or is_terminal(state.status)  # type: ignore[arg-type]
+        or state.flow_state != expected_flow_state
+    ):
+        return Commit(False)
+    changed = _with_status(state, next_status, now)._replace(flow_state=next_flow_state)
+    return Commit(True, (Put(RUN_STATES, (changed,)),))
+
+
+def _with_status(state: RunStateRow, status: str, now: str) -> RunStateRow:
+    """The status changed; the first change to a terminal one sets `completed_at`."""
+    if is_terminal(status) and state.completed_at is None:  # type: ignore[arg-type]
+        return state._replace(status=status, completed_at=now)
+    return state._replace(status=status)
+
+
+def _put_flow_state(state: RunStateRow, flow_state: str) -> Put[RunStateRow]:
+    return Put(RUN_STATES, (state._replace(flow_state=flow_state),))
+
+
+# Ledgers ---------------------------------------------------------------------------------------
+
+
+def append_step_entry(entry: StepLedgerRow) -> Script[None]:
+    """Append to the step ledger; the entry's own position does not count."""
+    run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(STEP_LEDGER, entry.run_id))
+    _require(run, entry.run_id)
+    return Commit(None, (Put(STEP_LEDGER, (_after(last, entry),)),))
+
+
+def append_step_entry_if_absent(entry: StepLedgerRow) -> Script[bool]:
+    """Append to the step ledger unless it has an entry of this step, member and status."""
+    identity = (entry.run_id, entry.step_id, entry.meerkat_id, entry.status)
+    run, same, last = yield from fetch(
+        Get(RUNS, (entry.run_id,)),
+        Scan(STEP_LEDGER_BY_IDENTITY, identity, limit=1),
+        _last(STEP_LEDGER, entry.run_id),
+    )
+    _require(run, entry.run_id)
+    if same:
+        return Commit(False)
+    return Commit(True, (Put(STEP_LEDGER, (_after(last, entry),)),))
+
+
+def put_step_output(run_id: str, step_id: str, output: str) -> Script[None]:
+    """Set the output of the last entry of a step, whatever its member or status."""
+    run, last = yield from fetch(
+        Get(RUNS, (run_id,)),
+        Scan(STEP_LEDGER_BY_STEP, (run_id, step_id), limit=1, backwards=True),
+    )
+    _require(run, run_id)
+    if not last:
+        raise InternalError(f"cannot set output for unknown step '{step_id}' in run '{run_id}'")
+    return Commit(None, (Put(STEP_LEDGER, (last[0]._replace(output=output),)),))
+
+
+def append_failure_entry(entry: FailureLedgerRow) -> Script[None]:
+    """Append to the failure ledger; the entry's own position does not count."""
+    run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(FAILURE_LEDGER, entry.run_id))
+    _require(run, entry.run_id)
+    return Commit(None, (Put(FAILURE_LEDGER, (_after(last, entry),)),))
+
+
+def _last(ledger: Table[PositionedRow], run_id: str) -> Scan[PositionedRow]:
+    return Scan(ledger, (run_id,), limit=1, backwards=True)
+
+
+def _after(last: Sequence[PositionedRow], row: PositionedRow) -> PositionedRow:
+    return row._replace(position=last[0].position + 1 if last else 0)
+
+
+def _require(run: object, run_id: str) -> None:
+    if run is None:
+        raise NotFoundError(f"run not found: {run_id}")
+
+
+# Frames and loops ------------------------------------------------------------------------------
+
+
+class Swap(NamedTuple):
+    """A state to replace: what it must be, what it becomes."""
+
+    expected: str
+    following: str
+
+
+class KeyedSwap(NamedTuple):
+    """A frame or loop to replace, or to add where `expected` is None: then it must not exist."""
+
+    key: str
+    expected: str | None
+    following: str
+
+
+def cas_states(
+    run_id: str,
+    *,
+    flow_state: Swap | None = None,
+    frame: KeyedSwap | None = None,
+    loop: KeyedSwap | None = None,
+    entry: LoopIterationRow | None = None,
+) -> Script[bool]:
+    """Replace any of a run's flow state, one frame and one loop, if all are as expected.
+
+    Looks neither at the status nor into the states. `entry` goes to the loop iteration ledger
+    unless it is there. Seven of the eight compare-and-swap wrappers are this script.
+    """
+    run, stored_frame, stored_loop = yield from fetch(
+        Get(RUN_STATES if flow_state else RUNS, (run_id,)),
+        Get(FRAMES, (run_id, frame.key if frame else "")),
+        Get(LOOPS, (run_id, loop.key if loop else "")),
+    )
+    _require(run, run_id)
+    writes: list[Write] = []
+    if flow_state:
+        state = cast("RunStateRow", run)
+        if state.flow_state != flow_state.expected:
+            return Commit(False)
+        writes.append(_put_flow_state(state, flow_state.following))
+    if frame:
+        if _state_of(stored_frame) != frame.expected:
+            return Commit(False)
+        writes.append(Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),)))
+    if loop:
+        if _state_of(stored_loop) != loop.expected:
+            return Commit(False)
+        writes.append(Put(LOOPS, (LoopRow(run_id, loop.key, loop.following),)))
+    if entry:
+        writes.extend((yield from _iteration_if_absent(entry)))
+    return Commit(True, tuple(writes))
+
+
+def cas_complete_step(
+    run_id: str, frame: KeyedSwap, step_id: str, output: str, loop: tuple[str, int] | None
+) -> Script[bool]:
+    """Replace a frame if it is as expected, and record a step's output.
+
+    Args:
+        run_id: the run.
+        frame: the frame.
+        step_id: the key of the output; an output recorded before keeps its place.
+        output: free JSON.
+        loop: None records a root step's output, else that of a loop's iteration; iterations
+            before it that have no output yet become empty ones.
+    """
+    run, stored_frame, length = yield from fetch(
+        Get(RUNS, (run_id,)),
+        Get(FRAMES, (run_id, frame.key)),
+        Get(LOOP_OUTPUTS, (run_id, loop[0] if loop else "")),
+    )
+    _require(run, run_id)
+    if _state_of(stored_frame) != frame.expected:
+        return Commit(False)
+    put_frame = Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),))
+    if loop is None:
+        same, last = yield from fetch(
+            Get(ROOT_STEP_OUTPUTS, (run_id, step_id)),
+            Scan(ROOT_STEP_OUTPUTS_BY_POSITION, (run_id,), limit=1, backwards=True),
+        )
+        row = RootStepOutputRow(run_id, step_id, _place(same, last), output)
+        return Commit(True, (put_frame, Put(ROOT_STEP_OUTPUTS, (row,))))
+    loop_id, iteration = loop
+    iterations = 0 if length is None else length.iterations
+    if iteration >= iterations + MAX_ITERATION_GAP:
+        raise InternalError(
+            f"loop iteration {iteration} is more than {MAX_ITERATION_GAP}"
+            f" past the last recorded one of loop '{loop_id}'"
+        )
+    same_in_loop, last_in_loop = yield from fetch(
+        Get(LOOP_STEP_OUTPUTS, (run_id, loop_id, iteration, step_id)),
+        Scan(LOOP_STEP_OUTPUTS_BY_POSITION, (run_id, loop_id, iteration), limit=1, backwards=True),
+    )
+    place = _place(same_in_loop, last_in_loop)
+    writes: list[Write] = [
+        put_frame,
+        Put(
+            LOOP_STEP_OUTPUTS,
+            (LoopStepOutputRow(run_id, loop_id, iteration, step_id, place, output),),
+        ),
+    ]
+    if iteration >= iterations:
+        writes.append(Put(LOOP_OUTPUTS, (LoopOutputRow(run_id, loop_id, iteration + 1),)))
+    return Commit(True, tuple(writes))
+
+
+def upsert_loop_snapshot(
+    run_id: str, loop_instance_id: str, state: str, entry: LoopIterationRow | None
+) -> Script[None]:
+    """Set a loop's state, whatever it was; `entry` goes to the ledger unless it is there."""
+    _require((yield from fetch(Get(RUNS, (run_id,)))), run_id)
+    writes: tuple[Write, ...] = (Put(LOOPS, (LoopRow(run_id, loop_instance_id, state),)),)
+    if entry:
+        writes += yield from _iteration_if_absent(entry)
+    return Commit(None, writes)
+
+
+def _iteration_if_absent(
+    entry: LoopIterationRow,
+) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], tuple[Write, ...]]:
+    identity = (entry.run_id, entry.loop_instance_id, entry.iteration, entry.frame_id)
+    same, last = yield from fetch(
+        Scan(LOOP_ITERATIONS_BY_IDENTITY, identity, limit=1),
+        _last(LOOP_ITERATIONS, entry.run_id),
+    )
+    return () if same else (Put(LOOP_ITERATIONS, (_after(last, entry),)),)
+
+
+def _state_of(row: FrameRow | LoopRow | None) -> str | None:
+    return None if row is None else row.kernel_state
+
+
+def _place(
+    same: RootStepOutputRow | LoopStepOutputRow | None,
+    last: Sequence[RootStepOutputRow] | Sequence[LoopStepOutputRow],
+) -> int:
+    if same is not None:
+        return same.position
+    return last[0].position + 1 if last else 0

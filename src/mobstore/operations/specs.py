@@ -1,0 +1,39 @@
+"""Scripts of the spec store. A spec starts at revision 1 and grows by one with each write."""
+
+from __future__ import annotations
+
+from mobstore import rows
+from mobstore.errors import SpecRevisionConflictError
+from mobstore.model.definition import MobDefinition
+from mobstore.model.ids import MobId
+from mobstore.tables import SPECS, SpecRow
+from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
+
+
+def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
+    """Write a spec; if a revision is given it must be the stored one, 0 where there is none."""
+    stored = yield from fetch(Get(SPECS, (mob_id,)))
+    current = 0 if stored is None else stored.revision
+    if revision is not None and revision != current:
+        raise SpecRevisionConflictError(mob_id, revision, current)
+    return Commit(current + 1, (Put(SPECS, (SpecRow(mob_id, current + 1, definition),)),))
+
+
+def get_spec(mob_id: str) -> Script[tuple[MobDefinition, int] | None]:
+    """A definition with its revision."""
+    stored = yield from fetch(Get(SPECS, (mob_id,)))
+    return Commit(None if stored is None else rows.spec(stored))
+
+
+def list_specs() -> Script[list[MobId]]:
+    """The mobs that have a spec, by id."""
+    found = yield from fetch(Scan(SPECS))
+    return Commit(rows.mob_ids(found))
+
+
+def delete_spec(mob_id: str, revision: int | None) -> Script[bool]:
+    """Remove a spec, if a revision is given only at that one."""
+    stored = yield from fetch(Get(SPECS, (mob_id,)))
+    if stored is None or (revision is not None and revision != stored.revision):
+        return Commit(False)
+    return Commit(True, (Delete(SPECS, (mob_id,)),))

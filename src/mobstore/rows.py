@@ -1,0 +1,487 @@
+"""Models to rows and back: the one place that knows how content lies in the tables.
+
+Encoding refuses what could not be read back wherever a document of the reference would hold it:
+a document has at most 127 levels of nesting, so a part of it has a few less. Decoding trusts what
+encoding wrote; what nevertheless cannot be read (a damaged file) is reported by table and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias, cast
+from uuid import UUID
+
+from pydantic import JsonValue, TypeAdapter
+
+from mobstore.errors import InternalError, SerializationError
+from mobstore.model.definition import MobDefinition
+from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
+from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, MobId, RunId, StepId
+from mobstore.model.json import I64_MAX, MAX_DEPTH, decode_json, encode_json, nesting
+from mobstore.model.kernel import KernelState
+from mobstore.model.profile import Profile, StoredRealmProfile
+from mobstore.model.record import Record
+from mobstore.model.run import (
+    FailureLedgerEntry,
+    FrameSnapshot,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+    MobRun,
+    StepLedgerEntry,
+)
+from mobstore.model.timestamp import Timestamp
+from mobstore.tables import (
+    EventRow,
+    FailureLedgerRow,
+    FrameRow,
+    LoopIterationRow,
+    LoopOutputRow,
+    LoopRow,
+    LoopStepOutputRow,
+    RealmProfileRow,
+    RootStepOutputRow,
+    RunRow,
+    RunStateRow,
+    SpecRow,
+    StepLedgerRow,
+)
+
+# Levels that a run's document has above a part of it, at the deepest place the part may come to:
+# run > loop_iteration_outputs > loop > iteration > output; run > frames > frame > kernel_state.
+_OUTPUT_ROOM = MAX_DEPTH - 4
+_STATE_ROOM = MAX_DEPTH - 3
+_RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
+
+EventDraft: TypeAlias = tuple[str, str, str, str]
+"""An event without its cursor: mob_id, timestamp, type, kind."""
+
+
+# Arguments -------------------------------------------------------------------------------------
+
+
+def text(value: str, what: str) -> str:
+    """Check an identifier.
+
+    Raises:
+        SerializationError: it is not text, or holds lone surrogates.
+    """
+    if not isinstance(value, str):
+        raise SerializationError(f"{what} must be text, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise SerializationError(f"{what} must not hold lone surrogates") from error
+    return value
+
+
+def run_key(run_id: UUID) -> str:
+    """The text of a run's id.
+
+    Raises:
+        SerializationError: it is not a UUID.
+    """
+    if not isinstance(run_id, UUID):
+        raise SerializationError(f"run_id must be a UUID, not {type(run_id).__name__}")
+    return str(run_id)
+
+
+def number(value: int, what: str, *, most: int = I64_MAX) -> int:
+    """Check an argument that counts.
+
+    Raises:
+        InternalError: it is not a whole number from 0 to `most`.
+    """
+    if type(value) is not int:
+        raise InternalError(f"{what} must be a whole number, not {type(value).__name__}")
+    if value < 0:
+        raise InternalError(f"{what} {value} is negative")
+    if value > most:
+        raise InternalError(f"{what} {value} exceeds {'i64::MAX' if most == I64_MAX else most}")
+    return value
+
+
+def choice(value: str, allowed: frozenset[str], what: str) -> str:
+    """Check one of the reference's enumerations.
+
+    Raises:
+        SerializationError: it is none of the allowed words.
+    """
+    if type(value) is not str or value not in allowed:
+        raise SerializationError(f"{what} must be one of {', '.join(sorted(allowed))}")
+    return value
+
+
+def state_text(state: KernelState, what: str) -> str:
+    """The canonical text of a kernel state.
+
+    Raises:
+        SerializationError: it is not a kernel state, or nested too deeply to lie in a run.
+    """
+    if type(state) is not KernelState:
+        raise SerializationError(f"{what} must be a KernelState, not {type(state).__name__}")
+    if state.depth > _STATE_ROOM:
+        raise SerializationError(f"{what} is nested deeper than {_STATE_ROOM} levels")
+    return state.to_json()
+
+
+def snapshot_text(snapshot: FrameSnapshot | LoopSnapshot, what: str) -> str:
+    """The canonical text of a snapshot's kernel state.
+
+    Raises:
+        SerializationError: it is not a snapshot, or nested too deeply to lie in a run.
+    """
+    if not isinstance(snapshot, (FrameSnapshot, LoopSnapshot)):
+        raise SerializationError(f"{what} must be a snapshot, not {type(snapshot).__name__}")
+    return state_text(snapshot.kernel_state, what)
+
+
+def output_text(value: JsonValue) -> str:
+    """The text of free JSON that lies in a run.
+
+    Raises:
+        SerializationError: it is not JSON, or nested too deeply.
+    """
+    return encode_json(value, _OUTPUT_ROOM)
+
+
+def record_text(record: Record, kind: type[Record], what: str) -> str:
+    """The JSON of a model.
+
+    Raises:
+        SerializationError: it is not of this type, has no JSON form, or is nested too deeply.
+    """
+    if not isinstance(record, kind):
+        raise SerializationError(f"{what} must be a {kind.__name__}, not {type(record).__name__}")
+    encoded = record.to_json()
+    if nesting(encoded.encode()) > _RECORD_ROOM:
+        raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
+    return encoded
+
+
+# Events ----------------------------------------------------------------------------------------
+
+
+def event_draft(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EventDraft:
+    """What will be stored of an event.
+
+    Raises:
+        SerializationError: it is not an event, or has no JSON form.
+    """
+    if not isinstance(event, NewMobEvent):
+        raise SerializationError(f"event must be a NewMobEvent, not {type(event).__name__}")
+    return (
+        text(event.mob_id, "mob_id"),
+        (event.timestamp or clock()).sortable,
+        event.kind.type,
+        record_text(event.kind, Record, "event.kind"),
+    )
+
+
+def event(cursor: int, draft: EventDraft, kind: MobEventKind) -> MobEvent:
+    """The event as stored."""
+    mob_id, timestamp, _, _ = draft
+    return MobEvent.assemble(
+        {
+            "cursor": cursor,
+            "timestamp": Timestamp.from_sortable(timestamp),
+            "mob_id": mob_id,
+            "kind": kind,
+        }
+    )
+
+
+def events(rows: Sequence[EventRow]) -> list[MobEvent]:
+    """Decode events; all their kinds in one call, which is three times as fast as one by one.
+
+    Raises:
+        SerializationError: one cannot be read; it is named.
+    """
+    try:
+        kinds = _KINDS.validate_json(f"[{','.join([row.kind for row in rows])}]")
+    except ValueError as error:
+        raise SerializationError(_unreadable_event(rows)) from error
+    assemble, moment = MobEvent.assemble, Timestamp.from_sortable
+    return [
+        assemble({"cursor": cursor, "timestamp": moment(timestamp), "mob_id": mob_id, "kind": kind})
+        for (cursor, mob_id, timestamp, _, _), kind in zip(rows, kinds, strict=True)
+    ]
+
+
+def _unreadable_event(rows: Sequence[EventRow]) -> str:
+    for row in rows:
+        try:
+            _KINDS.validate_json(f"[{row.kind}]")
+        except ValueError:
+            return f"table events, cursor {row.cursor} cannot be read"
+    return "table events cannot be read"
+
+
+_KINDS = TypeAdapter(list[MobEventKind])
+
+
+# Runs ------------------------------------------------------------------------------------------
+
+
+class RunRows:
+    """A run as rows, without its number: what `create_run` writes and an import brings."""
+
+    def __init__(self, run: MobRun) -> None:
+        """Encode a run.
+
+        Raises:
+            SerializationError: it is not a run, or a part of it has no JSON form.
+        """
+        if not isinstance(run, MobRun):
+            raise SerializationError(f"run must be a MobRun, not {type(run).__name__}")
+        key = self.run_id = run_key(run.run_id)
+        self._run = (
+            text(run.mob_id, "mob_id"),
+            text(run.flow_id, "flow_id"),
+            output_text(run.activation_params),
+            run.created_at.sortable,
+            run.schema_version,
+        )
+        ended = run.completed_at
+        self.state = RunStateRow(
+            key,
+            run.status,
+            state_text(run.flow_state, "flow_state"),
+            None if ended is None else ended.sortable,
+        )
+        self.steps = [step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)]
+        self.failures = [failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)]
+        self.frames = [
+            FrameRow(key, text(frame_id, "frame_id"), snapshot_text(frame, "frame"))
+            for frame_id, frame in run.frames.items()
+        ]
+        self.loops = [
+            LoopRow(key, text(loop_id, "loop_instance_id"), snapshot_text(loop, "loop"))
+            for loop_id, loop in run.loops.items()
+        ]
+        self.iterations = [
+            iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
+        ]
+        self.root_outputs = [
+            RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output))
+            for n, (step_id, output) in enumerate(run.root_step_outputs.items())
+        ]
+        self.loop_outputs = [
+            LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
+            for loop_id, iterations in run.loop_iteration_outputs.items()
+        ]
+        self.loop_step_outputs = [
+            LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output))
+            for loop_id, iterations in run.loop_iteration_outputs.items()
+            for i, outputs in enumerate(iterations)
+            for n, (step_id, output) in enumerate(outputs.items())
+        ]
+
+    def run(self, number: int) -> RunRow:
+        """The row of the run itself, once its number is known."""
+        return RunRow(self.run_id, number, *self._run)
+
+
+def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRow:
+    """Encode an entry of the step ledger.
+
+    Raises:
+        SerializationError: it is not one, or has no JSON form.
+    """
+    if not isinstance(entry, StepLedgerEntry):
+        raise SerializationError(f"entry must be a StepLedgerEntry, not {type(entry).__name__}")
+    return StepLedgerRow(
+        run_id,
+        position,
+        text(entry.step_id, "step_id"),
+        text(entry.meerkat_id, "meerkat_id"),
+        entry.status,
+        output_text(entry.output),
+        entry.timestamp.sortable,
+    )
+
+
+def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> FailureLedgerRow:
+    """Encode an entry of the failure ledger.
+
+    Raises:
+        SerializationError: it is not one, or its text holds lone surrogates.
+    """
+    if not isinstance(entry, FailureLedgerEntry):
+        raise SerializationError(f"entry must be a FailureLedgerEntry, not {type(entry).__name__}")
+    return FailureLedgerRow(
+        run_id,
+        position,
+        text(entry.step_id, "step_id"),
+        text(entry.reason, "reason"),
+        entry.timestamp.sortable,
+    )
+
+
+def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -> LoopIterationRow:
+    """Encode an entry of the loop iteration ledger.
+
+    Raises:
+        SerializationError: it is not one, or its text holds lone surrogates.
+    """
+    if not isinstance(entry, LoopIterationLedgerEntry):
+        name = type(entry).__name__
+        raise SerializationError(f"ledger_entry must be a LoopIterationLedgerEntry, not {name}")
+    return LoopIterationRow(
+        run_id,
+        position,
+        text(entry.loop_instance_id, "loop_instance_id"),
+        str(entry.iteration),
+        text(entry.frame_id, "frame_id"),
+    )
+
+
+RunParts: TypeAlias = tuple[
+    RunStateRow | None,
+    Sequence[StepLedgerRow],
+    Sequence[FailureLedgerRow],
+    Sequence[FrameRow],
+    Sequence[LoopRow],
+    Sequence[LoopIterationRow],
+    Sequence[RootStepOutputRow],
+    Sequence[LoopOutputRow],
+    Sequence[LoopStepOutputRow],
+]
+"""The rows of a run beside its own; the outputs of root steps in the order of their position."""
+
+
+def run(row: RunRow, parts: RunParts) -> MobRun:
+    """Decode a run. No kernel state is looked into.
+
+    Raises:
+        SerializationError: a part of it cannot be read.
+    """
+    state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
+    with _reading(f"run {row.run_id}"):
+        if state is None:
+            raise ValueError("its state is missing")
+        return MobRun.assemble(
+            {
+                "run_id": RunId(UUID(row.run_id)),
+                "mob_id": row.mob_id,
+                "flow_id": row.flow_id,
+                "status": state.status,
+                "flow_state": KernelState.from_canonical(state.flow_state),
+                "activation_params": decode_json(row.activation_params),
+                "created_at": Timestamp.from_sortable(row.created_at),
+                "completed_at": (
+                    None
+                    if state.completed_at is None
+                    else Timestamp.from_sortable(state.completed_at)
+                ),
+                "step_ledger": tuple(map(_step, steps)),
+                "failure_ledger": tuple(map(_failure, failures)),
+                "frames": {
+                    cast("FrameId", frame_id): FrameSnapshot.assemble(
+                        {"kernel_state": KernelState.from_canonical(state_text)}
+                    )
+                    for _, frame_id, state_text in frames
+                },
+                "loops": {
+                    cast("LoopInstanceId", loop_id): LoopSnapshot.assemble(
+                        {"kernel_state": KernelState.from_canonical(state_text)}
+                    )
+                    for _, loop_id, state_text in loops
+                },
+                "loop_iteration_ledger": tuple(map(_iteration, iterations)),
+                "schema_version": row.schema_version,
+                "root_step_outputs": {
+                    cast("StepId", output.step_id): decode_json(output.output)
+                    for output in root_outputs
+                },
+                "loop_iteration_outputs": _loop_outputs(loop_outputs, outputs),
+            }
+        )
+
+
+def _step(row: StepLedgerRow) -> StepLedgerEntry:
+    return StepLedgerEntry.assemble(
+        {
+            "step_id": row.step_id,
+            "meerkat_id": row.meerkat_id,
+            "status": row.status,
+            "output": decode_json(row.output),
+            "timestamp": Timestamp.from_sortable(row.timestamp),
+        }
+    )
+
+
+def _failure(row: FailureLedgerRow) -> FailureLedgerEntry:
+    return FailureLedgerEntry.assemble(
+        {
+            "step_id": row.step_id,
+            "reason": row.reason,
+            "timestamp": Timestamp.from_sortable(row.timestamp),
+        }
+    )
+
+
+def _iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
+    return LoopIterationLedgerEntry.assemble(
+        {
+            "loop_instance_id": row.loop_instance_id,
+            "iteration": int(row.iteration),
+            "frame_id": row.frame_id,
+        }
+    )
+
+
+def _loop_outputs(
+    loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
+) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
+    found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
+        loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
+    }
+    for output in sorted(outputs, key=lambda row: row.position):
+        iteration = found[output.loop_id][output.iteration]
+        iteration[cast("StepId", output.step_id)] = decode_json(output.output)
+    return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
+
+
+# Specs and realm profiles ----------------------------------------------------------------------
+
+
+def spec(row: SpecRow) -> tuple[MobDefinition, int]:
+    """Decode a definition and its revision.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with _reading(f"table specs, mob {row.mob_id}"):
+        return MobDefinition.model_validate_json(row.definition), row.revision
+
+
+def realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
+    """Decode a realm profile.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with _reading(f"table realm_profiles, name {row.name}"):
+        return StoredRealmProfile.assemble(
+            {
+                "name": row.name,
+                "profile": Profile.model_validate_json(row.profile),
+                "revision": row.revision,
+                "created_at": Timestamp.from_sortable(row.created_at),
+                "updated_at": Timestamp.from_sortable(row.updated_at),
+            }
+        )
+
+
+def mob_ids(rows: Sequence[SpecRow]) -> list[MobId]:
+    """The mobs that have a spec."""
+    return [MobId(row.mob_id) for row in rows]
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise SerializationError(f"{what} cannot be read") from error

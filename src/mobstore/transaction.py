@@ -1,0 +1,174 @@
+"""The vocabulary of transactions: what a script may ask for, what it may write, what runs it.
+
+A *script* decides one store operation without doing any I/O. It is a generator: it yields reads,
+is sent their answers, and returns a `Commit`, its result and its writes:
+
+    def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
+        state = yield from fetch(Get(RUN_STATES, (run_id,)))
+        if state is None or state.flow_state != expected:
+            return Commit(False)
+        return Commit(True, (Put(RUN_STATES, (state._replace(flow_state=following),)),))
+
+Rules for scripts: no clock, no random, no await; nothing is changed before the end, so a script
+that raises has changed nothing. Rules for engines: all reads of one script see one state of the
+store, its writes are applied all or none, and nobody sees some of them.
+
+A *loading* script brings in more than fits into memory: it yields writes too, which are applied at
+once but become visible and durable, all or none, only when it has ended.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
+
+from mobstore.tables import Index, Key, R, Table, Value
+
+T = TypeVar("T")
+A_co = TypeVar("A_co", covariant=True)
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+class Read(Generic[A_co]):
+    """A question to the store; the type parameter is the type of its answer."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Get(Read[R | None], Generic[R]):
+    """The row with this key, or None."""
+
+    table: Table[R]
+    key: Key
+
+
+@dataclass(slots=True)
+class Scan(Read[Sequence[R]], Generic[R]):
+    """The rows with these values in the index's prefix, in its order.
+
+    `after` and `before` bound the first order column, both exclusively; `limit` bounds the number
+    of rows; `backwards` reverses the order, before the limit counts.
+    """
+
+    index: Index[R]
+    prefix: Key = ()
+    after: Value | None = None
+    before: Value | None = None
+    limit: int | None = None
+    backwards: bool = False
+
+
+@dataclass(slots=True)
+class Count(Read[int]):
+    """How many rows a scan would find."""
+
+    scan: Scan[Any]
+
+
+@dataclass(slots=True)
+class Put(Generic[R]):
+    """Write these rows; each replaces the row of the same key if there is one."""
+
+    table: Table[R]
+    rows: Sequence[R]
+
+
+@dataclass(slots=True)
+class Delete:
+    """Remove the row with this key, if there is one."""
+
+    table: Table[Any]
+    key: Key
+
+
+@dataclass(slots=True)
+class DeleteRange:
+    """Remove every row that a scan (without limit) would find."""
+
+    scan: Scan[Any]
+
+
+Write: TypeAlias = Put[Any] | Delete | DeleteRange
+
+
+class Commit(NamedTuple, Generic[T]):
+    """The end of a script: what the operation returns, and what is to be written for it."""
+
+    result: T
+    writes: tuple[Write, ...] = ()
+
+
+Script: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]
+LoadingScript: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], Commit[T]]
+_Fetch: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
+
+
+@overload
+def fetch(read: Read[A], /) -> _Fetch[A]: ...
+@overload
+def fetch(read: Read[A], other: Read[B], /) -> _Fetch[tuple[A, B]]: ...
+@overload
+def fetch(read: Read[A], other: Read[B], third: Read[C], /) -> _Fetch[tuple[A, B, C]]: ...
+def fetch(*reads: Read[Any]) -> _Fetch[Any]:
+    """Ask within a script, in one round trip; to be used with `yield from`."""
+    answers = yield reads
+    return answers[0] if len(reads) == 1 else answers
+
+
+def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object]) -> Commit[T]:
+    """Run a script to its end where every read can be answered at once.
+
+    Args:
+        script: a fresh script.
+        answer: gives the answer to one read; for a loading script it also applies one write.
+
+    Raises:
+        Exception: whatever the script or `answer` raises; nothing of the commit was applied.
+    """
+    try:
+        asked: Sequence[object] = next(script)
+        while True:
+            asked = script.send(tuple([answer(one) for one in asked]))
+    except StopIteration as end:
+        return cast("Commit[T]", end.value)
+    finally:
+        script.close()
+
+
+class Engine(ABC):
+    """What runs scripts: it knows how to run a transaction, never what it means.
+
+    All three ways take a *maker* of the script, so that an engine may run a fresh one again.
+    A task that is cancelled while it waits leaves either all of a script's writes or none.
+    """
+
+    @abstractmethod
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        """Run a script that writes nothing.
+
+        Raises:
+            ReadFailedError: the medium refused.
+            InternalError: the engine is closed.
+        """
+
+    @abstractmethod
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        """Run a script; when this returns, its writes are as durable as the engine promises.
+
+        Raises:
+            WriteFailedError: the medium refused; nothing was written unless it says otherwise.
+            InternalError: the engine is closed.
+        """
+
+    @abstractmethod
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        """Run a loading script, alone; errors as for `write`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of everything; closing twice is fine."""
