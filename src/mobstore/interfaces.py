@@ -456,7 +456,7 @@ class MobSpecStore(ABC):
         Args:
             mob_id: the mob.
             definition: its definition.
-            revision: the revision last read, 0 if there must be none; None writes whatever is there.
+            revision: the revision last read, 0 if there must be none; None writes in any case.
 
         Returns:
             The new revision.

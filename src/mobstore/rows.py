@@ -7,7 +7,7 @@ encoding wrote; what nevertheless cannot be read (a damaged file) is reported by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias, cast
 from uuid import UUID
@@ -480,7 +480,7 @@ def mob_ids(rows: Sequence[SpecRow]) -> list[MobId]:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
+def _reading(what: str) -> Generator[None]:
     try:
         yield
     except (ValueError, KeyError, IndexError, TypeError) as error:

@@ -11,6 +11,7 @@ first index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -57,13 +58,13 @@ class Table(Index[R]):
         self.indexes.append(index)
         return index
 
-    def getter(self, columns: tuple[str, ...]) -> Any:
+    def getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
         """A function that takes these columns of a row as a tuple."""
         places = [self.columns.index(column) for column in columns]
-        if len(places) == 1:
-            (place,) = places
-            return lambda row: (row[place],)
-        return itemgetter(*places) if places else lambda row: ()
+        if len(places) > 1:
+            return itemgetter(*places)
+        start = places[0] if places else 0
+        return itemgetter(slice(start, start + len(places)))
 
 
 class CounterRow(NamedTuple):

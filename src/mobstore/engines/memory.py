@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mobstore.errors import InternalError
 from mobstore.tables import TABLES, Index, Key, Row, Table
@@ -26,6 +26,7 @@ from mobstore.transaction import (
     Get,
     LoadingScript,
     Put,
+    Read,
     Scan,
     Script,
     Write,
@@ -182,7 +183,7 @@ class MemoryEngine(Engine):
             )
         }
 
-    def _open(self) -> RLock:  # type: ignore[valid-type]
+    def _open(self) -> RLock:
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
         return self._lock
@@ -192,19 +193,22 @@ class MemoryEngine(Engine):
             self._write(write)
         return commit.result
 
-    def _answer(self, read: object) -> object:
+    def _answer(self, read: Read[Any]) -> object:
         if isinstance(read, Get):
-            return self._rows[read.table].by_key.get(read.key)
+            get = cast("Get[Any]", read)
+            return self._rows[get.table].by_key.get(get.key)
         if isinstance(read, Scan):
-            by_key = self._rows[read.index.table].by_key
-            return [by_key[key] for _, key in self._indexes[read.index].find(read)]
+            scan = cast("Scan[Any]", read)
+            by_key = self._rows[scan.index.table].by_key
+            return [by_key[key] for _, key in self._indexes[scan.index].find(scan)]
         if isinstance(read, Count):
             return len(self._indexes[read.scan.index].find(read.scan))
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
-    def _answer_or_write(self, asked: object) -> object:
+    def _answer_or_write(self, asked: Read[Any] | Write) -> object:
         if isinstance(asked, (Put, Delete, DeleteRange)):
-            return self._write(asked)
+            self._write(asked)
+            return None
         return self._answer(asked)
 
     def _write(self, write: Write) -> None:

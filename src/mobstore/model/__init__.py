@@ -1,0 +1,1 @@
+"""What is stored: immutable models and their exact JSON. Knows only `errors`."""

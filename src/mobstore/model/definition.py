@@ -1,9 +1,10 @@
-"""The definition of a mob: its profiles, wiring, flows and limits. Nothing is cross-checked here."""
+"""The definition of a mob: profiles, wiring, flows and limits. Nothing is cross-checked here."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Awaitable, Callable
+from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import Field
@@ -448,7 +449,7 @@ def _from_toml_value(value: object) -> object:
         return {key: _from_toml_value(item) for key, item in table.items()}
     if isinstance(value, list):
         return [_from_toml_value(item) for item in cast("list[object]", value)]
-    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):
+    if isinstance(value, float) and not isfinite(value):
         return None
     if value is None or isinstance(value, (str, int, float)):
         return value

@@ -59,7 +59,10 @@ class BackendPeerMember(Record):
     session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
 
 
-_MEMBERS = {"session": SessionMember, "backend_peer": BackendPeerMember}
+_MEMBERS: dict[str, type[Record]] = {
+    "session": SessionMember,
+    "backend_peer": BackendPeerMember,
+}
 
 
 def _read_member(value: object) -> object:
@@ -122,8 +125,7 @@ class SystemTime(Record, extra="forbid"):
         secs = self.secs_since_epoch + carried
         if secs > I64_MAX:
             raise ValueError("a system time is at most 2**63-1 seconds after 1970")
-        self.__dict__.update(secs_since_epoch=secs, nanos_since_epoch=nanos)
-        return self
+        return self if carried == 0 else SystemTime(secs_since_epoch=secs, nanos_since_epoch=nanos)
 
 
 class MobMemberKickoffSnapshot(Record):

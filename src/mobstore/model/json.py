@@ -39,10 +39,11 @@ class Duplicate:
 
 def without_duplicates(value: object) -> object:
     """What a map makes of an object's values: of a key that stands twice, the last."""
-    if type(value) is dict:
+    if isinstance(value, dict):
         items = cast("dict[str, object]", value)
         if Duplicate in map(type, items.values()):
-            return {k: v.value if type(v) is Duplicate else v for k, v in items.items()}
+            return {key: _without_box(item) for key, item in items.items()}
+        return items
     return value
 
 
@@ -120,10 +121,10 @@ def encode_json(value: object, room: int = MAX_DEPTH) -> str:
     """
     try:
         return to_json(copy_json(value, room)).decode()
-    except ValueError as error:
-        raise SerializationError(str(error)) from error
     except PydanticSerializationError as error:
         raise SerializationError("text must not hold lone surrogates") from error
+    except ValueError as error:
+        raise SerializationError(str(error)) from error
 
 
 def decode_json(text: str) -> JsonValue:
@@ -157,13 +158,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                found[key] = Duplicate(without_box(found[key]))
+                found[key] = Duplicate(_without_box(found[key]))
             seen.add(key)
     return found
 
 
-def without_box(value: object) -> object:
-    """The value itself, taken out of a `Duplicate`."""
+def _without_box(value: object) -> object:
     return value.value if type(value) is Duplicate else value
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from json import loads
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, Union, cast
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -36,15 +36,22 @@ class NamedVariant(NamedTuple):
     variant: str
 
 
-KernelValue: TypeAlias = (
-    "bool | int | str | NamedVariant | None | tuple[KernelValue, ...] | list[KernelValue]"
-    " | AbstractSet[KernelValue] | Mapping[KernelValue, KernelValue]"
-)
+KernelValue: TypeAlias = Union[
+    bool,
+    int,
+    str,
+    NamedVariant,
+    "tuple[KernelValue, ...]",
+    "list[KernelValue]",
+    "AbstractSet[KernelValue]",
+    "Mapping[KernelValue, KernelValue]",
+    None,
+]
 _Wire: TypeAlias = dict[str, Any]
 _OrderKey: TypeAlias = tuple[Any, ...]
 
 
-class KernelSet(AbstractSet[Any]):
+class KernelSet(AbstractSet["KernelValue"]):
     """An immutable set of kernel values, iterated in their total order.
 
     Raises:
@@ -54,16 +61,16 @@ class KernelSet(AbstractSet[Any]):
     __slots__ = ("_items",)
 
     def __init__(self, items: Iterable[KernelValue] = ()) -> None:
-        self._items = _by_order([(item, item) for item in items])
+        self._items: dict[str, KernelValue] = _by_order([(item, item) for item in items])
 
     @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> KernelSet:
+    def _from_iterable(cls, it: Iterable[KernelValue]) -> KernelSet:  # type: ignore[override]
         return cls(it)
 
     def __contains__(self, item: object) -> bool:
         return _text_or_none(item) in self._items
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[KernelValue]:
         return iter(self._items.values())
 
     def __len__(self) -> int:
@@ -71,7 +78,8 @@ class KernelSet(AbstractSet[Any]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AbstractSet):
-            return self._items.keys() == KernelSet(cast("AbstractSet[Any]", other))._items.keys()
+            others = cast("AbstractSet[Any]", other)
+            return self._items.keys() == KernelSet(others)._items.keys()
         return NotImplemented
 
     def __hash__(self) -> int:
@@ -81,7 +89,7 @@ class KernelSet(AbstractSet[Any]):
         return f"KernelSet({list(self)})"
 
 
-class KernelMap(Mapping[Any, Any]):
+class KernelMap(Mapping["KernelValue", "KernelValue"]):
     """An immutable map from kernel values to kernel values, iterated in the order of the keys.
 
     Raises:
@@ -94,16 +102,18 @@ class KernelMap(Mapping[Any, Any]):
         self,
         entries: Mapping[KernelValue, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
     ) -> None:
-        pairs = entries.items() if isinstance(entries, Mapping) else entries
-        self._pairs = _by_order([(key, (key, value)) for key, value in pairs])
+        pairs: Any = entries.items() if isinstance(entries, Mapping) else entries
+        self._pairs: dict[str, tuple[KernelValue, KernelValue]] = _by_order(
+            [(key, (key, value)) for key, value in pairs]
+        )
 
-    def __getitem__(self, key: object) -> Any:
+    def __getitem__(self, key: KernelValue) -> KernelValue:
         text = _text_or_none(key)
         if text is None or text not in self._pairs:
             raise KeyError(key)
         return self._pairs[text][1]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[KernelValue]:
         return (key for key, _ in self._pairs.values())
 
     def __len__(self) -> int:
@@ -111,7 +121,8 @@ class KernelMap(Mapping[Any, Any]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Mapping):
-            return _text(self) == _text(KernelMap(cast("Mapping[Any, Any]", other)))
+            others = cast("Mapping[Any, Any]", other)
+            return _text(self) == _text(KernelMap(others))
         return NotImplemented
 
     def __hash__(self) -> int:
@@ -158,14 +169,14 @@ class KernelState:
     def from_canonical(cls, text: str) -> KernelState:
         """Take back what `to_json` gave; not checked."""
         state = cls.__new__(cls)
-        state._text, state.depth = text, 0
+        state._text, state.depth = text, 0  # noqa: SLF001 - its own
         return state
 
     @classmethod
     def _from_wire(cls, wire: object) -> KernelState:
         state = cls.__new__(cls)
         try:
-            state._text, state.depth = _canonical(wire)
+            state._text, state.depth = _canonical(wire)  # noqa: SLF001 - its own
         except ValueError as error:
             raise SerializationError(f"not a kernel state: {error}") from error
         return state
@@ -180,8 +191,8 @@ class KernelState:
         return cast("str", loads(self._text)["phase"])
 
     @property
-    def fields(self) -> Mapping[str, Any]:
-        """The machine's fields, decoded anew at each access; sets and maps as `KernelSet`, `KernelMap`."""
+    def fields(self) -> Mapping[str, KernelValue]:
+        """The machine's fields, decoded anew at each access; see the module's table for types."""
         return {name: _from_wire(value) for name, value in loads(self._text)["fields"].items()}
 
     def __eq__(self, other: object) -> bool:
@@ -263,7 +274,8 @@ def _encode(wire: object, depth: int, deepest: list[int]) -> str:
     elif kind == "named_variant":
         name, variant = value.get("enum_name"), value.get("variant")
         if type(name) is str and type(variant) is str:
-            return f'{{"type":"named_variant","enum_name":{_quoted(name)},"variant":{_quoted(variant)}}}'
+            names = f'"enum_name":{_quoted(name)},"variant":{_quoted(variant)}'
+            return f'{{"type":"named_variant",{names}}}'
     elif kind == "map":
         entries = value.get("entries")
         if type(entries) is list:
@@ -351,7 +363,7 @@ def _to_wire(value: object, depth: int) -> _Wire:
     raise ValueError(f"{type(value).__name__} is not a kernel value")
 
 
-def _from_wire(wire: _Wire) -> Any:
+def _from_wire(wire: _Wire) -> KernelValue:
     """Give a value of a canonical state its Python form."""
     kind = wire["type"]
     if kind == "none":
@@ -364,7 +376,7 @@ def _from_wire(wire: _Wire) -> Any:
         return KernelSet(map(_from_wire, wire["items"]))
     if kind == "map":
         return KernelMap([(_from_wire(key), _from_wire(value)) for key, value in wire["entries"]])
-    return wire["value"]
+    return cast("KernelValue", wire["value"])
 
 
 def _text(value: object) -> str:
@@ -385,4 +397,4 @@ def _by_order(items: list[tuple[Any, Any]]) -> dict[str, Any]:
         keyed = {_order_key(wire): (_encode(wire, 3, [0]), kept) for wire, kept in wires}
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"not a kernel value: {error}") from error
-    return {text: kept for text, kept in (keyed[key] for key in sorted(keyed))}
+    return dict(keyed[key] for key in sorted(keyed))

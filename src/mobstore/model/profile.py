@@ -51,15 +51,14 @@ class RealmProfileRef(Record):
 def _only_reference(value: object) -> object:
     """An object whose `realm_profile` is text is a reference, whatever else it holds."""
     if isinstance(value, dict):
-        binding = cast("dict[str, object]", value)
-        if type(binding.get("realm_profile")) is str:
-            return RealmProfileRef(realm_profile=cast("str", binding["realm_profile"]))
+        name = cast("dict[str, object]", value).get("realm_profile")
+        if isinstance(name, str):
+            return RealmProfileRef(realm_profile=name)
+        return cast("object", value)
     return value
 
 
-ProfileBinding: TypeAlias = Annotated[
-    Annotated[RealmProfileRef, Field(strict=True)] | Profile, BeforeValidator(_only_reference)
-]
+ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator(_only_reference)]
 
 
 class StoredRealmProfile(Record):

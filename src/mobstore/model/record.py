@@ -76,7 +76,7 @@ class Record(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ."""
-        return type(self) is type(other) and _same(self.__dict__, cast("Record", other).__dict__)
+        return type(self) is type(other) and _same(self.__dict__, other.__dict__)
 
     __hash__ = None  # type: ignore[assignment]  # maps and free JSON cannot be hashed
 

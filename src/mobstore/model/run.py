@@ -50,7 +50,7 @@ SCHEMA_VERSION = 4
 """What the 0.5 series of the reference writes into `MobRun.schema_version`."""
 
 
-def is_terminal(status: MobRunStatus) -> bool:
+def is_terminal(status: str) -> bool:
     """Whether a run in this status has ended: completed, failed or canceled."""
     return status in {"completed", "failed", "canceled"}
 
@@ -129,7 +129,7 @@ class MobRun(Record):
         flow_state: KernelState,
         activation_params: JsonValue = None,
     ) -> Self:
-        """A new run that has not begun: random id, status `pending`, created now, empty otherwise."""
+        """A new run that has not begun: random id, status `pending`, created now, else empty."""
         return cls(
             run_id=RunId(uuid4()),
             mob_id=mob_id,

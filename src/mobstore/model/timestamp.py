@@ -49,15 +49,17 @@ class Timestamp:
                 means cannot be known.
         """
         if isinstance(moment, Timestamp):
-            self._text = moment._text
+            self._text = moment.sortable
         elif isinstance(moment, str):
             self._text = _read(moment)
         elif isinstance(moment, datetime):
             if moment.utcoffset() is None:
                 raise ValueError("a datetime without a time zone names no moment; give it one")
-            self._text = f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}000Z"
+            utc = moment.astimezone(UTC).replace(tzinfo=None)
+            self._text = f"{utc.isoformat(timespec='microseconds')}000Z"
         else:
-            raise ValueError(f"a timestamp cannot be made from {type(moment).__name__}")
+            # Not a TypeError: pydantic reports only ValueError as a refused value.
+            raise ValueError(f"a timestamp cannot be made from {type(moment).__name__}")  # noqa: TRY004
 
     @classmethod
     def now(cls) -> Timestamp:
@@ -68,7 +70,7 @@ class Timestamp:
     def from_sortable(cls, text: str) -> Timestamp:
         """Take back what `sortable` gave; not checked."""
         timestamp = cls.__new__(cls)
-        timestamp._text = text
+        timestamp._text = text  # noqa: SLF001 - its own
         return timestamp
 
     @property
@@ -82,7 +84,7 @@ class Timestamp:
         return int(self._text[-10:-1])
 
     def to_datetime(self) -> datetime:
-        """The moment as a datetime in UTC, cut to the microsecond; a leap second becomes :59.999999.
+        """The moment as a datetime in UTC, cut to the microsecond; a leap second is :59.999999.
 
         Raises:
             ValueError: the year is not within 1 to 9999.

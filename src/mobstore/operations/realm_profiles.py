@@ -1,4 +1,4 @@
-"""Scripts of the realm profile store. A profile starts at revision 1; a revision is always compared."""
+"""Scripts of the realm profile store. Revisions start at 1 and are always compared."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _parts_of(run_id: str) -> tuple[Read[Any], ...]:
 
 
 def _parts(answers: Any) -> RunParts:
-    return tuple(answers)  # type: ignore[return-value]  # in the order of `_parts_of`
+    return cast("RunParts", tuple(answers))  # in the order of `_parts_of`
 
 
 # Status and flow state -------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def _parts(answers: Any) -> RunParts:
 def cas_run_status(run_id: str, expected: str, following: str, now: str) -> Script[bool]:
     """Change the status if it is the expected one and not terminal."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
-    if state is None or state.status != expected or is_terminal(state.status):  # type: ignore[arg-type]
+    if state is None or state.status != expected or is_terminal(state.status):
         return Commit(False)
     return Commit(True, (Put(RUN_STATES, (_with_status(state, following, now),)),))
 
@@ -154,7 +154,7 @@ def cas_run_snapshot(
     if (
         state is None
         or state.status != expected_status
-        or is_terminal(state.status)  # type: ignore[arg-type]
+        or is_terminal(state.status)
         or state.flow_state != expected_flow_state
     ):
         return Commit(False)
@@ -164,7 +164,7 @@ def cas_run_snapshot(
 
 def _with_status(state: RunStateRow, status: str, now: str) -> RunStateRow:
     """The status changed; the first change to a terminal one sets `completed_at`."""
-    if is_terminal(status) and state.completed_at is None:  # type: ignore[arg-type]
+    if is_terminal(status) and state.completed_at is None:
         return state._replace(status=status, completed_at=now)
     return state._replace(status=status)
 
@@ -260,8 +260,10 @@ def cas_states(
     Looks neither at the status nor into the states. `entry` goes to the loop iteration ledger
     unless it is there. Seven of the eight compare-and-swap wrappers are this script.
     """
+    holder: Read[RunStateRow | RunRow | None]
+    holder = Get(RUN_STATES, (run_id,)) if flow_state else Get(RUNS, (run_id,))
     run, stored_frame, stored_loop = yield from fetch(
-        Get(RUN_STATES if flow_state else RUNS, (run_id,)),
+        holder,
         Get(FRAMES, (run_id, frame.key if frame else "")),
         Get(LOOPS, (run_id, loop.key if loop else "")),
     )

@@ -5,6 +5,7 @@ rows.py    the tables in SQL: how reads are answered and writes applied
 file.py    opening, marking and refusing files; the driver's errors in our words
 """
 
-from mobstore.engines.sqlite.engine import Durability, SqliteEngine
+from mobstore.engines.sqlite.engine import SqliteEngine
+from mobstore.engines.sqlite.file import Durability
 
 __all__ = ["Durability", "SqliteEngine"]

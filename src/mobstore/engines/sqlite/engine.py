@@ -38,7 +38,7 @@ from mobstore.engines.sqlite.file import (
 )
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import InternalError, MobStoreError
-from mobstore.transaction import Commit, Count, Engine, LoadingScript, Scan, Script, drive
+from mobstore.transaction import Commit, Count, Engine, LoadingScript, Read, Scan, Script, drive
 
 T = TypeVar("T")
 
@@ -165,14 +165,14 @@ class SqliteEngine(Engine):
                     self._readers.append(rows)
 
 
-class _NotAtOnce(Exception):
+class _NotAtOnce(Exception):  # noqa: N818 - not an error
     """The script asks for any number of rows, or another process holds it up."""
 
 
 def _read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
     """Run a script whose reads are all bounded. A single read needs no snapshot around it."""
 
-    def answer(read: object) -> object:
+    def answer(read: Read[Any]) -> object:
         scan = read.scan if isinstance(read, Count) else read
         if isinstance(scan, Scan) and (scan.limit is None or scan.limit > _BOUNDED):
             raise _NotAtOnce
@@ -200,7 +200,8 @@ class _Writer:
     """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
 
     def __init__(self, path: Path, durability: Durability, timeout: float) -> None:
-        self.path, self.timeout, self._durability = path, timeout, durability
+        self.path, self.timeout = path, timeout
+        self.durability: Durability = durability
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -209,7 +210,7 @@ class _Writer:
 
     def _work(self) -> None:
         try:
-            connection = open_file(self.path, durability=self._durability, timeout=self.timeout)
+            connection = open_file(self.path, durability=self.durability, timeout=self.timeout)
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return

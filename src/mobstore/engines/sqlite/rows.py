@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from mobstore.tables import TABLES, Index, Table, Value
-from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Scan, Write
+from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
 
 
 def _names(columns: tuple[str, ...]) -> str:
@@ -94,26 +94,30 @@ class Rows:
         self._connection = connection
         self._execute = connection.execute
 
-    def answer(self, read: object) -> object:
+    def answer(self, read: Read[Any]) -> object:
         """Answer one read."""
         if isinstance(read, Get):
-            found = self._execute(_get(read.table), read.key).fetchone()
-            return None if found is None else read.table.row._make(found)
+            table = cast("Get[Any]", read).table
+            found = self._execute(_get(table), read.key).fetchone()
+            return None if found is None else table.row._make(found)
         if isinstance(read, Scan):
-            after, before, values = _bounds(read)
-            values.append(-1 if read.limit is None else read.limit)
-            cursor = self._execute(_select(read.index, after, before, read.backwards), values)
-            return list(map(read.index.table.row._make, cursor.fetchall()))
+            scan = cast("Scan[Any]", read)
+            after, before, values = _bounds(scan)
+            values.append(-1 if scan.limit is None else scan.limit)
+            cursor = self._execute(_select(scan.index, after, before, scan.backwards), values)
+            make: Callable[[Any], Any] = scan.index.table.row._make
+            return list(map(make, cursor.fetchall()))
         if isinstance(read, Count):
             after, before, values = _bounds(read.scan)
             sql = f"SELECT count(*) {_range(read.scan.index, after, before)}"
             return self._execute(sql, values).fetchone()[0]
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
-    def answer_or_write(self, asked: object) -> object:
+    def answer_or_write(self, asked: Read[Any] | Write) -> object:
         """Answer one read or apply one write of a loading script."""
         if isinstance(asked, (Put, Delete, DeleteRange)):
-            return self.write(asked)
+            self.write(asked)
+            return None
         return self.answer(asked)
 
     def write(self, write: Write) -> None:
@@ -143,7 +147,7 @@ class Rows:
             self._execute("ROLLBACK")
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Generator[None]:
         """Let all reads within see the same state of the store."""
         self._execute("BEGIN")
         try:
