@@ -147,6 +147,7 @@ class SqliteMobStores(MobStores):
         cls,
         path: str | PathLike[str],
         *,
+        create: bool = True,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -155,6 +156,7 @@ class SqliteMobStores(MobStores):
 
         Args:
             path: the file; its directory must exist.
+            create: whether to create the file if it is missing.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
@@ -167,7 +169,7 @@ class SqliteMobStores(MobStores):
         """
 
         async def start() -> Self:
-            return cls(await _sqlite_engine(path, durability, timeout), clock=clock)
+            return cls(await _sqlite_engine(path, durability, timeout, create=create), clock=clock)
 
         return Opening(start)
 
@@ -180,6 +182,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, _Closable):
         cls,
         path: str | PathLike[str],
         *,
+        create: bool = True,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -187,7 +190,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, _Closable):
         """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
 
         async def start() -> Self:
-            return cls(await _sqlite_engine(path, durability, timeout), clock)
+            return cls(await _sqlite_engine(path, durability, timeout, create=create), clock)
 
         return Opening(start)
 
@@ -195,6 +198,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, _Closable):
 def open_stores(
     url: str,
     *,
+    create: bool = True,
     durability: Durability = "full",
     timeout: float = 5.0,
     clock: Clock = Timestamp.now,
@@ -205,6 +209,7 @@ def open_stores(
         url: `memory:` for stores that live in this process and end with it, or `sqlite:PATH` for
             a file. The path is taken as it stands: relative to the working directory unless it
             begins with a slash; nothing in it is escaped.
+        create: see `SqliteMobStores.open`; a store in memory is always new.
         durability: see `SqliteMobStores.open`; memory has none.
         timeout: see `SqliteMobStores.open`; memory never waits.
         clock: gives the store's times; for tests.
@@ -222,14 +227,16 @@ def open_stores(
                 raise InternalError("memory: takes no name; every opening has data of its own")
             return MobStores(MemoryEngine(), clock=clock)
         if colon and scheme == "sqlite":
-            return MobStores(await _sqlite_engine(rest, durability, timeout), clock=clock)
+            return MobStores(
+                await _sqlite_engine(rest, durability, timeout, create=create), clock=clock
+            )
         raise InternalError(f"no engine for '{scheme}:'; use memory: or sqlite:PATH")
 
     return Opening(start)
 
 
 async def _sqlite_engine(
-    path: str | PathLike[str], durability: Durability, timeout: float
+    path: str | PathLike[str], durability: Durability, timeout: float, *, create: bool
 ) -> Engine:
     # Imported here: a page that runs Pyodide has no use for it.
     from mobstore.engines.sqlite import SqliteEngine
@@ -241,4 +248,6 @@ async def _sqlite_engine(
         raise InternalError("sqlite: needs a file; for stores in memory use memory:")
     if durability not in {"full", "normal"}:
         raise InternalError("durability is 'full' or 'normal'")
-    return await SqliteEngine.open(Path(text), durability=durability, timeout=timeout)
+    return await SqliteEngine.open(
+        Path(text), durability=durability, timeout=timeout, create=create
+    )

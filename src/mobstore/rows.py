@@ -170,17 +170,26 @@ def event_draft(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EventDraf
     """
     if not isinstance(event, NewMobEvent):
         raise SerializationError(f"event must be a NewMobEvent, not {type(event).__name__}")
+    return draft(event.mob_id, event.timestamp or clock(), event.kind)
+
+
+def draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
+    """What will be stored of an event, from its parts.
+
+    Raises:
+        SerializationError: a part has no JSON form.
+    """
     return (
-        text(event.mob_id, "mob_id"),
-        (event.timestamp or clock()).sortable,
-        event.kind.type,
-        record_text(event.kind, Record, "event.kind"),
+        text(mob_id, "mob_id"),
+        timestamp.sortable,
+        kind.type,
+        record_text(kind, Record, "event.kind"),
     )
 
 
-def event(cursor: int, draft: EventDraft, kind: MobEventKind) -> MobEvent:
+def event(cursor: int, drafted: EventDraft, kind: MobEventKind) -> MobEvent:
     """The event as stored."""
-    mob_id, timestamp, _, _ = draft
+    mob_id, timestamp, _, _ = drafted
     return MobEvent.assemble(
         {
             "cursor": cursor,

@@ -102,7 +102,10 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
         self,
         entries: Mapping[KernelValue, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
     ) -> None:
-        pairs: Any = entries.items() if isinstance(entries, Mapping) else entries
+        pairs = cast(
+            "Iterable[tuple[KernelValue, KernelValue]]",
+            entries.items() if isinstance(entries, Mapping) else entries,
+        )
         self._pairs: dict[str, tuple[KernelValue, KernelValue]] = _by_order(
             [(key, (key, value)) for key, value in pairs]
         )

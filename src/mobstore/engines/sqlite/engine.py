@@ -76,21 +76,28 @@ class SqliteEngine(Engine):
         self._abandoned.atexit = False
 
     @classmethod
-    async def open(cls, path: Path, *, durability: Durability, timeout: float) -> SqliteEngine:
-        """Open or create the file.
+    async def open(
+        cls, path: Path, *, durability: Durability, timeout: float, create: bool
+    ) -> SqliteEngine:
+        """Open the file.
 
         Args:
             path: the file; its directory must exist.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
+            create: whether to create the file if it is missing.
 
         Raises:
             ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
         """
-        writer = _Writer(path, durability, timeout)
+        writer = _Writer(
+            lambda: open_file(path, durability=durability, timeout=timeout, create=create),
+            path,
+            timeout,
+        )
         try:
             await asyncio.shield(asyncio.wrap_future(writer.opened))
         except asyncio.CancelledError:
@@ -199,9 +206,10 @@ def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:
 class _Writer:
     """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
 
-    def __init__(self, path: Path, durability: Durability, timeout: float) -> None:
-        self.path, self.timeout = path, timeout
-        self.durability: Durability = durability
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
+    ) -> None:
+        self._connect, self.path, self.timeout = connect, path, timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -210,11 +218,10 @@ class _Writer:
 
     def _work(self) -> None:
         try:
-            connection = open_file(self.path, durability=self.durability, timeout=self.timeout)
+            self._rows = Rows(self._connect())
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
-        self._rows = Rows(connection)
         self.opened.set_result(None)
         stopping = False
         while not stopping:

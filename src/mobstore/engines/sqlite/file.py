@@ -29,14 +29,16 @@ _SYNCHRONOUS: dict[Durability, str] = {
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def open_file(path: Path, *, durability: Durability, timeout: float) -> sqlite3.Connection:
-    """Open a mobstore file for writing; create it if it is missing or empty.
+def open_file(
+    path: Path, *, durability: Durability, timeout: float, create: bool
+) -> sqlite3.Connection:
+    """Open a mobstore file for writing; `create` it if it is missing or empty.
 
     Raises:
         ReadFailedError: it cannot be opened or must not be: another kind of file, a newer format.
         WriteFailedError: it cannot be written, or is locked for longer than `timeout` seconds.
     """
-    _refuse_unusable(path)
+    _refuse_unusable(path, create=create)
     connection: sqlite3.Connection | None = None
     try:
         connection = connect(path, "rwc")
@@ -119,12 +121,14 @@ def translate(
     return kind(f"{path}: {name}")
 
 
-def _refuse_unusable(path: Path) -> None:
+def _refuse_unusable(path: Path, *, create: bool) -> None:
     try:
         if path.is_dir():
             raise ReadFailedError(f"{path} is a directory; name a file in it")
         if not path.parent.is_dir():
             raise ReadFailedError(f"the directory {path.parent} does not exist; create it first")
+        if not create and not path.exists():
+            raise ReadFailedError(f"{path} does not exist; is the name right?")
         if path.is_file():
             with path.open("rb") as file:
                 magic = file.read(len(_MAGIC))

@@ -1,0 +1,21 @@
+"""The command line, `mobstore`: look into stores, bring databases in.
+
+commands.py  the commands, their options and their exit codes
+queries.py   what they ask that the stores' interfaces do not offer
+display.py   results as tables for people
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; exit code 0 is success, 1 a refusal, 2 a wrong call."""
+    try:
+        from mobstore.cli.commands import cli
+    except ModuleNotFoundError as error:
+        if error.name not in {"click", "rich"}:
+            raise
+        sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
+    cli(prog_name="mobstore")

@@ -1,0 +1,212 @@
+"""The commands, their options and their exit codes.
+
+Tables go to people, JSON lines (`--json`) to programs. Errors go to stderr in words; the exit code
+is 0 for success, 1 when a store refuses, 2 for a wrong call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
+from typing import Any, ParamSpec
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+import mobstore
+from mobstore.cli import display, queries
+from mobstore.meerkat import import_meerkat
+
+P = ParamSpec("P")
+
+_PAGE = 1000
+
+
+def _runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a command; let a refusal of the store end it in words."""
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except mobstore.MobStoreError as error:
+            raise click.ClickException(display.plain(error)) from error
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has seen enough
+            sys.exit(1)
+
+    return update_wrapper(run, command)
+
+
+def _open(url: str) -> mobstore.Opening[mobstore.MobStores]:
+    return mobstore.open_stores(url, create=False)
+
+
+_url = click.argument("url")
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mobstore")
+def cli() -> None:
+    """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
+
+
+@cli.command("import")
+@click.argument("source", type=click.Path(dir_okay=False))
+@_url
+@click.option(
+    "--skip-unreadable", is_flag=True, help="Leave out rows that cannot be read, and list them."
+)
+@_runs_async
+async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
+    """Copy SOURCE, a database of meerkat-mob 0.5.2, into the empty or new store at URL.
+
+    All of it is copied or nothing. SOURCE is not changed.
+
+    Example: mobstore import mob.db sqlite:mobs.db
+    """
+    async with mobstore.open_stores(url) as stores:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("importing")
+
+            def progress(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            report = await import_meerkat(
+                source, stores, skip_unreadable=skip_unreadable, progress=progress
+            )
+    display.imported(display.console(), report)
+
+
+@cli.command()
+@_url
+@_as_json
+@_runs_async
+async def info(url: str, *, as_json: bool) -> None:
+    """Show how much the store at URL holds.
+
+    Example: mobstore info sqlite:mobs.db
+    """
+    async with _open(url) as stores:
+        found = await stores.engine.read(queries.inventory)
+    if as_json:
+        click.echo(json.dumps(found._asdict()))
+    else:
+        display.inventory(display.console(), url, found)
+
+
+@cli.command()
+@_url
+@click.option("--after", default=0, show_default=True, help="Only events after this cursor.")
+@click.option("--limit", default=100, show_default=True, help="At most so many events.")
+@_as_json
+@_runs_async
+async def events(url: str, *, after: int, limit: int, as_json: bool) -> None:
+    """Show events of the store at URL, oldest first.
+
+    Example: mobstore events sqlite:mobs.db --after 90 --json
+    """
+    found: list[mobstore.MobEvent] = []
+    async with _open(url) as stores:
+        while page := await stores.events.poll(after, min(limit, _PAGE)):
+            after, limit = page[-1].cursor, limit - len(page)
+            if as_json:
+                for event in page:
+                    click.echo(event.to_json())
+            else:
+                found += page
+    if not as_json:
+        display.events(display.console(), found)
+
+
+@cli.command()
+@_url
+@click.option("--mob", help="Only runs of this mob.")
+@click.option("--flow", help="Only runs of this flow.")
+@_as_json
+@_runs_async
+async def runs(url: str, *, mob: str | None, flow: str | None, as_json: bool) -> None:
+    """Show the runs of the store at URL, in the order of their creation.
+
+    Example: mobstore runs sqlite:mobs.db --mob tide-desk
+    """
+    async with _open(url) as stores:
+        found = await stores.engine.read(lambda: queries.run_headers(mob, flow))
+    if as_json:
+        for header in found:
+            click.echo(json.dumps(header._asdict(), default=_moment, ensure_ascii=False))
+    else:
+        display.runs(display.console(), found)
+
+
+@cli.command()
+@_url
+@click.argument("run_id", type=click.UUID)
+@_as_json
+@_runs_async
+async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
+    """Show one run of the store at URL with its frames, ledgers and outputs.
+
+    Example: mobstore run sqlite:mobs.db 24ede6a4-6b4c-4242-8a23-d5962217bead
+    """
+    async with _open(url) as stores:
+        found = await stores.runs.get_run(run_id)
+    if found is None:
+        raise mobstore.NotFoundError(f"run not found: {run_id}")
+    if as_json:
+        click.echo(found.to_json())
+    else:
+        display.run(display.console(), found)
+
+
+@cli.command()
+@_url
+@_as_json
+@_runs_async
+async def specs(url: str, *, as_json: bool) -> None:
+    """Show the specs of the store at URL, by mob.
+
+    Example: mobstore specs sqlite:mobs.db
+    """
+    found: list[tuple[str, mobstore.MobDefinition, int]] = []
+    async with _open(url) as stores:
+        for mob in await stores.specs.list_specs():
+            stored = await stores.specs.get_spec(mob)
+            if stored is not None:
+                found.append((mob, *stored))
+    if as_json:
+        for mob_id, definition, revision in found:
+            spec: dict[str, Any] = {"mob_id": mob_id, "revision": revision}
+            spec["definition"] = json.loads(definition.to_json())
+            click.echo(json.dumps(spec, ensure_ascii=False))
+    else:
+        display.specs(display.console(), found)
+
+
+@cli.command()
+@_url
+@_as_json
+@_runs_async
+async def profiles(url: str, *, as_json: bool) -> None:
+    """Show the realm profiles of the store at URL, by name.
+
+    Example: mobstore profiles sqlite:mobs.db
+    """
+    async with _open(url) as stores:
+        found = await stores.realm_profiles.list()
+    if as_json:
+        for stored in found:
+            click.echo(stored.to_json())
+    else:
+        display.profiles(display.console(), found)
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, mobstore.Timestamp):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

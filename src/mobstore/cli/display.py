@@ -1,0 +1,215 @@
+"""Results as tables for people. Stored text is shown, never obeyed: no markup, no control codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from mobstore.cli.queries import Inventory, RunHeader
+from mobstore.meerkat import ImportReport
+from mobstore.model.definition import MobDefinition
+from mobstore.model.event import MobEvent
+from mobstore.model.kernel import KernelState, NamedVariant
+from mobstore.model.profile import StoredRealmProfile
+from mobstore.model.run import MobRun
+from mobstore.model.timestamp import Timestamp
+
+_COLORS = {
+    "completed": "green",
+    "running": "cyan",
+    "dispatched": "cyan",
+    "failed": "red",
+    "canceled": "yellow",
+    "skipped": "yellow",
+    "pending": "dim",
+}
+
+
+def plain(value: object) -> str:
+    """Text in which everything that is not printable is escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in str(value)
+    )
+
+
+def moment(timestamp: Timestamp | None) -> str:
+    """A moment to the second."""
+    if timestamp is None:
+        return "-"
+    text = str(timestamp)
+    return text.removesuffix("Z").split(".")[0].replace("T", " ")
+
+
+def inventory(console: Console, url: str, found: Inventory) -> None:
+    """How much a store holds."""
+    table = _table(plain(url), "", "")
+    table.columns[1].justify = "right"
+    for name, value in found._asdict().items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
+    console.print(table)
+
+
+def events(console: Console, found: Iterable[MobEvent]) -> None:
+    """Events, one a line."""
+    table = _table("events", "cursor", "time", "mob", "kind", "what")
+    table.columns[0].justify = "right"
+    for event in found:
+        kind = event.kind.model_dump(mode="json", exclude={"type"})
+        what = " ".join(f"{key}={_short(value, 36)}" for key, value in kind.items())
+        table.add_row(
+            str(event.cursor), moment(event.timestamp), _cell(event.mob_id),
+            event.kind.type, _cell(what),
+        )  # fmt: skip
+    console.print(table)
+
+
+def runs(console: Console, found: Iterable[RunHeader]) -> None:
+    """Runs, one a line."""
+    table = _table("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
+    for run in found:
+        table.add_row(
+            run.run_id, _cell(run.mob_id), _cell(run.flow_id), _status(run.status),
+            moment(run.created_at), str(run.steps), str(run.failures),
+        )  # fmt: skip
+    console.print(table)
+
+
+def run(console: Console, found: MobRun) -> None:
+    """One run: its head, its frames and loops, its ledgers and outputs."""
+    head = Text.assemble(
+        (f"run {found.run_id}", "bold"),
+        f"  {plain(found.mob_id)} / {plain(found.flow_id)}  ",
+        _status(found.status),
+    )
+    console.print(head)
+    console.print(
+        f"created {moment(found.created_at)}, completed {moment(found.completed_at)},"
+        f" flow state {plain(found.flow_state.phase)}",
+        markup=False,
+    )
+    console.print(_tree(found))
+    steps = _table("step ledger", "time", "step", "member", "status", "output")
+    for step in found.step_ledger:
+        steps.add_row(
+            moment(step.timestamp), _cell(step.step_id), _cell(step.meerkat_id),
+            _status(step.status), _cell("" if step.output is None else _short(step.output)),
+        )  # fmt: skip
+    console.print(steps)
+    if found.failure_ledger:
+        failures = _table("failure ledger", "time", "step", "reason")
+        for failure in found.failure_ledger:
+            failures.add_row(
+                moment(failure.timestamp), _cell(failure.step_id), _cell(failure.reason)
+            )
+        console.print(failures)
+    outputs = _table("outputs", "of", "step", "output")
+    for step_id, output in found.root_step_outputs.items():
+        outputs.add_row("flow", _cell(step_id), _cell(_short(output)))
+    for loop_id, iterations in found.loop_iteration_outputs.items():
+        for number, iteration in enumerate(iterations):
+            for step_id, output in iteration.items():
+                of = _cell(f"{loop_id} [{number}]")
+                outputs.add_row(of, _cell(step_id), _cell(_short(output)))
+    if outputs.row_count:
+        console.print(outputs)
+
+
+def specs(console: Console, found: Iterable[tuple[str, MobDefinition, int]]) -> None:
+    """Specs, one a line."""
+    table = _table("specs", "mob", "revision", "profiles", "flows")
+    for mob_id, definition, revision in found:
+        table.add_row(
+            _cell(mob_id), str(revision),
+            _cell(", ".join(definition.profiles)), _cell(", ".join(definition.flows)),
+        )  # fmt: skip
+    console.print(table)
+
+
+def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
+    """Realm profiles, one a line."""
+    table = _table("realm profiles", "name", "revision", "model", "updated", "description")
+    for stored in found:
+        table.add_row(
+            _cell(stored.name), str(stored.revision), _cell(stored.profile.model),
+            moment(stored.updated_at), _cell(stored.profile.peer_description),
+        )  # fmt: skip
+    console.print(table)
+
+
+def imported(console: Console, report: ImportReport) -> None:
+    """What an import brought."""
+    console.print(
+        f"imported {report.events:,} events, {report.runs:,} runs, {report.specs:,} specs,"
+        f" {report.realm_profiles:,} realm profiles",
+        highlight=False,
+    )
+    for unreadable in report.left_out:
+        console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
+
+
+def _tree(found: MobRun) -> Tree:
+    """Frames and loops as they lie in each other, told from their ids: frame::node::iter-n."""
+    trunk = Tree("frames and loops")
+    branches: dict[str, Tree] = {}
+    for place, snapshot in sorted({**found.frames, **found.loops}.items()):
+        above = branches.get(place.rpartition("::")[0], trunk)
+        branches[place] = above.add(_state_line(place, snapshot.kernel_state))
+    return trunk
+
+
+def _state_line(place: str, state: KernelState) -> Text:
+    fields = state.fields
+    line = Text(plain(place), style="bold")
+    line.append(f"  {plain(state.phase)}", style="not bold")
+    nodes = fields.get("node_status")
+    if isinstance(nodes, Mapping):
+        shown = ", ".join(
+            f"{node}={status.variant if isinstance(status, NamedVariant) else status}"
+            for node, status in nodes.items()
+        )
+        line.append(f"  {plain(shown)}", style="not bold dim")
+    if "max_iterations" in fields:
+        counted = f"  iteration {fields.get('current_iteration')} of {fields['max_iterations']}"
+        line.append(plain(counted), style="not bold dim")
+    return line
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        show_header=any(columns),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for column in columns:
+        # Ids and times are for copying; the rest may be broken to fit.
+        table.add_column(column, overflow="fold", no_wrap=column in {"run", "cursor", "time"})
+    return table
+
+
+def console() -> Console:
+    """Where results go; wide if nobody is looking, so that a pipe does not break lines."""
+    out = Console()
+    return out if out.is_terminal else Console(width=140)
+
+
+def _cell(value: object) -> Text:
+    return Text(plain(value))
+
+
+def _status(status: str) -> Text:
+    return Text(plain(status), style=_COLORS.get(status, ""))
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,333 @@
+"""Bring in the SQLite files of the reference, meerkat-mob 0.5.1 and 0.5.2.
+
+An import is atomic: all of the file is there when it returns, and nothing if it fails or the
+process dies. It goes into an empty store only, because events keep their cursors and consumers
+their places. It needs memory for a few hundred rows, however large the file is.
+
+The file is opened for reading only. One that no process has open (there is no `-wal` beside it) is
+not even locked: do not start a meerkat process on it during an import.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+
+from mobstore import rows
+from mobstore.bundles import MobStores
+from mobstore.engines.sqlite.file import APPLICATION_ID, translate
+from mobstore.errors import InternalError, ReadFailedError, SerializationError
+from mobstore.model.definition import MobDefinition
+from mobstore.model.event import MobEvent
+from mobstore.model.json import I64_MAX, I64_MIN, parse
+from mobstore.model.profile import Profile
+from mobstore.model.record import validate
+from mobstore.model.run import MobRun
+from mobstore.model.timestamp import Timestamp
+from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.runs import NEXT_RUN, put_run
+from mobstore.tables import (
+    COUNTERS,
+    EVENTS,
+    REALM_PROFILES,
+    SPECS,
+    CounterRow,
+    EventRow,
+    RealmProfileRow,
+    SpecRow,
+)
+from mobstore.transaction import Commit, Get, LoadingScript, Put, Scan, Write
+
+T = TypeVar("T")
+
+_ROWS_AT_ONCE = 256
+_TABLES = ("mob_events", "mob_runs", "mob_specs", "realm_profiles", "mob_event_meta")
+_NEWER_TABLES = (
+    "mob_runtime_",
+    "mob_identity_",
+    "mob_run_remote_",
+    "mob_external_deliveries",
+)
+_RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the rows done and the rows in all, from whichever thread does the work."""
+
+
+class Unreadable(NamedTuple):
+    """A row of the source that has no meaning to the reference either."""
+
+    table: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}, key {self.key}: {self.reason}"
+
+
+@dataclass
+class ImportReport:
+    """What an import brought, and what it left out because it could not be read."""
+
+    events: int = 0
+    runs: int = 0
+    specs: int = 0
+    realm_profiles: int = 0
+    left_out: list[Unreadable] = field(default_factory=list[Unreadable])
+
+
+async def import_meerkat(
+    source: str | PathLike[str],
+    stores: MobStores,
+    *,
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Copy all of a reference's database into an empty store.
+
+    Args:
+        source: the file; not one byte of it is changed.
+        stores: where to; on any engine.
+        skip_unreadable: leave out rows that cannot be read and list them in the report, instead
+            of failing on the first.
+        progress: told how far it is, every few hundred rows.
+
+    Raises:
+        SerializationError: a row cannot be read; its table and key are named. Nothing was imported.
+        ReadFailedError: the file cannot be read, is damaged, or is none of meerkat-mob 0.5.1 or
+            0.5.2. Nothing was imported.
+        InternalError: the store is not empty. Nothing was imported.
+        WriteFailedError: the store's medium failed.
+    """
+    path = Path(source)
+    return await stores.engine.load(
+        lambda: _Import(path, progress, skip_unreadable=skip_unreadable).script()
+    )
+
+
+class _Import:
+    def __init__(self, path: Path, progress: Progress | None, *, skip_unreadable: bool) -> None:
+        self._path, self._progress, self._skip = path, progress, skip_unreadable
+        self._report = ImportReport()
+        self._next_cursor = self._next_run = 1
+
+    def script(self) -> LoadingScript[ImportReport]:
+        held = yield (
+            Get(COUNTERS, (NEXT_CURSOR,)),
+            Get(COUNTERS, (NEXT_RUN,)),
+            Scan(SPECS, limit=1),
+            Scan(REALM_PROFILES, limit=1),
+        )
+        if any(held):
+            raise InternalError("the store is not empty; import into a new one")
+        try:
+            with closing(_open(self._path)) as file:
+                yield from self._copy(file)
+        except sqlite3.Error as error:
+            raise translate(error, self._path, writing=False) from error
+        counters = (
+            CounterRow(NEXT_CURSOR, self._next_cursor),
+            CounterRow(NEXT_RUN, self._next_run),
+        )
+        return Commit(self._report, (Put(COUNTERS, counters),))
+
+    def _copy(self, file: sqlite3.Connection) -> Generator[tuple[Write, ...], Any, None]:
+        present = _check(file, self._path)
+        counts = {
+            table: file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - ours
+            for table in _TABLES
+            if table in present
+        }
+        total, done = sum(counts.values()), 0
+        for table, key, sql, convert in (
+            ("mob_event_meta", "key", "key, value", self._meta),
+            ("mob_events", "cursor", "cursor, event_json", self._event),
+            ("mob_runs", "rowid", "run_id, run_json", self._run),
+            ("mob_specs", "mob_id", "mob_id, spec_json", self._spec),
+            (
+                "realm_profiles",
+                "name",
+                "name, profile_json, revision, created_at, updated_at",
+                self._profile,
+            ),
+        ):
+            if table not in counts:
+                continue
+            found = file.execute(f"SELECT {sql} FROM {table} ORDER BY {key}")  # noqa: S608 - ours
+            while batch := found.fetchmany(_ROWS_AT_ONCE):
+                writes = [self._converted(table, row, convert) for row in batch]
+                yield _merged(write for of_row in writes for write in of_row)
+                done += len(batch)
+                if self._progress:
+                    self._progress(done, total)
+
+    def _converted(
+        self, table: str, row: tuple[Any, ...], convert: Callable[..., tuple[Write, ...]]
+    ) -> tuple[Write, ...]:
+        try:
+            return convert(*row)
+        except SerializationError as error:
+            key = row[0] if isinstance(row[0], (str, int)) else type(row[0]).__name__
+            unreadable = Unreadable(table, str(key), error.detail)
+            if not self._skip:
+                raise SerializationError(f"{unreadable}; nothing was imported") from error
+            self._report.left_out.append(unreadable)
+            return ()
+
+    def _meta(self, key: object, value: object) -> tuple[Write, ...]:
+        if key == "next_cursor":
+            # The reference takes a negative one for 0.
+            self._next_cursor = max(1, _counted(value, "next_cursor", least=I64_MIN))
+        return ()
+
+    def _event(self, cursor: int, json: object) -> tuple[Write, ...]:
+        document = _document(json)
+        if "event" in document and "schema_version" in document and "cursor" not in document:
+            self._refuse(document["schema_version"], "events lie in envelopes")
+        event = validate(MobEvent, document)
+        if event.cursor != cursor:
+            raise SerializationError(f"its JSON has another cursor: {event.cursor}")
+        if not 1 <= cursor < I64_MAX:
+            raise SerializationError("a cursor is within 1 ... 2**63-2")
+        self._next_cursor = max(self._next_cursor, cursor + 1)
+        self._report.events += 1
+        row = EventRow(cursor, *rows.draft(event.mob_id, event.timestamp, event.kind))
+        return (Put(EVENTS, (row,)),)
+
+    def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
+        document = _document(json)
+        version = document.get("schema_version")
+        if type(version) is int and version > 4:
+            self._refuse(version, f"a run of schema version {version}")
+        if "flow_authority_inputs" in document:
+            self._refuse(6, "a run with flow_authority_inputs")
+        run = validate(MobRun, document)
+        if str(run.run_id) != run_id:
+            raise SerializationError(f"its JSON has another run_id: {run.run_id}")
+        number, self._next_run = self._next_run, self._next_run + 1
+        self._report.runs += 1
+        return put_run(rows.RunRows(run), number)
+
+    def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
+        document = _document(json)
+        definition: object = document.get("definition")
+        if isinstance(definition, dict):
+            for sign in ("owner_bridge_session_id", "models", "source_identity"):
+                if sign in definition:
+                    self._refuse(6, f"a definition with {sign}")
+        revision = _counted(document.get("revision"), "revision", least=1)
+        model = validate(MobDefinition, cast("object", definition))
+        encoded = rows.record_text(model, MobDefinition, "definition")
+        self._report.specs += 1
+        return (Put(SPECS, (SpecRow(_text(mob_id, "mob_id"), revision, encoded),)),)
+
+    def _profile(
+        self, name: object, json: object, revision: object, created: object, updated: object
+    ) -> tuple[Write, ...]:
+        document = _document(json)
+        for sign in ("provider", "resume_overrides"):
+            if sign in document:
+                self._refuse(7, f"a realm profile with {sign}")
+        encoded = rows.record_text(validate(Profile, document), Profile, "profile")
+        row = RealmProfileRow(
+            _text(name, "name"),
+            _counted(revision, "revision", least=1),
+            encoded,
+            _moment(created, "created_at"),
+            _moment(updated, "updated_at"),
+        )
+        self._report.realm_profiles += 1
+        return (Put(REALM_PROFILES, (row,)),)
+
+    def _refuse(self, version: object, sign: str) -> NoReturn:
+        release = _RELEASES.get(cast("int", version), "0.6 or newer")
+        raise _newer(self._path, release, sign)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        if not path.is_file():
+            raise ReadFailedError(f"{path} is not a file; name a database of meerkat-mob")
+        with path.open("rb") as file:
+            magic = file.read(16)
+        unused = not path.with_name(f"{path.name}-wal").exists()
+    except (OSError, ValueError) as error:
+        raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
+    if magic.startswith(b"redb"):
+        raise _newer(path, "0.5.0", "it is a redb file")
+    if magic != b"SQLite format 3\0":
+        raise ReadFailedError(f"{path} is not a SQLite database; name one of meerkat-mob")
+    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
+    mode = "mode=ro&immutable=1" if unused else "mode=ro"
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("BEGIN")  # one state of the file throughout
+    return connection
+
+
+def _check(file: sqlite3.Connection, path: Path) -> set[str]:
+    """Refuse what is not of 0.5.1 or 0.5.2; give the names of its tables."""
+    names = {name for (name,) in file.execute("SELECT name FROM sqlite_master")}
+    if file.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        raise ReadFailedError(f"{path} is a store of mobstore; open it as sqlite:{path}")
+    if "meerkat_schema" in names:
+        raise _newer(path, "0.8.4 or newer", "it has the table meerkat_schema")
+    columns = {name for _, name, *_ in file.execute("PRAGMA table_info(mob_events)")}
+    if "mob_id" in columns:
+        raise _newer(path, "0.8.2 or newer", "mob_events has a column mob_id")
+    for name in sorted(names):
+        if name.startswith(_NEWER_TABLES):
+            raise _newer(path, "0.6 or newer", f"it has the table {name}")
+    if not names & set(_TABLES):
+        raise ReadFailedError(f"{path} has no table of meerkat-mob")
+    return names
+
+
+def _newer(path: Path, release: str, sign: str) -> ReadFailedError:
+    return ReadFailedError(
+        f"{path} was written by meerkat-mob {release} ({sign});"
+        " only files of 0.5.1 and 0.5.2 can be imported"
+    )
+
+
+def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
+    """The same writes with those to one table joined, which an engine applies much faster."""
+    by_table: dict[Any, list[Any]] = {}
+    for write in cast("Iterable[Put[Any]]", writes):
+        by_table.setdefault(write.table, []).extend(write.rows)
+    return tuple(Put(table, rows_) for table, rows_ in by_table.items())
+
+
+def _document(json: object) -> dict[str, Any]:
+    if not isinstance(json, (bytes, str)):
+        raise SerializationError(f"its JSON is stored as {type(json).__name__}")
+    document = parse(json)
+    if not isinstance(document, dict):
+        raise SerializationError("its JSON is not an object")
+    return cast("dict[str, Any]", document)
+
+
+def _text(value: object, what: str) -> str:
+    return rows.text(cast("str", value), what)
+
+
+def _counted(value: object, what: str, *, least: int = 0) -> int:
+    if type(value) is not int or value > I64_MAX:
+        raise SerializationError(f"{what} is not a whole number within 64 bits")
+    if value < least:
+        raise SerializationError(f"{what} is less than {least}")
+    return value
+
+
+def _moment(value: object, what: str) -> str:
+    try:
+        return Timestamp(cast("str", value)).sortable
+    except ValueError as error:
+        raise SerializationError(f"{what}: {error}") from error

@@ -1,0 +1,74 @@
+"""An event of every kind, with every optional part at least once."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from mobstore.model import event as kinds
+from mobstore.model.event import MobEventKind, SystemTime
+from mobstore.model.ids import (
+    FlowId,
+    MeerkatId,
+    OpaquePrincipalToken,
+    ProfileName,
+    SessionId,
+    StepId,
+    TaskId,
+)
+from mobstore.testing.samples import definition, run_id
+
+_SESSION = SessionId(UUID(int=2**128 - 1))
+
+
+def every_kind() -> tuple[MobEventKind, ...]:
+    """At least one of each of the 25 kinds."""
+    run, flow, step, ann, bob = run_id(1), FlowId("f"), StepId("s"), MeerkatId("ann"), MeerkatId("")
+    lead, helper = ProfileName("lead"), ProfileName("\0")
+    session = kinds.SessionMember(session_id=_SESSION)
+    far = kinds.BackendPeerMember(peer_id="p", address="a:1", session_id=_SESSION)
+    moment = SystemTime(secs_since_epoch=2**63 - 1, nanos_since_epoch=999_999_999)
+    failed = kinds.MobMemberKickoffSnapshot(phase="failed", error="\U0001f99d", updated_at=moment)
+    known = kinds.MobToolCallerProvenance(caller_session_id=_SESSION, caller_mob_id="m")
+    peer = kinds.TrustedPeerSpec(name="", peer_id="p", address="a")
+    return (
+        kinds.MobCreated(definition=definition()),
+        kinds.MobCompleted(),
+        kinds.MobReset(),
+        kinds.MeerkatSpawned(
+            meerkat_id=ann,
+            role=lead,
+            runtime_mode="turn_driven",
+            member_ref=session,
+            labels={"b": "", "a": "1"},
+        ),
+        kinds.MeerkatRetired(meerkat_id=ann, role=helper, member_ref=far),
+        kinds.MeerkatKickoffUpdated(meerkat_id=bob, kickoff=failed),
+        kinds.PeersWired(a=ann, b=bob),
+        kinds.ExternalPeerWired(local=ann, spec=peer),
+        kinds.ExternalPeerUnwired(local=ann, peer_name="p"),
+        kinds.PeersUnwired(a=bob, b=ann),
+        kinds.TaskCreated(
+            task_id=TaskId("t"), subject="s", description="", blocked_by=(TaskId("u"), TaskId("t"))
+        ),
+        kinds.TaskUpdated(task_id=TaskId("t"), status="in_progress", owner=None),
+        kinds.TaskUpdated(task_id=TaskId("t"), status="cancelled", owner=ann),
+        kinds.FlowStarted(run_id=run, flow_id=flow, params={"n": [1, 1.0, True, None, "1"]}),
+        kinds.FlowCompleted(run_id=run, flow_id=flow),
+        kinds.FlowFailed(run_id=run, flow_id=flow, reason="\r\n"),
+        kinds.FlowCanceled(run_id=run, flow_id=flow),
+        kinds.StepDispatched(run_id=run, step_id=step, meerkat_id=ann),
+        kinds.StepTargetCompleted(run_id=run, step_id=step, meerkat_id=ann),
+        kinds.StepTargetFailed(run_id=run, step_id=step, meerkat_id=ann, reason=""),
+        kinds.StepCompleted(run_id=run, step_id=step),
+        kinds.StepFailed(run_id=run, step_id=step, reason="r"),
+        kinds.StepSkipped(run_id=run, step_id=step, reason="r"),
+        kinds.TopologyViolation(from_role=lead, to_role=helper),
+        kinds.SupervisorEscalation(run_id=run, step_id=step, escalated_to=ann),
+        kinds.OperatorActionRecorded(tool_name="t", principal_token=OpaquePrincipalToken("p")),
+        kinds.OperatorActionRecorded(
+            tool_name="t",
+            principal_token=OpaquePrincipalToken(""),
+            caller_provenance=known,
+            audit_invocation_id="i",
+        ),
+    )

@@ -1,0 +1,42 @@
+"""Scripts for cases that speak to an engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mobstore.transaction import Commit, LoadingScript, Read, Script, Write, fetch
+
+A = TypeVar("A")
+
+
+def writing(*writes: Write) -> Callable[[], Script[None]]:
+    """A script that asks nothing and writes these."""
+
+    def script() -> Script[None]:
+        yield ()
+        return Commit(None, writes)
+
+    return script
+
+
+def reading(read: Read[A]) -> Callable[[], Script[A]]:
+    """A script that gives the answer to one read."""
+
+    def script() -> Script[A]:
+        return Commit((yield from fetch(read)))
+
+    return script
+
+
+def loading(*writes: Write, error: Exception | None = None) -> Callable[[], LoadingScript[None]]:
+    """A loading script that yields the writes one by one, then raises `error` if there is one."""
+
+    def script() -> LoadingScript[None]:
+        for write in writes:
+            yield (write,)
+        if error is not None:
+            raise error
+        return Commit(None)
+
+    return script
