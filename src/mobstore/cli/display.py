@@ -32,6 +32,10 @@ _COLORS = {
 }
 
 
+# Never broken to fit a narrow terminal: ids and times are for copying.
+_WHOLE = {"run", "cursor", "time", "created", "status", "steps", "revision", "updated"}
+
+
 def plain(value: object) -> str:
     """Text in which everything that is not printable is escaped."""
     return "".join(
@@ -159,7 +163,8 @@ def _tree(found: MobRun) -> Tree:
     """Frames and loops as they lie in each other, told from their ids: frame::node::iter-n."""
     trunk = Tree("frames and loops")
     branches: dict[str, Tree] = {}
-    for place, snapshot in sorted({**found.frames, **found.loops}.items()):
+    places = [*found.frames.items(), *found.loops.items()]
+    for place, snapshot in sorted(places, key=lambda item: item[0]):
         above = branches.get(place.rpartition("::")[0], trunk)
         branches[place] = above.add(_state_line(place, snapshot.kernel_state))
     return trunk
@@ -191,8 +196,7 @@ def _table(title: str, *columns: str) -> Table:
         pad_edge=False,
     )
     for column in columns:
-        # Ids and times are for copying; the rest may be broken to fit.
-        table.add_column(column, overflow="fold", no_wrap=column in {"run", "cursor", "time"})
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     return table
 
 

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Everything that is done with this project, each by one verb. Needs Python 3.11 or newer; the
+# rest is installed into .venv (and .venv-bench), at the versions of .ci/constraints.txt.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+  cat <<'TEXT'
+./build.sh run     import the sample database into a SQLite store in demo/ and look into it
+./build.sh test    run the tests; further arguments go to pytest, such as -m 'not slow'
+./build.sh check   ruff, mypy and pyright
+./build.sh bench   measure against raw SQLite and other libraries; arguments go to the benchmark
+./build.sh build   build the wheel and the sdist into dist/
+TEXT
+}
+
+# The first Python that is new enough, unless PYTHON names one.
+python() {
+  local candidate
+  for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+    if "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "build.sh: needs Python 3.11 or newer with venv (Debian: python3-venv); or set PYTHON" >&2
+  return 1
+}
+
+# environment FOLDER EXTRA: an up-to-date virtual environment with that extra installed.
+environment() {
+  local folder=$1 extra=$2 wanted
+  wanted="$extra $(cat pyproject.toml .ci/constraints.txt | sha256sum)"
+  if [ "$(cat "$folder/.wanted" 2>/dev/null)" != "$wanted" ]; then
+    echo "build.sh: setting up $folder" >&2
+    rm -rf "$folder"
+    "$(python)" -m venv "$folder"
+    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --upgrade pip
+    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --editable ".[$extra]"
+    echo "$wanted" >"$folder/.wanted"
+  fi
+}
+
+verb=${1:-}
+[ $# -gt 0 ] && shift
+case $verb in
+run)
+  environment .venv check
+  rm -rf demo && mkdir demo
+  gunzip --stdout tests/golden/tide-desk-meerkat-0.5.2.db.gz >demo/tide-desk.db
+  url=sqlite:demo/mobs.db
+  show() {
+    printf '\n$ mobstore %s\n' "$*"
+    .venv/bin/mobstore "$@"
+  }
+  show import demo/tide-desk.db "$url"
+  show info "$url"
+  show runs "$url"
+  show run "$url" 24ede6a4-6b4c-4242-8a23-d5962217bead
+  show events "$url" --after 89
+  ;;
+test)
+  environment .venv check
+  .venv/bin/python -m pytest "$@"
+  ;;
+check)
+  environment .venv check
+  .venv/bin/ruff check .
+  .venv/bin/ruff format --check .
+  .venv/bin/mypy
+  .venv/bin/pyright
+  ;;
+bench)
+  environment .venv-bench bench
+  PYTHONPATH=tests .venv-bench/bin/python -m bench "$@"
+  ;;
+build)
+  environment .venv check
+  rm -rf dist
+  .venv/bin/python -m build --quiet
+  ls -l dist
+  ;;
+*)
+  usage
+  [ -z "$verb" ] || [ "$verb" = help ] || exit 2
+  ;;
+esac
