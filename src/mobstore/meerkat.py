@@ -186,6 +186,7 @@ class _Import:
         return ()
 
     def _event(self, cursor: int, json: object) -> tuple[Write, ...]:
+        self._next_cursor = max(self._next_cursor, min(cursor, I64_MAX - 1) + 1)
         document = _document(json)
         if "event" in document and "schema_version" in document and "cursor" not in document:
             self._refuse(document["schema_version"], "events lie in envelopes")
@@ -194,9 +195,8 @@ class _Import:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
-        self._next_cursor = max(self._next_cursor, cursor + 1)
-        self._report.events += 1
         row = EventRow(cursor, *rows.draft(event.mob_id, event.timestamp, event.kind))
+        self._report.events += 1
         return (Put(EVENTS, (row,)),)
 
     def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
@@ -209,9 +209,10 @@ class _Import:
         run = validate(MobRun, document)
         if str(run.run_id) != run_id:
             raise SerializationError(f"its JSON has another run_id: {run.run_id}")
+        encoded = rows.RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
         self._report.runs += 1
-        return put_run(rows.RunRows(run), number)
+        return put_run(encoded, number)
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
         document = _document(json)
@@ -223,8 +224,9 @@ class _Import:
         revision = _counted(document.get("revision"), "revision", least=1)
         model = validate(MobDefinition, cast("object", definition))
         encoded = rows.record_text(model, MobDefinition, "definition")
+        row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
         self._report.specs += 1
-        return (Put(SPECS, (SpecRow(_text(mob_id, "mob_id"), revision, encoded),)),)
+        return (Put(SPECS, (row,)),)
 
     def _profile(
         self, name: object, json: object, revision: object, created: object, updated: object

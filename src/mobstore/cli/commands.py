@@ -71,7 +71,8 @@ async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
     Example: mobstore import mob.db sqlite:mobs.db
     """
     async with mobstore.open_stores(url) as stores:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        errors = Console(stderr=True)
+        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
             task = bar.add_task("importing")
 
             def progress(done: int, total: int) -> None:

@@ -1,0 +1,378 @@
+"""Importing databases of the reference: everything, unchanged, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mobstore
+from mobstore.meerkat import ImportReport, Unreadable, import_meerkat
+
+Engine = Callable[[], mobstore.Opening[mobstore.MobStores]]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    if request.param == "memory":
+        return lambda: mobstore.open_stores("memory:")
+    return lambda: mobstore.open_stores(f"sqlite:{tmp_path / 'target.db'}")
+
+
+def change(path: Path, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        for sql, values in statements:
+            file.execute(sql, values)
+        file.commit()
+
+
+def column(path: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
+        return [value for (value,) in file.execute(sql)]
+
+
+async def is_empty(stores: mobstore.MobStores) -> bool:
+    return not (
+        await stores.events.replay_all()
+        or await stores.runs.list_runs("tide-desk")
+        or await stores.specs.list_specs()
+        or await stores.realm_profiles.list()
+    )
+
+
+def refused(
+    opening: Engine, source: Path, kind: type[mobstore.MobStoreError], *, skip: bool = False
+) -> str:
+    """Import what must be refused; see that nothing came over, and give the message."""
+
+    async def attempt() -> str:
+        async with opening() as stores:
+            with pytest.raises(kind) as caught:
+                await import_meerkat(source, stores, skip_unreadable=skip)
+            assert await is_empty(stores)
+            first = await stores.events.append(
+                mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            )
+            assert first.cursor == 1
+            return str(caught.value)
+
+    return asyncio.run(attempt())
+
+
+def test_everything_comes_over_and_the_file_stays_as_it_was(opening: Engine, sample: Path) -> None:
+    before, mtime = sample.read_bytes(), sample.stat().st_mtime_ns
+    events = [json.loads(text) for text in column(sample, "SELECT event_json FROM mob_events")]
+    runs = [text.decode() for text in column(sample, "SELECT run_json FROM mob_runs")]
+
+    async def check() -> None:
+        steps: list[tuple[int, int]] = []
+        async with opening() as stores:
+            report = await import_meerkat(
+                sample, stores, progress=lambda done, total: steps.append((done, total))
+            )
+            assert report == ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
+            assert [json.loads(e.to_json()) for e in await stores.events.replay_all()] == events
+            stored = await stores.runs.list_runs("tide-desk")
+            assert [run.to_json() for run in stored] == runs
+            assert await stores.specs.list_specs() == ["night-desk", "tide-desk"]
+            for mob_id, revision in (("night-desk", 1), ("tide-desk", 2)):
+                spec = await stores.specs.get_spec(mob_id)
+                assert spec is not None
+                assert spec[1] == revision
+            profiles = await stores.realm_profiles.list()
+            assert [(p.name, p.revision) for p in profiles] == [
+                ("proof-reader", 1),
+                ("web-scout", 2),
+            ]
+            assert str(profiles[1].created_at) == "2026-11-22T13:13:46.716243894Z"
+            following = await stores.events.append(
+                mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            )
+            assert following.cursor == 100
+        assert steps[-1] == (112, 112)
+        assert steps == sorted(steps)
+
+    asyncio.run(check())
+    assert sample.read_bytes() == before
+    assert sample.stat().st_mtime_ns == mtime
+    assert list(sample.parent.iterdir()) == [sample]
+
+
+def test_specs_come_over_exactly(opening: Engine, sample: Path) -> None:
+    specs = {
+        spec["definition"]["id"]: json.dumps(
+            spec["definition"], separators=(",", ":"), ensure_ascii=False
+        )
+        for spec in map(json.loads, column(sample, "SELECT spec_json FROM mob_specs"))
+    }
+
+    async def check() -> None:
+        async with opening() as stores:
+            await import_meerkat(sample, stores)
+            for mob_id, text in specs.items():
+                spec = await stores.specs.get_spec(mob_id)
+                assert spec is not None
+                assert spec[0].to_json() == text
+
+    asyncio.run(check())
+
+
+def test_a_file_in_use_is_read_with_its_log(opening: Engine, sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as writer:
+        writer.execute("UPDATE mob_event_meta SET value = 500")
+        writer.commit()
+        assert sample.with_name(f"{sample.name}-wal").stat().st_size > 0
+
+        async def check() -> int:
+            async with opening() as stores:
+                await import_meerkat(sample, stores)
+                event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+                return (await stores.events.append(event)).cursor
+
+        assert asyncio.run(check()) == 500
+
+
+def test_only_into_an_empty_store(opening: Engine, sample: Path) -> None:
+    async def check() -> None:
+        async with opening() as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append(event)
+            await stores.events.clear()  # its cursors are used up all the same
+            with pytest.raises(mobstore.InternalError, match="not empty"):
+                await import_meerkat(sample, stores)
+            assert await is_empty(stores)
+
+    asyncio.run(check())
+
+
+RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
+UNREADABLE = [
+    (table, key, f"UPDATE {table} SET {change} WHERE {where}")
+    for table, key, change, where in (
+        ("mob_events", "7", "event_json = x'7b7d'", "cursor = 7"),
+        ("mob_events", "7", "event_json = x'ff'", "cursor = 7"),
+        ("mob_events", "7", "event_json = 5", "cursor = 7"),
+        ("mob_events", "150", "cursor = 150", "cursor = 7"),
+        ("mob_specs", "night-desk", "spec_json = x'7b7d'", "mob_id = 'night-desk'"),
+        ("mob_specs", "bytes", "mob_id = x'00'", "mob_id = 'night-desk'"),
+        ("realm_profiles", "web-scout", "revision = 0", "name = 'web-scout'"),
+        ("realm_profiles", "web-scout", "created_at = 'x'", "name = 'web-scout'"),
+        ("mob_runs", RUN, "run_json = x'5b5d'", f"run_id = '{RUN}'"),
+        ("mob_runs", "other", "run_id = 'other'", f"run_id = '{RUN}'"),
+    )
+]
+
+
+@pytest.mark.parametrize(("table", "key", "damage"), UNREADABLE)
+def test_an_unreadable_row_stops_the_import_and_is_named(
+    opening: Engine, sample: Path, table: str, key: str, damage: str
+) -> None:
+    change(sample, (damage, ()))
+    message = refused(opening, sample, mobstore.SerializationError)
+    assert f"table {table}, key {key}: " in message
+    assert "nothing was imported" in message
+
+
+@pytest.mark.parametrize(("table", "key", "damage"), UNREADABLE)
+def test_unreadable_rows_can_be_left_out(
+    opening: Engine, sample: Path, table: str, key: str, damage: str
+) -> None:
+    change(sample, (damage, ()))
+
+    async def check() -> ImportReport:
+        async with opening() as stores:
+            report = await import_meerkat(sample, stores, skip_unreadable=True)
+            assert len(await stores.events.replay_all()) == report.events
+            assert len(await stores.runs.list_runs("tide-desk")) == report.runs
+            return report
+
+    report = asyncio.run(check())
+    assert [(left.table, left.key) for left in report.left_out] == [(table, key)]
+    assert isinstance(report.left_out[0], Unreadable)
+    assert report.events + report.runs + report.specs + report.realm_profiles == 110
+
+
+def test_cursors_go_on_above_what_was_left_out(opening: Engine, sample: Path) -> None:
+    change(
+        sample,
+        ("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 99", ()),
+        ("DELETE FROM mob_event_meta", ()),
+    )
+
+    async def check() -> int:
+        async with opening() as stores:
+            await import_meerkat(sample, stores, skip_unreadable=True)
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            return (await stores.events.append(event)).cursor
+
+    assert asyncio.run(check()) == 100
+
+
+def edited(table: str, column: str, old: str, new: str) -> str:
+    """SQL that replaces text in the JSON of a table."""
+    replaced = f"replace(CAST({column} AS TEXT), '{old}', '{new}')"
+    return f"UPDATE {table} SET {column} = CAST({replaced} AS BLOB)"
+
+
+def enveloped(version: int) -> str:
+    """SQL that wraps events as newer releases do."""
+    return (
+        "UPDATE mob_events SET event_json ="
+        f""" CAST('{{"event":{{}},"schema_version":{version}}}' AS BLOB)"""
+    )
+
+
+VERSION = '"schema_version":'
+NEWER = [
+    ("0.8.4 or newer", "CREATE TABLE meerkat_schema (domain TEXT PRIMARY KEY, version INTEGER)"),
+    ("0.8.2 or newer", "ALTER TABLE mob_events ADD COLUMN mob_id TEXT"),
+    ("0.6 or newer", "CREATE TABLE mob_runtime_supervisors (x)"),
+    ("0.6 or newer", "CREATE TABLE mob_identity_leases (x)"),
+    ("0.6 or newer", "CREATE TABLE mob_external_deliveries (x)"),
+    ("0.6", enveloped(6)),
+    ("0.7", enveloped(8)),
+    ("0.8", enveloped(9)),
+    ("0.6", edited("mob_runs", "run_json", f"{VERSION}4", f"{VERSION}6")),
+    ("0.7 or 0.8", edited("mob_runs", "run_json", f"{VERSION}4", f"{VERSION}7")),
+    ("0.6", edited("mob_specs", "spec_json", '"is_implicit"', '"models":{},"is_implicit"')),
+    (
+        "0.7 or 0.8",
+        edited("realm_profiles", "profile_json", '"skills"', '"provider":null,"skills"'),
+    ),
+]
+
+
+@pytest.mark.parametrize(("release", "sql"), NEWER)
+def test_newer_formats_are_refused_by_name_even_when_rows_may_be_left_out(
+    opening: Engine, sample: Path, release: str, sql: str
+) -> None:
+    change(sample, (sql, ()))
+    message = refused(opening, sample, mobstore.ReadFailedError, skip=True)
+    assert f"was written by meerkat-mob {release} (" in message
+    assert "only files of 0.5.1 and 0.5.2 can be imported" in message
+
+
+def make_something_else(what: str, folder: Path) -> Path:
+    path = folder / what
+    if what == "text":
+        path.write_text("no database", encoding="utf-8")
+    elif what == "redb":
+        path.write_bytes(b"redb\x1a\x0a\xa9\x0d\x0a and so on")
+    elif what == "other":
+        change(path, ("CREATE TABLE notes (x)", ()))
+    elif what == "ours":
+
+        async def make() -> None:
+            async with mobstore.open_stores(f"sqlite:{path}"):
+                pass
+
+        asyncio.run(make())
+    elif what == "folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("missing", "is not a file"),
+        ("folder", "is not a file"),
+        ("text", "is not a SQLite database"),
+        ("redb", "was written by meerkat-mob 0.5.0"),
+        ("other", "has no table of meerkat-mob"),
+        ("ours", "open it as sqlite:"),
+    ],
+)
+def test_files_that_are_something_else_are_refused(
+    opening: Engine, tmp_path: Path, what: str, words: str
+) -> None:
+    path = make_something_else(what, tmp_path)
+    assert words in refused(opening, path, mobstore.ReadFailedError)
+
+
+def test_a_file_of_0_5_1_and_a_lone_profile_file_are_fine(opening: Engine, sample: Path) -> None:
+    change(sample, ("DROP TABLE realm_profiles", ()))
+    lone = sample.with_name("realm_profiles.db")
+    change(
+        lone,
+        (
+            "CREATE TABLE realm_profiles (name TEXT PRIMARY KEY, profile_json BLOB NOT NULL,"
+            " revision INTEGER NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL)",
+            (),
+        ),
+        (
+            "INSERT INTO realm_profiles VALUES ('p', ?, 3, ?, ?)",
+            (b'{"model":"m"}', "2026-03-04T05:06:07+00:00", "2026-03-04T05:06:07.089+00:00"),
+        ),
+    )
+
+    async def check(source: Path) -> ImportReport:
+        async with opening() as stores:
+            return await import_meerkat(source, stores)
+
+    async def profiles() -> list[mobstore.StoredRealmProfile]:
+        async with mobstore.open_stores("memory:") as stores:
+            await import_meerkat(lone, stores)
+            return await stores.realm_profiles.list()
+
+    assert asyncio.run(check(sample)).realm_profiles == 0
+    (profile,) = asyncio.run(profiles())
+    assert (profile.revision, str(profile.updated_at)) == (3, "2026-03-04T05:06:07.089Z")
+
+
+def test_a_truncated_file_is_refused(opening: Engine, sample: Path) -> None:
+    sample.write_bytes(sample.read_bytes()[:60_000])
+    message = refused(opening, sample, mobstore.ReadFailedError)
+    assert "damaged" in message
+
+
+def test_a_failing_progress_report_stops_the_import(opening: Engine, sample: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total - 10:
+            raise KeyError("enough")
+
+    async def check() -> None:
+        async with opening() as stores:
+            with pytest.raises(KeyError, match="enough"):
+                await import_meerkat(sample, stores, progress=stop)
+            assert await is_empty(stores)
+            assert (await import_meerkat(sample, stores)).events == 99
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("after", [1, 100, 108, 112])
+def test_a_process_killed_in_the_middle_leaves_nothing(
+    sample: Path, tmp_path: Path, after: int
+) -> None:
+    target = tmp_path / "target.db"
+    script = textwrap.dedent(f"""
+        import asyncio, os, signal, mobstore
+        from mobstore.meerkat import import_meerkat
+        def die(done, total):
+            if done >= {after}:
+                os.kill(os.getpid(), signal.SIGKILL)
+        async def main():
+            async with mobstore.open_stores("sqlite:{target}") as stores:
+                await import_meerkat("{sample}", stores, progress=die)
+        asyncio.run(main())
+    """)
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+    async def check() -> None:
+        async with mobstore.open_stores(f"sqlite:{target}") as stores:
+            assert await is_empty(stores)
+            assert (await import_meerkat(sample, stores)).runs == 8
+
+    asyncio.run(check())
