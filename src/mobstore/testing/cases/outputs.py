@@ -1,0 +1,142 @@
+"""Cases of step outputs: of the root frame and of the iterations of loops."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from pydantic import JsonValue
+
+from mobstore.errors import InternalError, MobStoreError
+from mobstore.interfaces import MobRunStore
+from mobstore.model.ids import LoopId, StepId
+from mobstore.model.run import MobRun
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import frame, full_run, make_run, run_id, state
+from mobstore.testing.subject import Subject
+
+GAP = 65_536  # how far past the last recorded iteration the next may lie
+
+
+def _run(n: int = 1, **parts: Any) -> MobRun:
+    return make_run(n, frames={"frame": frame(0)}, **parts)
+
+
+async def _record(
+    runs: MobRunStore,
+    key: str,
+    output: JsonValue,
+    loop: tuple[str, int] | None = None,
+    *,
+    expected: int = 0,
+    following: int = 0,
+) -> bool:
+    return await runs.cas_complete_step_and_record_output(
+        run_id(1),
+        frame_id="frame",
+        expected_frame=frame(expected),
+        next_frame=frame(following),
+        step_output_key=key,
+        step_output=output,
+        loop_context=loop,
+    )
+
+
+async def _stored(runs: MobRunStore) -> MobRun:
+    run = await runs.get_run(run_id(1))
+    assert run is not None, "the run is there"
+    return run
+
+
+def _json(run: MobRun, loop: str | None = None) -> str:
+    """The outputs as JSON text, which shows their order and their types."""
+    if loop is None:
+        return json.dumps(run.root_step_outputs)
+    return json.dumps(run.loop_iteration_outputs.get(LoopId(loop)))
+
+
+@case("runs.outputs.root")
+async def records_root_outputs(subject: Subject) -> None:
+    """A root step's output is appended; one recorded before is replaced in its place."""
+    runs = (await subject.open()).runs
+    await runs.create_run(_run(root_step_outputs={"m": 0}))
+    for key, output in (("z", 1), ("a", None), ("", [1.0]), ("z", True), ("m", {"k": "v"})):
+        same(await _record(runs, key, output), True, f"output {output} of {key!r}")
+    run = await _stored(runs)
+    want = '{"m": {"k": "v"}, "z": true, "a": null, "": [1.0]}'
+    same(_json(run), want, "the outputs, in the order of their first recording")
+    same(run.loop_iteration_outputs, {}, "the outputs of loops")
+
+
+@case("runs.outputs.frame")
+async def records_with_the_frame(subject: Subject) -> None:
+    """Output and frame change together; the flow state is not compared."""
+    runs = (await subject.open()).runs
+    await runs.create_run(_run(flow_state=state(77), status="completed"))
+    same(await _record(runs, "a", 1, expected=3, following=4), False, "another frame expected")
+    same(await _record(runs, "a", 1, ("loop", 0), expected=3), False, "the same within a loop")
+    same(await _stored(runs), _run(flow_state=state(77), status="completed"), "the run")
+    same(await _record(runs, "a", 1, following=4), True, "the right frame expected")
+    same(await _record(runs, "b", 2, ("loop", 0), expected=4, following=5), True, "within a loop")
+    want = _run(
+        flow_state=state(77),
+        status="completed",
+        frames={"frame": frame(5)},
+        root_step_outputs={"a": 1},
+        loop_iteration_outputs={"loop": ({"b": 2},)},
+    )
+    same(await _stored(runs), want, "the run")
+
+
+@case("runs.outputs.loop")
+async def records_loop_outputs(subject: Subject) -> None:
+    """An iteration keeps its outputs in the order of their first recording, apart from others."""
+    runs = (await subject.open()).runs
+    await runs.create_run(_run(loop_iteration_outputs={"loop": ({"m": 0},), "never": ()}))
+    for key, output, loop in (
+        ("z", 1, ("loop", 0)), ("a", 2, ("loop", 1)), ("z", 3, ("loop", 1)), ("m", 4, ("loop", 0)),
+        ("a", None, ("loop", 1)), ("a", 5, ("", 0)), ("a", 6, ("never", 0)), ("b", 7, ("loop", 0)),
+    ):  # fmt: skip
+        same(await _record(runs, key, output, loop), True, f"output {output} of {key} in {loop}")
+    run = await _stored(runs)
+    want = '[{"m": 4, "z": 1, "b": 7}, {"a": null, "z": 3}]'
+    same(_json(run, "loop"), want, "the outputs of the loop")
+    same(_json(run, ""), '[{"a": 5}]', "the outputs of the loop without a name")
+    same(_json(run, "never"), '[{"a": 6}]', "the outputs of the loop that had none")
+    same(list(run.loop_iteration_outputs), ["", "loop", "never"], "loops by name")
+    same(_json(run), "{}", "the outputs of the root frame")
+
+
+@case("runs.outputs.padding")
+async def pads_iterations(subject: Subject) -> None:
+    """Iterations left out become empty ones; too wide a gap is refused and changes nothing."""
+    runs = (await subject.open()).runs
+    await runs.create_run(_run())
+    same(await _record(runs, "a", 1, ("loop", 3)), True, "iteration 3 of a new loop")
+    same(_json(await _stored(runs), "loop"), '[{}, {}, {}, {"a": 1}]', "the outputs")
+    same(await _record(runs, "b", 2, ("loop", 1)), True, "an iteration that was left out")
+    want = '[{}, {"b": 2}, {}, {"a": 1}]'
+    same(_json(await _stored(runs), "loop"), want, "the outputs")
+    before = await _stored(runs)
+    for loop, wide in (("loop", 3 + GAP + 1), ("new", GAP), ("loop", 2**64 - 1), ("new", 2**63)):
+        call = _record(runs, "a", 1, (loop, wide), following=9)
+        await refused(InternalError, call, f"iteration {wide} of {loop}")
+    same(await _stored(runs), before, "the run after refusals")
+    for loop, widest in (("loop", 3 + GAP), ("new", GAP - 1)):
+        same(await _record(runs, "c", 3, (loop, widest)), True, f"iteration {widest} of {loop}")
+        outputs = (await _stored(runs)).loop_iteration_outputs[LoopId(loop)]
+        same(len(outputs), widest + 1, f"iterations of {loop}")
+        same(outputs[-1], {StepId("c"): 3}, f"the last iteration of {loop}")
+        same(outputs[-2], {}, f"the last iteration but one of {loop}")
+
+
+@case("runs.outputs.context")
+async def refuses_odd_contexts(subject: Subject) -> None:
+    """A loop context is a loop id and an iteration from 0; anything else changes nothing."""
+    runs = (await subject.open()).runs
+    await runs.create_run(full_run(1))
+    for odd in (("loop", -1), ("loop", 2**64), ("loop", "0"), ("loop", 1.0), ("loop", None),
+                (1, 0), (None, 0), ("loop",), ("loop", 0, 0), "loop", 0):  # fmt: skip
+        context = cast("tuple[str, int]", odd)
+        await refused(MobStoreError, _record(runs, "a", 1, context, following=9), f"in {odd!r}")
+    same(await _stored(runs), full_run(1), "the run")

@@ -1,0 +1,233 @@
+"""The command line as its users meet it: real processes, real files."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from rich.console import Console
+
+import mobstore
+from mobstore.cli import display
+from mobstore.cli.commands import cli
+from mobstore.meerkat import import_meerkat
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
+
+
+def mobstore_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mobstore", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "tide-desk.db"
+    path.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(source: Path) -> str:
+    path = source.with_name("mobs.db")
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{path}") as stores:
+            await import_meerkat(source, stores)
+
+    asyncio.run(fill())
+    return f"sqlite:{path}"
+
+
+def test_import_says_what_came_over(source: Path, tmp_path: Path) -> None:
+    ended = mobstore_cli("import", str(source), f"sqlite:{tmp_path / 'new.db'}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "imported 99 events, 8 runs, 2 specs, 2 realm profiles\n"
+
+
+def test_import_into_a_store_that_is_not_empty_is_refused(source: Path, url: str) -> None:
+    ended = mobstore_cli("import", str(source), url)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the store is not empty; import into a new one" in ended.stderr
+
+
+def test_info(url: str) -> None:
+    ended = mobstore_cli("info", url, "--json")
+    counts = {"events": 99, "next_cursor": 100, "runs": 8, "specs": 2, "realm_profiles": 2}
+    assert json.loads(ended.stdout) == counts
+    table = mobstore_cli("info", url).stdout
+    assert all(f"{name.replace('_', ' ')}" in table for name in counts)
+
+
+def test_events_pages_and_bounds(url: str) -> None:
+    lines = mobstore_cli("events", url, "--after", "95", "--limit", "3", "--json").stdout
+    events = [json.loads(line) for line in lines.splitlines()]
+    assert [event["cursor"] for event in events] == [96, 97, 98]
+    assert events[1]["kind"]["type"] == "flow_completed"
+    assert len(mobstore_cli("events", url, "--json").stdout.splitlines()) == 99
+    table = mobstore_cli("events", url, "--after", "98").stdout
+    assert "task_updated" in table
+    assert "status=completed" in table
+
+
+def test_events_read_more_than_one_page(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'many.db'}") as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append_batch([event] * 2500)
+
+    asyncio.run(fill())
+    url = f"sqlite:{tmp_path / 'many.db'}"
+    lines = mobstore_cli("events", url, "--limit", "2400", "--json").stdout.splitlines()
+    assert [json.loads(line)["cursor"] for line in lines] == list(range(1, 2401))
+
+
+def test_runs_are_filtered_by_mob_and_flow(url: str) -> None:
+    def flows(*options: str) -> list[str]:
+        lines = mobstore_cli("runs", url, "--json", *options).stdout.splitlines()
+        return [json.loads(line)["flow_id"] for line in lines]
+
+    assert flows() == ["polish", "daily", "daily", "polish", "daily", "daily", "polish", "daily"]
+    assert flows("--flow", "polish") == ["polish"] * 3
+    assert flows("--mob", "tide-desk", "--flow", "daily") == ["daily"] * 5
+    assert flows("--mob", "nobody") == []
+    first = json.loads(mobstore_cli("runs", url, "--json").stdout.splitlines()[0])
+    assert first == {
+        "run_id": RUN,
+        "mob_id": "tide-desk",
+        "flow_id": "polish",
+        "status": "completed",
+        "created_at": "2026-03-02T08:00:13.974000584Z",
+        "completed_at": "2026-11-22T13:13:46.793081336Z",
+        "steps": 6,
+        "failures": 0,
+    }
+    assert RUN in mobstore_cli("runs", url).stdout
+
+
+def test_run_in_depth(url: str) -> None:
+    table = mobstore_cli("run", url, RUN).stdout
+    for words in ("flow state Completed", "n-outline=Completed", "critique", "revise [0]"):
+        assert words in table
+    # The body frame hangs on the loop, which hangs on the root frame.
+    tree = [line for line in table.splitlines() if "└── " in line]
+    assert [line.index("└── ") for line in tree] == [0, 4, 8]
+    assert mobstore.MobRun.from_json(mobstore_cli("run", url, RUN, "--json").stdout.strip())
+    failures = mobstore_cli("run", url, "49b64a08-72e6-4c3a-babc-ed2057ee05cd").stdout
+    assert "attempt 1 timed out" in failures
+
+
+def test_specs_and_profiles(url: str) -> None:
+    specs = [json.loads(line) for line in mobstore_cli("specs", url, "--json").stdout.splitlines()]
+    assert [(spec["mob_id"], spec["revision"]) for spec in specs] == [
+        ("night-desk", 1),
+        ("tide-desk", 2),
+    ]
+    assert specs[1]["definition"]["id"] == "tide-desk"
+    assert "daily, polish" in mobstore_cli("specs", url).stdout
+    profiles = mobstore_cli("profiles", url, "--json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in profiles] == ["proof-reader", "web-scout"]
+    assert "model-small-2" in mobstore_cli("profiles", url).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
+        (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
+        (("info", "mobs.db"), 1, "use memory: or sqlite:PATH"),
+        (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
+        (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
+        (("events", "memory:", "--limit", "-1"), 1, "limit -1 is negative"),
+        (("events", "memory:", "--after", "x"), 2, "is not a valid integer"),
+        (("import", "missing.db", "memory:"), 1, "missing.db is not a file"),
+        (("nonsense",), 2, "No such command"),
+        (("info",), 2, "Missing argument 'URL'"),
+    ],
+)
+def test_refusals_are_words_on_stderr(arguments: tuple[str, ...], code: int, words: str) -> None:
+    ended = mobstore_cli(*arguments)
+    assert ended.returncode == code
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    assert not Path("missing.db").exists()
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'many.db'}") as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append_batch([event] * 5000)
+
+    asyncio.run(fill())
+    command = f"{sys.executable} -m mobstore events sqlite:{tmp_path / 'many.db'}"
+    ended = subprocess.run(
+        ["sh", "-c", f"{command} --limit 5000 --json | head -n 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(ended.stdout)["cursor"] == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_every_command_says_how_it_is_used() -> None:
+    for name, command in cli.commands.items():
+        ended = mobstore_cli(name, "--help")
+        assert f"Example: mobstore {name} " in ended.stdout
+        assert command.help
+
+
+def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'click'\", name='click')", encoding="utf-8"
+    )
+    ended = mobstore_cli("info", "memory:", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "mobstore: the command line needs its extra; pip install 'mobstore[cli]'\n"
+    )
+
+
+def test_stored_text_is_shown_and_never_obeyed() -> None:
+    hostile = "[red]x[/red]\x1b[2J\x07\nbell"
+    run = mobstore.MobRun.pending(
+        mobstore.MobId(hostile),
+        mobstore.FlowId("[bold]"),
+        mobstore.KernelState(hostile, {"node_status": {hostile: hostile}}),
+    ).model_copy(
+        update={
+            "run_id": mobstore.RunId(UUID(int=0)),
+            "frames": {"[/]": mobstore.FrameSnapshot(kernel_state=mobstore.KernelState(hostile))},
+            "step_ledger": (
+                mobstore.StepLedgerEntry(
+                    step_id=mobstore.StepId(hostile),
+                    meerkat_id=mobstore.MeerkatId("[/]"),
+                    status="completed",
+                    output={hostile: hostile},
+                    timestamp=mobstore.Timestamp.now(),
+                ),
+            ),
+        }
+    )
+    console = Console(width=200, record=True, force_terminal=True)
+    with console.capture() as captured:
+        display.run(console, run)
+    shown = captured.get()
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    assert "[red]x[/red]\\x1b[2J\\x07\\nbell" in shown
