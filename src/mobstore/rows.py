@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeAlias, cast
 from uuid import UUID
 
@@ -207,7 +208,7 @@ def events(rows: Sequence[EventRow]) -> list[MobEvent]:
         SerializationError: one cannot be read; it is named.
     """
     try:
-        kinds = _KINDS.validate_json(f"[{','.join([row.kind for row in rows])}]")
+        kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
     except ValueError as error:
         raise SerializationError(_unreadable_event(rows)) from error
     assemble, moment = MobEvent.assemble, Timestamp.from_sortable
@@ -220,13 +221,15 @@ def events(rows: Sequence[EventRow]) -> list[MobEvent]:
 def _unreadable_event(rows: Sequence[EventRow]) -> str:
     for row in rows:
         try:
-            _KINDS.validate_json(f"[{row.kind}]")
+            _kinds().validate_json(f"[{row.kind}]")
         except ValueError:
             return f"table events, cursor {row.cursor} cannot be read"
     return "table events cannot be read"
 
 
-_KINDS = TypeAdapter(list[MobEventKind])
+@cache
+def _kinds() -> TypeAdapter[list[MobEventKind]]:
+    return TypeAdapter(list[MobEventKind])
 
 
 # Runs ------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState, NamedVariant
 from mobstore.model.profile import StoredRealmProfile
-from mobstore.model.run import MobRun
+from mobstore.model.run import FrameSnapshot, LoopSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 
 _COLORS = {
@@ -163,6 +163,7 @@ def _tree(found: MobRun) -> Tree:
     """Frames and loops as they lie in each other, told from their ids: frame::node::iter-n."""
     trunk = Tree("frames and loops")
     branches: dict[str, Tree] = {}
+    places: list[tuple[str, FrameSnapshot | LoopSnapshot]]
     places = [*found.frames.items(), *found.loops.items()]
     for place, snapshot in sorted(places, key=lambda item: item[0]):
         above = branches.get(place.rpartition("::")[0], trunk)

@@ -1,8 +1,5 @@
 """The definition of a mob: profiles, wiring, flows and limits. Nothing is cross-checked here."""
 
-from __future__ import annotations
-
-import tomllib
 from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
@@ -113,17 +110,17 @@ class ConditionIn(Record):
 
 class ConditionAnd(Record):
     op: Literal["and"] = "and"
-    exprs: Array[ConditionExpr]
+    exprs: Array["ConditionExpr"]
 
 
 class ConditionOr(Record):
     op: Literal["or"] = "or"
-    exprs: Array[ConditionExpr]
+    exprs: Array["ConditionExpr"]
 
 
 class ConditionNot(Record):
     op: Literal["not"] = "not"
-    expr: ConditionExpr
+    expr: "ConditionExpr"
 
 
 ConditionExpr: TypeAlias = Annotated[
@@ -194,7 +191,7 @@ class RepeatUntilSpec(Record):
     loop_id: LoopId
     depends_on: Array[FlowNodeId]
     depends_on_mode: DependencyMode
-    body: FrameSpec
+    body: "FrameSpec"
     until: ConditionExpr
     max_iterations: U32
 
@@ -358,6 +355,8 @@ class MobDefinition(Record):
         Raises:
             SerializationError: the text is not TOML, or not a definition.
         """
+        import tomllib  # seldom needed, and slow to load
+
         try:
             document = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:

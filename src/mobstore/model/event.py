@@ -1,7 +1,5 @@
 """Events: what happened to a mob. 25 kinds, each written with its tag first."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -120,12 +118,12 @@ class SystemTime(Record, extra="forbid"):
     nanos_since_epoch: Annotated[int, Field(ge=0, le=2**32 - 1)]
 
     @model_validator(mode="after")
-    def _carry(self) -> SystemTime:
+    def _carry(self) -> Self:
         carried, nanos = divmod(self.nanos_since_epoch, 10**9)
         secs = self.secs_since_epoch + carried
         if secs > I64_MAX:
             raise ValueError("a system time is at most 2**63-1 seconds after 1970")
-        return self if carried == 0 else SystemTime(secs_since_epoch=secs, nanos_since_epoch=nanos)
+        return self if carried == 0 else type(self)(secs_since_epoch=secs, nanos_since_epoch=nanos)
 
 
 class MobMemberKickoffSnapshot(Record):

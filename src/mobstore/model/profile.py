@@ -1,7 +1,5 @@
 """Profiles: what a member of a mob is made from, inline in a definition or kept in a realm."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field

@@ -1,7 +1,5 @@
 """Runs: one execution of a flow, with the states of its frames and loops and its ledgers."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self, TypeAlias
@@ -154,7 +152,7 @@ class MobRun(Record):
         return _first_flow_state(dict.fromkeys(step_ids, spec), None, None)
 
     @staticmethod
-    def flow_state_for_config(config: FlowRunConfig) -> KernelState:
+    def flow_state_for_config(config: "FlowRunConfig") -> KernelState:
         """The first flow state of a run of this flow: phase `Pending`, all steps untouched.
 
         Raises:

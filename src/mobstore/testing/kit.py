@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,7 +27,7 @@ SubjectFactory: TypeAlias = Callable[[], Subject]
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
 _ID = re.compile(r"[a-z]+(\.[a-z][a-z-]*)+")
-_SHOWN = 600  # characters of a value that a message quotes
+_SHOWN = 400  # characters of a value that a message quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ def all_cases() -> MappingProxyType[str, Case]:
 
 
 def same(got: object, want: object, what: str) -> None:
-    """Assert equality, naming what was compared."""
+    """Assert equality in type and value, naming what was compared."""
     assert type(got) is type(want), f"{what}: want {_show(want)}, got {_show(got)}"
-    assert got == want, f"{what}: want {_show(want)}, got {_show(got)}"
+    assert got == want, f"{what}: want {_show(want, got)}, got {_show(got, want)}"
 
 
 async def refused(kind: type[E], call: Awaitable[object], what: str, text: str | None = None) -> E:
@@ -102,9 +103,14 @@ async def refused(kind: type[E], call: Awaitable[object], what: str, text: str |
     raise AssertionError(f"{what}: want {kind.__name__}, got the result {_show(result)}")
 
 
-def _show(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}... ({len(shown)} characters)"
+def _show(value: object, other: object = None) -> str:
+    """The value's text; of a long one the part where it begins to differ from the other's."""
+    shown, against = repr(value), repr(other)
+    if len(shown) <= _SHOWN:
+        return shown
+    common = len(os.path.commonprefix([shown, against]))
+    start = max(0, min(common, len(shown)) - _SHOWN // 4)
+    return f"{'...' if start else ''}{shown[start : start + _SHOWN]}..."
 
 
 # Running and reporting -------------------------------------------------------------------------

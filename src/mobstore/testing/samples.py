@@ -165,7 +165,9 @@ def definition(mob: str = "mob", model: str = "model") -> MobDefinition:
     )
     body = FrameSpec(
         nodes={
-            FlowNodeId("n"): FrameStepSpec(step_id=StepId("a"), depends_on=(), depends_on_mode="any")
+            FlowNodeId("n"): FrameStepSpec(
+                step_id=StepId("a"), depends_on=(), depends_on_mode="any"
+            )
         }
     )
     repeat = RepeatUntilSpec(

@@ -26,6 +26,7 @@ class FakeClock:
         self.now = moment(0)
 
     def __call__(self) -> Timestamp:
+        """Tell the time."""
         return self.now
 
 

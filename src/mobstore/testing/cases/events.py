@@ -84,9 +84,7 @@ async def appends_every_kind(subject: Subject) -> None:
 async def exhausted(subject: Subject) -> None:
     """The last cursor is 2**63 - 2; what would go beyond is refused and changes nothing."""
     stores = await subject.open()
-    await stores.engine.write(
-        writing(Put(COUNTERS, (CounterRow(NEXT_CURSOR, I64_MAX - 2),)))
-    )
+    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(NEXT_CURSOR, I64_MAX - 2),))))
     same((await stores.events.append(event())).cursor, I64_MAX - 2, "the last cursor but one")
     pair = [event(), event()]
     await refused(InternalError, stores.events.append_batch(pair), "two events for one cursor")

@@ -36,7 +36,12 @@ async def appends_steps(subject: Subject) -> None:
     for n, status in enumerate(get_args(MobRunStatus)):
         run = full_run(n, status=status)
         await runs.create_run(run)
-        added = (step(at=5, output={"a": [1.0]}), step("s2", at=9), step(at=5), step("", "", "failed"))
+        added = (
+            step(at=5, output={"a": [1.0]}),
+            step("s2", at=9),
+            step(at=5),
+            step("", "", "failed"),
+        )
         for entry in added:
             await runs.append_step_entry(run.run_id, entry)
         want = _changed(run, step_ledger=run.step_ledger + added)

@@ -18,8 +18,8 @@ from mobstore.testing.subject import Subject
 GAP = 65_536  # how far past the last recorded iteration the next may lie
 
 
-def _run(n: int = 1, **parts: Any) -> MobRun:
-    return make_run(n, frames={"frame": frame(0)}, **parts)
+def _run(**parts: Any) -> MobRun:
+    return make_run(**{"frames": {"frame": frame(0)}, **parts})
 
 
 async def _record(

@@ -236,9 +236,7 @@ async def compares_by_value(subject: Subject) -> None:
     )
     same(swapped, False, "another phase expected")
     alike: dict[str, Any] = {"a": {"1", "2"}, "b": {"x": [True, 2], "y": 1}}
-    swapped = await runs.cas_flow_state(
-        run.run_id, expected=KernelState("P", alike), next=state(1)
-    )
+    swapped = await runs.cas_flow_state(run.run_id, expected=KernelState("P", alike), next=state(1))
     same(swapped, True, "the same state expected, written in another order")
 
 

@@ -1,0 +1,284 @@
+"""Cases of many tasks at once, and of tasks that are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from mobstore.bundles import MobStores
+from mobstore.errors import CasConflictError, InternalError, SpecRevisionConflictError
+from mobstore.model.ids import FrameId, LoopInstanceId
+from mobstore.model.run import MobRun
+from mobstore.testing.cases.wrappers import BODY_FRAME
+from mobstore.testing.kit import case, same
+from mobstore.testing.samples import (
+    definition,
+    event,
+    failure,
+    frame,
+    loop,
+    make_run,
+    profile,
+    run_id,
+    state,
+    step,
+)
+from mobstore.testing.subject import Subject
+
+TASKS = 50
+
+
+async def _stored(stores: MobStores) -> MobRun:
+    run = await stores.runs.get_run(run_id(1))
+    assert run is not None, "the run is there"
+    return run
+
+
+@case("runs.flow-state.one-winner")
+async def one_winner(subject: Subject) -> None:
+    """Of many tasks that expect one flow state one wins, and the others change nothing."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+    current = state(0)
+    for turn in range(1, 5):
+        following = [state(1000 * turn + n) for n in range(TASKS)]
+        swapped = await asyncio.gather(*(
+            stores.runs.cas_flow_state(run_id(1), expected=current, next=one) for one in following
+        ))  # fmt: skip
+        same(swapped.count(True), 1, "winners")
+        current = following[swapped.index(True)]
+        same(await _stored(stores), make_run(flow_state=current), "the run has the winner's state")
+
+
+@case("concurrent.runs.increments")
+async def increments_once_each(subject: Subject) -> None:
+    """Many tasks that each add one, reading and trying again, lose no addition."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+
+    async def add() -> None:
+        while True:
+            current = (await _stored(stores)).flow_state
+            following = state(current.fields["n"] + 1)
+            if await stores.runs.cas_flow_state(run_id(1), expected=current, next=following):
+                return
+
+    await asyncio.gather(*(add() for _ in range(TASKS)))
+    same((await _stored(stores)).flow_state, state(TASKS), "the flow state after all additions")
+
+
+@case("concurrent.runs.parts")
+async def wrappers_have_one_winner(subject: Subject) -> None:
+    """Of many tasks that start one body frame one wins, and only its states are there together."""
+    stores = await subject.open()
+    await stores.runs.create_run(BODY_FRAME.run(1))
+    swapped = await asyncio.gather(*(
+        BODY_FRAME.call(
+            stores.runs, run_id(1),
+            next_run_state=state(n), next_loop=loop(n), initial_frame=frame(n),
+        )
+        for n in range(TASKS)
+    ))  # fmt: skip
+    same(swapped.count(True), 1, "winners")
+    n, run = swapped.index(True), await _stored(stores)
+    got = (run.flow_state, run.loops[LoopInstanceId("loop")], run.frames[FrameId("frame")])
+    same(got, (state(n), loop(n), frame(n)), "the states are those of the winner")
+    want = BODY_FRAME.changed(BODY_FRAME.run(1)).loop_iteration_ledger
+    same(run.loop_iteration_ledger, want, "the iteration is recorded once")
+
+
+@case("concurrent.runs.ledgers")
+async def loses_no_entry(subject: Subject) -> None:
+    """Entries that many tasks append are all there, and those of one identity once."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+    runs, run = stores.runs, run_id(1)
+    calls: list[Coroutine[Any, Any, object]] = []
+    for n in range(TASKS):
+        calls += [
+            runs.append_step_entry(run, step(f"{n}")),
+            runs.append_failure_entry(run, failure(f"{n}")),
+            runs.append_step_entry_if_absent(run, step("once", output=n)),
+        ]
+    results = await asyncio.gather(*calls)
+    same(results.count(True), 1, "entries of one identity that were appended")
+    got = await _stored(stores)
+    names = sorted(f"{n}" for n in range(TASKS))
+    same(sorted(entry.step_id for entry in got.step_ledger), [*names, "once"], "the step ledger")
+    same(sorted(entry.step_id for entry in got.failure_ledger), names, "the failure ledger")
+
+
+@case("concurrent.runs.create")
+async def creates_one_run(subject: Subject) -> None:
+    """Of many tasks that create a run of one id one succeeds; runs of other ids are all listed."""
+    stores = await subject.open()
+    results = await asyncio.gather(
+        *(stores.runs.create_run(make_run(1, flow=f"{n}")) for n in range(TASKS)),
+        *(stores.runs.create_run(make_run(2 + n)) for n in range(TASKS)),
+        return_exceptions=True,
+    )
+    same(results[:TASKS].count(None), 1, "runs of one id that were created")
+    refusals = sum(isinstance(result, InternalError) for result in results)
+    same(refusals, TASKS - 1, "refusals with InternalError")
+    winner = results.index(None)
+    same((await _stored(stores)).flow_id, f"{winner}", "the run is the winner's")
+    listed = [run.run_id.int for run in await stores.runs.list_runs("mob")]
+    same(sorted(listed), list(range(1, TASKS + 2)), "runs of the mob")
+
+
+@case("concurrent.events.cursors")
+async def cursors_are_gapless(subject: Subject) -> None:
+    """Events that many tasks append have unique cursors without gaps; batches stay together."""
+    stores = await subject.open()
+    appended = await asyncio.gather(
+        *(stores.events.append_batch([event(f"{n}")] * (1 + n % 3)) for n in range(TASKS))
+    )
+    cursors = [stored.cursor for batch in appended for stored in batch]
+    same(sorted(cursors), list(range(1, len(cursors) + 1)), "all cursors")
+    for batch in appended:
+        first = batch[0].cursor
+        consecutive = list(range(first, first + len(batch)))
+        same([stored.cursor for stored in batch], consecutive, "cursors of a batch")
+    by_cursor = sorted((one for batch in appended for one in batch), key=lambda one: one.cursor)
+    same(await stores.events.replay_all(), by_cursor, "the log")
+
+
+@case("concurrent.specs.one-winner")
+async def one_spec_winner(subject: Subject) -> None:
+    """Of many tasks that write a spec at one revision one wins; unconditional writes all count."""
+    stores = await subject.open()
+    for revision in (0, 1):
+        results = await asyncio.gather(
+            *(stores.specs.put_spec("mob", definition("mob", f"{n}"), revision) for n in range(TASKS)),
+            return_exceptions=True,
+        )  # fmt: skip
+        same(results.count(revision + 1), 1, f"winners at revision {revision}")
+        refusals = sum(isinstance(result, SpecRevisionConflictError) for result in results)
+        same(refusals, TASKS - 1, f"refusals at revision {revision}")
+        winner = results.index(revision + 1)
+        want = (definition("mob", f"{winner}"), revision + 1)
+        same(await stores.specs.get_spec("mob"), want, "the spec is the winner's")
+    written = await asyncio.gather(
+        *(stores.specs.put_spec("mob", definition()) for _ in range(TASKS))
+    )
+    same(sorted(written), list(range(3, TASKS + 3)), "revisions of unconditional writes")
+
+
+@case("concurrent.profiles.one-winner")
+async def one_profile_winner(subject: Subject) -> None:
+    """Of many tasks that create or update one profile one wins each time."""
+    profiles = (await subject.open()).realm_profiles
+    for revision in (0, 1):
+        results = await asyncio.gather(
+            *(
+                profiles.update("name", profile(f"{n}"), 1) if revision
+                else profiles.create("name", profile(f"{n}"))
+                for n in range(TASKS)
+            ),
+            return_exceptions=True,
+        )  # fmt: skip
+        winners = [result for result in results if not isinstance(result, BaseException)]
+        same(len(winners), 1, f"winners at revision {revision}")
+        refusals = sum(isinstance(result, CasConflictError) for result in results)
+        same(refusals, TASKS - 1, f"refusals at revision {revision}")
+        same(await profiles.get("name"), winners[0], "the profile is the winner's")
+
+
+@case("concurrent.reads.one-state")
+async def reads_one_state(subject: Subject) -> None:
+    """A read never sees half a change: neither part of a batch nor some states of a run."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run(frames={"frame": frame(0)}, loops={"loop": loop(0)}))
+    done = False
+
+    async def write() -> None:
+        nonlocal done
+        for n in range(25):
+            swapped = await stores.runs.cas_complete_loop(
+                run_id(1),
+                loop_instance_id="loop",
+                expected_loop=loop(n),
+                next_loop=loop(n + 1),
+                frame_id="frame",
+                expected_frame=frame(n),
+                next_frame=frame(n + 1),
+                expected_run_state=state(n),
+                next_run_state=state(n + 1),
+            )
+            same(swapped, True, f"change {n}")
+            await stores.events.append_batch([event(), event(), event()])
+        done = True
+
+    async def read() -> None:
+        while not done:
+            (run,) = await stores.runs.list_runs("mob")
+            for seen in (run, await _stored(stores)):
+                n: int = seen.flow_state.fields["n"]
+                got = (seen.frames, seen.loops)
+                same(got, ({"frame": frame(n)}, {"loop": loop(n)}), "states seen together")
+            events = await stores.events.replay_all()
+            same(len(events) % 3, 0, "events seen of batches of three")
+            same(len(await stores.events.poll(0, 1000)) % 3, 0, "events polled of batches of three")
+            await asyncio.sleep(0)  # an engine that never waits would let nobody else run
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write())
+        for _ in range(3):
+            group.create_task(read())
+
+
+@case("cancel.batch.all-or-none")
+async def cancelled_batch(subject: Subject) -> None:
+    """A batch whose task is cancelled is in the log as a whole or not at all."""
+    stores = await subject.open()
+    for waits in range(8):
+        mob = f"cancelled {waits}"
+        await _cancelled(stores.events.append_batch([event(mob), event(mob), event(mob)]), waits)
+        await stores.events.append(event("after"))  # what was cancelled is over before this is
+        log = await stores.events.replay_all()
+        same([one.cursor for one in log], list(range(1, len(log) + 1)), "cursors of the log")
+        stored = sum(one.mob_id == mob for one in log)
+        assert stored in {0, 3}, f"none or three events of a cancelled batch: got {stored}"
+
+
+@case("cancel.run.all-or-none")
+async def cancelled_change(subject: Subject) -> None:
+    """A change of several parts of a run whose task is cancelled is made as a whole or not at all."""
+    stores = await subject.open()
+    for waits in range(8):
+        run = BODY_FRAME.run(10 + waits)
+        await stores.runs.create_run(run)
+        await _cancelled(BODY_FRAME.call(stores.runs, run.run_id), waits)
+        await stores.runs.append_failure_entry(run.run_id, failure("after"))
+        ledger = (*run.failure_ledger, failure("after"))
+        before = run.model_copy(update={"failure_ledger": ledger})
+        got = await stores.runs.get_run(run.run_id)
+        whole = got in (before, BODY_FRAME.changed(before))
+        assert whole, f"a cancelled change is made as a whole or not at all: got {got!r}"
+
+
+@case("cancel.others.unharmed")
+async def cancelling_harms_nobody(subject: Subject) -> None:
+    """Tasks beside those that are cancelled get their results, and the store goes on."""
+    stores = await subject.open()
+    tasks = [asyncio.create_task(stores.events.append(event(f"{n % 2}"))) for n in range(TASKS)]
+    await asyncio.sleep(0)
+    for task in tasks[1::2]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await _cancelled(stores.events.replay_all(), 1)
+    log = await stores.events.replay_all()
+    kept = sorted((one.cursor for one in log if one.mob_id == "0"))
+    same(sorted(getattr(one, "cursor", 0) for one in results[::2]), kept, "cursors of the others")
+    same([one.cursor for one in log], list(range(1, len(log) + 1)), "cursors of the log")
+    same((await stores.events.append(event())).cursor, len(log) + 1, "cursor of one more")
+
+
+async def _cancelled(call: Coroutine[Any, Any, object], waits: int) -> None:
+    """Begin a call, let the event loop turn some times, cancel it."""
+    task = asyncio.ensure_future(call)
+    for _ in range(waits):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,258 @@
+"""Cases of an engine's own rules: answers to reads, writes as a whole, scripts one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mobstore.errors import InternalError
+from mobstore.tables import (
+    EVENTS,
+    EVENTS_BY_MOB,
+    EVENTS_BY_TIME,
+    FRAMES,
+    SPECS,
+    STEP_LEDGER,
+    STEP_LEDGER_BY_STEP,
+    EventRow,
+    FrameRow,
+    Row,
+    SpecRow,
+    StepLedgerRow,
+)
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import (
+    BY_CODE_POINT,
+    definition,
+    event,
+    make_run,
+    profile,
+    state,
+    step,
+)
+from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.subject import Subject
+from mobstore.transaction import (
+    Commit,
+    Count,
+    Delete,
+    DeleteRange,
+    Engine,
+    Get,
+    LoadingScript,
+    Put,
+    Scan,
+    Script,
+    Write,
+    fetch,
+)
+
+
+def _event(cursor: int, mob: str = "mob", time: str = "t") -> EventRow:
+    return EventRow(cursor, mob, time, "mob_reset", '{"type":"mob_reset"}')
+
+
+def _step(run: str, position: int, step_id: str = "step") -> StepLedgerRow:
+    return StepLedgerRow(run, position, step_id, "ann", "failed", "null", "t")
+
+
+def _specs(*revisions: int) -> tuple[SpecRow, ...]:
+    return tuple(SpecRow(f"mob {n}", revision, "{}") for n, revision in enumerate(revisions))
+
+
+async def _rows(engine: Engine, scan: Scan[Any]) -> list[Row]:
+    return list(await engine.read(reading(scan)))
+
+
+@case("engine.get.row")
+async def gets_rows(subject: Subject) -> None:
+    """A get gives the row of exactly this key, of its type, or None; a put replaces it."""
+    engine = (await subject.open()).engine
+    same(await engine.read(reading(Get(SPECS, ("mob 0",)))), None, "a row of an empty table")
+    await engine.write(writing(Put(SPECS, _specs(1, 2))))
+    await engine.write(writing(Put(SPECS, _specs(3))))
+    same(await engine.read(reading(Get(SPECS, ("mob 0",)))), _specs(3)[0], "a row replaced")
+    same(await engine.read(reading(Get(SPECS, ("mob 1",)))), _specs(1, 2)[1], "a row beside it")
+    same(await engine.read(reading(Get(SPECS, ("MOB 0",)))), None, "a key in capitals")
+    same(await engine.read(reading(Get(FRAMES, ("mob 0", "")))), None, "the key in another table")
+
+
+@case("engine.scan.order")
+async def scans_in_order(subject: Subject) -> None:
+    """A scan orders integers by size and text by code point, both ways, within its prefix alone."""
+    engine = (await subject.open()).engine
+    numbers = [10, 2, 1, 300, 0, 2**53, 2**63 - 1, 9]
+    await engine.write(writing(Put(STEP_LEDGER, [_step("b", n) for n in numbers])))
+    await engine.write(writing(Put(STEP_LEDGER, [_step("a", 5), _step("c", 5), _step("", 5)])))
+    want = [_step("b", n) for n in sorted(numbers)]
+    same(await _rows(engine, Scan(STEP_LEDGER, ("b",))), want, "rows by number")
+    got = await _rows(engine, Scan(STEP_LEDGER, ("b",), backwards=True))
+    same(got, want[::-1], "rows by number, backwards")
+    frames = [FrameRow("b", name, "{}") for name in BY_CODE_POINT]
+    await engine.write(writing(Put(FRAMES, (*frames[1::2], *frames[::-2]))))
+    same(await _rows(engine, Scan(FRAMES, ("b",))), frames, "rows by name")
+    got = await _rows(engine, Scan(FRAMES, ("b",), backwards=True))
+    same(got, frames[::-1], "rows by name, backwards")
+    same(await _rows(engine, Scan(FRAMES, ("c",))), [], "rows of a prefix that none has")
+
+
+@case("engine.scan.bounds")
+async def scans_within_bounds(subject: Subject) -> None:
+    """`after` and `before` exclude the value itself; a limit counts in the scan's direction."""
+    engine = (await subject.open()).engine
+    await engine.write(writing(Put(EVENTS, [_event(n, time=f"t{n}") for n in range(1, 8)])))
+    for bounds, want in (
+        ({"after": 2}, [3, 4, 5, 6, 7]), ({"before": 3}, [1, 2]), ({"after": 2, "before": 5}, [3, 4]),
+        ({"after": 4, "before": 5}, []), ({"after": 7}, []), ({"limit": 0}, []), ({"after": 0}, list(range(1, 8))),
+        ({"limit": 2}, [1, 2]), ({"limit": 2, "backwards": True}, [7, 6]),
+        ({"after": 2, "limit": 2}, [3, 4]), ({"before": 5, "limit": 1, "backwards": True}, [4]),
+        ({"after": 2, "before": 6, "limit": 9, "backwards": True}, [5, 4, 3]),
+        ({"after": 5, "before": 2}, []),
+    ):  # fmt: skip
+        options: dict[str, Any] = dict(bounds)
+        got = [row[0] for row in await _rows(engine, Scan(EVENTS, **options))]
+        same(got, want, f"cursors of a scan with {bounds}")
+        if "limit" not in options:
+            counted = await engine.read(reading(Count(Scan(EVENTS, **options))))
+            same(counted, len(want), f"count of a scan with {bounds}")
+    got = await _rows(engine, Scan(EVENTS_BY_TIME, after="t2", before="t5"))
+    same(got, [_event(3, time="t3"), _event(4, time="t4")], "rows by another index")
+
+
+@case("engine.scan.indexes")
+async def keeps_indexes(subject: Subject) -> None:
+    """Rows that are replaced or removed are found at once where they are now, and only there."""
+    engine = (await subject.open()).engine
+    rows = [_step("r", n, f"{n % 2}") for n in range(6)]
+    await engine.write(writing(Put(STEP_LEDGER, rows)))
+    moved = _step("r", 2, "1")
+    await engine.write(writing(Put(STEP_LEDGER, (moved,)), Delete(STEP_LEDGER, ("r", 3))))
+    got = await _rows(engine, Scan(STEP_LEDGER_BY_STEP, ("r", "1")))
+    same(got, [rows[1], moved, rows[5]], "rows of the step that one moved to")
+    got = await _rows(engine, Scan(STEP_LEDGER_BY_STEP, ("r", "0")))
+    same(got, [rows[0], rows[4]], "rows of the step that one moved from")
+    await engine.write(writing(Put(EVENTS, [_event(1, "a", "t2"), _event(2, "b", "t1")])))
+    await engine.write(writing(DeleteRange(Scan(EVENTS_BY_TIME, before="t2"))))
+    same(await _rows(engine, Scan(EVENTS_BY_MOB, ("b",))), [], "a removed row, by its mob")
+    same(await _rows(engine, Scan(EVENTS)), [_event(1, "a", "t2")], "the rows that are left")
+
+
+@case("engine.write.in-order")
+async def writes_in_order(subject: Subject) -> None:
+    """The writes of a script all happen, one after the other; the last one of a key counts."""
+    engine = (await subject.open()).engine
+    one, two, three = _specs(1, 2, 3)
+    await engine.write(writing(
+        Put(SPECS, (one, two)), Delete(SPECS, (one.mob_id,)), Put(SPECS, (three,)),
+        Delete(SPECS, ("never there",)), Put(SPECS, (one._replace(revision=9),)),
+        Put(SPECS, (two._replace(revision=7), two._replace(revision=8))),
+        Put(EVENTS, (_event(1),)), DeleteRange(Scan(EVENTS)), Put(EVENTS, (_event(2),)),
+    ))  # fmt: skip
+    want = [one._replace(revision=9), two._replace(revision=8), three]
+    same(await _rows(engine, Scan(SPECS)), want, "the specs")
+    same(await _rows(engine, Scan(EVENTS)), [_event(2)], "the events")
+
+
+@case("engine.write.refused")
+async def writes_nothing_after_an_error(subject: Subject) -> None:
+    """A script that raises writes nothing; those beside it do, and its error reaches its caller."""
+    engine = (await subject.open()).engine
+
+    def failing() -> Script[None]:
+        yield from fetch(Get(SPECS, ("mob 0",)))
+        raise InternalError("refused by the script")
+
+    calls = [
+        engine.write(failing if n % 3 == 1 else writing(Put(EVENTS, (_event(n),))))
+        for n in range(20)
+    ]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for n, result in enumerate(results):
+        want = "Internal error: refused by the script" if n % 3 == 1 else "None"
+        same(str(result), want, f"the outcome of script {n}")
+    got = [row[0] for row in await _rows(engine, Scan(EVENTS))]
+    same(got, [n for n in range(20) if n % 3 != 1], "what the others wrote")
+
+
+@case("engine.write.one-by-one")
+async def runs_scripts_one_by_one(subject: Subject) -> None:
+    """A script sees all that those before it wrote, and nothing changes between its reads."""
+    engine = (await subject.open()).engine
+    (row,) = _specs(0)
+
+    def adding() -> Script[bool]:
+        first = yield from fetch(Get(SPECS, (row.mob_id,)))
+        again, events = yield from fetch(Get(SPECS, (row.mob_id,)), Count(Scan(EVENTS)))
+        revision = 0 if first is None else first.revision
+        writes: tuple[Write, ...] = (
+            Put(SPECS, (row._replace(revision=revision + 1),)),
+            Put(EVENTS, (_event(revision + 1),)),
+        )
+        return Commit(first == again and events == revision, writes)
+
+    steady = await asyncio.gather(*(engine.write(adding) for _ in range(40)))
+    same(list(steady), [True] * 40, "whether a script's reads agree")
+    same(await engine.read(reading(Count(Scan(EVENTS)))), 40, "rows, one for each script")
+    same(await _rows(engine, Scan(SPECS)), [row._replace(revision=40)], "the counting row")
+
+
+@case("engine.load.all-or-none")
+async def loads_all_or_none(subject: Subject) -> None:
+    """A loading script sees its own writes; if it raises, they and nothing else are undone."""
+    engine = (await subject.open()).engine
+    before = _specs(1, 1, 1)
+    await engine.write(writing(Put(SPECS, before), Put(EVENTS, (_event(1),))))
+    writes: tuple[Write, ...] = (
+        Put(SPECS, _specs(5, 5)), Delete(SPECS, ("mob 2",)), DeleteRange(Scan(EVENTS)),
+        Put(EVENTS, [_event(n) for n in range(2, 50)]),
+    )  # fmt: skip
+    failing = loading(*writes, error=InternalError("refused by the script"))
+    await refused(InternalError, engine.load(failing), "a load that fails at its end")
+    same(await _rows(engine, Scan(SPECS)), list(before), "the specs after it")
+    same(await _rows(engine, Scan(EVENTS)), [_event(1)], "the events after it")
+
+    def counting() -> LoadingScript[int]:
+        for write in writes:
+            yield (write,)
+        (count,) = yield (Count(Scan(EVENTS)),)
+        return Commit(count, (Put(SPECS, (SpecRow("last", 1, "{}"),)),))
+
+    same(await engine.load(counting), 48, "rows that the load itself counts")
+    want = [SpecRow("last", 1, "{}"), *_specs(5, 5)]
+    same(await _rows(engine, Scan(SPECS)), want, "the specs after a load")
+    same(len(await _rows(engine, Scan(EVENTS))), 48, "the events after a load")
+
+
+@case("engine.close.refuses")
+async def refuses_after_close(subject: Subject) -> None:
+    """A closed store refuses every call with `InternalError`; closing it twice is fine."""
+    stores = await subject.open()
+    run = make_run()
+    await stores.close()
+    await stores.close()
+    for what, call in {
+        "read": stores.engine.read(reading(Get(SPECS, ("mob",)))),
+        "write": stores.engine.write(writing(Put(SPECS, _specs(1)))),
+        "load": stores.engine.load(loading(Put(SPECS, _specs(1)))),
+        "append": stores.events.append(event()),
+        "replay_all": stores.events.replay_all(),
+        "get_run": stores.runs.get_run(run.run_id),
+        "create_run": stores.runs.create_run(run),
+        "append_step_entry": stores.runs.append_step_entry(run.run_id, step()),
+        "cas_flow_state": stores.runs.cas_flow_state(run.run_id, expected=state(0), next=state(1)),
+        "put_spec": stores.specs.put_spec("mob", definition()),
+        "profiles.create": stores.realm_profiles.create("name", profile()),
+    }.items():
+        await refused(InternalError, call, f"{what} after close")
+
+
+@case("engine.close.waits")
+async def close_waits(subject: Subject) -> None:
+    """Closing waits for calls that have begun: each of them ends as if nothing had happened."""
+    stores = await subject.open()
+    calls = [asyncio.create_task(stores.events.append(event())) for _ in range(20)]
+    await asyncio.sleep(0)
+    await stores.close()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    cursors = sorted(getattr(result, "cursor", 0) for result in results)
+    same(cursors, list(range(1, 21)), "cursors of what had begun before closing")
