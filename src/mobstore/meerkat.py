@@ -18,7 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 
-from mobstore import rows
+from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
 from mobstore.engines.sqlite.file import APPLICATION_ID, translate
 from mobstore.errors import InternalError, ReadFailedError, SerializationError
@@ -31,6 +31,7 @@ from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN, put_run
+from mobstore.rows import RunRows, draft_event
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
@@ -195,7 +196,7 @@ class _Import:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
-        row = EventRow(cursor, *rows.draft(event.mob_id, event.timestamp, event.kind))
+        row = EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
         self._report.events += 1
         return (Put(EVENTS, (row,)),)
 
@@ -209,7 +210,7 @@ class _Import:
         run = validate(MobRun, document)
         if str(run.run_id) != run_id:
             raise SerializationError(f"its JSON has another run_id: {run.run_id}")
-        encoded = rows.RunRows(run)
+        encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
         self._report.runs += 1
         return put_run(encoded, number)
@@ -223,7 +224,7 @@ class _Import:
                     self._refuse(6, f"a definition with {sign}")
         revision = _counted(document.get("revision"), "revision", least=1)
         model = validate(MobDefinition, cast("object", definition))
-        encoded = rows.record_text(model, MobDefinition, "definition")
+        encoded = record_text(model, MobDefinition, "definition")
         row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
         self._report.specs += 1
         return (Put(SPECS, (row,)),)
@@ -235,7 +236,7 @@ class _Import:
         for sign in ("provider", "resume_overrides"):
             if sign in document:
                 self._refuse(7, f"a realm profile with {sign}")
-        encoded = rows.record_text(validate(Profile, document), Profile, "profile")
+        encoded = record_text(validate(Profile, document), Profile, "profile")
         row = RealmProfileRow(
             _text(name, "name"),
             _counted(revision, "revision", least=1),
@@ -317,7 +318,7 @@ def _document(json: object) -> dict[str, Any]:
 
 
 def _text(value: object, what: str) -> str:
-    return rows.text(cast("str", value), what)
+    return text(cast("str", value), what)
 
 
 def _counted(value: object, what: str, *, least: int = 0) -> int:

@@ -1,8 +1,7 @@
 """Models to rows and back: the one place that knows how content lies in the tables.
 
-Encoding refuses what could not be read back wherever a document of the reference would hold it:
-a document has at most 127 levels of nesting, so a part of it has a few less. Decoding trusts what
-encoding wrote; what nevertheless cannot be read (a damaged file) is reported by table and key.
+Decoding trusts what encoding wrote; what nevertheless cannot be read (a damaged file) is reported
+by table and key.
 """
 
 from __future__ import annotations
@@ -15,11 +14,27 @@ from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.arguments import (
+    instance,
+    output_text,
+    record_text,
+    run_key,
+    snapshot_text,
+    state_text,
+    text,
+)
+from mobstore.errors import SerializationError
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
-from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, MobId, RunId, StepId
-from mobstore.model.json import I64_MAX, MAX_DEPTH, decode_json, encode_json, nesting
+from mobstore.model.event import (
+    FlowStarted,
+    MeerkatSpawned,
+    MobCreated,
+    MobEvent,
+    MobEventKind,
+    NewMobEvent,
+)
+from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
+from mobstore.model.json import decode_json
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.record import Record
@@ -48,133 +63,24 @@ from mobstore.tables import (
     StepLedgerRow,
 )
 
-# Levels that a run's document has above a part of it, at the deepest place the part may come to:
-# run > loop_iteration_outputs > loop > iteration > output; run > frames > frame > kernel_state.
-_OUTPUT_ROOM = MAX_DEPTH - 4
-_STATE_ROOM = MAX_DEPTH - 3
-_RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
-
 EventDraft: TypeAlias = tuple[str, str, str, str]
 """An event without its cursor: mob_id, timestamp, type, kind."""
-
-
-# Arguments -------------------------------------------------------------------------------------
-
-
-def text(value: str, what: str) -> str:
-    """Check an identifier.
-
-    Raises:
-        SerializationError: it is not text, or holds lone surrogates.
-    """
-    if not isinstance(value, str):
-        raise SerializationError(f"{what} must be text, not {type(value).__name__}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise SerializationError(f"{what} must not hold lone surrogates") from error
-    return value
-
-
-def run_key(run_id: UUID) -> str:
-    """The text of a run's id.
-
-    Raises:
-        SerializationError: it is not a UUID.
-    """
-    if not isinstance(run_id, UUID):
-        raise SerializationError(f"run_id must be a UUID, not {type(run_id).__name__}")
-    return str(run_id)
-
-
-def number(value: int, what: str, *, most: int = I64_MAX) -> int:
-    """Check an argument that counts.
-
-    Raises:
-        InternalError: it is not a whole number from 0 to `most`.
-    """
-    if type(value) is not int:
-        raise InternalError(f"{what} must be a whole number, not {type(value).__name__}")
-    if value < 0:
-        raise InternalError(f"{what} {value} is negative")
-    if value > most:
-        raise InternalError(f"{what} {value} exceeds {'i64::MAX' if most == I64_MAX else most}")
-    return value
-
-
-def choice(value: str, allowed: frozenset[str], what: str) -> str:
-    """Check one of the reference's enumerations.
-
-    Raises:
-        SerializationError: it is none of the allowed words.
-    """
-    if type(value) is not str or value not in allowed:
-        raise SerializationError(f"{what} must be one of {', '.join(sorted(allowed))}")
-    return value
-
-
-def state_text(state: KernelState, what: str) -> str:
-    """The canonical text of a kernel state.
-
-    Raises:
-        SerializationError: it is not a kernel state, or nested too deeply to lie in a run.
-    """
-    if type(state) is not KernelState:
-        raise SerializationError(f"{what} must be a KernelState, not {type(state).__name__}")
-    if state.depth > _STATE_ROOM:
-        raise SerializationError(f"{what} is nested deeper than {_STATE_ROOM} levels")
-    return state.to_json()
-
-
-def snapshot_text(snapshot: FrameSnapshot | LoopSnapshot, what: str) -> str:
-    """The canonical text of a snapshot's kernel state.
-
-    Raises:
-        SerializationError: it is not a snapshot, or nested too deeply to lie in a run.
-    """
-    if not isinstance(snapshot, (FrameSnapshot, LoopSnapshot)):
-        raise SerializationError(f"{what} must be a snapshot, not {type(snapshot).__name__}")
-    return state_text(snapshot.kernel_state, what)
-
-
-def output_text(value: JsonValue) -> str:
-    """The text of free JSON that lies in a run.
-
-    Raises:
-        SerializationError: it is not JSON, or nested too deeply.
-    """
-    return encode_json(value, _OUTPUT_ROOM)
-
-
-def record_text(record: Record, kind: type[Record], what: str) -> str:
-    """The JSON of a model.
-
-    Raises:
-        SerializationError: it is not of this type, has no JSON form, or is nested too deeply.
-    """
-    if not isinstance(record, kind):
-        raise SerializationError(f"{what} must be a {kind.__name__}, not {type(record).__name__}")
-    encoded = record.to_json()
-    if nesting(encoded.encode()) > _RECORD_ROOM:
-        raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
-    return encoded
 
 
 # Events ----------------------------------------------------------------------------------------
 
 
-def event_draft(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EventDraft:
+def draft_new_event(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EventDraft:
     """What will be stored of an event.
 
     Raises:
         SerializationError: it is not an event, or has no JSON form.
     """
-    if not isinstance(event, NewMobEvent):
-        raise SerializationError(f"event must be a NewMobEvent, not {type(event).__name__}")
-    return draft(event.mob_id, event.timestamp or clock(), event.kind)
+    instance(event, NewMobEvent, "event")
+    return draft_event(event.mob_id, event.timestamp or clock(), event.kind)
 
 
-def draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
+def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
     """What will be stored of an event, from its parts.
 
     Raises:
@@ -188,9 +94,11 @@ def draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
     )
 
 
-def event(cursor: int, drafted: EventDraft, kind: MobEventKind) -> MobEvent:
-    """The event as stored."""
-    mob_id, timestamp, _, _ = drafted
+def stored_event(cursor: int, draft: EventDraft, kind: MobEventKind) -> MobEvent:
+    """The event as stored; shares nothing with `kind` that its owner could change."""
+    mob_id, timestamp, _, encoded = draft
+    if type(kind) in _WITH_MAPS:
+        (kind,) = _kinds().validate_json(f"[{encoded}]")
     return MobEvent.assemble(
         {
             "cursor": cursor,
@@ -201,7 +109,10 @@ def event(cursor: int, drafted: EventDraft, kind: MobEventKind) -> MobEvent:
     )
 
 
-def events(rows: Sequence[EventRow]) -> list[MobEvent]:
+_WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
+
+
+def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
     """Decode events; all their kinds in one call, which is three times as fast as one by one.
 
     Raises:
@@ -244,8 +155,7 @@ class RunRows:
         Raises:
             SerializationError: it is not a run, or a part of it has no JSON form.
         """
-        if not isinstance(run, MobRun):
-            raise SerializationError(f"run must be a MobRun, not {type(run).__name__}")
+        instance(run, MobRun, "run")
         key = self.run_id = run_key(run.run_id)
         self._run = (
             text(run.mob_id, "mob_id"),
@@ -264,11 +174,13 @@ class RunRows:
         self.steps = [step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)]
         self.failures = [failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)]
         self.frames = [
-            FrameRow(key, text(frame_id, "frame_id"), snapshot_text(frame, "frame"))
+            FrameRow(key, text(frame_id, "frame_id"), snapshot_text(frame, FrameSnapshot, "frame"))
             for frame_id, frame in run.frames.items()
         ]
         self.loops = [
-            LoopRow(key, text(loop_id, "loop_instance_id"), snapshot_text(loop, "loop"))
+            LoopRow(
+                key, text(loop_id, "loop_instance_id"), snapshot_text(loop, LoopSnapshot, "loop")
+            )
             for loop_id, loop in run.loops.items()
         ]
         self.iterations = [
@@ -300,8 +212,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
     Raises:
         SerializationError: it is not one, or has no JSON form.
     """
-    if not isinstance(entry, StepLedgerEntry):
-        raise SerializationError(f"entry must be a StepLedgerEntry, not {type(entry).__name__}")
+    instance(entry, StepLedgerEntry, "entry")
     return StepLedgerRow(
         run_id,
         position,
@@ -319,8 +230,7 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
     Raises:
         SerializationError: it is not one, or its text holds lone surrogates.
     """
-    if not isinstance(entry, FailureLedgerEntry):
-        raise SerializationError(f"entry must be a FailureLedgerEntry, not {type(entry).__name__}")
+    instance(entry, FailureLedgerEntry, "entry")
     return FailureLedgerRow(
         run_id,
         position,
@@ -336,9 +246,7 @@ def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -
     Raises:
         SerializationError: it is not one, or its text holds lone surrogates.
     """
-    if not isinstance(entry, LoopIterationLedgerEntry):
-        name = type(entry).__name__
-        raise SerializationError(f"ledger_entry must be a LoopIterationLedgerEntry, not {name}")
+    instance(entry, LoopIterationLedgerEntry, "ledger_entry")
     return LoopIterationRow(
         run_id,
         position,
@@ -362,7 +270,7 @@ RunParts: TypeAlias = tuple[
 """The rows of a run beside its own; the outputs of root steps in the order of their position."""
 
 
-def run(row: RunRow, parts: RunParts) -> MobRun:
+def read_run(row: RunRow, parts: RunParts) -> MobRun:
     """Decode a run. No kernel state is looked into.
 
     Raises:
@@ -458,7 +366,7 @@ def _loop_outputs(
 # Specs and realm profiles ----------------------------------------------------------------------
 
 
-def spec(row: SpecRow) -> tuple[MobDefinition, int]:
+def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
     """Decode a definition and its revision.
 
     Raises:
@@ -468,7 +376,7 @@ def spec(row: SpecRow) -> tuple[MobDefinition, int]:
         return MobDefinition.model_validate_json(row.definition), row.revision
 
 
-def realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
+def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     """Decode a realm profile.
 
     Raises:
@@ -484,11 +392,6 @@ def realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
                 "updated_at": Timestamp.from_sortable(row.updated_at),
             }
         )
-
-
-def mob_ids(rows: Sequence[SpecRow]) -> list[MobId]:
-    """The mobs that have a spec."""
-    return [MobId(row.mob_id) for row in rows]
 
 
 @contextmanager

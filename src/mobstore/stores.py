@@ -5,18 +5,27 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeAlias, get_args
+from typing import TypeAlias, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore import rows
-from mobstore.errors import SerializationError
+from mobstore.arguments import (
+    choice,
+    number,
+    output_text,
+    record_text,
+    run_key,
+    snapshot_text,
+    state_text,
+    text,
+)
+from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.ids import MobId
-from mobstore.model.json import U64_MAX
+from mobstore.model.json import I64_MAX, U64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import (
@@ -32,9 +41,18 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
 from mobstore.operations import realm_profiles, runs, specs
 from mobstore.operations.runs import KeyedSwap, Swap
+from mobstore.rows import (
+    RunRows,
+    draft_new_event,
+    failure_row,
+    iteration_row,
+    step_row,
+    stored_event,
+)
 from mobstore.tables import LoopIterationRow
 from mobstore.transaction import Engine
 
+S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 Clock: TypeAlias = Callable[[], Timestamp]
 
 _STATUSES = frozenset[str](get_args(MobRunStatus))
@@ -54,19 +72,24 @@ class EngineEventStore(_Store, MobEventStore):
         return stored
 
     async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
-        batch = tuple(events)
+        try:
+            batch = tuple(events)
+        except TypeError as error:
+            raise SerializationError("events must be a sequence of NewMobEvent") from error
         if not batch:
             return []
-        drafts = [rows.event_draft(event, self._now) for event in batch]
+        drafts = [draft_new_event(event, self._now) for event in batch]
         first = await self._engine.write(lambda: event_log.append_batch(drafts))
         return [
-            rows.event(cursor, draft, event.kind)
+            stored_event(cursor, draft, event.kind)
             for cursor, (draft, event) in enumerate(zip(drafts, batch, strict=True), first)
         ]
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        rows.number(after_cursor, "cursor value")
-        rows.number(limit, "limit")
+        number(after_cursor, "cursor value")
+        if type(limit) is int and limit > I64_MAX:
+            raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
+        number(limit, "limit")
         return await self._engine.read(lambda: event_log.poll(after_cursor, limit))
 
     async def replay_all(self) -> list[MobEvent]:
@@ -87,16 +110,16 @@ class EngineRunStore(_Store, MobRunStore):
     """Flow runs on an engine."""
 
     async def create_run(self, run: MobRun) -> None:
-        encoded = rows.RunRows(run)
+        encoded = RunRows(run)
         await self._engine.write(lambda: runs.create_run(encoded))
 
     async def get_run(self, run_id: UUID) -> MobRun | None:
-        key = rows.run_key(run_id)
+        key = run_key(run_id)
         return await self._engine.read(lambda: runs.get_run(key))
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        mob = rows.text(mob_id, "mob_id")
-        flow = None if flow_id is None else rows.text(flow_id, "flow_id")
+        mob = text(mob_id, "mob_id")
+        flow = None if flow_id is None else text(flow_id, "flow_id")
         return await self._engine.read(lambda: runs.list_runs(mob, flow))
 
     async def cas_run_status(
@@ -106,9 +129,9 @@ class EngineRunStore(_Store, MobRunStore):
         expected: MobRunStatus,
         next: MobRunStatus,  # noqa: A002 - the reference's name
     ) -> bool:
-        key, now = rows.run_key(run_id), self._now().sortable
-        before = rows.choice(expected, _STATUSES, "expected")
-        after = rows.choice(next, _STATUSES, "next")
+        key, now = run_key(run_id), self._now().sortable
+        before = choice(expected, _STATUSES, "expected")
+        after = choice(next, _STATUSES, "next")
         return await self._engine.write(lambda: runs.cas_run_status(key, before, after, now))
 
     async def cas_flow_state(
@@ -118,8 +141,11 @@ class EngineRunStore(_Store, MobRunStore):
         expected: KernelState,
         next: KernelState,  # noqa: A002 - the reference's name
     ) -> bool:
-        key = rows.run_key(run_id)
-        before, after = rows.state_text(expected, "expected"), rows.state_text(next, "next")
+        key = run_key(run_id)
+        before, after = (
+            state_text(expected, "expected"),
+            state_text(next, "next"),
+        )
         return await self._engine.write(lambda: runs.cas_flow_state(key, before, after))
 
     async def cas_run_snapshot(
@@ -131,9 +157,9 @@ class EngineRunStore(_Store, MobRunStore):
         next_status: MobRunStatus,
         next_flow_state: KernelState,
     ) -> bool:
-        key, now = rows.run_key(run_id), self._now().sortable
-        status = rows.choice(expected_status, _STATUSES, "expected_status")
-        following = rows.choice(next_status, _STATUSES, "next_status")
+        key, now = run_key(run_id), self._now().sortable
+        status = choice(expected_status, _STATUSES, "expected_status")
+        following = choice(next_status, _STATUSES, "next_status")
         state = _swap(expected_flow_state, next_flow_state)
         return await self._engine.write(
             lambda: runs.cas_run_snapshot(
@@ -142,20 +168,20 @@ class EngineRunStore(_Store, MobRunStore):
         )
 
     async def append_step_entry(self, run_id: UUID, entry: StepLedgerEntry) -> None:
-        row = rows.step_row(rows.run_key(run_id), 0, entry)
+        row = step_row(run_key(run_id), 0, entry)
         await self._engine.write(lambda: runs.append_step_entry(row))
 
     async def append_step_entry_if_absent(self, run_id: UUID, entry: StepLedgerEntry) -> bool:
-        row = rows.step_row(rows.run_key(run_id), 0, entry)
+        row = step_row(run_key(run_id), 0, entry)
         return await self._engine.write(lambda: runs.append_step_entry_if_absent(row))
 
     async def put_step_output(self, run_id: UUID, step_id: str, output: JsonValue) -> None:
-        key, step = rows.run_key(run_id), rows.text(step_id, "step_id")
-        encoded = rows.output_text(output)
+        key, step = run_key(run_id), text(step_id, "step_id")
+        encoded = output_text(output)
         await self._engine.write(lambda: runs.put_step_output(key, step, encoded))
 
     async def append_failure_entry(self, run_id: UUID, entry: FailureLedgerEntry) -> None:
-        row = rows.failure_row(rows.run_key(run_id), 0, entry)
+        row = failure_row(run_key(run_id), 0, entry)
         await self._engine.write(lambda: runs.append_failure_entry(row))
 
     async def upsert_loop_snapshot(
@@ -166,9 +192,9 @@ class EngineRunStore(_Store, MobRunStore):
         snapshot: LoopSnapshot,
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
-        key, loop = rows.run_key(run_id), rows.text(loop_instance_id, "loop_instance_id")
-        state = rows.snapshot_text(snapshot, "snapshot")
-        entry = None if ledger_entry is None else rows.iteration_row(key, 0, ledger_entry)
+        key, loop = run_key(run_id), text(loop_instance_id, "loop_instance_id")
+        state = snapshot_text(snapshot, LoopSnapshot, "snapshot")
+        entry = None if ledger_entry is None else iteration_row(key, 0, ledger_entry)
         await self._engine.write(lambda: runs.upsert_loop_snapshot(key, loop, state, entry))
 
     async def cas_frame_state(
@@ -179,7 +205,7 @@ class EngineRunStore(_Store, MobRunStore):
         expected: FrameSnapshot | None,
         next: FrameSnapshot,  # noqa: A002 - the reference's name
     ) -> bool:
-        return await self._cas(run_id, frame=_keyed("frame_id", frame_id, expected, next))
+        return await self._cas(run_id, frame=_frame(frame_id, expected, next))
 
     async def cas_grant_node_slot(
         self,
@@ -194,7 +220,7 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._cas(
             run_id,
             flow_state=_swap(expected_run_state, next_run_state),
-            frame=_replaced("frame_id", frame_id, expected_frame, next_frame),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
         )
 
     async def cas_complete_step_and_record_output(
@@ -208,9 +234,9 @@ class EngineRunStore(_Store, MobRunStore):
         step_output: JsonValue,
         loop_context: tuple[str, int] | None = None,
     ) -> bool:
-        key, step = rows.run_key(run_id), rows.text(step_output_key, "step_output_key")
-        frame = _replaced("frame_id", frame_id, expected_frame, next_frame)
-        output = rows.output_text(step_output)
+        key, step = run_key(run_id), text(step_output_key, "step_output_key")
+        frame = _frame(frame_id, _given(expected_frame), next_frame)
+        output = output_text(step_output)
         loop = None if loop_context is None else _loop_context(loop_context)
         return await self._engine.write(
             lambda: runs.cas_complete_step(key, frame, step, output, loop)
@@ -231,8 +257,8 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._cas(
             run_id,
             flow_state=_swap(expected_run_state, next_run_state),
-            frame=_replaced("frame_id", frame_id, expected_frame, next_frame),
-            loop=_keyed("loop_instance_id", loop_instance_id, None, initial_loop),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+            loop=_loop(loop_instance_id, None, initial_loop),
         )
 
     async def cas_loop_request_body_frame(
@@ -248,7 +274,7 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._cas(
             run_id,
             flow_state=_swap(expected_run_state, next_run_state),
-            loop=_replaced("loop_instance_id", loop_instance_id, expected_loop, next_loop),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
 
     async def cas_grant_body_frame_start(
@@ -267,9 +293,9 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._cas(
             run_id,
             flow_state=_swap(expected_run_state, next_run_state),
-            frame=_keyed("frame_id", frame_id, None, initial_frame),
-            loop=_replaced("loop_instance_id", loop_instance_id, expected_loop, next_loop),
-            entry=rows.iteration_row(rows.run_key(run_id), 0, ledger_entry),
+            frame=_frame(frame_id, None, initial_frame),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
+            entry=iteration_row(run_key(run_id), 0, ledger_entry),
         )
 
     async def cas_complete_body_frame(
@@ -288,8 +314,8 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._cas(
             run_id,
             flow_state=_swap(expected_run_state, next_run_state),
-            frame=_replaced("frame_id", frame_id, expected_frame, next_frame),
-            loop=_replaced("loop_instance_id", loop_instance_id, expected_loop, next_loop),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
 
     # The same change; only the meaning of the frame differs: here it is the loop's parent.
@@ -304,7 +330,7 @@ class EngineRunStore(_Store, MobRunStore):
         loop: KeyedSwap | None = None,
         entry: LoopIterationRow | None = None,
     ) -> bool:
-        key = rows.run_key(run_id)
+        key = run_key(run_id)
         return await self._engine.write(
             lambda: runs.cas_states(key, flow_state=flow_state, frame=frame, loop=loop, entry=entry)
         )
@@ -316,20 +342,20 @@ class EngineSpecStore(_Store, MobSpecStore):
     async def put_spec(
         self, mob_id: str, definition: MobDefinition, revision: int | None = None
     ) -> int:
-        mob = rows.text(mob_id, "mob_id")
-        encoded = rows.record_text(definition, MobDefinition, "definition")
+        mob = text(mob_id, "mob_id")
+        encoded = record_text(definition, MobDefinition, "definition")
         expected = _revision(revision)
         return await self._engine.write(lambda: specs.put_spec(mob, encoded, expected))
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        mob = rows.text(mob_id, "mob_id")
+        mob = text(mob_id, "mob_id")
         return await self._engine.read(lambda: specs.get_spec(mob))
 
     async def list_specs(self) -> list[MobId]:
         return await self._engine.read(specs.list_specs)
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        mob, expected = rows.text(mob_id, "mob_id"), _revision(revision)
+        mob, expected = text(mob_id, "mob_id"), _revision(revision)
         return await self._engine.write(lambda: specs.delete_spec(mob, expected))
 
 
@@ -337,25 +363,25 @@ class EngineRealmProfileStore(_Store, RealmProfileStore):
     """Realm profiles on an engine."""
 
     async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
-        key, now = rows.text(name, "name"), self._now().sortable
-        encoded = rows.record_text(profile, Profile, "profile")
+        key, now = text(name, "name"), self._now().sortable
+        encoded = record_text(profile, Profile, "profile")
         return await self._engine.write(lambda: realm_profiles.create(key, encoded, now))
 
     async def get(self, name: str) -> StoredRealmProfile | None:
-        key = rows.text(name, "name")
+        key = text(name, "name")
         return await self._engine.read(lambda: realm_profiles.get(key))
 
     async def update(
         self, name: str, profile: Profile, expected_revision: int
     ) -> StoredRealmProfile:
-        key, now = rows.text(name, "name"), self._now().sortable
-        encoded = rows.record_text(profile, Profile, "profile")
-        expected = rows.number(expected_revision, "expected_revision", most=U64_MAX)
+        key, now = text(name, "name"), self._now().sortable
+        encoded = record_text(profile, Profile, "profile")
+        expected = number(expected_revision, "expected_revision", most=U64_MAX)
         return await self._engine.write(lambda: realm_profiles.update(key, encoded, expected, now))
 
     async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
-        key = rows.text(name, "name")
-        expected = rows.number(expected_revision, "expected_revision", most=U64_MAX)
+        key = text(name, "name")
+        expected = number(expected_revision, "expected_revision", most=U64_MAX)
         return await self._engine.write(lambda: realm_profiles.delete(key, expected))
 
     async def list(self) -> builtins.list[StoredRealmProfile]:
@@ -363,26 +389,31 @@ class EngineRealmProfileStore(_Store, RealmProfileStore):
 
 
 def _revision(revision: int | None) -> int | None:
-    return None if revision is None else rows.number(revision, "revision", most=U64_MAX)
+    return None if revision is None else number(revision, "revision", most=U64_MAX)
 
 
 def _swap(expected: KernelState, following: KernelState) -> Swap:
     return Swap(
-        rows.state_text(expected, "expected state"), rows.state_text(following, "next state")
+        state_text(expected, "expected state"),
+        state_text(following, "next state"),
     )
 
 
-def _replaced(
-    what: str,
-    key: str,
-    expected: FrameSnapshot | LoopSnapshot,
-    following: FrameSnapshot | LoopSnapshot,
+def _frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> KeyedSwap:
+    return _keyed("frame", frame_id, expected, following, FrameSnapshot)
+
+
+def _loop(
+    loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot
 ) -> KeyedSwap:
-    return KeyedSwap(
-        rows.text(key, what),
-        rows.snapshot_text(expected, "expected snapshot"),
-        rows.snapshot_text(following, "next snapshot"),
-    )
+    return _keyed("loop", loop_instance_id, expected, following, LoopSnapshot)
+
+
+def _given(snapshot: S) -> S:
+    """None means "must not exist" to a script; it is not for callers to say so everywhere."""
+    if snapshot is None:
+        raise SerializationError("an expected snapshot must be given")
+    return snapshot
 
 
 def _keyed(
@@ -390,14 +421,17 @@ def _keyed(
     key: str,
     expected: FrameSnapshot | LoopSnapshot | None,
     following: FrameSnapshot | LoopSnapshot,
+    kind: type[FrameSnapshot | LoopSnapshot],
 ) -> KeyedSwap:
-    if expected is not None:
-        return _replaced(what, key, expected, following)
-    return KeyedSwap(rows.text(key, what), None, rows.snapshot_text(following, "next snapshot"))
+    return KeyedSwap(
+        text(key, f"{what} id"),
+        None if expected is None else snapshot_text(expected, kind, f"expected {what}"),
+        snapshot_text(following, kind, f"next {what}"),
+    )
 
 
 def _loop_context(context: tuple[str, int]) -> tuple[str, int]:
     if not isinstance(context, tuple) or len(context) != 2:
         raise SerializationError("loop_context must be a loop id and an iteration")
     loop_id, iteration = context
-    return rows.text(loop_id, "loop_id"), rows.number(iteration, "iteration", most=U64_MAX)
+    return text(loop_id, "loop_id"), number(iteration, "iteration", most=U64_MAX)

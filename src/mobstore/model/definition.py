@@ -17,6 +17,7 @@ from mobstore.model.ids import (
     ProfileName,
     StepId,
 )
+from mobstore.model.json import I64_MAX, I64_MIN, NULL_IN_FREE_JSON
 from mobstore.model.profile import (
     MobBackendKind,
     Profile,
@@ -357,9 +358,13 @@ class MobDefinition(Record):
         """
         import tomllib  # seldom needed, and slow to load
 
+        if not isinstance(text, str):
+            raise SerializationError(f"TOML is text, not {type(text).__name__}")
         try:
-            document = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            document = cast("dict[str, Any]", _from_toml_value(tomllib.loads(text)))
+        except RecursionError as error:
+            raise SerializationError("not a definition: nested too deeply") from error
+        except ValueError as error:
             raise SerializationError(f"not TOML: {error}") from error
         mob: object = document.get("mob")
         if not isinstance(mob, dict):
@@ -377,9 +382,9 @@ class MobDefinition(Record):
             "spawn_policy",
             "event_router",
         )
-        fields = {key: _from_toml_value(document[key]) for key in keys if key in document}
+        fields = {key: document[key] for key in keys if key in document}
         if "mcp" in document:
-            fields["mcp_servers"] = _from_toml_value(document["mcp"])
+            fields["mcp_servers"] = document["mcp"]
         if "id" in head:
             fields["id"] = head["id"]
         orchestrator = head.get("orchestrator")
@@ -449,7 +454,11 @@ def _from_toml_value(value: object) -> object:
     if isinstance(value, list):
         return [_from_toml_value(item) for item in cast("list[object]", value)]
     if isinstance(value, float) and not isfinite(value):
-        return None
-    if value is None or isinstance(value, (str, int, float)):
+        return NULL_IN_FREE_JSON
+    if isinstance(value, int) and not I64_MIN <= value <= I64_MAX:
+        raise ValueError("integers of TOML have 64 bits")
+    if isinstance(value, (str, int, float)):
         return value
-    return {"$__toml_private_datetime": str(value).replace(" ", "T")}
+    # What is left are dates and times; UTC is mostly written Z, which Python forgets.
+    text = str(value).replace(" ", "T")
+    return {"$__toml_private_datetime": text.removesuffix("+00:00") + "Z" * ("+00:00" in text)}

@@ -123,7 +123,9 @@ class SystemTime(Record, extra="forbid"):
         secs = self.secs_since_epoch + carried
         if secs > I64_MAX:
             raise ValueError("a system time is at most 2**63-1 seconds after 1970")
-        return self if carried == 0 else type(self)(secs_since_epoch=secs, nanos_since_epoch=nanos)
+        object.__setattr__(self, "secs_since_epoch", secs)  # frozen, but not finished yet
+        object.__setattr__(self, "nanos_since_epoch", nanos)
+        return self
 
 
 class MobMemberKickoffSnapshot(Record):

@@ -25,6 +25,9 @@ _FLATTEN = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
+NULL_IN_FREE_JSON = object()
+"""Stands for what free JSON turns into null and everything else refuses, such as TOML's nan."""
+
 encode_string = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -57,6 +60,8 @@ def parse(document: str | bytes) -> object:
     Raises:
         SerializationError: the text is not one JSON document, or is nested too deeply.
     """
+    if not isinstance(document, (str, bytes)):
+        raise SerializationError(f"JSON is text or bytes, not {type(document).__name__}")
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
@@ -91,6 +96,8 @@ def copy_json(value: object, room: int = MAX_DEPTH) -> JsonValue:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return cast("JsonValue", value)
+    if value is NULL_IN_FREE_JSON:
+        return None
     if kind is int:
         number = cast("int", value)
         if not I64_MIN <= number <= U64_MAX:
@@ -134,7 +141,7 @@ def decode_json(text: str) -> JsonValue:
 
 def nesting(raw: bytes) -> int:
     """How many levels of arrays and objects JSON text has, at least: small numbers may read 0."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+    if len(raw) <= 2 * MAX_DEPTH or raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return 0
     # Outside strings stands every second piece between quotes, unless a quote is escaped.
     outside = _STRING.sub(b"", raw) if b"\\" in raw else b"".join(raw.split(b'"')[::2])

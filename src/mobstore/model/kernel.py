@@ -16,10 +16,11 @@ Kernel values in Python:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from json import loads
+from types import NoneType
 from typing import Any, NamedTuple, TypeAlias, Union, cast
 
 from pydantic import GetCoreSchemaHandler
@@ -43,6 +44,7 @@ KernelValue: TypeAlias = Union[
     NamedVariant,
     "tuple[KernelValue, ...]",
     "list[KernelValue]",
+    "KernelSet",
     "AbstractSet[KernelValue]",
     "Mapping[KernelValue, KernelValue]",
     None,
@@ -51,21 +53,28 @@ _Wire: TypeAlias = dict[str, Any]
 _OrderKey: TypeAlias = tuple[Any, ...]
 
 
-class KernelSet(AbstractSet["KernelValue"]):
+class KernelSet(Collection["KernelValue"]):
     """An immutable set of kernel values, iterated in their total order.
+
+    Equal to any set of the same values. It has no further operators of sets: mixed with Python's
+    sets, those would take `True` for `1` again.
 
     Raises:
         SerializationError: an item is not a kernel value.
     """
 
     __slots__ = ("_items",)
+    _items: dict[str, KernelValue]
 
     def __init__(self, items: Iterable[KernelValue] = ()) -> None:
-        self._items: dict[str, KernelValue] = _by_order([(item, item) for item in items])
+        self._items = _members(_wires(items))
 
     @classmethod
-    def _from_iterable(cls, it: Iterable[KernelValue]) -> KernelSet:  # type: ignore[override]
-        return cls(it)
+    def from_wires(cls, wires: list[Any]) -> KernelSet:
+        """Build one from items as they stand in JSON, which were checked."""
+        kernel_set = cls.__new__(cls)
+        kernel_set._items = _members(wires)  # noqa: SLF001 - its own
+        return kernel_set
 
     def __contains__(self, item: object) -> bool:
         return _text_or_none(item) in self._items
@@ -77,9 +86,12 @@ class KernelSet(AbstractSet["KernelValue"]):
         return len(self._items)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, AbstractSet):
-            others = cast("AbstractSet[Any]", other)
-            return self._items.keys() == KernelSet(others)._items.keys()
+        if isinstance(other, (KernelSet, AbstractSet)):
+            try:
+                others = KernelSet(cast("Iterable[Any]", other))
+            except SerializationError:
+                return False
+            return self._items.keys() == others._items.keys()
         return NotImplemented
 
     def __hash__(self) -> int:
@@ -97,18 +109,23 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
     """
 
     __slots__ = ("_pairs",)
+    _pairs: dict[str, tuple[KernelValue, KernelValue]]
 
     def __init__(
         self,
         entries: Mapping[KernelValue, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
     ) -> None:
-        pairs = cast(
-            "Iterable[tuple[KernelValue, KernelValue]]",
-            entries.items() if isinstance(entries, Mapping) else entries,
-        )
-        self._pairs: dict[str, tuple[KernelValue, KernelValue]] = _by_order(
-            [(key, (key, value)) for key, value in pairs]
-        )
+        given = entries.items() if isinstance(entries, Mapping) else entries
+        pairs = list(cast("Iterable[tuple[object, object]]", given))
+        keys, values = _wires(key for key, _ in pairs), _wires(value for _, value in pairs)
+        self._pairs = _entries(zip(keys, values, strict=True))
+
+    @classmethod
+    def from_wires(cls, wires: list[Any]) -> KernelMap:
+        """Build one from entries as they stand in JSON, which were checked."""
+        kernel_map = cls.__new__(cls)
+        kernel_map._pairs = _entries(wires)  # noqa: SLF001 - its own
+        return kernel_map
 
     def __getitem__(self, key: KernelValue) -> KernelValue:
         text = _text_or_none(key)
@@ -124,12 +141,11 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Mapping):
-            others = cast("Mapping[Any, Any]", other)
-            return _text(self) == _text(KernelMap(others))
+            return _text_or_none(self) == _text_or_none(cast("object", other))
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(_text(self))
+        return hash(_text_or_none(self))
 
     def __repr__(self) -> str:
         return f"KernelMap({list(self._pairs.values())})"
@@ -154,9 +170,11 @@ class KernelState:
                 a float), text holds lone surrogates, or the nesting exceeds 127 levels.
         """
         try:
+            if not isinstance(fields, (Mapping, NoneType)):
+                raise ValueError("the fields are a mapping")  # noqa: TRY004, TRY301
             wire = {name: _to_wire(value, 3) for name, value in (fields or {}).items()}
             self._text, self.depth = _canonical({"phase": phase, "fields": wire})
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise SerializationError(f"not a kernel state: {error}") from error
 
     @classmethod
@@ -233,6 +251,8 @@ def _canonical(wire: object) -> tuple[str, int]:
     phase, fields = state.get("phase"), without_duplicates(state.get("fields"))
     if type(phase) is not str or type(fields) is not dict:
         raise ValueError("a kernel state has a phase (text) and fields (an object)")
+    if not all(type(name) is str for name in cast("dict[object, object]", fields)):
+        raise ValueError("the names of fields are text")
     deepest = [2]
     written = [
         f"{_quoted(name)}:{_encode(value, 3, deepest)}"
@@ -350,14 +370,14 @@ def _to_wire(value: object, depth: int) -> _Wire:
             raise ValueError("an integer of a kernel state is within 0 ... 2**64-1")
         return {"type": "u64", "value": int(value)}
     if isinstance(value, str):
-        return {"type": "string", "value": str(value)}
+        return {"type": "string", "value": str.__str__(value)}
     if isinstance(value, NamedVariant):
         return {"type": "named_variant", "enum_name": value.enum_name, "variant": value.variant}
     if isinstance(value, (tuple, list)):
         items = cast("list[object]", value)
         return {"type": "seq", "items": [_to_wire(item, depth + 2) for item in items]}
-    if isinstance(value, AbstractSet):
-        members = cast("AbstractSet[object]", value)
+    if isinstance(value, (KernelSet, AbstractSet)):
+        members = cast("Collection[object]", value)
         return {"type": "set", "items": [_to_wire(item, depth + 2) for item in members]}
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
@@ -376,28 +396,41 @@ def _from_wire(wire: _Wire) -> KernelValue:
     if kind == "seq":
         return tuple(map(_from_wire, wire["items"]))
     if kind == "set":
-        return KernelSet(map(_from_wire, wire["items"]))
+        return KernelSet.from_wires(wire["items"])
     if kind == "map":
-        return KernelMap([(_from_wire(key), _from_wire(value)) for key, value in wire["entries"]])
+        return KernelMap.from_wires(wire["entries"])
     return cast("KernelValue", wire["value"])
 
 
-def _text(value: object) -> str:
-    return _encode(_to_wire(value, 3), 3, [0])
+def _wires(values: Iterable[object]) -> list[_Wire]:
+    """The checked JSON forms of Python values."""
+    try:
+        wires = [_to_wire(value, 3) for value in values]
+        for wire in wires:
+            _text(wire)
+    except ValueError as error:
+        raise SerializationError(f"not a kernel value: {error}") from error
+    return wires
+
+
+def _members(wires: list[_Wire]) -> dict[str, KernelValue]:
+    """The items of a set by their canonical text, in the total order."""
+    return {_text(wire): _from_wire(wire) for wire in sorted(wires, key=_order_key)}
+
+
+def _entries(wires: Iterable[Any]) -> dict[str, tuple[KernelValue, KernelValue]]:
+    """The entries of a map by the canonical text of their keys, in the order of the keys."""
+    ordered = sorted(wires, key=lambda entry: _order_key(entry[0]))
+    return {_text(key): (_from_wire(key), _from_wire(value)) for key, value in ordered}
+
+
+def _text(wire: _Wire) -> str:
+    return _encode(wire, 3, [0])
 
 
 def _text_or_none(value: object) -> str | None:
+    """The canonical text of a Python value; None if it is not a kernel value."""
     try:
-        return _text(value)
+        return _text(_to_wire(value, 3))
     except ValueError:
         return None
-
-
-def _by_order(items: list[tuple[Any, Any]]) -> dict[str, Any]:
-    """Map the canonical text of each first to its second, in the total order of the firsts."""
-    try:
-        wires = [(_to_wire(item, 3), kept) for item, kept in items]
-        keyed = {_order_key(wire): (_encode(wire, 3, [0]), kept) for wire, kept in wires}
-    except (ValueError, RecursionError) as error:
-        raise SerializationError(f"not a kernel value: {error}") from error
-    return dict(keyed[key] for key in sorted(keyed))

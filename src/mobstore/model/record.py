@@ -7,6 +7,7 @@ type checker and copied when a model takes them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args
 
@@ -30,7 +31,21 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
-class Record(BaseModel):
+_REPLACEMENT = "\ufffd".encode()
+_new = object.__new__
+# The four places in which pydantic keeps what makes a model, as `model_construct` fills them.
+_set_dict, _set_fields_set, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
+
+
+class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their hash
     """Base of every stored model: immutable, strict, with the reference's JSON."""
 
     # Built on first use: building them all at import would double its time.
@@ -57,28 +72,45 @@ class Record(BaseModel):
         Raises:
             SerializationError: text with lone surrogates, or models nested too deeply.
         """
-        return encode(self)
+        return self.to_json_bytes().decode()
+
+    def to_json_bytes(self) -> bytes:
+        """`to_json` as UTF-8.
+
+        Raises:
+            SerializationError: text with lone surrogates, or models nested too deeply.
+        """
+        try:
+            written = self.__pydantic_serializer__.to_json(self)
+            if _REPLACEMENT in written:
+                # Pydantic writes it for surrogates in the keys of maps; was it meant?
+                json.dumps(self.model_dump(), default=str, ensure_ascii=False).encode()
+        except (PydanticSerializationError, UnicodeError) as error:
+            raise SerializationError(
+                "a record with lone surrogates in its text, or nested too deeply, has no JSON form"
+            ) from error
+        return written
 
     @classmethod
     def assemble(cls, fields: dict[str, Any]) -> Self:
         """Build a record from all its fields, which were checked when they were stored.
 
-        Pydantic's own `model_construct` does the same five times slower, and a poll of
+        Pydantic's own `model_construct` does the same ten times slower, and a poll of
         10,000 events builds 10,000 records.
         """
-        record = cls.__new__(cls)
-        put = object.__setattr__
-        put(record, "__dict__", fields)
-        put(record, "__pydantic_fields_set__", cls._names)
-        put(record, "__pydantic_extra__", None)
-        put(record, "__pydantic_private__", None)
+        record = _new(cls)
+        _set_dict(record, fields)
+        _set_fields_set(record, cls._names)
+        _set_extra(record, None)
+        _set_private(record, None)
         return record
 
     def __eq__(self, other: object) -> bool:
-        """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ."""
-        return type(self) is type(other) and _same(self.__dict__, other.__dict__)
+        """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ.
 
-    __hash__ = None  # type: ignore[assignment]  # maps and free JSON cannot be hashed
+        Records can be hashed unless they hold maps or free JSON.
+        """
+        return type(self) is type(other) and _same(self.__dict__, other.__dict__)
 
 
 def decode(kind: type[T], document: str | bytes) -> T:
@@ -102,20 +134,6 @@ def validate(kind: type[T], value: object) -> T:
         raise SerializationError(_explain(error)) from error
     except RecursionError as error:
         raise SerializationError("nested too deeply") from error
-
-
-def encode(record: Record) -> str:
-    """Write a record as the reference does.
-
-    Raises:
-        SerializationError: text with lone surrogates, or models nested too deeply.
-    """
-    try:
-        return record.model_dump_json()
-    except (PydanticSerializationError, UnicodeError) as error:
-        raise SerializationError(
-            "a record with lone surrogates in its text, or nested too deeply, has no JSON form"
-        ) from error
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}

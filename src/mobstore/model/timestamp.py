@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import total_ordering
+from functools import lru_cache, total_ordering
+from time import time_ns
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -55,16 +56,21 @@ class Timestamp:
         elif isinstance(moment, datetime):
             if moment.utcoffset() is None:
                 raise ValueError("a datetime without a time zone names no moment; give it one")
-            utc = moment.astimezone(UTC).replace(tzinfo=None)
-            self._text = f"{utc.isoformat(timespec='microseconds')}000Z"
+            try:
+                utc = moment.astimezone(UTC).replace(tzinfo=None)
+            except OverflowError:  # in UTC it lies in the year 0 or 10000
+                self._text = _read(moment.isoformat())
+            else:
+                self._text = f"{utc.isoformat(timespec='microseconds')}000Z"
         else:
             # Not a TypeError: pydantic reports only ValueError as a refused value.
             raise ValueError(f"a timestamp cannot be made from {type(moment).__name__}")  # noqa: TRY004
 
     @classmethod
     def now(cls) -> Timestamp:
-        """The present moment by the system's clock, to the microsecond."""
-        return cls(datetime.now(UTC))
+        """The present moment by the system's clock."""
+        seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
+        return cls.from_sortable(f"{_second(seconds)}.{nanoseconds:09d}Z")
 
     @classmethod
     def from_sortable(cls, text: str) -> Timestamp:
@@ -133,6 +139,11 @@ class Timestamp:
         )
 
 
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
+
+
 def _comparable(other: object) -> str | None:
     if isinstance(other, Timestamp):
         return other.sortable
@@ -155,8 +166,6 @@ def _read(text: str) -> str:
         raise ValueError("not an RFC 3339 timestamp with an offset")
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
-    if abs(year) > _MAX_YEAR:
-        raise ValueError(f"the year {year} is out of range")
     leap = second == 60
     # Any year can be reckoned in the calendar's cycle that starts in 2000.
     cycles = (year - 2000) // _CYCLE
@@ -167,6 +176,8 @@ def _read(text: str) -> str:
         offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
         moment += -offset if sign == "+" else offset
     year = moment.year + cycles * _CYCLE
+    if abs(year) > _MAX_YEAR:
+        raise ValueError(f"the year {year} is out of range")
     if year > 9999:
         years = f"Y{year:06d}"
     elif year < 0:

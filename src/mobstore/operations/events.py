@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobstore import rows
 from mobstore.errors import InternalError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
-from mobstore.rows import EventDraft
+from mobstore.rows import EventDraft, read_events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
 from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 
@@ -33,7 +32,7 @@ def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
 def poll(after_cursor: int, limit: int | None) -> Script[list[MobEvent]]:
     """The events after a cursor, oldest first, at most `limit`."""
     found = yield from fetch(Scan(EVENTS, after=after_cursor, limit=limit))
-    return Commit(rows.events(found))
+    return Commit(read_events(found))
 
 
 def clear() -> Script[None]:

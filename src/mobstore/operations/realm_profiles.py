@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mobstore import rows
 from mobstore.errors import CasConflictError, NotFoundError
 from mobstore.model.profile import StoredRealmProfile
+from mobstore.rows import read_realm_profile
 from mobstore.tables import REALM_PROFILES, RealmProfileRow
 from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
 
@@ -14,32 +14,32 @@ def create(name: str, profile: str, now: str) -> Script[StoredRealmProfile]:
     if (yield from fetch(Get(REALM_PROFILES, (name,)))) is not None:
         raise CasConflictError(f"realm profile already exists: {name}")
     row = RealmProfileRow(name, 1, profile, now, now)
-    return Commit(rows.realm_profile(row), (Put(REALM_PROFILES, (row,)),))
+    return Commit(read_realm_profile(row), (Put(REALM_PROFILES, (row,)),))
 
 
 def get(name: str) -> Script[StoredRealmProfile | None]:
     """One profile."""
     row = yield from fetch(Get(REALM_PROFILES, (name,)))
-    return Commit(None if row is None else rows.realm_profile(row))
+    return Commit(None if row is None else read_realm_profile(row))
 
 
 def list_all() -> Script[list[StoredRealmProfile]]:
     """All profiles, by name."""
     found = yield from fetch(Scan(REALM_PROFILES))
-    return Commit([rows.realm_profile(row) for row in found])
+    return Commit([read_realm_profile(row) for row in found])
 
 
 def update(name: str, profile: str, expected: int, now: str) -> Script[StoredRealmProfile]:
     """Replace the content of a profile that is at the expected revision."""
     stored = _at_revision(name, (yield from fetch(Get(REALM_PROFILES, (name,)))), expected)
     row = stored._replace(revision=expected + 1, profile=profile, updated_at=now)
-    return Commit(rows.realm_profile(row), (Put(REALM_PROFILES, (row,)),))
+    return Commit(read_realm_profile(row), (Put(REALM_PROFILES, (row,)),))
 
 
 def delete(name: str, expected: int) -> Script[StoredRealmProfile]:
     """Remove a profile that is at the expected revision; gives what was removed."""
     stored = _at_revision(name, (yield from fetch(Get(REALM_PROFILES, (name,)))), expected)
-    return Commit(rows.realm_profile(stored), (Delete(REALM_PROFILES, (name,)),))
+    return Commit(read_realm_profile(stored), (Delete(REALM_PROFILES, (name,)),))
 
 
 def _at_revision(name: str, stored: RealmProfileRow | None, expected: int) -> RealmProfileRow:

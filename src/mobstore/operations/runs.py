@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
-from mobstore import rows
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.run import MobRun, is_terminal
-from mobstore.rows import RunParts, RunRows
+from mobstore.rows import RunParts, RunRows, read_run
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -87,7 +86,7 @@ def get_run(run_id: str) -> Script[MobRun | None]:
     """One run with all that belongs to it."""
     row: RunRow | None
     row, *parts = yield (Get(RUNS, (run_id,)), *_parts_of(run_id))
-    return Commit(None if row is None else rows.run(row, _parts(parts)))
+    return Commit(None if row is None else read_run(row, _parts(parts)))
 
 
 def list_runs(mob_id: str, flow_id: str | None) -> Script[list[MobRun]]:
@@ -99,7 +98,7 @@ def list_runs(mob_id: str, flow_id: str | None) -> Script[list[MobRun]]:
     runs: list[MobRun] = []
     for row in found:
         parts = yield _parts_of(row.run_id)
-        runs.append(rows.run(row, _parts(parts)))
+        runs.append(read_run(row, _parts(parts)))
     return Commit(runs)
 
 

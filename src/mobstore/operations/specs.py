@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mobstore import rows
 from mobstore.errors import SpecRevisionConflictError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
+from mobstore.rows import read_spec
 from mobstore.tables import SPECS, SpecRow
 from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
 
@@ -22,13 +22,13 @@ def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
 def get_spec(mob_id: str) -> Script[tuple[MobDefinition, int] | None]:
     """A definition with its revision."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
-    return Commit(None if stored is None else rows.spec(stored))
+    return Commit(None if stored is None else read_spec(stored))
 
 
 def list_specs() -> Script[list[MobId]]:
     """The mobs that have a spec, by id."""
     found = yield from fetch(Scan(SPECS))
-    return Commit(rows.mob_ids(found))
+    return Commit([MobId(row.mob_id) for row in found])
 
 
 def delete_spec(mob_id: str, revision: int | None) -> Script[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -47,12 +47,16 @@ from mobstore.model.timestamp import Timestamp
 
 _START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
-BY_CODE_POINT = ("", "\0", "\0\0", "10", "2", "Z", "a", "a\0", "a\0b", "ab", "\x7f", "\u00e9",
-                 "\ud7ff", "\ue000", "\uff5e", "\uffff", "\U00010000", "\U0001f99d", "\U0010ffff")  # fmt: skip
+BY_CODE_POINT = (
+    "", "\0", "\0\0", "10", "2", "Z", "a", "a\0", "a\0b", "ab", "\x7f", "\u00e9", "\ud7ff",
+    "\ue000", "\uff5e", "\uffff", "\U00010000", "\U0001f99d", "\U0010ffff",
+)  # fmt: skip
 """Names in their order; by UTF-16 unit the last three would come before U+E000."""
 
-HOSTILE_TEXTS = (*BY_CODE_POINT, " ", "a ", " a", "A", "e\u0301", "\u00df", "ss", "\ufeff", "\u202e",
-                 "'; DROP TABLE events; --", '"', "%", "_", "\\", "\n", "\r\n", "null", "1e3", "x" * 10_000)  # fmt: skip
+HOSTILE_TEXTS = (
+    *BY_CODE_POINT, " ", "a ", " a", "A", "e\u0301", "\u00df", "ss", "\ufeff", "\u202e", '"', "%",
+    "_", "\\", "\n", "\r\n", "null", "1e3", "'; DROP TABLE events; --", "x" * 10_000,
+)  # fmt: skip
 """Text that engines are known to confuse, cut, trim, fold or run."""
 
 
@@ -72,6 +76,11 @@ def event(
 def state(n: int) -> KernelState:
     """A kernel state that holds this number."""
     return KernelState("Running", {"n": n})
+
+
+def number(of: KernelState) -> int:
+    """The number that a kernel state holds."""
+    return cast("int", of.fields["n"])
 
 
 def frame(n: int) -> FrameSnapshot:
@@ -203,7 +212,7 @@ def profile(model: str = "model") -> Profile:
     return Profile(
         model=model,
         skills=("b", "a"),
-        tools=ToolConfig(shell=True, mcp=("m",)),
+        tools=ToolConfig(memory=True, mcp=("m",)),
         max_inline_peer_notifications=-(2**31),
         output_schema={"type": "object", "n": [1, 1.0, True]},
         provider_params={"t": 0.1},

@@ -1,6 +1,7 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    cancellation,
     concurrency,
     copies,
     durability,
@@ -10,12 +11,15 @@ from mobstore.testing.cases import (
     profiles,
     runs,
     specs,
+    status,
+    text,
     transactions,
     values,
     wrappers,
 )
 
 __all__ = [
+    "cancellation",
     "concurrency",
     "copies",
     "durability",
@@ -25,6 +29,8 @@ __all__ = [
     "profiles",
     "runs",
     "specs",
+    "status",
+    "text",
     "transactions",
     "values",
     "wrappers",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
+
+from pydantic import JsonValue
 
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.ids import FlowId
+from mobstore.model.record import Record
 from mobstore.model.run import MobRun
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import definition, event, full_run, make_run, profile, run_id, step
@@ -19,22 +22,24 @@ def _started() -> NewMobEvent:
     return event(kind=started)
 
 
-def _spoil(value: Any) -> None:
+def _spoil(value: object) -> None:
     """Change every list and dict within a value: models are frozen, what they hold is not."""
     if isinstance(value, dict):
-        for item in value.values():
-            _spoil(item)
-        value["spoilt"] = "spoilt"
+        items = cast("dict[str, object]", value)
+        within = list(items.values())
+        items["spoilt"] = "spoilt"
     elif isinstance(value, list):
-        for item in value:
-            _spoil(item)
-        value.append("spoilt")
+        entries = cast("list[object]", value)
+        within = entries.copy()
+        entries.append("spoilt")
     elif isinstance(value, tuple):
-        for item in value:
-            _spoil(item)
-    elif hasattr(value, "__pydantic_fields__"):
-        for item in list(vars(value).values()):
-            _spoil(item)
+        within = list(cast("tuple[object, ...]", value))
+    elif isinstance(value, Record):
+        within = list(vars(value).values())
+    else:
+        return
+    for item in within:
+        _spoil(item)
 
 
 @case("copies.arguments.events")
@@ -54,7 +59,8 @@ async def copies_event_arguments(subject: Subject) -> None:
 async def copies_run_arguments(subject: Subject) -> None:
     """A run, its entries and outputs may be changed after the call that stored them."""
     runs = (await subject.open()).runs
-    run, entry, output = full_run(), step("new", output={"k": [1]}), {"k": [1, {}]}
+    run, entry = full_run(), step("new", output={"k": [1]})
+    output: JsonValue = {"k": [1, {}]}
     await runs.create_run(run)
     await runs.append_step_entry(run.run_id, entry)
     await runs.put_step_output(run.run_id, "s2", output)
@@ -76,7 +82,7 @@ async def copies_before_waiting(subject: Subject) -> None:
     runs = stores.runs
     await runs.create_run(make_run(2, step_ledger=(step(),)))
     run, content, written = full_run(), profile(), definition()
-    output: Any = {"k": [1]}
+    output: JsonValue = {"k": [1]}
     batch = [_started()]
 
     async def begin(call: Coroutine[Any, Any, Any], spoilt: object) -> None:

@@ -13,8 +13,8 @@ from mobstore.model.json import I64_MAX
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.tables import COUNTERS, CounterRow
-from mobstore.testing.kit import case, refused, same
 from mobstore.testing.kinds import every_kind
+from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import definition, event, make_run, moment, profile, run_id
 from mobstore.testing.scripts import writing
 from mobstore.testing.subject import Subject
@@ -139,8 +139,8 @@ async def poll_ascends(subject: Subject) -> None:
     appended = await stores.events.append_batch([event(at=moment(-n)) for n in range(25)])
     same(await stores.events.poll(0, 25), appended, "all in one page")
     seen = await stores.events.poll(0, 7)
-    while page := await stores.events.poll(seen[-1].cursor, 7):
-        seen += page
+    for _ in range(4):  # one more than there are pages
+        seen += await stores.events.poll(seen[-1].cursor, 7)
     same(seen, appended, "all, page by page")
 
 

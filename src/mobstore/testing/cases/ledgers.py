@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, get_args
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.interfaces import MobRunStore
 from mobstore.model.run import LoopSnapshot, MobRun, MobRunStatus, StepRunStatus
@@ -89,7 +91,7 @@ async def appends_if_absent(subject: Subject) -> None:
 
 @case("runs.steps.output")
 async def puts_output(subject: Subject) -> None:
-    """An output goes to the last entry of its step, whatever member or status, and may replace one."""
+    """An output goes to the last entry of its step, whatever member or status, in place of any."""
     runs = (await subject.open()).runs
     ledger = (
         step("s", "ann", "completed", "first"), step("t", "ann"),
@@ -98,7 +100,8 @@ async def puts_output(subject: Subject) -> None:
     run = make_run(step_ledger=ledger, status="failed")
     await runs.create_run(run)
     await runs.create_run(make_run(2, step_ledger=ledger))
-    for output in ({"a": [1, 1.0, True]}, None, "last"):
+    outputs: tuple[JsonValue, ...] = ({"a": [1, 1.0, True]}, None, "last")
+    for output in outputs:
         await runs.put_step_output(run.run_id, "s", output)
         last = ledger[2].model_copy(update={"output": output})
         want = _changed(run, step_ledger=(ledger[0], ledger[1], last, ledger[3]))

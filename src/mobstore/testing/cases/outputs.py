@@ -19,7 +19,8 @@ GAP = 65_536  # how far past the last recorded iteration the next may lie
 
 
 def _run(**parts: Any) -> MobRun:
-    return make_run(**{"frames": {"frame": frame(0)}, **parts})
+    fields: dict[str, Any] = {"frames": {"frame": frame(0)}, **parts}
+    return make_run(**fields)
 
 
 async def _record(
@@ -60,7 +61,10 @@ async def records_root_outputs(subject: Subject) -> None:
     """A root step's output is appended; one recorded before is replaced in its place."""
     runs = (await subject.open()).runs
     await runs.create_run(_run(root_step_outputs={"m": 0}))
-    for key, output in (("z", 1), ("a", None), ("", [1.0]), ("z", True), ("m", {"k": "v"})):
+    recorded: tuple[tuple[str, JsonValue], ...] = (
+        ("z", 1), ("a", None), ("", [1.0]), ("z", True), ("m", {"k": "v"}),
+    )  # fmt: skip
+    for key, output in recorded:
         same(await _record(runs, key, output), True, f"output {output} of {key!r}")
     run = await _stored(runs)
     want = '{"m": {"k": "v"}, "z": true, "a": null, "": [1.0]}'

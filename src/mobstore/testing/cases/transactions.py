@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mobstore.errors import InternalError
@@ -101,19 +102,19 @@ async def scans_within_bounds(subject: Subject) -> None:
     """`after` and `before` exclude the value itself; a limit counts in the scan's direction."""
     engine = (await subject.open()).engine
     await engine.write(writing(Put(EVENTS, [_event(n, time=f"t{n}") for n in range(1, 8)])))
-    for bounds, want in (
-        ({"after": 2}, [3, 4, 5, 6, 7]), ({"before": 3}, [1, 2]), ({"after": 2, "before": 5}, [3, 4]),
-        ({"after": 4, "before": 5}, []), ({"after": 7}, []), ({"limit": 0}, []), ({"after": 0}, list(range(1, 8))),
+    scans: tuple[tuple[dict[str, Any], list[int]], ...] = (
+        ({"after": 2}, [3, 4, 5, 6, 7]), ({"before": 3}, [1, 2]), ({"after": 5, "before": 2}, []),
+        ({"after": 4, "before": 5}, []), ({"after": 7}, []), ({"after": 2, "before": 5}, [3, 4]),
+        ({"limit": 0}, []), ({"after": 0}, [1, 2, 3, 4, 5, 6, 7]),
         ({"limit": 2}, [1, 2]), ({"limit": 2, "backwards": True}, [7, 6]),
         ({"after": 2, "limit": 2}, [3, 4]), ({"before": 5, "limit": 1, "backwards": True}, [4]),
         ({"after": 2, "before": 6, "limit": 9, "backwards": True}, [5, 4, 3]),
-        ({"after": 5, "before": 2}, []),
-    ):  # fmt: skip
-        options: dict[str, Any] = dict(bounds)
-        got = [row[0] for row in await _rows(engine, Scan(EVENTS, **options))]
-        same(got, want, f"cursors of a scan with {bounds}")
-        if "limit" not in options:
-            counted = await engine.read(reading(Count(Scan(EVENTS, **options))))
+    )  # fmt: skip
+    for bounds, want in scans:
+        cursors = [row[0] for row in await _rows(engine, Scan(EVENTS, **bounds))]
+        same(cursors, want, f"cursors of a scan with {bounds}")
+        if "limit" not in bounds:
+            counted = await engine.read(reading(Count(Scan(EVENTS, **bounds))))
             same(counted, len(want), f"count of a scan with {bounds}")
     got = await _rows(engine, Scan(EVENTS_BY_TIME, after="t2", before="t5"))
     same(got, [_event(3, time="t3"), _event(4, time="t4")], "rows by another index")
@@ -207,7 +208,8 @@ async def loads_all_or_none(subject: Subject) -> None:
         Put(EVENTS, [_event(n) for n in range(2, 50)]),
     )  # fmt: skip
     failing = loading(*writes, error=InternalError("refused by the script"))
-    await refused(InternalError, engine.load(failing), "a load that fails at its end")
+    call = engine.load(failing)
+    await refused(InternalError, call, "a load that fails at its end")
     same(await _rows(engine, Scan(SPECS)), list(before), "the specs after it")
     same(await _rows(engine, Scan(EVENTS)), [_event(1)], "the events after it")
 
@@ -217,7 +219,8 @@ async def loads_all_or_none(subject: Subject) -> None:
         (count,) = yield (Count(Scan(EVENTS)),)
         return Commit(count, (Put(SPECS, (SpecRow("last", 1, "{}"),)),))
 
-    same(await engine.load(counting), 48, "rows that the load itself counts")
+    counted = await engine.load(counting)
+    same(counted, 48, "rows that the load itself counts")
     want = [SpecRow("last", 1, "{}"), *_specs(5, 5)]
     same(await _rows(engine, Scan(SPECS)), want, "the specs after a load")
     same(len(await _rows(engine, Scan(EVENTS))), 48, "the events after a load")
@@ -230,20 +233,24 @@ async def refuses_after_close(subject: Subject) -> None:
     run = make_run()
     await stores.close()
     await stores.close()
-    for what, call in {
-        "read": stores.engine.read(reading(Get(SPECS, ("mob",)))),
-        "write": stores.engine.write(writing(Put(SPECS, _specs(1)))),
-        "load": stores.engine.load(loading(Put(SPECS, _specs(1)))),
-        "append": stores.events.append(event()),
-        "replay_all": stores.events.replay_all(),
-        "get_run": stores.runs.get_run(run.run_id),
-        "create_run": stores.runs.create_run(run),
-        "append_step_entry": stores.runs.append_step_entry(run.run_id, step()),
-        "cas_flow_state": stores.runs.cas_flow_state(run.run_id, expected=state(0), next=state(1)),
-        "put_spec": stores.specs.put_spec("mob", definition()),
-        "profiles.create": stores.realm_profiles.create("name", profile()),
-    }.items():
-        await refused(InternalError, call, f"{what} after close")
+    run_key = run.run_id
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "read": lambda: stores.engine.read(reading(Get(SPECS, ("mob",)))),
+        "write": lambda: stores.engine.write(writing(Put(SPECS, _specs(1)))),
+        "load": lambda: stores.engine.load(loading(Put(SPECS, _specs(1)))),
+        "append": lambda: stores.events.append(event()),
+        "replay_all": stores.events.replay_all,
+        "get_run": lambda: stores.runs.get_run(run_key),
+        "create_run": lambda: stores.runs.create_run(run),
+        "append_step_entry": lambda: stores.runs.append_step_entry(run_key, step()),
+        "cas_flow_state": lambda: stores.runs.cas_flow_state(
+            run_key, expected=state(0), next=state(1)
+        ),
+        "put_spec": lambda: stores.specs.put_spec("mob", definition()),
+        "profiles.create": lambda: stores.realm_profiles.create("name", profile()),
+    }
+    for what, call in calls.items():
+        await refused(InternalError, call(), f"{what} after close")
 
 
 @case("engine.close.waits")

@@ -180,7 +180,7 @@ async def ignores_status(subject: Subject) -> None:
 
 @case("runs.wrappers.body-frame-ledger")
 async def records_body_frame_once(subject: Subject) -> None:
-    """Starting a body frame succeeds without a second entry if the iteration is recorded already."""
+    """Starting a body frame succeeds without a second entry if its iteration is recorded."""
     runs = (await subject.open()).runs
     entry = iteration(7, "any loop", "any frame")
     known = (iteration(7, "any loop", "x"), entry, iteration(8, "any loop", "any frame"))

@@ -1,0 +1,106 @@
+"""Run the works, print their tables, write their figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import sys
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from tempfile import NamedTemporaryFile
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+
+from bench.outcome import as_json, show
+from bench.peers import MissingPeerError
+from bench.turns import Settings
+from bench.works import WORKS
+
+SYNC = "milliseconds to write and sync 4 KB"
+
+
+@dataclass
+class _Arguments:
+    only: list[str] = field(default_factory=lambda: list(WORKS))
+    rounds: int | None = None
+    quick: bool = False
+    json: Path | None = None
+    dir: Path | None = None
+
+
+def main() -> int:
+    """Run from the command line; 1 if a work could not be done."""
+    parser = ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=WORKS)
+    parser.add_argument("--rounds", type=int, help="turns of each contestant (7; quick: 3)")
+    parser.add_argument("--quick", action="store_true", help="short turns, smaller stores")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write JSON lines there too")
+    parser.add_argument("--dir", type=Path, metavar="PATH", help="keep the files under test there")
+    arguments = parser.parse_args(namespace=_Arguments())
+    settings = Settings(
+        rounds=arguments.rounds or (3 if arguments.quick else 7),
+        seconds=0.1 if arguments.quick else 0.4,
+        quick=arguments.quick,
+        directory=arguments.dir,
+    )
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    machine = _machine(settings)
+    lines: list[dict[str, Any]] = [machine]
+    for key, value in machine.items():
+        console.print(f"{key}: {value}", highlight=False)
+    failed = reached = missed = 0
+    for name in arguments.only:
+        before = _sync_time(settings.directory)
+        try:
+            for outcome in WORKS[name](settings):
+                after = _sync_time(settings.directory)
+                outcome.notes.append(f"{SYNC} before: {before}, after: {after}")
+                before = after
+                show(console, name, outcome)
+                lines.append(as_json(name, outcome))
+                reached += sum(check.reached is True for check in outcome.checks)
+                missed += sum(check.reached is False for check in outcome.checks)
+        except MissingPeerError as error:
+            console.print(f"\n[bold]{name}[/]: [red]cannot be measured[/]: {error}")
+            lines.append({"work": name, "failed": str(error)})
+            failed += 1
+    console.print(f"\n{reached} targets reached, {missed} not, {failed} works not measured")
+    if arguments.json:
+        arguments.json.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return 1 if failed else 0
+
+
+def _machine(settings: Settings) -> dict[str, Any]:
+    return {
+        "mobstore": version("mobstore"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "pydantic": version("pydantic"),
+        "cores": os.cpu_count(),
+        "rounds": settings.rounds,
+        "quick": settings.quick,
+        "durability": "all SQLite contestants in WAL mode with synchronous=FULL, checked",
+    }
+
+
+def _sync_time(directory: Path | None) -> float:
+    """How fast the disk is at the moment: commits can be no faster, and shared disks change."""
+    times: list[float] = []
+    with NamedTemporaryFile(dir=directory) as file:
+        for _ in range(50):
+            start = perf_counter()
+            os.pwrite(file.fileno(), os.urandom(4096), 0)
+            os.fdatasync(file.fileno())
+            times.append(perf_counter() - start)
+    return round(median(times) * 1e3, 3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Event logs by mobstore and by plain sqlite3, and what both need of a SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Sequence, Sized
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from bench import samples
+from mobstore import MobStores, open_stores
+from mobstore.engines.sqlite import SqliteEngine
+from mobstore.engines.sqlite.rows import SCHEMA
+
+FULL = ("wal", 2)
+"""What `PRAGMA journal_mode` and `PRAGMA synchronous` tell of WAL with synchronous=FULL."""
+
+INSERT_EVENT = "INSERT INTO events (mob_id, timestamp, type, kind) VALUES (?, ?, ?, ?)"
+
+
+class EventLog(ABC):
+    """How a contestant appends and reads events.
+
+    A library that encodes gets its own event objects, made beforehand; one that takes text or
+    bytes gets dicts, and `json.dumps` is part of what is measured.
+    """
+
+    @abstractmethod
+    def prepare(self, count: int) -> list[Any]:
+        """Make what the other methods take."""
+
+    @abstractmethod
+    async def append(self, item: Any) -> object:
+        """Append one, durably."""
+
+    async def append_batch(self, items: Sequence[Any]) -> object:
+        """Append many, all or none."""
+        raise NotImplementedError
+
+    async def read(self, limit: int) -> Sized:
+        """Read from the beginning."""
+        raise NotImplementedError
+
+
+OpenLog: TypeAlias = Callable[[Path], AbstractAsyncContextManager[EventLog]]
+
+
+def confirm_durable(name: str, journal: object, synchronous: object) -> None:
+    """Refuse a contest that would not be fair.
+
+    Raises:
+        RuntimeError: a connection is not in WAL mode with synchronous=FULL.
+    """
+    if (journal, synchronous) != FULL:
+        raise RuntimeError(f"{name}: journal_mode {journal}, synchronous {synchronous}")
+
+
+# mobstore --------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_mobstore(path: Path) -> AsyncGenerator[MobStores]:
+    """A durable store, checked to be so."""
+    async with open_stores(f"sqlite:{path}", durability="full") as stores:
+        rows = cast("SqliteEngine", stores.engine)._writer._rows  # pyright: ignore[reportPrivateUsage]
+        connection = rows._connection  # pyright: ignore[reportPrivateUsage]
+        (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        confirm_durable("mobstore", journal, synchronous)
+        yield stores
+
+
+class MobstoreLog(EventLog):
+    """By mobstore."""
+
+    def __init__(self, stores: MobStores) -> None:
+        self._events = stores.events
+
+    def prepare(self, count: int) -> list[Any]:
+        return list(samples.events(count))
+
+    async def append(self, item: Any) -> object:
+        return await self._events.append(item)
+
+    async def append_batch(self, items: Sequence[Any]) -> object:
+        return await self._events.append_batch(items)
+
+    async def read(self, limit: int) -> Sized:
+        return await self._events.poll(0, limit)
+
+
+@asynccontextmanager
+async def mobstore_log(path: Path) -> AsyncGenerator[EventLog]:
+    async with open_mobstore(path) as stores:
+        yield MobstoreLog(stores)
+
+
+# Plain sqlite3 ---------------------------------------------------------------------------------
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A plain connection in autocommit mode to a file with mobstore's tables and indexes."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    confirm_durable("raw sqlite3", journal, synchronous)
+    if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        for statement in SCHEMA:
+            connection.execute(statement)
+    return connection
+
+
+class RawLog(EventLog):
+    """By the standard library, on the calling thread, as dicts."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def prepare(self, count: int) -> list[Any]:
+        return samples.kinds(count)
+
+    async def append(self, item: Any) -> object:
+        row = (samples.MOB, datetime.now(UTC).isoformat(), item["type"], json.dumps(item))
+        return self._connection.execute(INSERT_EVENT, row).lastrowid
+
+    async def append_batch(self, items: Sequence[Any]) -> object:
+        mob, now = samples.MOB, datetime.now(UTC).isoformat()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(
+            INSERT_EVENT, [(mob, now, kind["type"], json.dumps(kind)) for kind in items]
+        )
+        return self._connection.execute("COMMIT")
+
+    async def read(self, limit: int) -> Sized:
+        rows = self._connection.execute(
+            "SELECT cursor, mob_id, timestamp, kind FROM events WHERE cursor > ?"
+            " ORDER BY cursor LIMIT ?",
+            (0, limit),
+        )
+        return [(cursor, mob, time, json.loads(kind)) for cursor, mob, time, kind in rows]
+
+
+@asynccontextmanager
+async def raw_log(path: Path) -> AsyncGenerator[EventLog]:
+    with closing(connect(path)) as connection:
+        yield RawLog(connection)

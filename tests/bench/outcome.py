@@ -1,0 +1,138 @@
+"""What came of a work: rates, ratios beside their targets, notes; as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.turns import Measured
+
+
+@dataclass
+class Check:
+    """A figure beside its target; without a target it is only told.
+
+    Attributes:
+        text: what the figure is.
+        value: the figure.
+        target: what it has to be.
+        at_most: whether the target is an upper bound.
+        unit: follows the figure.
+        spread: the lowest and highest value in any round.
+    """
+
+    text: str
+    value: float
+    target: float | None = None
+    at_most: bool = False
+    unit: str = "x"
+    spread: tuple[float, float] | None = None
+
+    @property
+    def reached(self) -> bool | None:
+        if self.target is None:
+            return None
+        return self.value <= self.target if self.at_most else self.value >= self.target
+
+
+@dataclass
+class Outcome:
+    """One table of results."""
+
+    title: str
+    unit: str
+    measured: list[Measured] = field(default_factory=list[Measured])
+    checks: list[Check] = field(default_factory=list[Check])
+    notes: list[str] = field(default_factory=list[str])
+
+
+def speed(ours: Measured, theirs: Measured, target: float | None = None) -> Check:
+    """How many times as fast as another; the target is a lower bound."""
+    return _ratio(f"speed: {ours.name} / {theirs.name}", theirs, ours, target, at_most=False)
+
+
+def cost(ours: Measured, theirs: Measured, target: float | None = None) -> Check:
+    """How many times the cost of another; the target is an upper bound."""
+    return _ratio(f"cost: {ours.name} / {theirs.name}", ours, theirs, target, at_most=True)
+
+
+def _ratio(
+    text: str, above: Measured, below: Measured, target: float | None, *, at_most: bool
+) -> Check:
+    rounds = [one / other for one, other in zip(above.costs, below.costs, strict=True)]
+    value = median(above.costs) / median(below.costs)
+    return Check(text, value, target, at_most, spread=(min(rounds), max(rounds)))
+
+
+def show(console: Console, work: str, outcome: Outcome) -> None:
+    """Print an outcome."""
+    console.print()
+    console.print(f"[bold]{work}[/]: {escape(outcome.title)}")
+    if outcome.measured:
+        rates = Table("", outcome.unit, "µs each", "lowest ... highest of the rounds")
+        for column in rates.columns[1:]:
+            column.justify = "right"
+        for one in outcome.measured:
+            lowest, highest = 1 / max(one.costs), 1 / min(one.costs)
+            rates.add_row(
+                escape(one.name), number(one.rate), f"{one.cost * 1e6:,.1f}",
+                f"{number(lowest)} ... {number(highest)}",
+            )  # fmt: skip
+        console.print(rates)
+    if outcome.checks:
+        checks = Table("", "measured", "of the rounds", "target", "")
+        for column in checks.columns[1:4]:
+            column.justify = "right"
+        for check in outcome.checks:
+            checks.add_row(*_told(check))
+        console.print(checks)
+    for note in outcome.notes:
+        console.print(f"  {escape(note)}", highlight=False)
+
+
+def _told(check: Check) -> Iterable[str]:
+    target = "" if check.target is None else f"{check.target:g} {check.unit}"
+    verdict = {None: "", True: "[green]reached[/]", False: "[red]not reached[/]"}[check.reached]
+    spread = "" if check.spread is None else "{:.2f} ... {:.2f}".format(*check.spread)
+    bound = "at most " if check.at_most else "at least "
+    return (
+        escape(check.text), f"{check.value:.2f} {check.unit}", spread,
+        bound + target if target else "", verdict,
+    )  # fmt: skip
+
+
+def number(value: float) -> str:
+    """Three digits that mean something, or a whole number."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def as_json(work: str, outcome: Outcome) -> dict[str, Any]:
+    """An outcome as one JSON object."""
+    return {
+        "work": work,
+        "title": outcome.title,
+        "unit": outcome.unit,
+        "contestants": [
+            {"name": one.name, "per_second": one.rate, "seconds_each": one.costs}
+            for one in outcome.measured
+        ],
+        "checks": [
+            {
+                "text": check.text,
+                "value": check.value,
+                "unit": check.unit,
+                "target": check.target,
+                "at_most": check.at_most,
+                "spread": check.spread,
+                "reached": check.reached,
+            }
+            for check in outcome.checks
+        ],
+        "notes": outcome.notes,
+    }

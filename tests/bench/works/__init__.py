@@ -1,0 +1,40 @@
+"""The kinds of work, by name. Each measures, and tells what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from bench.outcome import Outcome
+from bench.turns import Settings
+from bench.works import (
+    append,
+    cas,
+    doubling,
+    frames,
+    imports,
+    ledger,
+    meerkat,
+    memory,
+    points,
+    poll,
+)
+
+Work: TypeAlias = Callable[[Settings], Iterator[Outcome]]
+
+WORKS: dict[str, Work] = {
+    "append-one": append.append_one,
+    "append-64": append.append_64,
+    "append-batch": append.append_batch,
+    "poll": poll.poll,
+    "cas": cas.cas,
+    "points": points.points,
+    "ledger": ledger.ledger,
+    "frames": frames.frames,
+    "list-runs": doubling.list_runs,
+    "poll-in-long-log": doubling.poll,
+    "prune": doubling.prune,
+    "memory": memory.memory,
+    "meerkat": meerkat.meerkat,
+    "import": imports.imports,
+}

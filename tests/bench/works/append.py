@@ -1,0 +1,138 @@
+"""Appending events one by one, and many at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.logs import OpenLog, mobstore_log, raw_log
+from bench.outcome import Outcome, speed
+from bench.peers import (
+    aiosqlite_by_hand,
+    eventsource_py,
+    eventsourcing_sync,
+    named,
+    py_event_sourcing,
+)
+from bench.turns import Contestant, Settings, Stopwatch, Turn, by_tasks, compete
+
+RAW = "raw sqlite3, autocommit"
+EXECUTEMANY = "raw sqlite3, executemany"
+BATCH = 10_000
+LIBRARIES = ("aiosqlite", "py-event-sourcing", "eventsource-py", "eventsourcing")
+
+
+def append_one(settings: Settings) -> Iterator[Outcome]:
+    """One task appends event after event."""
+    found = compete(
+        [
+            *_contestants(1),
+            _appending(eventsource_py.NAME, eventsource_py.open_log, 1),
+            _appending(eventsourcing_sync.NAME, eventsourcing_sync.open_log, 1),
+        ],
+        settings,
+        least=50,
+    )
+    ours = found["mobstore"]
+    yield Outcome(
+        "append, one task",
+        "appends/s",
+        list(found.values()),
+        [
+            speed(ours, found[RAW], 0.5),
+            speed(ours, found[aiosqlite_by_hand.COMMIT], 1.3),
+            speed(ours, found[aiosqlite_by_hand.AUTOCOMMIT]),
+            speed(ours, found[py_event_sourcing.NAME], 2),
+            speed(ours, found[eventsource_py.NAME], 2),
+            speed(ours, found[eventsourcing_sync.NAME]),
+        ],
+        [py_event_sourcing.NOTE, ", ".join(map(named, LIBRARIES))],
+    )
+
+
+def append_64(settings: Settings) -> Iterator[Outcome]:
+    """64 tasks append at the same time, each event after event."""
+    found = compete(_contestants(64), settings, least=640)
+    ours = found["mobstore"]
+    yield Outcome(
+        "append, 64 tasks",
+        "appends/s",
+        list(found.values()),
+        [
+            speed(ours, found[RAW], 6),
+            speed(ours, found[aiosqlite_by_hand.COMMIT], 12),
+            speed(ours, found[aiosqlite_by_hand.AUTOCOMMIT]),
+            speed(ours, found[py_event_sourcing.NAME], 20),
+        ],
+        [py_event_sourcing.NOTE],
+    )
+
+
+def _contestants(tasks: int) -> list[Contestant]:
+    """Those who append with any number of tasks."""
+    return [
+        _appending("mobstore", mobstore_log, tasks),
+        _appending(RAW, raw_log, tasks),
+        _appending(aiosqlite_by_hand.COMMIT, aiosqlite_by_hand.open_log(autocommit=False), tasks),
+        _appending(
+            aiosqlite_by_hand.AUTOCOMMIT, aiosqlite_by_hand.open_log(autocommit=True), tasks
+        ),
+        _appending(py_event_sourcing.NAME, py_event_sourcing.open_log, tasks),
+    ]
+
+
+def append_batch(settings: Settings) -> Iterator[Outcome]:
+    """One call appends 10,000 events."""
+    found = compete(
+        [
+            _batching("mobstore", mobstore_log),
+            _batching(EXECUTEMANY, raw_log),
+            _batching(py_event_sourcing.NAME, py_event_sourcing.open_log),
+        ],
+        settings,
+        most=4,
+        per_operation=BATCH,
+    )
+    ours = found["mobstore"]
+    yield Outcome(
+        f"append_batch of {BATCH:,}, JSON encoding included",
+        "events/s",
+        list(found.values()),
+        [speed(ours, found[EXECUTEMANY], 0.8), speed(ours, found[py_event_sourcing.NAME], 3)],
+        [
+            "raw sqlite3 writes into the same table with the same indexes, json.dumps of dicts"
+            " included",
+            py_event_sourcing.NOTE,
+        ],
+    )
+
+
+def _appending(name: str, open_log: OpenLog, tasks: int) -> Contestant:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_log(path) as log:
+
+            async def turn(count: int) -> float:
+                return await by_tasks(tasks, log.prepare(count), log.append)
+
+            yield turn
+
+    return Contestant(name, opened)
+
+
+def _batching(name: str, open_log: OpenLog) -> Contestant:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_log(path) as log:
+
+            async def turn(count: int) -> float:
+                items = log.prepare(BATCH)
+                with Stopwatch() as watch:
+                    for _ in range(count):
+                        await log.append_batch(items)
+                return watch.seconds
+
+            yield turn
+
+    return Contestant(name, opened)

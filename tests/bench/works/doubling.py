@@ -1,0 +1,147 @@
+"""Costs that must follow what is returned or deleted: seen by doubling everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from bench import samples
+from bench.logs import connect, open_mobstore
+from bench.outcome import Outcome, cost
+from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
+from mobstore import Timestamp
+from mobstore.operations.events import NEXT_CURSOR
+
+LIMIT = 1.3
+NOTE = "cost by the whole would be 2 x; the bound of 1.3 is the one that holds for ledgers"
+
+# SQLite itself makes the events: a million of them through a store would take a minute. One a
+# second from the beginning of 2020, so that a moment parts them where we like.
+_FILL = """
+    WITH RECURSIVE numbers(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO events
+    SELECT n, 'mob-' || (n % 50),
+        strftime('%Y-%m-%dT%H:%M:%S', 1577836800 + n, 'unixepoch') || '.000000000Z',
+        'step_completed',
+        '{"type":"step_completed","run_id":"24ede6a4-6b4c-4242-8a23-d5962217bead",'
+        || '"step_id":"step-' || n || '"}'
+    FROM numbers
+"""
+
+
+def list_runs(settings: Settings) -> Iterator[Outcome]:
+    """The hundred runs of one mob among the runs of many."""
+    whole = 1_000 if settings.quick else 10_000
+    yield _doubled(settings, "list_runs of one mob's 100 runs", "lists/s", "runs", whole, _listing)
+
+
+def poll(settings: Settings) -> Iterator[Outcome]:
+    """A hundred events somewhere in a long log."""
+    whole = 100_000 if settings.quick else 1_000_000
+    yield _doubled(settings, "poll of 100 events", "polls/s", "events", whole, _polling)
+
+
+def prune(settings: Settings) -> Iterator[Outcome]:
+    """The older half of a log, and the same events out of a log of twice the length."""
+    whole = 20_000 if settings.quick else 100_000
+    yield _doubled(
+        settings, f"prune of {whole // 2:,} events", "prunes/s", "events", whole,
+        lambda size: _pruning(whole // 2, size), most=1,
+    )  # fmt: skip
+
+
+def _doubled(
+    settings: Settings,
+    title: str,
+    unit: str,
+    what: str,
+    whole: int,
+    opener: Callable[[int], Opener],
+    *,
+    most: int = 20_000,
+) -> Outcome:
+    names = [f"mobstore, {size:,} {what}" for size in (whole, 2 * whole)]
+    found = compete(
+        [Contestant(name, opener(whole * n)) for n, name in enumerate(names, 1)],
+        settings,
+        most=most,
+    )
+    checks = [cost(found[names[1]], found[names[0]], LIMIT)]
+    return Outcome(f"{title} out of {whole:,}", unit, list(found.values()), checks, [NOTE])
+
+
+def _listing(size: int) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_mobstore(path) as stores:
+            others = size // 100
+            for _ in range(100):
+                batch = [samples.run(mob=f"mob-{mob}") for mob in range(others)]
+                await asyncio.gather(*map(stores.runs.create_run, batch))
+
+            async def turn(count: int) -> float:
+                with Stopwatch() as watch:
+                    for _ in range(count):
+                        assert len(await stores.runs.list_runs("mob-7")) == 100
+                return watch.seconds
+
+            yield turn
+
+    return opened
+
+
+def _polling(size: int) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_mobstore(path) as stores:
+            _fill(path, size)
+            random = Random(size)
+
+            async def turn(count: int) -> float:
+                places = [random.randrange(size - 100) for _ in range(count)]
+                with Stopwatch() as watch:
+                    for place in places:
+                        assert len(await stores.events.poll(place, 100)) == 100
+                return watch.seconds
+
+            yield turn
+
+    return opened
+
+
+def _pruning(doomed: int, size: int) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_mobstore(path) as stores:
+            _fill(path, size)
+            moment = Timestamp(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=doomed + 1))
+            pruned = False
+
+            async def turn(count: int) -> float:
+                nonlocal pruned
+                assert count == 1
+                if pruned:
+                    _fill(path, doomed)
+                with Stopwatch() as watch:
+                    assert await stores.events.prune(moment) == doomed
+                pruned = True
+                return watch.seconds
+
+            yield turn
+
+    return opened
+
+
+def _fill(path: Path, last: int) -> None:
+    """Put events with cursors up to this one behind the store's back."""
+    with closing(connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_FILL, (1, last))
+        connection.execute(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO NOTHING", (NEXT_CURSOR, last + 1)
+        )
+        connection.execute("COMMIT")

@@ -1,0 +1,64 @@
+"""Reading 10,000 events into models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.logs import EventLog, OpenLog, mobstore_log, raw_log
+from bench.outcome import Outcome, speed
+from bench.peers import py_event_sourcing
+from bench.turns import Contestant, Settings, Stopwatch, Turn, compete
+
+RAW = "raw sqlite3, dicts"
+LIMIT = 10_000
+
+
+def poll(settings: Settings) -> Iterator[Outcome]:
+    """One poll reads all of a log."""
+    found = compete(
+        [
+            _polling("mobstore", mobstore_log, mobstore_log),
+            _polling(RAW, mobstore_log, raw_log),
+            _polling(
+                py_event_sourcing.NAME, py_event_sourcing.open_log, py_event_sourcing.open_log
+            ),
+        ],
+        settings,
+        per_operation=LIMIT,
+    )
+    ours = found["mobstore"]
+    yield Outcome(
+        f"poll of {LIMIT:,} into models",
+        "events/s",
+        list(found.values()),
+        [speed(ours, found[RAW], 1), speed(ours, found[py_event_sourcing.NAME], 3)],
+        [
+            "raw sqlite3 reads the rows that mobstore wrote, with json.loads: dicts, no models",
+            "py-event-sourcing makes models too, but leaves their data as bytes of JSON",
+        ],
+    )
+
+
+def _polling(name: str, filled_by: OpenLog, read_by: OpenLog) -> Contestant:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with filled_by(path) as log:
+            await log.append_batch(log.prepare(LIMIT))
+        async with read_by(path) as log:
+
+            async def turn(count: int) -> float:
+                with Stopwatch() as watch:
+                    for _ in range(count):
+                        await _read(log)
+                return watch.seconds
+
+            yield turn
+
+    return Contestant(name, opened)
+
+
+async def _read(log: EventLog) -> None:
+    found = await log.read(LIMIT)
+    assert len(found) == LIMIT

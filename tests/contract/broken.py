@@ -1,0 +1,308 @@
+"""Stores that break the contract in one way each, to show that the cases notice."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, TypeGuard, TypeVar, cast
+from uuid import UUID
+
+from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent
+from mobstore.engines.memory import MemoryEngine
+from mobstore.operations.events import NEXT_CURSOR
+from mobstore.stores import Clock, EngineEventStore, EngineRunStore
+from mobstore.tables import COUNTERS, EVENTS, RUNS_BY_MOB, STEP_LEDGER
+from mobstore.testing import Capability, Subject
+from mobstore.transaction import (
+    Commit,
+    Delete,
+    DeleteRange,
+    Engine,
+    Get,
+    LoadingScript,
+    Put,
+    Read,
+    Scan,
+    Script,
+    Write,
+    drive,
+)
+
+T = TypeVar("T")
+
+
+def on(engine: Callable[[], MemoryEngine], *capabilities: Capability) -> type[Subject]:
+    """A subject whose stores lie on this engine."""
+
+    class OnEngine(Subject):
+        async def connect(self) -> MobStores:
+            return MobStores(engine(), clock=self.clock)
+
+    OnEngine.capabilities = frozenset(capabilities)
+    return OnEngine
+
+
+# Broken engines --------------------------------------------------------------------------------
+
+
+class LostUpdate(MemoryEngine):
+    """Decides on what it has read, lets others write, then writes."""
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        commit = await super().read(lambda: _deciding(make()))
+        await asyncio.sleep(0)
+        return await super().write(lambda: _committing(commit))
+
+
+class HalfVisible(MemoryEngine):
+    """Lets others look, and cancel, between two writes of one script."""
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        commit = await super().read(lambda: _deciding(make()))
+        for write in commit.writes:
+            self._write(write)
+            await asyncio.sleep(0)
+        return commit.result
+
+
+class HalfCommit(MemoryEngine):
+    """Forgets the second write of a script that has several."""
+
+    def _apply(self, commit: Commit[T]) -> T:
+        writes = commit.writes[:1] + commit.writes[2:]
+        return super()._apply(Commit(commit.result, writes))
+
+
+class Backwards(MemoryEngine):
+    """Gives rows in whatever order they lie: here the latest first."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        answer: Any = super()._answer(read)
+        if _is_scan(read) and read.limit is None and read.index in {EVENTS, RUNS_BY_MOB}:
+            return answer[::-1]
+        return answer
+
+
+class NumbersAsText(MemoryEngine):
+    """Orders the positions in a ledger as text."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        answer: Any = super()._answer(read)
+        if _is_scan(read) and read.index is STEP_LEDGER:
+            return sorted(answer, key=lambda row: str(row.position))
+        return answer
+
+
+class OrderByUtf16(MemoryEngine):
+    """Orders text as JavaScript and IndexedDB do."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        answer: Any = super()._answer(read)
+        if _is_scan(read) and len(read.index.order) == 1:
+            column = attrgetter(read.index.order[0])
+            if answer and isinstance(column(answer[0]), str):
+                return sorted(answer, key=lambda row: column(row).encode("utf-16-be"))
+        return answer
+
+
+class ReusedCursor(MemoryEngine):
+    """Counts on from the last event that is left."""
+
+    def _write(self, write: Write) -> None:
+        super()._write(write)
+        if isinstance(write, DeleteRange) and write.scan.index.table is EVENTS:
+            last: Any = self._answer(Scan(EVENTS, limit=1, backwards=True))
+            row = COUNTERS.row(NEXT_CURSOR, last[0].cursor + 1 if last else 1)
+            super()._write(Put(COUNTERS, (row,)))
+
+
+class InclusiveBounds(MemoryEngine):
+    """Takes `after` and `before` to include the value itself."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        return super()._answer(self._widened(read) if _is_scan(read) else read)
+
+    def _widened(self, scan: Scan[Any]) -> Scan[Any]:
+        after = scan.after - 1 if isinstance(scan.after, int) else scan.after
+        return Scan(scan.index, scan.prefix, after, scan.before, scan.limit, scan.backwards)
+
+
+class CutsAtNul(MemoryEngine):
+    """Takes text to end at the first NUL, as C does."""
+
+    def _write(self, write: Write) -> None:
+        if isinstance(write, Put):
+            write = Put(write.table, [self._cut(row) for row in write.rows])
+        super()._write(write)
+
+    def _cut(self, row: Any) -> Any:
+        return row._make(v.partition("\0")[0] if isinstance(v, str) else v for v in row)
+
+
+class Normalises(MemoryEngine):
+    """Composes letters and their accents."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        if isinstance(read, Get):
+            get = cast("Get[Any]", read)
+            return super()._answer(Get(get.table, tuple(map(self._composed, get.key))))
+        return super()._answer(read)
+
+    def _write(self, write: Write) -> None:
+        if isinstance(write, Put):
+            rows: list[Any] = [row._make(map(self._composed, row)) for row in write.rows]
+            write = Put(write.table, rows)
+        super()._write(write)
+
+    def _composed(self, value: Any) -> Any:
+        return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+class Microseconds(MemoryEngine):
+    """Keeps times to the microsecond."""
+
+    def _write(self, write: Write) -> None:
+        if isinstance(write, Put) and write.table is EVENTS:
+            rows = [row._replace(timestamp=row.timestamp[:-4] + "000Z") for row in write.rows]
+            write = Put(write.table, rows)
+        super()._write(write)
+
+
+class LoadsInPart(MemoryEngine):
+    """Keeps what a loading script had written when it failed."""
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        return self._apply(drive(make(), self._answer_or_write))
+
+
+class ForgetsDeletes(MemoryEngine):
+    """Removes ranges, but no single rows."""
+
+    def _write(self, write: Write) -> None:
+        if not isinstance(write, Delete):
+            super()._write(write)
+
+
+class NeverClosed(MemoryEngine):
+    """Goes on after it was closed."""
+
+    async def close(self) -> None:
+        return
+
+
+class Failing(MemoryEngine):
+    """Raises what is no error of a store."""
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        raise OSError("the driver's own", make)
+
+
+def _is_scan(read: Read[Any]) -> TypeGuard[Scan[Any]]:
+    return isinstance(read, Scan)
+
+
+def _deciding(script: Script[T]) -> Script[Commit[T]]:
+    commit = yield from script
+    return Commit(commit)
+
+
+def _committing(commit: Commit[T]) -> Script[T]:
+    yield ()
+    return commit
+
+
+# Broken stores ---------------------------------------------------------------------------------
+
+
+class AliasedRuns(EngineRunStore):
+    """Gives out the very run that it was given."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine, clock)
+        self._kept: dict[UUID, MobRun] = {}
+
+    async def create_run(self, run: MobRun) -> None:
+        await super().create_run(run)
+        self._kept[run.run_id] = run
+
+    async def get_run(self, run_id: UUID) -> MobRun | None:
+        return self._kept.get(run_id) or await super().get_run(run_id)
+
+
+class CachedEvents(EngineEventStore):
+    """Gives out the same events again and again."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine, clock)
+        self._kept: dict[int, MobEvent] = {}
+
+    async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
+        appended = await super().append_batch(events)
+        self._kept.update({event.cursor: event for event in appended})
+        return appended
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        found = await super().poll(after_cursor, limit)
+        return [self._kept.get(event.cursor, event) for event in found]
+
+
+class LateArguments(EngineRunStore):
+    """Looks at its arguments only once it is its turn."""
+
+    async def create_run(self, run: MobRun) -> None:
+        await asyncio.sleep(0)
+        await super().create_run(run)
+
+
+class UnlockedFlowState(EngineRunStore):
+    """Compares a state that it has read before, then writes."""
+
+    async def cas_flow_state(
+        self,
+        run_id: UUID,
+        *,
+        expected: KernelState,
+        next: KernelState,  # noqa: A002 - the interface's name
+    ) -> bool:
+        run = await self.get_run(run_id)
+        await asyncio.sleep(0)
+        if run is None or run.flow_state != expected:
+            return False
+        current = await self.get_run(run_id)
+        assert current is not None
+        return await super().cas_flow_state(run_id, expected=current.flow_state, next=next)
+
+
+class WithRuns(Subject):
+    runs: type[EngineRunStore]
+
+    async def connect(self) -> MobStores:
+        stores = MobStores(MemoryEngine(), clock=self.clock)
+        stores.runs = self.runs(stores.engine, self.clock)
+        return stores
+
+
+class WithAliasedRuns(WithRuns):
+    runs = AliasedRuns
+
+
+class WithLateArguments(WithRuns):
+    runs = LateArguments
+
+
+class WithUnlockedFlowState(WithRuns):
+    runs = UnlockedFlowState
+
+
+class WithCachedEvents(Subject):
+    async def connect(self) -> MobStores:
+        stores = MobStores(MemoryEngine(), clock=self.clock)
+        stores.events = CachedEvents(stores.engine, self.clock)
+        return stores
+
+
+class WithOwnClock(Subject):
+    async def connect(self) -> MobStores:
+        return MobStores(MemoryEngine())

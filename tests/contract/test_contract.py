@@ -1,0 +1,51 @@
+"""The contract on the engines of this package."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from mobstore import MobStores, SqliteMobStores
+from mobstore.testing import Capability, Case, MemorySubject, Subject, all_cases
+
+Maker: TypeAlias = Callable[[Path], Subject]
+
+
+class SqliteFileSubject(Subject):
+    capabilities = frozenset[Capability](("durable", "shared"))
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._path = directory / "mobs.db"
+
+    async def connect(self) -> MobStores:
+        return await SqliteMobStores.open(self._path, clock=self.clock)
+
+
+SUBJECTS: dict[str, Maker] = {"memory": lambda _: MemorySubject(), "sqlite": SqliteFileSubject}
+
+
+@pytest.mark.parametrize(
+    ("case", "make_subject"),
+    [
+        pytest.param(case, make, id=f"{case.id}-{name}")
+        for case in all_cases().values()
+        for name, make in SUBJECTS.items()
+    ],
+)
+def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
+    subject = make_subject(tmp_path)
+    if missing := case.missing(subject):
+        pytest.skip(f"needs {', '.join(missing)}")
+
+    async def run() -> None:
+        try:
+            await case.function(subject)
+        finally:
+            await subject.close()
+
+    asyncio.run(run())

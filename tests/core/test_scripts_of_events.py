@@ -1,0 +1,99 @@
+"""Every branch of the event log's scripts, stepped by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from mobstore import InternalError, MobEvent, SerializationError
+from mobstore.operations import events
+from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
+from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan
+from support.scripts import play
+
+NEXT = Get(COUNTERS, ("next_cursor",))
+DRAFT = ("desk", "2026-03-04T05:06:07.000000000Z", "mob_reset", '{"type":"mob_reset"}')
+OTHER = ("other", "2026-03-04T05:06:08.000000001Z", "mob_completed", '{"type":"mob_completed"}')
+
+
+def test_the_first_event_has_cursor_1() -> None:
+    asked, commit = play(events.append_batch([DRAFT]), (None,))
+    assert asked == [(NEXT,)]
+    assert commit == Commit(
+        1, (Put(EVENTS, [EventRow(1, *DRAFT)]), Put(COUNTERS, (CounterRow("next_cursor", 2),)))
+    )
+
+
+def test_a_batch_has_consecutive_cursors() -> None:
+    asked, commit = play(events.append_batch([DRAFT, OTHER]), (CounterRow("next_cursor", 41),))
+    assert asked == [(NEXT,)]
+    assert commit == Commit(
+        41,
+        (
+            Put(EVENTS, [EventRow(41, *DRAFT), EventRow(42, *OTHER)]),
+            Put(COUNTERS, (CounterRow("next_cursor", 43),)),
+        ),
+    )
+
+
+def test_the_last_cursor() -> None:
+    last = CounterRow("next_cursor", 2**63 - 2)
+    _, commit = play(events.append_batch([DRAFT]), (last,))
+    assert commit.result == 2**63 - 2
+    assert commit.writes[1] == Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 1),))
+    with pytest.raises(InternalError, match=r"^Internal error: cursor value \d+ exceeds i64::MAX$"):
+        play(events.append_batch([DRAFT, DRAFT]), (last,))
+    with pytest.raises(InternalError) as caught:
+        play(events.append_batch([DRAFT]), (CounterRow("next_cursor", 2**63 - 1),))
+    assert caught.value.detail == f"cursor value {2**63} exceeds i64::MAX"
+
+
+@pytest.mark.parametrize(("after", "limit"), [(0, None), (7, 0), (7, 3)])
+def test_poll(after: int, limit: int | None) -> None:
+    rows = [EventRow(8, *DRAFT), EventRow(9, *OTHER)]
+    asked, commit = play(events.poll(after, limit), (rows,))
+    assert asked == [(Scan(EVENTS, after=after, limit=limit),)]
+    assert commit.writes == ()
+    assert [event.to_json() for event in commit.result] == [
+        '{"cursor":8,"timestamp":"2026-03-04T05:06:07Z","mob_id":"desk","kind":{"type":"mob_reset"}}',
+        '{"cursor":9,"timestamp":"2026-03-04T05:06:08.000000001Z","mob_id":"other",'
+        '"kind":{"type":"mob_completed"}}',
+    ]
+    assert all(MobEvent.from_json(event.to_json()) == event for event in commit.result)
+
+
+def test_poll_without_events() -> None:
+    assert play(events.poll(0, 5), ([],))[1] == Commit([])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "",
+        "{",
+        "null",
+        '{"type":"unknown"}',
+        '{"type":"peers_wired","a":"x"}',
+        '{"type":"mob_reset"},{"type":"mob_reset"}',
+    ],
+)
+def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
+    rows = [EventRow(8, *DRAFT), EventRow(9, *DRAFT[:3], kind), EventRow(10, *DRAFT)]
+    with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
+        play(events.poll(0, None), (rows,))
+
+
+def test_clear() -> None:
+    asked, commit = play(events.clear(), ())
+    assert asked == [()]
+    assert commit == Commit(None, (DeleteRange(Scan(EVENTS)),))
+
+
+def test_prune() -> None:
+    doomed = Scan(EVENTS_BY_TIME, before=DRAFT[1])
+    asked, commit = play(events.prune(DRAFT[1]), (3,))
+    assert asked == [(Count(doomed),)]
+    assert commit == Commit(3, (DeleteRange(doomed),))
+
+
+def test_prune_of_nothing_writes_nothing() -> None:
+    assert play(events.prune(DRAFT[1]), (0,))[1] == Commit(0)

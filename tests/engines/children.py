@@ -1,0 +1,267 @@
+"""Programs that the tests run in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from engines.support import (
+    RUN,
+    count_of,
+    event,
+    every_call,
+    no_store_threads,
+    open_files,
+    plain,
+    say,
+    state,
+    step,
+)
+from mobstore import MobStoreError, MobStores, open_stores
+
+NOBODY = 65534
+
+
+def increment(path: str, tasks: str, wins: str) -> None:
+    """Several tasks increment one run's counter, each until it has won so often."""
+
+    async def until_won(stores: MobStores) -> int:
+        won = 0
+        while won < int(wins):
+            run = await stores.runs.get_run(RUN)
+            assert run is not None
+            value = count_of(run.flow_state) + 1
+            if await stores.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(value)):
+                won += 1
+                await stores.runs.append_step_entry(RUN, step(str(value)))
+        return won
+
+    async def main() -> int:
+        async with open_stores(f"sqlite:{path}", timeout=60) as stores:
+            return sum(await asyncio.gather(*(until_won(stores) for _ in range(int(tasks)))))
+
+    say(str(asyncio.run(main())))
+
+
+def open_new(name: str) -> None:
+    """Open each file that is named, at the moment that is named, and write to it."""
+
+    async def main(path: str) -> str:
+        try:
+            async with open_stores(f"sqlite:{path}", timeout=20) as stores:
+                await stores.events.append(event(name))
+        except MobStoreError as error:
+            return repr(error)
+        return "fine"
+
+    say("ready")
+    for line in sys.stdin:
+        path, start_at = json.loads(line)
+        time.sleep(max(0, start_at - time.time()))
+        say(asyncio.run(main(path)))
+
+
+def as_nobody(url: str, only_open: str = "") -> None:
+    """Open and perhaps write as a user without rights, and say what came of it."""
+    importlib.import_module("mobstore.engines.sqlite")  # nobody may be unable to read the sources
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+    async def main() -> list[object]:
+        try:
+            async with open_stores(url, timeout=1) as stores:
+                if not only_open:
+                    await stores.events.append(event("nobody's"))
+        except MobStoreError as error:
+            return [type(error).__name__, str(error), error.__cause__ is not None]
+        return ["fine", "", False]
+
+    say(json.dumps(asyncio.run(main())))
+
+
+def open_only(path: str) -> None:
+    """Open, and say what came of it."""
+
+    async def main() -> str:
+        try:
+            async with open_stores(f"sqlite:{path}", timeout=0.5):
+                return "opened"
+        except MobStoreError as error:
+            return repr(error)
+
+    say(asyncio.run(main()))
+
+
+def die_with_a_log(path: str) -> None:
+    """Another program, killed before it had moved its log into the database."""
+    connection = plain(Path(path))
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE notes (text)")
+    connection.execute("INSERT INTO notes VALUES ('hello')")
+    say("ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_beyond_a_limit(path: str, limit: str) -> None:
+    """Write until no file may grow further; then lift the limit and write again."""
+
+    async def main() -> dict[str, object]:
+        acknowledged = 0
+        errors: list[list[object]] = []
+        padding = "x" * 3000
+        async with open_stores(f"sqlite:{path}", timeout=1) as stores:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), hard))
+            while len(errors) < 20:
+                batches = [[event(f"{n}:{i}", padding) for i in range(5)] for n in range(4)]
+                for result in await asyncio.gather(
+                    *map(stores.events.append_batch, batches), return_exceptions=True
+                ):
+                    if isinstance(result, MobStoreError):
+                        errors.append(describe(result))
+                    elif isinstance(result, BaseException):
+                        raise result
+                    else:
+                        acknowledged += 1
+            seen = len(await stores.events.replay_all())
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            await stores.events.append_batch([event(f"after:{i}", padding) for i in range(5)])
+        return {"acknowledged": acknowledged, "errors": errors, "seen": seen}
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    say(json.dumps(asyncio.run(main())))
+
+
+def describe(error: MobStoreError) -> list[object]:
+    cause = error.__cause__
+    return [
+        type(error).__name__,
+        str(error),
+        error.retry_safe,
+        error.maybe_written,
+        None if cause is None else type(cause).__module__,
+    ]
+
+
+def damage(path: str, directory: str, places: str, first: str, seeds: str) -> None:
+    """Flip bytes in copies of a store and use each in every way; tells what was raised."""
+    content = Path(path).read_bytes()
+    low, high = {"header": (0, 100), "schema": (100, 20_000), "rest": (100, len(content))}[places]
+    used = [place for place in range(low, high) if content[place]]  # the gaps matter to nobody
+    copy = Path(directory) / "copy.db"
+    found: list[list[object]] = []
+    for seed in range(int(first), int(first) + int(seeds)):
+        chance = random.Random(seed)
+        damaged = bytearray(content)
+        for _ in range(chance.choice((1, 1, 4, 40))):
+            damaged[chance.choice(used)] ^= 1 << chance.randrange(8)
+        copy.write_bytes(damaged)
+        for kind, text in asyncio.run(use(copy)):
+            found.append([seed, kind, text])
+        for side in Path(directory).glob("copy.db-*"):
+            side.unlink()
+    say(json.dumps(found))
+
+
+async def use(path: Path) -> list[list[str]]:
+    """Make every call there is on a store; gives the errors."""
+    errors: list[list[str]] = []
+
+    def note(error: Exception) -> None:
+        kind = type(error)
+        name = "" if isinstance(error, MobStoreError) else f"{kind.__module__}."
+        errors.append([f"{name}{kind.__name__}", str(error)])
+
+    try:
+        stores = await open_stores(f"sqlite:{path}", timeout=0.2)
+    except Exception as error:  # noqa: BLE001 - which ones come is what is asked
+        note(error)
+        return errors
+    for call in every_call(stores):
+        try:
+            await call.make()
+        except Exception as error:  # noqa: BLE001 - as above
+            note(error)
+    await stores.close()
+    return errors
+
+
+def use_once(path: str, most_memory: str) -> None:
+    """Make every call there is on a store, with bounded memory; tells the errors."""
+    resource.setrlimit(resource.RLIMIT_AS, (int(most_memory), int(most_memory)))
+    say(json.dumps(asyncio.run(use(Path(path)))))
+
+
+def abandon(path: str, end: str = "") -> None:
+    """Never close a store; tell whether its thread and its file end with the last reference."""
+
+    async def main() -> None:
+        stores = await open_stores(f"sqlite:{path}")
+        await stores.events.append(event("e"))
+        await stores.events.replay_all()
+
+    if end:
+        kept = asyncio.run(open_and_append(path))
+        assert kept
+        return
+    asyncio.run(main())
+    gc.collect()
+    say("ended" if no_store_threads(3) else "goes on")
+    say("open" if open_files(Path(path).parent) else "closed")
+
+
+async def open_and_append(path: str) -> MobStores:
+    stores = await open_stores(f"sqlite:{path}")
+    await stores.events.append(event("e"))
+    return stores
+
+
+def fork(path: str) -> None:
+    """Open, fork, and use the store in the child: each call tells what it raised."""
+
+    async def use_in_child(stores: MobStores) -> None:
+        for call in every_call(stores):
+            try:
+                await call.make()
+                say(f"{call.method} returned")
+            except Exception as error:  # noqa: BLE001 - which one is what is asked
+                say(f"{call.method} {type(error).__name__}")
+        async with asyncio.timeout(3):
+            await stores.close()
+        say("closed")
+
+    async def before() -> MobStores:
+        stores = await open_stores(f"sqlite:{path}")
+        await stores.events.append(event("before"))
+        await stores.events.poll(0, 1)
+        return stores
+
+    async def after(stores: MobStores) -> None:
+        assert len(await stores.events.replay_all()) == 1
+        await stores.events.append(event("after"))
+        await stores.close()
+
+    stores = asyncio.run(before())
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(use_in_child(stores))
+            del stores
+            gc.collect()
+        except BaseException as error:  # noqa: BLE001 - the parent must hear of it
+            say(f"the child met {error!r}")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    asyncio.run(after(stores))
+    say("parent")

@@ -1,0 +1,386 @@
+"""What the engine tests share: small values, child processes, every call there is, plain SQLite.
+
+Knows no pytest, so that child processes start quickly.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from mobstore import (
+    FailureLedgerEntry,
+    FlowId,
+    FrameId,
+    FrameSnapshot,
+    KernelState,
+    LoopInstanceId,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+    MeerkatId,
+    MobDefinition,
+    MobId,
+    MobRun,
+    MobStores,
+    NewMobEvent,
+    PeersWired,
+    Profile,
+    RunId,
+    StepId,
+    StepLedgerEntry,
+    Timestamp,
+)
+
+TESTS = Path(__file__).resolve().parents[1]
+NOON = Timestamp(datetime(2026, 3, 4, 12, tzinfo=UTC))
+RUN = RunId(UUID(int=1))
+DESK = MobId("desk")
+
+
+# Values ----------------------------------------------------------------------------------------
+
+
+def state(count: int, padding: str = "") -> KernelState:
+    return KernelState("Running", {"count": count, "padding": padding})
+
+
+def count_of(kernel_state: KernelState) -> int:
+    count = kernel_state.fields["count"]
+    assert isinstance(count, int)
+    return count
+
+
+def frame(count: int) -> FrameSnapshot:
+    return FrameSnapshot(kernel_state=state(count))
+
+
+def loop(count: int) -> LoopSnapshot:
+    return LoopSnapshot(kernel_state=state(count))
+
+
+def event(tag: str, padding: str = "") -> NewMobEvent:
+    return NewMobEvent(mob_id=DESK, kind=PeersWired(a=MeerkatId(tag), b=MeerkatId(padding)))
+
+
+def tag_of(kind: object) -> str:
+    assert isinstance(kind, PeersWired)
+    return kind.a
+
+
+def step(step_id: str, output: str | None = None) -> StepLedgerEntry:
+    return StepLedgerEntry(
+        step_id=StepId(step_id),
+        meerkat_id=MeerkatId("m"),
+        status="completed",
+        output=output,
+        timestamp=NOON,
+    )
+
+
+def failure(step_id: str) -> FailureLedgerEntry:
+    return FailureLedgerEntry(step_id=StepId(step_id), reason="why", timestamp=NOON)
+
+
+def iteration(number: int) -> LoopIterationLedgerEntry:
+    return LoopIterationLedgerEntry(
+        loop_instance_id=LoopInstanceId("loop"), iteration=number, frame_id=FrameId(f"f{number}")
+    )
+
+
+def new_run(run_id: RunId = RUN, **fields: Any) -> MobRun:
+    values: dict[str, Any] = {
+        "run_id": run_id,
+        "mob_id": DESK,
+        "flow_id": FlowId("flow"),
+        "status": "running",
+        "flow_state": state(0),
+        "activation_params": None,
+        "created_at": NOON,
+        "step_ledger": (),
+        "failure_ledger": (),
+    }
+    return MobRun(**(values | fields))
+
+
+def rich_run(run_id: RunId = RUN) -> MobRun:
+    """A run with something in each of its tables."""
+    return new_run(
+        run_id,
+        step_ledger=tuple(step(f"s{n}", "out" * n) for n in range(20)),
+        failure_ledger=tuple(failure(f"s{n}") for n in range(5)),
+        frames={FrameId(f"f{n}"): frame(n) for n in range(5)},
+        loops={LoopInstanceId("loop"): loop(1)},
+        loop_iteration_ledger=tuple(iteration(n) for n in range(3)),
+        root_step_outputs={StepId(f"s{n}"): {"n": n} for n in range(5)},
+        loop_iteration_outputs={"loop": ({StepId("s"): 1}, {}, {StepId("s"): 2})},
+    )
+
+
+def definition() -> MobDefinition:
+    return MobDefinition.from_json(
+        '{"id":"desk","profiles":{"worker":{"model":"m","tools":{}}},"wiring":{},"flows":{}}'
+    )
+
+
+PROFILE = Profile(model="m")
+
+
+# Every call ------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    store: str
+    method: str
+    make: Callable[[], Coroutine[Any, Any, object]]
+
+
+def every_call(stores: MobStores) -> list[Call]:
+    """One call of every method of the four interfaces, with arguments that pass all checks."""
+    events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
+    by_store: dict[str, dict[str, Callable[[], Coroutine[Any, Any, object]]]] = {
+        "events": {
+            "append": lambda: events.append(event("e")),
+            "append_batch": lambda: events.append_batch([event("e"), event("f")]),
+            "poll": lambda: events.poll(0, 10),
+            "replay_all": events.replay_all,
+            "prune": lambda: events.prune(NOON),
+            "clear": events.clear,
+        },
+        "runs": {
+            "create_run": lambda: runs.create_run(new_run(RunId(UUID(int=2)))),
+            "get_run": lambda: runs.get_run(RUN),
+            "list_runs": lambda: runs.list_runs("desk"),
+            "cas_run_status": lambda: runs.cas_run_status(RUN, expected="running", next="running"),
+            "cas_flow_state": lambda: runs.cas_flow_state(RUN, expected=state(0), next=state(1)),
+            "cas_run_snapshot": lambda: runs.cas_run_snapshot(
+                RUN,
+                expected_status="running",
+                expected_flow_state=state(1),
+                next_status="running",
+                next_flow_state=state(2),
+            ),
+            "append_step_entry": lambda: runs.append_step_entry(RUN, step("s")),
+            "append_step_entry_if_absent": lambda: runs.append_step_entry_if_absent(RUN, step("t")),
+            "put_step_output": lambda: runs.put_step_output(RUN, "s", 1),
+            "append_failure_entry": lambda: runs.append_failure_entry(RUN, failure("s")),
+            "upsert_loop_snapshot": lambda: runs.upsert_loop_snapshot(
+                RUN, loop_instance_id="loop", snapshot=loop(1), ledger_entry=iteration(1)
+            ),
+            "cas_frame_state": lambda: runs.cas_frame_state(
+                RUN, frame_id="f0", expected=None, next=frame(1)
+            ),
+            "cas_grant_node_slot": lambda: runs.cas_grant_node_slot(
+                RUN,
+                expected_run_state=state(2),
+                next_run_state=state(3),
+                frame_id="f0",
+                expected_frame=frame(1),
+                next_frame=frame(2),
+            ),
+            "cas_complete_step_and_record_output": (
+                lambda: runs.cas_complete_step_and_record_output(
+                    RUN,
+                    frame_id="f0",
+                    expected_frame=frame(2),
+                    next_frame=frame(3),
+                    step_output_key="s",
+                    step_output=1,
+                )
+            ),
+            "cas_start_loop": lambda: runs.cas_start_loop(
+                RUN,
+                loop_instance_id="loop 2",
+                expected_run_state=state(3),
+                next_run_state=state(4),
+                frame_id="f0",
+                expected_frame=frame(3),
+                next_frame=frame(4),
+                initial_loop=loop(0),
+            ),
+            "cas_loop_request_body_frame": lambda: runs.cas_loop_request_body_frame(
+                RUN,
+                loop_instance_id="loop 2",
+                expected_loop=loop(0),
+                next_loop=loop(1),
+                expected_run_state=state(4),
+                next_run_state=state(5),
+            ),
+            "cas_grant_body_frame_start": lambda: runs.cas_grant_body_frame_start(
+                RUN,
+                loop_instance_id="loop 2",
+                expected_loop=loop(1),
+                next_loop=loop(2),
+                frame_id="body",
+                initial_frame=frame(0),
+                ledger_entry=iteration(2),
+                expected_run_state=state(5),
+                next_run_state=state(6),
+            ),
+            "cas_complete_body_frame": lambda: runs.cas_complete_body_frame(
+                RUN,
+                loop_instance_id="loop 2",
+                expected_loop=loop(2),
+                next_loop=loop(3),
+                frame_id="body",
+                expected_frame=frame(0),
+                next_frame=frame(1),
+                expected_run_state=state(6),
+                next_run_state=state(7),
+            ),
+            "cas_complete_loop": lambda: runs.cas_complete_loop(
+                RUN,
+                loop_instance_id="loop 2",
+                expected_loop=loop(3),
+                next_loop=loop(4),
+                frame_id="f0",
+                expected_frame=frame(4),
+                next_frame=frame(5),
+                expected_run_state=state(7),
+                next_run_state=state(8),
+            ),
+        },
+        "specs": {
+            "put_spec": lambda: specs.put_spec("desk", definition()),
+            "get_spec": lambda: specs.get_spec("desk"),
+            "list_specs": specs.list_specs,
+            "delete_spec": lambda: specs.delete_spec("desk", 99),
+        },
+        "realm_profiles": {
+            "create": lambda: profiles.create("new", PROFILE),
+            "get": lambda: profiles.get("new"),
+            "update": lambda: profiles.update("new", PROFILE, 1),
+            "list": profiles.list,
+            "delete": lambda: profiles.delete("new", 2),
+        },
+    }
+    return [
+        Call(store, method, make)
+        for store, methods in by_store.items()
+        for method, make in methods.items()
+    ]
+
+
+# Child processes -------------------------------------------------------------------------------
+
+
+def start(
+    program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """Run a function of an importable module in a process of its own; arguments come as text."""
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    code = (
+        f"import sys; from {program.__module__} import {program.__name__} as program;"
+        " program(*sys.argv[1:])"
+    )
+    return subprocess.Popen(
+        [sys.executable, *options, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def output(
+    program: Callable[..., None],
+    *arguments: object,
+    options: tuple[str, ...] = (),
+    seconds: float = 60,
+) -> str:
+    """Run a function in a process of its own to its end, and give what it printed."""
+    with running(program, *arguments, options=options) as process:
+        printed, _ = process.communicate(timeout=seconds)
+        assert process.returncode == 0, f"the child ended with {process.returncode}"
+        return printed.decode()
+
+
+@contextmanager
+def running(
+    program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
+) -> Generator[subprocess.Popen[bytes]]:
+    """A child process that does not outlive the block."""
+    with start(program, *arguments, options=options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def tell(process: subprocess.Popen[bytes], line: str = "") -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n".encode())
+
+
+def hear(process: subprocess.Popen[bytes]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the child ended early"
+    return line.decode().strip()
+
+
+def say(text: str) -> None:
+    """Print a line in one system call: a reader never sees half of it, whenever we are killed."""
+    os.write(1, f"{text}\n".encode())
+
+
+def hold_lock(path: str, begin: str, *seconds: str) -> None:
+    """Child: hold a lock until told otherwise, or for some seconds."""
+    with closing(plain(Path(path))) as connection:
+        connection.execute(begin)
+        say("held")
+        if seconds:
+            threading.Event().wait(float(seconds[0]))
+        else:
+            sys.stdin.readline()
+        connection.execute("ROLLBACK")
+    say("released")
+
+
+# Plain SQLite ----------------------------------------------------------------------------------
+
+
+def plain(path: Path) -> sqlite3.Connection:
+    """The file as any other program opens it."""
+    return sqlite3.connect(path, isolation_level=None, timeout=5)
+
+
+def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(plain(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def side_files(path: Path) -> list[str]:
+    return sorted(other.name for other in path.parent.iterdir() if other.name != path.name)
+
+
+def open_files(directory: Path) -> list[str]:
+    """Which files in a directory this process holds open."""
+    found: list[str] = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:  # the one with which we list
+            continue
+        if target.startswith(str(directory)):
+            found.append(target)
+    return found
+
+
+def no_store_threads(seconds: float = 5) -> bool:
+    """Whether all threads of stores end; the last moments of one may outlast what it is asked."""
+    deadline = time.monotonic() + seconds
+    while any(thread.name.startswith("mobstore") for thread in threading.enumerate()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True

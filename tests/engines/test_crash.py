@@ -1,0 +1,133 @@
+"""A process that is killed at any moment leaves all it acknowledged and no half of anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from pathlib import Path
+from subprocess import TimeoutExpired
+from typing import Any
+
+import pytest
+
+from engines.hammer import COUNTER, LEDGER, STEPS, hammer
+from engines.support import count_of, hear, query, running, tag_of
+from mobstore import FrameId, LoopId, LoopInstanceId, MobRun, MobStores, open_stores
+
+KILLS = 10  # per file; five files
+INCREMENTING = 2  # tasks of the hammer, each with at most one increment on its way when killed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "mobs.db"
+    chance = random.Random(seed)
+    acknowledged: list[dict[str, Any]] = []
+    after_opening = 0
+    for kill in range(KILLS):
+        # A few die while they import or open; most while they write.
+        lines = _run_and_kill(path, seed * 1000 + kill, chance.choice((0.05, 0.6, 0.6)), chance)
+        after_opening += bool(lines)
+        acknowledged += lines
+        asyncio.run(_check(path, acknowledged, kill + 1))
+        assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert after_opening >= KILLS // 3, "the processes were killed before they wrote"
+    assert len(acknowledged) > 200
+
+
+def _run_and_kill(path: Path, seed: int, most: float, chance: random.Random) -> list[Any]:
+    with running(hammer, path, seed, "full" if seed % 2 else "normal") as process:
+        assert hear(process) == "ready"
+        with pytest.raises(TimeoutExpired):  # it never ends by itself
+            process.communicate(timeout=chance.uniform(0, most))
+        process.kill()
+        printed, _ = process.communicate()
+    # A line is one write to the pipe, so the last one is whole too.
+    return [json.loads(line) for line in printed.decode().splitlines()]
+
+
+async def _check(path: Path, acknowledged: list[dict[str, Any]], kills: int) -> None:
+    async with open_stores(f"sqlite:{path}") as stores:
+        await _check_events(path, stores, acknowledged)
+        counter, ledger, steps = [await stores.runs.get_run(r) for r in (COUNTER, LEDGER, STEPS)]
+        spec = await stores.specs.get_spec("desk")
+    if not acknowledged:
+        return  # so far each died before it had made the runs
+    assert counter is not None
+    assert ledger is not None
+    assert steps is not None
+    won = [line["count"] for line in acknowledged if "count" in line]
+    assert len(set(won)) == len(won), "two tasks won the same increment"
+    assert max(won, default=0) <= count_of(counter.flow_state)
+    assert count_of(counter.flow_state) <= len(won) + kills * INCREMENTING
+    _check_ledgers(path, ledger, acknowledged)
+    _check_steps(steps, acknowledged)
+    revisions = [line["revision"] for line in acknowledged if "revision" in line]
+    assert max(revisions, default=0) <= (spec[1] if spec else 0)
+
+
+async def _check_events(path: Path, stores: MobStores, acknowledged: list[dict[str, Any]]) -> None:
+    stored = await stores.events.replay_all()
+    assert [one.cursor for one in stored] == list(range(1, len(stored) + 1))
+    if stored:
+        ((following,),) = query(path, "SELECT value FROM counters WHERE name = 'next_cursor'")
+        assert following == len(stored) + 1
+    cursors = {tag_of(one.kind): one.cursor for one in stored}
+    assert len(cursors) == len(stored), "an event was stored twice"
+    for line in acknowledged:
+        if "event" in line:
+            assert cursors[line["event"]] == line["cursor"]
+        elif "batch" in line:
+            assert cursors[f"{line['batch']}:0/{line['size']}"] == line["cursor"]
+    for tag, cursor in cursors.items():
+        if part := re.fullmatch(r"(batch-.*):(\d+)/(\d+)", tag):
+            batch, place, size = part[1], int(part[2]), int(part[3])
+            for other in range(size):  # consecutive, hence whole
+                assert cursors[f"{batch}:{other}/{size}"] == cursor - place + other
+
+
+def _check_ledgers(path: Path, run: MobRun, acknowledged: list[dict[str, Any]]) -> None:
+    for table in ("step_ledger", "failure_ledger"):
+        positions = [
+            position
+            for (position,) in query(
+                path, f"SELECT position FROM {table} WHERE run_id = '{LEDGER}' ORDER BY position"
+            )
+        ]
+        assert positions == list(range(len(positions))), f"{table} has a gap"
+    outputs = {entry.step_id: entry.output for entry in run.step_ledger}
+    assert len(outputs) == len(run.step_ledger)
+    failures = [entry.step_id for entry in run.failure_ledger]
+    assert len(set(failures)) == len(failures)
+    present = set[str](failures)
+    for line in acknowledged:
+        if "step" in line:
+            assert line["step"] in outputs
+            if "output" in line:
+                assert outputs[line["step"]] == line["output"]
+        elif "failure" in line:
+            assert line["failure"] in present
+
+
+def _check_steps(run: MobRun, acknowledged: list[dict[str, Any]]) -> None:
+    done = count_of(run.frames[FrameId("f")].kernel_state)
+    assert max((line["frame"] for line in acknowledged if "frame" in line), default=0) <= done
+    # The frame says how many steps were completed: exactly their outputs are there.
+    root = [(f"s{n}", n) for n in range(done) if n % 3]
+    assert list(run.root_step_outputs.items()) == root
+    in_loop = [{f"s{n}": n} for n in range(done) if n % 3 == 0]
+    recorded = run.loop_iteration_outputs.get(LoopId("loop"), ())
+    assert [dict(outputs) for outputs in recorded] == in_loop
+
+    iterations = [entry.iteration for entry in run.loop_iteration_ledger]
+    assert iterations == list(range(len(iterations)))
+    if LoopInstanceId("loop") in run.loops:
+        last = count_of(run.loops[LoopInstanceId("loop")].kernel_state)
+        assert last == len(iterations) - 1, "the loop's state and its ledger disagree"
+    else:
+        assert not iterations
+    seen = [line["loop"] for line in acknowledged if "loop" in line]
+    assert max(seen, default=-1) < len(iterations)

@@ -1,0 +1,488 @@
+"""What `open_stores` refuses, in which words, and that it leaves alone what is not its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.children import as_nobody, die_with_a_log, open_only
+from engines.support import (
+    TESTS,
+    event,
+    hear,
+    no_store_threads,
+    open_files,
+    output,
+    plain,
+    query,
+    running,
+    side_files,
+)
+from mobstore import (
+    InternalError,
+    MobStoreError,
+    ReadFailedError,
+    SqliteMobStores,
+    SqliteRealmProfileStore,
+    WriteFailedError,
+    open_stores,
+)
+from mobstore.engines.sqlite import file
+
+WAL_HEADER = 32
+WRITE_VERSION = 18  # where a database's header has it
+
+
+def refused(url: str, **options: Any) -> MobStoreError:
+    """Open what must not be opened; nothing of the attempt may stay open."""
+
+    async def main() -> MobStoreError:
+        with pytest.raises(MobStoreError) as caught:
+            async with open_stores(url, **options):
+                pass
+        return caught.value
+
+    error = asyncio.run(main())
+    assert "\n" not in str(error)
+    return error
+
+
+def usable(path: Path | str) -> None:
+    async def main() -> None:
+        for _ in range(2):  # new, then not
+            async with open_stores(f"sqlite:{path}") as stores:
+                await stores.events.append(event("e"))
+        async with open_stores(f"sqlite:{path}") as stores:
+            assert len(await stores.events.poll(0, 10)) == 2
+
+    asyncio.run(main())
+
+
+def assert_untouched(path: Path, before: bytes) -> None:
+    assert path.read_bytes() == before
+    assert no_store_threads()
+    assert side_files(path) == []
+    assert open_files(path.parent) == []
+
+
+# URLs and options ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("postgres:mobs", "use memory: or sqlite:PATH"),
+        ("SQLITE:mobs.db", "use memory: or sqlite:PATH"),
+        ("mobs.db", "use memory: or sqlite:PATH"),
+        ("sqlite", "use memory: or sqlite:PATH"),
+        ("memory", "use memory: or sqlite:PATH"),
+        ("", "use memory: or sqlite:PATH"),
+        (":", "use memory: or sqlite:PATH"),
+        ("memory:x", "takes no name"),
+        ("sqlite:", "needs a path, such as sqlite:mobs.db"),
+        ("sqlite::memory:", "use memory:"),
+    ],
+)
+def test_urls_that_name_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, advice: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = refused(url)
+    assert type(error) is InternalError
+    assert advice in str(error)
+    assert not error.retry_safe
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("durability", ["", "FULL", "off", None, 1])
+def test_unknown_durability(tmp_path: Path, durability: Any) -> None:
+    error = refused(f"sqlite:{tmp_path}/mobs.db", durability=durability)
+    assert type(error) is InternalError
+    assert "'full' or 'normal'" in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_other_ways_to_open_refuse_the_same(tmp_path: Path) -> None:
+    async def main() -> None:
+        for way in (SqliteMobStores.open, SqliteRealmProfileStore.open):
+            with pytest.raises(ReadFailedError, match="does not exist; create it first"):
+                await way(tmp_path / "missing" / "mobs.db")
+            with pytest.raises(InternalError, match="needs a path"):
+                await way("")
+
+    asyncio.run(main())
+
+
+# Paths -----------------------------------------------------------------------------------------
+
+
+def test_missing_directory(tmp_path: Path) -> None:
+    error = refused(f"sqlite:{tmp_path}/missing/mobs.db")
+    assert type(error) is ReadFailedError
+    assert str(tmp_path / "missing") in str(error)
+    assert "create it first" in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_shall_not_be_created(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    error = refused(f"sqlite:{path}", create=False)
+    assert type(error) is ReadFailedError
+    assert f"{path} does not exist; is the name right?" in str(error)
+    assert list(tmp_path.iterdir()) == []
+    usable(path)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", create=False) as stores:
+            assert len(await stores.events.replay_all()) == 2
+
+    asyncio.run(main())
+
+
+def test_a_file_where_the_directory_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    error = refused(f"sqlite:{tmp_path}/file/mobs.db")
+    assert type(error) is ReadFailedError
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_directory(tmp_path: Path) -> None:
+    error = refused(f"sqlite:{tmp_path}")
+    assert type(error) is ReadFailedError
+    assert "is a directory; name a file in it" in str(error)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "/".join(["x" * 200] * 5)])
+def test_names_that_are_too_long(tmp_path: Path, name: str) -> None:
+    if "/" in name:
+        (tmp_path / name).parent.mkdir(parents=True)
+    error = refused(f"sqlite:{tmp_path}/{name}")
+    assert isinstance(error, (ReadFailedError, WriteFailedError))
+    assert error.__cause__ is not None
+
+
+def test_symbolic_links(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    error = refused(f"sqlite:{tmp_path}/circle")
+    assert isinstance(error, (ReadFailedError, WriteFailedError))
+    (tmp_path / "link").symlink_to("real.db")
+    usable(tmp_path / "link")
+    assert (tmp_path / "real.db").is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two words.db",
+        "100%.db",
+        "%20.db",
+        "what?mode=memory.db",
+        "a#b.db",
+        "Grüße-日本語-🦦.db",
+        "e\u0301.db",
+        "it's.db",
+        '"quoted".db',
+        "back\\slash.db",
+        "semi;colon.db",
+        "amp&vfs=none.db",
+        "line\nbreak.db",
+        "file:mobs.db",
+        ":memory:.db",
+        " .db",
+        "no-suffix",
+        os.fsdecode(b"latin-1-\xfc.db"),
+    ],
+)
+def test_names_are_taken_as_they_stand(tmp_path: Path, name: str) -> None:
+    usable(tmp_path / name)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with open_stores("sqlite:mobs.db") as stores:
+            # What was opened stays open, wherever the process goes; readers are opened later.
+            monkeypatch.chdir("/")
+            await stores.events.append(event("e"))
+            assert len(await stores.events.poll(0, 10)) == 1
+            assert len(await stores.events.replay_all()) == 1
+
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(main())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mobs.db"]
+    assert not Path("/mobs.db").exists()
+
+
+def test_a_name_with_a_nul_opens_no_other_file(tmp_path: Path) -> None:
+    usable(tmp_path / "mobs.db")
+    before = (tmp_path / "mobs.db").read_bytes()
+    error = refused(f"sqlite:{tmp_path}/mobs.db\0.db")
+    assert isinstance(error, (InternalError, ReadFailedError))
+    assert (tmp_path / "mobs.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with closing(socket.socket(socket.AF_UNIX)) as listening:
+            listening.bind(str(path))
+    else:
+        path.symlink_to("/dev/full")
+    printed = output(open_only, path, seconds=10)  # may never return
+    assert "FailedError" in printed
+    assert "SQLITE_ERROR" not in printed
+
+
+# Files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"just text\n", b"x", b"SQLite format 2\0" + bytes(4096), bytes(4096)]
+)
+def test_not_a_database(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    error = refused(f"sqlite:{path}")
+    assert type(error) is ReadFailedError
+    assert "is not a SQLite database; name another file" in str(error)
+    assert_untouched(path, content)
+
+
+@pytest.mark.parametrize("length", [16, 50, 99, 100, 512, 1024])
+def test_a_beginning_of_a_database(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "mobs.db"
+    usable(path)
+    content = path.read_bytes()[:length]
+    path.write_bytes(content)
+    error = refused(f"sqlite:{path}")
+    assert isinstance(error, (ReadFailedError, WriteFailedError))
+    assert error.__cause__ is not None
+    assert_untouched(path, content)
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    path.touch()
+    usable(path)
+
+
+def test_an_empty_database_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    with closing(plain(path)) as connection:
+        connection.execute("VACUUM")
+    usable(path)
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE notes (text)",
+        "CREATE TABLE events (cursor INTEGER PRIMARY KEY)",  # a name that is ours too
+        "CREATE VIEW v AS SELECT 1",
+        "PRAGMA user_version = 1",
+        "PRAGMA application_id = 7",
+    ],
+)
+def test_a_database_of_another_program(tmp_path: Path, journal: str, statement: str) -> None:
+    path = tmp_path / "other.db"
+    with closing(plain(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute(statement)
+    before = path.read_bytes()
+    error = refused(f"sqlite:{path}")
+    assert type(error) is ReadFailedError
+    assert "is a SQLite database of another program; name another file" in str(error)
+    assert_untouched(path, before)
+
+
+def test_a_database_that_another_program_left_in_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with running(die_with_a_log, path) as process:
+        assert hear(process) == "ready"
+        process.wait()
+    before = path.read_bytes()
+    log = (tmp_path / "other.db-wal").read_bytes()
+    assert len(log) > WAL_HEADER
+    error = refused(f"sqlite:{path}")
+    assert "of another program" in str(error)
+    assert path.read_bytes() == before, "a foreign database was changed"
+    assert (tmp_path / "other.db-wal").read_bytes() == log
+    assert query(path, "SELECT text FROM notes") == [("hello",)]
+
+
+def test_a_database_of_the_reference(tmp_path: Path) -> None:
+    path = tmp_path / "tide-desk.db"
+    before = gzip.decompress((TESTS / "golden" / "tide-desk-meerkat-0.5.2.db.gz").read_bytes())
+    path.write_bytes(before)
+    error = refused(f"sqlite:{path}")
+    assert type(error) is ReadFailedError
+    assert "is a database of meerkat-mob" in str(error)
+    assert f"mobstore import {path}" in str(error)
+    assert_untouched(path, before)
+
+
+def test_a_newer_format(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    usable(path)
+    with closing(plain(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    before = path.read_bytes()
+    error = refused(f"sqlite:{path}")
+    assert type(error) is ReadFailedError
+    assert "has mobstore format 2, this mobstore knows 1; update it" in str(error)
+    assert_untouched(path, before)
+
+
+def test_our_mark_without_our_tables(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    with closing(plain(path)) as connection:
+        connection.execute(f"PRAGMA application_id = {struct.unpack('>i', b'mobs')[0]}")
+    before = path.read_bytes()
+    error = refused(f"sqlite:{path}")
+    assert isinstance(error, (ReadFailedError, WriteFailedError))
+    assert_untouched(path, before)
+
+
+class _Interrupted(sqlite3.Connection):
+    """Lets another process's transaction come between two statements."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.before: dict[str, Any] = {}
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        for start, act in list(self.before.items()):
+            if sql.startswith(start):
+                del self.before[start]
+                act()
+        return super().execute(sql, *parameters)
+
+
+@pytest.mark.parametrize("moment", ["PRAGMA user_version", "SELECT name", "PRAGMA journal_mode"])
+def test_a_file_that_becomes_a_store_while_it_is_looked_at(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "mobs.db"
+    path.touch()
+
+    async def create() -> None:
+        # Whether the one who looks keeps the other out for so long does not matter.
+        with suppress(WriteFailedError):
+            async with open_stores(f"sqlite:{path}", timeout=0.1):
+                pass
+
+    with closing(sqlite3.connect(path, isolation_level=None, factory=_Interrupted)) as connection:
+        connection.before[moment] = lambda: asyncio.run(create())
+        file._prepare(connection, path)  # pyright: ignore[reportPrivateUsage]
+    usable(path)
+
+
+# Rights ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A directory that any user may enter; those of pytest may not."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: only root can become another user")
+    directory = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def _opened_by_nobody(path: Path) -> tuple[str, str, bool]:
+    kind, text, has_cause = json.loads(output(as_nobody, f"sqlite:{path}"))
+    return kind, text, has_cause
+
+
+def test_a_directory_that_anybody_may_write(public: Path) -> None:
+    assert _opened_by_nobody(public / "mobs.db")[0] == "fine"
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_read_only_file(public: Path, empty: bool) -> None:
+    path = public / "mobs.db"
+    if empty:
+        path.touch()
+    else:
+        usable(path)
+    path.chmod(0o444)
+    before = path.read_bytes()
+    kind, text, has_cause = _opened_by_nobody(path)
+    assert kind == "WriteFailedError"
+    assert "is read-only; make the file and its directory writable" in text
+    assert has_cause
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_read_only_directory(public: Path, exists: bool) -> None:
+    path = public / "mobs.db"
+    if exists:
+        usable(path)
+        path.chmod(0o666)
+    public.chmod(0o555)
+    kind, text, has_cause = _opened_by_nobody(path)
+    assert kind == "WriteFailedError"
+    assert "directory" in text
+    assert has_cause
+    assert side_files(path) == []
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_without_the_right_to_read(public: Path, what: str) -> None:
+    path = public / "mobs.db"
+    usable(path)
+    (path if what == "file" else public).chmod(0)
+    kind, text, has_cause = _opened_by_nobody(path)
+    public.chmod(0o777)
+    assert kind == "ReadFailedError"
+    assert "cannot be opened" in text
+    assert has_cause
+
+
+def test_read_only_for_us_while_another_writes(public: Path) -> None:
+    """Opening must find out: what was opened is expected to be written."""
+    path = public / "mobs.db"
+
+    def make_read_only() -> None:
+        for entry in public.iterdir():
+            entry.chmod(0o444)
+
+    async def main() -> str:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            make_read_only()
+            return await asyncio.to_thread(output, as_nobody, f"sqlite:{path}", "only open")
+
+    kind, text, has_cause = json.loads(asyncio.run(main()))
+    assert kind == "WriteFailedError"
+    assert "is read-only" in text
+    assert has_cause
+
+
+def test_a_file_that_only_a_later_sqlite_can_write(tmp_path: Path) -> None:
+    path = tmp_path / "mobs.db"
+    usable(path)
+    content = bytearray(path.read_bytes())
+    content[WRITE_VERSION] = 3
+    path.write_bytes(content)
+    error = refused(f"sqlite:{path}")
+    assert type(error) is WriteFailedError
+    assert_untouched(path, bytes(content))

@@ -1,0 +1,71 @@
+"""Errors: their texts, and that they survive a trip between processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from mobstore import (
+    CasConflictError,
+    InternalError,
+    MobStoreError,
+    NotFoundError,
+    ReadFailedError,
+    SerializationError,
+    SpecRevisionConflictError,
+    WriteFailedError,
+)
+
+TEXTS = [
+    (WriteFailedError("x"), "Write failed: x"),
+    (ReadFailedError("x"), "Read failed: x"),
+    (NotFoundError("run not found: r"), "Not found: run not found: r"),
+    (CasConflictError("x"), "CAS conflict: x"),
+    (
+        SpecRevisionConflictError("m", 3, 4),
+        "spec revision conflict for mob m: expected Some(3), actual 4",
+    ),
+    (SerializationError("x"), "Serialization error: x"),
+    (InternalError("x"), "Internal error: x"),
+    (InternalError(""), "Internal error: "),
+]
+
+
+@pytest.mark.parametrize(("error", "text"), TEXTS, ids=lambda part: type(part).__name__)
+def test_texts(error: MobStoreError, text: str) -> None:
+    assert str(error) == text
+    assert isinstance(error, MobStoreError)
+    assert error.retry_safe is False
+    assert error.maybe_written is False
+    assert text.endswith(error.detail)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(error for error, _ in TEXTS),
+        WriteFailedError("locked", retry_safe=True),
+        WriteFailedError("torn", maybe_written=True),
+        ReadFailedError("locked", retry_safe=True),
+    ],
+    ids=str,
+)
+def test_pickles_and_copies(error: MobStoreError) -> None:
+    for again in (
+        pickle.loads(pickle.dumps(error)),  # noqa: S301
+        copy.copy(error),
+        copy.deepcopy(error),
+    ):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert repr(again) == repr(error)
+        assert again.args == error.args
+        assert vars(again) == vars(error)
+        assert (again.retry_safe, again.maybe_written) == (error.retry_safe, error.maybe_written)
+
+
+def test_facts_of_a_spec_conflict() -> None:
+    error = SpecRevisionConflictError("m", 3, 4)
+    assert (error.mob_id, error.expected, error.actual) == ("m", 3, 4)

@@ -1,0 +1,304 @@
+"""Timestamps: reading, writing, and an order that is the order of moments."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from copy import copy, deepcopy
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mobstore import Timestamp
+
+
+def days_from_civil(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 in the Gregorian calendar; whole numbers only, any year."""
+    year -= month <= 2
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+
+
+class Moment(NamedTuple):
+    """A moment as somebody writes it, with an offset in minutes."""
+
+    year: int
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int  # 60 in a leap second
+    nano: int
+    offset: int
+
+    @property
+    def instant(self) -> tuple[int, int, int]:
+        """What orders moments: minutes since 1970 in UTC, then the second, then the fraction."""
+        days = days_from_civil(self.year, self.month, self.day)
+        return (days * 24 + self.hour) * 60 + self.minute - self.offset, self.second, self.nano
+
+    @property
+    def text(self) -> str:
+        year = f"{self.year:04d}" if 0 <= self.year <= 9999 else f"{self.year:+05d}"
+        sign, offset = "-" if self.offset < 0 else "+", abs(self.offset)
+        return (
+            f"{year}-{self.month:02d}-{self.day:02d}"
+            f"T{self.hour:02d}:{self.minute:02d}:{self.second:02d}.{self.nano:09d}"
+            f"{sign}{offset // 60:02d}:{offset % 60:02d}"
+        )
+
+
+# Years around every border of the text form, and few values of the rest, so that many are close.
+years = st.one_of(
+    st.sampled_from(
+        [-262_141, -10_000, -9_999, -1, 0, 1, 1969, 1970, 2026, 9_999, 10_000, 262_141]
+    ),
+    st.integers(-262_141, 262_141),
+)
+moments = st.builds(
+    Moment,
+    years,
+    st.sampled_from([1, 2, 3, 12]),
+    st.sampled_from([1, 28]),
+    st.sampled_from([0, 23]),
+    st.sampled_from([0, 59]),
+    st.sampled_from([0, 1, 59, 60]),
+    st.sampled_from([0, 1, 999, 1_000, 999_999, 1_000_000, 500_000_000, 999_999_999]),
+    st.sampled_from([0, 1, -1, 60, -60, 23 * 60 + 59, -(23 * 60 + 59)]),
+)
+
+
+# Order -------------------------------------------------------------------------------------------
+
+
+@given(moments, moments)
+def test_order_is_the_order_of_instants(one: Moment, other: Moment) -> None:
+    first, second = Timestamp(one.text), Timestamp(other.text)
+    assert (first < second) is (one.instant < other.instant)
+    assert (first == second) is (one.instant == other.instant)
+    assert (first >= second) is (one.instant >= other.instant)
+    assert (first.sortable < second.sortable) is (one.instant < other.instant)
+    if first == second:
+        assert hash(first) == hash(second)
+        assert str(first) == str(second)
+
+
+@given(moments)
+@example(Moment(262_142, 12, 31, 23, 59, 59, 0, 0))
+@example(Moment(-262_142, 1, 1, 0, 0, 0, 0, 0))
+def test_what_is_written_is_read_back(moment: Moment) -> None:
+    stamp = Timestamp(moment.text)
+    again = Timestamp(str(stamp))
+    assert again == stamp
+    assert str(again) == str(stamp)
+    assert Timestamp.from_sortable(stamp.sortable) == stamp
+    assert len(stamp.sortable) in {30, 33}  # two more and a letter outside the years 0 to 9999
+    assert stamp.nanosecond == moment.nano
+    assert Timestamp(stamp) == stamp
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+262142-12-31T23:59:59-23:59", "-262142-01-01T00:00:00+00:01", "+262143-01-01T00:00:00Z"],
+)
+def test_at_the_end_of_time_what_is_accepted_can_be_read_back(text: str) -> None:
+    try:
+        stamp = Timestamp(text)
+    except ValueError:
+        return
+    assert Timestamp(str(stamp)) == stamp
+
+
+@given(moments)
+def test_the_form_of_what_is_written(moment: Moment) -> None:
+    written = str(Timestamp(moment.text))
+    match = re.fullmatch(
+        r"(\d{4}|\+\d{5,6}|-\d{4,6})-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d{3}|\d{6}|\d{9}))?Z", written
+    )
+    assert match, written
+    fraction = match[2] or ""
+    assert not fraction.endswith("000")
+    assert int(fraction.ljust(9, "0") or "0") == moment.nano
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2026-03-04T05:06:07.089Z", "2026-03-04T05:06:07.089Z"),
+        ("2026-03-04T05:06:07Z", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07.000000000Z", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07.1Z", "2026-03-04T05:06:07.100Z"),
+        ("2026-03-04T05:06:07.0001Z", "2026-03-04T05:06:07.000100Z"),
+        ("2026-03-04T05:06:07.000000001Z", "2026-03-04T05:06:07.000000001Z"),
+        ("2026-03-04T05:06:07.1234567899Z", "2026-03-04T05:06:07.123456789Z"),
+        ("2026-03-04T05:06:07+02:00", "2026-03-04T03:06:07Z"),
+        ("2026-01-01T00:30:00+01:00", "2025-12-31T23:30:00Z"),
+        ("2024-02-28T23:30:00-01:00", "2024-02-29T00:30:00Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60Z"),
+        ("2016-12-31T23:59:60.5Z", "2016-12-31T23:59:60.500Z"),
+        ("2017-01-01T00:29:60+00:30", "2016-12-31T23:59:60Z"),
+        ("+10000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"),
+        ("9999-12-31T23:30:00-01:00", "+10000-01-01T00:30:00Z"),
+        ("-0001-12-31T23:59:59Z", "-0001-12-31T23:59:59Z"),
+        ("0000-01-01T00:00:00+01:00", "-0001-12-31T23:00:00Z"),
+        ("0000-02-29T00:00:00Z", "0000-02-29T00:00:00Z"),
+        # relaxed forms
+        ("2026-03-04 05:06:07Z", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07z", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07UTC", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07 UTC", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07+0200", "2026-03-04T03:06:07Z"),
+        ("2026-03-04T05:06:07 +02:00", "2026-03-04T03:06:07Z"),
+        ("2026-3-4T5:6:7Z", "2026-03-04T05:06:07Z"),
+        ("  2026-03-04T05:06:07Z", "2026-03-04T05:06:07Z"),
+        ("2026-03-04T05:06:07-00:00", "2026-03-04T05:06:07Z"),
+    ],
+)
+def test_reading(text: str, written: str) -> None:
+    assert str(Timestamp(text)) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2026-03-04",
+        "2026-03-04T05:06Z",
+        "2026-03-04T05:06:07",
+        "2026-03-04t05:06:07Z",
+        "2026-03-04T05:06:07.Z",
+        "2026-03-04T05:06:07,5Z",
+        "2026-03-04T24:00:00Z",
+        "2026-03-04T05:60:00Z",
+        "2026-03-04T05:06:61Z",
+        "2026-02-29T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-00-01T00:00:00Z",
+        "2026-03-04T05:06:07+24:00",
+        "2026-03-04T05:06:07+02:60",
+        "2026-03-04T05:06:07+02",
+        "2026-03-04T05:06:07ZZ",
+        "12026-03-04T05:06:07Z",
+        "+999999-03-04T05:06:07Z",
+        "\u0662026-03-04T05:06:07Z",
+        "2026-03-04T05:06:07Z\0",
+        "\ud800",
+        "9" * 10_000,
+        "+" + "9" * 10_000 + "-01-01T00:00:00Z",
+    ],
+)
+def test_refused_texts(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Timestamp(text)
+
+
+@given(st.text(alphabet="0123456789-+:.TZz UtCc", max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        stamp = Timestamp(text)
+    except ValueError:
+        return
+    assert Timestamp(str(stamp)) == stamp
+
+
+# Datetimes ---------------------------------------------------------------------------------------
+
+
+zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+aware = st.datetimes(
+    min_value=datetime(2, 1, 1),
+    max_value=datetime(9998, 12, 31),
+    timezones=zones,
+)
+
+
+@given(aware, aware)
+def test_compares_with_datetimes(one: datetime, other: datetime) -> None:
+    stamp = Timestamp(one)
+    assert stamp == one
+    assert one == stamp
+    assert hash(stamp) == hash(one)
+    assert stamp.to_datetime() == one
+    assert (stamp < other) is (one < other)
+    assert (other < stamp) is (other < one)
+    assert (stamp >= other) is (one >= other)
+
+
+def test_a_nanosecond_is_more_than_the_same_datetime() -> None:
+    moment = datetime(2026, 3, 4, tzinfo=UTC)
+    stamp = Timestamp("2026-03-04T00:00:00.000000001Z")
+    assert stamp > moment
+    assert stamp != moment
+    assert stamp.to_datetime() == moment
+
+
+def test_a_naive_datetime_names_no_moment() -> None:
+    naive = datetime(2026, 3, 4)  # noqa: DTZ001 - that is the point
+    stamp = Timestamp("2026-03-04T00:00:00Z")
+    with pytest.raises(ValueError, match="time zone"):
+        Timestamp(naive)
+    assert stamp != naive
+    with pytest.raises(TypeError):
+        _ = stamp < naive
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    ],
+)
+def test_a_datetime_whose_utc_lies_outside_python_s_years(moment: datetime) -> None:
+    """A timestamp has no such limit; whatever it does, it fails only as documented."""
+    try:
+        stamp = Timestamp(moment)
+    except ValueError:
+        return
+    assert (stamp < Timestamp("2000-01-01T00:00:00Z")) is (moment.year == 1)
+
+
+def test_comparing_with_such_a_datetime() -> None:
+    edge = datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))
+    assert Timestamp("2000-01-01T00:00:00Z") != edge
+
+
+@pytest.mark.parametrize("value", [None, 5, 1.5, b"2026-03-04T05:06:07Z", [], object()])
+def test_other_types_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="cannot be made from"):
+        Timestamp(value)
+    assert Timestamp.now() != value
+
+
+def test_a_leap_second_is_the_end_of_its_minute_for_a_datetime() -> None:
+    stamp = Timestamp("2016-12-31T23:59:60.250Z")
+    assert stamp.to_datetime() == datetime(2016, 12, 31, 23, 59, 59, 999_999, UTC)
+    assert stamp < Timestamp("2017-01-01T00:00:00Z")
+    assert stamp > Timestamp("2016-12-31T23:59:59.999999999Z")
+
+
+@pytest.mark.parametrize("text", ["-0001-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"])
+def test_no_datetime_for_such_years(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Timestamp(text).to_datetime()
+    assert hash(Timestamp(text)) == hash(Timestamp(text))
+
+
+def test_now_is_now() -> None:
+    before = datetime.now(UTC)
+    now = Timestamp.now()
+    assert before <= now <= datetime.now(UTC)
+
+
+def test_copies_and_pickles() -> None:
+    stamp = Timestamp("2026-03-04T05:06:07.000000001Z")
+    for again in (copy(stamp), deepcopy(stamp), pickle.loads(pickle.dumps(stamp))):  # noqa: S301
+        assert again == stamp
+        assert type(again) is Timestamp
+    assert repr(stamp) == "Timestamp('2026-03-04T05:06:07.000000001Z')"

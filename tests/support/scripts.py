@@ -1,0 +1,22 @@
+"""Stepping a script by hand, without any engine."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from mobstore.transaction import Commit, Script
+
+T = TypeVar("T")
+Asked = list[tuple[Any, ...]]
+
+
+def play(script: Script[T], *answers: tuple[Any, ...]) -> tuple[Asked, Commit[T]]:
+    """Send these answers, one tuple for each question; give what was asked and how it ended."""
+    asked = [next(script)]
+    for answer in answers[:-1]:
+        asked.append(script.send(answer))
+    try:
+        more = script.send(answers[-1])
+    except StopIteration as end:
+        return asked, end.value
+    raise AssertionError(f"the script wants to know more: {more}")
