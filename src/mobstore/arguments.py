@@ -53,10 +53,11 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
     """Check an argument that counts.
 
     Raises:
-        InternalError: it is not a whole number from 0 to `most`.
+        SerializationError: it is not a whole number.
+        InternalError: it is not within 0 to `most`.
     """
     if type(value) is not int:
-        raise InternalError(f"{what} must be a whole number, not {type(value).__name__}")
+        raise SerializationError(f"{what} must be a whole number, not {type(value).__name__}")
     if value < 0:
         raise InternalError(f"{what} {value} is negative")
     if value > most:

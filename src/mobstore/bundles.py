@@ -242,6 +242,8 @@ async def _sqlite_engine(
     from mobstore.engines.sqlite import SqliteEngine
 
     text = fspath(path)
+    if "\0" in text:
+        raise InternalError("a path holds no NUL")
     if not text:
         raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
     if text == ":memory:":

@@ -9,7 +9,8 @@ What holds everywhere:
   identifiers may be empty. Text sorts by code point.
 * Beside the errors listed, every method may raise `SerializationError` (an argument of a wrong
   type or without JSON form, stored data that cannot be read), `ReadFailedError` or
-  `WriteFailedError` (the medium failed), and `InternalError` (the store is closed).
+  `WriteFailedError` (the medium failed), and `InternalError` (the store is closed, a number is
+  out of range).
 * `Contract:` names the cases of `mobstore.testing` that show the rule.
 """
 

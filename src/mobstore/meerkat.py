@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
-from mobstore.engines.sqlite.file import APPLICATION_ID, translate
+from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
 from mobstore.errors import InternalError, ReadFailedError, SerializationError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
@@ -258,19 +258,13 @@ def _open(path: Path) -> sqlite3.Connection:
             raise ReadFailedError(f"{path} is not a file; name a database of meerkat-mob")
         with path.open("rb") as file:
             magic = file.read(16)
-        unused = not path.with_name(f"{path.name}-wal").exists()
     except (OSError, ValueError) as error:
         raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
     if magic.startswith(b"redb"):
         raise _newer(path, "0.5.0", "it is a redb file")
     if magic != b"SQLite format 3\0":
         raise ReadFailedError(f"{path} is not a SQLite database; name one of meerkat-mob")
-    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
-    mode = "mode=ro&immutable=1" if unused else "mode=ro"
-    uri = f"{path.absolute().as_uri()}?{mode}"
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False
-    )
+    connection = connect_unchanging(path)
     connection.execute("BEGIN")  # one state of the file throughout
     return connection
 

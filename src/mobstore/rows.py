@@ -63,6 +63,9 @@ from mobstore.tables import (
     StepLedgerRow,
 )
 
+MAX_ITERATION_GAP = 65_536
+"""How far past the last recorded iteration an output may lie; the reference has no bound."""
+
 EventDraft: TypeAlias = tuple[str, str, str, str]
 """An event without its cursor: mob_id, timestamp, type, kind."""
 
@@ -190,6 +193,8 @@ class RunRows:
             RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output))
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
+        for loop_id, iterations in run.loop_iteration_outputs.items():
+            _require_plausible(loop_id, len(iterations), sum(map(len, iterations)))
         self.loop_outputs = [
             LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
             for loop_id, iterations in run.loop_iteration_outputs.items()
@@ -354,6 +359,8 @@ def _iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
 def _loop_outputs(
     loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
+    for _, loop_id, iterations in loops:
+        _require_plausible(loop_id, iterations, sum(row.loop_id == loop_id for row in outputs))
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }
@@ -361,6 +368,14 @@ def _loop_outputs(
         iteration = found[output.loop_id][output.iteration]
         iteration[cast("StepId", output.step_id)] = decode_json(output.output)
     return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
+
+
+def _require_plausible(loop_id: str, iterations: int, recorded: int) -> None:
+    """Refuse a length that no writer within the bounds can have reached; it may fill the memory."""
+    if iterations > MAX_ITERATION_GAP * (recorded + 1):
+        raise SerializationError(
+            f"loop '{loop_id}' has {iterations} iterations but only {recorded} outputs"
+        )
 
 
 # Specs and realm profiles ----------------------------------------------------------------------

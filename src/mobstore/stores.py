@@ -76,8 +76,6 @@ class EngineEventStore(_Store, MobEventStore):
             batch = tuple(events)
         except TypeError as error:
             raise SerializationError("events must be a sequence of NewMobEvent") from error
-        if not batch:
-            return []
         drafts = [draft_new_event(event, self._now) for event in batch]
         first = await self._engine.write(lambda: event_log.append_batch(drafts))
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -558,17 +558,20 @@ def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) ->
 
 @pytest.mark.parametrize(
     ("script", "answer"),
-    [
-        (lambda: runs.append_step_entry(STEP), (None, [])),
-        (lambda: runs.append_step_entry_if_absent(STEP), (None, [STEP], [])),
-        (lambda: runs.put_step_output(ID, "s", "1"), (None, [])),
-        (lambda: runs.append_failure_entry(FAILURE), (None, [])),
-        (lambda: runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None,)),
-        (lambda: runs.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
-        (lambda: runs.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP), (None, None, None)),
-        (lambda: complete(None), (None, None, None)),
-        (lambda: complete(("o", 2**64 - 1)), (None, None, None)),
-    ],
+    cast(
+        "list[tuple[Any, Any]]",
+        [
+            (lambda: runs.append_step_entry(STEP), (None, [])),
+            (lambda: runs.append_step_entry_if_absent(STEP), (None, [STEP], [])),
+            (lambda: runs.put_step_output(ID, "s", "1"), (None, [])),
+            (lambda: runs.append_failure_entry(FAILURE), (None, [])),
+            (lambda: runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None,)),
+            (lambda: runs.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
+            (lambda: runs.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP), (None, None, None)),
+            (lambda: complete(None), (None, None, None)),
+            (lambda: complete(("o", 2**64 - 1)), (None, None, None)),
+        ],
+    ),
 )
 def test_a_missing_run(script: Any, answer: tuple[Any, ...]) -> None:
     with pytest.raises(NotFoundError) as caught:

@@ -21,7 +21,7 @@ def test_every_call_is_here() -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-@pytest.mark.parametrize(("name", "seed"), SCRIPTS, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "seed"), SCRIPTS, ids=str)
 def test_script(name: str, seed: int, engine: str, tmp_path: Path) -> None:
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
     differences = asyncio.run(_replay(url, golden.calls(name, seed)))

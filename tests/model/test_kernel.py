@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import pickle
 from copy import copy, deepcopy
 from enum import Enum
@@ -22,7 +23,7 @@ Wire = dict[str, Any]
 
 
 def _sign(one: Any, other: Any) -> int:
-    return (one > other) - (one < other)
+    return int(one > other) - int(one < other)
 
 
 def _compare_lists(ones: list[Any], others: list[Any]) -> int:
@@ -30,6 +31,10 @@ def _compare_lists(ones: list[Any], others: list[Any]) -> int:
         if different := compare(one, other):
             return different
     return _sign(len(ones), len(others))
+
+
+def _flat(entries: list[list[Wire]]) -> list[Wire]:
+    return [part for entry in entries for part in entry]
 
 
 def compare(one: Wire, other: Wire) -> int:
@@ -47,9 +52,16 @@ def compare(one: Wire, other: Wire) -> int:
         case "seq" | "set":
             return _compare_lists(one["items"], other["items"])
         case "map":
-            return _compare_lists(sum(one["entries"], []), sum(other["entries"], []))
+            return _compare_lists(_flat(one["entries"]), _flat(other["entries"]))
         case _:
             return 0
+
+
+def _compare_keys(one: list[Wire], other: list[Wire]) -> int:
+    return compare(one[0], other[0])
+
+
+_entry_order = cmp_to_key(_compare_keys)
 
 
 def normal(wire: Wire) -> Wire:
@@ -68,9 +80,14 @@ def normal(wire: Wire) -> Wire:
             entry = [normal(key), normal(value)]
             entries = [kept for kept in entries if compare(kept[0], entry[0]) != 0]
             entries.append(entry)
-        by_key = cmp_to_key(lambda a, b: compare(cast("Any", a)[0], cast("Any", b)[0]))
-        return {"type": "map", "entries": sorted(entries, key=by_key)}
+        entries.sort(key=_entry_order)
+        return {"type": "map", "entries": entries}
     return wire
+
+
+def a_map(entries: Any) -> KernelMap:
+    """A map from a dict: type checkers want the keys of those to be of the one wide type."""
+    return KernelMap(entries)
 
 
 def dump(value: object) -> str:
@@ -162,7 +179,7 @@ def test_maps_iterate_in_the_order_of_their_keys(entries: list[list[Wire]]) -> N
         for pair in found.items()
     ]
     assert as_wire == expected
-    assert all(value == value for key, value in found.items())
+    assert [found[key] for key in found] == list(found.values())
 
 
 @given(st.dictionaries(texts, scalars, max_size=5))
@@ -173,8 +190,8 @@ def test_fields_are_sorted(fields: dict[str, Wire]) -> None:
 
 
 def test_the_order_of_kinds() -> None:
-    values = [None, {}, frozenset[Any](), (), NamedVariant("", ""), "", 0, False]
-    assert list(KernelSet(cast("Any", values))) == [
+    values: list[Any] = [None, {}, frozenset(), (), NamedVariant("", ""), "", 0, False]
+    assert list(KernelSet(values)) == [
         False,
         0,
         "",
@@ -188,7 +205,9 @@ def test_the_order_of_kinds() -> None:
 
 def test_a_proper_prefix_is_smaller() -> None:
     assert list(KernelSet([(1, 2), (1,), (2,), ()])) == [(), (1,), (1, 2), (2,)]
-    assert [list(s) for s in KernelSet([KernelSet([2]), KernelSet([1, 2]), KernelSet([1])])] == [
+    assert [
+        list(cast("Any", s)) for s in KernelSet([KernelSet([2]), KernelSet([1, 2]), KernelSet([1])])
+    ] == [
         [1],
         [1, 2],
         [2],
@@ -220,11 +239,11 @@ def test_true_one_and_text_stay_apart_as_keys() -> None:
     with pytest.raises(KeyError):
         found[0]
     with pytest.raises(KeyError):
-        found[1.5]
-    assert KernelMap({1: 1}) != KernelMap({1: True})
-    assert KernelMap({1: 1}) != KernelMap({True: 1})
-    assert KernelMap({1: 1}) == {1: 1}
-    assert KernelMap({1: 1}) != {1: True}
+        found[cast("Any", 1.5)]
+    assert a_map({1: 1}) != a_map({1: True})
+    assert a_map({1: 1}) != a_map({True: 1})
+    assert a_map({1: 1}) == {1: 1}
+    assert a_map({1: 1}) != {1: True}
 
 
 def test_states_tell_them_apart() -> None:
@@ -249,19 +268,19 @@ def test_a_set_is_not_equal_to_one_of_other_things(other: set[object]) -> None:
 
 @pytest.mark.parametrize("other", [{1: 1.5}, {1: object()}, {1.5: 1}, {b"x": 1}])
 def test_a_map_is_not_equal_to_one_of_other_things(other: dict[object, object]) -> None:
-    assert KernelMap({1: 1}) != other
-    assert not KernelMap({1: 1}) == other  # noqa: SIM201 - `==` itself is asked
+    assert a_map({1: 1}) != other
+    assert not a_map({1: 1}) == other  # noqa: SIM201 - `==` itself is asked
 
 
 @pytest.mark.parametrize("other", [1, "x", None, [1], (1,)])
 def test_not_equal_to_other_kinds(other: object) -> None:
     assert KernelSet([1]) != other
-    assert KernelMap({1: 1}) != other
+    assert a_map({1: 1}) != other
 
 
 @given(wires, wires)
 def test_equal_sets_and_maps_have_equal_hashes(one: Wire, other: Wire) -> None:
-    sets = [KernelSet(read({"type": "set", "items": [w]}).fields["x"]) for w in (one, other)]
+    sets = [read({"type": "set", "items": [w]}).fields["x"] for w in (one, other)]
     maps = [read({"type": "map", "entries": [[w, w]]}).fields["x"] for w in (one, other)]
     for left, right in (sets, maps):
         if left == right:
@@ -270,20 +289,14 @@ def test_equal_sets_and_maps_have_equal_hashes(one: Wire, other: Wire) -> None:
 
 def test_sets_have_no_operators_that_would_take_true_for_one() -> None:
     kernel_set: Any = KernelSet([1, True])
-    for operate in (
-        lambda: kernel_set - {True},
-        lambda: kernel_set | {1},
-        lambda: kernel_set & {1},
-        lambda: kernel_set ^ {1},
-        lambda: kernel_set <= {1},
-    ):
+    for operate in ("sub", "or_", "and_", "xor", "le"):
         with pytest.raises(TypeError):
-            operate()
+            getattr(operator, operate)(kernel_set, {True})
 
 
 def test_repr_shows_the_items() -> None:
     assert repr(KernelSet([2, 1])) == "KernelSet([1, 2])"
-    assert repr(KernelMap({2: "b", 1: "a"})) == "KernelMap([(1, 'a'), (2, 'b')])"
+    assert repr(a_map({2: "b", 1: "a"})) == "KernelMap([(1, 'a'), (2, 'b')])"
     assert repr(KernelState("P", {"x": 1})) == "KernelState(phase='P', fields={'x': 1})"
 
 
@@ -306,7 +319,7 @@ def test_u64_out_of_range(number: int) -> None:
     with pytest.raises(SerializationError):
         KernelSet([number])
     with pytest.raises(SerializationError):
-        KernelMap({number: 1})
+        a_map({number: 1})
 
 
 @pytest.mark.parametrize("value", [1.0, b"x", object(), 1j, float("nan"), range(3), iter(())])
@@ -457,12 +470,12 @@ def test_arguments_are_copied() -> None:
 
 def test_sets_and_maps_copy_what_they_hold() -> None:
     items: list[Any] = [1]
-    kernel_set, kernel_map = KernelSet([items]), KernelMap({1: items})
+    kernel_set, kernel_map = KernelSet([items]), a_map({1: items})
     hashes = hash(kernel_set), hash(kernel_map)
     items.append(2)
     assert kernel_set == KernelSet([(1,)])
     assert KernelState("P", {"x": kernel_set}) == KernelState("P", {"x": KernelSet([(1,)])})
-    assert kernel_map == KernelMap({1: (1,)})
+    assert kernel_map == a_map({1: (1,)})
     assert (hash(kernel_set), hash(kernel_map)) == hashes
 
 
@@ -477,7 +490,7 @@ def test_what_is_read_cannot_change_the_state() -> None:
     [
         KernelState("P", {"x": {1: True}, "y": {"a"}}),
         KernelSet([1, True, "1"]),
-        KernelMap({1: (True, None)}),
+        a_map({1: (True, None)}),
         NamedVariant("E", "V"),
     ],
     ids=lambda value: type(value).__name__,

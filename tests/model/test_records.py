@@ -449,7 +449,7 @@ def test_a_peer_s_name_is_checked_only_on_request() -> None:
         with pytest.raises(ValueError, match="peer name cannot be empty"):
             TrustedPeerSpec.checked(name, "p", "a")
     for name in ("a\nb", "\0", "a\x7f", "\x85x"):
-        with pytest.raises(ValueError, match="peer name cannot contain control characters|empty"):
+        with pytest.raises(ValueError, match=r"cannot (contain control characters|be empty)"):
             TrustedPeerSpec.checked(name, "p", "a")
 
 

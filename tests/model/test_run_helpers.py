@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID
@@ -277,10 +278,12 @@ def test_limits_are_copied_unchecked() -> None:
 
 def test_no_steps() -> None:
     empty = FlowRunConfig(flow_id=cast("Any", "f"), flow_spec=FlowSpec())
-    for compute in (
+    no_names: list[Any] = []
+    computes: list[Callable[[], KernelState]] = [
         lambda: MobRun.flow_state_for_config(empty),
-        lambda: MobRun.flow_state_for_steps(()),
-    ):
+        lambda: MobRun.flow_state_for_steps(no_names),
+    ]
+    for compute in computes:
         with pytest.raises(InternalError) as caught:
             compute()
         assert caught.value.detail == (

@@ -21,7 +21,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from json import loads
 from types import NoneType
-from typing import Any, NamedTuple, TypeAlias, Union, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, Union, cast
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -49,6 +49,7 @@ KernelValue: TypeAlias = Union[
     "Mapping[KernelValue, KernelValue]",
     None,
 ]
+K = TypeVar("K", bound=KernelValue)
 _Wire: TypeAlias = dict[str, Any]
 _OrderKey: TypeAlias = tuple[Any, ...]
 
@@ -113,10 +114,14 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
 
     def __init__(
         self,
-        entries: Mapping[KernelValue, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
+        entries: Mapping[K, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
     ) -> None:
-        given = entries.items() if isinstance(entries, Mapping) else entries
-        pairs = list(cast("Iterable[tuple[object, object]]", given))
+        pairs = list(
+            cast(
+                "Iterable[tuple[object, object]]",
+                entries.items() if isinstance(entries, Mapping) else entries,
+            )
+        )
         keys, values = _wires(key for key, _ in pairs), _wires(value for _, value in pairs)
         self._pairs = _entries(zip(keys, values, strict=True))
 
@@ -188,7 +193,13 @@ class KernelState:
 
     @classmethod
     def from_canonical(cls, text: str) -> KernelState:
-        """Take back what `to_json` gave; not checked."""
+        """Take back what `to_json` gave; checked only when somebody looks inside.
+
+        Raises:
+            ValueError: it is not text.
+        """
+        if type(text) is not str:
+            raise ValueError("a kernel state is text")
         state = cls.__new__(cls)
         state._text, state.depth = text, 0  # noqa: SLF001 - its own
         return state
@@ -209,12 +220,19 @@ class KernelState:
     @property
     def phase(self) -> str:
         """The machine's phase, such as `Running`."""
-        return cast("str", loads(self._text)["phase"])
+        return self._decoded()[0]
 
     @property
     def fields(self) -> Mapping[str, KernelValue]:
         """The machine's fields, decoded anew at each access; see the module's table for types."""
-        return {name: _from_wire(value) for name, value in loads(self._text)["fields"].items()}
+        return {name: _from_wire(value) for name, value in self._decoded()[1].items()}
+
+    def _decoded(self) -> tuple[str, dict[str, _Wire]]:
+        try:
+            state = loads(self._text)
+            return state["phase"], state["fields"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise SerializationError("the stored kernel state cannot be read") from error
 
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, KernelState) else NotImplemented

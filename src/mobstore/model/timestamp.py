@@ -28,6 +28,7 @@ _RELAXED = re.compile(
 )
 _COMMON = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 _MAX_YEAR = 262_142  # of chrono
+_SORTABLE_LENGTH = 30
 _CYCLE = 400  # years after which the Gregorian calendar repeats
 
 
@@ -74,7 +75,13 @@ class Timestamp:
 
     @classmethod
     def from_sortable(cls, text: str) -> Timestamp:
-        """Take back what `sortable` gave; not checked."""
+        """Take back what `sortable` gave; only looked at, not checked.
+
+        Raises:
+            ValueError: it cannot be what `sortable` gave.
+        """
+        if type(text) is not str or len(text) < _SORTABLE_LENGTH or text[-1] != "Z":
+            raise ValueError("not the text of a timestamp")
         timestamp = cls.__new__(cls)
         timestamp._text = text  # noqa: SLF001 - its own
         return timestamp

@@ -19,9 +19,11 @@ NEXT_CURSOR = "next_cursor"
 
 
 def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
-    """Append events with consecutive cursors; gives the first. There is at least one event."""
+    """Append events with consecutive cursors; gives the first."""
     counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
     first = 1 if counter is None else counter.value
+    if not drafts:
+        return Commit(first)
     following = first + len(drafts)
     if following > I64_MAX:
         raise InternalError(f"cursor value {following} exceeds i64::MAX")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.run import MobRun, is_terminal
-from mobstore.rows import RunParts, RunRows, read_run
+from mobstore.rows import MAX_ITERATION_GAP, RunParts, RunRows, read_run
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -49,8 +49,6 @@ from mobstore.transaction import Commit, Get, Put, Read, Scan, Script, Write, fe
 PositionedRow = TypeVar("PositionedRow", StepLedgerRow, FailureLedgerRow, LoopIterationRow)
 
 NEXT_RUN = "next_run"
-MAX_ITERATION_GAP = 65_536
-"""How far past the last recorded iteration an output may lie; the reference has no bound."""
 
 
 # Whole runs ------------------------------------------------------------------------------------

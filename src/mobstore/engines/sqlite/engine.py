@@ -37,7 +37,7 @@ from mobstore.engines.sqlite.file import (
     translate,
 )
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.errors import InternalError, MobStoreError
+from mobstore.errors import InternalError, MobStoreError, SerializationError, WriteFailedError
 from mobstore.transaction import Commit, Count, Engine, LoadingScript, Read, Scan, Script, drive
 
 T = TypeVar("T")
@@ -93,6 +93,7 @@ class SqliteEngine(Engine):
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
         """
+        path = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - the working directory may change
         writer = _Writer(
             lambda: open_file(path, durability=durability, timeout=timeout, create=create),
             path,
@@ -126,6 +127,10 @@ class SqliteEngine(Engine):
         return await self._queue(make, loading=True)
 
     async def close(self) -> None:
+        if os.getpid() != self._pid:  # after a fork: there is no writer here to wait for
+            self._abandoned.detach()
+            self._closed = True
+            return
         with self._gate:
             closing, self._closed = not self._closed, True
             if closing:
@@ -157,13 +162,19 @@ class SqliteEngine(Engine):
     def _with_reader(self, use: Callable[[Rows], T], *, patience: float) -> T:
         rows: Rows | None = None
         try:
-            rows = self._readers.pop() if self._readers else Rows(connect(self._writer.path, "rw"))
+            try:
+                rows = self._readers.pop()
+            except IndexError:
+                rows = Rows(connect(self._writer.path, "rw"))
+                self._writer.require_same_file()
             reader = rows
             return retrying(lambda: use(reader), patience)
         except sqlite3.Error as error:
             if patience == 0 and is_busy(error):
                 raise _NotAtOnce from error
             raise translate(error, self._writer.path, writing=False) from error
+        except (TypeError, ValueError) as error:
+            raise _damaged(self._writer.path) from error
         finally:
             if rows is not None:
                 if self._closed:
@@ -219,6 +230,7 @@ class _Writer:
     def _work(self) -> None:
         try:
             self._rows = Rows(self._connect())
+            self._identity = _identity(self.path)
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
@@ -248,11 +260,22 @@ class _Writer:
         jobs = [job for job in jobs if not job.future.cancelled()]
         if not jobs:
             return
+        begun = False
         try:
+            retrying(self._rows.begin, self.timeout)
+            begun = True
+            self.require_same_file()
             self._commit(jobs)
-        except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
-            lone = len(jobs) == 1 or getattr(error, "maybe_written", False)
-            if not lone:
+        except BaseException as caught:  # noqa: BLE001 - the thread must live on, the caller must hear
+            error = caught
+            if isinstance(caught, sqlite3.Error):
+                error = translate(caught, self.path, writing=True)
+                error.__cause__ = caught
+            elif isinstance(caught, (TypeError, ValueError)) and not jobs[0].loading:
+                error = _damaged(self.path)
+                error.__cause__ = caught
+            # Nobody is guilty of a lock; and what may be written must not be written twice.
+            if begun and len(jobs) > 1 and not getattr(error, "maybe_written", False):
                 for job in jobs:
                     self._run([job])
                 return
@@ -260,12 +283,22 @@ class _Writer:
                 job.error = job.error or error
         _deliver(jobs)
 
+    def require_same_file(self) -> None:
+        """Refuse to go on when the path no longer leads to the file that was opened.
+
+        Raises:
+            WriteFailedError: SQLite would go on writing to a file that nobody finds any more.
+        """
+        if _identity(self.path) != self._identity:
+            raise WriteFailedError(
+                f"{self.path} was removed or replaced while it was open; open the store again"
+            )
+
     def _commit(self, jobs: _Jobs) -> None:
-        """Run the scripts in one transaction; raises if it could not be committed as a whole."""
+        """Run the scripts in the open transaction; raises if it could not be committed whole."""
         rows = self._rows
         wrote = committing = False
         try:
-            retrying(rows.begin, self.timeout)
             for job in jobs:
                 job.error = None
                 answer = rows.answer_or_write if job.loading else rows.answer
@@ -311,7 +344,21 @@ def _settle(jobs: _Jobs) -> None:
 
 
 def _abandon(writer: _Writer, readers: list[Rows]) -> None:
-    warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
     writer.queue.put(_STOP)
     for rows in readers:
         rows.close()
+    warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None if to none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _damaged(path: Path) -> SerializationError:
+    """What to say of values that no script expects: arguments were checked before it ran."""
+    return SerializationError(f"{path} holds what mobstore did not write; restore a backup")

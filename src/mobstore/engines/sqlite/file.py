@@ -10,6 +10,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -41,18 +42,22 @@ def open_file(
     _refuse_unusable(path, create=create)
     connection: sqlite3.Connection | None = None
     try:
+        if path.exists() and path.stat().st_size:
+            # Even to close a connection that may write can change a file that a crash left behind.
+            with closing(connect_unchanging(path)) as looking:
+                _is_ours(looking, path)
         connection = connect(path, "rwc")
         opened = connection
         # Eight processes that create one file at once do collide; see SQLite's "WAL", section 7.
         retrying(lambda: _prepare(opened, path), timeout)
         opened.execute(_SYNCHRONOUS[durability])
-    except sqlite3.Error as error:
+    except BaseException as error:
         if connection is not None:
             connection.close()
-        raise translate(error, path, writing=True) from error
-    except MobStoreError:
-        if connection is not None:
-            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, path, writing=True) from error
+        if isinstance(error, UnicodeError):
+            raise ReadFailedError(f"{path} is damaged; restore a backup") from error
         raise
     return connection
 
@@ -64,6 +69,17 @@ def connect(path: Path, mode: Literal["rw", "rwc", "ro"]) -> sqlite3.Connection:
         uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False,
         cached_statements=256,
     )  # fmt: skip
+
+
+def connect_unchanging(path: Path) -> sqlite3.Connection:
+    """A connection that does not change one byte of the file, nor leaves files beside it.
+
+    A file that nobody uses (it has no `-wal` beside it) is not even locked.
+    """
+    unused = not path.with_name(f"{path.name}-wal").exists()
+    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if unused else ''}"
+    return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
 
 
 def retrying(attempt: Callable[[], T], patience: float) -> T:
@@ -157,20 +173,33 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal != "wal":
         raise WriteFailedError(f"{path} lies where SQLite cannot keep a WAL; use a local disk")
-    connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written is better refused now
-    connection.execute("ROLLBACK")
+    # A file that cannot be written is better refused now. BEGIN alone does not notice.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the file has our format; False if it is empty."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    looking = not connection.in_transaction
+    if looking:
+        connection.execute("BEGIN")  # another process may be creating the store right now
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    finally:
+        if looking:
+            connection.execute("ROLLBACK")
     if application == APPLICATION_ID:
         if version > FORMAT:
             raise ReadFailedError(
                 f"{path} has mobstore format {version}, this mobstore knows {FORMAT}; update it"
             )
+        if version < 1:
+            raise ReadFailedError(f"{path} is damaged: it has no format; restore a backup")
         return True
     if {"mob_events", "mob_runs"} <= names:
         raise ReadFailedError(
