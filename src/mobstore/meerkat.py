@@ -305,7 +305,7 @@ def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
 def _document(json: object) -> dict[str, Any]:
     if not isinstance(json, (bytes, str)):
         raise SerializationError(f"its JSON is stored as {type(json).__name__}")
-    document = parse(json)
+    document = parse(json, bounded=True)  # as parts are encoded
     if not isinstance(document, dict):
         raise SerializationError("its JSON is not an object")
     return cast("dict[str, Any]", document)

@@ -67,24 +67,17 @@ MAX_ITERATION_GAP = 65_536
 """How far past the last recorded iteration an output may lie; the reference has no bound."""
 
 EventDraft: TypeAlias = tuple[str, str, str, str]
-"""An event without its cursor: mob_id, timestamp, type, kind."""
+"""An event without its cursor as it is stored: mob_id, timestamp, type, kind."""
+
+Timed: TypeAlias = tuple[str, Timestamp, MobEventKind]
+"""An event without its cursor."""
 
 
 # Events ----------------------------------------------------------------------------------------
 
 
-def draft_new_event(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EventDraft:
-    """What will be stored of an event.
-
-    Raises:
-        SerializationError: it is not an event, or has no JSON form.
-    """
-    instance(event, NewMobEvent, "event")
-    return draft_event(event.mob_id, event.timestamp or clock(), event.kind)
-
-
 def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
-    """What will be stored of an event, from its parts.
+    """What will be stored of an event.
 
     Raises:
         SerializationError: a part has no JSON form.
@@ -97,19 +90,41 @@ def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventD
     )
 
 
-def stored_event(cursor: int, draft: EventDraft, kind: MobEventKind) -> MobEvent:
-    """The event as stored; shares nothing with `kind` that its owner could change."""
-    mob_id, timestamp, _, encoded = draft
-    if type(kind) in _WITH_MAPS:
-        (kind,) = _kinds().validate_json(f"[{encoded}]")
-    return MobEvent.assemble(
-        {
-            "cursor": cursor,
-            "timestamp": Timestamp.from_sortable(timestamp),
-            "mob_id": mob_id,
-            "kind": kind,
-        }
-    )
+def timed_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> list[Timed]:
+    """The parts of events; those without a time of their own get the present one.
+
+    Raises:
+        SerializationError: one is not an event.
+    """
+    now: Timestamp | None = None
+    timed: list[Timed] = []
+    for event in events:
+        instance(event, NewMobEvent, "event")
+        timestamp = event.timestamp
+        if timestamp is None:
+            timestamp = now = now or clock()
+        timed.append((event.mob_id, timestamp, event.kind))
+    return timed
+
+
+def stored_events(
+    first: int, timed: Sequence[Timed], drafts: Sequence[EventDraft]
+) -> list[MobEvent]:
+    """Events as stored; they share nothing with their kinds that an owner could change."""
+    assemble, decode = MobEvent.assemble, _kinds().validate_json
+    return [
+        assemble(
+            {
+                "cursor": cursor,
+                "timestamp": timestamp,
+                "mob_id": mob_id,
+                "kind": decode(f"[{draft[3]}]")[0] if type(kind) in _WITH_MAPS else kind,
+            }
+        )
+        for cursor, ((mob_id, timestamp, kind), draft) in enumerate(
+            zip(timed, drafts, strict=True), first
+        )
+    ]
 
 
 _WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
@@ -121,22 +136,23 @@ def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
     Raises:
         SerializationError: one cannot be read; it is named.
     """
+    assemble, moment = MobEvent.assemble, Timestamp.from_sortable
     try:
         kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
-    except ValueError as error:
+        return [
+            assemble({"cursor": cursor, "timestamp": moment(time), "mob_id": mob_id, "kind": kind})
+            for (cursor, mob_id, time, _, _), kind in zip(rows, kinds, strict=True)
+        ]
+    except (ValueError, TypeError) as error:
         raise SerializationError(_unreadable_event(rows)) from error
-    assemble, moment = MobEvent.assemble, Timestamp.from_sortable
-    return [
-        assemble({"cursor": cursor, "timestamp": moment(timestamp), "mob_id": mob_id, "kind": kind})
-        for (cursor, mob_id, timestamp, _, _), kind in zip(rows, kinds, strict=True)
-    ]
 
 
 def _unreadable_event(rows: Sequence[EventRow]) -> str:
     for row in rows:
         try:
-            _kinds().validate_json(f"[{row.kind}]")
-        except ValueError:
+            (_,) = _kinds().validate_json(f"[{row.kind}]")
+            Timestamp.from_sortable(row.timestamp)
+        except (ValueError, TypeError):
             return f"table events, cursor {row.cursor} cannot be read"
     return "table events cannot be read"
 

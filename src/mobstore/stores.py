@@ -43,11 +43,12 @@ from mobstore.operations import realm_profiles, runs, specs
 from mobstore.operations.runs import KeyedSwap, Swap
 from mobstore.rows import (
     RunRows,
-    draft_new_event,
+    draft_event,
     failure_row,
     iteration_row,
     step_row,
-    stored_event,
+    stored_events,
+    timed_events,
 )
 from mobstore.tables import LoopIterationRow
 from mobstore.transaction import Engine
@@ -76,12 +77,10 @@ class EngineEventStore(_Store, MobEventStore):
             batch = tuple(events)
         except TypeError as error:
             raise SerializationError("events must be a sequence of NewMobEvent") from error
-        drafts = [draft_new_event(event, self._now) for event in batch]
+        timed = timed_events(batch, self._now)
+        drafts = [draft_event(*parts) for parts in timed]
         first = await self._engine.write(lambda: event_log.append_batch(drafts))
-        return [
-            stored_event(cursor, draft, event.kind)
-            for cursor, (draft, event) in enumerate(zip(drafts, batch, strict=True), first)
-        ]
+        return stored_events(first, timed, drafts)
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
         number(after_cursor, "cursor value")

@@ -35,6 +35,11 @@ def test_a_batch_has_consecutive_cursors() -> None:
     )
 
 
+@pytest.mark.parametrize(("counter", "first"), [(None, 1), (CounterRow("next_cursor", 5), 5)])
+def test_an_empty_batch_writes_nothing(counter: CounterRow | None, first: int) -> None:
+    assert play(events.append_batch([]), (counter,)) == ([(NEXT,)], Commit(first))
+
+
 def test_the_last_cursor() -> None:
     last = CounterRow("next_cursor", 2**63 - 2)
     _, commit = play(events.append_batch([DRAFT]), (last,))

@@ -97,14 +97,14 @@ class Sqlite(Subject):
 
 # Small pools, so that calls meet -----------------------------------------------------------------
 
-RUN_IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(3)]
-MOBS = ["", "desk", "Desk"]
+RUN_IDS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(2)]
+MOBS = ["", "desk"]
 FLOWS = ["daily", ""]
 STEPS = ["s", "t", "é\0"]
 MEMBERS = ["w-1", "w-2"]
-FRAMES = ["f", "", "g"]
+FRAMES = ["f", ""]
 LOOPS = ["l", "l::x"]
-NAMES = ["scout", "\uffff", "\U0001f40c", ""]
+NAMES = ["\uffff", "\U0001f40c", ""]
 STATUSES = ["pending", "running", "completed", "failed", "canceled"]
 STEP_STATUSES = ["dispatched", "completed", "failed"]
 TIMES = [
@@ -147,7 +147,7 @@ frames, loops = st.sampled_from(FRAMES), st.sampled_from(LOOPS)
 mobs, names = st.sampled_from(MOBS), st.sampled_from(NAMES)
 step_ids, outputs = st.sampled_from(STEPS), st.sampled_from(OUTPUTS)
 spelling = st.integers(0, 1)
-revisions = st.one_of(st.none(), st.sampled_from([0, 1, 2, 3, 2**64 - 1]))
+revisions = st.sampled_from([None, 0, 1, 2, 3, 2**64 - 1])
 
 
 def _entry(loop_id: str, iteration: int, frame_id: str) -> dict[str, Any]:
@@ -329,7 +329,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(run_id=runs, mob=mobs)
     def one_run_to_begin_with(self, run_id: str, mob: str) -> None:
-        self.create_run(run_id, mob, "daily", "running", "empty", None, full=False)
+        self.create_run(run_id, mob, "daily", "running", "empty", None, full=True)
 
     @rule(
         run_id=runs,
@@ -639,7 +639,7 @@ class Machine(RuleBasedStateMachine):
         frame_id=frames,
         before=states,
         after=states,
-        right=st.booleans(),
+        right=st.sampled_from([True, True, True, False]),
         step=step_ids,
         output=outputs,
         context=st.none() | st.tuples(loops, st.integers(0, 3) | st.just(2**64 - 1)),
@@ -839,7 +839,7 @@ class SqliteMachine(Machine):
 def profile_of(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        stateful_step_count=40,
+        stateful_step_count=70,
         deadline=None,
         # Explaining a failure takes minutes when each step asks for everything.
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
@@ -848,8 +848,8 @@ def profile_of(examples: int) -> settings:
 
 
 def test_memory() -> None:
-    run_state_machine_as_test(MemoryMachine, settings=profile_of(60))
+    run_state_machine_as_test(MemoryMachine, settings=profile_of(70))
 
 
 def test_sqlite() -> None:
-    run_state_machine_as_test(SqliteMachine, settings=profile_of(25))
+    run_state_machine_as_test(SqliteMachine, settings=profile_of(15))

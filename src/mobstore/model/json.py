@@ -40,18 +40,19 @@ class Duplicate:
         self.value = value
 
 
-def without_duplicates(value: object) -> object:
+def without_duplicates(value: Any) -> Any:
     """What a map makes of an object's values: of a key that stands twice, the last."""
-    if isinstance(value, dict):
-        items = cast("dict[str, object]", value)
-        if Duplicate in map(type, items.values()):
-            return {key: _without_box(item) for key, item in items.items()}
-        return items
+    if issubclass(value.__class__, dict) and Duplicate in map(type, value.values()):
+        return {key: _without_box(item) for key, item in value.items()}
     return value
 
 
-def parse(document: str | bytes) -> object:
+def parse(document: str | bytes, *, bounded: bool = False) -> object:
     """Read one JSON document as serde_json would.
+
+    Args:
+        document: the text.
+        bounded: the caller bounds the depth of all that it takes out of the document.
 
     Returns:
         `None`, bool, int, float, str, lists and dicts; in a dict the value of a key that stood
@@ -65,7 +66,7 @@ def parse(document: str | bytes) -> object:
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
-        if nesting(raw) > MAX_DEPTH:
+        if not bounded and nesting(raw) > MAX_DEPTH:
             raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
         value = json.loads(
             text,
@@ -82,7 +83,7 @@ def parse(document: str | bytes) -> object:
     return value
 
 
-def copy_json(value: object, room: int = MAX_DEPTH) -> JsonValue:
+def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
     """Copy free JSON into the form in which it is stored: object keys sorted, tuples as lists.
 
     Args:
@@ -93,30 +94,29 @@ def copy_json(value: object, room: int = MAX_DEPTH) -> JsonValue:
         ValueError: the value is not JSON: another type, NaN or infinity, an integer outside
             -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`.
     """
-    kind = type(value)
+    plain: JsonValue = value
+    kind: type[Any] = value.__class__
     if kind is str or kind is bool or value is None:
-        return cast("JsonValue", value)
+        return plain
     if value is NULL_IN_FREE_JSON:
         return None
     if kind is int:
-        number = cast("int", value)
-        if not I64_MIN <= number <= U64_MAX:
+        if not I64_MIN <= value <= U64_MAX:
             raise ValueError("free JSON holds integers of -2**63 to 2**64-1 only")
-        return number
+        return plain
     if kind is float:
-        if not isfinite(cast("float", value)):
+        if not isfinite(value):
             raise ValueError("free JSON cannot hold NaN or infinity")
-        return cast("float", value)
+        return plain
     if room == 0:
         raise ValueError("free JSON is nested too deeply")
     if kind is list or kind is tuple:
-        return [copy_json(item, room - 1) for item in cast("list[object]", value)]
-    if isinstance(value, dict):
-        items = cast("dict[object, object]", without_duplicates(cast("object", value)))
+        return [copy_json(item, room - 1) for item in value]
+    if issubclass(kind, dict):
+        items: dict[Any, Any] = without_duplicates(value)
         if not all(type(key) is str for key in items):
             raise ValueError("object keys of free JSON must be text")
-        pairs = sorted(cast("dict[str, object]", items).items(), key=_first)
-        return {key: copy_json(item, room - 1) for key, item in pairs}
+        return {key: copy_json(items[key], room - 1) for key in sorted(items)}
     raise ValueError(f"free JSON cannot hold {kind.__name__}")
 
 
@@ -153,10 +153,6 @@ def nesting(raw: bytes) -> int:
             break  # unbalanced: left to the parser to refuse
         brackets, depth = shorter, depth + 1
     return depth
-
-
-def _first(pair: tuple[str, object]) -> str:
-    return pair[0]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

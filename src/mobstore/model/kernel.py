@@ -96,7 +96,7 @@ class KernelSet(Collection["KernelValue"]):
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._items))
+        return hash(frozenset(self))  # that of an equal frozenset
 
     def __repr__(self) -> str:
         return f"KernelSet({list(self)})"
@@ -288,57 +288,55 @@ def _canonical(wire: object) -> tuple[str, int]:
 _quoted = lru_cache(maxsize=4096)(encode_string)
 
 
-def _encode(wire: object, depth: int, deepest: list[int]) -> str:
+def _encode(value: Any, depth: int, deepest: list[int]) -> str:
     """Check one decoded kernel value that opens at `depth`; give its canonical text."""
     if depth > deepest[0]:
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         deepest[0] = depth
-    if type(wire) is not dict:
+    if value.__class__ is not dict:
         raise ValueError("a kernel value is an object with a type")
-    value = cast("_Wire", wire)
     kind = value.get("type")
     if kind == "string":
         text = value.get("value")
-        if type(text) is str:
+        if text.__class__ is str:
             return f'{{"type":"string","value":{_quoted(text)}}}'
     elif kind == "none":
         return '{"type":"none"}'
     elif kind == "u64":
         number = value.get("value")
-        if type(number) is int and 0 <= number <= U64_MAX:
+        if number.__class__ is int and 0 <= number <= U64_MAX:
             return f'{{"type":"u64","value":{number}}}'
     elif kind == "bool":
         flag = value.get("value")
-        if type(flag) is bool:
+        if flag.__class__ is bool:
             return '{"type":"bool","value":true}' if flag else '{"type":"bool","value":false}'
     elif kind == "named_variant":
         name, variant = value.get("enum_name"), value.get("variant")
-        if type(name) is str and type(variant) is str:
+        if name.__class__ is str and variant.__class__ is str:
             names = f'"enum_name":{_quoted(name)},"variant":{_quoted(variant)}'
             return f'{{"type":"named_variant",{names}}}'
     elif kind == "map":
         entries = value.get("entries")
-        if type(entries) is list:
+        if entries.__class__ is list:
             deepest[0] = max(deepest[0], depth + 1)
-            pairs = cast("list[object]", entries)
-            texts = [_encode_entry(pair, depth, deepest) for pair in pairs]
-            return f'{{"type":"map","entries":[{",".join(_last_by_key(pairs, texts))}]}}'
+            texts = [_encode_entry(pair, depth, deepest) for pair in entries]
+            return f'{{"type":"map","entries":[{",".join(_last_by_key(entries, texts))}]}}'
     elif kind == "seq" or kind == "set":  # noqa: PLR1714 - twice as fast as a membership test
         items = value.get("items")
-        if type(items) is list:
+        if items.__class__ is list:
             deepest[0] = max(deepest[0], depth + 1)
-            texts = [_encode(item, depth + 2, deepest) for item in cast("list[object]", items)]
+            texts = [_encode(item, depth + 2, deepest) for item in items]
             if kind == "set":
                 texts = _ordered(items, texts)
             return f'{{"type":"{kind}","items":[{",".join(texts)}]}}'
     raise ValueError("a kernel value is one of the eight types, with its payload")
 
 
-def _encode_entry(pair: object, depth: int, deepest: list[int]) -> str:
-    if type(pair) is not list or len(cast("list[object]", pair)) != 2:
+def _encode_entry(pair: Any, depth: int, deepest: list[int]) -> str:
+    if pair.__class__ is not list or len(pair) != 2:
         raise ValueError("a map entry is a pair")
-    key, value = cast("list[object]", pair)
+    key, value = pair
     return f"[{_encode(key, depth + 3, deepest)},{_encode(value, depth + 3, deepest)}]"
 
 

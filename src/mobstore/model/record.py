@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     JsonValue,
-    Strict,
     TypeAdapter,
     ValidationError,
 )
@@ -164,6 +163,27 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
+class _ArraySchema:
+    """Pydantic schema of a sequence: a tuple; in Python mode also a list, but no set."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        (item, _) = get_args(source)
+        checked = handler.generate_schema(item)
+        return core_schema.json_or_python_schema(
+            # Not strict: below a function pydantic still says JSON but brings Python's lists.
+            json_schema=core_schema.tuple_schema([checked], variadic_item_index=0, strict=False),
+            python_schema=core_schema.no_info_before_validator_function(
+                _as_tuple, core_schema.tuple_schema([checked], variadic_item_index=0)
+            ),
+        )
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if value.__class__ is list else value
+
+
 class _MapSchema:
     """Pydantic schema of a map: a plain dict, copied, in Python mode freed of duplicates."""
 
@@ -214,7 +234,6 @@ class _UuidSchema:
             python_schema=core_schema.union_schema(
                 [core_schema.uuid_schema(strict=True), from_text], mode="left_to_right"
             ),
-            serialization=core_schema.to_string_ser_schema(when_used="json"),
         )
 
 
@@ -223,7 +242,7 @@ U32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
-Array = Annotated[tuple[T, ...], Strict(strict=False)]
+Array = Annotated[tuple[T, ...], _ArraySchema()]
 """A sequence; a list is taken too, and copied."""
 
 SortedMap = Annotated[Mapping[K, V], _MapSchema(by_key=True)]

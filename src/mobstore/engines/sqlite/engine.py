@@ -5,9 +5,9 @@ One thread per engine writes. All scripts that wait while a commit runs share th
 if a write fails, the group is rolled back and its scripts run one by one, so that only the guilty
 one fails. A group that writes nothing costs no commit.
 
-Readers have connections of their own and, in WAL mode, never wait for the writer. A read whose
-size is bounded runs at once on the calling thread, four times faster than a hop to another; a read
-of any number of rows runs on a thread of the engine.
+Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
+reads a few hundred rows at most runs at once on the calling thread, four times faster than a hop
+to another; one that turns out to read more begins anew on a thread of the engine.
 
 A task that is cancelled leaves its script undone if it had not begun, and done if it had.
 """
@@ -38,12 +38,22 @@ from mobstore.engines.sqlite.file import (
 )
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import InternalError, MobStoreError, SerializationError, WriteFailedError
-from mobstore.transaction import Commit, Count, Engine, LoadingScript, Read, Scan, Script, drive
+from mobstore.transaction import (
+    Commit,
+    Count,
+    Engine,
+    Get,
+    LoadingScript,
+    Read,
+    Scan,
+    Script,
+    drive,
+)
 
 T = TypeVar("T")
 
 _MOST_PER_COMMIT = 1024
-_BOUNDED = 256  # rows; to read more might hold up an event loop
+_FEW = 256  # rows; to read more might hold up an event loop
 
 
 @dataclass(slots=True, eq=False)
@@ -109,16 +119,17 @@ class SqliteEngine(Engine):
     async def read(self, make: Callable[[], Script[T]]) -> T:
         self._check()
         try:
-            return self._with_reader(lambda rows: _read_at_once(rows, make), patience=0)
+            return self._with_reader(_read_at_once, make)
         except _NotAtOnce:
             reading = self._threads.submit(
-                lambda: self._with_reader(
-                    lambda rows: _read(rows, make), patience=self._writer.timeout
-                )
+                lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
             )
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
-        return await asyncio.wrap_future(reading)
+        try:
+            return await asyncio.wrap_future(reading)
+        except sqlite3.Error as error:
+            raise translate(error, self._writer.path, writing=False) from error
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make, loading=False)
@@ -159,7 +170,10 @@ class SqliteEngine(Engine):
         if os.getpid() != self._pid:
             raise InternalError("the store was opened before a fork; open it again in the child")
 
-    def _with_reader(self, use: Callable[[Rows], T], *, patience: float) -> T:
+    def _with_reader(
+        self, run: Callable[[Rows, Callable[[], Script[T]]], T], make: Callable[[], Script[T]]
+    ) -> T:
+        """Run a script on a connection of its own; raises `sqlite3.Error` only for a lock."""
         rows: Rows | None = None
         try:
             try:
@@ -167,12 +181,13 @@ class SqliteEngine(Engine):
             except IndexError:
                 rows = Rows(connect(self._writer.path, "rw"))
                 self._writer.require_same_file()
-            reader = rows
-            return retrying(lambda: use(reader), patience)
+            return run(rows, make)
         except sqlite3.Error as error:
-            if patience == 0 and is_busy(error):
+            if not is_busy(error):
+                raise translate(error, self._writer.path, writing=False) from error
+            if run is _read_at_once:
                 raise _NotAtOnce from error
-            raise translate(error, self._writer.path, writing=False) from error
+            raise
         except (TypeError, ValueError) as error:
             raise _damaged(self._writer.path) from error
         finally:
@@ -184,29 +199,40 @@ class SqliteEngine(Engine):
 
 
 class _NotAtOnce(Exception):  # noqa: N818 - not an error
-    """The script asks for any number of rows, or another process holds it up."""
+    """The script reads many rows, or another process holds it up."""
 
 
 def _read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    """Run a script whose reads are all bounded. A single read needs no snapshot around it."""
-
-    def answer(read: Read[Any]) -> object:
-        scan = read.scan if isinstance(read, Count) else read
-        if isinstance(scan, Scan) and (scan.limit is None or scan.limit > _BOUNDED):
-            raise _NotAtOnce
-        return rows.answer(read)
-
+    """Run a script that reads few rows. A single read needs no snapshot around it."""
     script = make()
     try:
         asked = next(script)
         if len(asked) == 1:
-            script.send((answer(asked[0]),))
+            script.send((_Few(rows).answer(asked[0]),))
     except StopIteration as end:
         return cast("Commit[T]", end.value).result
     finally:
         script.close()
     with rows.snapshot():
-        return drive(make(), answer).result
+        return drive(make(), _Few(rows).answer).result
+
+
+class _Few:
+    """Answers reads as long as they are few rows altogether."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows, self._left = rows, _FEW
+
+    def answer(self, read: Read[Any]) -> object:
+        if isinstance(read, Get):
+            return self._rows.answer(cast("Get[Any]", read))
+        if isinstance(read, Count):
+            raise _NotAtOnce  # counts whatever there is
+        found = self._rows.scan(cast("Scan[Any]", read), self._left + 1)
+        self._left -= len(found)
+        if self._left < 0:
+            raise _NotAtOnce
+        return found
 
 
 def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:

@@ -101,17 +101,21 @@ class Rows:
             found = self._execute(_get(table), read.key).fetchone()
             return None if found is None else table.row._make(found)
         if isinstance(read, Scan):
-            scan = cast("Scan[Any]", read)
-            after, before, values = _bounds(scan)
-            values.append(-1 if scan.limit is None else scan.limit)
-            cursor = self._execute(_select(scan.index, after, before, scan.backwards), values)
-            make: Callable[[Any], Any] = scan.index.table.row._make
-            return list(map(make, cursor.fetchall()))
+            return self.scan(cast("Scan[Any]", read))
         if isinstance(read, Count):
             after, before, values = _bounds(read.scan)
             sql = f"SELECT count(*) {_range(read.scan.index, after, before)}"
             return self._execute(sql, values).fetchone()[0]
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
+
+    def scan(self, scan: Scan[Any], most: int = -1) -> list[Any]:
+        """The rows of a scan, not more than `most` unless that is negative."""
+        after, before, values = _bounds(scan)
+        limit = scan.limit
+        values.append(most if limit is None else limit if most < 0 else min(limit, most))
+        cursor = self._execute(_select(scan.index, after, before, scan.backwards), values)
+        make: Callable[[Any], Any] = scan.index.table.row._make
+        return list(map(make, cursor.fetchall()))
 
     def answer_or_write(self, asked: Read[Any] | Write) -> object:
         """Answer one read or apply one write of a loading script."""
