@@ -10,6 +10,7 @@ an insertion seldom moves anything.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from threading import RLock
@@ -34,6 +35,7 @@ from mobstore.transaction import (
 )
 
 T = TypeVar("T")
+_CALLS_PER_TURN = 16
 _Entry = tuple[Key, Key]  # the values of the order columns, the key
 
 
@@ -147,14 +149,19 @@ class MemoryEngine(Engine):
         self._lock = RLock()
         self._clear()
         self._closed = False
+        self._calls = 0
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         with self._open():
-            return drive(make(), self._answer).result
+            result = drive(make(), self._answer).result
+        await self._turn()
+        return result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         with self._open():
-            return self._apply(drive(make(), self._answer))
+            result = self._apply(drive(make(), self._answer))
+        await self._turn()
+        return result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         with self._open():
@@ -172,6 +179,12 @@ class MemoryEngine(Engine):
         with self._lock:
             self._closed = True
             self._clear()
+
+    async def _turn(self) -> None:
+        """Let other tasks run now and then: one that never waits would starve them."""
+        self._calls += 1
+        if self._calls % _CALLS_PER_TURN == 0:
+            await asyncio.sleep(0)
 
     def _clear(self) -> None:
         self._rows: dict[Table[Any], _Rows] = {table: _Rows(table) for table in TABLES}

@@ -53,6 +53,7 @@ from mobstore.transaction import (
 T = TypeVar("T")
 
 _MOST_PER_COMMIT = 1024
+_READS_PER_TURN = 16
 _FEW = 256  # rows; to read more might hold up an event loop
 
 
@@ -82,6 +83,7 @@ class SqliteEngine(Engine):
         self._reading: set[Future[Any]] = set()
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
         self._closed = False
+        self._reads = 0
         self._abandoned = weakref.finalize(self, _abandon, writer, self._readers)
         self._abandoned.atexit = False
 
@@ -119,11 +121,17 @@ class SqliteEngine(Engine):
     async def read(self, make: Callable[[], Script[T]]) -> T:
         self._check()
         try:
-            return self._with_reader(_read_at_once, make)
+            found = self._with_reader(_read_at_once, make)
         except _NotAtOnce:
-            reading = self._threads.submit(
-                lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
-            )
+            pass
+        else:
+            self._reads += 1
+            if self._reads % _READS_PER_TURN == 0:
+                await asyncio.sleep(0)  # a task that only reads must not starve the others
+            return found
+        reading = self._threads.submit(
+            lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
+        )
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
         try:
