@@ -52,6 +52,23 @@ async def one_winner(subject: Subject) -> None:
         same(await _stored(stores), make_run(flow_state=current), "the run has the winner's state")
 
 
+@case("concurrent.reads.leave-room")
+async def reads_leave_room(subject: Subject) -> None:
+    """A task that reads again and again does not keep the others from their turn."""
+    stores = await subject.open()
+
+    async def write() -> None:
+        for n in range(20):
+            await stores.events.append(event(str(n)))
+
+    writing = asyncio.create_task(write())
+    for _ in range(100_000):
+        if len(await stores.events.poll(0, 100)) == 20:
+            break
+    assert writing.done() or len(await stores.events.poll(0, 100)) == 20, "the writer had no turn"
+    await writing
+
+
 @case("concurrent.runs.increments")
 async def increments_once_each(subject: Subject) -> None:
     """Many tasks that each add one, reading and trying again, lose no addition."""
