@@ -10,7 +10,6 @@ an insertion seldom moves anything.
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from threading import RLock
@@ -184,7 +183,9 @@ class MemoryEngine(Engine):
         """Let other tasks run now and then: one that never waits would starve them."""
         self._calls += 1
         if self._calls % _CALLS_PER_TURN == 0:
-            await asyncio.sleep(0)
+            from asyncio import sleep  # whoever awaits has loaded it; an import alone need not
+
+            await sleep(0)
 
     def _clear(self) -> None:
         self._rows: dict[Table[Any], _Rows] = {table: _Rows(table) for table in TABLES}

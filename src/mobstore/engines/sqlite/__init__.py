@@ -1,6 +1,7 @@
 """Rows in a SQLite file, for native Python.
 
-engine.py  which thread does what: one writer with group commit, readers beside it
+engine.py  which thread does what: one that writes, readers beside it
+writer.py  the thread that writes, with group commit
 rows.py    the tables in SQL: how reads are answered and writes applied
 file.py    opening, marking and refusing files; the driver's errors in our words
 """

@@ -1,9 +1,6 @@
 """Which thread does what.
 
-One thread per engine writes. All scripts that wait while a commit runs share the next one: one
-`BEGIN IMMEDIATE … COMMIT`, one fsync. A script that raises has written nothing, so it fails alone;
-if a write fails, the group is rolled back and its scripts run one by one, so that only the guilty
-one fails. A group that writes nothing costs no commit.
+One thread per engine writes (`writer.py`).
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
 reads a few hundred rows at most runs at once on the calling thread, four times faster than a hop
@@ -16,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import sqlite3
 import threading
 import warnings
@@ -24,9 +20,8 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.file import (
     Durability,
@@ -37,7 +32,8 @@ from mobstore.engines.sqlite.file import (
     translate,
 )
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.errors import InternalError, MobStoreError, SerializationError, WriteFailedError
+from mobstore.engines.sqlite.writer import STOP, Job, Writer, damaged
+from mobstore.errors import InternalError
 from mobstore.transaction import (
     Commit,
     Count,
@@ -52,31 +48,14 @@ from mobstore.transaction import (
 
 T = TypeVar("T")
 
-_MOST_PER_COMMIT = 1024
 _READS_PER_TURN = 16
 _FEW = 256  # rows; to read more might hold up an event loop
-
-
-@dataclass(slots=True, eq=False)
-class _Job(Generic[T]):
-    """A script that waits for the writer."""
-
-    make: Callable[[], Script[T] | LoadingScript[T]]
-    loading: bool
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[T]
-    result: T | None = None
-    error: BaseException | None = None
-
-
-_Jobs: TypeAlias = list[_Job[Any]]
-_STOP = object()
 
 
 class SqliteEngine(Engine):
     """Keeps everything in one SQLite file, which other processes may use at the same time."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
@@ -106,7 +85,7 @@ class SqliteEngine(Engine):
             WriteFailedError: the file cannot be written, or stays locked.
         """
         path = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - the working directory may change
-        writer = _Writer(
+        writer = Writer(
             lambda: open_file(path, durability=durability, timeout=timeout, create=create),
             path,
             timeout,
@@ -114,7 +93,7 @@ class SqliteEngine(Engine):
         try:
             await asyncio.shield(asyncio.wrap_future(writer.opened))
         except asyncio.CancelledError:
-            writer.queue.put(_STOP)
+            writer.queue.put(STOP)
             raise
         return cls(writer)
 
@@ -154,7 +133,7 @@ class SqliteEngine(Engine):
             closing, self._closed = not self._closed, True
             if closing:
                 self._abandoned.detach()
-                self._writer.queue.put(_STOP)
+                self._writer.queue.put(STOP)
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
         for reading in list(self._reading):
             with suppress(Exception):
@@ -166,7 +145,7 @@ class SqliteEngine(Engine):
 
     async def _queue(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool) -> T:
         loop = asyncio.get_running_loop()
-        job = _Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
+        job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
         with self._gate:
             self._check()
             self._writer.queue.put(job)
@@ -197,7 +176,7 @@ class SqliteEngine(Engine):
                 raise _NotAtOnce from error
             raise
         except (TypeError, ValueError) as error:
-            raise _damaged(self._writer.path) from error
+            raise damaged(self._writer.path) from error
         finally:
             if rows is not None:
                 if self._closed:
@@ -248,151 +227,8 @@ def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:
         return drive(make(), rows.answer).result
 
 
-class _Writer:
-    """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
-
-    def __init__(
-        self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
-    ) -> None:
-        self._connect, self.path, self.timeout = connect, path, timeout
-        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.opened: Future[None] = Future()
-        self.ended: Future[None] = Future()
-        self.thread = threading.Thread(target=self._work, name="mobstore-write", daemon=True)
-        self.thread.start()
-
-    def _work(self) -> None:
-        try:
-            self._rows = Rows(self._connect())
-            self._identity = _identity(self.path)
-        except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
-            self.opened.set_exception(error)
-            return
-        self.opened.set_result(None)
-        stopping = False
-        while not stopping:
-            waiting: list[Any] = [self.queue.get()]
-            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
-                waiting.append(self.queue.get())
-            if waiting[-1] is _STOP:
-                stopping = True
-                waiting.pop()
-            group: _Jobs = []
-            for job in cast("_Jobs", waiting):
-                if job.loading:
-                    self._run(group)
-                    self._run([job])
-                    group = []
-                else:
-                    group.append(job)
-            self._run(group)
-            del waiting, group  # nothing may be kept alive while this waits
-        self._rows.close()
-        self.ended.set_result(None)
-
-    def _run(self, jobs: _Jobs) -> None:
-        jobs = [job for job in jobs if not job.future.cancelled()]
-        if not jobs:
-            return
-        begun = False
-        try:
-            retrying(self._rows.begin, self.timeout)
-            begun = True
-            self.require_same_file()
-            self._commit(jobs)
-        except BaseException as caught:  # noqa: BLE001 - the thread must live on, the caller must hear
-            error = caught
-            if isinstance(caught, sqlite3.Error):
-                error = translate(caught, self.path, writing=True)
-                error.__cause__ = caught
-            elif isinstance(caught, (TypeError, ValueError)) and not jobs[0].loading:
-                error = _damaged(self.path)
-                error.__cause__ = caught
-            # Nobody is guilty of a lock; and what may be written must not be written twice.
-            if begun and len(jobs) > 1 and not getattr(error, "maybe_written", False):
-                for job in jobs:
-                    self._run([job])
-                return
-            for job in jobs:
-                job.error = job.error or error
-        _deliver(jobs)
-
-    def require_same_file(self) -> None:
-        """Refuse to go on when the path no longer leads to the file that was opened.
-
-        Raises:
-            WriteFailedError: SQLite would go on writing to a file that nobody finds any more.
-        """
-        if _identity(self.path) != self._identity:
-            raise WriteFailedError(
-                f"{self.path} was removed or replaced while it was open; open the store again"
-            )
-
-    def _commit(self, jobs: _Jobs) -> None:
-        """Run the scripts in the open transaction; raises if it could not be committed whole."""
-        rows = self._rows
-        wrote = committing = False
-        try:
-            for job in jobs:
-                job.error = None
-                answer = rows.answer_or_write if job.loading else rows.answer
-                try:
-                    commit = drive(cast("Script[Any]", job.make()), answer)
-                except MobStoreError as error:
-                    if job.loading:
-                        raise
-                    job.error = error
-                    continue
-                for write in commit.writes:
-                    rows.write(write)
-                wrote = wrote or job.loading or bool(commit.writes)
-                job.result = commit.result
-            if wrote:
-                committing = True
-                rows.commit()
-        except sqlite3.Error as error:
-            raise translate(error, self.path, writing=True, committing=committing) from error
-        finally:
-            with suppress(sqlite3.Error):
-                rows.rollback()
-
-
-def _deliver(jobs: _Jobs) -> None:
-    """Wake the tasks that wait; once per event loop, not once per task."""
-    by_loop: dict[asyncio.AbstractEventLoop, _Jobs] = {}
-    for job in jobs:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, delivered in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, delivered)
-
-
-def _settle(jobs: _Jobs) -> None:
-    for job in jobs:
-        if job.future.done():
-            continue
-        if job.error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(job.error)
-
-
-def _abandon(writer: _Writer, readers: list[Rows]) -> None:
-    writer.queue.put(_STOP)
+def _abandon(writer: Writer, readers: list[Rows]) -> None:
+    writer.queue.put(STOP)
     for rows in readers:
         rows.close()
     warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file a path leads to; None if to none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _damaged(path: Path) -> SerializationError:
-    """What to say of values that no script expects: arguments were checked before it ran."""
-    return SerializationError(f"{path} holds what mobstore did not write; restore a backup")
