@@ -136,8 +136,9 @@ def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object])
             asked = script.send(tuple([answer(one) for one in asked]))
     except StopIteration as end:
         return cast("Commit[T]", end.value)
-    finally:
-        script.close()
+    except BaseException:
+        script.close()  # now, not when the error's traceback is let go of
+        raise
 
 
 class Engine(ABC):

@@ -35,7 +35,7 @@ from mobstore.transaction import (
 
 T = TypeVar("T")
 _CALLS_PER_TURN = 16
-_Entry = tuple[Key, Key]  # the values of the order columns, the key
+_Entry = tuple[Any, ...]  # the values of the order columns, then those of the key
 
 
 class _Above:
@@ -57,11 +57,12 @@ class _Sorted:
     def __init__(self, index: Index[Any]) -> None:
         self._prefix = index.table.getter(index.prefix)
         self._order = index.table.getter(index.order)
+        self._width = len(index.order)
         self._lists: dict[Key, list[_Entry]] = {}
 
     def add(self, row: Row, key: Key) -> None:
         entries = self._lists.setdefault(self._prefix(row), [])
-        entry = (self._order(row), key)
+        entry = self._order(row) + key
         if not entries or entries[-1] < entry:
             entries.append(entry)
         else:
@@ -70,14 +71,14 @@ class _Sorted:
     def remove(self, row: Row, key: Key) -> None:
         prefix = self._prefix(row)
         entries = self._lists[prefix]
-        del entries[bisect_left(entries, (self._order(row), key))]
+        del entries[bisect_left(entries, self._order(row) + key)]
         if not entries:
             del self._lists[prefix]
 
     def remove_many(self, rows: list[tuple[Row, Key]]) -> None:
         doomed: dict[Key, list[_Entry]] = {}
         for row, key in rows:
-            doomed.setdefault(self._prefix(row), []).append((self._order(row), key))
+            doomed.setdefault(self._prefix(row), []).append(self._order(row) + key)
         for prefix, leaving in doomed.items():
             entries = self._lists[prefix]
             leaving.sort()
@@ -94,21 +95,22 @@ class _Sorted:
     def moved(self, old: Row, new: Row) -> bool:
         return bool(self._prefix(old) != self._prefix(new) or self._order(old) != self._order(new))
 
-    def find(self, scan: Scan[Any]) -> list[_Entry]:
+    def find(self, scan: Scan[Any]) -> list[Key]:
+        """The keys of the rows that a scan finds."""
         entries = self._lists.get(scan.prefix)
         if entries is None:
             return []
         start, stop = 0, len(entries)
         if scan.after is not None:
-            start = bisect_right(entries, ((scan.after, _ABOVE), ()))
+            start = bisect_right(entries, (scan.after, _ABOVE))
         if scan.before is not None:
-            stop = bisect_left(entries, ((scan.before,), ()))
+            stop = bisect_left(entries, (scan.before,))
         if scan.limit is not None:
             if scan.backwards:
                 start = max(start, stop - scan.limit)
             else:
                 stop = min(stop, start + scan.limit)
-        found = entries[start:stop]
+        found = [entry[self._width :] for entry in entries[start:stop]]
         return found[::-1] if scan.backwards else found
 
 
@@ -214,7 +216,7 @@ class MemoryEngine(Engine):
         if isinstance(read, Scan):
             scan = cast("Scan[Any]", read)
             by_key = self._rows[scan.index.table].by_key
-            return [by_key[key] for _, key in self._indexes[scan.index].find(scan)]
+            return [by_key[key] for key in self._indexes[scan.index].find(scan)]
         if isinstance(read, Count):
             return len(self._indexes[read.scan.index].find(read.scan))
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
@@ -234,4 +236,4 @@ class MemoryEngine(Engine):
             self._rows[write.table].delete([write.key])
         else:
             found = self._indexes[write.scan.index].find(write.scan)
-            self._rows[write.scan.index.table].delete([key for _, key in found])
+            self._rows[write.scan.index.table].delete(found)

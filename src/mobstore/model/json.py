@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from math import isfinite
 from typing import Any, NoReturn, cast
 
@@ -68,12 +69,7 @@ def parse(document: str | bytes, *, bounded: bool = False) -> object:
         text = raw.decode()
         if not bounded and nesting(raw) > MAX_DEPTH:
             raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-        )
+        value = _decoder().decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False, default=_duplicate_value).encode()
     except UnicodeError as error:
@@ -176,6 +172,13 @@ def _integer(digits: str) -> int | float:
         if I64_MIN <= number <= U64_MAX:
             return number
     return float(digits)
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:
