@@ -22,7 +22,9 @@ from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
 from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
 from mobstore.errors import InternalError, ReadFailedError, SerializationError
-from mobstore.model.definition import MobDefinition
+from mobstore.model.definition import (
+    MobDefinition,
+)
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
 from mobstore.model.profile import Profile

@@ -24,7 +24,9 @@ from mobstore.arguments import (
     text,
 )
 from mobstore.errors import SerializationError
-from mobstore.model.definition import MobDefinition
+from mobstore.model.definition import (
+    MobDefinition,
+)
 from mobstore.model.event import (
     FlowStarted,
     MeerkatSpawned,

@@ -22,7 +22,9 @@ from mobstore.arguments import (
 )
 from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
-from mobstore.model.definition import MobDefinition
+from mobstore.model.definition import (
+    MobDefinition,
+)
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX, U64_MAX

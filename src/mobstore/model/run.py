@@ -9,13 +9,15 @@ from pydantic import Field, JsonValue
 
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.definition import (
-    CollectQuorum,
-    FlowSpec,
-    FlowStepSpec,
     LimitsSpec,
     MobDefinition,
     SupervisorSpec,
     TopologySpec,
+)
+from mobstore.model.flow import (
+    CollectQuorum,
+    FlowSpec,
+    FlowStepSpec,
 )
 from mobstore.model.ids import (
     FlowId,

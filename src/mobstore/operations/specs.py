@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mobstore.errors import SpecRevisionConflictError
-from mobstore.model.definition import MobDefinition
+from mobstore.model.definition import (
+    MobDefinition,
+)
 from mobstore.model.ids import MobId
 from mobstore.rows import read_spec
 from mobstore.tables import SPECS, SpecRow

@@ -9,17 +9,19 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.model.definition import (
+    LimitsSpec,
+    MobDefinition,
+)
+from mobstore.model.event import MobCompleted, MobEventKind, NewMobEvent
+from mobstore.model.flow import (
     CollectQuorum,
     ConditionGt,
     FlowSpec,
     FlowStepSpec,
     FrameSpec,
     FrameStepSpec,
-    LimitsSpec,
-    MobDefinition,
     RepeatUntilSpec,
 )
-from mobstore.model.event import MobCompleted, MobEventKind, NewMobEvent
 from mobstore.model.ids import (
     FlowId,
     FlowNodeId,
