@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from functools import lru_cache
 from json import loads
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias, TypeVar, Union, cast
@@ -27,7 +26,8 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.errors import SerializationError
-from mobstore.model.json import MAX_DEPTH, U64_MAX, encode_string, parse, without_duplicates
+from mobstore.model.canonical import Wire, canonical_state, canonical_value, order_key
+from mobstore.model.json import MAX_DEPTH, U64_MAX, parse
 
 
 class NamedVariant(NamedTuple):
@@ -50,8 +50,6 @@ KernelValue: TypeAlias = Union[
     None,
 ]
 K = TypeVar("K", bound=KernelValue)
-_Wire: TypeAlias = dict[str, Any]
-_OrderKey: TypeAlias = tuple[Any, ...]
 
 
 class KernelSet(Collection["KernelValue"]):
@@ -178,7 +176,7 @@ class KernelState:
             if not isinstance(fields, (Mapping, NoneType)):
                 raise ValueError("the fields are a mapping")  # noqa: TRY004, TRY301
             wire = {name: _to_wire(value, 3) for name, value in (fields or {}).items()}
-            self._text, self.depth = _canonical({"phase": phase, "fields": wire})
+            self._text, self.depth = canonical_state({"phase": phase, "fields": wire})
         except ValueError as error:
             raise SerializationError(f"not a kernel state: {error}") from error
 
@@ -208,7 +206,7 @@ class KernelState:
     def _from_wire(cls, wire: object) -> KernelState:
         state = cls.__new__(cls)
         try:
-            state._text, state.depth = _canonical(wire)  # noqa: SLF001 - its own
+            state._text, state.depth = canonical_state(wire)  # noqa: SLF001 - its own
         except ValueError as error:
             raise SerializationError(f"not a kernel state: {error}") from error
         return state
@@ -227,7 +225,7 @@ class KernelState:
         """The machine's fields, decoded anew at each access; see the module's table for types."""
         return {name: _from_wire(value) for name, value in self._decoded()[1].items()}
 
-    def _decoded(self) -> tuple[str, dict[str, _Wire]]:
+    def _decoded(self) -> tuple[str, dict[str, Wire]]:
         try:
             state = loads(self._text)
             return state["phase"], state["fields"]
@@ -261,119 +259,7 @@ class KernelState:
         )
 
 
-def _canonical(wire: object) -> tuple[str, int]:
-    """Check a decoded state; give its canonical text and its depth."""
-    if type(wire) is not dict:
-        raise ValueError("a kernel state is an object")
-    state = cast("dict[str, object]", wire)
-    phase, fields = state.get("phase"), without_duplicates(state.get("fields"))
-    if type(phase) is not str or type(fields) is not dict:
-        raise ValueError("a kernel state has a phase (text) and fields (an object)")
-    if not all(type(name) is str for name in cast("dict[object, object]", fields)):
-        raise ValueError("the names of fields are text")
-    deepest = [2]
-    written = [
-        f"{_quoted(name)}:{_encode(value, 3, deepest)}"
-        for name, value in sorted(cast("dict[str, object]", fields).items())
-    ]
-    text = f'{{"phase":{_quoted(phase)},"fields":{{{",".join(written)}}}}}'
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("text must not hold lone surrogates") from error
-    return text, deepest[0]
-
-
-# Names and enumerations recur in every state of a machine.
-_quoted = lru_cache(maxsize=4096)(encode_string)
-
-
-def _encode(value: Any, depth: int, deepest: list[int]) -> str:
-    """Check one decoded kernel value that opens at `depth`; give its canonical text."""
-    if depth > deepest[0]:
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        deepest[0] = depth
-    if value.__class__ is not dict:
-        raise ValueError("a kernel value is an object with a type")
-    kind = value.get("type")
-    if kind == "string":
-        text = value.get("value")
-        if text.__class__ is str:
-            return f'{{"type":"string","value":{_quoted(text)}}}'
-    elif kind == "none":
-        return '{"type":"none"}'
-    elif kind == "u64":
-        number = value.get("value")
-        if number.__class__ is int and 0 <= number <= U64_MAX:
-            return f'{{"type":"u64","value":{number}}}'
-    elif kind == "bool":
-        flag = value.get("value")
-        if flag.__class__ is bool:
-            return '{"type":"bool","value":true}' if flag else '{"type":"bool","value":false}'
-    elif kind == "named_variant":
-        name, variant = value.get("enum_name"), value.get("variant")
-        if name.__class__ is str and variant.__class__ is str:
-            names = f'"enum_name":{_quoted(name)},"variant":{_quoted(variant)}'
-            return f'{{"type":"named_variant",{names}}}'
-    elif kind == "map":
-        entries = value.get("entries")
-        if entries.__class__ is list:
-            deepest[0] = max(deepest[0], depth + 1)
-            texts = [_encode_entry(pair, depth, deepest) for pair in entries]
-            return f'{{"type":"map","entries":[{",".join(_last_by_key(entries, texts))}]}}'
-    elif kind == "seq" or kind == "set":  # noqa: PLR1714 - twice as fast as a membership test
-        items = value.get("items")
-        if items.__class__ is list:
-            deepest[0] = max(deepest[0], depth + 1)
-            texts = [_encode(item, depth + 2, deepest) for item in items]
-            if kind == "set":
-                texts = _ordered(items, texts)
-            return f'{{"type":"{kind}","items":[{",".join(texts)}]}}'
-    raise ValueError("a kernel value is one of the eight types, with its payload")
-
-
-def _encode_entry(pair: Any, depth: int, deepest: list[int]) -> str:
-    if pair.__class__ is not list or len(pair) != 2:
-        raise ValueError("a map entry is a pair")
-    key, value = pair
-    return f"[{_encode(key, depth + 3, deepest)},{_encode(value, depth + 3, deepest)}]"
-
-
-def _ordered(items: Any, texts: list[str]) -> list[str]:
-    """The texts of a set's items, each once, in the total order."""
-    by_key = {_order_key(item): text for item, text in zip(items, texts, strict=True)}
-    return [by_key[key] for key in sorted(by_key)]
-
-
-def _last_by_key(pairs: Any, texts: list[str]) -> list[str]:
-    """The texts of a map's entries in the order of their keys; of equal keys, the last."""
-    by_key = {_order_key(pair[0]): text for pair, text in zip(pairs, texts, strict=True)}
-    return [by_key[key] for key in sorted(by_key)]
-
-
-def _order_key(wire: _Wire) -> _OrderKey:
-    """A tuple that sorts as kernel values do: by kind, then by payload."""
-    kind = wire["type"]
-    if kind == "string":
-        return (2, wire["value"])
-    if kind == "bool":
-        return (0, wire["value"])
-    if kind == "u64":
-        return (1, wire["value"])
-    if kind == "named_variant":
-        return (3, wire["enum_name"], wire["variant"])
-    if kind == "seq":
-        return (4, tuple(map(_order_key, wire["items"])))
-    if kind == "set":
-        return (5, tuple(sorted({_order_key(item) for item in wire["items"]})))
-    if kind == "map":
-        by_key = {_order_key(key): _order_key(value) for key, value in wire["entries"]}
-        return (6, tuple(sorted(by_key.items())))
-    return (7,)
-
-
-def _to_wire(value: object, depth: int) -> _Wire:
+def _to_wire(value: object, depth: int) -> Wire:
     """Give a Python value the form it has in JSON."""
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
@@ -402,7 +288,7 @@ def _to_wire(value: object, depth: int) -> _Wire:
     raise ValueError(f"{type(value).__name__} is not a kernel value")
 
 
-def _from_wire(wire: _Wire) -> KernelValue:
+def _from_wire(wire: Wire) -> KernelValue:
     """Give a value of a canonical state its Python form."""
     kind = wire["type"]
     if kind == "none":
@@ -418,7 +304,7 @@ def _from_wire(wire: _Wire) -> KernelValue:
     return cast("KernelValue", wire["value"])
 
 
-def _wires(values: Iterable[object]) -> list[_Wire]:
+def _wires(values: Iterable[object]) -> list[Wire]:
     """The checked JSON forms of Python values."""
     try:
         wires = [_to_wire(value, 3) for value in values]
@@ -429,19 +315,19 @@ def _wires(values: Iterable[object]) -> list[_Wire]:
     return wires
 
 
-def _members(wires: list[_Wire]) -> dict[str, KernelValue]:
+def _members(wires: list[Wire]) -> dict[str, KernelValue]:
     """The items of a set by their canonical text, in the total order."""
-    return {_text(wire): _from_wire(wire) for wire in sorted(wires, key=_order_key)}
+    return {_text(wire): _from_wire(wire) for wire in sorted(wires, key=order_key)}
 
 
 def _entries(wires: Iterable[Any]) -> dict[str, tuple[KernelValue, KernelValue]]:
     """The entries of a map by the canonical text of their keys, in the order of the keys."""
-    ordered = sorted(wires, key=lambda entry: _order_key(entry[0]))
+    ordered = sorted(wires, key=lambda entry: order_key(entry[0]))
     return {_text(key): (_from_wire(key), _from_wire(value)) for key, value in ordered}
 
 
-def _text(wire: _Wire) -> str:
-    return _encode(wire, 3, [0])
+def _text(wire: Wire) -> str:
+    return canonical_value(wire, 3, [0])
 
 
 def _text_or_none(value: object) -> str | None:

@@ -195,8 +195,7 @@ def _read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
     try:
         asked = next(script)
         if len(asked) == 1:
-            only = asked[0]
-            script.send(((rows if type(only) is Get else _Few(rows)).answer(only),))
+            script.send((_Few(rows).answer(asked[0]),))
     except StopIteration as end:
         return cast("Commit[T]", end.value).result
     finally:
