@@ -15,6 +15,7 @@ from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, nesting
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
+from mobstore.model.timestamp import Timestamp
 
 # Levels that a run's document has above a part of it, at the deepest place the part may come to:
 # run > loop_iteration_outputs > loop > iteration > output; run > frames > frame > kernel_state.
@@ -35,7 +36,18 @@ def text(value: str, what: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise SerializationError(f"{what} must not hold lone surrogates") from error
-    return value
+    return str.__str__(value)  # not a subclass that its owner could change
+
+
+def moment(value: Timestamp, what: str) -> str:
+    """The text of a moment as it is stored.
+
+    Raises:
+        SerializationError: it is not a Timestamp.
+    """
+    if type(value) is not Timestamp:
+        raise SerializationError(f"{what} must be a Timestamp, not {type(value).__name__}")
+    return value.sortable
 
 
 def run_key(run_id: UUID) -> str:

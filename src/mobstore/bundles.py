@@ -248,6 +248,8 @@ async def _sqlite_engine(
         raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
     if text == ":memory:":
         raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+    if not 0 <= timeout < float("inf"):
+        raise InternalError("timeout is a number of seconds, 0 or more")
     if durability not in {"full", "normal"}:
         raise InternalError("durability is 'full' or 'normal'")
     return await SqliteEngine.open(

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
@@ -45,8 +45,6 @@ from mobstore.tables import (
     SpecRow,
 )
 from mobstore.transaction import Commit, Get, LoadingScript, Put, Scan, Write
-
-T = TypeVar("T")
 
 _ROWS_AT_ONCE = 256
 _TABLES = ("mob_events", "mob_runs", "mob_specs", "realm_profiles", "mob_event_meta")
@@ -108,6 +106,7 @@ async def import_meerkat(
         WriteFailedError: the store's medium failed.
     """
     path = Path(source)
+    check_source(path)
     return await stores.engine.load(
         lambda: _Import(path, progress, skip_unreadable=skip_unreadable).script()
     )
@@ -188,7 +187,9 @@ class _Import:
             self._next_cursor = max(1, _counted(value, "next_cursor", least=I64_MIN))
         return ()
 
-    def _event(self, cursor: int, json: object) -> tuple[Write, ...]:
+    def _event(self, cursor: object, json: object) -> tuple[Write, ...]:
+        if type(cursor) is not int:
+            raise SerializationError("its cursor is not a whole number")
         self._next_cursor = max(self._next_cursor, min(cursor, I64_MAX - 1) + 1)
         document = _document(json)
         if "event" in document and "schema_version" in document and "cursor" not in document:
@@ -250,8 +251,21 @@ class _Import:
         return (Put(REALM_PROFILES, (row,)),)
 
     def _refuse(self, version: object, sign: str) -> NoReturn:
-        release = _RELEASES.get(cast("int", version), "0.6 or newer")
-        raise _newer(self._path, release, sign)
+        release = _RELEASES.get(version) if type(version) is int else None
+        raise _newer(self._path, release or "0.6 or newer", sign)
+
+
+def check_source(path: Path) -> None:
+    """Refuse what is no database of meerkat-mob 0.5.1 or 0.5.2, as far as its tables tell.
+
+    Raises:
+        ReadFailedError: the file cannot be read, is damaged, or of another release or program.
+    """
+    try:
+        with closing(_open(path)) as file:
+            _check(file, path)
+    except sqlite3.Error as error:
+        raise translate(error, path, writing=False) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -266,13 +280,12 @@ def _open(path: Path) -> sqlite3.Connection:
         raise _newer(path, "0.5.0", "it is a redb file")
     if magic != b"SQLite format 3\0":
         raise ReadFailedError(f"{path} is not a SQLite database; name one of meerkat-mob")
-    connection = connect_unchanging(path)
-    connection.execute("BEGIN")  # one state of the file throughout
-    return connection
+    return connect_unchanging(path)
 
 
 def _check(file: sqlite3.Connection, path: Path) -> set[str]:
     """Refuse what is not of 0.5.1 or 0.5.2; give the names of its tables."""
+    file.execute("BEGIN")  # one state of the file throughout
     names = {name for (name,) in file.execute("SELECT name FROM sqlite_master")}
     if file.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
         raise ReadFailedError(f"{path} is a store of mobstore; open it as sqlite:{path}")

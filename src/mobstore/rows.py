@@ -6,16 +6,20 @@ by table and key.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeAlias, cast
+from typing import TypeAlias, cast, get_args
 from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
 
 from mobstore.arguments import (
+    choice,
     instance,
+    moment,
+    number,
     output_text,
     record_text,
     run_key,
@@ -36,7 +40,7 @@ from mobstore.model.event import (
     NewMobEvent,
 )
 from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
-from mobstore.model.json import decode_json
+from mobstore.model.json import U64_MAX, decode_json
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.record import Record
@@ -46,7 +50,9 @@ from mobstore.model.run import (
     LoopIterationLedgerEntry,
     LoopSnapshot,
     MobRun,
+    MobRunStatus,
     StepLedgerEntry,
+    StepRunStatus,
 )
 from mobstore.model.timestamp import Timestamp
 from mobstore.tables import (
@@ -68,6 +74,9 @@ from mobstore.tables import (
 MAX_ITERATION_GAP = 65_536
 """How far past the last recorded iteration an output may lie; the reference has no bound."""
 
+RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
+_STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
+
 EventDraft: TypeAlias = tuple[str, str, str, str]
 """An event without its cursor as it is stored: mob_id, timestamp, type, kind."""
 
@@ -86,7 +95,7 @@ def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventD
     """
     return (
         text(mob_id, "mob_id"),
-        timestamp.sortable,
+        moment(timestamp, "timestamp"),
         kind.type,
         record_text(kind, Record, "event.kind"),
     )
@@ -138,11 +147,11 @@ def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
     Raises:
         SerializationError: one cannot be read; it is named.
     """
-    assemble, moment = MobEvent.assemble, Timestamp.from_sortable
+    assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
     try:
         kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
         return [
-            assemble({"cursor": cursor, "timestamp": moment(time), "mob_id": mob_id, "kind": kind})
+            assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
             for (cursor, mob_id, time, _, _), kind in zip(rows, kinds, strict=True)
         ]
     except (ValueError, TypeError) as error:
@@ -182,15 +191,15 @@ class RunRows:
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
             output_text(run.activation_params),
-            run.created_at.sortable,
-            run.schema_version,
+            moment(run.created_at, "created_at"),
+            number(run.schema_version, "schema_version", most=2**32 - 1),
         )
         ended = run.completed_at
         self.state = RunStateRow(
             key,
-            run.status,
+            choice(run.status, RUN_STATUSES, "status"),
             state_text(run.flow_state, "flow_state"),
-            None if ended is None else ended.sortable,
+            None if ended is None else moment(ended, "completed_at"),
         )
         self.steps = [step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)]
         self.failures = [failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)]
@@ -241,9 +250,9 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
         position,
         text(entry.step_id, "step_id"),
         text(entry.meerkat_id, "meerkat_id"),
-        entry.status,
+        choice(entry.status, _STEP_STATUSES, "status"),
         output_text(entry.output),
-        entry.timestamp.sortable,
+        moment(entry.timestamp, "timestamp"),
     )
 
 
@@ -259,7 +268,7 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
         position,
         text(entry.step_id, "step_id"),
         text(entry.reason, "reason"),
-        entry.timestamp.sortable,
+        moment(entry.timestamp, "timestamp"),
     )
 
 
@@ -274,7 +283,7 @@ def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -
         run_id,
         position,
         text(entry.loop_instance_id, "loop_instance_id"),
-        str(entry.iteration),
+        str(number(entry.iteration, "iteration", most=U64_MAX)),
         text(entry.frame_id, "frame_id"),
     )
 
@@ -377,8 +386,9 @@ def _iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
 def _loop_outputs(
     loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
+    recorded = Counter(row.loop_id for row in outputs)
     for _, loop_id, iterations in loops:
-        _require_plausible(loop_id, iterations, sum(row.loop_id == loop_id for row in outputs))
+        _require_plausible(loop_id, iterations, recorded[loop_id])
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeAlias, TypeVar, get_args
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -44,6 +44,7 @@ from mobstore.operations import events as event_log
 from mobstore.operations import realm_profiles, runs, specs
 from mobstore.operations.runs import KeyedSwap, Swap
 from mobstore.rows import (
+    RUN_STATUSES,
     RunRows,
     draft_event,
     failure_row,
@@ -57,8 +58,6 @@ from mobstore.transaction import Engine
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 Clock: TypeAlias = Callable[[], Timestamp]
-
-_STATUSES = frozenset[str](get_args(MobRunStatus))
 
 
 class _Store:
@@ -129,8 +128,8 @@ class EngineRunStore(_Store, MobRunStore):
         next: MobRunStatus,  # noqa: A002 - the reference's name
     ) -> bool:
         key, now = run_key(run_id), self._now().sortable
-        before = choice(expected, _STATUSES, "expected")
-        after = choice(next, _STATUSES, "next")
+        before = choice(expected, RUN_STATUSES, "expected")
+        after = choice(next, RUN_STATUSES, "next")
         return await self._engine.write(lambda: runs.cas_run_status(key, before, after, now))
 
     async def cas_flow_state(
@@ -157,8 +156,8 @@ class EngineRunStore(_Store, MobRunStore):
         next_flow_state: KernelState,
     ) -> bool:
         key, now = run_key(run_id), self._now().sortable
-        status = choice(expected_status, _STATUSES, "expected_status")
-        following = choice(next_status, _STATUSES, "next_status")
+        status = choice(expected_status, RUN_STATUSES, "expected_status")
+        following = choice(next_status, RUN_STATUSES, "next_status")
         state = _swap(expected_flow_state, next_flow_state)
         return await self._engine.write(
             lambda: runs.cas_run_snapshot(

@@ -376,3 +376,39 @@ def test_a_process_killed_in_the_middle_leaves_nothing(
             assert (await import_meerkat(sample, stores)).runs == 8
 
     asyncio.run(check())
+
+
+def test_what_a_crash_left_uncommitted_is_not_imported(opening: Engine, sample: Path) -> None:
+    """A rollback journal beside the file says that the file holds half a transaction."""
+    script = textwrap.dedent(f"""
+        import os, sqlite3
+        file = sqlite3.connect("{sample}", isolation_level=None)
+        file.execute("PRAGMA journal_mode = DELETE")
+        file.execute("PRAGMA cache_size = 1")
+        file.execute("BEGIN")
+        file.execute("UPDATE mob_events SET event_json = zeroblob(9000)")
+        os._exit(0)
+    """)
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert sample.with_name(f"{sample.name}-journal").exists()
+
+    async def check() -> ImportReport | None:
+        async with opening() as stores:
+            try:
+                return await import_meerkat(sample, stores)
+            except mobstore.ReadFailedError:
+                return None  # to read it safely it would have to be changed
+
+    report = asyncio.run(check())
+    assert report is None or report.events == 99
+
+
+def test_the_command_makes_no_store_for_a_source_that_is_none(tmp_path: Path) -> None:
+    target = tmp_path / "new.db"
+    ended = subprocess.run(
+        [sys.executable, "-m", "mobstore", "import", str(tmp_path / "no.db"), f"sqlite:{target}"],
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert not target.exists()

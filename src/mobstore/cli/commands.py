@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, ParamSpec
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from rich.progress import Progress
 
 import mobstore
 from mobstore.cli import display, queries
-from mobstore.meerkat import import_meerkat
+from mobstore.meerkat import check_source, import_meerkat
 
 P = ParamSpec("P")
 
@@ -64,12 +65,13 @@ def cli() -> None:
 )
 @_runs_async
 async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
-    """Copy SOURCE, a database of meerkat-mob 0.5.2, into the empty or new store at URL.
+    """Copy SOURCE, a database of meerkat-mob 0.5.1 or 0.5.2, into the empty or new store at URL.
 
     All of it is copied or nothing. SOURCE is not changed.
 
     Example: mobstore import mob.db sqlite:mobs.db
     """
+    check_source(Path(source))  # before a store is made for it
     async with mobstore.open_stores(url) as stores:
         errors = Console(stderr=True)
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:

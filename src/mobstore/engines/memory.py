@@ -11,8 +11,9 @@ an insertion seldom moves anything.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable
-from threading import RLock
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from mobstore.errors import InternalError
@@ -147,7 +148,7 @@ class MemoryEngine(Engine):
     """Keeps everything in this process; nothing is durable."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
+        self._lock = Lock()
         self._clear()
         self._closed = False
         self._calls = 0
@@ -199,10 +200,12 @@ class MemoryEngine(Engine):
             )
         }
 
-    def _open(self) -> RLock:
-        if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
-        return self._lock
+    @contextmanager
+    def _open(self) -> Generator[None]:
+        with self._lock:
+            if self._closed:
+                raise InternalError("the store is closed; open it again to use it")
+            yield
 
     def _apply(self, commit: Commit[T]) -> T:
         for write in commit.writes:

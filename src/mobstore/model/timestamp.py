@@ -26,7 +26,9 @@ _RELAXED = re.compile(
     r"\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\.([0-9]{1,9})[0-9]*)?"
     r"\s*(?:[Zz]|[Uu][Tt][Cc]|([+\-\u2212])([0-9]{2})[:\s]*([0-5][0-9]))"
 )
-_COMMON = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
+_COMMON = re.compile(  # newer Pythons take 24:00 for midnight; chrono does not
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z"
+)
 _MAX_YEAR = 262_142  # of chrono
 _SORTABLE_LENGTH = 30
 _CYCLE = 400  # years after which the Gregorian calendar repeats

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mobstore.errors import CasConflictError, NotFoundError
+from mobstore.errors import CasConflictError, InternalError, NotFoundError
+from mobstore.model.json import I64_MAX
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.rows import read_realm_profile
 from mobstore.tables import REALM_PROFILES, RealmProfileRow
@@ -32,6 +33,8 @@ def list_all() -> Script[list[StoredRealmProfile]]:
 def update(name: str, profile: str, expected: int, now: str) -> Script[StoredRealmProfile]:
     """Replace the content of a profile that is at the expected revision."""
     stored = _at_revision(name, (yield from fetch(Get(REALM_PROFILES, (name,)))), expected)
+    if expected >= I64_MAX:
+        raise InternalError(f"the revisions of realm profile '{name}' are used up")
     row = stored._replace(revision=expected + 1, profile=profile, updated_at=now)
     return Commit(read_realm_profile(row), (Put(REALM_PROFILES, (row,)),))
 

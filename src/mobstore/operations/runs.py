@@ -1,7 +1,8 @@
 """Scripts of the run store.
 
-A missing run makes a compare-and-swap on it False, and everything else a `NotFoundError`. All
-comparisons are made before any write. Kernel states are compared as canonical text.
+Of a missing run, `get_run` gives None, a compare-and-swap on status or flow state False; everything
+else raises `NotFoundError`. All comparisons are made before any write. Kernel states are compared
+as canonical text.
 """
 
 from __future__ import annotations

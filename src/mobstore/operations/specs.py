@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mobstore.errors import SpecRevisionConflictError
+from mobstore.errors import InternalError, SpecRevisionConflictError
 from mobstore.model.definition import (
     MobDefinition,
 )
 from mobstore.model.ids import MobId
+from mobstore.model.json import I64_MAX
 from mobstore.rows import read_spec
 from mobstore.tables import SPECS, SpecRow
 from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
@@ -18,6 +19,8 @@ def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
     current = 0 if stored is None else stored.revision
     if revision is not None and revision != current:
         raise SpecRevisionConflictError(mob_id, revision, current)
+    if current >= I64_MAX:
+        raise InternalError(f"the revisions of mob {mob_id} are used up")
     return Commit(current + 1, (Put(SPECS, (SpecRow(mob_id, current + 1, definition),)),))
 
 

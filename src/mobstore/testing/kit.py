@@ -199,6 +199,7 @@ async def run_case(one: Case, make_subject: SubjectFactory, *, timeout: float = 
         unknown = subject.capabilities - CAPABILITIES
         assert not unknown, f"unknown capabilities: {', '.join(sorted(unknown))}"
         if missing := one.missing(subject):
+            await subject.close()
             return Outcome(one, "skipped", f"needs {', '.join(missing)}")
         async with asyncio.timeout(timeout):
             try:
@@ -232,6 +233,8 @@ async def run_cases(
         timeout: seconds after which a case that hangs has failed.
         progress: is told each outcome at once.
     """
+    if not __debug__:
+        raise RuntimeError("cases are asserts, which python -O leaves out; run without it")
     outcomes: list[Outcome] = []
     for one in all_cases().values():
         if any(fnmatchcase(one.id, pattern) for pattern in only):

@@ -19,7 +19,6 @@ import warnings
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,8 +31,8 @@ from mobstore.engines.sqlite.file import (
     translate,
 )
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.writer import STOP, Job, Writer, damaged
-from mobstore.errors import InternalError
+from mobstore.engines.sqlite.writer import STOP, Job, Writer, damaged, replaced
+from mobstore.errors import InternalError, ReadFailedError
 from mobstore.transaction import (
     Commit,
     Count,
@@ -49,7 +48,7 @@ from mobstore.transaction import (
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
-_FEW = 256  # rows; to read more might hold up an event loop
+_FEW = 1000  # rows; to read more would hold up an event loop for milliseconds
 
 
 class SqliteEngine(Engine):
@@ -63,7 +62,7 @@ class SqliteEngine(Engine):
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
         self._closed = False
         self._reads = 0
-        self._abandoned = weakref.finalize(self, _abandon, writer, self._readers)
+        self._abandoned = weakref.finalize(self, _abandon, self._pid, writer, self._readers)
         self._abandoned.atexit = False
 
     @classmethod
@@ -108,10 +107,12 @@ class SqliteEngine(Engine):
             if self._reads % _READS_PER_TURN == 0:
                 await asyncio.sleep(0)  # a task that only reads must not starve the others
             return found
-        reading = self._threads.submit(
-            lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
-        )
-        self._reading.add(reading)
+        with self._gate:
+            self._check()
+            reading = self._threads.submit(
+                lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
+            )
+            self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
         try:
             return await asyncio.wrap_future(reading)
@@ -135,9 +136,8 @@ class SqliteEngine(Engine):
                 self._abandoned.detach()
                 self._writer.queue.put(STOP)
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
-        for reading in list(self._reading):
-            with suppress(Exception):
-                await asyncio.wrap_future(reading)
+        if self._reading:
+            await asyncio.wait([asyncio.wrap_future(reading) for reading in self._reading])
         self._writer.thread.join()
         self._threads.shutdown()
         while self._readers:
@@ -166,8 +166,7 @@ class SqliteEngine(Engine):
             try:
                 rows = self._readers.pop()
             except IndexError:
-                rows = Rows(connect(self._writer.path, "rw"))
-                self._writer.require_same_file()
+                rows = self._new_reader()
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
@@ -179,10 +178,19 @@ class SqliteEngine(Engine):
             raise damaged(self._writer.path) from error
         finally:
             if rows is not None:
-                if self._closed:
+                with self._gate:
+                    if not self._closed:
+                        self._readers.append(rows)
+                        rows = None
+                if rows is not None:
                     rows.close()
-                else:
-                    self._readers.append(rows)
+
+    def _new_reader(self) -> Rows:
+        rows = Rows(connect(self._writer.path, "rw"))
+        if self._writer.same_file():
+            return rows
+        rows.close()
+        raise ReadFailedError(replaced(self._writer.path))
 
 
 class _NotAtOnce(Exception):  # noqa: N818 - not an error
@@ -227,7 +235,9 @@ def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:
         return drive(make(), rows.answer).result
 
 
-def _abandon(writer: Writer, readers: list[Rows]) -> None:
+def _abandon(pid: int, writer: Writer, readers: list[Rows]) -> None:
+    if os.getpid() != pid:
+        return  # after a fork all of it belongs to the parent
     writer.queue.put(STOP)
     for rows in readers:
         rows.close()

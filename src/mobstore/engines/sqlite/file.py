@@ -44,7 +44,7 @@ def open_file(
     try:
         if path.exists() and path.stat().st_size:
             # Even to close a connection that may write can change a file that a crash left behind.
-            with closing(connect_unchanging(path)) as looking:
+            with closing(connect_unchanging(path, timeout)) as looking:
                 _is_ours(looking, path)
         connection = connect(path, "rwc")
         opened = connection
@@ -62,7 +62,7 @@ def open_file(
     return connection
 
 
-def connect(path: Path, mode: Literal["rw", "rwc", "ro"]) -> sqlite3.Connection:
+def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
     """A bare connection for any thread: no implicit transactions, no waiting for locks."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(
@@ -71,15 +71,19 @@ def connect(path: Path, mode: Literal["rw", "rwc", "ro"]) -> sqlite3.Connection:
     )  # fmt: skip
 
 
-def connect_unchanging(path: Path) -> sqlite3.Connection:
-    """A connection that does not change one byte of the file, nor leaves files beside it.
+def connect_unchanging(path: Path, timeout: float = 5) -> sqlite3.Connection:
+    """A connection that does not change one byte of the file.
 
-    A file that nobody uses (it has no `-wal` beside it) is not even locked.
+    A file that nobody uses (it has no log beside it) is not even locked, and nothing is left
+    beside it.
     """
-    unused = not path.with_name(f"{path.name}-wal").exists()
+    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
+    unused = not any(log.exists() for log in logs)
     # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if unused else ''}"
-    return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
 
 
 def retrying(attempt: Callable[[], T], patience: float) -> T:
@@ -168,8 +172,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _rollback(connection)
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal != "wal":
         raise WriteFailedError(f"{path} lies where SQLite cannot keep a WAL; use a local disk")
@@ -178,6 +181,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     try:
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     finally:
+        _rollback(connection)
+
+
+def _rollback(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # some failures have undone it already
         connection.execute("ROLLBACK")
 
 
@@ -192,7 +200,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     finally:
         if looking:
-            connection.execute("ROLLBACK")
+            _rollback(connection)
     if application == APPLICATION_ID:
         if version > FORMAT:
             raise ReadFailedError(

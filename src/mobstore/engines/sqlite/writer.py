@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -66,26 +67,31 @@ class Writer:
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
-        stopping = False
-        while not stopping:
-            waiting: list[Any] = [self.queue.get()]
-            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
-                waiting.append(self.queue.get())
-            if waiting[-1] is STOP:
-                stopping = True
-                waiting.pop()
-            group: _Jobs = []
-            for job in cast("_Jobs", waiting):
-                if job.loading:
-                    self._run(group)
-                    self._run([job])
-                    group = []
-                else:
-                    group.append(job)
-            self._run(group)
-            del waiting, group  # nothing may be kept alive while this waits
-        self._rows.close()
-        self.ended.set_result(None)
+        try:
+            while self._turn():
+                pass
+            self._rows.close()
+        finally:
+            self.ended.set_result(None)
+
+    def _turn(self) -> bool:
+        """Run what waits; whether there may be more."""
+        waiting: list[Any] = [self.queue.get()]
+        while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
+            waiting.append(self.queue.get())
+        more = waiting[-1] is not STOP
+        if not more:
+            waiting.pop()
+        group: _Jobs = []
+        for job in cast("_Jobs", waiting):
+            if job.loading:
+                self._run(group)
+                self._run([job])
+                group = []
+            else:
+                group.append(job)
+        self._run(group)
+        return more
 
     def _run(self, jobs: _Jobs) -> None:
         jobs = [job for job in jobs if not job.future.cancelled()]
@@ -96,7 +102,8 @@ class Writer:
         try:
             retrying(self._rows.begin, self.timeout)
             begun = True
-            self.require_same_file()
+            if not self.same_file():
+                raise WriteFailedError(replaced(self.path))  # noqa: TRY301 - as any other refusal
             self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
             refusal = self._refusal(error, jobs)
@@ -110,7 +117,7 @@ class Writer:
                     self._run([job])
                 return
             for job in jobs:
-                job.error = job.error or refusal
+                job.error = job.error or (refusal if len(jobs) == 1 else _copy(refusal))
         _deliver(jobs)
 
     def _refusal(self, error: BaseException, jobs: _Jobs) -> BaseException:
@@ -118,22 +125,18 @@ class Writer:
         refusal = error
         if isinstance(error, sqlite3.Error):
             refusal = translate(error, self.path, writing=True)
-        elif isinstance(error, (TypeError, ValueError)) and not jobs[0].loading:
+        elif isinstance(error, (TypeError, ValueError, OverflowError)) and not jobs[0].loading:
             refusal = damaged(self.path)
         if refusal is not error:
             refusal.__cause__ = error
         return refusal
 
-    def require_same_file(self) -> None:
-        """Refuse to go on when the path no longer leads to the file that was opened.
+    def same_file(self) -> bool:
+        """Whether the path still leads to the file that was opened.
 
-        Raises:
-            WriteFailedError: SQLite would go on writing to a file that nobody finds any more.
+        SQLite itself would go on with a file that nobody finds any more.
         """
-        if _identity(self.path) != self._identity:
-            raise WriteFailedError(
-                f"{self.path} was removed or replaced while it was open; open the store again"
-            )
+        return _identity(self.path) == self._identity
 
     def _commit(self, jobs: _Jobs) -> None:
         """Run the scripts in the open transaction; raises if it could not be committed whole."""
@@ -180,9 +183,23 @@ def _settle(jobs: _Jobs) -> None:
             job.future.set_exception(job.error)
 
 
+def _copy(error: BaseException) -> BaseException:
+    """An error of its own for each task: a traceback grows with whoever raises it."""
+    copied = copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
+
+
+def replaced(path: Path) -> str:
+    """What to say of a path that leads to another file than the open one, or to none."""
+    return f"{path} was removed or replaced while it was open; open the store again"
+
+
 def damaged(path: Path) -> SerializationError:
     """What to say of values that no script expects: arguments were checked before it ran."""
-    return SerializationError(f"{path} holds what mobstore did not write; restore a backup")
+    return SerializationError(
+        f"{path} holds a value that mobstore did not write; the cause says more. Restore a backup"
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
