@@ -72,7 +72,9 @@ def open_new(name: str) -> None:
 
 def as_nobody(url: str, only_open: str = "") -> None:
     """Open and perhaps write as a user without rights, and say what came of it."""
-    importlib.import_module("mobstore.engines.sqlite")  # nobody may be unable to read the sources
+    # Nobody may be unable to read the sources: load now what is loaded late.
+    for late in ("mobstore.engines.sqlite", "urllib.parse"):
+        importlib.import_module(late)
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
