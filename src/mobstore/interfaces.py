@@ -24,9 +24,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.ids import MobId
 from mobstore.model.kernel import KernelState

@@ -22,9 +22,7 @@ from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
 from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
 from mobstore.errors import InternalError, ReadFailedError, SerializationError
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
 from mobstore.model.profile import Profile
@@ -33,7 +31,8 @@ from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN, put_run
-from mobstore.rows import RunRows, draft_event
+from mobstore.rows.events import draft_event
+from mobstore.rows.runs import RunRows
 from mobstore.tables import (
     COUNTERS,
     EVENTS,

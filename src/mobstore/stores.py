@@ -22,9 +22,7 @@ from mobstore.arguments import (
 )
 from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX, U64_MAX
@@ -43,16 +41,8 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
 from mobstore.operations import realm_profiles, runs, specs
 from mobstore.operations.runs import KeyedSwap, Swap
-from mobstore.rows import (
-    RUN_STATUSES,
-    RunRows,
-    draft_event,
-    failure_row,
-    iteration_row,
-    step_row,
-    stored_events,
-    timed_events,
-)
+from mobstore.rows.events import draft_event, stored_events, timed_events
+from mobstore.rows.runs import RUN_STATUSES, RunRows, failure_row, iteration_row, step_row
 from mobstore.tables import LoopIterationRow
 from mobstore.transaction import Engine
 

@@ -11,7 +11,7 @@ import pytest
 from mobstore import InternalError, MobRun, NotFoundError, SerializationError
 from mobstore.operations import runs
 from mobstore.operations.runs import KeyedSwap, Swap
-from mobstore.rows import RunRows
+from mobstore.rows.runs import RunRows
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,

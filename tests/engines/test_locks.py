@@ -11,17 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.children import increment, open_new
-from engines.support import (
-    RUN,
-    count_of,
-    event,
-    hear,
-    hold_lock,
-    new_run,
-    query,
-    running,
-    tell,
-)
+from engines.support import RUN, count_of, event, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
 
 SLACK = 1.5  # seconds: two busy cores

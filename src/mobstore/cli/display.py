@@ -14,9 +14,7 @@ from rich.tree import Tree
 
 from mobstore.cli.queries import Inventory, RunHeader
 from mobstore.meerkat import ImportReport
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState, NamedVariant
 from mobstore.model.profile import StoredRealmProfile

@@ -8,11 +8,7 @@ from pydantic import Field
 
 from mobstore.errors import InternalError, NotFoundError, SerializationError
 from mobstore.model.flow import FlowSpec
-from mobstore.model.ids import (
-    FlowId,
-    MobId,
-    ProfileName,
-)
+from mobstore.model.ids import FlowId, MobId, ProfileName
 from mobstore.model.json import I64_MAX, I64_MIN, NULL_IN_FREE_JSON
 from mobstore.model.profile import (
     MobBackendKind,
@@ -21,15 +17,7 @@ from mobstore.model.profile import (
     StoredRealmProfile,
     ToolConfig,
 )
-from mobstore.model.record import (
-    U32,
-    U64,
-    Array,
-    Record,
-    SortedMap,
-    no_value,
-    validate,
-)
+from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]

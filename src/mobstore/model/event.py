@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import (
     FlowId,
     MeerkatId,

@@ -8,17 +8,8 @@ from uuid import UUID, uuid4
 from pydantic import Field, JsonValue
 
 from mobstore.errors import InternalError, NotFoundError
-from mobstore.model.definition import (
-    LimitsSpec,
-    MobDefinition,
-    SupervisorSpec,
-    TopologySpec,
-)
-from mobstore.model.flow import (
-    CollectQuorum,
-    FlowSpec,
-    FlowStepSpec,
-)
+from mobstore.model.definition import LimitsSpec, MobDefinition, SupervisorSpec, TopologySpec
+from mobstore.model.flow import CollectQuorum, FlowSpec, FlowStepSpec
 from mobstore.model.ids import (
     FlowId,
     FrameId,
@@ -31,16 +22,7 @@ from mobstore.model.ids import (
     StepId,
 )
 from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
-from mobstore.model.record import (
-    AS_UUID,
-    U32,
-    U64,
-    Array,
-    FreeJson,
-    OrderedMap,
-    Record,
-    SortedMap,
-)
+from mobstore.model.record import AS_UUID, U32, U64, Array, FreeJson, OrderedMap, Record, SortedMap
 from mobstore.model.timestamp import Timestamp
 
 MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "canceled"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mobstore.errors import InternalError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
-from mobstore.rows import EventDraft, read_events
+from mobstore.rows.events import EventDraft, read_events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
 from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mobstore.errors import CasConflictError, InternalError, NotFoundError
 from mobstore.model.json import I64_MAX
 from mobstore.model.profile import StoredRealmProfile
-from mobstore.rows import read_realm_profile
+from mobstore.rows.specs import read_realm_profile
 from mobstore.tables import REALM_PROFILES, RealmProfileRow
 from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.run import MobRun, is_terminal
-from mobstore.rows import MAX_ITERATION_GAP, RunParts, RunRows, read_run
+from mobstore.rows.runs import MAX_ITERATION_GAP, RunParts, RunRows, read_run
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,

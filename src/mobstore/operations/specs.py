@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from mobstore.errors import InternalError, SpecRevisionConflictError
-from mobstore.model.definition import (
-    MobDefinition,
-)
+from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX
-from mobstore.rows import read_spec
+from mobstore.rows.specs import read_spec
 from mobstore.tables import SPECS, SpecRow
 from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
 

@@ -8,10 +8,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore.model.definition import (
-    LimitsSpec,
-    MobDefinition,
-)
+from mobstore.model.definition import LimitsSpec, MobDefinition
 from mobstore.model.event import MobCompleted, MobEventKind, NewMobEvent
 from mobstore.model.flow import (
     CollectQuorum,

@@ -8,10 +8,7 @@ from typing import Any
 
 from mobstore.testing.cases.wrappers import BODY_FRAME
 from mobstore.testing.kit import case, same
-from mobstore.testing.samples import (
-    event,
-    failure,
-)
+from mobstore.testing.samples import event, failure
 from mobstore.testing.subject import Subject
 
 TASKS = 50

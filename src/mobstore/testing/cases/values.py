@@ -13,13 +13,7 @@ from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import (
-    frame,
-    make_run,
-    profile,
-    run_id,
-    step,
-)
+from mobstore.testing.samples import frame, make_run, profile, run_id, step
 from mobstore.testing.subject import Subject
 
 EXACT_JSON: tuple[JsonValue, ...] = (

@@ -1,19 +1,13 @@
-"""Models to rows and back: the one place that knows how content lies in the tables.
-
-Decoding trusts what encoding wrote; what nevertheless cannot be read (a damaged file) is reported
-by table and key.
-"""
+"""Runs to rows and back."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
 from typing import TypeAlias, cast, get_args
 from uuid import UUID
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from mobstore.arguments import (
     choice,
@@ -21,29 +15,15 @@ from mobstore.arguments import (
     moment,
     number,
     output_text,
-    record_text,
     run_key,
     snapshot_text,
     state_text,
     text,
 )
 from mobstore.errors import SerializationError
-from mobstore.model.definition import (
-    MobDefinition,
-)
-from mobstore.model.event import (
-    FlowStarted,
-    MeerkatSpawned,
-    MobCreated,
-    MobEvent,
-    MobEventKind,
-    NewMobEvent,
-)
 from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
 from mobstore.model.json import U64_MAX, decode_json
 from mobstore.model.kernel import KernelState
-from mobstore.model.profile import Profile, StoredRealmProfile
-from mobstore.model.record import Record
 from mobstore.model.run import (
     FailureLedgerEntry,
     FrameSnapshot,
@@ -55,19 +35,17 @@ from mobstore.model.run import (
     StepRunStatus,
 )
 from mobstore.model.timestamp import Timestamp
+from mobstore.rows.reading import reading
 from mobstore.tables import (
-    EventRow,
     FailureLedgerRow,
     FrameRow,
     LoopIterationRow,
     LoopOutputRow,
     LoopRow,
     LoopStepOutputRow,
-    RealmProfileRow,
     RootStepOutputRow,
     RunRow,
     RunStateRow,
-    SpecRow,
     StepLedgerRow,
 )
 
@@ -76,104 +54,6 @@ MAX_ITERATION_GAP = 65_536
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
 _STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
-
-EventDraft: TypeAlias = tuple[str, str, str, str]
-"""An event without its cursor as it is stored: mob_id, timestamp, type, kind."""
-
-Timed: TypeAlias = tuple[str, Timestamp, MobEventKind]
-"""An event without its cursor."""
-
-
-# Events ----------------------------------------------------------------------------------------
-
-
-def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
-    """What will be stored of an event.
-
-    Raises:
-        SerializationError: a part has no JSON form.
-    """
-    return (
-        text(mob_id, "mob_id"),
-        moment(timestamp, "timestamp"),
-        kind.type,
-        record_text(kind, Record, "event.kind"),
-    )
-
-
-def timed_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> list[Timed]:
-    """The parts of events; those without a time of their own get the present one.
-
-    Raises:
-        SerializationError: one is not an event.
-    """
-    now: Timestamp | None = None
-    timed: list[Timed] = []
-    for event in events:
-        instance(event, NewMobEvent, "event")
-        timestamp = event.timestamp
-        if timestamp is None:
-            timestamp = now = now or clock()
-        timed.append((event.mob_id, timestamp, event.kind))
-    return timed
-
-
-def stored_events(
-    first: int, timed: Sequence[Timed], drafts: Sequence[EventDraft]
-) -> list[MobEvent]:
-    """Events as stored; they share nothing with their kinds that an owner could change."""
-    assemble, decode = MobEvent.assemble, _kinds().validate_json
-    return [
-        assemble(
-            {
-                "cursor": cursor,
-                "timestamp": timestamp,
-                "mob_id": mob_id,
-                "kind": decode(f"[{draft[3]}]")[0] if type(kind) in _WITH_MAPS else kind,
-            }
-        )
-        for cursor, ((mob_id, timestamp, kind), draft) in enumerate(
-            zip(timed, drafts, strict=True), first
-        )
-    ]
-
-
-_WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
-
-
-def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
-    """Decode events; all their kinds in one call, which is three times as fast as one by one.
-
-    Raises:
-        SerializationError: one cannot be read; it is named.
-    """
-    assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
-    try:
-        kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
-        return [
-            assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
-            for (cursor, mob_id, time, _, _), kind in zip(rows, kinds, strict=True)
-        ]
-    except (ValueError, TypeError) as error:
-        raise SerializationError(_unreadable_event(rows)) from error
-
-
-def _unreadable_event(rows: Sequence[EventRow]) -> str:
-    for row in rows:
-        try:
-            (_,) = _kinds().validate_json(f"[{row.kind}]")
-            Timestamp.from_sortable(row.timestamp)
-        except (ValueError, TypeError):
-            return f"table events, cursor {row.cursor} cannot be read"
-    return "table events cannot be read"
-
-
-@cache
-def _kinds() -> TypeAdapter[list[MobEventKind]]:
-    return TypeAdapter(list[MobEventKind])
-
-
-# Runs ------------------------------------------------------------------------------------------
 
 
 class RunRows:
@@ -309,7 +189,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
         SerializationError: a part of it cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
-    with _reading(f"run {row.run_id}"):
+    with reading(f"run {row.run_id}"):
         if state is None:
             raise ValueError("its state is missing")
         return MobRun.assemble(
@@ -404,42 +284,3 @@ def _require_plausible(loop_id: str, iterations: int, recorded: int) -> None:
         raise SerializationError(
             f"loop '{loop_id}' has {iterations} iterations but only {recorded} outputs"
         )
-
-
-# Specs and realm profiles ----------------------------------------------------------------------
-
-
-def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
-    """Decode a definition and its revision.
-
-    Raises:
-        SerializationError: it cannot be read.
-    """
-    with _reading(f"table specs, mob {row.mob_id}"):
-        return MobDefinition.model_validate_json(row.definition), row.revision
-
-
-def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
-    """Decode a realm profile.
-
-    Raises:
-        SerializationError: it cannot be read.
-    """
-    with _reading(f"table realm_profiles, name {row.name}"):
-        return StoredRealmProfile.assemble(
-            {
-                "name": row.name,
-                "profile": Profile.model_validate_json(row.profile),
-                "revision": row.revision,
-                "created_at": Timestamp.from_sortable(row.created_at),
-                "updated_at": Timestamp.from_sortable(row.updated_at),
-            }
-        )
-
-
-@contextmanager
-def _reading(what: str) -> Generator[None]:
-    try:
-        yield
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise SerializationError(f"{what} cannot be read") from error

@@ -1,0 +1,115 @@
+"""Events to rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
+
+from mobstore.arguments import instance, moment, record_text, text
+from mobstore.errors import SerializationError
+from mobstore.model.event import (
+    FlowStarted,
+    MeerkatSpawned,
+    MobCreated,
+    MobEvent,
+    MobEventKind,
+    NewMobEvent,
+)
+from mobstore.model.record import Record
+from mobstore.model.timestamp import Timestamp
+from mobstore.tables import EventRow
+
+EventDraft: TypeAlias = tuple[str, str, str, str]
+"""An event without its cursor as it is stored: mob_id, timestamp, type, kind."""
+
+Timed: TypeAlias = tuple[str, Timestamp, MobEventKind]
+"""An event without its cursor."""
+
+
+def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
+    """What will be stored of an event.
+
+    Raises:
+        SerializationError: a part has no JSON form.
+    """
+    return (
+        text(mob_id, "mob_id"),
+        moment(timestamp, "timestamp"),
+        kind.type,
+        record_text(kind, Record, "event.kind"),
+    )
+
+
+def timed_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> list[Timed]:
+    """The parts of events; those without a time of their own get the present one.
+
+    Raises:
+        SerializationError: one is not an event.
+    """
+    now: Timestamp | None = None
+    timed: list[Timed] = []
+    for event in events:
+        instance(event, NewMobEvent, "event")
+        timestamp = event.timestamp
+        if timestamp is None:
+            timestamp = now = now or clock()
+        timed.append((event.mob_id, timestamp, event.kind))
+    return timed
+
+
+def stored_events(
+    first: int, timed: Sequence[Timed], drafts: Sequence[EventDraft]
+) -> list[MobEvent]:
+    """Events as stored; they share nothing with their kinds that an owner could change."""
+    assemble, decode = MobEvent.assemble, _kinds().validate_json
+    return [
+        assemble(
+            {
+                "cursor": cursor,
+                "timestamp": timestamp,
+                "mob_id": mob_id,
+                "kind": decode(f"[{draft[3]}]")[0] if type(kind) in _WITH_MAPS else kind,
+            }
+        )
+        for cursor, ((mob_id, timestamp, kind), draft) in enumerate(
+            zip(timed, drafts, strict=True), first
+        )
+    ]
+
+
+_WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
+
+
+def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
+    """Decode events; all their kinds in one call, which is three times as fast as one by one.
+
+    Raises:
+        SerializationError: one cannot be read; it is named.
+    """
+    assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
+    try:
+        kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
+        return [
+            assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
+            for (cursor, mob_id, time, _, _), kind in zip(rows, kinds, strict=True)
+        ]
+    except (ValueError, TypeError) as error:
+        raise SerializationError(_unreadable_event(rows)) from error
+
+
+def _unreadable_event(rows: Sequence[EventRow]) -> str:
+    for row in rows:
+        try:
+            (_,) = _kinds().validate_json(f"[{row.kind}]")
+            Timestamp.from_sortable(row.timestamp)
+        except (ValueError, TypeError):
+            return f"table events, cursor {row.cursor} cannot be read"
+    return "table events cannot be read"
+
+
+@cache
+def _kinds() -> TypeAdapter[list[MobEventKind]]:
+    return TypeAdapter(list[MobEventKind])

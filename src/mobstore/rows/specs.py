@@ -1,0 +1,37 @@
+"""Rows to specs and realm profiles."""
+
+from __future__ import annotations
+
+from mobstore.model.definition import MobDefinition
+from mobstore.model.profile import Profile, StoredRealmProfile
+from mobstore.model.timestamp import Timestamp
+from mobstore.rows.reading import reading
+from mobstore.tables import RealmProfileRow, SpecRow
+
+
+def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
+    """Decode a definition and its revision.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with reading(f"table specs, mob {row.mob_id}"):
+        return MobDefinition.model_validate_json(row.definition), row.revision
+
+
+def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
+    """Decode a realm profile.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with reading(f"table realm_profiles, name {row.name}"):
+        return StoredRealmProfile.assemble(
+            {
+                "name": row.name,
+                "profile": Profile.model_validate_json(row.profile),
+                "revision": row.revision,
+                "created_at": Timestamp.from_sortable(row.created_at),
+                "updated_at": Timestamp.from_sortable(row.updated_at),
+            }
+        )
