@@ -105,7 +105,6 @@ async def import_meerkat(
         WriteFailedError: the store's medium failed.
     """
     path = Path(source)
-    check_source(path)
     return await stores.engine.load(
         lambda: _Import(path, progress, skip_unreadable=skip_unreadable).script()
     )
