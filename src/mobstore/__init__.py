@@ -9,6 +9,7 @@ contract; it is the same on every engine.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ else:
         try:
             return getattr(import_module("mobstore.public"), name)
         except AttributeError:
-            raise AttributeError(f"module 'mobstore' has no attribute '{name}'") from None
+            wasm = sys.platform == "emscripten" and name.startswith("Sqlite")
+            instead = f" on wasm32; use {name.replace('Sqlite', 'IndexedDb')}" if wasm else ""
+            raise AttributeError(f"module 'mobstore' has no attribute '{name}'{instead}") from None
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *import_module("mobstore.public").__all__})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 from mobstore.bundles import (
+    IndexedDbMobEventStore,
+    IndexedDbMobRunStore,
+    IndexedDbMobSpecStore,
+    IndexedDbMobStores,
+    IndexedDbRealmProfileStore,
     InMemoryMobEventStore,
     InMemoryMobRunStore,
     InMemoryMobSpecStore,
     InMemoryRealmProfileStore,
     MobStores,
     Opening,
-    SqliteMobStores,
-    SqliteRealmProfileStore,
     open_stores,
 )
 from mobstore.errors import (
@@ -225,6 +230,11 @@ __all__ = [
     "InMemoryMobRunStore",
     "InMemoryMobSpecStore",
     "InMemoryRealmProfileStore",
+    "IndexedDbMobEventStore",
+    "IndexedDbMobRunStore",
+    "IndexedDbMobSpecStore",
+    "IndexedDbMobStores",
+    "IndexedDbRealmProfileStore",
     "InlineImageBlock",
     "InlineSkill",
     "InternalError",
@@ -329,3 +339,9 @@ __all__ = [
     "open_stores",
     "topological_steps",
 ]
+
+if sys.platform == "emscripten":  # as in the reference, which has no SQLite on wasm32
+    __all__.remove("SqliteMobStores")
+    __all__.remove("SqliteRealmProfileStore")
+else:
+    from mobstore.bundles import SqliteMobStores, SqliteRealmProfileStore

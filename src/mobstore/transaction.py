@@ -22,7 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 from mobstore.tables import Index, Key, R, Table, Value
 
@@ -31,6 +31,11 @@ A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+
+
+Durability: TypeAlias = Literal["full", "normal"]
+"""What a write that returned survives: "full": a power failure. "normal": the death of the process;
+a power failure may undo the last ones."""
 
 
 class Read(Generic[A_co]):

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias, final, get_args
 
-from mobstore import MobStores, SqliteMobStores
+from mobstore.bundles import MobStores, SqliteMobStores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.model.timestamp import Timestamp
 from mobstore.testing.samples import moment

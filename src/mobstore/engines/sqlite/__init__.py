@@ -7,6 +7,5 @@ file.py    opening, marking and refusing files; the driver's errors in our words
 """
 
 from mobstore.engines.sqlite.engine import SqliteEngine
-from mobstore.engines.sqlite.file import Durability
 
-__all__ = ["Durability", "SqliteEngine"]
+__all__ = ["SqliteEngine"]

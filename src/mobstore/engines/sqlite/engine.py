@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.file import (
-    Durability,
     connect,
     is_busy,
     open_file,
@@ -36,6 +35,7 @@ from mobstore.errors import InternalError, ReadFailedError
 from mobstore.transaction import (
     Commit,
     Count,
+    Durability,
     Engine,
     Get,
     LoadingScript,

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeVar
 
 from mobstore.engines.sqlite.rows import SCHEMA
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
+from mobstore.transaction import Durability
 
 T = TypeVar("T")
-Durability: TypeAlias = Literal["full", "normal"]
 
 APPLICATION_ID = int.from_bytes(b"mobs", "big")
 _MAGIC = b"SQLite format 3\0"

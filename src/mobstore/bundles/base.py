@@ -1,0 +1,117 @@
+"""Four stores on one engine, and what is about to be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from mobstore.errors import InternalError
+from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
+from mobstore.model.timestamp import Timestamp
+from mobstore.stores import (
+    Clock,
+    EngineEventStore,
+    EngineRealmProfileStore,
+    EngineRunStore,
+    EngineSpecStore,
+)
+from mobstore.transaction import Durability, Engine
+
+S = TypeVar("S", bound="Closable")
+
+
+class Closable:
+    """Something that holds an engine; close it, or use it in `async with`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of the engine; closing twice is fine."""
+        await self._engine.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class Opening(Generic[S]):
+    """A store about to be opened: `await` it, or use it in `async with`, which closes it too."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, S]]) -> None:
+        self._start = start
+        self._opened: S | None = None
+
+    def __await__(self) -> Generator[Any, Any, S]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> S:
+        self._opened = await self
+        return self._opened
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+
+class MobStores(Closable):
+    """The four stores on one engine; close it, or use it in `async with`."""
+
+    def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
+        """Put the stores on an engine.
+
+        Args:
+            engine: where rows are kept; closed with this object.
+            clock: gives the store's times; for tests.
+        """
+        super().__init__(engine)
+        self.events: MobEventStore = EngineEventStore(engine, clock)
+        self.runs: MobRunStore = EngineRunStore(engine, clock)
+        self.specs: MobSpecStore = EngineSpecStore(engine, clock)
+        self.realm_profiles: RealmProfileStore = EngineRealmProfileStore(engine, clock)
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the scripts: for tools that bring scripts of their own."""
+        return self._engine
+
+    def event_store(self) -> MobEventStore:
+        """`events`, under the reference's name."""
+        return self.events
+
+    def run_store(self) -> MobRunStore:
+        """`runs`, under the reference's name."""
+        return self.runs
+
+    def spec_store(self) -> MobSpecStore:
+        """`specs`, under the reference's name."""
+        return self.specs
+
+    def realm_profile_store(self) -> RealmProfileStore:
+        """`realm_profiles`, under the reference's name."""
+        return self.realm_profiles
+
+
+def check_options(durability: Durability, timeout: float) -> None:
+    """Refuse what no engine can be opened with.
+
+    Raises:
+        InternalError: an option is none of its values.
+    """
+    if not 0 <= timeout < float("inf"):
+        raise InternalError("timeout is a number of seconds, 0 or more")
+    if durability not in {"full", "normal"}:
+        raise InternalError("durability is 'full' or 'normal'")

@@ -1,0 +1,112 @@
+"""Stores in the browser's IndexedDB."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from mobstore.bundles.base import Closable, MobStores, Opening, check_options
+from mobstore.errors import InternalError
+from mobstore.model.timestamp import Timestamp
+from mobstore.stores import (
+    Clock,
+    EngineEventStore,
+    EngineRealmProfileStore,
+    EngineRunStore,
+    EngineSpecStore,
+)
+from mobstore.transaction import Durability, Engine
+
+
+class IndexedDbMobStores(MobStores):
+    """The four stores in one IndexedDB database; `open` makes them."""
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        create: bool = True,
+        durability: Durability = "full",
+        timeout: float = 5.0,
+        clock: Clock = Timestamp.now,
+    ) -> Opening[Self]:
+        """Open a database of the page's origin, or create it; as `open_stores` does.
+
+        All tabs and workers of the origin may have it open at the same time. When another one
+        upgrades or deletes it, this one lets go of it: calls then say what to do.
+
+        Args:
+            name: the database's.
+            create: whether to create the database if it is missing.
+            durability: "full": a write that returned survives a power failure (IndexedDB's
+                "strict"). "normal": it survives the death of the browser ("relaxed").
+            timeout: seconds to wait for other tabs that upgrade or delete the database.
+            clock: gives the store's times; for tests.
+
+        Raises:
+            ReadFailedError: the database cannot be opened, is none of mobstore's, or is of a newer
+                format; it was not changed. Or the browser lets the page keep nothing.
+            WriteFailedError: the browser has no room for it.
+            InternalError: this Python does not run in a browser.
+        """
+
+        async def start() -> Self:
+            return cls(
+                await indexeddb_engine(name, durability, timeout, create=create), clock=clock
+            )
+
+        return Opening(start)
+
+
+class _OneStore(Closable):
+    """One store of a database, on a connection of its own."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(engine)
+        self._now = clock
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        create: bool = True,
+        durability: Durability = "full",
+        timeout: float = 5.0,
+        clock: Clock = Timestamp.now,
+    ) -> Opening[Self]:
+        """Open a database of the page's origin, or create it; as `IndexedDbMobStores.open`."""
+
+        async def start() -> Self:
+            return cls(await indexeddb_engine(name, durability, timeout, create=create), clock)
+
+        return Opening(start)
+
+
+class IndexedDbMobEventStore(_OneStore, EngineEventStore):
+    """The event log of an IndexedDB database alone; `open` makes it."""
+
+
+class IndexedDbMobRunStore(_OneStore, EngineRunStore):
+    """The run store of an IndexedDB database alone; `open` makes it."""
+
+
+class IndexedDbMobSpecStore(_OneStore, EngineSpecStore):
+    """The spec store of an IndexedDB database alone; `open` makes it."""
+
+
+class IndexedDbRealmProfileStore(_OneStore, EngineRealmProfileStore):
+    """The realm profiles of an IndexedDB database alone; `open` makes it."""
+
+
+async def indexeddb_engine(
+    name: str, durability: Durability, timeout: float, *, create: bool
+) -> Engine:
+    """A database's engine; arguments and errors as of `IndexedDbMobStores.open`."""
+    # Imported here: outside of a browser nobody needs it.
+    from mobstore.engines.indexeddb import IndexedDbEngine
+
+    check_options(durability, timeout)
+    if not name:
+        raise InternalError("indexeddb: needs a name, such as indexeddb:mobs")
+    return await IndexedDbEngine.open(name, durability=durability, timeout=timeout, create=create)

@@ -1,0 +1,62 @@
+"""Opening stores by URL."""
+
+from __future__ import annotations
+
+import sys
+
+from mobstore.bundles.base import MobStores, Opening
+from mobstore.bundles.indexeddb import indexeddb_engine
+from mobstore.bundles.sqlite import sqlite_engine
+from mobstore.engines.memory import MemoryEngine
+from mobstore.errors import InternalError
+from mobstore.model.timestamp import Timestamp
+from mobstore.stores import Clock
+from mobstore.transaction import Durability, Engine
+
+
+def open_stores(
+    url: str,
+    *,
+    create: bool = True,
+    durability: Durability = "full",
+    timeout: float = 5.0,
+    clock: Clock = Timestamp.now,
+) -> Opening[MobStores]:
+    """Open stores by URL; to be awaited, or used in `async with`.
+
+    Args:
+        url: `memory:` for stores that live in this process and end with it; `sqlite:PATH` for a
+            file; `indexeddb:NAME` for a database of the page's origin, in a browser. A path is
+            taken as it stands: relative to the working directory unless it begins with a slash;
+            nothing in a path or name is escaped.
+        create: see `SqliteMobStores.open`; a store in memory is always new.
+        durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
+        timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
+        clock: gives the store's times; for tests.
+
+    Raises:
+        InternalError: no engine has this URL, or it does not work in this place.
+        ReadFailedError: what the URL names cannot be opened.
+        WriteFailedError: what the URL names cannot be written.
+    """
+    scheme, colon, rest = url.partition(":")
+
+    async def engine() -> Engine:
+        if colon and scheme == "memory":
+            if rest:
+                raise InternalError("memory: takes no name; every opening has data of its own")
+            return MemoryEngine()
+        if colon and scheme == "sqlite":
+            if sys.platform == "emscripten":
+                raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
+            return await sqlite_engine(rest, durability, timeout, create=create)
+        if colon and scheme == "indexeddb":
+            return await indexeddb_engine(rest, durability, timeout, create=create)
+        raise InternalError(
+            f"no engine for '{scheme}:'; use memory: or sqlite:PATH, in a browser indexeddb:NAME"
+        )
+
+    async def start() -> MobStores:
+        return MobStores(await engine(), clock=clock)
+
+    return Opening(start)

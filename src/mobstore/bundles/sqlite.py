@@ -1,0 +1,89 @@
+"""Stores in a SQLite file."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Self
+
+from mobstore.bundles.base import Closable, MobStores, Opening, check_options
+from mobstore.errors import InternalError
+from mobstore.model.timestamp import Timestamp
+from mobstore.stores import Clock, EngineRealmProfileStore
+from mobstore.transaction import Durability, Engine
+
+
+class SqliteMobStores(MobStores):
+    """The four stores in one SQLite file; `open` makes them."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        create: bool = True,
+        durability: Durability = "full",
+        timeout: float = 5.0,
+        clock: Clock = Timestamp.now,
+    ) -> Opening[Self]:
+        """Open a SQLite file, or create it; to be awaited, or used in `async with`.
+
+        Args:
+            path: the file; its directory must exist.
+            create: whether to create the file if it is missing.
+            durability: "full": a write that returned survives a power failure. "normal": it
+                survives the death of the process; a power failure may undo the last ones.
+            timeout: seconds to wait for other processes that hold the file's lock.
+            clock: gives the store's times; for tests.
+
+        Raises:
+            ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
+                format; it was not changed.
+            WriteFailedError: the file cannot be written, or stays locked.
+        """
+
+        async def start() -> Self:
+            return cls(await sqlite_engine(path, durability, timeout, create=create), clock=clock)
+
+        return Opening(start)
+
+
+class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
+    """The realm profiles of a SQLite file alone; `open` makes it."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        create: bool = True,
+        durability: Durability = "full",
+        timeout: float = 5.0,
+        clock: Clock = Timestamp.now,
+    ) -> Opening[Self]:
+        """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
+
+        async def start() -> Self:
+            return cls(await sqlite_engine(path, durability, timeout, create=create), clock)
+
+        return Opening(start)
+
+
+async def sqlite_engine(
+    path: str | PathLike[str], durability: Durability, timeout: float, *, create: bool
+) -> Engine:
+    """A SQLite file's engine; arguments and errors as of `SqliteMobStores.open`."""
+    # Imported here: who keeps everything in memory need not load the driver.
+    from mobstore.engines.sqlite import SqliteEngine
+
+    check_options(durability, timeout)
+    text = fspath(path)
+    if "\0" in text:
+        raise InternalError("a path holds no NUL")
+    if not text:
+        raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
+    if text == ":memory:":
+        raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+    return await SqliteEngine.open(
+        Path(text), durability=durability, timeout=timeout, create=create
+    )

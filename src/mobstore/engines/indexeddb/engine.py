@@ -1,0 +1,69 @@
+"""The engine: two lanes of transactions, one that writes and one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from mobstore.engines.indexeddb.database import Connection
+from mobstore.engines.indexeddb.javascript import browser
+from mobstore.engines.indexeddb.job import Job
+from mobstore.engines.indexeddb.transactions import Lane
+from mobstore.errors import InternalError
+from mobstore.transaction import Durability, Engine, LoadingScript, Script
+
+T = TypeVar("T")
+
+
+class IndexedDbEngine(Engine):
+    """Keeps everything in one IndexedDB database, which other tabs may use at the same time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._reading, self._writing = Lane(connection, "readonly"), Lane(connection, "readwrite")
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls, name: str, *, durability: Durability, timeout: float, create: bool
+    ) -> IndexedDbEngine:
+        """Open a database of this page's origin.
+
+        Args:
+            name: the database.
+            durability: "full": a write that returned survives a power failure (IndexedDB's
+                strict). "normal": it survives the death of the browser (relaxed).
+            timeout: seconds to wait for other tabs that upgrade or delete it.
+            create: whether to create it if it is missing.
+
+        Raises:
+            ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
+            WriteFailedError: there is no room for it.
+            InternalError: this Python does not run in a browser.
+        """
+        return cls(
+            await Connection.open(
+                browser(), name, durability=durability, create=create, timeout=timeout
+            )
+        )
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        return await self._run(self._reading, Job(make))
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        return await self._run(self._writing, Job(make))
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        return await self._run(self._writing, Job(make, loading=True))
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.gather(self._reading.close(), self._writing.close())
+        self._connection.close()
+
+    def _run(self, lane: Lane, job: Job[T]) -> Job[T]:
+        if self._closed:
+            raise InternalError("the store is closed; open it again to use it")
+        lane.add(job)
+        return job

@@ -1,0 +1,149 @@
+"""What the engine uses of the browser, with types; `browser()` gives it, where there is one.
+
+Only values go over the bridge between Python and JavaScript that both have alike: text, and numbers
+below 2**53. Whatever is larger goes as JSON text, which one call turns into objects on the other
+side. Nothing here evaluates JavaScript from text, so a strict content-security policy may hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+
+from mobstore.errors import InternalError, ReadFailedError
+
+JsValue: TypeAlias = Any
+"""A JavaScript value that Python only hands on: an object, a key, undefined as None."""
+Handler: TypeAlias = Any
+"""A Python function that JavaScript can call until `destroy` is called on it."""
+
+
+class Fault(Protocol):
+    """A DOMException."""
+
+    name: str
+
+
+class Request(Protocol):
+    """IDBRequest and IDBOpenDBRequest."""
+
+    result: JsValue
+    error: Fault | None
+    transaction: Transaction
+    onsuccess: Handler
+    onerror: Handler
+    onblocked: Handler
+    onupgradeneeded: Handler
+
+
+class Finder(Protocol):
+    """What IDBObjectStore and IDBIndex share."""
+
+    def get(self, key: JsValue, /) -> Request: ...
+    def getAll(self, keys: JsValue, count: int = ..., /) -> Request: ...  # noqa: N802
+    def getAllKeys(self, keys: JsValue, /) -> Request: ...  # noqa: N802
+    def count(self, keys: JsValue, /) -> Request: ...
+    def openCursor(self, keys: JsValue, direction: str, /) -> Request: ...  # noqa: N802
+
+
+class ObjectStore(Finder, Protocol):
+    """IDBObjectStore."""
+
+    indexNames: Names  # noqa: N815
+    put: Callable[[JsValue, JsValue], Request]
+    delete: Callable[[JsValue], Request]
+
+    def index(self, name: str, /) -> Finder: ...
+    def createIndex(self, name: str, path: JsValue, /) -> object: ...  # noqa: N802
+
+
+class Names(Protocol):
+    """DOMStringList."""
+
+    def contains(self, name: str, /) -> bool: ...
+    def __iter__(self) -> Any: ...
+
+
+class Transaction(Protocol):
+    """IDBTransaction."""
+
+    error: Fault | None
+    oncomplete: Handler
+    onabort: Handler
+    onerror: Handler
+
+    def objectStore(self, name: str, /) -> ObjectStore: ...  # noqa: N802
+    def commit(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Database(Protocol):
+    """IDBDatabase."""
+
+    objectStoreNames: Names  # noqa: N815
+    onversionchange: Handler
+    onclose: Handler
+
+    def transaction(self, names: JsValue, mode: str, options: JsValue, /) -> Transaction: ...
+    def createObjectStore(self, name: str, /) -> ObjectStore: ...  # noqa: N802
+    def close(self) -> None: ...
+
+
+class Browser(NamedTuple):
+    """The functions of a browser that the engine calls, looked up once."""
+
+    open: Callable[[str, int], Request]
+    parse: Callable[[str], JsValue]
+    """From JSON text."""
+    stringify: Callable[[JsValue], str]
+    """To JSON text."""
+    array: Callable[..., JsValue]
+    """An array of these values."""
+    map: Callable[[JsValue], JsValue]
+    """A Map from an array of pairs."""
+    within: Callable[..., JsValue]
+    """The keys within (lower, upper, lower excluded, upper excluded)."""
+    above: Callable[..., JsValue]
+    """The keys above (lower, lower excluded)."""
+    handler: Callable[[Callable[[JsValue], None]], Handler]
+    Error: type[Exception]
+    """What a JavaScript exception is in Python."""
+
+
+def browser() -> Browser:
+    """What the engine needs of this browser.
+
+    Raises:
+        InternalError: this Python does not run in a browser.
+        ReadFailedError: the browser does not let this page keep anything.
+    """
+    try:
+        js, ffi = cast("Any", import_module("js")), cast("Any", import_module("pyodide.ffi"))
+    except ImportError:
+        js = ffi = None
+    if js is None or not hasattr(js, "addEventListener"):
+        raise InternalError(
+            "IndexedDB is there only for Python in a browser's page or worker (Pyodide);"
+            " use sqlite:PATH or memory: here"
+        )
+    try:
+        factory, keys = js.indexedDB, js.IDBKeyRange
+    except (AttributeError, ffi.JsException):
+        factory = None
+    if not factory:
+        raise ReadFailedError(
+            "this browser keeps no IndexedDB for this page; open it in an ordinary window,"
+            " outside of sandboxed frames, and let the site keep data"
+        )
+    return Browser(
+        factory.open,
+        js.JSON.parse,
+        js.JSON.stringify,
+        js.Array.of,
+        js.Map.new,
+        keys.bound,
+        keys.lowerBound,
+        ffi.create_proxy,
+        ffi.JsException,
+    )
