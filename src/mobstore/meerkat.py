@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
@@ -44,6 +44,7 @@ from mobstore.tables import (
     SpecRow,
 )
 from mobstore.transaction import Commit, Get, LoadingScript, Put, Scan, Write
+from mobstore.transfer import Progress
 
 _ROWS_AT_ONCE = 256
 _TABLES = ("mob_events", "mob_runs", "mob_specs", "realm_profiles", "mob_event_meta")
@@ -54,9 +55,6 @@ _NEWER_TABLES = (
     "mob_external_deliveries",
 )
 _RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the rows done and the rows in all, from whichever thread does the work."""
 
 
 class Unreadable(NamedTuple):

@@ -28,6 +28,7 @@ class Connection:
         self, browser: Browser, database: Database, name: str, durability: Durability
     ) -> None:
         self.browser, self._database, self._name = browser, database, name
+        self._transaction = database.transaction
         self._tables = browser.parse(json.dumps([table.name for table in TABLES]))
         self._options = browser.parse(json.dumps({"durability": _DURABILITY[durability]}))
         self._gone: str | None = None
@@ -72,7 +73,7 @@ class Connection:
         """
         if self._gone is None:
             try:
-                return self._database.transaction(self._tables, mode, self._options)
+                return self._transaction(self._tables, mode, self._options)
             except self.browser.Error as error:
                 raise self.said(error, mode) from error
         raise _kind(mode)(self._gone)

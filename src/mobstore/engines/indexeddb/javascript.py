@@ -120,18 +120,17 @@ def browser() -> Browser:
     """
     try:
         js, ffi = cast("Any", import_module("js")), cast("Any", import_module("pyodide.ffi"))
-    except ImportError:
-        js = ffi = None
-    if js is None or not hasattr(js, "addEventListener"):
+        js.addEventListener  # noqa: B018 - Node has none, and nothing else of a browser
+    except (ImportError, AttributeError) as error:
         raise InternalError(
             "IndexedDB is there only for Python in a browser's page or worker (Pyodide);"
             " use sqlite:PATH or memory: here"
-        )
+        ) from error
     try:
         factory, keys = js.indexedDB, js.IDBKeyRange
     except (AttributeError, ffi.JsException):
-        factory = None
-    if not factory:
+        factory = keys = None
+    if not factory or not keys:
         raise ReadFailedError(
             "this browser keeps no IndexedDB for this page; open it in an ordinary window,"
             " outside of sandboxed frames, and let the site keep data"

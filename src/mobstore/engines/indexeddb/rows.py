@@ -71,12 +71,19 @@ class _Form:
         self._make: Callable[[Iterable[Any]], Row] = table.row._make
         self._values: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*self.columns)
 
-    def stored(self, row: Row) -> Row:
-        """The row with its values as they are stored."""
-        changed = {n: stored(cast("Value", row[n])) for n in (*self._numbers, *self._texts)}
-        if all(changed[n] is row[n] for n in changed):
-            return row
-        return tuple(changed.get(n, value) for n, value in enumerate(row))
+    def stored(self, row: tuple[Any, ...]) -> Row:
+        """The row with its values as they are stored; nearly always itself."""
+        for n in self._numbers:
+            if row[n] >= _EXACT:
+                break
+        else:
+            for n in self._texts:
+                if not row[n].isascii():
+                    break
+            else:
+                return row
+        changed = (*self._numbers, *self._texts)
+        return tuple(stored(value) if n in changed else value for n, value in enumerate(row))
 
     def rows(self, objects: list[dict[str, Any]], *, marked: bool) -> list[Row]:
         """The rows that were stored as these objects; `marked` if any has a marked value."""
@@ -102,8 +109,6 @@ def stored(value: Value) -> Value:
     """A value of a key or a number as it is stored; itself, if it needs no other form."""
     if isinstance(value, int):
         return value if value < _EXACT else f"{MARK}{value:019}"
-    if value.isascii() or not _HIGH.search(value):
-        return value
     return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
 
 
@@ -142,8 +147,9 @@ class Rows:
             for place, request in asked:
                 answers[place] = self._received(reads[place], request)
         for place, read in enumerate(reads):
-            if isinstance(read, Scan) and _is_walk(read) and not _is_empty(read):
-                answers[place] = yield from self._walk(cast("Scan[Any]", read))
+            scan = cast("Scan[Any]", read)
+            if isinstance(read, Scan) and _is_walk(scan) and not _is_empty(scan):
+                answers[place] = yield from self._walk(scan)
         return tuple(answers)
 
     def answer_or_write(self, asked: Sequence[object]) -> Asking:
@@ -162,8 +168,7 @@ class Rows:
     def write(self, write: Write) -> Asking:
         """Apply one write; what is asked here need not be waited for."""
         if isinstance(write, Put):
-            put = cast("Put[Any]", write)
-            self._put(put.table, put.rows)
+            self._put(write.table, write.rows)
         elif isinstance(write, Delete):
             self._store(write.table).delete(self._key(write.key))
             self._known.setdefault(write.table, {})[write.key] = None
@@ -193,7 +198,7 @@ class Rows:
             for row in map(form.stored, rows[start : start + _ROWS_AT_ONCE]):
                 key = form.key_of(row)
                 value = dict(zip(form.columns, row, strict=True))
-                entries.append((key if len(key) > 1 else key[0], value))
+                entries.append((key if len(key) > 1 else next(iter(key)), value))
             self._browser.map(parse(_encode(entries))).forEach(store.put, store)
 
     def _store(self, table: Table[Any]) -> ObjectStore:
@@ -248,7 +253,8 @@ class Rows:
         return _form(table).rows(json.loads(text), marked=MARK in text)
 
     def _key(self, key: Key) -> JsValue:
-        return self._browser.array(*map(stored, key)) if len(key) > 1 else stored(key[0])
+        values = [stored(value) for value in key]
+        return self._browser.array(*values) if len(values) > 1 else values[0]
 
     def _range(self, scan: Scan[Any]) -> JsValue:
         """The keys of a scan, as IndexedDB's range."""

@@ -36,7 +36,8 @@ class Lane:
     """The queue of jobs of one mode, and the transactions that run them."""
 
     def __init__(self, connection: Connection, mode: Mode) -> None:
-        self.connection, self.mode = connection, mode
+        self.connection = connection
+        self.mode: Mode = mode
         self.queue: deque[Job[Any]] = deque()
         self.joinable: _Run | None = None
         self._runs: list[_Run] = []

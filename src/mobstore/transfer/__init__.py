@@ -1,0 +1,143 @@
+"""Move whole stores: into a file, out of one, from one engine to another.
+
+    with open("mobs.zip", "wb") as file:
+        await export_stores(stores, file)
+
+The file is a zip of JSON lines that can be read without mobstore; `docs/file-format.md` describes
+it. Whatever is moved comes over exactly, cursors, revisions and nanoseconds included, all of it or
+nothing. However large the store is, this needs memory for about a thousand rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple, cast
+
+from mobstore.bundles import MobStores
+from mobstore.errors import WriteFailedError
+from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
+from mobstore.transfer.checks import Rows
+from mobstore.transfer.exporting import Export
+from mobstore.transfer.importing import Import, must_be_empty
+from mobstore.transfer.progress import Progress
+
+__all__ = ["Progress", "Summary", "copy_stores", "export_stores", "import_stores"]
+
+_CHUNK = 2**20  # bytes
+
+
+class Summary(NamedTuple):
+    """How much was moved."""
+
+    events: int
+    runs: int
+    specs: int
+    realm_profiles: int
+
+
+async def export_stores(
+    stores: MobStores, file: BinaryIO, *, progress: Progress | None = None
+) -> Summary:
+    """Write a whole store, as it stands at one moment, into a file.
+
+    It is first written into a temporary file: until all of it is there, `file` is not touched.
+
+    Args:
+        stores: what to write; on any engine. Others may go on writing to it.
+        file: where to; written from where it stands, flushed, and left open. It need not seek.
+        progress: told how far it is, every few hundred rows.
+
+    Raises:
+        SerializationError: the store is damaged; table and key are named.
+        ReadFailedError: the store's medium failed.
+        WriteFailedError: the file, or a temporary one, cannot be written.
+    """
+    with _temporary() as archive:
+        summary = await _export(stores, archive, progress)
+        archive.seek(0)
+        await _copy(archive, file)
+    return summary
+
+
+async def import_stores(
+    source: BinaryIO, stores: MobStores, *, progress: Progress | None = None
+) -> Summary:
+    """Read what `export_stores` wrote into an empty store. All of it is imported, or nothing.
+
+    Args:
+        source: the file; it must be able to seek, and stay open until this returns.
+        stores: where to; on any engine.
+        progress: told how far it is, every few hundred rows.
+
+    Raises:
+        SerializationError: a row is not what a store writes; its table and line are named.
+        ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
+        InternalError: the store is not empty.
+        WriteFailedError: the store's medium failed.
+    """
+    return _summary(await stores.engine.load(lambda: Import(source, progress).script()))
+
+
+async def copy_stores(
+    source: MobStores, target: MobStores, *, progress: Progress | None = None
+) -> Summary:
+    """Copy a whole store, as it stands at one moment, into an empty one; all of it, or nothing.
+
+    It goes by way of a temporary file, because two engines do not take turns in one transaction.
+
+    Args:
+        source: what to copy; on any engine. Others may go on writing to it.
+        target: where to; on any engine.
+        progress: told how far it is, every few hundred rows. Each row counts twice.
+
+    Raises:
+        SerializationError: the source is damaged; table and key are named.
+        ReadFailedError: the source's medium failed.
+        InternalError: the target is not empty.
+        WriteFailedError: the target's medium failed, or a temporary file cannot be written.
+    """
+    await target.engine.read(must_be_empty)  # a whole store is much to read in vain
+    with _temporary() as archive:
+        await _export(source, archive, _half(progress, second=False))
+        return await import_stores(archive, target, progress=_half(progress, second=True))
+
+
+async def _export(stores: MobStores, archive: BinaryIO, progress: Progress | None) -> Summary:
+    return _summary(await stores.engine.read(lambda: Export(archive, progress).script()))
+
+
+def _summary(rows: Rows) -> Summary:
+    return Summary(rows[EVENTS], rows[RUNS], rows[SPECS], rows[REALM_PROFILES])
+
+
+def _half(progress: Progress | None, *, second: bool) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(total * second + done, 2 * total)
+
+
+@contextmanager
+def _temporary() -> Generator[BinaryIO]:
+    try:
+        file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise WriteFailedError("no temporary file can be made") from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what could not be written was said when it was flushed
+            file.close()
+
+
+async def _copy(archive: BinaryIO, file: BinaryIO) -> None:
+    try:
+        while chunk := archive.read(_CHUNK):
+            if file.write(chunk) != len(chunk):
+                raise WriteFailedError("the file took a part only; is there room?")
+            await asyncio.sleep(0)  # let other tasks run
+        file.flush()
+    except (OSError, ValueError) as error:
+        raise WriteFailedError("the file cannot be written") from error
