@@ -9,7 +9,10 @@ usage() {
 ./build.sh run     import the sample database into a SQLite store in demo/ and look into it
 ./build.sh test    run the tests; further arguments go to pytest, such as -m 'not slow'
 ./build.sh check   ruff, mypy and pyright
-./build.sh bench   measure against raw SQLite and other libraries; arguments go to the benchmark
+./build.sh site    build the page with all it needs into web/build, for any static host
+./build.sh serve   build the site and serve it on 127.0.0.1; arguments go to the server, such as --port
+./build.sh bench   measure against raw SQLite and other libraries; bench browser: against raw
+                   JavaScript on IndexedDB; further arguments go to the benchmark
 ./build.sh build   build the wheel and the sdist into dist/
 TEXT
 }
@@ -41,6 +44,21 @@ environment() {
   fi
 }
 
+# The browsers of the tests: installed where that may be done, or else a word on how.
+browsers() {
+  local program missing=()
+  for program in chromium firefox-esr; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "build.sh: installing ${missing[*]}" >&2
+    { apt-get update --quiet=2 &&
+      apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}"; } >/dev/null && return
+  fi
+  echo "build.sh: tests in a browser need ${missing[*]} (Debian: apt-get install ${missing[*]})" >&2
+}
+
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
@@ -58,9 +76,11 @@ run)
   show runs "$url"
   show run "$url" 24ede6a4-6b4c-4242-8a23-d5962217bead
   show events "$url" --after 89
+  printf '\nThe same in a browser: ./build.sh serve\n'
   ;;
 test)
   environment .venv check
+  browsers
   .venv/bin/python -m pytest "$@"
   ;;
 check)
@@ -69,6 +89,15 @@ check)
   .venv/bin/ruff format --check .
   .venv/bin/mypy
   .venv/bin/pyright
+  ;;
+site)
+  environment .venv check
+  .venv/bin/python web/tools/build_site.py "$@"
+  ;;
+serve)
+  environment .venv check
+  .venv/bin/python web/tools/build_site.py
+  exec .venv/bin/python web/tools/serve.py "$@"
   ;;
 bench)
   environment .venv-bench bench

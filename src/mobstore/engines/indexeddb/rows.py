@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any, TypeAlias, cast, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
 
 from mobstore.engines.indexeddb.javascript import (
     Browser,
@@ -29,10 +29,11 @@ from mobstore.engines.indexeddb.javascript import (
     Request,
     Transaction,
 )
+from mobstore.errors import InternalError
 from mobstore.tables import TABLES, Index, Key, Row, Table, Value
 from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
 
-Asking: TypeAlias = Generator[Request, None, Any]
+Asking: TypeAlias = Generator[Request | None, None, Any]
 """Yields the request whose success it waits for; all that were made before it have ended then."""
 
 MARK = "\uffff"
@@ -112,8 +113,31 @@ def stored(value: Value) -> Value:
     return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
 
 
+class Question(NamedTuple):
+    """Reads that were asked of the browser.
+
+    Attributes:
+        reads: the reads.
+        requests: what was asked for each, None where that was not needed.
+        moment: how many writes had been made before.
+    """
+
+    reads: Sequence[Read[Any]]
+    requests: list[Request | None]
+    moment: int
+
+    @property
+    def last(self) -> Request | None:
+        """The request that ends last, if there is any."""
+        return next((request for request in reversed(self.requests) if request), None)
+
+
 class Rows:
-    """The rows that one transaction sees and writes."""
+    """The rows that one transaction sees and writes.
+
+    A script may ask while another is still to write. What was written since makes an answer stale:
+    then it is asked for again.
+    """
 
     def __init__(self, browser: Browser, transaction: Transaction) -> None:
         self._browser = browser
@@ -121,35 +145,42 @@ class Rows:
         self._stores: dict[Table[Any], ObjectStore] = {}
         # What this transaction has read or written by key: nobody else can have changed it.
         self._known: dict[Table[Any], dict[Key, Row | None]] = {}
+        self._moment = 0
+        self._touched: dict[object, int] = {}  # when rows of a table or of one first key changed
+        self._rewritten: dict[Table[Any], int] = {}  # when many of a table changed at once
 
-    def answer(self, reads: Sequence[Read[Any]]) -> Asking:
-        """Answer reads, all in one round trip where the browser can."""
-        answers: list[Any] = [None] * len(reads)
-        asked: list[tuple[int, Request]] = []
+    def ask(self, reads: Sequence[Read[Any]]) -> Question:
+        """Ask the browser, all in one round trip.
+
+        Raises:
+            InternalError: something is no read.
+        """
+        for read in reads:
+            if not isinstance(read, (Get, Scan, Count)):
+                raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
+        return Question(reads, [self._ask(read) for read in reads], self._moment)
+
+    def answers(self, question: Question) -> Asking:
+        """What was asked, as it is now; all requests of the question must have ended."""
+        reads, requests, moment = question
+        last: Request | None = None
         for place, read in enumerate(reads):
+            if self._is_stale(read, requests[place], moment):
+                requests[place] = last = self._ask(read)
+        if last is not None:
+            yield last
+        answers: list[Any] = []
+        for read, request in zip(reads, requests, strict=True):
             if isinstance(read, Get):
-                get = cast("Get[Any]", read)
-                known = self._known.setdefault(get.table, {})
-                if get.key in known:
-                    answers[place] = known[get.key]
+                answers.append(self._row(cast("Get[Any]", read), request))
+            elif isinstance(read, Scan):
+                scan = cast("Scan[Any]", read)
+                if _is_walk(scan):
+                    answers.append((yield from self._walk(scan)))
                 else:
-                    asked.append((place, self._store(get.table).get(self._key(get.key))))
-            elif isinstance(read, (Scan, Count)):
-                scan = cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
-                if _is_empty(scan):
-                    answers[place] = [] if read is scan else 0
-                elif not _is_walk(scan):
-                    asked.append((place, self._find(scan, counting=read is not scan)))
+                    answers.append(self._found(scan, request))
             else:
-                raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
-        if asked:
-            yield asked[-1][1]
-            for place, request in asked:
-                answers[place] = self._received(reads[place], request)
-        for place, read in enumerate(reads):
-            scan = cast("Scan[Any]", read)
-            if isinstance(read, Scan) and _is_walk(scan) and not _is_empty(scan):
-                answers[place] = yield from self._walk(scan)
+                answers.append(0 if request is None else request.result)
         return tuple(answers)
 
     def answer_or_write(self, asked: Sequence[object]) -> Asking:
@@ -160,28 +191,72 @@ class Rows:
                 yield from self.write(cast("Write", one))
                 answers.append(None)
             else:
-                answers.extend((yield from self.answer((cast("Read[Any]", one),))))
+                question = self.ask((cast("Read[Any]", one),))
+                if question.last:
+                    yield question.last
+                answers.extend((yield from self.answers(question)))
         # A script must not run ahead of the browser, or all it brings would wait in memory.
         yield self._store(TABLES[0]).count(0)
         return tuple(answers)
 
     def write(self, write: Write) -> Asking:
-        """Apply one write; what is asked here need not be waited for."""
+        """Apply one write; who has made it need not wait for it."""
+        self._moment += 1
         if isinstance(write, Put):
             self._put(write.table, write.rows)
         elif isinstance(write, Delete):
             self._store(write.table).delete(self._key(write.key))
-            self._known.setdefault(write.table, {})[write.key] = None
+            self._note(write.table, write.key, None)
         elif not _is_empty(write.scan):
             table = write.scan.index.table
             store, keys = self._store(table), self._range(write.scan)
-            self._known.pop(table, None)
+            self._forget(table)
             if write.scan.index is table:
                 store.delete(keys)
             else:
                 request = store.index(write.scan.index.name).getAllKeys(keys)
                 yield request
                 request.result.forEach(store.delete, store)
+
+    def _ask(self, read: Read[Any]) -> Request | None:
+        if isinstance(read, Get):
+            get = cast("Get[Any]", read)
+            if get.key in self._known.get(get.table, ()):
+                return None
+            return self._store(get.table).get(self._key(get.key))
+        scan = _scan_of(read)
+        if _is_empty(scan) or (scan is read and _is_walk(scan)):
+            return None
+        finder, keys = self._finder(scan.index), self._range(scan)
+        if scan is not read:
+            return finder.count(keys)
+        if scan.limit is None:
+            return finder.getAll(keys)
+        if scan.backwards:
+            return finder.openCursor(keys, "prev")
+        return finder.getAll(keys, min(scan.limit, _MOST))
+
+    def _is_stale(self, read: Read[Any], request: Request | None, moment: int) -> bool:
+        if isinstance(read, Get):
+            get = cast("Get[Any]", read)
+            if get.key in self._known.get(get.table, ()):
+                return False
+            return request is None or self._rewritten.get(get.table, 0) > moment
+        scan = _scan_of(read)
+        table, first = scan.index.table, scan.index.prefix[:1]
+        rows: object = (table, scan.prefix[0]) if first == table.key[:1] else table
+        changed = max(self._rewritten.get(table, 0), self._touched.get(rows, 0))
+        return request is not None and changed > moment
+
+    def _note(self, table: Table[Any], key: Key, row: Row | None) -> None:
+        """Remember a row that was written."""
+        self._known.setdefault(table, {})[key] = row
+        self._touched[table] = self._touched[table, key[0]] = self._moment
+
+    def _forget(self, table: Table[Any]) -> None:
+        """Many rows of a table were written."""
+        self._known.pop(table, None)
+        self._rewritten[table] = self._moment
 
     def _put(self, table: Table[Any], rows: Sequence[Row]) -> None:
         form, store, parse = _form(table), self._store(table), self._browser.parse
@@ -190,9 +265,9 @@ class Rows:
             key = form.key_of(row)
             value = parse(_encode(dict(zip(form.columns, form.stored(row), strict=True))))
             store.put(value, self._key(key))
-            self._known.setdefault(table, {})[key] = row
+            self._note(table, key, row)
             return
-        self._known.pop(table, None)
+        self._forget(table)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             entries: list[tuple[object, object]] = []
             for row in map(form.stored, rows[start : start + _ROWS_AT_ONCE]):
@@ -211,35 +286,29 @@ class Rows:
         store = self._store(index.table)
         return store if index is index.table else store.index(index.name)
 
-    def _find(self, scan: Scan[Any], *, counting: bool) -> Request:
-        finder, keys = self._finder(scan.index), self._range(scan)
-        if counting:
-            return finder.count(keys)
-        if scan.limit is None:
-            return finder.getAll(keys)
-        if scan.backwards:
-            return finder.openCursor(keys, "prev")
-        return finder.getAll(keys, min(scan.limit, _MOST))
+    def _row(self, get: Get[Any], request: Request | None) -> Row | None:
+        known = self._known.setdefault(get.table, {})
+        if get.key not in known:
+            result = None if request is None else request.result
+            known[get.key] = (
+                None if result is None else self._rows(get.table, self._browser.array(result))[0]
+            )
+        return known[get.key]
 
-    def _received(self, read: Read[Any], request: Request) -> object:
-        result = request.result
-        if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            row = None if result is None else self._rows(get.table, self._browser.array(result))[0]
-            self._known.setdefault(get.table, {})[get.key] = row
-            return row
-        if isinstance(read, Scan):
-            scan = cast("Scan[Any]", read)
-            if scan.backwards and scan.limit is not None:
-                table = scan.index.table
-                return self._rows(table, self._browser.array(result.value)) if result else []
-            found = self._rows(scan.index.table, result)
-            return found[::-1] if scan.backwards else found
-        return result
+    def _found(self, scan: Scan[Any], request: Request | None) -> list[Any]:
+        if request is None:
+            return []
+        result, table = request.result, scan.index.table
+        if scan.backwards and scan.limit is not None:
+            return self._rows(table, self._browser.array(result.value)) if result else []
+        found = self._rows(table, result)
+        return found[::-1] if scan.backwards else found
 
     def _walk(self, scan: Scan[Any]) -> Asking:
-        """The last rows of a scan; `getAll` takes its limit from the first."""
-        request = self._find(scan, counting=False)
+        """The last rows of a scan; `getAll` counts its limit from the first."""
+        if _is_empty(scan):
+            return []
+        request = self._finder(scan.index).openCursor(self._range(scan), "prev")
         found: list[JsValue] = []
         yield request
         while (cursor := request.result) and len(found) < cast("int", scan.limit):
@@ -272,6 +341,10 @@ class Rows:
         first = prefix if after is None else (*prefix, after, last)
         end = (*prefix, last) if before is None else (*prefix, before)
         return browser.within(browser.array(*first), browser.array(*end), False, True)
+
+
+def _scan_of(read: Read[Any]) -> Scan[Any]:
+    return cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
 
 
 def _is_empty(scan: Scan[Any]) -> bool:

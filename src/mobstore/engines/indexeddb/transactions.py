@@ -3,31 +3,28 @@
 An IndexedDB transaction ends as soon as control goes back to the browser with no request pending,
 and an `await` resumes too late. So scripts are stepped within the events of their requests.
 
-Writing scripts that are queued while a transaction is under way join it, one after the other: they
-share its commit. Reading scripts join one too and run side by side; requests end in the order in
-which they were made. Tasks are woken within the transaction's events.
+Scripts that are queued while a transaction is under way join it and share its commit. All ask at
+once what they want to read first; reading scripts then run side by side, writing ones one after the
+other, in the order in which they came. Tasks are woken within the transaction's events.
 
-A task that is cancelled leaves its script undone if it had not begun, and done if it had.
+A task that is cancelled leaves its script undone, unless its writes have been made.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from mobstore.engines.indexeddb.database import Connection, Mode
-from mobstore.engines.indexeddb.javascript import JsValue, Request, Transaction
+from mobstore.engines.indexeddb.javascript import JsValue, Transaction
 from mobstore.engines.indexeddb.job import Job
-from mobstore.engines.indexeddb.rows import Rows
+from mobstore.engines.indexeddb.rows import Asking, Rows
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.transaction import Commit, Script
-
-_Work: TypeAlias = Generator[Request, None, None]
-"""A script under way; yields the request that it waits for."""
 
 _MOST_PER_TRANSACTION = 256  # other tabs must not wait for longer
 
@@ -87,6 +84,20 @@ class Lane:
         self.joinable.begin()
 
 
+class _Work:
+    """A script under way.
+
+    Attributes:
+        steps: yields the request that the script waits for, None where it waits for its turn only.
+        ready: whether that request has ended.
+    """
+
+    __slots__ = ("ready", "steps")
+
+    def __init__(self, steps: Asking) -> None:
+        self.steps, self.ready = steps, False
+
+
 class _Run:
     """Runs jobs in a transaction, one transaction after another.
 
@@ -103,7 +114,8 @@ class _Run:
     def begin(self) -> None:
         """Begin a transaction with what is queued."""
         self._jobs: list[Job[Any]] = []
-        self._work: deque[_Work] = deque()
+        self._works: dict[_Work, None] = {}  # the scripts that have not ended, eldest first
+        self._asked: deque[_Work] = deque()  # those that wait for the browser, in its order
         self._failure: Any = None
         try:
             self._transaction: Transaction = self._connection.begin(self._lane.mode)
@@ -125,21 +137,25 @@ class _Run:
             handler.destroy()
 
     def _on_success(self, _: JsValue) -> None:
-        self._go_on(self._work.popleft())  # requests end in the order in which they were made
+        work = self._asked.popleft()  # requests end in the order in which they were made
+        work.ready = True
+        self._go_on(work)
 
     def _on_error(self, event: JsValue) -> None:
         # Firefox tells the reason here alone; `onabort` knows of an AbortError only.
         self._failure = self._failure or event.target.error
 
     def _go_on(self, work: _Work | None = None) -> None:
-        """Step a script up to its next request, begin what may begin; commit when all is done."""
+        """Step what can be stepped, begin what is queued; commit when all is done."""
         try:
-            if work is not None:
-                self._step(work)
-            while not (self._work and self._writing) and (job := self._lane.take(self._jobs)):
+            self._advance(work)
+            while job := self._lane.take(self._jobs):
                 self._jobs.append(job)
-                self._step(self._perform(job))
-            if not self._work:
+                work = _Work(self._perform(job))
+                self._works[work] = None
+                self._step(work)
+                self._advance(work)
+            if not self._works:
                 self._lane.joinable = None
                 self._transaction.commit()
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
@@ -148,16 +164,30 @@ class _Run:
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
 
-    def _step(self, work: _Work) -> None:
-        request = next(work, None)
-        if request is not None:
-            request.onsuccess = self._success
-            self._work.append(work)
+    def _advance(self, work: _Work | None) -> None:
+        if self._writing:  # the eldest alone may go on
+            work = next(iter(self._works), None)
+        while work is not None and work.ready:
+            self._step(work)
+            if self._writing:
+                work = next(iter(self._works), None)
 
-    def _perform(self, job: Job[Any]) -> _Work:
+    def _step(self, work: _Work) -> None:
+        """Run a script until it waits for a request, or for its turn."""
+        work.ready = False
+        for request in work.steps:
+            if request is None:
+                work.ready = True
+            else:
+                request.onsuccess = self._success
+                self._asked.append(work)
+            return
+        del self._works[work]
+
+    def _perform(self, job: Job[Any]) -> Asking:
         """Run one script to its end; raises what must undo the whole transaction."""
         script = cast("Script[Any]", job.make())
-        answer = self._rows.answer_or_write if job.loading else self._rows.answer
+        answer = self._rows.answer_or_write if job.loading else self._answer
         try:
             asked: object = next(script)
             while True:
@@ -174,11 +204,19 @@ class _Run:
             commit = Commit(None)
         finally:
             script.close()
-        for write in commit.writes:
-            yield from self._rows.write(write)
+        if commit.writes:
+            yield None
+        if not job.settled:
+            for write in commit.writes:
+                yield from self._rows.write(write)
         job.outcome, job.ended = commit.result, True
         if not self._writing:
             job.settle()
+
+    def _answer(self, reads: Sequence[Any]) -> Asking:
+        question = self._rows.ask(reads)
+        yield question.last
+        return (yield from self._rows.answers(question))
 
     def _on_complete(self, _: JsValue) -> None:
         self._lane.joinable = None
@@ -212,7 +250,6 @@ class _Run:
         return said
 
     def _end(self, jobs: list[Job[Any]]) -> None:
-        self._jobs, self._work = [], deque()
         self._lane.ended(self)
         for job in jobs:
             job.settle()
