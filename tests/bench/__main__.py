@@ -8,7 +8,9 @@ import platform
 import sqlite3
 import sys
 from argparse import ArgumentParser
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -21,14 +23,14 @@ from rich.console import Console
 from bench.outcome import as_json, show
 from bench.peers import MissingPeerError
 from bench.turns import Settings
-from bench.works import WORKS
+from bench.works import WORKS, Work
 
 SYNC = "milliseconds to write and sync 4 KB"
 
 
 @dataclass
 class _Arguments:
-    only: list[str] = field(default_factory=lambda: list(WORKS))
+    only: list[str] = field(default_factory=list[str])
     rounds: int | None = None
     quick: bool = False
     json: Path | None = None
@@ -37,21 +39,46 @@ class _Arguments:
 
 def main() -> int:
     """Run from the command line; 1 if a work could not be done."""
-    parser = ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=WORKS)
+    if sys.argv[1:2] == ["browser"]:
+        from bench.browser import stage, works  # Playwright is not everywhere
+
+        arguments, settings = _arguments("browser", sys.argv[2:], "only", works.WORKS)
+        with stage.stage(settings.directory) as built:
+            on_stage = {name: partial(work, built) for name, work in works.WORKS.items()}
+            return _run(on_stage, arguments, settings, built.about())
+    arguments, settings = _arguments("", sys.argv[1:], "--only", WORKS)
+    about = {
+        "sqlite": sqlite3.sqlite_version,
+        "durability": "all SQLite contestants in WAL mode with synchronous=FULL, checked",
+    }
+    return _run(WORKS, arguments, settings, about)
+
+
+def _arguments(
+    where: str, given: Sequence[str], only: str, works: Collection[str]
+) -> tuple[_Arguments, Settings]:
+    parser = ArgumentParser(prog=f"python -m bench {where}".strip(), description=__doc__)
+    parser.add_argument(only, nargs="*", metavar="NAME", choices=works, help=", ".join(works))
     parser.add_argument("--rounds", type=int, help="turns of each contestant (7; quick: 3)")
     parser.add_argument("--quick", action="store_true", help="short turns, smaller stores")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write JSON lines there too")
     parser.add_argument("--dir", type=Path, metavar="PATH", help="keep the files under test there")
-    arguments = parser.parse_args(namespace=_Arguments())
+    arguments = parser.parse_args(given, _Arguments())
+    arguments.only = arguments.only or list(works)
     settings = Settings(
         rounds=arguments.rounds or (3 if arguments.quick else 7),
         seconds=0.1 if arguments.quick else 0.4,
         quick=arguments.quick,
         directory=arguments.dir,
     )
+    return arguments, settings
+
+
+def _run(
+    works: Mapping[str, Work], arguments: _Arguments, settings: Settings, about: dict[str, str]
+) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
-    machine = _machine(settings)
+    machine = {**_machine(settings), **about}
     lines: list[dict[str, Any]] = [machine]
     for key, value in machine.items():
         console.print(f"{key}: {value}", highlight=False)
@@ -59,7 +86,7 @@ def main() -> int:
     for name in arguments.only:
         before = _sync_time(settings.directory)
         try:
-            for outcome in WORKS[name](settings):
+            for outcome in works[name](settings):
                 after = _sync_time(settings.directory)
                 outcome.notes.append(f"{SYNC} before: {before}, after: {after}")
                 before = after
@@ -81,12 +108,10 @@ def _machine(settings: Settings) -> dict[str, Any]:
     return {
         "mobstore": version("mobstore"),
         "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
         "pydantic": version("pydantic"),
         "cores": os.cpu_count(),
         "rounds": settings.rounds,
         "quick": settings.quick,
-        "durability": "all SQLite contestants in WAL mode with synchronous=FULL, checked",
     }
 
 

@@ -11,9 +11,9 @@ import asyncio
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, settings
@@ -43,6 +43,8 @@ from mobstore import (
     Timestamp,
     event_kind_from_json,
 )
+
+T = TypeVar("T")
 
 # Subjects ----------------------------------------------------------------------------------------
 
@@ -208,14 +210,23 @@ INTERNAL = "InternalError", "Internal error: "
 CONFLICT = "CasConflictError", "CAS conflict: "
 
 
+class Runner(Protocol):
+    """What runs a coroutine to its end from rules, which are not async."""
+
+    def run(self, coro: Coroutine[Any, Any, T], /) -> T: ...
+
+    def close(self) -> None: ...
+
+
 class Machine(RuleBasedStateMachine):
     """One set of stores and its oracle."""
 
     make: type[Subject]
+    make_runner: type[Runner] = asyncio.Runner  # a browser has its own
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = self.make_runner()
         self.subject = self.make()
         self.stores = self.runner.run(self.subject.open())
         self.events: list[dict[str, Any]] = []

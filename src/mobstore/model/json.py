@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Callable
 from functools import cache
 from math import isfinite
 from typing import Any, NoReturn, cast
@@ -20,6 +22,8 @@ from mobstore.errors import SerializationError
 
 MAX_DEPTH = 127
 I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
+_WRITABLE_DEPTH = 255  # what pydantic allows where stacks are large
+_RECURSION_KILLS = sys.platform == "emscripten"  # some 5,000 levels end the whole interpreter
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _FLATTEN = bytes.maketrans(b"{}", b"[]")
@@ -67,7 +71,7 @@ def parse(document: str | bytes, *, bounded: bool = False) -> object:
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
-        if not bounded and nesting(raw) > MAX_DEPTH:
+        if (not bounded or _RECURSION_KILLS) and nesting(raw) > MAX_DEPTH:
             raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
         value = _decoder().decode(text)
         if _SURROGATE.search(text):
@@ -123,11 +127,52 @@ def encode_json(value: object, room: int = MAX_DEPTH) -> str:
         SerializationError: see `copy_json`, or the text holds lone surrogates.
     """
     try:
-        return to_json(copy_json(value, room)).decode()
+        copied = copy_json(value, room)
+        try:
+            return to_json(copied).decode()
+        except PydanticSerializationError:
+            return write_deep(copied)
     except PydanticSerializationError as error:
         raise SerializationError("text must not hold lone surrogates") from error
     except ValueError as error:
         raise SerializationError(str(error)) from error
+
+
+def write_deep(
+    value: object,
+    opened: Callable[[object], object] = lambda value: value,
+    room: int = _WRITABLE_DEPTH,
+) -> str:
+    """Write JSON as pydantic does, but everywhere to the same depth.
+
+    Pydantic itself stops at 49 levels in a browser, at 99 on Windows and at 255 elsewhere.
+    Much slower: for what it has refused.
+
+    Args:
+        value: lists, tuples and dicts, with what pydantic knows how to write in them.
+        opened: gives any other object the form in which it is written.
+        room: levels of nesting still allowed.
+
+    Raises:
+        ValueError: the value has no JSON form, or is nested deeper than `room`.
+    """
+    value = opened(value)
+    if isinstance(value, (dict, list, tuple)) and room == 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        texts = [
+            f"{_written(str(key))}:{write_deep(item, opened, room - 1)}" for key, item in items
+        ]
+        return f"{{{','.join(texts)}}}"
+    if isinstance(value, (list, tuple)):
+        parts = cast("list[object]", value)
+        return f"[{','.join([write_deep(part, opened, room - 1) for part in parts])}]"
+    return _written(value)
+
+
+def _written(value: object) -> str:
+    return to_json(value).decode()
 
 
 def decode_json(text: str) -> JsonValue:
@@ -145,8 +190,8 @@ def nesting(raw: bytes) -> int:
     depth = 0
     while brackets and depth <= MAX_DEPTH:  # each pass removes the innermost level
         shorter = brackets.replace(b"[]", b"")
-        if shorter == brackets:
-            break  # unbalanced: left to the parser to refuse
+        if shorter == brackets:  # unbalanced: the parser will refuse it, but may go down so far
+            return depth + brackets.count(b"[")
         brackets, depth = shorter, depth + 1
     return depth
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args
 
 from pydantic import (
@@ -23,7 +24,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 
 from mobstore.errors import SerializationError
-from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates
+from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
+from mobstore.model.kernel import KernelState
+from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -81,14 +84,17 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
         """
         try:
             written = self.__pydantic_serializer__.to_json(self)
-            if _REPLACEMENT in written:
-                # Pydantic writes it for surrogates in the keys of maps; was it meant?
-                json.dumps(self.model_dump(), default=str, ensure_ascii=False).encode()
-        except (PydanticSerializationError, UnicodeError) as error:
+            if _REPLACEMENT not in written:
+                return written
+            # Pydantic writes it also for surrogates in the keys of maps.
+        except PydanticSerializationError:
+            pass  # perhaps only nested too deeply for pydantic
+        try:
+            return write_deep(self, opened).encode()
+        except (ValueError, RecursionError) as error:
             raise SerializationError(
                 "a record with lone surrogates in its text, or nested too deeply, has no JSON form"
             ) from error
-        return written
 
     @classmethod
     def assemble(cls, fields: dict[str, Any]) -> Self:
@@ -112,6 +118,22 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
         return type(self) is type(other) and _same(self.__dict__, other.__dict__)
 
 
+def opened(value: object) -> object:
+    """The form in which a record or a part of it is written: one level of it, for `write_deep`."""
+    if isinstance(value, Record):
+        fields = type(value).model_fields
+        return {
+            name: part
+            for name, part in value.__dict__.items()
+            if not ((left_out := fields[name].exclude_if) and left_out(part))
+        }
+    if isinstance(value, KernelState):
+        return json.loads(value.to_json())
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return str(value) if isinstance(value, Timestamp) else value
+
+
 def decode(kind: type[T], document: str | bytes) -> T:
     """Read one document of any model type, unions included.
 
@@ -127,11 +149,19 @@ def validate(kind: type[T], value: object) -> T:
     Raises:
         SerializationError: the value is not of the type.
     """
+    adapter = _adapter(kind)
     try:
-        return _adapter(kind).validate_python(value)
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            if not _stopped_by_depth(error):
+                raise
+            # In objects pydantic fears circles; in text it follows models as deep as they lie.
+            # Text cannot tell what stands twice in a struct or in a map, so both are refused.
+            return adapter.validate_json(write_deep(value))
     except ValidationError as error:
         raise SerializationError(_explain(error)) from error
-    except RecursionError as error:
+    except (ValueError, RecursionError) as error:
         raise SerializationError("nested too deeply") from error
 
 
@@ -142,6 +172,12 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(kind)
     return _adapters[kind]
+
+
+def _stopped_by_depth(error: ValidationError) -> bool:
+    """Whether pydantic followed models in models as far as it does; see `write_deep`."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return any(one["type"].startswith("recursion_") for one in found)
 
 
 def _explain(error: ValidationError) -> str:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from mobstore.errors import ReadFailedError, SerializationError, WriteFailedError
-from mobstore.model.record import U64, Record, SortedMap
+from mobstore.model.record import U64, OrderedMap, Record
 from mobstore.tables import FORMAT, TABLES
 from mobstore.transfer.lines import LONGEST
 
@@ -39,7 +39,7 @@ class Part(Record):
 
 
 class _Manifest(_Head):
-    tables: SortedMap[str, Part]
+    tables: OrderedMap[str, Part]
 
 
 class ArchiveWriter:
@@ -194,5 +194,5 @@ def _reading(what: str) -> Generator[None]:
         BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError,
     ) as error:  # fmt: skip
         raise ReadFailedError(
-            f"{what} cannot be read ({type(error).__name__}); it is damaged, or not one of mobstore"
+            f"{what} cannot be read; the file is damaged, or not one of mobstore"
         ) from error

@@ -51,13 +51,13 @@ class Checks:
         rows: how many rows of each table were seen.
     """
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self, expected: Rows) -> None:
         """Begin.
 
         Args:
-            outputs: how many outputs of loops' steps there will be.
+            expected: how many rows of each table there will be.
         """
-        self._outputs = outputs
+        self._expected = expected
         self.rows: Rows = dict.fromkeys(TABLES, 0)
         self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1}
         self._index: Index[Any] | None = None
@@ -98,10 +98,11 @@ class Checks:
         Raises:
             SerializationError: something is.
         """
+        for table, rows in self.rows.items():
+            if rows != self._expected[table]:
+                raise SerializationError(f"table {table.name}: some rows belong to nothing")
         if self.rows[RUN_STATES] != self.rows[RUNS]:
             raise SerializationError("table run_states: a run has no state")
-        if self.rows[LOOP_STEP_OUTPUTS] != self._outputs:
-            raise SerializationError("table loop_step_outputs: an output has no loop")
         if self._short_loops:
             raise SerializationError("table loop_outputs: a loop has too few outputs")
 
@@ -128,7 +129,7 @@ class Checks:
 
     def _loop(self, row: LoopOutputRow) -> None:
         due = _outputs_due(row)
-        if due > self._outputs:
+        if due > self._expected[LOOP_STEP_OUTPUTS]:
             raise SerializationError("it has too few outputs")
         self._short_loops += due > 0
 

@@ -53,7 +53,7 @@ class Export:
         """
         rows = yield from _count()
         self._meter = Meter(self._progress, sum(rows.values()))
-        self._checks = Checks(rows[LOOP_STEP_OUTPUTS])
+        self._checks = Checks(rows)
         with ArchiveWriter(self._file) as archive:
             for index in FILE_ORDER:
                 with archive.table(index.table.name) as writer:
@@ -94,11 +94,12 @@ class Export:
     def _line(self, index: Index[Any], row: Row, loop: LoopOutputRow | None) -> bytes:
         table = index.table
         try:
+            line = line_of(table, row)
             self._checks.row(index, row, loop)
-            return line_of(table, row)
         except SerializationError as error:
             key = ", ".join(map(str, table.getter(table.key)(row)))
             raise SerializationError(f"table {table.name}, key {key}: {error.detail}") from error
+        return line
 
 
 def _count() -> Generator[tuple[Read[Any], ...], tuple[Any, ...], Rows]:

@@ -71,16 +71,16 @@ class Import:
         """
         yield from must_be_empty()
         self._archive = ArchiveReader(self._file)
-        parts = self._archive.parts
-        self._meter = Meter(self._progress, sum(part.rows for part in parts.values()))
-        self._checks = Checks(parts[LOOP_STEP_OUTPUTS.name].rows)
+        rows = {table: self._archive.parts[table.name].rows for table in TABLES}
+        self._meter = Meter(self._progress, sum(rows.values()))
+        self._checks = Checks(rows)
         try:
             for index in FILE_ORDER:
                 yield from self._table(index)
             self._checks.end()
         except SerializationError as error:
             raise SerializationError(f"{error.detail}; nothing was imported") from error
-        return Commit(self._checks.rows)
+        return Commit(rows)
 
     def _table(
         self, index: Index[Any]

@@ -121,10 +121,7 @@ def row_of(table: Table[R], line: bytes) -> R:
     except ValueError as error:
         raise SerializationError("a column has not the form in which it is stored") from error
     for column, value in zip(table.columns, row, strict=True):
-        if column in _JSON_COLUMNS:
-            continue
-        # Not only equal: 1.0 and True equal 1.
-        if type(given[column]) is not type(value) or given[column] != value:
+        if column not in _JSON_COLUMNS and given[column] != value:
             raise SerializationError(f"{column} has not the form in which it is stored")
     return cast("R", row)
 

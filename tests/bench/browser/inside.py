@@ -1,0 +1,195 @@
+"""mobstore's side of the contests, run by Pyodide; each job has its counterpart in raw.js."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from itertools import count as counting
+from time import perf_counter
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from bench import samples as made
+from mobstore import FrameSnapshot, IndexedDbMobStores, MobRun, MobStores, RunId, Timestamp
+from mobstore.transaction import Durability
+
+_START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+Play: TypeAlias = Callable[[int], Coroutine[Any, Any, float]]
+"""Does so many operations; gives the seconds they took, without their preparation."""
+
+
+class Player:
+    """A contestant in the form that turns.js takes."""
+
+    def __init__(self, play: Play, least: int = 1) -> None:
+        self.play, self.least = play, least
+
+
+def samples(which: str, number: int) -> str:
+    """What the other side stores, as JSON: the "states" of a size, or so many "kinds"."""
+    if which == "states":
+        return json.dumps([state.to_json() for state in made.states(number)])
+    return json.dumps(made.kinds(number))
+
+
+async def seat(job: str, options: str) -> Player:
+    """Prepare a job with its options, JSON."""
+    player: Player = await _JOBS[job](**json.loads(options))
+    return player
+
+
+async def fill(name: str, events: int, entries: int) -> str:
+    """Fill a store for the page: so many events, a run with so many entries in its step ledger.
+
+    Returns:
+        The run's id.
+    """
+    steps = (made.step_entry(n).model_copy(update=_moment(n)) for n in range(entries))
+    run, batch = made.run().model_copy(update={"step_ledger": tuple(steps)}), made.events(10_000)
+    async with IndexedDbMobStores.open(name) as stores:
+        await stores.runs.create_run(run)
+        for _ in range(events // len(batch)):
+            await stores.events.append_batch(batch)
+    return str(run.run_id)
+
+
+def _moment(n: int) -> dict[str, object]:
+    """Every member dispatches a step and completes it later, one entry in a second."""
+    status = "completed" if n // 50 % 2 else "dispatched"
+    return {"timestamp": Timestamp(_START + timedelta(seconds=n)), "status": status}
+
+
+async def _open(durability: str) -> MobStores:
+    ours: dict[str, Durability] = {"relaxed": "normal", "strict": "full"}
+    return await IndexedDbMobStores.open(f"mobstore-{uuid4()}", durability=ours[durability])
+
+
+def _repeatedly(
+    operation: Callable[[int], Awaitable[object]], tasks: int, *, at_once: bool = False
+) -> Player:
+    """Do an operation: one after the other, or as tasks, which begin at once again and again or
+    live long."""
+
+    async def work(task: int, count: int) -> None:
+        for _ in range(count):
+            await operation(task)
+
+    async def play(count: int) -> float:
+        start = perf_counter()
+        if tasks == 1:
+            await work(0, count)
+        elif at_once:
+            for _ in range(count // tasks):
+                await asyncio.gather(*map(operation, range(tasks)))
+        else:
+            await asyncio.gather(*(work(task, count // tasks) for task in range(tasks)))
+        return perf_counter() - start
+
+    return Player(play, tasks)
+
+
+async def _swap(durability: str, tasks: int, at_once: bool) -> Player:
+    stores, states = await _open(durability), made.states(5_000)
+    runs = [made.run().model_copy(update={"flow_state": states[0]}) for _ in range(tasks)]
+    for run in runs:
+        await stores.runs.create_run(run)
+    keys, places = [run.run_id for run in runs], [0] * tasks
+
+    async def swap(task: int) -> None:
+        before = places[task]
+        places[task] = after = (before + 1) % len(states)
+        assert await stores.runs.cas_flow_state(
+            keys[task], expected=states[before], next=states[after]
+        )
+
+    return _repeatedly(swap, tasks, at_once=at_once)
+
+
+async def _complete(durability: str) -> Player:
+    stores, iterations = await _open(durability), counting()
+    frames = [FrameSnapshot(kernel_state=state) for state in made.states(5_000)]
+    run = made.run(frames=1)
+    await stores.runs.create_run(run)
+
+    async def complete(_: int) -> None:
+        iteration = next(iterations)
+        assert await stores.runs.cas_complete_step_and_record_output(
+            run.run_id,
+            frame_id="frame-0",
+            expected_frame=frames[iteration % len(frames)],
+            next_frame=frames[(iteration + 1) % len(frames)],
+            step_output_key="step-0",
+            step_output={"words": 400, "text": "The tide is high at noon."},
+            loop_context=("loop-0", iteration),
+        )
+
+    return _repeatedly(complete, 1)
+
+
+async def _append(durability: str, tasks: int, at_once: bool) -> Player:
+    stores, events, places = await _open(durability), made.events(1_000), counting()
+
+    async def append(_: int) -> None:
+        await stores.events.append(events[next(places) % len(events)])
+
+    return _repeatedly(append, tasks, at_once=at_once)
+
+
+async def _batch(durability: str, size: int) -> Player:
+    stores, events = await _open(durability), made.events(size)
+
+    async def batch(_: int) -> None:
+        await stores.events.append_batch(events)
+
+    return _repeatedly(batch, 1)
+
+
+async def _poll(size: int) -> Player:
+    stores, events = await _open("relaxed"), made.events(size)
+    await stores.events.append_batch(events)
+    await stores.events.append_batch(events)
+
+    async def poll(_: int) -> None:
+        assert len(await stores.events.poll(size // 2, size)) == size
+
+    return _repeatedly(poll, 1)
+
+
+async def _ledger(durability: str, entries: int) -> Player:
+    """Append to step ledgers of this length; none grows beyond twice of it."""
+    stores, entry = await _open(durability), made.step_entry(entries)
+    run, room = made.run(entries=entries), entries
+    await stores.runs.create_run(run)
+
+    async def play(count: int) -> float:
+        nonlocal run, room
+        keys: list[RunId] = []
+        for _ in range(count):
+            if room == 0:
+                run, room = _anew(run), entries
+                await stores.runs.create_run(run)
+            keys.append(run.run_id)
+            room -= 1
+        start = perf_counter()
+        for key in keys:
+            await stores.runs.append_step_entry(key, entry)
+        return perf_counter() - start
+
+    return Player(play)
+
+
+def _anew(run: MobRun) -> MobRun:
+    return run.model_copy(update={"run_id": uuid4()})
+
+
+_JOBS: dict[str, Callable[..., Awaitable[Player]]] = {
+    "swap": _swap,
+    "complete": _complete,
+    "append": _append,
+    "batch": _batch,
+    "poll": _poll,
+    "ledger": _ledger,
+}

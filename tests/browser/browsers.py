@@ -1,0 +1,275 @@
+"""Real browsers with a profile of their own, and what a test may ask of a tab in one.
+
+Chromium is driven by Playwright, Firefox over WebDriver BiDi: the Firefox of a distribution lacks
+the patches that Playwright needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+from urllib.parse import urlencode
+
+import psutil  # type: ignore[import-untyped]
+from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
+from websockets.sync.client import ClientConnection, connect
+
+_SECONDS_TO_START = 60
+
+
+class InsideError(Exception):
+    """What failed in the browser, as Python or JavaScript there described it."""
+
+
+class Tab(ABC):
+    """A tab that shows the harness page, with one Pyodide in its worker or in the page itself."""
+
+    @abstractmethod
+    def run(self, function: str, *texts: str) -> str:
+        """Call a JavaScript function of texts that gives a text, or a promise of one."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def start(self, program: str, *values: Any, seconds: float = 60) -> None:
+        """Begin to run `module:function` of tests/browser/inside with these values, any JSON."""
+        self.run(
+            "(program, values, seconds) => (harness.start(program, values, Number(seconds)), '')",
+            program,
+            json.dumps(values),
+            str(seconds),
+        )
+
+    def finish(self) -> Any:
+        """Wait for what was started, and give what it returned, any JSON.
+
+        Raises:
+            InsideError: it failed, or was not done in its time.
+        """
+        answer = json.loads(self.run("() => harness.finish()"))
+        if "error" in answer:
+            raise InsideError(answer["error"])
+        return answer["result"]
+
+    def call(self, program: str, *values: Any, seconds: float = 60) -> Any:
+        """Run a function to its end; see `start` and `finish`."""
+        self.start(program, *values, seconds=seconds)
+        return self.finish()
+
+    def heard(self) -> list[Any]:
+        """What the running function has said since this was asked last."""
+        return [json.loads(said) for said in json.loads(self.run("() => harness.heard()"))]
+
+
+T = TypeVar("T", bound=Tab)
+
+
+class Browser(ABC, Generic[T]):
+    """A running browser.
+
+    Attributes:
+        origin: where the site is served.
+        requested: the address of every request that a page or a worker made.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.requested: list[str] = []
+
+    def tab(self, where: str = "worker", *, install: str | None = None) -> T:
+        """A new tab with Pyodide in its "worker" or in the "page".
+
+        Args:
+            where: one of the two.
+            install: what to have micropip install; without it Pyodide itself loads mobstore.
+        """
+        query = {"where": where} | ({} if install is None else {"install": install})
+        return self._show(f"{self.origin}/tests/harness.html?{urlencode(query)}")
+
+    @abstractmethod
+    def _show(self, address: str) -> T: ...
+
+    def asked_elsewhere(self) -> list[str]:
+        """The requests that went to another host than ours."""
+        assert self.requested, "nothing was recorded"
+        return [url for url in self.requested if not url.startswith(f"{self.origin}/")]
+
+
+# Chromium ----------------------------------------------------------------------------------------
+
+
+class ChromiumTab(Tab):
+    """A tab, or a frame in one.
+
+    Attributes:
+        page: the page, for what only Playwright can do with it.
+    """
+
+    def __init__(self, shown: Page | Frame) -> None:
+        self.page = shown if isinstance(shown, Page) else shown.page
+        self._shown = shown
+
+    def run(self, function: str, *texts: str) -> str:
+        return cast("str", self._shown.evaluate(f"texts => ({function})(...texts)", texts))
+
+    def close(self) -> None:
+        self.page.close()
+
+    def devtools(self, command: str, **parameters: Any) -> Any:
+        """Send a command of Chromium's DevTools protocol and give its result."""
+        session: Any = self.page.context.new_cdp_session(self.page)
+        return session.send(command, parameters)
+
+
+class Chromium(Browser[ChromiumTab]):
+    """A running Chromium on a profile that lies on the disk.
+
+    Attributes:
+        context: Playwright's object for all that this browser shows.
+        killed: whether `kill` has ended it.
+    """
+
+    def __init__(self, origin: str, context: BrowserContext, profile: Path) -> None:
+        super().__init__(origin)
+        self.context, self._profile = context, profile
+        self.killed = False
+        context.on("request", lambda request: self.requested.append(request.url))
+
+    def _show(self, address: str) -> ChromiumTab:
+        page = self.context.new_page()
+        page.goto(address)
+        return ChromiumTab(page)
+
+    def kill(self) -> None:
+        """End the browser's own process at once, as a power switch would."""
+        ours = f"--user-data-dir={self._profile}"
+        for process in psutil.process_iter(["cmdline"]):
+            line: list[str] = process.info["cmdline"] or []
+            if ours in line and not any(part.startswith("--type=") for part in line):
+                self.killed = True
+                process.kill()
+                process.wait(10)
+                return
+        raise AssertionError("the browser runs no more")
+
+
+@contextmanager
+def chromium(program: str, origin: str, profile: Path) -> Generator[Chromium]:
+    """A Chromium that does not outlive the block.
+
+    Args:
+        program: its path.
+        origin: where the site is served.
+        profile: a folder, new or left by an earlier one.
+    """
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        browser = Chromium(origin, context, profile)
+        try:
+            yield browser
+        finally:
+            if not browser.killed:
+                context.close()
+
+
+# Firefox -----------------------------------------------------------------------------------------
+
+
+class FirefoxTab(Tab):
+    def __init__(self, firefox: Firefox, context: str) -> None:
+        self._firefox, self._context = firefox, context
+
+    def run(self, function: str, *texts: str) -> str:
+        answer = self._firefox.command(
+            "script.callFunction",
+            functionDeclaration=function,
+            arguments=[{"type": "string", "value": text} for text in texts],
+            awaitPromise=True,
+            target={"context": self._context},
+        )
+        if answer["type"] != "success":
+            raise InsideError(answer["exceptionDetails"]["text"])
+        return cast("str", answer["result"]["value"])
+
+    def close(self) -> None:
+        self._firefox.command("browsingContext.close", context=self._context)
+
+
+class Firefox(Browser[FirefoxTab]):
+    def __init__(self, origin: str, connection: ClientConnection) -> None:
+        super().__init__(origin)
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self.command("session.new", capabilities={})
+        self.command("session.subscribe", events=["network.beforeRequestSent"])
+
+    def _show(self, address: str) -> FirefoxTab:
+        context = self.command("browsingContext.create", type="tab")["context"]
+        self.command("browsingContext.navigate", context=context, url=address, wait="complete")
+        return FirefoxTab(self, context)
+
+    def command(self, method: str, **parameters: Any) -> Any:
+        """Send a command of WebDriver BiDi and give its result."""
+        number = next(self._numbers)
+        self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self._connection.recv())
+            if message.get("method") == "network.beforeRequestSent":
+                self.requested.append(message["params"]["request"]["url"])
+            elif message.get("id") == number:
+                if message["type"] == "error":
+                    raise AssertionError(f"{method}: {message['error']}: {message['message']}")
+                return message["result"]
+
+
+@contextmanager
+def firefox(program: str, origin: str, profile: Path) -> Generator[Firefox]:
+    """A Firefox that does not outlive the block; see `chromium`."""
+    log = profile / "stderr.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [
+                program,
+                "--headless",
+                "--no-remote",
+                "--remote-debugging-port=0",
+                "--profile",
+                profile,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    try:
+        with connect(f"{_address(log)}/session", max_size=None) as connection:
+            yield Firefox(origin, connection)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _address(log: Path) -> str:
+    """Where Firefox says that it listens; it chooses a free port itself."""
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while not (said := re.search(r"WebDriver BiDi listening on (ws://\S+)", log.read_text())):
+        assert time.monotonic() < deadline, f"Firefox does not start: {log.read_text()[-500:]}"
+        time.sleep(0.05)
+    return said[1]

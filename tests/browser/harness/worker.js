@@ -1,0 +1,13 @@
+// The harness's Pyodide in a worker: {id, program, values} in, {said} and {id, answer} out.
+import { boot } from "./boot.js";
+
+const booting = boot((said) => postMessage({ said }));
+
+addEventListener("message", async ({ data: { id, program, values } }) => {
+  try {
+    const call = await booting;
+    postMessage({ id, answer: await call(program, values) });
+  } catch (error) {
+    postMessage({ id, answer: JSON.stringify({ error: String(error) }) });
+  }
+});

@@ -1,0 +1,49 @@
+"""What is left of the engine's objects when all is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from uuid import uuid4
+
+from browser.inside import handles
+from browser.inside.indexeddb import delete_database, hold, let_go
+from engines.support import RUN, every_call, rich_run
+from mobstore import MobStores, open_stores
+from mobstore.testing.samples import event
+
+_PACKAGE = "mobstore.engines.indexeddb"
+_MODULES = {f"{_PACKAGE}.{name}" for name in ("database", "engine", "job", "transactions")}
+
+
+async def _use(stores: MobStores) -> None:
+    await stores.runs.create_run(rich_run(RUN))
+    for call in every_call(stores):
+        await call.make()
+    tasks = [asyncio.create_task(stores.events.append(event())) for _ in range(50)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def left_behind() -> list[str]:
+    """Use stores in every way, close them, and name what of the engine is alive then."""
+    name = f"life-{uuid4()}"
+    async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+        await _use(stores)
+    assert await handles.open_(f"not-{name}", create=False)
+    await hold(f"foreign-{name}", 1, "things")
+    assert await handles.open_(f"foreign-{name}")
+    let_go(f"foreign-{name}")
+    # Its database is deleted while it is open.
+    assert not await handles.open_(name)
+    await delete_database(name)
+    assert await handles.write(name)
+    await handles.close(name)
+    await delete_database(f"foreign-{name}")
+    del stores
+    gc.collect()
+    return sorted(
+        type(one).__qualname__ for one in gc.get_objects() if type(one).__module__ in _MODULES
+    )

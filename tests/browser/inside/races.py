@@ -1,0 +1,57 @@
+"""Several tabs that change one run at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mobstore import MobStores, open_stores
+from mobstore.testing.samples import event, make_run, number, run_id, state, step
+
+RUN = run_id(1)
+
+
+async def prepare(name: str) -> None:
+    """Create the run."""
+    async with open_stores(f"indexeddb:{name}") as stores:
+        await stores.runs.create_run(make_run(1))
+
+
+async def increment(name: str, tasks: int, wins: int) -> tuple[list[int], list[int], int]:
+    """Let tasks increment the run's number, each until it has won so often.
+
+    Returns:
+        The numbers to which these tasks have set it, the cursors of an event for each, and how
+        often they have lost.
+    """
+    values: list[int] = []
+    cursors: list[int] = []
+    lost = 0
+
+    async def until_won(stores: MobStores) -> None:
+        nonlocal lost
+        won = 0
+        while won < wins:
+            run = await stores.runs.get_run(RUN)
+            assert run is not None
+            value = number(run.flow_state) + 1
+            if await stores.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(value)):
+                won += 1
+                values.append(value)
+                cursors.append((await stores.events.append(event())).cursor)
+                await stores.runs.append_step_entry(RUN, step(f"s{value}"))
+            else:
+                lost += 1
+
+    async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+        await asyncio.gather(*(until_won(stores) for _ in range(tasks)))
+    return values, cursors, lost
+
+
+async def outcome(name: str) -> tuple[int, list[int], list[str]]:
+    """The run's number, the cursors of the log, and the steps in the run's ledger."""
+    async with open_stores(f"indexeddb:{name}", create=False) as stores:
+        run = await stores.runs.get_run(RUN)
+        assert run is not None
+        log = await stores.events.replay_all()
+        steps = [entry.step_id for entry in run.step_ledger]
+    return number(run.flow_state), [one.cursor for one in log], [str(step_id) for step_id in steps]

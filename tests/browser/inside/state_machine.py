@@ -1,0 +1,59 @@
+"""The state machine on IndexedDB. Its rules are not async: they wait on a suspended stack."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+from uuid import uuid4
+
+from browser.inside.indexeddb import delete_database
+from browser.inside.javascript import ffi, pyodide
+from mobstore import MobStores, open_stores
+
+T = TypeVar("T")
+
+
+class SuspendingRunner:
+    def run(self, coro: Coroutine[Any, Any, T], /) -> T:
+        return cast("T", ffi.run_sync(coro))
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+async def run(wheels: list[str], examples: int) -> None:
+    """Let the machine make so many attempts.
+
+    Args:
+        wheels: addresses of the wheels of Hypothesis and what it needs.
+        examples: how many.
+    """
+    await pyodide.loadPackage(wheels)
+
+    from hypothesis.stateful import (
+        run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
+    )
+
+    from state_machine.test_state_machine import Machine, Subject, profile_of
+
+    class IndexedDb(Subject):
+        def __init__(self) -> None:
+            super().__init__()
+            self.name = f"machine-{uuid4()}"
+
+        async def open(self) -> MobStores:
+            url = f"indexeddb:{self.name}"
+            return await open_stores(url, durability="normal", clock=self.clock)
+
+        async def reopen(self, stores: MobStores) -> MobStores:
+            await stores.close()
+            return await self.open()
+
+        def dispose(self) -> None:
+            ffi.run_sync(delete_database(self.name))
+
+    class IndexedDbMachine(Machine):
+        make = IndexedDb
+        make_runner = SuspendingRunner
+
+    run_state_machine_as_test(IndexedDbMachine, settings=profile_of(examples))

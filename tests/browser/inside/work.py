@@ -1,0 +1,126 @@
+"""Writes in several ways at once until the tab or the browser ends; then what must be found."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import Any
+
+from browser.inside.calls import say
+from mobstore import (
+    FrameId,
+    MeerkatId,
+    MobStores,
+    NewMobEvent,
+    PeersWired,
+    open_stores,
+)
+from mobstore.testing.samples import event, frame, make_run, number, run_id, state, step
+from mobstore.transaction import Durability
+
+COUNTER, STEPS = run_id(1), run_id(2)
+
+
+async def forever(name: str, durability: Durability, tag: str) -> None:
+    """Write to a database, and say each thing that it has acknowledged.
+
+    Args:
+        name: the database.
+        durability: of the store.
+        tag: other than that of all calls before.
+    """
+    async with open_stores(f"indexeddb:{name}", durability=durability) as stores:
+        if await stores.runs.get_run(COUNTER) is None:
+            await stores.runs.create_run(make_run(1))
+        if await stores.runs.get_run(STEPS) is None:
+            await stores.runs.create_run(make_run(2, frames={"f": frame(0)}))
+        async with asyncio.TaskGroup() as group:
+            for n in range(3):
+                group.create_task(_append(stores, f"{tag}-{n}"))
+                group.create_task(_append_batches(stores, f"{tag}-batch-{n}"))
+            for _ in range(2):
+                group.create_task(_increment(stores))
+            group.create_task(_complete_steps(stores))
+
+
+def _tagged(tag: str) -> NewMobEvent:
+    return event(kind=PeersWired(a=MeerkatId(tag), b=MeerkatId("x" * 200)))
+
+
+async def _append(stores: MobStores, tag: str) -> None:
+    for n in count():
+        stored = await stores.events.append(_tagged(f"{tag}-{n}"))
+        say({"event": f"{tag}-{n}", "cursor": stored.cursor})
+
+
+async def _append_batches(stores: MobStores, tag: str) -> None:
+    for n in count():
+        batch = [_tagged(f"{tag}-{n}:{place}/5") for place in range(5)]
+        first, *_ = await stores.events.append_batch(batch)
+        say({"event": f"{tag}-{n}:0/5", "cursor": first.cursor})
+
+
+async def _increment(stores: MobStores) -> None:
+    while True:
+        run = await stores.runs.get_run(COUNTER)
+        assert run is not None
+        value = number(run.flow_state) + 1
+        if await stores.runs.cas_flow_state(COUNTER, expected=run.flow_state, next=state(value)):
+            say({"count": value})
+
+
+async def _complete_steps(stores: MobStores) -> None:
+    """A frame and an output, two tables in each write; and an entry of the ledger."""
+    run = await stores.runs.get_run(STEPS)
+    assert run is not None
+    for n in count(number(run.frames[FrameId("f")].kernel_state)):
+        assert await stores.runs.cas_complete_step_and_record_output(
+            STEPS,
+            frame_id="f",
+            expected_frame=frame(n),
+            next_frame=frame(n + 1),
+            step_output_key=f"s{n}",
+            step_output=n,
+        )
+        say({"frame": n + 1})
+        await stores.runs.append_step_entry(STEPS, step(f"s{n}"))
+        say({"step": f"s{n}"})
+
+
+async def check(name: str, acknowledged: list[dict[str, Any]], ends: int) -> None:
+    """Nothing that was acknowledged is lost, nothing is half done.
+
+    Args:
+        name: the database.
+        acknowledged: what was heard of `forever`, of all its calls; the last words may be missing.
+        ends: how many calls there were.
+    """
+    async with open_stores(f"indexeddb:{name}", create=False) as stores:
+        log = await stores.events.replay_all()
+        counter, steps = [await stores.runs.get_run(run) for run in (COUNTER, STEPS)]
+    assert counter is not None
+    assert steps is not None
+
+    assert [one.cursor for one in log] == list(range(1, len(log) + 1)), "cursors have gaps"
+    cursors = {str(one.kind.a): one.cursor for one in log if isinstance(one.kind, PeersWired)}
+    assert len(cursors) == len(log), "an event was stored twice"
+    for tag, cursor in cursors.items():
+        if tag.endswith(":0/5"):
+            rest = [cursors.get(f"{tag.removesuffix('0/5')}{n}/5") for n in range(5)]
+            assert rest == list(range(cursor, cursor + 5)), f"half a batch: {tag} at {rest}"
+    for one in acknowledged:
+        if "event" in one:
+            assert cursors.get(one["event"]) == one["cursor"], f"lost: {one}"
+
+    won = [one["count"] for one in acknowledged if "count" in one]
+    assert len(set(won)) == len(won), "two tasks won the same increment"
+    assert max(won, default=0) <= number(counter.flow_state), "an increment is lost"
+
+    done = number(steps.frames[FrameId("f")].kernel_state)
+    outputs = {f"s{n}": n for n in range(done)}
+    assert steps.root_step_outputs == outputs, "frame and outputs disagree"
+    assert max((one["frame"] for one in acknowledged if "frame" in one), default=0) <= done
+    entries = [entry.step_id for entry in steps.step_ledger]
+    assert entries == [key for key in outputs if key in set(entries)], "entries are not in order"
+    assert len(entries) >= done - ends, "more is missing than the entry that each end cut off"
+    assert {one["step"] for one in acknowledged if "step" in one} <= set(entries)

@@ -1,0 +1,22 @@
+"""Every call of the golden scripts gets the answer that the reference gave, on IndexedDB."""
+
+from __future__ import annotations
+
+import pytest
+
+from browser.browsers import ChromiumTab
+from support import golden
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["in turn", "together"])
+@pytest.mark.parametrize(
+    ("name", "seed"), [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)]
+)
+def test_script(tab: ChromiumTab, name: str, seed: int, *, together: bool) -> None:
+    calls = golden.calls(name, seed)
+    answers = tab.call("golden:replay", calls, together)
+    for call, got in zip(calls, answers, strict=True):
+        expected = call["expect"]
+        assert golden.same(golden.masked(got, expected), expected), call["op"]

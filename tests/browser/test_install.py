@@ -1,0 +1,53 @@
+"""How mobstore gets into a page, and what it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from browser.browsers import Chromium, ChromiumTab
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
+ELSEWHERE = "only for Python in a browser's page or worker"
+
+
+def test_by_name_with_micropip(chromium: Chromium) -> None:
+    tab = chromium.tab(install="mobstore")
+    assert tab.call("place:stores_an_event", "by-name") == 1
+    tab.close()
+
+
+def test_by_address_with_micropip(chromium: Chromium, site: Path) -> None:
+    (wheel,) = (site / "pyodide").glob("mobstore-*.whl")
+    tab = chromium.tab(install=f"{chromium.origin}/pyodide/{wheel.name}")
+    assert tab.call("place:stores_an_event", "by-address") == 1
+    tab.close()
+
+
+def test_requests_of_workers_are_recorded(chromium: Chromium, tab: ChromiumTab) -> None:
+    """The fixture asserts that none of them went elsewhere."""
+    tab.call("place:evaluates")
+    for file in ("pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip"):
+        assert f"{chromium.origin}/pyodide/{file}" in chromium.requested
+
+
+def test_sqlite_is_absent(tab: ChromiumTab) -> None:
+    said = tab.call("place:sqlite_names")
+    assert "use IndexedDbMobStores" in said["SqliteMobStores"]
+    assert "use IndexedDbRealmProfileStore" in said["SqliteRealmProfileStore"]
+    error = tab.call("place:refusal", "sqlite:mobs.db")
+    assert error["kind"] == "InternalError"
+    assert "indexeddb:NAME" in error["text"]
+
+
+@pytest.mark.parametrize(
+    ("options", "durability"),
+    [({}, "strict"), ({"durability": "full"}, "strict"), ({"durability": "normal"}, "relaxed")],
+    ids=str,
+)
+def test_durability(tab: ChromiumTab, options: dict[str, str], durability: str) -> None:
+    """A killed browser does not tell them apart: what it wrote is safe with the system."""
+    assert tab.call("durability:of_transactions", options) == [durability]

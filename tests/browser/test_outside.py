@@ -1,0 +1,35 @@
+"""Where there is no IndexedDB, the engine says where there is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import mobstore
+
+HARNESS = Path(__file__).parent / "harness"
+WHERE = "only for Python in a browser's page or worker"
+
+
+@pytest.mark.slow
+def test_in_node(site: Path) -> None:
+    node = shutil.which("node")
+    assert node is not None  # the site could not be built without it
+    command = [node, str(HARNESS / "node.mjs"), str(site / "pyodide")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert WHERE in json.loads(result.stdout.splitlines()[-1])
+
+
+def test_natively() -> None:
+    async def use() -> None:
+        async with mobstore.open_stores("indexeddb:mobs"):
+            pass
+
+    with pytest.raises(mobstore.InternalError, match=WHERE):
+        asyncio.run(use())

@@ -1,0 +1,60 @@
+"""Several tabs on one database, and tabs that are reloaded while they write."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from browser.browsers import Chromium, ChromiumTab
+
+pytestmark = pytest.mark.slow
+
+RELOADS = 5
+
+
+@pytest.fixture(scope="module")
+def tabs(chromium: Chromium) -> list[ChromiumTab]:
+    return [chromium.tab() for _ in range(4)]
+
+
+@pytest.mark.parametrize(("racing", "tasks", "wins"), [(2, 1, 100), (2, 8, 20), (4, 4, 20)])
+def test_no_update_is_lost(tabs: list[ChromiumTab], racing: int, tasks: int, wins: int) -> None:
+    name = f"race-{racing}-{tasks}"
+    tabs[0].call("races:prepare", name)
+    for tab in tabs[:racing]:
+        tab.start("races:increment", name, tasks, wins)
+    outcomes = [tab.finish() for tab in tabs[:racing]]
+
+    everything = list(range(1, racing * tasks * wins + 1))
+    assert sorted(value for values, _, _ in outcomes for value in values) == everything
+    assert sorted(cursor for _, cursors, _ in outcomes for cursor in cursors) == everything
+    assert sum(lost for _, _, lost in outcomes) > 0, "they did not race"
+    value, cursors, steps = tabs[-1].call("races:outcome", name)
+    assert (value, cursors) == (everything[-1], everything)
+    assert sorted(steps) == sorted(f"s{value}" for value in everything)
+
+
+def test_reloads_while_it_writes(chromium: Chromium) -> None:
+    tab = chromium.tab()
+    acknowledged: list[dict[str, Any]] = []
+    for reload in range(RELOADS):
+        tab.start("work:forever", "reloaded", "normal", f"tag-{reload}")
+        acknowledged += listen(tab, seconds=0.5)
+        tab.page.reload()
+        tab.call("work:check", "reloaded", acknowledged, reload + 1)
+    assert len(acknowledged) > RELOADS * 20
+
+
+def listen(tab: ChromiumTab, seconds: float) -> list[dict[str, Any]]:
+    """What is said for so long, from the first word on."""
+    said: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        said += tab.heard()
+        if said and deadline > time.monotonic() + seconds:
+            deadline = time.monotonic() + seconds
+    assert said, "nothing was acknowledged"
+    return said

@@ -1,0 +1,245 @@
+"""The demo: each move one commit, and nothing to remember but what is in the store."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+
+from mobstore import FlowId, KernelState, MobId, MobRun, WriteFailedError
+from mobstore.transaction import Engine, Script
+from support.pages import Page
+
+T = TypeVar("T")
+MOVES = 26
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Callable[[], Page]]:
+    """Pages of one store, as tabs of a browser are."""
+    opened: list[Page] = []
+
+    def open_page() -> Page:
+        opened.append(Page(f"sqlite:{tmp_path / 'mobs.db'}"))
+        return opened[-1]
+
+    yield open_page
+    for page in opened:
+        page.close()
+
+
+def play(page: Page, run_id: str) -> list[dict[str, Any]]:
+    """Play a run to its end."""
+    moves: list[dict[str, Any]] = []
+    while True:
+        move = page.ask("demo_move", run_id=run_id)
+        if not move["what"]:
+            return moves
+        moves.append(move)
+
+
+def events_of(page: Page, run_id: str) -> list[tuple[str, str]]:
+    """Kind and step of each event of a run, in order."""
+    index = page.ask("event_index")
+    lines = page.ask("events", cursors=index["cursors"])["events"]
+    kinds = [json.loads(page.ask("document", ref=line["event"])["text"]) for line in lines]
+    return [
+        (kind["type"], kind.get("step_id", "")) for kind in kinds if kind.get("run_id") == run_id
+    ]
+
+
+def worked(step: str) -> list[tuple[str, str]]:
+    return [(kind, step) for kind in ("step_dispatched", "step_target_completed", "step_completed")]
+
+
+STORY = [
+    ("flow_started", ""),
+    *worked("outline"),
+    *worked("draft"),
+    ("step_dispatched", "critique"),
+    ("step_target_failed", "critique"),
+    *worked("critique"),
+    *worked("draft"),
+    *worked("critique"),
+    *worked("signoff"),
+    ("flow_completed", ""),
+]
+
+
+def require_whole(page: Page, run_id: str) -> None:
+    """The run is what a run without any trouble is."""
+    assert events_of(page, run_id) == STORY
+    run = page.ask("run", run_id=run_id)
+    assert (run["header"]["status"], run["flow_phase"]) == ("completed", "Completed")
+    assert (run["header"]["steps"], run["header"]["failures"]) == (14, 1)
+    told = [(each["depth"], each["label"], each["phase"]) for each in run["tree"]]
+    assert told == [
+        (0, "root", "Completed"),
+        (1, "n-revise", "Completed"),
+        (2, "iter-0", "Completed"),
+        (2, "iter-1", "Completed"),
+    ]
+    frames = [branch["id"] for branch in run["tree"] if branch["of"] == "frame"]
+    nodes = page.ask("nodes", run_id=run_id, frame_ids=frames)["frames"]
+    assert {node["status"] for frame in nodes for node in frame["nodes"]} == {"Completed"}
+    assert [bar["status"] for bar in run["timeline"]["bars"]].count("failed") == 1
+    outputs = page.ask("outputs", run_id=run_id)["outputs"]
+    assert [(each["step_id"], each["iteration"]) for each in outputs] == [
+        ("outline", None), ("signoff", None),
+        ("draft", 0), ("critique", 0), ("draft", 1), ("critique", 1),
+    ]  # fmt: skip
+    assert page.ask("ledger", run_id=run_id, which="iteration")["total"] == 2
+
+
+def test_a_whole_run(page: Page) -> None:
+    demo = page.ask("demo_start")
+    assert (demo["done"], demo["of"], demo["status"]) == (0, MOVES, "pending")
+    moves = play(page, demo["run_id"])
+    assert [move["demo"]["done"] for move in moves] == list(range(1, MOVES + 1))
+    assert all(move["won"] for move in moves)
+    assert demo["next"] == moves[0]["what"]
+    for move, following in pairwise(moves):
+        assert move["demo"]["next"] == following["what"]
+    assert moves[-1]["demo"]["next"] == ""
+    require_whole(page, demo["run_id"])
+
+
+def test_a_move_tells_what_it_compared_and_swapped(page: Page) -> None:
+    demo = page.ask("demo_start")
+    *_, move = (page.ask("demo_move", run_id=demo["run_id"]) for _ in range(3))
+    assert (move["what"], move["method"]) == ("editor-1 begins outline", "cas_grant_node_slot")
+    assert move["compared"][1] == "root: node_status n-outline Ready"
+    assert move["swapped"][1] == "root: node_status n-outline Running"
+    (line,) = page.ask("events", cursors=move["events"])["events"]
+    assert line["type"] == "step_dispatched"
+
+
+def test_the_mob_is_made_once(page: Page) -> None:
+    first, second = page.ask("demo_start"), page.ask("demo_start")
+    assert first["run_id"] != second["run_id"]
+    (mob,) = page.ask("overview")["mobs"]
+    assert (mob["mob_id"], mob["spec_revision"], mob["runs"]) == ("demo-desk", 1, 2)
+    members = page.ask("roster", mob_id="demo-desk")["members"]
+    assert [(each["member_id"], each["role"], each["state"]) for each in members] == [
+        ("editor-1", "editor", "active"),
+        ("writer-1", "writer", "active"),
+        ("critic-1", "critic", "active"),
+    ]
+    assert [len(each["wired_to"]) for each in members] == [2, 2, 2]
+
+
+@pytest.mark.slow
+def test_a_reload_after_any_move_goes_on_where_it_stood(pages: Callable[[], Page]) -> None:
+    run_id = pages().ask("demo_start")["run_id"]
+    for done in range(MOVES):
+        reloaded = pages()
+        demo = reloaded.ask("demo_state")
+        assert (demo["run_id"], demo["done"]) == (run_id, done)
+        assert reloaded.ask("demo_move", run_id=run_id)["won"]
+        # It is not closed: a reload does not ask.
+    last = pages()
+    assert last.ask("demo_state")["run_id"] is None
+    require_whole(last, run_id)
+
+
+class Flaky(Engine):
+    """Fails at each second write, after the commit or in its place."""
+
+    def __init__(self, engine: Engine, *, after: bool) -> None:
+        self._engine, self._after, self._writes = engine, after, 0
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        self._writes += 1
+        if self._writes % 2:
+            return await self._engine.write(make)
+        if self._after:
+            await self._engine.write(make)
+        raise WriteFailedError("the browser gave up", maybe_written=self._after)
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        return await self._engine.read(make)
+
+    async def load(self, make: Any) -> Any:
+        return await self._engine.load(make)
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_move_that_fails_is_made_again_and_only_once(
+    page: Page, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    run_id = page.ask("demo_start")["run_id"]
+    monkeypatch.setattr(page.stores, "_engine", Flaky(page.stores.engine, after=after))
+    failures = 0
+    while page.ask("demo_state")["run_id"] is not None:
+        answer = page.run(page.inspector.call("demo_move", json.dumps({"run_id": run_id})))
+        if "error" in answer:
+            failures += 1
+            assert json.loads(answer)["error"]["kind"] == "storage"
+    assert failures >= MOVES // 2 - 1
+    require_whole(page, run_id)
+
+
+@pytest.mark.slow
+def test_two_tabs_that_play_one_run_make_each_move_once(pages: Callable[[], Page]) -> None:
+    tabs = [pages(), pages()]
+    run_id = tabs[0].ask("demo_start")["run_id"]
+    with ThreadPoolExecutor(2) as threads:
+        played = list(threads.map(partial(play, run_id=run_id), tabs))
+    won = Counter(move["what"] for moves in played for move in moves if move["won"])
+    assert sum(won.values()) == MOVES
+    require_whole(tabs[0], run_id)
+
+
+def test_a_tab_that_was_slower_has_changed_nothing(
+    pages: Callable[[], Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast, slow = pages(), pages()
+    run_id = fast.ask("demo_start")["run_id"]
+    engine = slow.stores.engine
+
+    class Late(Flaky):
+        async def write(self, make: Callable[[], Script[T]]) -> T:
+            fast_move = fast.inspector.call("demo_move", json.dumps({"run_id": run_id}))
+            assert json.loads(await fast_move)["result"]["won"]
+            return await engine.write(make)
+
+    monkeypatch.setattr(slow.stores, "_engine", Late(engine, after=False))
+    move = slow.ask("demo_move", run_id=run_id)
+    assert (move["won"], move["what"], move["events"]) == (False, "The run begins", [])
+    assert move["demo"]["done"] == 1
+
+
+def test_an_ended_run_has_no_move(page: Page) -> None:
+    run_id = page.ask("demo_start")["run_id"]
+    play(page, run_id)
+    move = page.ask("demo_move", run_id=run_id)
+    assert (move["won"], move["what"], move["demo"]["status"]) == (False, "", "completed")
+    assert page.ask("demo_state")["run_id"] is None
+
+
+def test_other_runs_are_not_played(tide_desk: Page) -> None:
+    running = "82b33599-8604-4719-a6de-bfdb8825ae56"
+    assert tide_desk.failure("demo_move", run_id=running)["kind"] == "gone"
+    assert tide_desk.ask("demo_state")["run_id"] is None
+
+
+def test_a_run_of_another_version_of_the_demo_is_left_alone(page: Page) -> None:
+    page.ask("demo_start")
+    other = MobRun.pending(MobId("demo-desk"), FlowId("story"), KernelState("Elsewhere"))
+    page.run(page.stores.runs.create_run(other))
+    failure = page.failure("demo_move", run_id=str(other.run_id))
+    assert (failure["kind"], failure["way_out"]) == ("refused", "Start a new run.")
+    found = page.ask("demo_state")["run_id"]
+    assert found is not None
+    assert UUID(found) != other.run_id

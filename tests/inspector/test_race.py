@@ -1,0 +1,68 @@
+"""The race: each round is won once, whoever takes part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.pages import Page
+
+
+def test_one_tab_alone_wins_everything(page: Page) -> None:
+    opened = page.ask("race_open", rounds=3)
+    assert (opened["winners"], opened["over"], opened["rounds"]) == ([], False, 3)
+    page.told.clear()
+    race = page.ask("race", run_id=opened["run_id"], who="a")
+    assert (race["winners"], race["won"], race["lost"], race["over"]) == (["a"] * 3, 3, 0, True)
+    assert page.told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert page.ask("run", run_id=opened["run_id"])["header"]["status"] == "completed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c", "d"], ["same", "same"]])
+def test_no_round_is_won_twice(tmp_path: Path, names: list[str]) -> None:
+    tabs = [Page(f"sqlite:{tmp_path / 'mobs.db'}") for _ in names]
+    try:
+        run_id = tabs[0].ask("race_open", rounds=200)["run_id"]
+
+        def take_part(tab: Page, who: str) -> dict[str, Any]:
+            race: dict[str, Any] = tab.ask("race", run_id=run_id, who=who)
+            return race
+
+        with ThreadPoolExecutor(len(tabs)) as threads:
+            races = list(threads.map(take_part, tabs, names))
+        (winners,) = {tuple(race["winners"]) for race in races}
+        assert len(winners) == 200
+        claimed: Counter[str] = Counter()
+        for race, who in zip(races, names, strict=True):
+            claimed[who] += race["won"]
+        assert claimed == Counter(winners)
+        assert tabs[-1].ask("race_state", run_id=run_id)["winners"] == list(winners)
+    finally:
+        for tab in tabs:
+            tab.close()
+
+
+def test_a_tab_that_comes_late_hears_who_won(page: Page) -> None:
+    run_id = page.ask("race_open", rounds=2)["run_id"]
+    page.ask("race", run_id=run_id, who="a")
+    late = page.ask("race", run_id=run_id, who="b")
+    assert (late["winners"], late["won"], late["lost"]) == (["a", "a"], 0, 0)
+
+
+def test_a_race_is_no_demo_and_no_other_run(tide_desk: Page) -> None:
+    race = tide_desk.ask("race_open", rounds=1)["run_id"]
+    assert tide_desk.failure("demo_move", run_id=race)["kind"] == "gone"
+    assert tide_desk.ask("demo_state")["run_id"] is None
+    demo = tide_desk.ask("demo_start")["run_id"]
+    assert tide_desk.failure("race", run_id=demo, who="a")["kind"] == "gone"
+
+
+@pytest.mark.parametrize("rounds", [0, -1, 1001])
+def test_how_long_a_race_may_be(page: Page, rounds: int) -> None:
+    assert page.failure("race_open", rounds=rounds)["kind"] == "refused"
+    assert page.ask("overview")["runs"] == 0

@@ -1,0 +1,126 @@
+"""The event log: an index for filtering, and lines for the window that is seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from inspector.shapes import EventIndex, EventLine, Events
+from inspector.texts import compact, cut, parsed, shown
+from mobstore.errors import SerializationError
+from mobstore.tables import EVENTS, EventRow
+from mobstore.transaction import Commit, Get, Scan, Script, fetch
+
+_LONGEST_VALUE = 60
+
+
+class Slice(NamedTuple):
+    """Some of the log: `rows` are the events after a cursor, as many as were asked for.
+
+    `first` is the first event of the log and `last` the last cursor, 0 if there are no events.
+    """
+
+    after: int
+    first: EventRow | None
+    rows: Sequence[EventRow]
+    last: int
+
+
+def log_slice(after: int, limit: int) -> Script[Slice]:
+    """Read at most `limit` events after a cursor."""
+    first, rows, last = yield from fetch(
+        Scan(EVENTS, limit=1),
+        Scan(EVENTS, after=after, limit=limit),
+        Scan(EVENTS, limit=1, backwards=True),
+    )
+    return Commit(Slice(after, first[0] if first else None, rows, last[0].cursor if last else 0))
+
+
+def event_index(found: Slice) -> EventIndex:
+    """Who and what the events of a slice are about.
+
+    Raises:
+        SerializationError: one cannot be read.
+    """
+    rows, first = found.rows, found.first
+    events = _decoded(rows)
+    ones, others = zip(*map(_members, events), strict=True) if events else ((), ())
+    kind, types = _coded([row.type for row in rows])
+    mob, mobs = _coded([row.mob_id for row in rows])
+    member, members = _coded([*ones, *others])
+    run, runs = _coded([event.get("run_id") for event in events])
+    return {
+        "cursors": [row.cursor for row in rows],
+        "type": kind,
+        "mob": mob,
+        "member": member[: len(rows)],
+        "member2": member[len(rows) :],
+        "run": run,
+        "types": types,
+        "mobs": mobs,
+        "members": members,
+        "runs": runs,
+        "last": found.last,
+        "more": bool(rows) and rows[-1].cursor < found.last,
+        "origin": f"{first.cursor} {shown(first.timestamp)}" if first else "",
+    }
+
+
+def event_lines(cursors: Sequence[int]) -> Script[Events]:
+    """These events, each on a line."""
+    found = yield tuple(Get(EVENTS, (cursor,)) for cursor in cursors)
+    rows = [row for row in cast("tuple[EventRow | None, ...]", found) if row is not None]
+    lines = [_line(row, event) for row, event in zip(rows, _decoded(rows), strict=True)]
+    return Commit({"events": lines})
+
+
+def _coded(column: Sequence[str | None]) -> tuple[list[int], list[str]]:
+    """A column as places in a list of its texts, -1 for none; and that list."""
+    texts = [text for text in dict.fromkeys(column) if text is not None]
+    places: dict[str | None, int] = {text: place for place, text in enumerate(texts)}
+    places[None] = -1
+    return [places[text] for text in column], texts
+
+
+def _decoded(rows: Sequence[EventRow]) -> list[dict[str, Any]]:
+    """The kinds of events as JSON: all in one call, without models."""
+    try:
+        events = json.loads(f"[{','.join([row.kind for row in rows])}]")
+    except (ValueError, TypeError) as error:
+        for row in rows:
+            parsed(row.kind, f"event {row.cursor}")
+        raise SerializationError("an event cannot be read") from error
+    return cast("list[dict[str, Any]]", events)
+
+
+def _members(event: dict[str, Any]) -> tuple[str | None, str | None]:
+    match event["type"]:
+        case "peers_wired" | "peers_unwired":
+            return event["a"], event["b"]
+        case "external_peer_wired" | "external_peer_unwired":
+            return event["local"], None
+        case "task_updated":
+            return event["owner"], None
+        case "supervisor_escalation":
+            return event["escalated_to"], None
+        case "operator_action_recorded":
+            return event.get("caller_provenance", {}).get("caller_member_id"), None
+        case _:
+            return event.get("meerkat_id"), None
+
+
+def _line(row: EventRow, event: dict[str, Any]) -> EventLine:
+    fields = [
+        f"{name}={cut(value if isinstance(value, str) else compact(value), _LONGEST_VALUE)}"
+        for name, value in event.items()
+        if name != "type"
+    ]
+    return {
+        "cursor": row.cursor,
+        "timestamp_at": shown(row.timestamp),
+        "mob_id": row.mob_id,
+        "type": row.type,
+        "preview": " ".join(fields),
+        "event": {"of": "event", "cursor": row.cursor},
+    }

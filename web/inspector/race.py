@@ -1,0 +1,100 @@
+"""A race: several tabs compare-and-swap the flow state of one run, each round one state.
+
+The state holds the winners of all rounds so far. A round is won by adding one's name to the state
+that was read; whoever read the same state and comes later finds it changed and has lost the round.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+from uuid import UUID
+
+from inspector.demo_play import DEMO_MOB
+from inspector.failures import RefusedError
+from inspector.shapes import Progress, Race
+from mobstore import FlowId, KernelState, MobRun, MobStores
+from mobstore.errors import NotFoundError
+from mobstore.tables import RUN_STATES, RUNS
+from mobstore.transaction import Commit, Get, Script, fetch
+
+RACE_FLOW = FlowId("race")
+
+_MOST_ROUNDS = 1000
+
+
+async def race_open(stores: MobStores, rounds: int) -> Race:
+    """Make a run to race on.
+
+    Raises:
+        RefusedError: the number of rounds is not within 1 to 1,000.
+    """
+    if not 1 <= rounds <= _MOST_ROUNDS:
+        raise RefusedError(
+            "refused", f"A race has 1 to {_MOST_ROUNDS} rounds.", "Choose another number."
+        )
+    run = MobRun.pending(DEMO_MOB, RACE_FLOW, _state(()), {"rounds": rounds})
+    await stores.runs.create_run(run)
+    await stores.runs.cas_run_status(run.run_id, expected="pending", next="running")
+    return await race_state(stores, str(run.run_id))
+
+
+async def race_state(stores: MobStores, run_id: str) -> Race:
+    """Who won each round so far.
+
+    Raises:
+        NotFoundError: there is no such race.
+    """
+    rounds, state = await stores.engine.read(lambda: _standing(run_id))
+    return _race(run_id, rounds, state, won=0, lost=0)
+
+
+async def race(stores: MobStores, run_id: str, who: str, progress: Progress | None) -> Race:
+    """Take part until all rounds are over; tells how many are, after each attempt.
+
+    Raises:
+        NotFoundError: there is no such race.
+    """
+    key = UUID(run_id)
+    won = lost = 0
+    while True:
+        rounds, state = await stores.engine.read(lambda: _standing(run_id))
+        winners = _winners(state)
+        if progress:
+            progress(len(winners), rounds)
+        if len(winners) >= rounds:
+            # Whoever comes first ends the run; for the others there is nothing to change.
+            await stores.runs.cas_run_status(key, expected="running", next="completed")
+            return _race(run_id, rounds, state, won=won, lost=lost)
+        if await stores.runs.cas_flow_state(key, expected=state, next=_state((*winners, who))):
+            won += 1
+        else:
+            lost += 1
+
+
+def _standing(run_id: str) -> Script[tuple[int, KernelState]]:
+    run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
+    if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, RACE_FLOW):
+        raise NotFoundError(f"race not found: {run_id}")
+    rounds = cast("int", json.loads(run.activation_params)["rounds"])
+    return Commit((rounds, KernelState.from_canonical(state.flow_state)))
+
+
+def _state(winners: tuple[str, ...]) -> KernelState:
+    return KernelState("Racing", {"winners": winners})
+
+
+def _winners(state: KernelState) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", state.fields["winners"])
+
+
+def _race(run_id: str, rounds: int, state: KernelState, *, won: int, lost: int) -> Race:
+    winners = _winners(state)
+    return {
+        "run_id": run_id,
+        "rounds": rounds,
+        "winners": list(winners),
+        "won": won,
+        "lost": lost,
+        "over": len(winners) >= rounds,
+    }

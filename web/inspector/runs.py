@@ -1,0 +1,148 @@
+"""Runs: their headers, and one in depth. Kernel states are not decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, cast
+
+from inspector.shapes import Bar, Run, RunHeader, Runs, RunStatus, StepStatus, Timeline
+from inspector.texts import cut, millis, shown
+from inspector.tree import phase_of, tree_of
+from mobstore.errors import NotFoundError, SerializationError
+from mobstore.tables import (
+    FAILURE_LEDGER,
+    FRAMES,
+    LOOP_ITERATIONS,
+    LOOP_STEP_OUTPUTS,
+    LOOPS,
+    ROOT_STEP_OUTPUTS,
+    RUN_STATES,
+    RUNS,
+    RUNS_BY_FLOW,
+    RUNS_BY_MOB,
+    STEP_LEDGER,
+    RunRow,
+    RunStateRow,
+    StepLedgerRow,
+)
+from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+
+
+def headers(mob_id: str, flow_id: str | None, before: int | None, limit: int) -> Script[Runs]:
+    """Runs of a mob, or of one of its flows, newest first, from before a number on."""
+    index, prefix = (
+        (RUNS_BY_MOB, (mob_id,)) if flow_id is None else (RUNS_BY_FLOW, (mob_id, flow_id))
+    )
+    total, found = yield from fetch(
+        Count(Scan(index, prefix)),
+        Scan(index, prefix, before=before, limit=limit + 1, backwards=True),
+    )
+    rows = found[:limit]
+    return Commit(
+        {
+            "total": total,
+            "runs": (yield from _headers(rows)),
+            "next_before": rows[-1].number if len(found) > limit else None,
+        }
+    )
+
+
+def run(run_id: str) -> Script[Run]:
+    """One run in depth.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    of_run = (run_id,)
+    row, state, steps = yield from fetch(
+        Get(RUNS, of_run), Get(RUN_STATES, of_run), Scan(STEP_LEDGER, of_run)
+    )
+    if row is None or state is None:
+        raise NotFoundError(f"run not found: {run_id}")
+    frames, loops, iterations = yield from fetch(
+        Scan(FRAMES, of_run), Scan(LOOPS, of_run), Scan(LOOP_ITERATIONS, of_run)
+    )
+    failures, root_outputs, loop_outputs = yield from fetch(
+        Count(Scan(FAILURE_LEDGER, of_run)),
+        Count(Scan(ROOT_STEP_OUTPUTS, of_run)),
+        Count(Scan(LOOP_STEP_OUTPUTS, of_run)),
+    )
+    header = _header(row, state, len(steps), failures)
+    return Commit(
+        {
+            "header": header,
+            "flow_phase": phase_of(state.flow_state),
+            "params": {"of": "params", "run_id": run_id},
+            "params_preview": cut(row.activation_params),
+            "flow_state": {"of": "run", "run_id": run_id},
+            "timeline": _timeline(steps),
+            "tree": tree_of(run_id, frames, loops, iterations),
+            "iterations": len(iterations),
+            "outputs": root_outputs + loop_outputs,
+        }
+    )
+
+
+def _headers(
+    rows: Sequence[RunRow],
+) -> Generator[tuple[Any, ...], tuple[Any, ...], list[RunHeader]]:
+    states = yield tuple(Get(RUN_STATES, (row.run_id,)) for row in rows)
+    steps = yield tuple(Count(Scan(STEP_LEDGER, (row.run_id,))) for row in rows)
+    failures = yield tuple(Count(Scan(FAILURE_LEDGER, (row.run_id,))) for row in rows)
+    return list(map(_header, rows, states, steps, failures))
+
+
+def _header(row: RunRow, state: RunStateRow | None, steps: int, failures: int) -> RunHeader:
+    if state is None:
+        raise SerializationError(f"run {row.run_id} cannot be read: its state is missing")
+    created, completed = millis(row.created_at), millis(state.completed_at)
+    return {
+        "run_id": row.run_id,
+        "number": row.number,
+        "mob_id": row.mob_id,
+        "flow_id": row.flow_id,
+        "status": cast("RunStatus", state.status),
+        "created_at": shown(row.created_at),
+        "created_ms": created,
+        "completed_at": None if state.completed_at is None else shown(state.completed_at),
+        "completed_ms": completed,
+        "duration_ms": None if created is None or completed is None else completed - created,
+        "steps": steps,
+        "failures": failures,
+    }
+
+
+def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:
+    """A bar goes from a dispatch to the next entry of the same step and member."""
+    lanes: dict[str, int] = {}
+    bars: list[Bar] = []
+    at_work: dict[tuple[str, str], Bar] = {}
+    for entry in steps:
+        moment, who = millis(entry.timestamp), (entry.step_id, entry.meerkat_id)
+        status = cast("StepStatus", entry.status)
+        begun = at_work.pop(who, None)
+        if begun is not None:
+            begun["end_ms"] = moment
+            if status != "dispatched":
+                begun["status"], begun["last"] = status, entry.position
+                continue
+        bars.append(
+            {
+                "step_id": entry.step_id,
+                "lane": lanes.setdefault(entry.meerkat_id, len(lanes)),
+                "start_ms": moment,
+                "end_ms": None if status == "dispatched" else moment,
+                "status": status,
+                "first": entry.position,
+                "last": entry.position,
+            }
+        )
+        if status == "dispatched":
+            at_work[who] = bars[-1]
+    moments = [ms for bar in bars for ms in (bar["start_ms"], bar["end_ms"]) if ms is not None]
+    return {
+        "members": list(lanes),
+        "bars": bars,
+        "start_ms": min(moments, default=None),
+        "end_ms": max(moments, default=None),
+    }

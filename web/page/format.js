@@ -1,0 +1,36 @@
+/** How values look to a person: times, spans, sizes, names. */
+
+const number = new Intl.NumberFormat("en");
+
+export const count = (value, noun, plural = noun + "s") =>
+  `${number.format(value)}${noun ? ` ${value === 1 ? noun : plural}` : ""}`;
+
+/** "2026-03-02 08:00:13.974", in UTC as it was written. */
+export const moment = (timestamp) => timestamp?.replace("T", " ").replace(/(\.\d{1,3})\d*Z$|Z$/, "$1") ?? "–";
+
+/** Milliseconds as "412 ms", "3.2 s", "4 min 5 s", "2 h 10 min", "8 d 3 h". */
+export function span(ms) {
+  if (ms == null) return "–";
+  if (ms < 0) return `−${span(-ms)}`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+  for (const [unit, size, lower, lowerSize] of [["d", 86_400_000, "h", 3_600_000], ["h", 3_600_000, "min", 60_000], ["min", 60_000, "s", 1000]]) {
+    if (ms < size) continue;
+    const rest = Math.floor((ms % size) / lowerSize);
+    return `${Math.floor(ms / size)} ${unit}${rest ? ` ${rest} ${lower}` : ""}`;
+  }
+}
+
+export function bytes(size) {
+  const power = size < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(size) / 3));
+  return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+/** An identifier that may be empty. */
+export const name = (id) => (id === "" ? "(empty name)" : id);
+
+/** The part of a run's id that people compare by eye. */
+export const short = (runId) => runId.slice(0, 8);
+
+/** "step_target_failed" → "step target failed" */
+export const words = (text) => text.replaceAll("_", " ");

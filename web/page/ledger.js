@@ -1,0 +1,64 @@
+/** The ledgers of a run: what members did for steps, failures, and which frame ran which iteration of a loop. */
+import { h, pill, say, sayStatus } from "./dom.js";
+import { Explorer } from "./explorer.js";
+import { count, moment, name } from "./format.js";
+import { problem } from "./notices.js";
+import { documentOf, pairs } from "./parts.js";
+
+const PAGE = 100;
+const COLUMNS = {
+  step: ["#", "Time", "Step", "Member", "Status", "Output"],
+  failure: ["#", "Time", "Step", "Reason"],
+  iteration: ["#", "Loop", "Iteration", "Frame"],
+};
+
+export function ledgerView(app, runId, which, label) {
+  const pages = []; // entries as they were fetched last
+  let asked = new Map(); // by number of page: promises of its entries, since the store changed last
+
+  const found = h("p", { class: "found", role: "status" });
+  const { list, element } = new Explorer({ label, kind: which, columns: COLUMNS[which], above: found, fill: row, settled, details });
+
+  function page(number) {
+    const asking = asked;
+    if (!asked.has(number)) {
+      asked.set(number, app.call("ledger", { run_id: runId, which, offset: number * PAGE, limit: PAGE }).then(({ entries }) => {
+        if (asking === asked) pages[number] = entries;
+        list.refill();
+        return entries;
+      }));
+    }
+    return asked.get(number);
+  }
+
+  function row(cells, index) {
+    const found = pages[Math.floor(index / PAGE)]?.[index % PAGE];
+    say(cells[0], String(index));
+    const values = !found ? ["", "", "", "", ""]
+      : which === "iteration" ? [found.loop_instance_id, found.iteration, found.frame_id]
+      : which === "failure" ? [moment(found.timestamp_at), name(found.step_id), found.reason]
+      : [moment(found.timestamp_at), name(found.step_id), name(found.member_id), found.status, found.preview === "null" ? "" : found.preview];
+    values.slice(0, cells.length - 1).forEach((value, column) => (which === "step" && found && column === 3 ? sayStatus : say)(cells[column + 1], value));
+  }
+
+  function settled(first, end) {
+    for (let number = Math.floor(first / PAGE); number * PAGE < end; number++) page(number).catch(problem);
+  }
+
+  async function details(index) {
+    const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry: ref } = (await page(Math.floor(index / PAGE)))[index % PAGE];
+    if (which === "iteration") return [`Iteration ${iteration}`, pairs([["Loop", loop_instance_id], ["Frame", frame_id]])];
+    const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", moment(timestamp_at)]]);
+    return [name(step_id), facts, which === "step" ? await documentOf(app, ref) : h("p", { class: "reason" }, reason)];
+  }
+
+  return {
+    element,
+    async update(run) {
+      const total = { step: run.header.steps, failure: run.header.failures, iteration: run.iterations }[which];
+      asked = new Map();
+      say(found, count(total, "entry", "entries"));
+      list.update(total);
+    },
+  };
+}

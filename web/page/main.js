@@ -1,0 +1,151 @@
+/** The shell: starts Python, opens the store, shows what the address names, and shows it anew when the store changes. */
+import { Player, demoView } from "./demo.js";
+import { button, fill, h, renew, say } from "./dom.js";
+import { eventsView } from "./events.js";
+import { setUpFiles } from "./files.js";
+import { count, name } from "./format.js";
+import { definitionView, mobsView, profilesView } from "./mobs.js";
+import { problem } from "./notices.js";
+import { empty, heading } from "./parts.js";
+import { invited, raceView } from "./race.js";
+import { rosterView } from "./roster.js";
+import { link, route, storeName } from "./route.js";
+import { Failure, Rpc } from "./rpc.js";
+import { runView } from "./run.js";
+import { runsView } from "./runs.js";
+import { storeView } from "./store.js";
+import { Tabs } from "./tabs.js";
+
+const byId = (id) => document.getElementById(id);
+const main = byId("main");
+let view = null;
+let refreshing = null; // the refresh under way
+let again = false; // whether the store changed since it began
+
+const app = { call: (...call) => rpc.call(...call), open };
+let rpc;
+
+/** What the address names. */
+function viewOf(place) {
+  if (place.page === "store") return storeView(app);
+  if (place.page === "demo") return demoView(app);
+  if (place.page === "race") return raceView(app, place);
+  if (place.run !== undefined && place.mob === undefined) return runView(app, place);
+  if (place.tab === "events") return eventsView(app, place);
+  if (place.mob === undefined) return place.tab === "profiles" ? profilesView(app) : mobsView(app);
+  return { runs: runsView, definition: definitionView }[place.tab]?.(app, place) ?? rosterView(app, place);
+}
+
+async function show() {
+  const first = view === null;
+  const tabbing = main.contains(document.activeElement) && document.activeElement.closest(".tabs");
+  view?.close?.();
+  view = viewOf(route());
+  fill(main, view.element);
+  main.setAttribute("aria-busy", "true");
+  await refresh();
+  main.removeAttribute("aria-busy");
+  for (const current of document.querySelectorAll("[aria-current]")) current.scrollIntoView({ block: "nearest", inline: "nearest" });
+  document.title = `${view.title ?? main.querySelector("h1")?.textContent ?? "Mobs"} – mobstore inspector`;
+  if (tabbing) main.querySelector(".tabs [aria-current]")?.focus();
+  else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
+}
+
+/** Read anew what is shown; changes that come meanwhile lead to one more round. */
+function refresh() {
+  again = true;
+  return (refreshing ??= (async () => {
+    while (again) {
+      again = false;
+      try {
+        app.overview = await app.call("overview");
+        sidebar();
+        await view.refresh();
+      } catch (error) {
+        if (again) continue; // something else may be shown by now
+        if (error.kind === "gone") fill(main, gone(error));
+        else problem(error);
+      }
+    }
+    refreshing = null;
+  })());
+}
+
+const gone = ({ message, wayOut }) => h("section", { class: "view" }, heading({ title: "Not here" }),
+  empty(message, wayOut, h("a", { class: "button", href: link({}) }, "All mobs")));
+
+function sidebar() {
+  const place = route();
+  const entry = (text, target, number) => h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" },
+    h("span", {}, text), " ", number !== undefined && h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events")));
+  renew(byId("mobs"), h("li", {}, entry("All mobs", {}, app.overview.events)),
+    app.overview.mobs.map((mob) => h("li", {}, entry(name(mob.mob_id), { mob: mob.mob_id }, mob.events))));
+  renew(byId("tools"), [["Play a flow", "demo"], ["Race another tab", "race"], ["Store", "store"]].map(([text, page]) => h("li", {}, entry(text, { page }))));
+}
+
+const here = ({ mob, page, run }) => (page ? { page } : mob !== undefined ? { mob } : run !== undefined ? { run } : {});
+
+/** Open a store of this browser and show it. */
+async function open(store) {
+  await opened(`indexeddb:${store}`, store);
+}
+
+async function opened(url, store) {
+  const { durable } = await app.call("open", { url });
+  app.tabs?.close();
+  Object.assign(app, { store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
+  app.player = new Player(app);
+  app.tabs.addEventListener("changed", refresh);
+  app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(problem));
+  const address = new URL(location.href);
+  if (durable && storeName() !== store) {
+    address.searchParams.set("store", store);
+    address.hash = "";
+    history.pushState(null, "", address);
+  }
+  say(byId("where"), `Store: ${store}${durable ? "" : " (in memory only)"}`);
+  await show();
+}
+
+/** Light or dark as chosen here, else as the system has it. */
+function setUpTheme() {
+  const chosen = byId("theme");
+  chosen.value = localStorage.theme ?? "";
+  const theme = () => {
+    if (chosen.value) localStorage.theme = document.documentElement.dataset.theme = chosen.value;
+    else {
+      delete localStorage.theme;
+      delete document.documentElement.dataset.theme;
+    }
+    dispatchEvent(new Event("theme"));
+  };
+  chosen.onchange = theme;
+  matchMedia("(prefers-color-scheme: dark)").onchange = theme;
+  theme();
+}
+
+async function begin() {
+  setUpTheme();
+  byId("skip").onclick = (event) => {
+    event.preventDefault(); // the address is ours
+    main.focus();
+  };
+  if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.BroadcastChannel) {
+    throw new Failure({ kind: "browser", message: "This browser cannot run Python: it lacks WebAssembly, workers or broadcast channels.", way_out: "Use a current Chromium, Firefox or Safari, outside of any locked-down mode." });
+  }
+  rpc = new Rpc(({ done, total, text }) => {
+    Object.assign(byId("boot-bar") ?? {}, { max: total, value: done });
+    if (byId("boot-text")) say(byId("boot-text"), text);
+  });
+  setUpFiles(app);
+  addEventListener("hashchange", show);
+  addEventListener("popstate", () => storeName() !== app.store && location.reload());
+  await open(storeName());
+  byId("open-file").disabled = false;
+}
+
+begin().catch((error) => {
+  byId("boot")?.classList.add("stopped");
+  const inMemory = button("Go on without keeping anything", () => opened("memory:", "memory").catch(problem));
+  problem(error, !["load", "worker", "browser"].includes(error.kind) && inMemory);
+});

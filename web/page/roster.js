@@ -1,0 +1,41 @@
+/** The members of a mob and its tasks, as the events tell them. */
+import { fill, h, pill } from "./dom.js";
+import { count, moment, name, words } from "./format.js";
+import { mobHeading } from "./mobs.js";
+import { empty, pairs } from "./parts.js";
+import { link } from "./route.js";
+
+export function rosterView(app, { mob }) {
+  const element = h("section", { class: "view" });
+  return {
+    element,
+    async refresh() {
+      const { members, tasks } = await app.call("roster", { mob_id: mob });
+      fill(element, mobHeading(app, mob),
+        members.length === 0 && tasks.length === 0 && empty("Nobody is here yet", "Members appear when the events tell that they were spawned.",
+          h("a", { class: "button", href: link({ mob, tab: "events" }) }, "See the events")),
+        members.length > 0 && h("ul", { class: "cards" }, members.map((member) => card(mob, member))),
+        tasks.length > 0 && [h("h2", {}, count(tasks.length, "task")), h("ul", { class: "cards" }, tasks.map(task))]);
+    },
+  };
+}
+
+const card = (mob, member) => h("li", { class: "card" },
+  h("h2", {}, name(member.member_id), pill(member.state)),
+  h("p", {}, `${name(member.role)}, ${words(member.runtime_mode)}`),
+  pairs([
+    ["Lives in", member.address ?? (member.session_id ? `session ${member.session_id}` : words(member.backend))],
+    ["Spawned", member.spawned_at && moment(member.spawned_at)],
+    ["Retired", member.retired_at && moment(member.retired_at)],
+    ["First turn", member.kickoff && words(member.kickoff)],
+    ["Failed with", member.kickoff_error],
+    ["Wired to", [...member.wired_to, ...member.external_peers.map((peer) => `${peer} (outside)`)].join(", ")],
+    ["Tasks", member.tasks.join(", ")],
+    ["Labels", Object.entries(member.labels).map(([key, value]) => `${key}: ${value}`).join(", ")],
+  ]),
+  h("p", { class: "links" }, h("a", { href: link({ mob, tab: "events", member: member.member_id }) }, "Events", h("span", { class: "hidden" }, ` of ${member.member_id}`))));
+
+const task = (task) => h("li", { class: "card" },
+  h("h3", {}, task.subject || name(task.task_id), pill(task.status)),
+  task.description && h("p", {}, task.description),
+  pairs([["Task", task.task_id], ["Owner", task.owner], ["Waits for", task.blocked_by.join(", ")], ["Changed", moment(task.changed_at)]]));

@@ -1,0 +1,38 @@
+/** The other tabs on the same store: that something changed, how many there are, invitations to a race. */
+
+/** This tab's name. */
+export const me = `tab ${Math.random().toString(36).slice(2, 5)}`;
+
+export class Tabs extends EventTarget {
+  others = new Set();
+
+  /** Dispatches `changed` (the store, by whichever tab), `others` (who is there) and `race` (detail: its run_id). */
+  constructor(store) {
+    super();
+    this.channel = new BroadcastChannel(`mobstore:${store}`);
+    this.channel.onmessage = ({ data }) => this.#hear(data);
+    addEventListener("pagehide", () => this.#send("gone"));
+    addEventListener("pageshow", () => this.#send("hello"));
+    this.#send("hello");
+  }
+
+  close() {
+    this.#send("gone");
+    this.channel.close();
+  }
+
+  invite(runId) {
+    this.#send("race", { run_id: runId });
+  }
+
+  #send(kind, more) {
+    this.channel.postMessage({ kind, tab: me, ...more });
+  }
+
+  #hear({ kind, tab, ...detail }) {
+    if (kind === "hello") this.#send("here");
+    if (kind === "hello" || kind === "here") this.others.add(tab);
+    if (kind === "gone") this.others.delete(tab);
+    this.dispatchEvent(new CustomEvent(kind === "changed" || kind === "race" ? kind : "others", { detail }));
+  }
+}

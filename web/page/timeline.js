@@ -1,0 +1,101 @@
+/**
+ * The steps of a run over time, one lane for each member: drawn on a canvas as large as what is visible, which is moved
+ * along while its surroundings scroll; below it the same as a list, which the keyboard and screen readers use.
+ */
+import { button, h, pill, say, sayStatus } from "./dom.js";
+import { Drawing } from "./drawing.js";
+import { Explorer } from "./explorer.js";
+import { count, moment, name, span } from "./format.js";
+import { openable, pairs } from "./parts.js";
+
+const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
+
+export function timelineView(app, runId) {
+  let line = { members: [], bars: [], start_ms: null, end_ms: null };
+  let zoom = 1;
+  let frame = 0;
+
+  const canvas = h("canvas", { role: "img" });
+  const drawing = new Drawing(canvas);
+  const room = h("div", { class: "room" }, canvas);
+  const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: soon }, room);
+  const legend = h("ul", { class: "legend", "aria-label": "Colours" }, STATUSES.map((status) => h("li", {}, pill(status))));
+  const tools = h("div", { class: "line" }, legend, h("div", { class: "actions" },
+    button("Zoom out", () => magnify(0.5)), button("Zoom in", () => magnify(2)), button("Whole run", () => magnify(0))));
+  const { list, element } = new Explorer({
+    label: "Steps", kind: "bars", columns: ["Start", "Step", "Member", "Status", "Took"], above: [tools, scroller], fill: row, details,
+  });
+
+  function magnify(by) {
+    const middle = (scroller.scrollLeft + scroller.clientWidth / 2) / (room.offsetWidth || 1);
+    zoom = by === 0 ? 1 : Math.min(5000, Math.max(1, zoom * by));
+    size();
+    scroller.scrollLeft = middle * room.offsetWidth - scroller.clientWidth / 2;
+  }
+
+  const look = () => drawing.look({ left: scroller.scrollLeft, top: scroller.scrollTop, width: scroller.clientWidth, tall: scroller.clientHeight, zoom });
+
+  function size() {
+    if (line.start_ms === null) return;
+    room.style.width = `${look()}px`;
+    room.style.height = `${drawing.height}px`;
+    soon();
+  }
+
+  function soon() {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      if (!scroller.clientWidth || line.start_ms === null) return;
+      look();
+      const { color, backgroundColor, fontFamily } = getComputedStyle(scroller);
+      const status = Object.fromEntries([...legend.children].map((item, index) => [STATUSES[index], getComputedStyle(item.firstChild).color]));
+      drawing.draw({ ground: backgroundColor, text: color, font: fontFamily, current: list.current, status });
+    });
+  }
+
+  const hit = (event) => drawing.hit(event.offsetX, event.offsetY);
+  canvas.onclick = (event) => hit(event) >= 0 && list.go(hit(event), true);
+  canvas.onpointermove = (event) => {
+    const bar = line.bars[hit(event)];
+    canvas.title = bar ? `${bar.step_id} by ${line.members[bar.lane]}: ${bar.status}, ${took(bar)}` : "";
+  };
+
+  const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : span(bar.end_ms - bar.start_ms));
+
+  function row(cells, index) {
+    const bar = line.bars[index];
+    say(cells[0], bar.start_ms === null ? "–" : `+${span(bar.start_ms - line.start_ms)}`);
+    say(cells[1], name(bar.step_id));
+    say(cells[2], name(line.members[bar.lane]));
+    sayStatus(cells[3], bar.status);
+    say(cells[4], took(bar));
+  }
+
+  async function details(index) {
+    const bar = line.bars[index];
+    const way = drawing.wayTo(index);
+    scroller.scrollBy(way.left, way.top);
+    soon();
+    const positions = bar.first === bar.last ? [bar.first] : [bar.first, bar.last];
+    const entries = (await Promise.all(positions.map((offset) => app.call("ledger", { run_id: runId, which: "step", offset, limit: 1 }))))
+      .flatMap(({ entries }) => entries);
+    return [name(bar.step_id), pairs([["Member", name(line.members[bar.lane])], ["Status", pill(bar.status)], ["Took", took(bar)]]),
+      entries.map((entry) => openable(app, `${entry.status}, ${moment(entry.timestamp_at)}`, entry.entry, entry === entries.at(-1)))];
+  }
+
+  new ResizeObserver(size).observe(scroller);
+  addEventListener("theme", soon);
+  return {
+    element,
+    async update(run) {
+      line = run.timeline;
+      drawing.take(line);
+      canvas.setAttribute("aria-label", `${count(line.bars.length, "step")} by ${count(line.members.length, "member")}; the list below holds the same`);
+      scroller.hidden = tools.hidden = line.start_ms === null || line.bars.length === 0;
+      scroller.style.setProperty("--tall", `${drawing.height}px`);
+      size();
+      list.update(line.bars.length);
+    },
+    close: () => removeEventListener("theme", soon),
+  };
+}

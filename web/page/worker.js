@@ -1,0 +1,112 @@
+/** Python in a thread of its own: loads Pyodide, mobstore and the package `inspector`, then passes calls on to it. */
+
+const FILES = 12; // about as many are loaded; only the progress bar rests on it
+const CHANGES = new Set(["import_file", "erase", "demo_start", "demo_move", "race_open", "race"]);
+let pyodide, channel;
+let files = 0;
+
+const inspector = start();
+inspector.catch(() => {}); // every call tells it
+
+async function start() {
+  let loaded = 0;
+  const tell = (text) => postMessage({ loading: { done: Math.min(loaded, FILES), total: FILES + 2, text } });
+  const missing = Promise.withResolvers(); // Pyodide waits forever for some files
+  const watch = new PerformanceObserver((list) => {
+    loaded += list.getEntries().length;
+    tell("Loading Python into this browser");
+    const file = list.getEntries().find(({ responseStatus }) => responseStatus === 0 || responseStatus >= 400);
+    if (file) missing.reject(notFetched(new URL(file.name).pathname, file.responseStatus || "no answer"));
+  });
+  watch.observe({ type: "resource", buffered: true });
+  const [blob, python] = await Promise.race([Promise.all([fetched("inspector.zip"), load()]), missing.promise]);
+  watch.disconnect();
+  loaded = FILES;
+  tell("Starting the inspector");
+  pyodide = python;
+  pyodide.unpackArchive(await blob.arrayBuffer(), "zip");
+  return pyodide.pyimport("inspector").Inspector();
+}
+
+async function load() {
+  const { loadPyodide } = await import("./pyodide/pyodide.mjs");
+  return loadPyodide({ packages: ["mobstore"] });
+}
+
+async function fetched(path) {
+  const response = await fetch(new URL(path, import.meta.url)).catch((error) => ({ status: error.message }));
+  if (!response.ok) throw notFetched(path, response.status);
+  return response.blob();
+}
+
+const notFetched = (path, why) => failure("load", `The site's file ${path} could not be fetched (${why}).`,
+  "Look whether the whole site is there and being served, then reload the page.");
+
+self.onmessage = async ({ data: { id, method, params } }) => {
+  try {
+    postMessage({ id, result: await answer(id, method, params) });
+  } catch (error) {
+    const cause = error.message.trim().split("\n").at(-1); // of a traceback
+    postMessage({ id, error: error.failure ?? failure("load", `Python could not be started: ${cause}`,
+      "Reload the page. If it happens again, the site is incomplete or this browser is too old for it.").failure });
+  }
+};
+
+const failure = (kind, message, way_out) => Object.assign(new Error(message), { failure: { kind, message, way_out } });
+
+async function answer(id, method, params) {
+  const python = await inspector;
+  if (method === "import_sample") return answer(id, "import_file", { path: await fetched("samples/tide-desk.db") });
+  if (method === "export_file") return exported(id);
+  const paths = [];
+  for (const [key, value] of Object.entries(params)) {
+    if (value instanceof Blob) paths.push((params[key] = await upload(value)));
+  }
+  try {
+    const result = await call(python, id, method, params);
+    if (method === "open") listen(params.url.slice(params.url.indexOf(":") + 1));
+    if (CHANGES.has(method) && result.won !== false) channel.postMessage({ kind: "changed" });
+    return result;
+  } finally {
+    for (const path of paths) {
+      pyodide.FS.unlink(path);
+      pyodide.FS.rmdir(path.slice(0, path.lastIndexOf("/")));
+    }
+  }
+}
+
+async function call(python, id, method, params) {
+  let last = 0;
+  const progress = (done, total) => {
+    if (done < total && performance.now() - last < 50) return;
+    last = performance.now();
+    postMessage({ id, progress: { done, total } });
+  };
+  const { result, error } = JSON.parse(await python.call(method, JSON.stringify(params), progress));
+  if (error) throw failure(error.kind, error.message, error.way_out);
+  return result;
+}
+
+function listen(store) {
+  channel?.close();
+  channel = new BroadcastChannel(`mobstore:${store}`);
+}
+
+/** A file in Python's file system, in memory; in a folder of its own, so that it keeps its name. */
+async function upload(blob) {
+  const folder = `/tmp/upload-${++files}`;
+  const path = `${folder}/${(blob.name ?? "sample").replaceAll("/", "_")}`;
+  pyodide.FS.mkdir(folder);
+  pyodide.FS.writeFile(path, new Uint8Array(await blob.arrayBuffer()), { canOwn: true });
+  return path;
+}
+
+async function exported(id) {
+  const path = `/tmp/export-${++files}`;
+  try {
+    await call(await inspector, id, "export_file", { path });
+    return new Blob([pyodide.FS.readFile(path)]);
+  } finally {
+    if (pyodide.FS.analyzePath(path).exists) pyodide.FS.unlink(path);
+  }
+}
