@@ -16,7 +16,7 @@ Kernel values in Python:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from json import loads
 from types import NoneType
@@ -100,6 +100,13 @@ class KernelSet(Collection["KernelValue"]):
         return f"KernelSet({list(self)})"
 
 
+class _Items(ItemsView["KernelValue", "KernelValue"]):
+    _mapping: KernelMap
+
+    def __iter__(self) -> Iterator[tuple[KernelValue, KernelValue]]:
+        return iter(self._mapping._pairs.values())  # noqa: SLF001 - a part of it
+
+
 class KernelMap(Mapping["KernelValue", "KernelValue"]):
     """An immutable map from kernel values to kernel values, iterated in the order of the keys.
 
@@ -141,6 +148,10 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    def items(self) -> ItemsView[KernelValue, KernelValue]:
+        """Pairs of keys and values; no key is looked up, which would write the text of each."""
+        return _Items(self)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Mapping):

@@ -184,6 +184,8 @@ def _explain(error: ValidationError) -> str:
     """The first complaint, with its place; never the value, which may be private."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "document"
+    if first["type"] == "union_tag_invalid":  # pydantic's own text shows the tag
+        return f"{place}: unknown kind"
     return f"{place}: {first['msg']}"
 
 

@@ -27,7 +27,7 @@ _MOST_OF_MANIFEST = 2**16  # bytes
 class _Head(Record):
     """What the manifest of any version has."""
 
-    format: Literal["mobstore"] = "mobstore"
+    format: Literal["mobstore"]
     version: U64
 
 
@@ -63,7 +63,7 @@ class ArchiveWriter:
     ) -> None:
         with _writing():
             if kind is None:
-                manifest = _Manifest(version=FORMAT, tables=self._parts)
+                manifest = _Manifest(format="mobstore", version=FORMAT, tables=self._parts)
                 self._zip.writestr(_entry(_MANIFEST), manifest.to_json_bytes())
             self._zip.close()
 

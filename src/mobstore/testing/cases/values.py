@@ -9,6 +9,15 @@ from pydantic import JsonValue
 
 from mobstore.errors import SerializationError
 from mobstore.interfaces import MobRunStore
+from mobstore.model.definition import MobDefinition
+from mobstore.model.flow import (
+    ConditionEq,
+    ConditionExpr,
+    ConditionNot,
+    FlowSpec,
+    FlowStepSpec,
+)
+from mobstore.model.ids import FlowId, MobId, ProfileName, StepId
 from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
@@ -103,6 +112,29 @@ async def bounds_depth(subject: Subject) -> None:
             same(MobRun.from_json(run.to_json()), run, f"the run's JSON at depth {depth}")
     assert accepted >= 100, f"100 levels are accepted: got {accepted}"
     assert refusals > 0, "139 levels are refused"
+
+
+@case("values.models.depth")
+async def bounds_depth_of_models(subject: Subject) -> None:
+    """Conditions within conditions are bounded like free JSON: what is accepted is read back."""
+    specs = (await subject.open()).specs
+    condition: ConditionExpr = ConditionEq(path="p", value=1)
+    accepted, stored = 0, None
+    for depth in range(1, 140):
+        flow = FlowStepSpec(role=ProfileName("r"), message="m", condition=condition)
+        flows = {FlowId("f"): FlowSpec(steps={StepId("s"): flow})}
+        written = MobDefinition(id=MobId("mob"), flows=flows)
+        try:
+            await specs.put_spec("mob", written)
+        except SerializationError:
+            same(await specs.get_spec("mob"), (stored, accepted), "the spec after a refusal")
+        else:
+            same(accepted, depth - 1, f"conditions accepted before {depth}")
+            accepted, stored = depth, written
+            same(await specs.get_spec("mob"), (written, depth), f"{depth} conditions")
+            same(MobDefinition.from_json(written.to_json()), written, f"the JSON of {depth}")
+        condition = ConditionNot(expr=condition)
+    assert 100 <= accepted < 139, f"100 conditions are accepted, 139 are not: got {accepted}"
 
 
 @case("values.kernel.types")
