@@ -851,10 +851,10 @@ def profile_of(examples: int) -> settings:
     return settings(
         max_examples=examples,
         stateful_step_count=70,
-        deadline=None,
         # Explaining a failure takes minutes when each step asks for everything.
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
+        deadline=None,
     )
 
 

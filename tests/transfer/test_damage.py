@@ -85,6 +85,7 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
         lambda data: with_manifest(data, lambda m: m.update(format="mob")),
         "not one of mobstore",
     ),
+    ("no format", lambda data: with_manifest(data, lambda m: m.pop("format")), "not one of"),
     (
         "an unknown table",
         lambda data: with_manifest(data, lambda m: m["tables"].update(x=m["tables"]["runs"])),

@@ -287,6 +287,8 @@ def test_what_stands_twice_far_apart(table: str, column_name: str) -> None:
         (0, 3 * 65_536 + 1, False),
         (1, 65_536, True),  # it has none
         (1, 65_537, False),
+        (2, 3 * 65_536, True),  # it has two again, and those of others do not count
+        (2, 3 * 65_536 + 1, False),
     ],
 )
 def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine: bool) -> None:
@@ -296,7 +298,7 @@ def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine
         async with mobstore.open_stores("memory:") as stores:
             if fine:
                 await imported(data, stores)
-                run = await stores.runs.get_run(samples.run_id(1))
+                run = await stores.runs.get_run(samples.run_id(1 + loop // 2))
                 assert run is not None
                 lengths = {len(found) for found in run.loop_iteration_outputs.values()}
                 assert iterations in lengths

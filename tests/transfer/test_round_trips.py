@@ -275,7 +275,7 @@ events = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(events), st.lists(runs, max_size=3), st.lists(texts, unique=True), json_values)
 def test_any_content(
     appended: list[mobstore.NewMobEvent],

@@ -99,11 +99,10 @@ async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
     place, _ = await _place(stores, run_id)
     moves = _play(UUID(run_id)).moves
     if place == len(moves):
-        nothing: DemoMove = {
+        return {
             "won": False, "what": "", "method": "", "compared": [], "swapped": [], "events": [],
             "demo": await _demo_run(stores, run_id),
         }  # fmt: skip
-        return nothing
     move, now = moves[place], Timestamp.now()
     drafts = _drafts(move.events, now)
     results = await stores.engine.write(
@@ -111,7 +110,7 @@ async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
     )
     first: int = results[-1] if results else 0
     swaps = [swap for swap in (move.flow, move.frame, move.loop) if swap]
-    told = [_in_words(swap, run_id) for swap in swaps if swap[1] != swap[2]]
+    told = [_in_words(swap, run_id) for swap in swaps if swap.before != swap.after]
     return {
         "won": results is not None,
         "what": move.what,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -105,10 +105,16 @@ depends_on = ["n-revise"]
 depends_on_mode = "all"
 """
 
-Swap: TypeAlias = tuple[str, KernelState | None, KernelState]
-"""The id of a frame or loop ("" for the run), the state before (None: not there) and after."""
 States: TypeAlias = tuple[str, str, frozenset[tuple[str, str]], frozenset[tuple[str, str]]]
 """Where a run stands: its status, and the texts of its flow state, frames and loops by id."""
+
+
+class Swap(NamedTuple):
+    """A state before a move (None: not there) and after it; `key` is the frame or loop, or ""."""
+
+    key: str
+    before: KernelState | None
+    after: KernelState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,14 +365,16 @@ class Play:
             move = replace(move, status=(self._status, status))
             self._status = status
         if flow:
-            move = replace(move, flow=("", self._flow, flow))
+            move = replace(move, flow=Swap("", self._flow, flow))
             self._flow = flow
         if frame:
-            move = replace(move, frame=(frame[0], self._frames.get(frame[0]), frame[1]))
-            self._frames[frame[0]] = frame[1]
+            key, state = frame
+            move = replace(move, frame=Swap(key, self._frames.get(key), state))
+            self._frames[key] = state
         if loop:
-            move = replace(move, loop=(loop[0], self._loops.get(loop[0]), loop[1]))
-            self._loops[loop[0]] = loop[1]
+            key, state = loop
+            move = replace(move, loop=Swap(key, self._loops.get(key), state))
+            self._loops[key] = state
         self.moves.append(move)
         self.places[self._states()] = len(self.moves)
 

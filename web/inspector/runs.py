@@ -57,8 +57,10 @@ def run(run_id: str) -> Script[Run]:
     row, state, steps = yield from fetch(
         Get(RUNS, of_run), Get(RUN_STATES, of_run), Scan(STEP_LEDGER, of_run)
     )
-    if row is None or state is None:
+    if row is None:
         raise NotFoundError(f"run not found: {run_id}")
+    if state is None:
+        raise _without_state(run_id)
     frames, loops, iterations = yield from fetch(
         Scan(FRAMES, of_run), Scan(LOOPS, of_run), Scan(LOOP_ITERATIONS, of_run)
     )
@@ -94,7 +96,7 @@ def _headers(
 
 def _header(row: RunRow, state: RunStateRow | None, steps: int, failures: int) -> RunHeader:
     if state is None:
-        raise SerializationError(f"run {row.run_id} cannot be read: its state is missing")
+        raise _without_state(row.run_id)
     created, completed = millis(row.created_at), millis(state.completed_at)
     return {
         "run_id": row.run_id,
@@ -110,6 +112,10 @@ def _header(row: RunRow, state: RunStateRow | None, steps: int, failures: int) -
         "steps": steps,
         "failures": failures,
     }
+
+
+def _without_state(run_id: str) -> SerializationError:
+    return SerializationError(f"run {run_id} cannot be read: its state is missing")
 
 
 def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:

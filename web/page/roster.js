@@ -26,7 +26,7 @@ const card = (mob, member) => h("li", { class: "card" },
   pairs([
     ["Lives in", member.address ?? (member.session_id ? `session ${member.session_id}` : words(member.backend))],
     ["Spawned", member.spawned_at && moment(member.spawned_at)],
-    ["Retired", member.retired_at && moment(member.retired_at)],
+    ["Left", member.left_at && moment(member.left_at)],
     ["First turn", member.kickoff && words(member.kickoff)],
     ["Failed with", member.kickoff_error],
     ["Wired to", [...member.wired_to, ...member.external_peers.map((peer) => `${peer} (outside)`)].join(", ")],
