@@ -7,11 +7,13 @@ side. Nothing here evaluates JavaScript from text, so a strict content-security 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from mobstore.errors import InternalError, ReadFailedError
+from mobstore.tables import Value
 
 JsValue: TypeAlias = Any
 """A JavaScript value that Python only hands on: an object, a key, undefined as None."""
@@ -96,8 +98,8 @@ class Browser(NamedTuple):
     open: Callable[[str, int], Request]
     parse: Callable[[str], JsValue]
     """From JSON text."""
-    stringify: Callable[[JsValue], str]
-    """To JSON text."""
+    stringify: JsValue
+    """JSON.stringify."""
     array: Callable[..., JsValue]
     """An array of these values."""
     map: Callable[[JsValue], JsValue]
@@ -106,6 +108,14 @@ class Browser(NamedTuple):
     """The keys within (lower, upper, lower excluded, upper excluded)."""
     above: Callable[..., JsValue]
     """The keys above (lower, lower excluded)."""
+    record: Callable[[Mapping[str, Value | None]], JsValue]
+    """An object with these fields."""
+    values: JsValue
+    """Object.values: the array of an object's fields."""
+    utf8: Callable[[JsValue], JsValue]
+    """A value's text as bytes; that of an array is its items' texts with commas between."""
+    null: object
+    """JavaScript's null, which Pyodide keeps apart from undefined, its None."""
     handler: Callable[[Callable[[JsValue], None]], Handler]
     Error: type[Exception]
     """What a JavaScript exception is in Python."""
@@ -143,6 +153,10 @@ def browser() -> Browser:
         js.Map.new,
         keys.bound,
         keys.lowerBound,
+        partial(ffi.to_js, dict_converter=js.Object.fromEntries),
+        js.Object.values,
+        js.TextEncoder.new().encode,
+        ffi.jsnull,
         ffi.create_proxy,
         ffi.JsException,
     )

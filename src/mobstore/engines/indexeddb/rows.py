@@ -8,17 +8,20 @@ U+FFFF, which sorts where the value belongs:
     U+10000 and above in a key     "\uffff" before the character
     U+FFFF in a key                "\uffff\0"
 
-Many rows are written by one call: a JavaScript Map calls `put(row, key)` for each of its entries.
+Many rows go over the bridge by a few calls. Written: a JavaScript Map calls `put(row, key)` for each
+of its entries. Read: JavaScript makes each row an array of values and that JSON text; the text of
+an array of texts is all of them with commas between.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
+
+from pydantic_core import from_json, to_json
 
 from mobstore.engines.indexeddb.javascript import (
     Browser,
@@ -36,12 +39,11 @@ from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Sca
 Asking: TypeAlias = Generator[Request | None, None, Any]
 """Yields the request whose success it waits for; all that were made before it have ended then."""
 
-MARK = "\uffff"
+_MARK = "\uffff"
 _EXACT = 2**53
 _MOST = 2**32 - 1  # rows that getAll can be asked for
 _LEAST = float("-inf")  # no key is less
 _ROWS_AT_ONCE = 4096  # in one text
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def lay_out(browser: Browser, database: Database, transaction: Transaction) -> None:
@@ -70,7 +72,7 @@ class _Form:
         self._numbers = [n for n, c in enumerate(self.columns) if hints[c] is int]
         self._texts = [n for n, c in enumerate(self.columns) if c in keys and hints[c] is not int]
         self._make: Callable[[Iterable[Any]], Row] = table.row._make
-        self._values: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*self.columns)
+        self._fields: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*self.columns)
 
     def stored(self, row: tuple[Any, ...]) -> Row:
         """The row with its values as they are stored; nearly always itself."""
@@ -86,19 +88,28 @@ class _Form:
         changed = (*self._numbers, *self._texts)
         return tuple(stored(value) if n in changed else value for n, value in enumerate(row))
 
-    def rows(self, objects: list[dict[str, Any]], *, marked: bool) -> list[Row]:
-        """The rows that were stored as these objects; `marked` if any has a marked value."""
-        rows = map(self._values, objects)
+    def row(self, browser: Browser, stored: JsValue) -> Row:
+        """The row that was stored as this object; for a few of them faster than `rows`."""
+        fields = [None if value is browser.null else value for value in self._fields(stored)]
+        return self._make(self._restored(fields))
+
+    def rows(self, browser: Browser, stored: JsValue) -> list[Row]:
+        """The rows that were stored as the objects of this array."""
+        texts = stored.map(browser.values).map(browser.stringify)
+        json = b"[%b]" % browser.utf8(texts).to_bytes()
+        rows = from_json(json, cache_strings="none")
+        marked = _MARK.encode() in json
         return list(map(self._make, map(self._restored, rows) if marked else rows))
 
-    def _restored(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        restored = list(row)
+    def _restored(self, row: list[Any]) -> list[Any]:
+        """The values as they were; changes the list."""
         for n in self._numbers:
             if type(row[n]) is str:
-                restored[n] = int(row[n].removeprefix(MARK))
+                row[n] = int(row[n].removeprefix(_MARK))
         for n in self._texts:
-            restored[n] = _MARKED.sub(lambda high: high[1].replace("\0", MARK), row[n])
-        return tuple(restored)
+            if not row[n].isascii():
+                row[n] = _MARKED.sub(lambda high: high[1].replace("\0", _MARK), row[n])
+        return row
 
 
 _form = cache(_Form)
@@ -109,8 +120,8 @@ _MARKED = re.compile("\uffff([\0\U00010000-\U0010ffff])")
 def stored(value: Value) -> Value:
     """A value of a key or a number as it is stored; itself, if it needs no other form."""
     if isinstance(value, int):
-        return value if value < _EXACT else f"{MARK}{value:019}"
-    return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
+        return value if value < _EXACT else f"{_MARK}{value:019}"
+    return _HIGH.sub(lambda high: _MARK + ("\0" if high[0] == _MARK else high[0]), value)
 
 
 class Question(NamedTuple):
@@ -129,7 +140,7 @@ class Question(NamedTuple):
     @property
     def last(self) -> Request | None:
         """The request that ends last, if there is any."""
-        return next((request for request in reversed(self.requests) if request), None)
+        return next((request for request in reversed(self.requests) if request is not None), None)
 
 
 class Rows:
@@ -263,8 +274,8 @@ class Rows:
         if len(rows) == 1:
             (row,) = rows
             key = form.key_of(row)
-            value = parse(_encode(dict(zip(form.columns, form.stored(row), strict=True))))
-            store.put(value, self._key(key))
+            fields = dict(zip(form.columns, form.stored(row), strict=True))
+            store.put(self._browser.record(fields), self._key(key))
             self._note(table, key, row)
             return
         self._forget(table)
@@ -272,9 +283,9 @@ class Rows:
             entries: list[tuple[object, object]] = []
             for row in map(form.stored, rows[start : start + _ROWS_AT_ONCE]):
                 key = form.key_of(row)
-                value = dict(zip(form.columns, row, strict=True))
-                entries.append((key if len(key) > 1 else next(iter(key)), value))
-            self._browser.map(parse(_encode(entries))).forEach(store.put, store)
+                fields = dict(zip(form.columns, row, strict=True))
+                entries.append((key if len(key) > 1 else next(iter(key)), fields))
+            self._browser.map(parse(to_json(entries).decode())).forEach(store.put, store)
 
     def _store(self, table: Table[Any]) -> ObjectStore:
         store = self._stores.get(table)
@@ -290,9 +301,7 @@ class Rows:
         known = self._known.setdefault(get.table, {})
         if get.key not in known:
             result = None if request is None else request.result
-            known[get.key] = (
-                None if result is None else self._rows(get.table, self._browser.array(result))[0]
-            )
+            known[get.key] = None if result is None else _form(get.table).row(self._browser, result)
         return known[get.key]
 
     def _found(self, scan: Scan[Any], request: Request | None) -> list[Any]:
@@ -300,8 +309,8 @@ class Rows:
             return []
         result, table = request.result, scan.index.table
         if scan.backwards and scan.limit is not None:
-            return self._rows(table, self._browser.array(result.value)) if result else []
-        found = self._rows(table, result)
+            return [_form(table).row(self._browser, result.value)] if result else []
+        found = _form(table).rows(self._browser, result)
         return found[::-1] if scan.backwards else found
 
     def _walk(self, scan: Scan[Any]) -> Asking:
@@ -309,17 +318,13 @@ class Rows:
         if _is_empty(scan):
             return []
         request = self._finder(scan.index).openCursor(self._range(scan), "prev")
-        found: list[JsValue] = []
+        form, found = _form(scan.index.table), list[Row]()
         yield request
         while (cursor := request.result) and len(found) < cast("int", scan.limit):
-            found.append(cursor.value)
+            found.append(form.row(self._browser, cursor.value))
             cursor.continue_()
             yield request
-        return self._rows(scan.index.table, self._browser.array(*found))
-
-    def _rows(self, table: Table[Any], objects: JsValue) -> list[Any]:
-        text = self._browser.stringify(objects)
-        return _form(table).rows(json.loads(text), marked=MARK in text)
+        return found
 
     def _key(self, key: Key) -> JsValue:
         values = [stored(value) for value in key]

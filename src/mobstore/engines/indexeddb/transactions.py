@@ -196,7 +196,7 @@ class _Run:
                 asked = script.send((yield from answer(cast("tuple[Any, ...]", asked))))
         except StopIteration as end:
             commit = cast("Commit[Any]", end.value)
-        except (MobStoreError, TypeError, ValueError, LookupError) as error:
+        except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
             if job.loading:
                 raise
             ours = isinstance(error, MobStoreError)
