@@ -144,7 +144,7 @@ def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
         async with mobstore.open_stores("memory:") as stores:
             await imported(good, stores)
             rows = rows_of(stores)
-        for _ in range(1500):
+        for _ in range(600):
             place = chance.randrange(len(good))
             data = bytearray(good)
             data[place] ^= 1 << chance.randrange(8)
@@ -159,8 +159,8 @@ def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
                     assert rows_of(stores) == rows
 
     asyncio.run(check())
-    assert refused > 1000
-    assert harmless > 10  # dates and the like, which nobody reads
+    assert refused > 400
+    assert harmless > 5  # dates and the like, which nobody reads
 
 
 def test_bytes_before_the_archive_do_not_matter(good: bytes) -> None:

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -17,6 +16,7 @@ import pytest
 import mobstore
 from engines.support import open_files, plain
 from mobstore.engines.memory import MemoryEngine
+from mobstore.operations.events import clear
 from mobstore.tables import COUNTERS, EVENTS, FRAMES, LOOP_OUTPUTS, RUN_STATES, STEP_LEDGER
 from mobstore.testing import samples
 from mobstore.transaction import Delete, LoadingScript, Put, Script, Write
@@ -34,7 +34,6 @@ from transfer.support import (
 )
 
 T = TypeVar("T")
-FULL = Path("/dev/full")
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
 
 
@@ -83,6 +82,29 @@ def test_an_engine_may_begin_anew() -> None:
             assert cast("Beginner", one.engine).given_up >= 6
             await copy_stores(one, other)
             assert rows_of(other) == rows_of(start)
+
+    asyncio.run(check())
+
+
+class Shrinking(MemoryEngine):
+    """Runs every reading script twice, and loses its events in between."""
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        await super().read(make)
+        await self.write(clear)
+        return await super().read(make)
+
+
+def test_nothing_of_an_earlier_attempt_is_left() -> None:
+    async def check() -> None:
+        async with (
+            mobstore.MobStores(Shrinking()) as one,
+            mobstore.open_stores("memory:") as other,
+        ):
+            for stores in (one, other):
+                await stores.events.append_batch([samples.event(str(n)) for n in range(500)])
+            await other.events.clear()
+            assert await exported(one) == await exported(other)
 
     asyncio.run(check())
 
@@ -204,28 +226,36 @@ def test_a_file_that_cannot_be_written(
     asyncio.run(check())
 
 
+class Disk(io.FileIO):
+    """A file on a disk that has little room."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > 1000:
+            raise OSError(28, "no space left")
+        return super().write(data)
+
+
 @engines
+@pytest.mark.parametrize("buffer", [None, 10, 1500, 2**20])
 def test_no_room_for_a_temporary_file(
-    engine: str, good: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, buffer: int | None, good: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def temporary() -> BinaryIO:
+        if buffer is None:
+            raise FileNotFoundError("no folder for it")
+        return cast("BinaryIO", io.BufferedRandom(Disk(tmp_path / "temporary", "w+b"), buffer))
+
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
             await imported(good, stores)
-            for path, buffering in (
-                (tmp_path / "gone" / "x", 0),
-                (FULL, 0),
-                (FULL, 10),
-                (FULL, 2**20),
-            ):
-                opening = partial(path.open, "w+b", buffering=buffering)
-                monkeypatch.setattr("mobstore.transfer.TemporaryFile", opening)
-                file = io.BytesIO()
-                with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
-                    await export_stores(stores, file)
-                with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
-                    await copy_stores(stores, other)
-                assert file.getvalue() == b""
-                assert rows_of(other) == EMPTY
+            monkeypatch.setattr("mobstore.transfer.TemporaryFile", temporary)
+            file = io.BytesIO()
+            with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
+                await export_stores(stores, file)
+            with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
+                await copy_stores(stores, other)
+            assert file.getvalue() == b""
+            assert rows_of(other) == EMPTY
             monkeypatch.undo()
             assert await exported(stores) == good
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from mobstore.tables import FORMAT, TABLES
@@ -31,6 +33,12 @@ def test_the_example_reads_a_file(good: bytes, tmp_path: Path) -> None:
         rows = [json.loads(line) for line in parts[f"{table.name}.jsonl"].splitlines()]
         expected += f"{table.name} {len(rows)} {rows[:1]}\n"
     assert ended.stdout == expected
+
+
+def test_the_entries_are_deflated(good: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        methods = {entry.compress_type for entry in archive.infolist()}
+    assert methods == {zipfile.ZIP_DEFLATED}
 
 
 def test_the_tables_are_those_of_the_store() -> None:

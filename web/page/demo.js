@@ -2,10 +2,11 @@
 import { button, fill, h, pill } from "./dom.js";
 import { count, short } from "./format.js";
 import { problem } from "./notices.js";
-import { heading } from "./parts.js";
+import { heading, secondTab } from "./parts.js";
 import { link } from "./route.js";
 
 const PAUSE = 900; // milliseconds between moves, so that one can follow
+const SHOWN = 60; // moves
 
 /** What is being played; dispatches `change`. Whether it plays is remembered by the tab, so that a reload goes on. */
 export class Player extends EventTarget {
@@ -89,6 +90,11 @@ export class Player extends EventTarget {
   }
 }
 
+const told = ({ won, what, compared, swapped }) => h("li", { class: won ? "" : "lost" },
+  h("h2", {}, won ? what : `Too late${what && `: ${what}`}`),
+  won || h("p", {}, "Another tab had moved first. Nothing was changed."),
+  h("ul", {}, compared.map((state, place) => h("li", {}, h("span", { class: "was" }, state), ` → ${won ? swapped[place] : "not swapped"}`))));
+
 export function demoView(app) {
   const { player } = app;
   const at = (action) => () => action().catch(problem);
@@ -100,8 +106,10 @@ export function demoView(app) {
   const log = h("ol", { class: "moves", "aria-label": "Moves made in this tab, newest first" });
   const element = h("section", { class: "view" },
     heading({ title: "Play a flow" }),
-    h("p", { class: "lead" }, "Three members write a story, by the real stores: each move is one commit that compares a state with what was read, and swaps it. If another tab was faster, nothing is changed and the move is tried again. Reload in the middle, or open a second tab: both stay in step."),
-    h("div", { class: "actions" }, start, play, step, h("a", { class: "button", href: location.href, target: "_blank", rel: "noopener" }, "Open a second tab")),
+    h("p", { class: "lead" }, `Three members write a story, by the real stores: each move is one commit that compares a state with what
+      was read, and swaps it. If another tab was faster, nothing is changed and the move is tried again. Reload in the middle, or open a
+      second tab: both stay in step.`),
+    h("div", { class: "actions" }, start, play, step, secondTab()),
     h("div", { class: "stand" }, made, next), log);
 
   function show() {
@@ -109,14 +117,13 @@ export function demoView(app) {
     play.textContent = playing ? "Pause" : "Play";
     step.disabled = playing || ended;
     start.disabled = playing;
-    fill(made, demo?.run_id ? [`${count(demo.done)} of ${count(demo.of, "move")} made`, pill(demo.status)] : "No flow is under way. Start one, or press Play.");
+    if (demo?.run_id) fill(made, `${count(demo.done)} of ${count(demo.of, "move")} made`, pill(demo.status));
+    else fill(made, "No flow is under way. Start one, or press Play.");
     fill(next, demo?.run_id && [
       h("progress", { max: demo.of, value: demo.done, "aria-label": "Moves made" }),
-      h("p", {}, ended ? "The flow has ended. " : `Next: ${demo.next}. `, h("a", { href: link({ run: demo.run_id }) }, `Look at run ${short(demo.run_id)}`))]);
-    fill(log, moves.slice(0, 60).map((move) => h("li", { class: move.won ? "" : "lost" },
-      h("h2", {}, move.won ? move.what : `Too late${move.what && `: ${move.what}`}`),
-      move.won || h("p", {}, "Another tab had moved first. Nothing was changed."),
-      h("ul", {}, move.compared.map((state, place) => h("li", {}, h("span", { class: "was" }, state), " → ", h("span", { class: "is" }, move.won ? move.swapped[place] : "not swapped")))))));
+      h("p", {}, ended ? "The flow has ended. " : `Next: ${demo.next}. `,
+        h("a", { href: link({ run: demo.run_id }) }, `Look at run ${short(demo.run_id)}`))]);
+    fill(log, moves.slice(0, SHOWN).map(told));
   }
 
   player.addEventListener("change", show);

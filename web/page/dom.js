@@ -22,7 +22,8 @@ export function fill(element, ...children) {
   const inside = focus !== element && element.contains(focus);
   element.replaceChildren(...content(children));
   if (inside) {
-    const same = [...element.querySelectorAll(focus.tagName)].find((found) => found.href === focus.href && found.textContent === focus.textContent);
+    const alike = (found) => found.href === focus.href && found.textContent === focus.textContent;
+    const same = [...element.querySelectorAll(focus.tagName)].find(alike);
     (element.contains(focus) ? focus : same)?.focus({ preventScroll: true });
   }
   return element;
@@ -42,6 +43,9 @@ export function say(element, text) {
 
 export const button = (text, onclick, attributes = {}) =>
   h("button", { type: "button", onclick, ...attributes }, text);
+
+/** Set the texts of cells; undefined leaves one alone. */
+export const sayAll = (cells, texts) => texts.forEach((text, column) => text !== undefined && say(cells[column], text));
 
 /** Show a status in a cell that may show it already. */
 export function sayStatus(cell, status) {

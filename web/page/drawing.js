@@ -114,7 +114,9 @@ export class Drawing {
 
     pen.fillStyle = ground;
     pen.fillRect(0, 0, gutter - 6, tall);
-    this.#line.members.forEach((member, lane) => this.#write(name(member), 8, AXIS + (this.#lanes[lane] + 0.5) * BAR - this.top, gutter - 20, text));
+    this.#line.members.forEach((member, lane) => {
+      this.#write(name(member), 8, AXIS + (this.#lanes[lane] + 0.5) * BAR - this.top, gutter - 20, text);
+    });
     pen.fillStyle = ground;
     pen.fillRect(0, 0, width, AXIS - 1);
     this.#axis(text);

@@ -1,5 +1,7 @@
 /** The index of all events in columns, so that 100,000 of them are filtered at once; their content stays in the store. */
 
+import { words } from "./format.js";
+
 const COLUMNS = { cursors: Float64Array, type: Int32Array, mob: Int32Array, member: Int32Array, member2: Int32Array, run: Int32Array };
 const NAMES = { type: "types", mob: "mobs", member: "members", member2: "members", run: "runs" };
 
@@ -65,11 +67,12 @@ export class EventLog {
    */
   find(filter) {
     const { type, mob, member, member2, run } = this.columns;
-    const wanted = (names, value) => (value === undefined ? undefined : this.numbers[names].get(value) ?? -2);
-    const [aType, aMob, aMember, aRun] = [wanted("types", filter.type), wanted("mobs", filter.mob), wanted("members", filter.member), wanted("runs", filter.run)];
+    const wanted = (column) => (filter[column] === undefined ? undefined : this.numbers[NAMES[column]].get(filter[column]) ?? -2);
+    const [aType, aMob, aMember, aRun] = ["type", "mob", "member", "run"].map(wanted);
     const text = filter.text?.toLowerCase();
-    const holding = text && Object.fromEntries(Object.entries(this.numbers).map(([names, numbers]) =>
-      [names, Uint8Array.from(numbers.keys(), (name) => name.replaceAll("_", " ").toLowerCase().includes(text) || name.toLowerCase().includes(text))]));
+    const holds = (name) => name.toLowerCase().includes(text) || words(name).toLowerCase().includes(text);
+    const holding = text && Object.fromEntries(
+      Object.entries(this.numbers).map(([names, numbers]) => [names, Uint8Array.from(numbers.keys(), holds)]));
     const found = new Uint32Array(this.size);
     let count = 0;
     for (let i = 0; i < this.size; i++) {

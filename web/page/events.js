@@ -1,11 +1,11 @@
 /** The event log: filters, a list of any length, details of one event. The window that is looked at is fetched by cursors. */
-import { button, fill, h, renew, say } from "./dom.js";
+import { button, fill, h, renew, say, sayAll } from "./dom.js";
 import { EventLog } from "./event-log.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, short, words } from "./format.js";
 import { allHeading, mobHeading, nothingYet } from "./mobs.js";
 import { problem } from "./notices.js";
-import { documentOf, pairs } from "./parts.js";
+import { choice, documentOf, labelled, pairs } from "./parts.js";
 import { link, note } from "./route.js";
 
 const KEPT = 4000; // fetched events that are kept; more are fetched again
@@ -30,10 +30,14 @@ export function eventsView(app, place) {
     text.focus();
   });
   const selects = Object.entries(FILTERS).map(([key, title]) => select(key, title));
-  const text = h("input", { type: "search", placeholder: "kind, member, run", value: place.text ?? "", oninput: () => narrow("text", text.value) });
-  const newest = h("input", { type: "checkbox", checked: place.order !== "old", onchange: () => narrow("order", newest.checked ? "" : "old") });
+  const text = h("input", {
+    type: "search", placeholder: "kind, member, run", value: place.text ?? "", oninput: () => narrow("text", text.value),
+  });
+  const newest = h("input", {
+    type: "checkbox", checked: place.order !== "old", onchange: () => narrow("order", newest.checked ? "" : "old"),
+  });
   const filters = h("form", { class: "filters", role: "search", "aria-label": "Filter events", onsubmit: (event) => event.preventDefault() },
-    selects.map(({ label }) => label), h("label", {}, h("span", {}, "Contains"), text), h("label", { class: "check" }, newest, h("span", {}, "Newest first")));
+    selects.map(({ label }) => label), labelled("Contains", text), choice("Newest first", newest));
   const { list, element: body } = new Explorer({
     label: "Events", kind: "events", columns: ["Cursor", "Time", "Kind", "Member", "Run", "Content"],
     above: [filters, h("div", { class: "found" }, found, clear)], fill: row, settled, details,
@@ -43,7 +47,7 @@ export function eventsView(app, place) {
 
   function select(key, title) {
     const control = h("select", { onchange: () => narrow(key, control.value) });
-    return { key, control, label: h("label", {}, h("span", {}, title), control) };
+    return { key, control, label: labelled(title, control) };
   }
 
   function options({ key, control }) {
@@ -76,11 +80,11 @@ export function eventsView(app, place) {
 
   function search() {
     const current = list.current < 0 ? undefined : cursorAt(list.current);
-    const { type, member, run } = filter;
-    places = log.find({ mob: place.mob, type: type || undefined, member: member || undefined, run: run || undefined, text: filter.text || undefined });
+    const { type, member, run, text } = filter;
+    places = log.find({ mob: place.mob, type: type || undefined, member: member || undefined, run: run || undefined, text: text || undefined });
     const index = current === undefined ? -1 : places.findIndex((place) => log.columns.cursors[place] === current);
     list.update(places.length, index < 0 || filter.order === "old" ? index : places.length - 1 - index);
-    clear.hidden = !(type || member || run || filter.text);
+    clear.hidden = !(type || member || run || text);
     say(found, places.length === all ? count(all, "event") : `${count(places.length)} of ${count(all, "event")}`);
   }
 
@@ -92,8 +96,7 @@ export function eventsView(app, place) {
     if (row.dataset.status !== status) row.dataset.status = status;
     const run = nameOf("run", "runs", index);
     const content = event ? event.preview.replace(`run_id=${run}`, "").replace(`meerkat_id=${member}`, "").trim() : "";
-    [cursorAt(index), event ? moment(event.timestamp_at) : "", words(type), member, short(run), content]
-      .forEach((text, column) => say(cells[column], String(text)));
+    sayAll(cells, [String(cursorAt(index)), event ? moment(event.timestamp_at) : "", words(type), member, short(run), content]);
   }
 
   async function settled(first, end) {

@@ -17,7 +17,8 @@ export class Explorer {
     this.list = new VirtualList({ ...options, choose: (index) => this.#show(() => details(index)) });
     this.panel = h("aside", { class: "panel", "aria-label": "Details", hidden: true },
       h("div", { class: "line" }, this.#title, button("Close", () => this.#close())), this.#body);
-    this.element = h("div", { class: "split", onkeydown: ({ key }) => key === "Escape" && !this.panel.hidden && this.#close() }, h("div", { class: "listing" }, above, this.list.element), this.panel);
+    this.element = h("div", { class: "split", onkeydown: ({ key }) => key === "Escape" && !this.panel.hidden && this.#close() },
+      h("div", { class: "listing" }, above, this.list.element), this.panel);
   }
 
   async #show(read) {

@@ -2,6 +2,7 @@
 import { h } from "./dom.js";
 import { bytes, count } from "./format.js";
 import { ask, job, news } from "./notices.js";
+import { choice } from "./parts.js";
 
 const input = document.getElementById("file");
 const dropping = document.getElementById("dropping");
@@ -66,27 +67,29 @@ export async function erase(app) {
 async function makeRoom(app, title, what) {
   if (app.overview.empty) return true;
   const other = h("input", { name: "store", value: unused(title), required: true, maxlength: 60, "aria-label": "Name of the other store" });
-  const choice = await ask({
+  const answer = await ask({
     title: `Import ${what}`, yes: "Import",
     content: [
       h("p", {}, `An import needs an empty store, and "${app.store}" holds ${contents(app)}.`),
-      h("label", { class: "check" }, h("input", { type: "radio", name: "where", value: "other", checked: true }), h("span", {}, "Keep it, and import into another store, named ")), other,
-      h("label", { class: "check" }, h("input", { type: "radio", name: "where", value: "here" }), h("span", {}, `Erase "${app.store}" first; what it holds is gone even if the import fails`)),
+      choice("Keep it, and import into another store, named ", h("input", { type: "radio", name: "where", value: "other", checked: true })), other,
+      choice(`Erase "${app.store}" first; what it holds is gone even if the import fails`, h("input", { type: "radio", name: "where", value: "here" })),
     ],
   });
-  if (!choice) return false;
-  if (choice.get("where") === "here") await app.call("erase");
-  else await app.open(choice.get("store"));
+  if (!answer) return false;
+  if (answer.get("where") === "here") await app.call("erase");
+  else await app.open(answer.get("store"));
   return true;
 }
 
-const contents = ({ overview }) => `${count(overview.mobs.length, "mob")}, ${count(overview.events, "event")} and ${count(overview.runs, "run")}`;
+const contents = ({ overview: { mobs, events, runs } }) => `${count(mobs.length, "mob")}, ${count(events, "event")} and ${count(runs, "run")}`;
 
 const unused = (title) => `${title.replace(/\.\w+$/, "")}-${new Date().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}`;
 
 function imported(title, { events, runs, specs, realm_profiles, left_out }) {
   if (left_out.length) {
-    news(`${count(left_out.length, "row")} could not be read and were left out.`, h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.map((row) => h("li", {}, row)))));
+    const which = h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.map((row) => h("li", {}, row))));
+    news(`${count(left_out.length, "row")} could not be read and were left out.`, which);
   }
-  return `${title} is imported: ${count(events, "event")}, ${count(runs, "run")}, ${count(specs, "definition")}, ${count(realm_profiles, "profile")}.`;
+  const counts = [count(events, "event"), count(runs, "run"), count(specs, "definition"), count(realm_profiles, "profile")];
+  return `${title} is imported: ${counts.join(", ")}.`;
 }

@@ -1,5 +1,6 @@
 /** How values look to a person: times, spans, sizes, names. */
 
+const UNITS = [["d", 86_400_000, "h", 3_600_000], ["h", 3_600_000, "min", 60_000], ["min", 60_000, "s", 1000]];
 const number = new Intl.NumberFormat("en");
 
 export const count = (value, noun, plural = noun + "s") =>
@@ -14,7 +15,7 @@ export function span(ms) {
   if (ms < 0) return `−${span(-ms)}`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-  for (const [unit, size, lower, lowerSize] of [["d", 86_400_000, "h", 3_600_000], ["h", 3_600_000, "min", 60_000], ["min", 60_000, "s", 1000]]) {
+  for (const [unit, size, lower, lowerSize] of UNITS) {
     if (ms < size) continue;
     const rest = Math.floor((ms % size) / lowerSize);
     return `${Math.floor(ms / size)} ${unit}${rest ? ` ${rest} ${lower}` : ""}`;

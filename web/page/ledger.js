@@ -1,5 +1,5 @@
 /** The ledgers of a run: what members did for steps, failures, and which frame ran which iteration of a loop. */
-import { h, pill, say, sayStatus } from "./dom.js";
+import { h, pill, say, sayAll, sayStatus } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name } from "./format.js";
 import { problem } from "./notices.js";
@@ -34,11 +34,13 @@ export function ledgerView(app, runId, which, label) {
   function row(cells, index) {
     const found = pages[Math.floor(index / PAGE)]?.[index % PAGE];
     say(cells[0], String(index));
-    const values = !found ? ["", "", "", "", ""]
-      : which === "iteration" ? [found.loop_instance_id, found.iteration, found.frame_id]
-      : which === "failure" ? [moment(found.timestamp_at), name(found.step_id), found.reason]
-      : [moment(found.timestamp_at), name(found.step_id), name(found.member_id), found.status, found.preview === "null" ? "" : found.preview];
-    values.slice(0, cells.length - 1).forEach((value, column) => (which === "step" && found && column === 3 ? sayStatus : say)(cells[column + 1], value));
+    if (!found) return sayAll(cells.slice(1), cells.slice(1).fill(""));
+    const { step_id, member_id, status, timestamp_at, reason, preview, loop_instance_id, iteration, frame_id } = found;
+    if (which === "iteration") return sayAll(cells.slice(1), [loop_instance_id, iteration, frame_id]);
+    sayAll(cells.slice(1), [moment(timestamp_at), name(step_id), which === "failure" ? reason : name(member_id)]);
+    if (which === "failure") return;
+    sayStatus(cells[4], status);
+    say(cells[5], preview === "null" ? "" : preview);
   }
 
   function settled(first, end) {
@@ -46,10 +48,11 @@ export function ledgerView(app, runId, which, label) {
   }
 
   async function details(index) {
-    const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry: ref } = (await page(Math.floor(index / PAGE)))[index % PAGE];
+    const found = (await page(Math.floor(index / PAGE)))[index % PAGE];
+    const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry } = found;
     if (which === "iteration") return [`Iteration ${iteration}`, pairs([["Loop", loop_instance_id], ["Frame", frame_id]])];
     const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", moment(timestamp_at)]]);
-    return [name(step_id), facts, which === "step" ? await documentOf(app, ref) : h("p", { class: "reason" }, reason)];
+    return [name(step_id), facts, which === "step" ? await documentOf(app, entry) : h("p", { class: "reason" }, reason)];
   }
 
   return {

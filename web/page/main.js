@@ -6,7 +6,7 @@ import { setUpFiles } from "./files.js";
 import { count, name } from "./format.js";
 import { definitionView, mobsView, profilesView } from "./mobs.js";
 import { problem } from "./notices.js";
-import { empty, heading } from "./parts.js";
+import { empty, heading, linkTo } from "./parts.js";
 import { invited, raceView } from "./race.js";
 import { rosterView } from "./roster.js";
 import { link, route, storeName } from "./route.js";
@@ -20,7 +20,8 @@ const byId = (id) => document.getElementById(id);
 const main = byId("main");
 let view = null;
 let refreshing = null; // the refresh under way
-let again = false; // whether the store changed since it began
+let again = false; // whether it must be followed by another
+let changed = true; // whether the store changed since the overview was read
 
 const app = { call: (...call) => rpc.call(...call), open };
 let rpc;
@@ -51,14 +52,14 @@ async function show() {
   else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
-/** Read anew what is shown; changes that come meanwhile lead to one more round. */
+/** Read what is shown; changes that come meanwhile lead to one more round. */
 function refresh() {
   again = true;
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
       try {
-        app.overview = await app.call("overview");
+        if (changed) await look();
         sidebar();
         await view.refresh();
       } catch (error) {
@@ -71,16 +72,27 @@ function refresh() {
   })());
 }
 
+async function look() {
+  changed = false;
+  try {
+    app.overview = await app.call("overview");
+  } catch (error) {
+    changed = true;
+    throw error;
+  }
+}
+
 const gone = ({ message, wayOut }) => h("section", { class: "view" }, heading({ title: "Not here" }),
-  empty(message, wayOut, h("a", { class: "button", href: link({}) }, "All mobs")));
+  empty(message, wayOut, linkTo("All mobs", {})));
 
 function sidebar() {
   const place = route();
-  const entry = (text, target, number) => h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" },
-    h("span", {}, text), " ", number !== undefined && h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events")));
-  renew(byId("mobs"), h("li", {}, entry("All mobs", {}, app.overview.events)),
-    app.overview.mobs.map((mob) => h("li", {}, entry(name(mob.mob_id), { mob: mob.mob_id }, mob.events))));
-  renew(byId("tools"), [["Play a flow", "demo"], ["Race another tab", "race"], ["Store", "store"]].map(([text, page]) => h("li", {}, entry(text, { page }))));
+  const entry = (text, target, ...more) => h("li", {},
+    h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
+  const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
+  renew(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
+    app.overview.mobs.map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
+  renew(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
 }
 
 const here = ({ mob, page, run }) => (page ? { page } : mob !== undefined ? { mob } : run !== undefined ? { run } : {});
@@ -95,7 +107,11 @@ async function opened(url, store) {
   app.tabs?.close();
   Object.assign(app, { store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
-  app.tabs.addEventListener("changed", refresh);
+  changed = true;
+  app.tabs.addEventListener("changed", () => {
+    changed = true;
+    refresh();
+  });
   app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(problem));
   const address = new URL(location.href);
   if (durable && storeName() !== store) {
@@ -131,7 +147,10 @@ async function begin() {
     main.focus();
   };
   if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.BroadcastChannel) {
-    throw new Failure({ kind: "browser", message: "This browser cannot run Python: it lacks WebAssembly, workers or broadcast channels.", way_out: "Use a current Chromium, Firefox or Safari, outside of any locked-down mode." });
+    throw new Failure({
+      kind: "browser", message: "This browser cannot run Python: it lacks WebAssembly, workers or broadcast channels.",
+      way_out: "Use a current Chromium, Firefox or Safari, outside of any locked-down mode.",
+    });
   }
   rpc = new Rpc(({ done, total, text }) => {
     Object.assign(byId("boot-bar") ?? {}, { max: total, value: done });

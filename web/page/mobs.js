@@ -2,14 +2,15 @@
 import { button, fill, h } from "./dom.js";
 import { count, moment, name } from "./format.js";
 import { chooseFile, openSample } from "./files.js";
-import { empty, heading, openable } from "./parts.js";
+import { empty, heading, linkTo, openable } from "./parts.js";
 import { link } from "./route.js";
 
 export const nothingYet = (app) => empty("This store is empty",
-  "Open the sample to look around, drop a mob.db of meerkat-mob 0.5 here, or watch a flow being played. Whatever you open stays on this machine.",
+  "Open the sample to look around, drop a mob.db of meerkat-mob 0.5 here, or watch a flow being played. "
+    + "Whatever you open stays on this machine.",
   button("Open the sample", () => openSample(app), { class: "primary" }),
   button("Choose a file", chooseFile),
-  h("a", { class: "button", href: link({ page: "demo" }) }, "Play a flow"));
+  linkTo("Play a flow", { page: "demo" }));
 
 const tabs = [["Mobs", {}], ["Events", { tab: "events" }], ["Profiles", { tab: "profiles" }]];
 
@@ -21,11 +22,13 @@ export const allHeading = ({ overview }) => heading({
 
 /** The head of one mob. */
 export function mobHeading({ overview }, id) {
-  const mob = overview.mobs.find((mob) => mob.mob_id === id);
+  const mob = overview?.mobs.find((mob) => mob.mob_id === id);
   return heading({
     title: name(id),
-    facts: mob ? [count(mob.events, "event"), count(mob.runs, "run"), mob.spec_revision ? `definition at revision ${mob.spec_revision}` : "no definition"] : [],
-    tabs: [["Roster", { mob: id }], ["Events", { mob: id, tab: "events" }], ["Runs", { mob: id, tab: "runs" }], ["Definition", { mob: id, tab: "definition" }]],
+    facts: mob
+      ? [count(mob.events, "event"), count(mob.runs, "run"), mob.spec_revision ? `definition at revision ${mob.spec_revision}` : "no definition"]
+      : [],
+    tabs: [["Roster", ""], ["Events", "events"], ["Runs", "runs"], ["Definition", "definition"]].map(([text, tab]) => [text, { mob: id, tab }]),
   });
 }
 
@@ -73,7 +76,8 @@ export function definitionView(app, { mob: id }) {
       if (shown && shown === mob?.spec_revision) return fill(element.firstChild, ...mobHeading(app, id).childNodes);
       shown = mob?.spec_revision;
       fill(element, mobHeading(app, id), mob?.spec
-        ? [h("p", {}, `Roles: ${mob.roles.join(", ") || "none"}. Flows: ${mob.flows.join(", ") || "none"}.`), openable(app, "Definition", mob.spec, true)]
+        ? [h("p", {}, `Roles: ${mob.roles.join(", ") || "none"}. Flows: ${mob.flows.join(", ") || "none"}.`),
+          openable(app, "Definition", mob.spec, true)]
         : empty("No definition", "Nobody has stored a definition for this mob; it is known by its events or runs only."));
     },
   };

@@ -20,7 +20,8 @@ export function problem(error, ...actions) {
 
 /** Say that something is done; what has more to it stays until it is dismissed. */
 export function news(text, ...more) {
-  const element = h("div", { class: "job" }, h("p", {}, text), h("div", { class: "actions" }, more, button("Dismiss", () => element.remove())));
+  const element = h("div", { class: "job" }, h("p", {}, text),
+    h("div", { class: "actions" }, more, button("Dismiss", () => element.remove())));
   jobs.append(element);
   if (more.length === 0) setTimeout(() => element.remove(), 12_000);
 }

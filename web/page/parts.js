@@ -30,9 +30,20 @@ function current() {
 export const empty = (title, text, ...actions) =>
   h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), h("div", { class: "actions" }, actions));
 
-/** A list of names and values. */
-export const pairs = (entries) =>
-  h("dl", { class: "pairs" }, entries.filter(([, value]) => value != null && value !== "").map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+/** A link that looks like a button. */
+export const linkTo = (text, place, attributes = {}) => h("a", { class: "button", href: link(place), ...attributes }, text);
+
+/** The same place once more. */
+export const secondTab = () => linkTo("Open a second tab", route(), { target: "_blank", rel: "noopener" });
+
+export const labelled = (text, control) => h("label", {}, h("span", {}, text), control);
+export const choice = (text, control) => h("label", { class: "check" }, control, h("span", {}, text));
+
+/** A list of names and values; those without a value are left out. */
+export function pairs(entries) {
+  const known = entries.filter(([, value]) => value != null && value !== "");
+  return h("dl", { class: "pairs" }, known.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
+}
 
 /** What a reference leads to, decoded now. */
 export async function documentOf(app, ref) {

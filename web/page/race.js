@@ -2,12 +2,12 @@
 import { button, fill, h } from "./dom.js";
 import { count, short } from "./format.js";
 import { news, problem } from "./notices.js";
-import { empty, heading } from "./parts.js";
+import { empty, heading, secondTab } from "./parts.js";
 import { link, note } from "./route.js";
 import { me } from "./tabs.js";
 
 const ROUNDS = 50;
-const MARKS = 6; // as many kinds of marks the style sheet has
+const MARKS = "ABCDEF"; // the style sheet has colours for as many
 
 export function raceView(app, place) {
   let runId = place.run;
@@ -16,8 +16,9 @@ export function raceView(app, place) {
   const begin = button("Race another tab", () => start().catch(problem), { class: "primary" });
   const result = h("div", { class: "race" });
   const element = h("section", { class: "view" }, heading({ title: "Race another tab" }),
-    h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can. Each round has one winner; whoever comes too late reads again. No update is lost and none is made twice.`),
-    h("div", { class: "actions" }, begin, h("a", { class: "button", href: location.href, target: "_blank", rel: "noopener" }, "Open a second tab")), others, result);
+    h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can.
+      Each round has one winner; whoever comes too late reads again. No update is lost and none is made twice.`),
+    h("div", { class: "actions" }, begin, secondTab()), others, result);
 
   async function start() {
     begin.disabled = true;
@@ -34,22 +35,15 @@ export function raceView(app, place) {
   }
 
   async function refresh() {
-    const there = app.tabs.others.size;
+    const there = [...app.tabs.others];
     others.textContent = !app.durable ? "This store is in memory only, so that no other tab can see it."
-      : there ? `This is ${me}. ${count(there, "other tab")} on this store: ${[...app.tabs.others].join(", ")}.` : `This is ${me}. No other tab is open on this store: open a second one first.`;
+      : there.length === 0 ? `This is ${me}. No other tab is open on this store: open a second one first.`
+      : `This is ${me}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`;
     if (!runId) return fill(result, empty("No race yet", "Open this page in a second tab, then start the race in either of them."));
     const race = await app.call("race_state", { run_id: runId });
     if (JSON.stringify(race) === known) return;
     known = JSON.stringify(race);
-    const names = [...new Set([me, ...race.winners])];
-    const mark = (name) => names.indexOf(name) % MARKS;
-    const label = (name) => (name === me ? `${name} (this one)` : name);
-    fill(result,
-      h("h2", {}, race.over ? `${count(race.rounds, "round")}, each with one winner` : `${count(race.winners.length)} of ${count(race.rounds, "round")}`),
-      h("ul", { class: "score" }, names.map((name) => h("li", {}, h("span", { class: "mark", "data-mark": mark(name), "aria-hidden": "true" }, letter(mark(name))), `${label(name)} won ${count(race.winners.filter((winner) => winner === name).length)}`))),
-      h("ol", { class: "rounds", "aria-label": "Winner of each round" }, race.winners.map((name, round) =>
-        h("li", { class: "mark", "data-mark": mark(name), title: `Round ${round + 1}: ${label(name)}` }, letter(mark(name)), h("span", { class: "hidden" }, ` round ${round + 1}: ${label(name)}`)))),
-      h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Look at run ${short(runId)}`)));
+    fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Look at run ${short(runId)}`)));
   }
 
   begin.disabled = !app.durable;
@@ -58,7 +52,22 @@ export function raceView(app, place) {
   return { element, refresh, close: () => app.tabs.removeEventListener("others", told) };
 }
 
-const letter = (mark) => "ABCDEF"[mark];
+/** Who won, by letters and colours. */
+function score({ rounds, winners, over }) {
+  const names = [...new Set([me, ...winners])];
+  const label = (name) => (name === me ? `${name} (this one)` : name);
+  const mark = (name) => names.indexOf(name) % MARKS.length;
+  const wins = (name) => winners.filter((winner) => winner === name).length;
+  return [
+    h("h2", {}, over ? `${count(rounds, "round")}, each with one winner` : `${count(winners.length)} of ${count(rounds, "round")}`),
+    h("ul", { class: "score" }, names.map((name) => h("li", {},
+      h("span", { class: "mark", "data-mark": mark(name), "aria-hidden": "true" }, MARKS[mark(name)]), `${label(name)} won ${count(wins(name))}`))),
+    h("ol", { class: "rounds", "aria-label": "Winner of each round" }, winners.map((name, round) => {
+      const words = `Round ${round + 1}: ${label(name)}`;
+      return h("li", { class: "mark", "data-mark": mark(name), title: words }, MARKS[mark(name)], h("span", { class: "hidden" }, ` ${words}`));
+    })),
+  ];
+}
 
 /** Take part in a race. While it runs, `progress` is called now and then, one call at a time. */
 export async function takePart(app, runId, progress) {

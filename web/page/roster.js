@@ -2,18 +2,20 @@
 import { fill, h, pill } from "./dom.js";
 import { count, moment, name, words } from "./format.js";
 import { mobHeading } from "./mobs.js";
-import { empty, pairs } from "./parts.js";
+import { empty, linkTo, pairs } from "./parts.js";
 import { link } from "./route.js";
 
 export function rosterView(app, { mob }) {
-  const element = h("section", { class: "view" });
+  const bar = h("progress", { "aria-label": "Reading the events of this mob" });
+  const element = h("section", { class: "view" }, mobHeading(app, mob), h("p", { class: "quiet" }, "Reading the events of this mob"), bar);
   return {
     element,
     async refresh() {
-      const { members, tasks } = await app.call("roster", { mob_id: mob });
+      const told = ({ done, total }) => Object.assign(bar, { max: total || 1, value: done });
+      const { members, tasks } = await app.call("roster", { mob_id: mob }, told);
       fill(element, mobHeading(app, mob),
         members.length === 0 && tasks.length === 0 && empty("Nobody is here yet", "Members appear when the events tell that they were spawned.",
-          h("a", { class: "button", href: link({ mob, tab: "events" }) }, "See the events")),
+          linkTo("See the events", { mob, tab: "events" })),
         members.length > 0 && h("ul", { class: "cards" }, members.map((member) => card(mob, member))),
         tasks.length > 0 && [h("h2", {}, count(tasks.length, "task")), h("ul", { class: "cards" }, tasks.map(task))]);
     },
@@ -33,7 +35,7 @@ const card = (mob, member) => h("li", { class: "card" },
     ["Tasks", member.tasks.join(", ")],
     ["Labels", Object.entries(member.labels).map(([key, value]) => `${key}: ${value}`).join(", ")],
   ]),
-  h("p", { class: "links" }, h("a", { href: link({ mob, tab: "events", member: member.member_id }) }, "Events", h("span", { class: "hidden" }, ` of ${member.member_id}`))));
+  h("a", { href: link({ mob, tab: "events", member: member.member_id }) }, "Events", h("span", { class: "hidden" }, ` of ${member.member_id}`)));
 
 const task = (task) => h("li", { class: "card" },
   h("h3", {}, task.subject || name(task.task_id), pill(task.status)),

@@ -27,7 +27,7 @@ export class Rpc {
     };
     this.worker.onerror = (event) => {
       this.#broken = new Failure({
-        kind: "worker", message: `The part of the page that runs Python stopped${event.message ? `: ${event.message}` : "."}`,
+        kind: "worker", message: `The part of the page that runs Python has stopped or did not start${event.message ? `: ${event.message}` : "."}`,
         way_out: "Reload the page. What was stored is still there.",
       });
       for (const call of this.#calls.values()) call.reject(this.#broken);

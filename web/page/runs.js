@@ -1,9 +1,9 @@
 /** The runs of a mob, newest first, fetched as they come into view. */
-import { fill, h, renew, say, sayStatus } from "./dom.js";
+import { fill, h, renew, say, sayAll, sayStatus } from "./dom.js";
 import { count, moment, name, short, span } from "./format.js";
 import { mobHeading } from "./mobs.js";
 import { problem } from "./notices.js";
-import { empty } from "./parts.js";
+import { empty, labelled, linkTo } from "./parts.js";
 import { go, link, note } from "./route.js";
 import { VirtualList } from "./virtual-list.js";
 
@@ -30,16 +30,16 @@ export function runsView(app, place) {
     label: "Runs", kind: "runs", columns: ["Run", "Flow", "Status", "Created", "Took", "Steps", "Failures"],
     fill: row, settled: more, choose: (index, opened) => opened && runs[index] && go({ run: runs[index].run_id }),
   });
-  const body = h("div", { class: "listing" }, h("form", { class: "filters", "aria-label": "Filter runs" }, h("label", {}, h("span", {}, "Flow"), select)), found, list.element);
+  const filters = h("form", { class: "filters", "aria-label": "Filter runs" }, labelled("Flow", select));
+  const body = h("div", { class: "listing" }, filters, found, list.element);
   const element = h("section", { class: "view" }, head, nothing, body);
 
   function row(cells, index) {
     const run = runs[index];
     if (!run) return cells.forEach((cell) => say(cell, ""));
     fill(cells[0], h("a", { href: link({ run: run.run_id }), tabindex: -1 }, short(run.run_id)));
-    say(cells[1], name(run.flow_id));
     sayStatus(cells[2], run.status);
-    [moment(run.created_at), span(run.duration_ms), count(run.steps), count(run.failures)].forEach((text, column) => say(cells[column + 3], text));
+    sayAll(cells, [undefined, name(run.flow_id), undefined, moment(run.created_at), span(run.duration_ms), count(run.steps), count(run.failures)]);
   }
 
   const page = (before, limit) => app.call("runs", { mob_id: place.mob, flow_id: flow || null, before, limit });
@@ -62,8 +62,10 @@ export function runsView(app, place) {
     const mob = app.overview.mobs.find((mob) => mob.mob_id === place.mob);
     renew(head, mobHeading(app, place.mob));
     body.hidden = !mob?.runs;
-    fill(nothing, body.hidden && empty("No runs yet", "A run is one execution of a flow. Play the demo flow to see one grow.", h("a", { class: "button", href: link({ page: "demo" }) }, "Play a flow")));
-    renew(select, h("option", { value: "" }, "All"), [...new Set([...(mob?.flows ?? []), ...(flow ? [flow] : [])])].map((id) => h("option", { value: id }, name(id))));
+    fill(nothing, body.hidden && empty("No runs yet", "A run is one execution of a flow. Play the demo flow to see one grow.",
+      linkTo("Play a flow", { page: "demo" })));
+    const flows = new Set([...(mob?.flows ?? []), ...(flow ? [flow] : [])]);
+    renew(select, h("option", { value: "" }, "All"), [...flows].map((id) => h("option", { value: id }, name(id))));
     select.value = flow;
     await inTurn(async () => {
       ({ runs, total, next_before: next } = await page(null, Math.max(50, Math.min(runs.length, MOST))));

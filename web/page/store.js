@@ -3,7 +3,7 @@ import { button, fill, h, renew } from "./dom.js";
 import { chooseFile, erase, exportStore, openSample } from "./files.js";
 import { bytes, count } from "./format.js";
 import { news, problem } from "./notices.js";
-import { heading, pairs } from "./parts.js";
+import { heading, labelled, pairs } from "./parts.js";
 
 export function storeView(app) {
   const head = h("div", {});
@@ -15,7 +15,7 @@ export function storeView(app) {
       event.preventDefault();
       app.open(name.value).catch(problem);
     },
-  }, h("label", {}, h("span", {}, "Name of the store"), name), h("button", {}, "Open this store"));
+  }, labelled("Name of the store", name), h("button", {}, "Open this store"));
   const card = (title, text, ...more) => h("section", { class: "card" }, h("h2", {}, title), h("p", {}, text), more);
   const element = h("section", { class: "view" }, head, h("div", { class: "cards" },
     h("section", { class: "card" }, h("h2", {}, "Space"), room),
@@ -28,7 +28,8 @@ export function storeView(app) {
 
   async function persist() {
     try {
-      news(await navigator.storage.persist() ? "The browser will keep this site's data until you delete it." : "The browser did not agree. It asks, or decides by how often you visit; a bookmark may help. Export the store to be safe.");
+      if (await navigator.storage.persist()) news("The browser will keep this site's data until you delete it.");
+      else news("The browser did not agree. It decides by how often you visit; a bookmark may help. Export the store to be safe.");
       await showRoom();
     } catch (error) {
       problem(error);

@@ -2,7 +2,7 @@
  * The steps of a run over time, one lane for each member: drawn on a canvas as large as what is visible, which is moved
  * along while its surroundings scroll; below it the same as a list, which the keyboard and screen readers use.
  */
-import { button, h, pill, say, sayStatus } from "./dom.js";
+import { button, h, pill, sayAll, sayStatus } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, span } from "./format.js";
@@ -33,7 +33,10 @@ export function timelineView(app, runId) {
     scroller.scrollLeft = middle * room.offsetWidth - scroller.clientWidth / 2;
   }
 
-  const look = () => drawing.look({ left: scroller.scrollLeft, top: scroller.scrollTop, width: scroller.clientWidth, tall: scroller.clientHeight, zoom });
+  function look() {
+    const { scrollLeft: left, scrollTop: top, clientWidth: width, clientHeight: tall } = scroller;
+    return drawing.look({ left, top, width, tall, zoom });
+  }
 
   function size() {
     if (line.start_ms === null) return;
@@ -48,7 +51,8 @@ export function timelineView(app, runId) {
       if (!scroller.clientWidth || line.start_ms === null) return;
       look();
       const { color, backgroundColor, fontFamily } = getComputedStyle(scroller);
-      const status = Object.fromEntries([...legend.children].map((item, index) => [STATUSES[index], getComputedStyle(item.firstChild).color]));
+      const status = {};
+      for (const { firstChild: mark } of legend.children) status[mark.dataset.status] = getComputedStyle(mark).color;
       drawing.draw({ ground: backgroundColor, text: color, font: fontFamily, current: list.current, status });
     });
   }
@@ -64,11 +68,9 @@ export function timelineView(app, runId) {
 
   function row(cells, index) {
     const bar = line.bars[index];
-    say(cells[0], bar.start_ms === null ? "–" : `+${span(bar.start_ms - line.start_ms)}`);
-    say(cells[1], name(bar.step_id));
-    say(cells[2], name(line.members[bar.lane]));
+    const start = bar.start_ms === null ? "–" : `+${span(bar.start_ms - line.start_ms)}`;
+    sayAll(cells, [start, name(bar.step_id), name(line.members[bar.lane]), undefined, took(bar)]);
     sayStatus(cells[3], bar.status);
-    say(cells[4], took(bar));
   }
 
   async function details(index) {
@@ -90,7 +92,8 @@ export function timelineView(app, runId) {
     async update(run) {
       line = run.timeline;
       drawing.take(line);
-      canvas.setAttribute("aria-label", `${count(line.bars.length, "step")} by ${count(line.members.length, "member")}; the list below holds the same`);
+      const told = `${count(line.bars.length, "step")} by ${count(line.members.length, "member")}; the list below holds the same`;
+      canvas.setAttribute("aria-label", told);
       scroller.hidden = tools.hidden = line.start_ms === null || line.bars.length === 0;
       scroller.style.setProperty("--tall", `${drawing.height}px`);
       size();

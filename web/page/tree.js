@@ -50,8 +50,10 @@ export function treeView(app, runId) {
     sayStatus(cells[1], branch.phase.toLowerCase());
     const states = nodes.get(branch.id);
     if (branch.of === "loop") say(cells[2], "loop");
-    else fill(cells[2], states?.map((node) => h("span", { class: "node", "data-status": node.status.toLowerCase(), title: `${node.node_id}: ${node.status}` }, node.node_id)) ?? "");
+    else fill(cells[2], states?.map(chip));
   }
+
+  const chip = ({ node_id, status }) => h("span", { class: "node", "data-status": status.toLowerCase(), title: `${node_id}: ${status}` }, node_id);
 
   const title = (branch) => (branch.iteration === null ? name(branch.label) : `${name(branch.label)} (iteration ${branch.iteration})`);
 
@@ -79,7 +81,8 @@ export function treeView(app, runId) {
     return [title(branch), pairs([["Kind", branch.of], ["Id", branch.id], ["Phase", branch.phase], ["Iteration", branch.iteration]]),
       states.length > 0 && h("table", {}, h("caption", {}, "Nodes"),
         h("thead", {}, h("tr", {}, ["Node", "Kind", "Status", "After"].map((text) => h("th", { scope: "col" }, text)))),
-        h("tbody", {}, states.map((node) => h("tr", {}, h("th", { scope: "row" }, node.node_id), h("td", {}, node.kind), h("td", {}, pill(node.status.toLowerCase())), h("td", {}, node.depends_on.join(", ")))))),
+        h("tbody", {}, states.map(({ node_id, kind, status, depends_on }) => h("tr", {}, h("th", { scope: "row" }, node_id),
+          [kind, pill(status.toLowerCase()), depends_on.join(", ")].map((cell) => h("td", {}, cell)))))),
       openable(app, "Kernel state", branch.state)];
   }
 

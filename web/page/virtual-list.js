@@ -135,7 +135,8 @@ export class VirtualList {
     }
     const flies = Math.abs(top - this.#rested) > this.element.clientHeight; // nobody can read that
     this.#rested = top;
-    if (!flies) this.options.settled(Math.max(0, Math.floor(top / this.#height)), Math.min(this.#count, Math.ceil((top + this.element.clientHeight) / this.#height)));
+    const end = Math.ceil((top + this.element.clientHeight) / this.#height);
+    if (!flies) this.options.settled(Math.floor(top / this.#height), Math.min(this.#count, end));
   }
 
   #click(event) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from bench import samples as made
-from mobstore import FrameSnapshot, IndexedDbMobStores, MobRun, MobStores, RunId, Timestamp
+from mobstore import FrameSnapshot, IndexedDbMobStores, MobStores, RunId, Timestamp
 from mobstore.transaction import Durability
 
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -38,6 +39,8 @@ def samples(which: str, number: int) -> str:
 async def seat(job: str, options: str) -> Player:
     """Prepare a job with its options, JSON."""
     player: Player = await _JOBS[job](**json.loads(options))
+    gc.collect()
+    gc.freeze()  # what was prepared is not looked through again and again while a job plays
     return player
 
 
@@ -161,28 +164,28 @@ async def _poll(size: int) -> Player:
 async def _ledger(durability: str, entries: int) -> Player:
     """Append to step ledgers of this length; none grows beyond twice of it."""
     stores, entry = await _open(durability), made.step_entry(entries)
-    run, room = made.run(entries=entries), entries
-    await stores.runs.create_run(run)
+
+    async def new_run() -> RunId:
+        run = made.run(entries=entries)
+        await stores.runs.create_run(run)
+        return run.run_id
+
+    key, room = await new_run(), entries
 
     async def play(count: int) -> float:
-        nonlocal run, room
+        nonlocal key, room
         keys: list[RunId] = []
         for _ in range(count):
             if room == 0:
-                run, room = _anew(run), entries
-                await stores.runs.create_run(run)
-            keys.append(run.run_id)
+                key, room = await new_run(), entries
+            keys.append(key)
             room -= 1
         start = perf_counter()
-        for key in keys:
-            await stores.runs.append_step_entry(key, entry)
+        for run_id in keys:
+            await stores.runs.append_step_entry(run_id, entry)
         return perf_counter() - start
 
     return Player(play)
-
-
-def _anew(run: MobRun) -> MobRun:
-    return run.model_copy(update={"run_id": uuid4()})
 
 
 _JOBS: dict[str, Callable[..., Awaitable[Player]]] = {

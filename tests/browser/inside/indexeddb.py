@@ -53,8 +53,15 @@ def let_go(name: str) -> tuple[int, list[str]]:
 
 
 async def delete_database(name: str) -> None:
-    """Delete a database; fails if somebody does not let go of it."""
-    await settled(js.indexedDB.deleteDatabase(name))
+    """Delete a database; fails if somebody does not let go of it at once."""
+    request = js.indexedDB.deleteDatabase(name)
+    blocked: list[object] = []
+    request.onblocked = handler = ffi.create_proxy(blocked.append)
+    try:
+        await settled(request)
+    finally:
+        handler.destroy()
+    assert not blocked, f"somebody held {name} open"
 
 
 async def names() -> list[str]:

@@ -8,9 +8,9 @@ U+FFFF, which sorts where the value belongs:
     U+10000 and above in a key     "\uffff" before the character
     U+FFFF in a key                "\uffff\0"
 
-Many rows go over the bridge by a few calls. Written: a JavaScript Map calls `put(row, key)` for each
-of its entries. Read: JavaScript makes each row an array of values and that JSON text; the text of
-an array of texts is all of them with commas between.
+Many rows go over the bridge by a few calls. Written: a JavaScript Map calls `put(row, key)` for
+each of its entries. Read: JavaScript makes each row an array of values and that JSON text; the text
+of an array of texts is all of them with commas between.
 """
 
 from __future__ import annotations

@@ -1,0 +1,38 @@
+"""The page of the built site in Chromium, used as a person would use it.
+
+The site, its server and the browser are those of the tests in `browser`.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.browsers import Chromium
+from browser.conftest import chromium, chromium_program, origin, site
+from page.visits import Visits
+from support.golden import GOLDEN
+
+__all__ = ["chromium", "chromium_program", "origin", "site"]
+
+expect.set_options(timeout=float(__import__("os").environ.get("T", "30000")))
+
+
+@pytest.fixture(scope="module")
+def visits(chromium: Chromium) -> Generator[Visits]:
+    """Tabs with the page for the tests of a module; none may complain in the console."""
+    visits = Visits(chromium)
+    yield visits
+    assert visits.complaints == []
+
+
+@pytest.fixture(scope="session")
+def tide_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that the reference wrote."""
+    file = tmp_path_factory.mktemp("reference") / "tide-desk.db"
+    file.write_bytes(gzip.decompress((GOLDEN / "tide-desk-meerkat-0.5.2.db.gz").read_bytes()))
+    return file

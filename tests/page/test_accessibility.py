@@ -1,0 +1,110 @@
+"""Every area as axe-core sees it, light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import build_site
+from page.visits import Visits, go, news, rows
+
+pytestmark = pytest.mark.slow
+
+AXE = build_site.WEB / "node_modules" / "axe-core" / "axe.min.js"
+RUN_AXE = """async () => {
+    const { violations } = await axe.run({ resultTypes: ["violations"] });
+    return violations.flatMap(({ id, nodes }) => nodes.map(
+        ({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`));
+}"""
+TOO_WIDE = """() => [...document.querySelectorAll("html, body, main, .view")].filter(
+    (element) => element.scrollWidth > element.clientWidth).map((element) => element.tagName)"""
+RUN = "82b33599-8604-4719-a6de-bfdb8825ae56"
+MOB = "tide-desk"
+
+AREAS: dict[str, tuple[dict[str, str], str]] = {
+    "mobs": ({}, ""),
+    "events of all": ({"tab": "events"}, "Events"),
+    "profiles": ({"tab": "profiles"}, ""),
+    "roster": ({"mob": MOB}, ""),
+    "events": ({"mob": MOB, "tab": "events", "type": "flow_started"}, "Events"),
+    "runs": ({"mob": MOB, "tab": "runs"}, ""),
+    "definition": ({"mob": MOB, "tab": "definition"}, ""),
+    "timeline": ({"run": RUN}, "Steps"),
+    "frames": ({"run": RUN, "tab": "tree"}, "Frames and loops"),
+    "ledger": ({"run": RUN, "tab": "ledger"}, "Step ledger"),
+    "failures": ({"run": RUN, "tab": "failures"}, ""),
+    "iterations": ({"run": RUN, "tab": "iterations"}, "Loop iteration ledger"),
+    "outputs": ({"run": RUN, "tab": "outputs"}, "Outputs"),
+    "state": ({"run": RUN, "tab": "state"}, ""),
+    "demo": ({"page": "demo"}, ""),
+    "race": ({"page": "race"}, ""),
+    "store": ({"page": "store"}, ""),
+}
+"""The places, and for those with details the list whose first row opens them."""
+
+
+@pytest.fixture(scope="module")
+def page(visits: Visits) -> Page:
+    """A tab with the sample, and axe-core in it."""
+    page = visits.tab()
+    page.add_init_script(path=AXE)
+    page.goto(visits.address("accessible"))
+    page.get_by_role("button", name="Open the sample").click(timeout=90_000)
+    news(page, "The sample is imported")
+    return page
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, and on the phone what is too wide for it."""
+    found: list[str] = []
+    for width, height in [(360, 740), (1440, 900)]:
+        page.set_viewport_size({"width": width, "height": height})
+        wide: list[Any] = page.evaluate(TOO_WIDE)
+        found += [f"{width} px: {tag} scrolls sideways" for tag in wide]
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            told: list[str] = page.evaluate(RUN_AXE)
+            found += [f"{width} px, {scheme}: {text}" for text in told]
+    return found
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_areas(page: Page, area: str) -> None:
+    place, opens = AREAS[area]
+    page.set_viewport_size({"width": 1440, "height": 900})
+    go(page, **place)
+    if opens:
+        rows(page, opens).first.click()
+        expect(page.get_by_role("complementary", name="Details")).to_be_visible()
+    for closed in page.get_by_role("main").locator("details:not([open]) > summary").all():
+        closed.click()
+    assert violations(page) == []
+
+
+def test_an_empty_store_and_a_failure(page: Page) -> None:
+    go(page, page="store")
+    page.get_by_label("Name of the store").fill("empty")
+    page.get_by_role("button", name="Open this store").click()
+    expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
+    page.locator("#file").set_input_files({"name": "a.txt", "mimeType": "", "buffer": b"text"})
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_question(page: Page) -> None:
+    go(page, page="store")
+    page.get_by_role("button", name="Erase the store").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_while_it_loads(visits: Visits) -> None:
+    page = visits.tab()
+    page.add_init_script(path=AXE)
+    page.route("**/pyodide.asm.wasm", lambda _: None)
+    page.goto(visits.address("loading"))
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    assert violations(page) == []
+    page.close()

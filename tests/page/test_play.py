@@ -1,0 +1,123 @@
+"""The flow that is played, and the race: in one tab, in two, and across reloads."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from page.visits import Visits, go, ready
+
+pytestmark = pytest.mark.slow
+
+MOVES = 26
+ROUNDS = 50
+
+
+@pytest.fixture(scope="module")
+def tabs(visits: Visits) -> tuple[Page, Page]:
+    """Two tabs on one store; the second as the first one's link opens it."""
+    first = visits.open("play", page="demo")
+    with first.context.expect_page() as opening:
+        first.get_by_role("link", name="Open a second tab").click()
+    second = opening.value
+    visits.watch(second)
+    ready(second)
+    return first, second
+
+
+def made(page: Page) -> Locator:
+    return page.get_by_role("main").get_by_role("status")
+
+
+def press(page: Page, button: str) -> None:
+    page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
+
+
+def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None:
+    first, second = tabs
+    expect(first.get_by_role("button", name="Step", exact=True)).to_be_disabled()
+    press(first, "Start a flow")
+    for tab in tabs:
+        expect(made(tab)).to_contain_text(f"0 of {MOVES} moves made")
+    press(first, "Step")
+    moves = first.get_by_role("list", name="Moves made in this tab").get_by_role("listitem")
+    expect(moves.get_by_role("heading")).to_have_text(["The run begins"])
+    expect(moves).to_contain_text('run: phase "Pending" → run: phase "Running"')
+    expect(made(second)).to_contain_text(f"1 of {MOVES} moves made")
+    press(second, "Step")
+    for tab in tabs:
+        expect(made(tab)).to_contain_text(f"2 of {MOVES} moves made")
+
+    press(first, "Play")
+    expect(made(first)).to_contain_text(re.compile(rf"[4-9] of {MOVES} moves made"))
+    first.reload()
+    ready(first)
+    expect(first.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    for tab in tabs:  # it goes on by itself
+        expect(made(tab)).to_contain_text(f"{MOVES} of {MOVES} moves made", timeout=120_000)
+        expect(made(tab)).to_contain_text("completed")
+    expect(first.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+    second.get_by_role("link", name="Look at run").click()
+    expect(second.get_by_role("heading", level=1)).to_contain_text("completed")
+
+
+def winners(page: Page) -> list[str]:
+    """The names in the order of the rounds, without the remark which one is this tab."""
+    rounds = page.get_by_role("list", name="Winner of each round").get_by_role("listitem")
+    expect(rounds).to_have_count(ROUNDS)
+    titles = [item.get_attribute("title") or "" for item in rounds.all()]
+    assert [title.partition(":")[0] for title in titles] == [
+        f"Round {number}" for number in range(1, ROUNDS + 1)
+    ]
+    return [title.partition(": ")[2].removesuffix(" (this one)") for title in titles]
+
+
+def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
+    for tab in tabs:
+        go(tab, page="race")
+        expect(made(tab)).to_contain_text("1 other tab on this store")
+    names = [made(tab).inner_text().removeprefix("This is ")[: len("tab xyz")] for tab in tabs]
+    first, second = tabs
+    for here, there in [(first, second), (second, first)]:
+        press(here, "Race another tab")
+        expect(
+            here.get_by_role("heading", name=f"{ROUNDS} rounds, each with one winner")
+        ).to_be_visible()
+        told = there.locator(".job").filter(has_text="Another tab raced this one")
+        expect(told).to_be_visible()
+        won = int(re.findall(r"(\d+) rounds? won here", told.inner_text())[0])
+        told.get_by_role("link", name="See who won each round").click()
+        told.get_by_role("button", name="Dismiss").click()
+
+        assert winners(here) == winners(there)
+        assert set(winners(here)) <= set(names)
+        name = names[tabs.index(there)]
+        assert winners(here).count(name) == won
+        expect(here.locator(".score")).to_contain_text(f"{name} won {won}")
+
+
+def test_both_begin_a_race_at_once(tabs: tuple[Page, Page]) -> None:
+    for tab in tabs:
+        go(tab, page="race")
+    for tab in tabs:
+        press(tab, "Race another tab")
+    for tab in tabs:
+        winners(tab)
+        expect(tab.locator(".job").filter(has_text="Another tab raced this one")).to_be_visible()
+    first, second = tabs
+    address = second.url.partition("#")[2]
+    own = winners(second)
+    first.goto(f"{first.url.partition('#')[0]}#{address}")
+    assert winners(first) == own
+
+
+def test_a_tab_that_closes_is_counted_no_more(visits: Visits, tabs: tuple[Page, Page]) -> None:
+    first, _ = tabs
+    go(first, page="race")
+    third = visits.open("play")
+    expect(made(first)).to_contain_text("2 other tabs on this store")
+    third.close(run_before_unload=True)
+    expect(made(first)).to_contain_text("1 other tab on this store")

@@ -1,0 +1,107 @@
+"""Tabs that show the page, and what a person does and sees in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+from browser.browsers import Chromium
+
+_MILLISECONDS_TO_START = 90_000
+
+
+class Visits:
+    """The tabs of one Chromium that show the page.
+
+    Attributes:
+        complaints: the errors and warnings in their consoles.
+    """
+
+    def __init__(self, chromium: Chromium) -> None:
+        self.chromium = chromium
+        self.complaints: list[str] = []
+
+    def tab(self) -> Page:
+        """A new tab without the page."""
+        page = self.chromium.context.new_page()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        self.watch(page)
+        return page
+
+    def watch(self, page: Page) -> None:
+        """Hear of complaints from now on, also those of a tab that a link opened."""
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def address(self, store: str, **place: str) -> str:
+        """Where a place in a store is, such as `run="…", tab="tree"`."""
+        return f"{self.chromium.origin}/?store={quote(store)}{fragment(place)}"
+
+    def open(self, store: str, **place: str) -> Page:
+        """A new tab with the page, once it can be used."""
+        page = self.tab()
+        page.goto(self.address(store, **place))
+        ready(page)
+        return page
+
+
+def fragment(place: Mapping[str, str]) -> str:
+    """The part of an address that names a place in a store."""
+    return f"#{urlencode(place)}"
+
+
+def ready(page: Page) -> None:
+    """Wait until Python runs and the store is shown."""
+    expect(page.get_by_role("button", name="Open a file")).to_be_enabled(
+        timeout=_MILLISECONDS_TO_START
+    )
+
+
+def go(tab: Page, /, **place: str) -> None:
+    """Follow a link to a place in the same store, until it is shown."""
+    tab.goto(f"{tab.url.partition('#')[0]}{fragment(place)}")
+    settled(tab)
+
+
+def settled(page: Page) -> None:
+    """Wait until what the address names is shown."""
+    expect(page.get_by_role("main")).not_to_have_attribute("aria-busy", "true")
+
+
+def drop(page: Page, file: Path) -> None:
+    """Drag a file in from outside of the browser and let go of it over the page."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    for event in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": event, "x": 600, "y": 400, "data": data})
+    devtools.detach()
+
+
+def choose(page: Page, button: str, file: Path) -> None:
+    """Press a button that asks for a file, and choose this one."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=button).click()
+    chooser.value.set_files(file)
+
+
+def facts(page: Page) -> Locator:
+    """The numbers below the title of an area."""
+    return page.get_by_role("main").locator(".facts")
+
+
+def news(page: Page, text: str) -> None:
+    """Wait for a message in the corner, and dismiss it."""
+    message = page.locator(".job").filter(has_text=text)
+    message.get_by_role("button", name="Dismiss").click()
+
+
+def rows(page: Page, label: str) -> Locator:
+    """The rows of a list that are in the document."""
+    return page.get_by_label(label, exact=True).locator("[role=row][aria-selected]")
