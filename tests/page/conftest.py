@@ -19,7 +19,7 @@ from support.golden import GOLDEN
 
 __all__ = ["chromium", "chromium_program", "origin", "site"]
 
-expect.set_options(timeout=float(__import__("os").environ.get("T", "30000")))
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
     press(first, "Step")
     moves = first.get_by_role("list", name="Moves made in this tab").get_by_role("listitem")
     expect(moves.get_by_role("heading")).to_have_text(["The run begins"])
-    expect(moves).to_contain_text('run: phase "Pending" → run: phase "Running"')
+    expect(moves.first).to_contain_text('run: phase "Pending" → run: phase "Running"')
     expect(made(second)).to_contain_text(f"1 of {MOVES} moves made")
     press(second, "Step")
     for tab in tabs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
@@ -77,7 +78,7 @@ def settled(page: Page) -> None:
 
 def drop(page: Page, file: Path) -> None:
     """Drag a file in from outside of the browser and let go of it over the page."""
-    devtools = page.context.new_cdp_session(page)
+    devtools: Any = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
     for event in ("dragEnter", "dragOver", "drop"):
         devtools.send("Input.dispatchDragEvent", {"type": event, "x": 600, "y": 400, "data": data})
