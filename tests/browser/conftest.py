@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     try:
         build_site.build(folder)
-    except SystemExit as error:
+    except build_site.BuildError as error:
         pytest.fail(str(error))
     shutil.copytree(HERE / "harness", folder / "tests")
     with ZipFile(folder / "tests" / "code.zip", "w") as code:

@@ -24,7 +24,9 @@ export function fill(element, ...children) {
   if (inside) {
     const alike = (found) => found.href === focus.href && found.textContent === focus.textContent;
     const same = [...element.querySelectorAll(focus.tagName)].find(alike);
-    (element.contains(focus) ? focus : same)?.focus({ preventScroll: true });
+    // Where nothing of it is left, the keyboard goes on from the content.
+    const next = element.contains(focus) ? focus : (same ?? document.getElementById("main"));
+    next.focus({ preventScroll: true });
   }
   return element;
 }

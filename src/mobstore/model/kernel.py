@@ -101,10 +101,12 @@ class KernelSet(Collection["KernelValue"]):
 
 
 class _Items(ItemsView["KernelValue", "KernelValue"]):
-    _mapping: KernelMap
+    def __init__(self, whole: KernelMap, pairs: Iterable[tuple[KernelValue, KernelValue]]) -> None:
+        super().__init__(whole)
+        self._pairs = pairs
 
     def __iter__(self) -> Iterator[tuple[KernelValue, KernelValue]]:
-        return iter(self._mapping._pairs.values())  # noqa: SLF001 - a part of it
+        return iter(self._pairs)
 
 
 class KernelMap(Mapping["KernelValue", "KernelValue"]):
@@ -151,7 +153,7 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
 
     def items(self) -> ItemsView[KernelValue, KernelValue]:
         """Pairs of keys and values; no key is looked up, which would write the text of each."""
-        return _Items(self)
+        return _Items(self, self._pairs.values())
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Mapping):

@@ -228,6 +228,8 @@ class Rows:
                 request = store.index(write.scan.index.name).getAllKeys(keys)
                 yield request
                 request.result.forEach(store.delete, store)
+                self._moment += 1  # what was asked while we waited did not see this yet
+                self._forget(table)
 
     def _ask(self, read: Read[Any]) -> Request | None:
         if isinstance(read, Get):

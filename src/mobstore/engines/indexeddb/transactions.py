@@ -64,6 +64,11 @@ class Lane:
             while self._closing:
                 self._closing.pop().set_result(None)
 
+    def left_by(self, run: _Run) -> None:
+        """Let no more jobs join a run; another may have become the one to join since."""
+        if self.joinable is run:
+            self.joinable = None
+
     async def close(self) -> None:
         """Wait until nothing is queued or under way, then let go of the handlers."""
         if len(self._idle) < len(self._runs):
@@ -120,7 +125,7 @@ class _Run:
         try:
             self._transaction: Transaction = self._connection.begin(self._lane.mode)
         except MobStoreError as error:
-            self._lane.joinable = None
+            self._lane.left_by(self)
             while job := self._lane.take([]):
                 job.error = copy(error)
                 job.settle()
@@ -156,11 +161,11 @@ class _Run:
                 self._step(work)
                 self._advance(work)
             if not self._works:
-                self._lane.joinable = None
+                self._lane.left_by(self)
                 self._transaction.commit()
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
-            self._lane.joinable = None
+            self._lane.left_by(self)
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
 
@@ -219,16 +224,16 @@ class _Run:
         return (yield from self._rows.answers(question))
 
     def _on_complete(self, _: JsValue) -> None:
-        self._lane.joinable = None
+        self._lane.left_by(self)
         for job in self._jobs:
             if not job.ended:
                 job.error = InternalError("a transaction ended before its script did")
         self._end(self._jobs)
 
     def _on_abort(self, _: JsValue) -> None:
-        self._lane.joinable = None
+        self._lane.left_by(self)
         jobs = [job for job in self._jobs if not job.settled]
-        if self._writing and len(jobs) > 1:
+        if self._writing and len(self._jobs) > 1:
             # One may be guilty of what undid them all: it alone shall fail.
             for job in reversed(jobs):
                 job.alone, job.ended, job.error = True, False, None
