@@ -19,6 +19,7 @@ from mobstore.testing.samples import (
     frame,
     loop,
     make_run,
+    moment,
     number,
     profile,
     run_id,
@@ -50,6 +51,22 @@ async def one_winner(subject: Subject) -> None:
         same(swapped.count(True), 1, "winners")
         current = following[swapped.index(True)]
         same(await _stored(stores), make_run(flow_state=current), "the run has the winner's state")
+
+
+@case("concurrent.prunes.count-once")
+async def prunes_count_once(subject: Subject) -> None:
+    """Prunes that overlap do not count an event twice."""
+    events = (await subject.open()).events
+
+    async def prune_after(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await events.prune(moment(2))
+
+    for turns in range(6):
+        await events.append_batch([event(at=moment(1))] * TASKS)
+        pruned = await asyncio.gather(prune_after(0), prune_after(turns))
+        same(sorted(pruned), [0, TASKS], f"events pruned, the second {turns} turns later")
 
 
 @case("concurrent.reads.leave-room")

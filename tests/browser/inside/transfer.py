@@ -1,0 +1,58 @@
+"""Whole stores moved into IndexedDB and out of it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+from browser.inside.indexeddb import delete_database
+from mobstore import MobStoreError, MobStores, open_stores
+from mobstore.testing import samples
+from mobstore.transfer import copy_stores, export_stores, import_stores
+from support import golden
+
+
+async def exported(stores: MobStores) -> bytes:
+    """The store's file."""
+    file = BytesIO()
+    await export_stores(stores, file)
+    return file.getvalue()
+
+
+async def moves(calls: list[dict[str, Any]]) -> list[bool]:
+    """Move what these calls leave in memory into IndexedDB and back; whether each file is alike."""
+    name = f"moved-{uuid4()}"
+    async with open_stores("memory:") as start, open_stores("memory:") as end:
+        for call in calls:
+            await golden.replay(start, call)
+        file = await exported(start)
+        async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+            await import_stores(BytesIO(file), stores)
+            there = await exported(stores)
+            await copy_stores(stores, end)
+        back = await exported(end)
+    await delete_database(name)
+    return [there == file, back == file]
+
+
+async def refused() -> list[Any]:
+    """Import a file whose last table is damaged: what is said, and how many events stay."""
+    name = f"refused-{uuid4()}"
+    async with open_stores("memory:") as start:
+        await start.events.append_batch([samples.event()] * 2000)
+        await start.realm_profiles.create("p", samples.profile())
+        file = await exported(start)
+    damaged = bytearray(file)
+    damaged[file.index(b"realm_profiles.jsonl") + 60] ^= 4
+    said = ""
+    async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+        try:
+            await import_stores(BytesIO(bytes(damaged)), stores)
+        except MobStoreError as error:
+            said = str(error)
+        left = len(await stores.events.replay_all())
+        await import_stores(BytesIO(file), stores)
+        whole = await exported(stores) == file
+    await delete_database(name)
+    return [said, left, whole]

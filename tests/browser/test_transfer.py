@@ -1,0 +1,24 @@
+"""Whole stores as files, in a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from browser.browsers import ChromiumTab
+from support import golden
+
+pytestmark = pytest.mark.slow
+
+SCRIPTS = [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)][::8]
+
+
+@pytest.mark.parametrize(("name", "seed"), SCRIPTS)
+def test_moves_in_and_out(tab: ChromiumTab, name: str, seed: int) -> None:
+    assert tab.call("transfer:moves", golden.calls(name, seed)) == [True, True]
+
+
+def test_a_damaged_file_leaves_nothing(tab: ChromiumTab) -> None:
+    said, left, whole = tab.call("transfer:refused")
+    assert "realm_profiles" in said
+    assert left == 0
+    assert whole
