@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
 from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
-from mobstore.errors import InternalError, ReadFailedError, SerializationError
+from mobstore.errors import ReadFailedError, SerializationError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
@@ -43,8 +43,9 @@ from mobstore.tables import (
     RealmProfileRow,
     SpecRow,
 )
-from mobstore.transaction import Commit, Get, LoadingScript, Put, Scan, Write
+from mobstore.transaction import Commit, LoadingScript, Put, Write
 from mobstore.transfer import Progress
+from mobstore.transfer.importing import must_be_empty
 
 _ROWS_AT_ONCE = 256
 _TABLES = ("mob_events", "mob_runs", "mob_specs", "realm_profiles", "mob_event_meta")
@@ -115,14 +116,7 @@ class _Import:
         self._next_cursor = self._next_run = 1
 
     def script(self) -> LoadingScript[ImportReport]:
-        held = yield (
-            Get(COUNTERS, (NEXT_CURSOR,)),
-            Get(COUNTERS, (NEXT_RUN,)),
-            Scan(SPECS, limit=1),
-            Scan(REALM_PROFILES, limit=1),
-        )
-        if any(held):
-            raise InternalError("the store is not empty; import into a new one")
+        yield from must_be_empty()
         try:
             with closing(_open(self._path)) as file:
                 yield from self._copy(file)

@@ -7,7 +7,6 @@ lacks is created. Another tab that has it open lets go of it when it is asked to
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Literal, TypeAlias
 
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
@@ -29,8 +28,8 @@ class Connection:
     ) -> None:
         self.browser, self._database, self._name = browser, database, name
         self._transaction = database.transaction
-        self._tables = browser.parse(json.dumps([table.name for table in TABLES]))
-        self._options = browser.parse(json.dumps({"durability": _DURABILITY[durability]}))
+        self._tables = browser.array(*(table.name for table in TABLES))
+        self._options = browser.record({"durability": _DURABILITY[durability]})
         self._gone: str | None = None
         self._handlers = [browser.handler(self._on_versionchange), browser.handler(self._on_close)]
         database.onversionchange, database.onclose = self._handlers

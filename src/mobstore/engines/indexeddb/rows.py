@@ -194,6 +194,12 @@ class Rows:
                 answers.append(0 if request is None else request.result)
         return tuple(answers)
 
+    def answer(self, reads: Sequence[Read[Any]]) -> Asking:
+        """Ask, and give what was asked when it is the script's turn."""
+        question = self.ask(reads)
+        yield question.last
+        return (yield from self.answers(question))
+
     def answer_or_write(self, asked: Sequence[object]) -> Asking:
         """Answer reads and apply writes of a loading script, one after the other."""
         answers: list[Any] = []
@@ -202,10 +208,7 @@ class Rows:
                 yield from self.write(cast("Write", one))
                 answers.append(None)
             else:
-                question = self.ask((cast("Read[Any]", one),))
-                if question.last:
-                    yield question.last
-                answers.extend((yield from self.answers(question)))
+                answers.extend((yield from self.answer((cast("Read[Any]", one),))))
         # A script must not run ahead of the browser, or all it brings would wait in memory.
         yield self._store(TABLES[0]).count(0)
         return tuple(answers)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
 from typing import Any, cast
@@ -192,7 +191,7 @@ class _Run:
     def _perform(self, job: Job[Any]) -> Asking:
         """Run one script to its end; raises what must undo the whole transaction."""
         script = cast("Script[Any]", job.make())
-        answer = self._rows.answer_or_write if job.loading else self._answer
+        answer = self._rows.answer_or_write if job.loading else self._rows.answer
         try:
             asked: object = next(script)
             while True:
@@ -217,11 +216,6 @@ class _Run:
         job.outcome, job.ended = commit.result, True
         if not self._writing:
             job.settle()
-
-    def _answer(self, reads: Sequence[Any]) -> Asking:
-        question = self._rows.ask(reads)
-        yield question.last
-        return (yield from self._rows.answers(question))
 
     def _on_complete(self, _: JsValue) -> None:
         self._lane.left_by(self)
