@@ -1,34 +1,13 @@
-"""The four interfaces. Their docstrings are the contract, the same on every engine.
-
-What holds everywhere:
-
-* An operation is atomic, and a write that returned is as durable as its engine promises. One that
-  raised has changed nothing, unless the error's `maybe_written` says that this cannot be known.
-* A cancelled call leaves all of its changes or none.
-* Arguments are copied; results are independent copies. Text may hold anything but lone surrogates;
-  identifiers may be empty. Text sorts by code point.
-* Beside the errors listed, every method may raise `SerializationError` (an argument of a wrong
-  type or without JSON form, stored data that cannot be read), `ReadFailedError` or
-  `WriteFailedError` (the medium failed), and `InternalError` (the store is closed, a number is
-  out of range).
-* `Contract:` names the cases of `mobstore.testing` that show the rule.
-"""
+"""Flow runs."""
 
 from __future__ import annotations
 
-import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore.model.definition import MobDefinition
-from mobstore.model.event import MobEvent, NewMobEvent
-from mobstore.model.ids import MobId
 from mobstore.model.kernel import KernelState
-from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
     FrameSnapshot,
@@ -38,82 +17,6 @@ from mobstore.model.run import (
     MobRunStatus,
     StepLedgerEntry,
 )
-from mobstore.model.timestamp import Timestamp
-
-
-class MobEventStore(ABC):
-    """The log of what happened to mobs, in one sequence of cursors.
-
-    The first event has cursor 1; each further one gets the next number. Cursors are never used
-    again, not even after `clear` or `prune`. Times need not grow with the cursors.
-    """
-
-    @abstractmethod
-    async def append(self, event: NewMobEvent) -> MobEvent:
-        """Add an event; without a time of its own it gets the store's.
-
-        Returns:
-            The event as stored.
-
-        Raises:
-            InternalError: the cursors are used up (2**63 - 2 is the last).
-
-        Contract: events.append.assigns-cursors, events.append.keeps-time, events.append.store-time.
-        """
-
-    @abstractmethod
-    async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
-        """Add events with consecutive cursors, all or none.
-
-        Returns:
-            The events as stored, in the order given; an empty list for an empty sequence.
-
-        Raises:
-            InternalError: the cursors are used up.
-
-        Contract: events.batch.consecutive, events.batch.all-or-none, events.batch.empty.
-        """
-
-    @abstractmethod
-    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        """The events with a cursor greater than `after_cursor`, ascending, at most `limit`.
-
-        Args:
-            after_cursor: 0 to 2**63 - 1; 0 for the beginning.
-            limit: 0 to 2**63 - 1; 0 gives an empty list.
-
-        Raises:
-            InternalError: an argument is out of range.
-
-        Contract: events.poll.order, events.poll.bounds, events.poll.range.
-        """
-
-    @abstractmethod
-    async def replay_all(self) -> list[MobEvent]:
-        """All events, ascending by cursor.
-
-        Contract: events.replay.all.
-        """
-
-    @abstractmethod
-    async def clear(self) -> None:
-        """Remove all events; runs, specs and profiles stay, and cursors go on where they were.
-
-        Contract: events.clear.keeps-cursors.
-        """
-
-    @abstractmethod
-    async def prune(self, older_than: Timestamp | datetime) -> int:
-        """Remove the events whose time is before `older_than` (not those at it).
-
-        Returns:
-            How many were removed.
-
-        Raises:
-            SerializationError: a datetime without a time zone.
-
-        Contract: events.prune.strict, events.prune.keeps-cursors.
-        """
 
 
 class MobRunStore(ABC):
@@ -439,120 +342,4 @@ class MobRunStore(ABC):
             NotFoundError: there is no such run.
 
         Contract: runs.wrappers.all-or-none, runs.ledger.missing.
-        """
-
-
-class MobSpecStore(ABC):
-    """The definitions of mobs, each with a revision.
-
-    A spec starts at revision 1 and grows by one with each write; after a delete it starts again.
-    """
-
-    @abstractmethod
-    async def put_spec(
-        self, mob_id: str, definition: MobDefinition, revision: int | None = None
-    ) -> int:
-        """Write a spec; `definition.id` is not compared with `mob_id`.
-
-        Args:
-            mob_id: the mob.
-            definition: its definition.
-            revision: the revision last read, 0 if there must be none; None writes in any case.
-
-        Returns:
-            The new revision.
-
-        Raises:
-            SpecRevisionConflictError: the stored revision (0 if there is none) is another.
-
-        Contract: specs.put.revisions, specs.put.conflict, specs.put.create-only.
-        """
-
-    @abstractmethod
-    async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        """The definition and its revision, or None.
-
-        Contract: specs.put.revisions.
-        """
-
-    @abstractmethod
-    async def list_specs(self) -> list[MobId]:
-        """The mobs that have a spec, ascending.
-
-        Contract: specs.list.order.
-        """
-
-    @abstractmethod
-    async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        """Remove a spec, if `revision` is given only at that one.
-
-        Returns:
-            Whether it was removed; False if there is none, or it is at another revision.
-
-        Contract: specs.delete.revision.
-        """
-
-
-class RealmProfileStore(ABC):
-    """Profiles that the mobs of a realm share, each with a revision.
-
-    A profile starts at revision 1 and grows by one with each update; after a delete it starts
-    again. Both times come from the store's clock.
-    """
-
-    @abstractmethod
-    async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
-        """Add a profile.
-
-        Returns:
-            What was stored: revision 1, both times now.
-
-        Raises:
-            CasConflictError: there is one of this name.
-
-        Contract: profiles.create.twice, profiles.update.revisions.
-        """
-
-    @abstractmethod
-    async def get(self, name: str) -> StoredRealmProfile | None:
-        """The profile, or None.
-
-        Contract: profiles.update.revisions.
-        """
-
-    @abstractmethod
-    async def update(
-        self, name: str, profile: Profile, expected_revision: int
-    ) -> StoredRealmProfile:
-        """Replace a profile's content; `created_at` stays, `updated_at` becomes now.
-
-        Returns:
-            What was stored, at revision `expected_revision` + 1.
-
-        Raises:
-            NotFoundError: there is none of this name.
-            CasConflictError: it is at another revision.
-
-        Contract: profiles.update.revisions, profiles.update.conflict.
-        """
-
-    @abstractmethod
-    async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
-        """Remove a profile.
-
-        Returns:
-            What was removed.
-
-        Raises:
-            NotFoundError: there is none of this name.
-            CasConflictError: it is at another revision.
-
-        Contract: profiles.delete.revision.
-        """
-
-    @abstractmethod
-    async def list(self) -> builtins.list[StoredRealmProfile]:
-        """All profiles, ascending by name.
-
-        Contract: profiles.list.order.
         """

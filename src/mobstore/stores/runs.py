@@ -1,33 +1,17 @@
-"""The interfaces over any engine: check and encode arguments, run a script, give its result."""
+"""Flow runs on an engine."""
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore.arguments import (
-    choice,
-    number,
-    output_text,
-    record_text,
-    run_key,
-    snapshot_text,
-    state_text,
-    text,
-)
-from mobstore.errors import InternalError, SerializationError
-from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
-from mobstore.model.definition import MobDefinition
-from mobstore.model.event import MobEvent, NewMobEvent
-from mobstore.model.ids import MobId
-from mobstore.model.json import I64_MAX, U64_MAX
+from mobstore.arguments import choice, number, output_text, run_key, snapshot_text, state_text, text
+from mobstore.errors import SerializationError
+from mobstore.interfaces import MobRunStore
+from mobstore.model.json import U64_MAX
 from mobstore.model.kernel import KernelState
-from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
     FrameSnapshot,
@@ -37,64 +21,16 @@ from mobstore.model.run import (
     MobRunStatus,
     StepLedgerEntry,
 )
-from mobstore.model.timestamp import Timestamp
-from mobstore.operations import events as event_log
-from mobstore.operations import realm_profiles, runs, specs
+from mobstore.operations import runs
 from mobstore.operations.runs import KeyedSwap, Swap
-from mobstore.rows.events import draft_event, stored_events, timed_events
 from mobstore.rows.runs import RUN_STATUSES, RunRows, failure_row, iteration_row, step_row
+from mobstore.stores.base import EngineStore
 from mobstore.tables import LoopIterationRow
-from mobstore.transaction import Engine
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
-Clock: TypeAlias = Callable[[], Timestamp]
 
 
-class _Store:
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine = engine
-        self._now = clock
-
-
-class EngineEventStore(_Store, MobEventStore):
-    """The event log on an engine."""
-
-    async def append(self, event: NewMobEvent) -> MobEvent:
-        (stored,) = await self.append_batch((event,))
-        return stored
-
-    async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
-        try:
-            batch = tuple(events)
-        except TypeError as error:
-            raise SerializationError("events must be a sequence of NewMobEvent") from error
-        timed = timed_events(batch, self._now)
-        drafts = [draft_event(*parts) for parts in timed]
-        first = await self._engine.write(lambda: event_log.append_batch(drafts))
-        return stored_events(first, timed, drafts)
-
-    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        number(after_cursor, "cursor value")
-        if type(limit) is int and limit > I64_MAX:
-            raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
-        number(limit, "limit")
-        return await self._engine.read(lambda: event_log.poll(after_cursor, limit))
-
-    async def replay_all(self) -> list[MobEvent]:
-        return await self._engine.read(lambda: event_log.poll(0, None))
-
-    async def clear(self) -> None:
-        await self._engine.write(event_log.clear)
-
-    async def prune(self, older_than: Timestamp | datetime) -> int:
-        try:
-            moment = Timestamp(older_than)
-        except ValueError as error:
-            raise SerializationError(f"older_than: {error}") from error
-        return await self._engine.write(lambda: event_log.prune(moment.sortable))
-
-
-class EngineRunStore(_Store, MobRunStore):
+class EngineRunStore(EngineStore, MobRunStore):
     """Flow runs on an engine."""
 
     async def create_run(self, run: MobRun) -> None:
@@ -322,62 +258,6 @@ class EngineRunStore(_Store, MobRunStore):
         return await self._engine.write(
             lambda: runs.cas_states(key, flow_state=flow_state, frame=frame, loop=loop, entry=entry)
         )
-
-
-class EngineSpecStore(_Store, MobSpecStore):
-    """Specs on an engine."""
-
-    async def put_spec(
-        self, mob_id: str, definition: MobDefinition, revision: int | None = None
-    ) -> int:
-        mob = text(mob_id, "mob_id")
-        encoded = record_text(definition, MobDefinition, "definition")
-        expected = _revision(revision)
-        return await self._engine.write(lambda: specs.put_spec(mob, encoded, expected))
-
-    async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        mob = text(mob_id, "mob_id")
-        return await self._engine.read(lambda: specs.get_spec(mob))
-
-    async def list_specs(self) -> list[MobId]:
-        return await self._engine.read(specs.list_specs)
-
-    async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        mob, expected = text(mob_id, "mob_id"), _revision(revision)
-        return await self._engine.write(lambda: specs.delete_spec(mob, expected))
-
-
-class EngineRealmProfileStore(_Store, RealmProfileStore):
-    """Realm profiles on an engine."""
-
-    async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
-        key, now = text(name, "name"), self._now().sortable
-        encoded = record_text(profile, Profile, "profile")
-        return await self._engine.write(lambda: realm_profiles.create(key, encoded, now))
-
-    async def get(self, name: str) -> StoredRealmProfile | None:
-        key = text(name, "name")
-        return await self._engine.read(lambda: realm_profiles.get(key))
-
-    async def update(
-        self, name: str, profile: Profile, expected_revision: int
-    ) -> StoredRealmProfile:
-        key, now = text(name, "name"), self._now().sortable
-        encoded = record_text(profile, Profile, "profile")
-        expected = number(expected_revision, "expected_revision", most=U64_MAX)
-        return await self._engine.write(lambda: realm_profiles.update(key, encoded, expected, now))
-
-    async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
-        key = text(name, "name")
-        expected = number(expected_revision, "expected_revision", most=U64_MAX)
-        return await self._engine.write(lambda: realm_profiles.delete(key, expected))
-
-    async def list(self) -> builtins.list[StoredRealmProfile]:
-        return await self._engine.read(realm_profiles.list_all)
-
-
-def _revision(revision: int | None) -> int | None:
-    return None if revision is None else number(revision, "revision", most=U64_MAX)
 
 
 def _swap(expected: KernelState, following: KernelState) -> Swap:
