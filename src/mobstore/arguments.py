@@ -6,6 +6,7 @@ document has at most 127 levels of nesting, so a part of it has a few less.
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -48,6 +49,18 @@ def moment(value: Timestamp, what: str) -> str:
     if type(value) is not Timestamp:
         raise SerializationError(f"{what} must be a Timestamp, not {type(value).__name__}")
     return value.sortable
+
+
+def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
+    """A moment that may be a datetime with a time zone.
+
+    Raises:
+        SerializationError: it is neither, or has no time zone.
+    """
+    try:
+        return Timestamp(value)
+    except ValueError as error:
+        raise SerializationError(f"{what}: {error}") from error
 
 
 def run_key(run_id: UUID) -> str:

@@ -30,6 +30,7 @@ from mobstore.errors import (
 )
 from mobstore.interfaces import (
     MobEventStore,
+    MobRunReader,
     MobRunStore,
     MobSpecStore,
     RealmProfileStore,
@@ -173,6 +174,7 @@ from mobstore.model.run import (
     LoopSnapshot,
     MobRun,
     MobRunStatus,
+    RunHeader,
     StepLedgerEntry,
     StepRunStatus,
     is_terminal,
@@ -266,6 +268,7 @@ __all__ = [
     "MobMemberKickoffSnapshot",
     "MobReset",
     "MobRun",
+    "MobRunReader",
     "MobRunStatus",
     "MobRunStore",
     "MobRuntimeMode",
@@ -294,6 +297,7 @@ __all__ = [
     "Record",
     "RepeatUntilSpec",
     "RoleWiringRule",
+    "RunHeader",
     "RunId",
     "SerializationError",
     "SessionCleanupPolicy",

@@ -2,7 +2,8 @@
 
 Columns named like JSON fields hold their content: `kind`, `definition`, `profile`, `output`,
 `activation_params` free or model JSON, `flow_state` and `kernel_state` canonical text. Timestamps
-are text that sorts. Nothing in a key or an index is null.
+are text that sorts. No column is null: a time that has not come and the run of an event that is of
+none are empty text.
 
 An index finds the rows with given values in its `prefix` columns, in the order of its `order`
 columns: integers by size, text by code point. Rows that tie come in any order. A table is its own
@@ -17,10 +18,10 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 Value: TypeAlias = str | int
 Key: TypeAlias = tuple[Value, ...]
-Row: TypeAlias = tuple[str | int | None, ...]
+Row: TypeAlias = tuple[str | int, ...]
 R = TypeVar("R", bound=Row)
 
-FORMAT = 1
+FORMAT = 2
 """The version of this layout; engines write it into what they create and refuse a higher one."""
 
 
@@ -77,26 +78,27 @@ class EventRow(NamedTuple):
     mob_id: str
     timestamp: str
     type: str
+    run_id: str
     kind: str
 
 
 class RunRow(NamedTuple):
-    """What never changes in a run; `number` counts runs in the order of their creation."""
+    """The head of a run; `number` counts runs in the order of their creation."""
 
     run_id: str
     number: int
     mob_id: str
     flow_id: str
+    status: str
     activation_params: str
     created_at: str
+    completed_at: str
     schema_version: int
 
 
 class RunStateRow(NamedTuple):
     run_id: str
-    status: str
     flow_state: str
-    completed_at: str | None
 
 
 class StepLedgerRow(NamedTuple):
@@ -180,10 +182,18 @@ class RealmProfileRow(NamedTuple):
 COUNTERS = Table("counters", CounterRow, order=("name",))
 EVENTS = Table("events", EventRow, order=("cursor",))
 EVENTS_BY_MOB = EVENTS.index("by_mob", prefix=("mob_id",), order=("cursor",))
+EVENTS_BY_RUN = EVENTS.index("by_run", prefix=("run_id",), order=("cursor",))
 EVENTS_BY_TIME = EVENTS.index("by_time", order=("timestamp",))
 RUNS = Table("runs", RunRow, order=("run_id",))
+RUNS_BY_NUMBER = RUNS.index("by_number", order=("number",))
+RUNS_BY_STATUS = RUNS.index("by_status", prefix=("status",), order=("number",))
 RUNS_BY_MOB = RUNS.index("by_mob", prefix=("mob_id",), order=("number",))
+RUNS_BY_MOB_STATUS = RUNS.index("by_mob_status", prefix=("mob_id", "status"), order=("number",))
 RUNS_BY_FLOW = RUNS.index("by_flow", prefix=("mob_id", "flow_id"), order=("number",))
+RUNS_BY_FLOW_STATUS = RUNS.index(
+    "by_flow_status", prefix=("mob_id", "flow_id", "status"), order=("number",)
+)
+RUNS_BY_END = RUNS.index("by_end", prefix=("status",), order=("completed_at",))
 RUN_STATES = Table("run_states", RunStateRow, order=("run_id",))
 STEP_LEDGER = Table("step_ledger", StepLedgerRow, prefix=("run_id",), order=("position",))
 STEP_LEDGER_BY_STEP = STEP_LEDGER.index(

@@ -6,8 +6,8 @@ is sent their answers, and returns a `Commit`, its result and its writes:
     def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
         state = yield from fetch(Get(RUN_STATES, (run_id,)))
         if state is None or state.flow_state != expected:
-            return Commit(False)
-        return Commit(True, (Put(RUN_STATES, (state._replace(flow_state=following),)),))
+            return refuse(f"run {run_id} has another flow state")
+        return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, following),)),))
 
 Rules for scripts: no clock, no random, no await; nothing is changed before the end, so a script
 that raises has changed nothing. Rules for engines: all reads of one script see one state of the
@@ -102,14 +102,29 @@ Write: TypeAlias = Put[Any] | Delete | DeleteRange
 
 
 class Commit(NamedTuple, Generic[T]):
-    """The end of a script: what the operation returns, and what is to be written for it."""
+    """The end of a script: what the operation returns, and what is to be written for it.
+
+    Attributes:
+        result: what the operation returns.
+        writes: applied in this order.
+        refusal: why a comparison refused the operation, so that nothing is written; None: it
+            did not. Whoever runs several operations as one undoes all of them then.
+    """
 
     result: T
     writes: tuple[Write, ...] = ()
+    refusal: str | None = None
 
 
 Script: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]
 LoadingScript: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], Commit[T]]
+
+
+def refuse(why: str) -> Commit[bool]:
+    """The end of a compare-and-swap that found something else than it expected."""
+    return Commit(False, (), why)
+
+
 _Fetch: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 
 
@@ -174,6 +189,29 @@ class Engine(ABC):
     @abstractmethod
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         """Run a loading script, alone; errors as for `write`."""
+
+    @abstractmethod
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have `wake` called after every commit, of this engine or of whoever shares its store.
+
+        It is called soon after, once for several if they come at once, now and then for nothing,
+        on any thread, and when the engine is closed. It must return at once and not raise.
+
+        Returns:
+            What ends it; to be called once, or not at all where the engine is closed.
+
+        Raises:
+            InternalError: the engine is closed.
+        """
+
+    @abstractmethod
+    async def compact(self) -> None:
+        """Give back the room of what was removed, where the medium does not do so by itself.
+
+        Raises:
+            WriteFailedError: the medium refused; nothing was lost.
+            InternalError: the engine is closed.
+        """
 
     @abstractmethod
     async def close(self) -> None:

@@ -243,8 +243,8 @@ class CachedEvents(EngineEventStore):
         self._kept.update({event.cursor: event for event in appended})
         return appended
 
-    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        found = await super().poll(after_cursor, limit)
+    async def poll(self, after_cursor: int, limit: int, **of: Any) -> list[MobEvent]:
+        found = await super().poll(after_cursor, limit, **of)
         return [self._kept.get(event.cursor, event) for event in found]
 
 

@@ -19,6 +19,7 @@ ROOT = Path(mobstore.__file__).parent
 MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "tables": set(),
+    "listeners": set(),
     "model": {"errors"},
     "transaction": {"tables", "errors"},
     "arguments": {"model", "errors"},
@@ -35,7 +36,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "transaction",
         "errors",
     },
-    "engines": {"tables", "transaction", "errors"},
+    "engines": {"tables", "transaction", "listeners", "errors"},
     "bundles": {"engines", "stores", "interfaces", "transaction", "model", "errors"},
 }
 # The model is not among them: `Timestamp.now` asks the clock.

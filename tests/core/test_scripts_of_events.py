@@ -11,8 +11,14 @@ from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan
 from support.scripts import play
 
 NEXT = Get(COUNTERS, ("next_cursor",))
-DRAFT = ("desk", "2026-03-04T05:06:07.000000000Z", "mob_reset", '{"type":"mob_reset"}')
-OTHER = ("other", "2026-03-04T05:06:08.000000001Z", "mob_completed", '{"type":"mob_completed"}')
+DRAFT = ("desk", "2026-03-04T05:06:07.000000000Z", "mob_reset", "", '{"type":"mob_reset"}')
+OTHER = (
+    "other",
+    "2026-03-04T05:06:08.000000001Z",
+    "mob_completed",
+    "",
+    '{"type":"mob_completed"}',
+)
 
 
 def test_the_first_event_has_cursor_1() -> None:
@@ -82,7 +88,7 @@ def test_poll_without_events() -> None:
     ],
 )
 def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
-    rows = [EventRow(8, *DRAFT), EventRow(9, *DRAFT[:3], kind), EventRow(10, *DRAFT)]
+    rows = [EventRow(8, *DRAFT), EventRow(9, *DRAFT[:4], kind), EventRow(10, *DRAFT)]
     with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
         play(events.poll(0, None), (rows,))
 

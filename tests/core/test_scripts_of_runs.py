@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 
-from mobstore import InternalError, MobRun, NotFoundError, SerializationError
+from core.runs import BARE, FULL, ID, NOW, OLD, RUN, STATE, encoded, ended, state
+from mobstore import InternalError, NotFoundError
 from mobstore.operations import runs
 from mobstore.operations.runs import KeyedSwap, Swap
-from mobstore.rows.runs import RunRows
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -26,8 +24,6 @@ from mobstore.tables import (
     ROOT_STEP_OUTPUTS_BY_POSITION,
     RUN_STATES,
     RUNS,
-    RUNS_BY_FLOW,
-    RUNS_BY_MOB,
     STEP_LEDGER,
     STEP_LEDGER_BY_IDENTITY,
     STEP_LEDGER_BY_STEP,
@@ -46,77 +42,7 @@ from mobstore.tables import (
 from mobstore.transaction import Commit, Get, Put, Scan, Script
 from support.scripts import play
 
-ID = "5f0c1a52-0e6b-4f0b-9a7a-1d2f3a4b5c6d"
-OLD = "2026-03-04T05:06:07.000000000Z"
-NOW = "2026-03-04T05:06:08.000000001Z"
-RUN = RunRow(ID, 7, "desk", "daily", "null", OLD, 4)
-STATE = RunStateRow(ID, "running", "A", None)
 NO_RUN = f"run not found: {ID}"
-
-BARE: dict[str, Any] = {
-    "run_id": ID,
-    "mob_id": "desk",
-    "flow_id": "daily",
-    "status": "running",
-    "flow_state": {"phase": "A", "fields": {}},
-    "activation_params": {"b": [1, 1.0, True], "a": None},
-    "created_at": "2026-03-04T05:06:07Z",
-    "completed_at": None,
-    "step_ledger": [],
-    "failure_ledger": [],
-    "frames": {},
-    "loops": {},
-    "loop_iteration_ledger": [],
-    "schema_version": 4,
-    "root_step_outputs": {},
-    "loop_iteration_outputs": {},
-}
-FULL: dict[str, Any] = {
-    **BARE,
-    "status": "failed",
-    "completed_at": "2026-03-04T05:06:08.000000001Z",
-    "step_ledger": [
-        {
-            "step_id": "s",
-            "meerkat_id": "m",
-            "status": "dispatched",
-            "output": None,
-            "timestamp": "2026-03-04T05:06:07Z",
-        },
-        {
-            "step_id": "s",
-            "meerkat_id": "m",
-            "status": "completed",
-            "output": {"x": 1.5},
-            "timestamp": "2026-03-04T05:06:07.089Z",
-        },
-    ],
-    "failure_ledger": [{"step_id": "s", "reason": "why", "timestamp": "2026-03-04T05:06:07Z"}],
-    "frames": {
-        "f1": {"kernel_state": {"phase": "F1", "fields": {}}},
-        "f2": {"kernel_state": {"phase": "F2", "fields": {}}},
-    },
-    "loops": {"l": {"kernel_state": {"phase": "L", "fields": {}}}},
-    "loop_iteration_ledger": [{"loop_instance_id": "l", "iteration": 2**64 - 1, "frame_id": "f1"}],
-    "root_step_outputs": {"z": 1, "a": [2]},
-    "loop_iteration_outputs": {"polish": [{"y": 1, "b": 2}, {}, {"c": None}], "void": []},
-}
-
-
-def read(document: dict[str, Any]) -> MobRun:
-    return MobRun.from_json(json.dumps(document))
-
-
-def encoded(document: dict[str, Any]) -> RunRows:
-    return RunRows(read(document))
-
-
-def ended(script: Script[Any], *answers: tuple[Any, ...]) -> Commit[Any]:
-    return play(script, *answers)[1]
-
-
-def state(phase: str) -> str:
-    return f'{{"phase":"{phase}","fields":{{}}}}'
 
 
 # Whole runs --------------------------------------------------------------------------------------
@@ -129,8 +55,8 @@ def test_create_a_bare_run() -> None:
     assert commit == Commit(
         None,
         (
-            Put(RUNS, (RunRow(ID, 1, "desk", "daily", params, OLD, 4),)),
-            Put(RUN_STATES, (RunStateRow(ID, "running", state("A"), None),)),
+            Put(RUNS, (RunRow(ID, 1, "desk", "daily", "running", params, OLD, "", 4),)),
+            Put(RUN_STATES, (RunStateRow(ID, state("A")),)),
             Put(COUNTERS, (CounterRow("next_run", 2),)),
         ),
     )
@@ -139,8 +65,10 @@ def test_create_a_bare_run() -> None:
 def test_create_a_full_run() -> None:
     commit = ended(runs.create_run(encoded(FULL)), (None, CounterRow("next_run", 9)))
     assert commit.result is None
-    assert list(commit.writes[1:]) == [
-        Put(RUN_STATES, (RunStateRow(ID, "failed", state("A"), NOW),)),
+    params = '{"a":null,"b":[1,1.0,true]}'
+    assert list(commit.writes) == [
+        Put(RUNS, (RunRow(ID, 9, "desk", "daily", "failed", params, OLD, NOW, 4),)),
+        Put(RUN_STATES, (RunStateRow(ID, state("A")),)),
         Put(
             STEP_LEDGER,
             [
@@ -177,152 +105,76 @@ def test_create_twice() -> None:
     assert caught.value.detail == f"run already exists: {ID}"
 
 
-PARTS = (
-    Get(RUN_STATES, (ID,)),
-    Scan(STEP_LEDGER, (ID,)),
-    Scan(FAILURE_LEDGER, (ID,)),
-    Scan(FRAMES, (ID,)),
-    Scan(LOOPS, (ID,)),
-    Scan(LOOP_ITERATIONS, (ID,)),
-    Scan(ROOT_STEP_OUTPUTS_BY_POSITION, (ID,)),
-    Scan(LOOP_OUTPUTS, (ID,)),
-    Scan(LOOP_STEP_OUTPUTS, (ID,)),
-)
-
-
-def parts(rows: RunRows) -> tuple[Any, ...]:
-    # The table is read by key, so that outputs come in the order of their names.
-    outputs = sorted(rows.loop_step_outputs)
-    return (
-        rows.state,
-        rows.steps,
-        rows.failures,
-        rows.frames,
-        rows.loops,
-        rows.iterations,
-        rows.root_outputs,
-        rows.loop_outputs,
-        outputs,
-    )
-
-
-@pytest.mark.parametrize("document", [BARE, FULL], ids=["bare", "full"])
-def test_get(document: dict[str, Any]) -> None:
-    rows = encoded(document)
-    asked, commit = play(runs.get_run(ID), (rows.run(7), *parts(rows)))
-    assert asked == [(Get(RUNS, (ID,)), *PARTS)]
-    assert commit.writes == ()
-    assert commit.result is not None
-    assert commit.result == read(document)
-    assert commit.result.to_json() == read(document).to_json()
-
-
-def test_get_a_missing_run() -> None:
-    assert ended(runs.get_run(ID), (None, None, *[()] * 8)) == Commit(None)
-
-
-@pytest.mark.parametrize(
-    ("part", "broken"),
-    [
-        (0, None),
-        (1, [StepLedgerRow(ID, 0, "s", "m", "completed", "{", OLD)]),
-        (5, [LoopIterationRow(ID, 0, "l", "x", "f")]),
-        (6, [RootStepOutputRow(ID, "s", 0, "")]),
-        (8, [LoopStepOutputRow(ID, "nowhere", 0, "s", 0, "1")]),
-        (8, [LoopStepOutputRow(ID, "polish", 5, "s", 0, "1")]),
-    ],
-)
-def test_a_run_that_cannot_be_read_is_named(part: int, broken: Any) -> None:
-    answers = list(parts(encoded(FULL)))
-    answers[part] = broken
-    for script, first in ((runs.get_run(ID), ()), (runs.list_runs("desk", None), (([RUN],),))):
-        answer = (RUN, *answers) if not first else tuple(answers)
-        with pytest.raises(SerializationError, match=f"run {ID} cannot be read"):
-            ended(script, *first, answer)
-
-
-def test_list() -> None:
-    other = "00000000-0000-4000-8000-000000000000"
-    found = [RUN, RUN._replace(run_id=other, number=8)]
-    asked, commit = play(
-        runs.list_runs("desk", None), (found,), parts(encoded(BARE)), parts(encoded(FULL))
-    )
-    assert asked[:2] == [(Scan(RUNS_BY_MOB, ("desk",)),), PARTS]
-    assert asked[2][0] == Get(RUN_STATES, (other,))
-    assert len(asked) == 3
-    assert [run.run_id for run in commit.result] == [UUID(ID), UUID(other)]
-    assert commit.writes == ()
-
-
-def test_list_of_a_flow() -> None:
-    asked, commit = play(runs.list_runs("desk", "daily"), ([],))
-    assert asked == [(Scan(RUNS_BY_FLOW, ("desk", "daily")),)]
-    assert commit == Commit([])
-    # An empty flow id is an id, too.
-    assert play(runs.list_runs("desk", ""), ([],))[0] == [(Scan(RUNS_BY_FLOW, ("desk", "")),)]
-
-
 # Status and flow state ---------------------------------------------------------------------------
 
-GET_STATE = [(Get(RUN_STATES, (ID,)),)]
+GET_RUN, GET_STATE = Get(RUNS, (ID,)), Get(RUN_STATES, (ID,))
 
 
-def put_state(**changes: Any) -> tuple[Put[Any], ...]:
-    return (Put(RUN_STATES, (STATE._replace(**changes),)),)
+def put_run(**changes: Any) -> Put[Any]:
+    return Put(RUNS, (RUN._replace(**changes),))
+
+
+def refused(script: Script[bool], *answers: tuple[Any, ...]) -> str:
+    """Why a script ended in a refusal; it writes nothing then."""
+    commit = ended(script, *answers)
+    assert commit[:2] == (False, ())
+    assert commit.refusal
+    return commit.refusal
 
 
 @pytest.mark.parametrize("following", ["pending", "running", "completed", "failed", "canceled"])
 def test_status(following: str) -> None:
-    asked, commit = play(runs.cas_run_status(ID, "running", following, NOW), (STATE,))
-    assert asked == GET_STATE
-    completed = NOW if following in {"completed", "failed", "canceled"} else None
-    assert commit == Commit(True, put_state(status=following, completed_at=completed))
+    asked, commit = play(runs.cas_run_status(ID, "running", following, NOW), (RUN,))
+    assert asked == [(GET_RUN,)]
+    completed = NOW if following in {"completed", "failed", "canceled"} else ""
+    assert commit == Commit(True, (put_run(status=following, completed_at=completed),))
 
 
 def test_completed_at_is_set_once() -> None:
-    done = STATE._replace(completed_at=OLD)
+    done = RUN._replace(completed_at=OLD)
     commit = ended(runs.cas_run_status(ID, "running", "failed", NOW), (done,))
-    assert commit == Commit(True, put_state(status="failed", completed_at=OLD))
+    assert commit == Commit(True, (put_run(status="failed", completed_at=OLD),))
 
 
 @pytest.mark.parametrize(
     ("stored", "expected"),
     [
         (None, "running"),
-        (STATE, "pending"),
-        (STATE._replace(status="completed"), "completed"),
-        (STATE._replace(status="failed"), "failed"),
-        (STATE._replace(status="canceled"), "canceled"),
-        (STATE._replace(status="completed"), "running"),
+        (RUN, "pending"),
+        (RUN._replace(status="completed"), "completed"),
+        (RUN._replace(status="failed"), "failed"),
+        (RUN._replace(status="canceled"), "canceled"),
+        (RUN._replace(status="completed"), "running"),
     ],
 )
-def test_status_refused(stored: RunStateRow | None, expected: str) -> None:
-    assert ended(runs.cas_run_status(ID, expected, "running", NOW), (stored,)) == Commit(False)
+def test_status_refused(stored: RunRow | None, expected: str) -> None:
+    why = f"run {ID} is not {expected}, or has ended"
+    assert refused(runs.cas_run_status(ID, expected, "running", NOW), (stored,)) == why
     snapshot = runs.cas_run_snapshot(ID, expected, "A", "running", "B", NOW)
-    assert ended(snapshot, (stored,)) == Commit(False)
+    assert refused(snapshot, (stored, STATE)) == why
 
 
-@pytest.mark.parametrize("status", ["running", "completed"])
-def test_flow_state_whatever_the_status(status: str) -> None:
-    asked, commit = play(runs.cas_flow_state(ID, "A", "B"), (STATE._replace(status=status),))
-    assert asked == GET_STATE
-    assert commit == Commit(True, put_state(status=status, flow_state="B"))
+def test_flow_state() -> None:
+    asked, commit = play(runs.cas_flow_state(ID, "A", "B"), (STATE,))
+    assert asked == [(GET_STATE,)], "the status does not matter"
+    assert commit == Commit(True, (PUT_FLOW,))
 
 
 @pytest.mark.parametrize("stored", [None, STATE._replace(flow_state="C")])
 def test_flow_state_refused(stored: RunStateRow | None) -> None:
-    assert ended(runs.cas_flow_state(ID, "A", "B"), (stored,)) == Commit(False)
+    why = f"run {ID} has another flow state"
+    assert refused(runs.cas_flow_state(ID, "A", "B"), (stored,)) == why
     snapshot = runs.cas_run_snapshot(ID, "running", "A", "failed", "B", NOW)
-    assert ended(snapshot, (stored,)) == Commit(False)
+    assert refused(snapshot, (RUN, stored)) == why
 
 
-@pytest.mark.parametrize(("following", "completed"), [("failed", NOW), ("running", None)])
-def test_snapshot(following: str, completed: str | None) -> None:
+@pytest.mark.parametrize(("following", "completed"), [("failed", NOW), ("running", "")])
+def test_snapshot(following: str, completed: str) -> None:
     script = runs.cas_run_snapshot(ID, "running", "A", following, "B", NOW)
-    asked, commit = play(script, (STATE,))
-    assert asked == GET_STATE
-    changed = put_state(status=following, flow_state="B", completed_at=completed)
-    assert commit == Commit(True, changed)
+    asked, commit = play(script, (RUN, STATE))
+    assert asked == [(GET_RUN, GET_STATE)]
+    changed = put_run(status=following, completed_at=completed)
+    assert commit == Commit(True, (changed, PUT_FLOW))
 
 
 # Ledgers -----------------------------------------------------------------------------------------
@@ -415,11 +267,9 @@ def test_the_first_entry() -> None:
     assert ended(script, (RUN, None, LOOP), ([], [])) == Commit(True, (PUT_LOOP, put_entry))
 
 
-@pytest.mark.parametrize("status", ["pending", "completed", "canceled"])
-def test_states_whatever_the_status(status: str) -> None:
-    stored = STATE._replace(status=status)
-    commit = ended(runs.cas_states(ID, flow_state=FLOW_SWAP), (stored, None, None))
-    assert commit == Commit(True, (Put(RUN_STATES, (stored._replace(flow_state="B"),)),))
+def test_a_flow_state_alone() -> None:
+    commit = ended(runs.cas_states(ID, flow_state=FLOW_SWAP), (STATE, None, None))
+    assert commit == Commit(True, (PUT_FLOW,))
 
 
 def test_a_frame_alone_needs_no_state() -> None:
@@ -435,28 +285,28 @@ def test_adding_a_frame_and_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "frame", "loop"),
+    ("stored", "frame", "loop", "what"),
     [
-        (STATE._replace(flow_state="C"), FRAME, LOOP),
-        (STATE, None, LOOP),
-        (STATE, FRAME._replace(kernel_state="X"), LOOP),
-        (STATE, FRAME, None),
-        (STATE, FRAME, LOOP._replace(kernel_state="X")),
+        (STATE._replace(flow_state="C"), FRAME, LOOP, f"run {ID} has another flow state"),
+        (STATE, None, LOOP, f"frame 'f' of run {ID} has another state"),
+        (STATE, FRAME._replace(kernel_state="X"), LOOP, f"frame 'f' of run {ID} has another state"),
+        (STATE, FRAME, None, f"loop 'l' of run {ID} has another state"),
+        (STATE, FRAME, LOOP._replace(kernel_state="X"), f"loop 'l' of run {ID} has another state"),
     ],
 )
 def test_one_difference_refuses_all(
-    stored: RunStateRow, frame: FrameRow | None, loop: LoopRow | None
+    stored: RunStateRow, frame: FrameRow | None, loop: LoopRow | None, what: str
 ) -> None:
     script = runs.cas_states(
         ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY
     )
-    assert ended(script, (stored, frame, loop)) == Commit(False)
+    assert refused(script, (stored, frame, loop)) == what
 
 
 def test_what_must_not_exist_exists() -> None:
     frame, loop = KeyedSwap("f", None, "F"), KeyedSwap("l", None, "L")
-    assert ended(runs.cas_states(ID, frame=frame), (RUN, FRAME, None)) == Commit(False)
-    assert ended(runs.cas_states(ID, loop=loop), (RUN, None, LOOP)) == Commit(False)
+    assert "frame 'f'" in refused(runs.cas_states(ID, frame=frame), (RUN, FRAME, None))
+    assert "loop 'l'" in refused(runs.cas_states(ID, loop=loop), (RUN, None, LOOP))
 
 
 def test_upsert_a_loop() -> None:
@@ -544,13 +394,13 @@ def test_how_far_an_iteration_may_lie(length: int | None) -> None:
         with pytest.raises(InternalError, match=f"loop iteration {iteration} is more than 65536"):
             ended(complete(("o", iteration)), (RUN, FRAME, stored))
         # The comparison comes first.
-        assert ended(complete(("o", iteration)), (RUN, None, stored)) == Commit(False)
+        assert "frame 'f'" in refused(complete(("o", iteration)), (RUN, None, stored))
 
 
 @pytest.mark.parametrize("loop", [None, ("o", 0)])
 @pytest.mark.parametrize("frame", [None, FRAME._replace(kernel_state="X")])
 def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) -> None:
-    assert ended(complete(loop), (RUN, frame, None)) == Commit(False)
+    assert "frame 'f'" in refused(complete(loop), (RUN, frame, None))
 
 
 # Missing runs ------------------------------------------------------------------------------------

@@ -565,7 +565,7 @@ def _loading(count: int, then: Callable[[], None]) -> LoadingScript[int]:
     """Write some events, do something, write more."""
     for start in (1, count + 1):
         rows = [
-            EventRow(n, "desk", NOON.sortable, "mob_reset", '{"type":"mob_reset"}')
+            EventRow(n, "desk", NOON.sortable, "mob_reset", "", '{"type":"mob_reset"}')
             for n in range(start, start + count)
         ]
         yield (Put(EVENTS, rows),)

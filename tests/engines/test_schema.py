@@ -47,8 +47,7 @@ def test_tables_and_columns(path: Path) -> None:
         assert tuple(name for name, _, _ in columns) == table.columns
         keys = sorted((place, name) for name, _, place in columns if place)
         assert tuple(name for _, name in keys) == table.key
-        nullable = {name for name, not_null, _ in columns if not not_null}
-        assert nullable == ({"completed_at"} if table.name == "run_states" else set())
+        assert all(not_null for _, not_null, _ in columns)
 
 
 def test_indexes(path: Path) -> None:

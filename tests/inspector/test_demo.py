@@ -170,6 +170,12 @@ class Flaky(Engine):
     async def load(self, make: Any) -> Any:
         return await self._engine.load(make)
 
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self._engine.listen(wake)
+
+    async def compact(self) -> None:
+        await self._engine.compact()
+
     async def close(self) -> None:
         await self._engine.close()
 

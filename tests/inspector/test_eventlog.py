@@ -168,7 +168,7 @@ def test_the_index_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[s
     ]
     now = Timestamp.now().sortable
     rows = [
-        EventRow(cursor, "m", now, "step_dispatched", kinds[cursor % len(kinds)])
+        EventRow(cursor, "m", now, "step_dispatched", "", kinds[cursor % len(kinds)])
         for cursor in range(1, 100_001)
     ]
 

@@ -109,7 +109,7 @@ def test_what_is_no_json_is_a_bug() -> None:
 def test_stored_data_that_cannot_be_read(page: Page) -> None:
     def damage() -> Script[None]:
         yield ()
-        row = EventRow(1, "m", "2026-01-01T00:00:00.000000000Z", "mob_reset", "{secret")
+        row = EventRow(1, "m", "2026-01-01T00:00:00.000000000Z", "mob_reset", "", "{secret")
         return Commit(None, (Put(EVENTS, (row,)),))
 
     page.run(page.stores.engine.write(damage))

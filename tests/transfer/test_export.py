@@ -289,7 +289,7 @@ DAMAGE: list[tuple[Write, str]] = [
         for state in ("", "{}", "x", '{"phase":"","fields":{}},"a":{}', "{\n")
     ),
     *(
-        (Put(EVENTS, (EVENTS.row(2, "mob", time, kind, json),)), "table events, key 2: ")
+        (Put(EVENTS, (EVENTS.row(2, "mob", time, kind, "", json),)), "table events, key 2: ")
         for time, kind, json in (
             ("2026-03-04", "mob_reset", '{"type":"mob_reset"}'),
             ("2026-03-04T05:06:07.000000000Z", "mob_created", '{"type":"mob_reset"}'),

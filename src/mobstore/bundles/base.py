@@ -83,6 +83,15 @@ class MobStores(Closable):
         self.specs: MobSpecStore = EngineSpecStore(engine, clock)
         self.realm_profiles: RealmProfileStore = EngineRealmProfileStore(engine, clock)
 
+    async def compact(self) -> None:
+        """Give back the room of what was removed: SQLite rewrites its file, others need nothing.
+
+        Raises:
+            WriteFailedError: no room for a second copy, or another process uses the file all the
+                time; nothing was lost.
+        """
+        await self._engine.compact()
+
     @property
     def engine(self) -> Engine:
         """What runs the scripts: for tools that bring scripts of their own."""

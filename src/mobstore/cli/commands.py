@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, get_args
 from uuid import UUID
 
 import click
@@ -22,10 +22,12 @@ from rich.progress import Progress
 import mobstore
 from mobstore.cli import display, queries
 from mobstore.meerkat import check_source, import_meerkat
+from mobstore.operations.run_reading import Selection
 
 P = ParamSpec("P")
 
 _PAGE = 1000
+_STATUSES = get_args(mobstore.MobRunStatus)
 
 
 def _runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -130,19 +132,27 @@ async def events(url: str, *, after: int, limit: int, as_json: bool) -> None:
 @cli.command()
 @_url
 @click.option("--mob", help="Only runs of this mob.")
-@click.option("--flow", help="Only runs of this flow.")
+@click.option("--flow", help="Only runs of this flow; give the mob, too.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only runs in this status.")
 @_as_json
 @_runs_async
-async def runs(url: str, *, mob: str | None, flow: str | None, as_json: bool) -> None:
+async def runs(
+    url: str, *, mob: str | None, flow: str | None, status: str | None, as_json: bool
+) -> None:
     """Show the runs of the store at URL, in the order of their creation.
 
-    Example: mobstore runs sqlite:mobs.db --mob tide-desk
+    Example: mobstore runs sqlite:mobs.db --mob tide-desk --status running
     """
+    if flow is not None and mob is None:
+        raise click.UsageError("flows are named within a mob; give --mob, too")
+    selected = Selection(mob, flow, status)
     async with _open(url) as stores:
-        found = await stores.engine.read(lambda: queries.run_headers(mob, flow))
+        found = await stores.engine.read(lambda: queries.run_lines(selected))
     if as_json:
-        for header in found:
-            click.echo(json.dumps(header._asdict(), default=_moment, ensure_ascii=False))
+        for header, steps, failures in found:
+            line = header.model_dump(mode="json", exclude={"activation_params", "schema_version"})
+            line |= {"steps": steps, "failures": failures}
+            click.echo(json.dumps(line, ensure_ascii=False))
     else:
         display.runs(display.console(), found)
 
@@ -207,9 +217,3 @@ async def profiles(url: str, *, as_json: bool) -> None:
             click.echo(stored.to_json())
     else:
         display.profiles(display.console(), found)
-
-
-def _moment(value: object) -> str:
-    if isinstance(value, mobstore.Timestamp):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

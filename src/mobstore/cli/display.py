@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from mobstore.cli.queries import Inventory, RunHeader
+from mobstore.cli.queries import Inventory, RunLine
 from mobstore.meerkat import ImportReport
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
@@ -75,13 +75,13 @@ def events(console: Console, found: Iterable[MobEvent]) -> None:
     console.print(table)
 
 
-def runs(console: Console, found: Iterable[RunHeader]) -> None:
+def runs(console: Console, found: Iterable[RunLine]) -> None:
     """Runs, one a line."""
     table = _table("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
-    for run in found:
+    for run, steps, failures in found:
         table.add_row(
-            run.run_id, _cell(run.mob_id), _cell(run.flow_id), _status(run.status),
-            moment(run.created_at), str(run.steps), str(run.failures),
+            str(run.run_id), _cell(run.mob_id), _cell(run.flow_id), _status(run.status),
+            moment(run.created_at), str(steps), str(failures),
         )  # fmt: skip
     console.print(table)
 

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from mobstore.errors import InternalError
+from mobstore.listeners import Listeners
 from mobstore.tables import TABLES, Index, Key, Row, Table
 from mobstore.transaction import (
     Commit,
@@ -152,6 +153,7 @@ class MemoryEngine(Engine):
         self._clear()
         self._closed = False
         self._calls = 0
+        self._listeners = Listeners()
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         with self._open():
@@ -161,7 +163,10 @@ class MemoryEngine(Engine):
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         with self._open():
-            result = self._apply(drive(make(), self._answer))
+            commit = drive(make(), self._answer)
+            result = self._apply(commit)
+        if commit.writes:
+            self._listeners.tell()
         await self._turn()
         return result
 
@@ -169,18 +174,29 @@ class MemoryEngine(Engine):
         with self._open():
             before = [list(rows.by_key.values()) for rows in self._rows.values()]
             try:
-                return self._apply(drive(make(), self._answer_or_write))
+                result = self._apply(drive(make(), self._answer_or_write))
             except BaseException:
                 self._clear()
                 for rows, kept in zip(self._rows.values(), before, strict=True):
                     for row in kept:
                         rows.put(row)
                 raise
+        self._listeners.tell()
+        return result
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        with self._open():
+            return self._listeners.add(wake)
+
+    async def compact(self) -> None:
+        with self._open():
+            pass  # what was removed is free already
 
     async def close(self) -> None:
         with self._lock:
             self._closed = True
             self._clear()
+        self._listeners.tell()
 
     async def _turn(self) -> None:
         """Let other tasks run now and then: one that never waits would starve them."""

@@ -16,7 +16,8 @@ What holds everywhere:
 
 from mobstore.interfaces.events import MobEventStore
 from mobstore.interfaces.realm_profiles import RealmProfileStore
+from mobstore.interfaces.run_reading import MobRunReader
 from mobstore.interfaces.runs import MobRunStore
 from mobstore.interfaces.specs import MobSpecStore
 
-__all__ = ["MobEventStore", "MobRunStore", "MobSpecStore", "RealmProfileStore"]
+__all__ = ["MobEventStore", "MobRunReader", "MobRunStore", "MobSpecStore", "RealmProfileStore"]

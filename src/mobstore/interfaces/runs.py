@@ -1,12 +1,15 @@
-"""Flow runs."""
+"""Flow runs: what changes them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import JsonValue
 
+from mobstore.interfaces.run_reading import MobRunReader
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -17,9 +20,10 @@ from mobstore.model.run import (
     MobRunStatus,
     StepLedgerEntry,
 )
+from mobstore.model.timestamp import Timestamp
 
 
-class MobRunStore(ABC):
+class MobRunStore(MobRunReader):
     """Flow runs.
 
     States are compared by value (`KernelState` equality), so a change and its reversal go
@@ -36,20 +40,6 @@ class MobRunStore(ABC):
             InternalError: there is a run of this id.
 
         Contract: runs.create.round-trip, runs.create.twice.
-        """
-
-    @abstractmethod
-    async def get_run(self, run_id: UUID) -> MobRun | None:
-        """The run with all its ledgers, frames, loops and outputs, or None.
-
-        Contract: runs.create.round-trip, runs.get.missing.
-        """
-
-    @abstractmethod
-    async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        """The runs of a mob, or of one of its flows, in the order of their creation.
-
-        Contract: runs.list.order, runs.list.filter.
         """
 
     @abstractmethod
@@ -342,4 +332,37 @@ class MobRunStore(ABC):
             NotFoundError: there is no such run.
 
         Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+
+    # Retention, which the reference does not have.
+
+    @abstractmethod
+    async def delete_run(self, run_id: UUID) -> bool:
+        """Remove a run and all that belongs to it, whatever its status; its events stay.
+
+        Returns:
+            Whether there was one.
+
+        Contract: runs.delete.
+        """
+
+    @abstractmethod
+    async def prune_runs(
+        self,
+        older_than: Timestamp | datetime,
+        status: MobRunStatus | Collection[MobRunStatus] = ("completed", "failed", "canceled"),
+    ) -> int:
+        """Remove the runs that ended before `older_than` (not at it), whole.
+
+        Args:
+            older_than: compared with `completed_at`; a run without one is never removed.
+            status: only runs in this status, or one of these.
+
+        Returns:
+            How many runs were removed.
+
+        Raises:
+            SerializationError: a datetime without a time zone.
+
+        Contract: runs.prune.
         """

@@ -75,6 +75,19 @@ class LoopIterationLedgerEntry(Record):
     frame_id: FrameId
 
 
+class RunHeader(Record):
+    """A run without its states, ledgers and outputs; the reference has no such thing."""
+
+    run_id: Annotated[RunId, AS_UUID]
+    mob_id: MobId
+    flow_id: FlowId
+    status: MobRunStatus
+    activation_params: FreeJson
+    created_at: Timestamp
+    completed_at: Timestamp | None = None
+    schema_version: U32 = 0
+
+
 class MobRun(Record):
     """One execution of a flow.
 

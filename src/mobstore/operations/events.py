@@ -7,12 +7,13 @@ so that a consumer who waits at an old cursor misses nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mobstore.errors import InternalError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.rows.events import EventDraft, read_events
-from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
+from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow, Index
 from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 
 NEXT_CURSOR = "next_cursor"
@@ -31,10 +32,24 @@ def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
     return Commit(first, (Put(EVENTS, added), Put(COUNTERS, (CounterRow(NEXT_CURSOR, following),))))
 
 
-def poll(after_cursor: int, limit: int | None) -> Script[list[MobEvent]]:
+class Subject(NamedTuple):
+    """What events are about: a mob (`EVENTS_BY_MOB`) or a run (`EVENTS_BY_RUN`), and its id."""
+
+    by: Index[EventRow]
+    id: str
+
+
+def poll(after_cursor: int, limit: int | None, of: Subject | None = None) -> Script[list[MobEvent]]:
     """The events after a cursor, oldest first, at most `limit`."""
-    found = yield from fetch(Scan(EVENTS, after=after_cursor, limit=limit))
+    index, prefix = (EVENTS, ()) if of is None else (of.by, (of.id,))
+    found = yield from fetch(Scan(index, prefix, after=after_cursor, limit=limit))
     return Commit(read_events(found))
+
+
+def latest_cursor() -> Script[int]:
+    """The cursor that was given last, 0 if none was."""
+    counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
+    return Commit(0 if counter is None else counter.value - 1)
 
 
 def clear() -> Script[None]:

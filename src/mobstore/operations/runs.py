@@ -1,8 +1,8 @@
-"""Scripts of the run store.
+"""Scripts that change runs.
 
-Of a missing run, `get_run` gives None, a compare-and-swap on status or flow state False; everything
-else raises `NotFoundError`. All comparisons are made before any write. Kernel states are compared
-as canonical text.
+Of a missing run, a compare-and-swap on status or flow state gives False; everything else raises
+`NotFoundError`. All comparisons are made before any write. Kernel states are compared as canonical
+text.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
-from mobstore.model.run import MobRun, is_terminal
-from mobstore.rows.runs import MAX_ITERATION_GAP, RunParts, RunRows, read_run
+from mobstore.model.run import is_terminal
+from mobstore.rows.runs import MAX_ITERATION_GAP, RunRows
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -27,8 +27,6 @@ from mobstore.tables import (
     ROOT_STEP_OUTPUTS_BY_POSITION,
     RUN_STATES,
     RUNS,
-    RUNS_BY_FLOW,
-    RUNS_BY_MOB,
     STEP_LEDGER,
     STEP_LEDGER_BY_IDENTITY,
     STEP_LEDGER_BY_STEP,
@@ -45,14 +43,14 @@ from mobstore.tables import (
     StepLedgerRow,
     Table,
 )
-from mobstore.transaction import Commit, Get, Put, Read, Scan, Script, Write, fetch
+from mobstore.transaction import Commit, Get, Put, Read, Scan, Script, Write, fetch, refuse
 
 PositionedRow = TypeVar("PositionedRow", StepLedgerRow, FailureLedgerRow, LoopIterationRow)
 
 NEXT_RUN = "next_run"
 
 
-# Whole runs ------------------------------------------------------------------------------------
+# New runs --------------------------------------------------------------------------------------
 
 
 def create_run(run: RunRows) -> Script[None]:
@@ -81,62 +79,23 @@ def put_run(run: RunRows, number: int) -> tuple[Write, ...]:
     return tuple(put for put in puts if put.rows)
 
 
-def get_run(run_id: str) -> Script[MobRun | None]:
-    """One run with all that belongs to it."""
-    row: RunRow | None
-    row, *parts = yield (Get(RUNS, (run_id,)), *_parts_of(run_id))
-    return Commit(None if row is None else read_run(row, _parts(parts)))
-
-
-def list_runs(mob_id: str, flow_id: str | None) -> Script[list[MobRun]]:
-    """The runs of a mob, or of one of its flows, in the order of their creation."""
-    scan = (
-        Scan(RUNS_BY_MOB, (mob_id,)) if flow_id is None else Scan(RUNS_BY_FLOW, (mob_id, flow_id))
-    )
-    found = yield from fetch(scan)
-    runs: list[MobRun] = []
-    for row in found:
-        parts = yield _parts_of(row.run_id)
-        runs.append(read_run(row, _parts(parts)))
-    return Commit(runs)
-
-
-def _parts_of(run_id: str) -> tuple[Read[Any], ...]:
-    of_run = (run_id,)
-    return (
-        Get(RUN_STATES, of_run),
-        Scan(STEP_LEDGER, of_run),
-        Scan(FAILURE_LEDGER, of_run),
-        Scan(FRAMES, of_run),
-        Scan(LOOPS, of_run),
-        Scan(LOOP_ITERATIONS, of_run),
-        Scan(ROOT_STEP_OUTPUTS_BY_POSITION, of_run),
-        Scan(LOOP_OUTPUTS, of_run),
-        Scan(LOOP_STEP_OUTPUTS, of_run),
-    )
-
-
-def _parts(answers: Any) -> RunParts:
-    return cast("RunParts", tuple(answers))  # in the order of `_parts_of`
-
-
 # Status and flow state -------------------------------------------------------------------------
 
 
 def cas_run_status(run_id: str, expected: str, following: str, now: str) -> Script[bool]:
     """Change the status if it is the expected one and not terminal."""
-    state = yield from fetch(Get(RUN_STATES, (run_id,)))
-    if state is None or state.status != expected or is_terminal(state.status):
-        return Commit(False)
-    return Commit(True, (Put(RUN_STATES, (_with_status(state, following, now),)),))
+    run = yield from fetch(Get(RUNS, (run_id,)))
+    if run is None or run.status != expected or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {expected}, or has ended")
+    return Commit(True, (_put_status(run, following, now),))
 
 
 def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
     """Replace the flow state if it is the expected one, whatever the status."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
     if state is None or state.flow_state != expected:
-        return Commit(False)
-    return Commit(True, (_put_flow_state(state, following),))
+        return refuse(_other_flow_state(run_id))
+    return Commit(True, (_put_flow_state(run_id, following),))
 
 
 def cas_run_snapshot(
@@ -148,27 +107,28 @@ def cas_run_snapshot(
     now: str,
 ) -> Script[bool]:
     """Change status and flow state if both are as expected and the status is not terminal."""
-    state = yield from fetch(Get(RUN_STATES, (run_id,)))
-    if (
-        state is None
-        or state.status != expected_status
-        or is_terminal(state.status)
-        or state.flow_state != expected_flow_state
-    ):
-        return Commit(False)
-    changed = _with_status(state, next_status, now)._replace(flow_state=next_flow_state)
-    return Commit(True, (Put(RUN_STATES, (changed,)),))
+    run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
+    if run is None or run.status != expected_status or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {expected_status}, or has ended")
+    if state is None or state.flow_state != expected_flow_state:
+        return refuse(_other_flow_state(run_id))
+    return Commit(
+        True, (_put_status(run, next_status, now), _put_flow_state(run_id, next_flow_state))
+    )
 
 
-def _with_status(state: RunStateRow, status: str, now: str) -> RunStateRow:
-    """The status changed; the first change to a terminal one sets `completed_at`."""
-    if is_terminal(status) and state.completed_at is None:
-        return state._replace(status=status, completed_at=now)
-    return state._replace(status=status)
+def _put_status(run: RunRow, status: str, now: str) -> Put[RunRow]:
+    """Change the status; the first change to a terminal one sets `completed_at`."""
+    ended = now if is_terminal(status) and not run.completed_at else run.completed_at
+    return Put(RUNS, (run._replace(status=status, completed_at=ended),))
 
 
-def _put_flow_state(state: RunStateRow, flow_state: str) -> Put[RunStateRow]:
-    return Put(RUN_STATES, (state._replace(flow_state=flow_state),))
+def _put_flow_state(run_id: str, flow_state: str) -> Put[RunStateRow]:
+    return Put(RUN_STATES, (RunStateRow(run_id, flow_state),))
+
+
+def _other_flow_state(run_id: str) -> str:
+    return f"run {run_id} has another flow state"
 
 
 # Ledgers ---------------------------------------------------------------------------------------
@@ -177,7 +137,7 @@ def _put_flow_state(state: RunStateRow, flow_state: str) -> Put[RunStateRow]:
 def append_step_entry(entry: StepLedgerRow) -> Script[None]:
     """Append to the step ledger; the entry's own position does not count."""
     run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(STEP_LEDGER, entry.run_id))
-    _require(run, entry.run_id)
+    require(run, entry.run_id)
     return Commit(None, (Put(STEP_LEDGER, (_after(last, entry),)),))
 
 
@@ -189,7 +149,7 @@ def append_step_entry_if_absent(entry: StepLedgerRow) -> Script[bool]:
         Scan(STEP_LEDGER_BY_IDENTITY, identity, limit=1),
         _last(STEP_LEDGER, entry.run_id),
     )
-    _require(run, entry.run_id)
+    require(run, entry.run_id)
     if same:
         return Commit(False)
     return Commit(True, (Put(STEP_LEDGER, (_after(last, entry),)),))
@@ -201,7 +161,7 @@ def put_step_output(run_id: str, step_id: str, output: str) -> Script[None]:
         Get(RUNS, (run_id,)),
         Scan(STEP_LEDGER_BY_STEP, (run_id, step_id), limit=1, backwards=True),
     )
-    _require(run, run_id)
+    require(run, run_id)
     if not last:
         raise InternalError(f"cannot set output for unknown step '{step_id}' in run '{run_id}'")
     return Commit(None, (Put(STEP_LEDGER, (last[0]._replace(output=output),)),))
@@ -210,7 +170,7 @@ def put_step_output(run_id: str, step_id: str, output: str) -> Script[None]:
 def append_failure_entry(entry: FailureLedgerRow) -> Script[None]:
     """Append to the failure ledger; the entry's own position does not count."""
     run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(FAILURE_LEDGER, entry.run_id))
-    _require(run, entry.run_id)
+    require(run, entry.run_id)
     return Commit(None, (Put(FAILURE_LEDGER, (_after(last, entry),)),))
 
 
@@ -222,7 +182,8 @@ def _after(last: Sequence[PositionedRow], row: PositionedRow) -> PositionedRow:
     return row._replace(position=last[0].position + 1 if last else 0)
 
 
-def _require(run: object, run_id: str) -> None:
+def require(run: object, run_id: str) -> None:
+    """Raise `NotFoundError` if there is no such run."""
     if run is None:
         raise NotFoundError(f"run not found: {run_id}")
 
@@ -265,20 +226,20 @@ def cas_states(
         Get(FRAMES, (run_id, frame.key if frame else "")),
         Get(LOOPS, (run_id, loop.key if loop else "")),
     )
-    _require(run, run_id)
+    require(run, run_id)
     writes: list[Write] = []
     if flow_state:
         state = cast("RunStateRow", run)
         if state.flow_state != flow_state.expected:
-            return Commit(False)
-        writes.append(_put_flow_state(state, flow_state.following))
+            return refuse(_other_flow_state(run_id))
+        writes.append(_put_flow_state(run_id, flow_state.following))
     if frame:
         if _state_of(stored_frame) != frame.expected:
-            return Commit(False)
+            return refuse(f"frame '{frame.key}' of run {run_id} has another state")
         writes.append(Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),)))
     if loop:
         if _state_of(stored_loop) != loop.expected:
-            return Commit(False)
+            return refuse(f"loop '{loop.key}' of run {run_id} has another state")
         writes.append(Put(LOOPS, (LoopRow(run_id, loop.key, loop.following),)))
     if entry:
         writes.extend((yield from _iteration_if_absent(entry)))
@@ -303,9 +264,9 @@ def cas_complete_step(
         Get(FRAMES, (run_id, frame.key)),
         Get(LOOP_OUTPUTS, (run_id, loop[0] if loop else "")),
     )
-    _require(run, run_id)
+    require(run, run_id)
     if _state_of(stored_frame) != frame.expected:
-        return Commit(False)
+        return refuse(f"frame '{frame.key}' of run {run_id} has another state")
     put_frame = Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),))
     if loop is None:
         same, last = yield from fetch(
@@ -342,7 +303,7 @@ def upsert_loop_snapshot(
     run_id: str, loop_instance_id: str, state: str, entry: LoopIterationRow | None
 ) -> Script[None]:
     """Set a loop's state, whatever it was; `entry` goes to the ledger unless it is there."""
-    _require((yield from fetch(Get(RUNS, (run_id,)))), run_id)
+    require((yield from fetch(Get(RUNS, (run_id,)))), run_id)
     writes: tuple[Write, ...] = (Put(LOOPS, (LoopRow(run_id, loop_instance_id, state),)),)
     if entry:
         writes += yield from _iteration_if_absent(entry)

@@ -8,7 +8,7 @@ from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX
 from mobstore.rows.specs import read_spec
 from mobstore.tables import SPECS, SpecRow
-from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
+from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch, refuse
 
 
 def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
@@ -37,6 +37,8 @@ def list_specs() -> Script[list[MobId]]:
 def delete_spec(mob_id: str, revision: int | None) -> Script[bool]:
     """Remove a spec, if a revision is given only at that one."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
-    if stored is None or (revision is not None and revision != stored.revision):
+    if revision is not None and (stored is None or revision != stored.revision):
+        return refuse(f"the spec of mob {mob_id} is not at revision {revision}")
+    if stored is None:
         return Commit(False)
     return Commit(True, (Delete(SPECS, (mob_id,)),))

@@ -22,8 +22,8 @@ from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
 from mobstore.tables import EventRow
 
-EventDraft: TypeAlias = tuple[str, str, str, str]
-"""An event without its cursor as it is stored: mob_id, timestamp, type, kind."""
+EventDraft: TypeAlias = tuple[str, str, str, str, str]
+"""An event without its cursor as it is stored: mob_id, timestamp, type, run_id, kind."""
 
 Timed: TypeAlias = tuple[str, Timestamp, MobEventKind]
 """An event without its cursor."""
@@ -39,8 +39,15 @@ def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventD
         text(mob_id, "mob_id"),
         moment(timestamp, "timestamp"),
         kind.type,
+        run_of(kind),
         record_text(kind, Record, "event.kind"),
     )
+
+
+def run_of(kind: MobEventKind) -> str:
+    """The id of the run that an event is about, "" if it is about none."""
+    run_id: object = getattr(kind, "run_id", "")
+    return str(run_id)
 
 
 def timed_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> list[Timed]:
@@ -71,7 +78,7 @@ def stored_events(
                 "cursor": cursor,
                 "timestamp": timestamp,
                 "mob_id": mob_id,
-                "kind": decode(f"[{draft[3]}]")[0] if type(kind) in _WITH_MAPS else kind,
+                "kind": decode(f"[{draft[4]}]")[0] if type(kind) in _WITH_MAPS else kind,
             }
         )
         for cursor, ((mob_id, timestamp, kind), draft) in enumerate(
@@ -94,7 +101,7 @@ def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
         kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
         return [
             assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
-            for (cursor, mob_id, time, _, _), kind in zip(rows, kinds, strict=True)
+            for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
         ]
     except (ValueError, TypeError) as error:
         raise SerializationError(_unreadable_event(rows)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast, get_args
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -31,6 +31,7 @@ from mobstore.model.run import (
     LoopSnapshot,
     MobRun,
     MobRunStatus,
+    RunHeader,
     StepLedgerEntry,
     StepRunStatus,
 )
@@ -53,6 +54,7 @@ MAX_ITERATION_GAP = 65_536
 """How far past the last recorded iteration an output may lie; the reference has no bound."""
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
+_FIELDS = tuple(MobRun.model_fields)
 _STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
 
 
@@ -67,20 +69,17 @@ class RunRows:
         """
         instance(run, MobRun, "run")
         key = self.run_id = run_key(run.run_id)
+        ended = run.completed_at
         self._run = (
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
+            choice(run.status, RUN_STATUSES, "status"),
             output_text(run.activation_params),
             moment(run.created_at, "created_at"),
+            "" if ended is None else moment(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
         )
-        ended = run.completed_at
-        self.state = RunStateRow(
-            key,
-            choice(run.status, RUN_STATUSES, "status"),
-            state_text(run.flow_state, "flow_state"),
-            None if ended is None else moment(ended, "completed_at"),
-        )
+        self.state = RunStateRow(key, state_text(run.flow_state, "flow_state"))
         self.steps = [step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)]
         self.failures = [failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)]
         self.frames = [
@@ -192,46 +191,59 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
     with reading(f"run {row.run_id}"):
         if state is None:
             raise ValueError("its state is missing")
-        return MobRun.assemble(
-            {
-                "run_id": RunId(UUID(row.run_id)),
-                "mob_id": row.mob_id,
-                "flow_id": row.flow_id,
-                "status": state.status,
-                "flow_state": KernelState.from_canonical(state.flow_state),
-                "activation_params": decode_json(row.activation_params),
-                "created_at": Timestamp.from_sortable(row.created_at),
-                "completed_at": (
-                    None
-                    if state.completed_at is None
-                    else Timestamp.from_sortable(state.completed_at)
-                ),
-                "step_ledger": tuple(map(_step, steps)),
-                "failure_ledger": tuple(map(_failure, failures)),
-                "frames": {
-                    cast("FrameId", frame_id): FrameSnapshot.assemble(
-                        {"kernel_state": KernelState.from_canonical(state_text)}
-                    )
-                    for _, frame_id, state_text in frames
-                },
-                "loops": {
-                    cast("LoopInstanceId", loop_id): LoopSnapshot.assemble(
-                        {"kernel_state": KernelState.from_canonical(state_text)}
-                    )
-                    for _, loop_id, state_text in loops
-                },
-                "loop_iteration_ledger": tuple(map(_iteration, iterations)),
-                "schema_version": row.schema_version,
-                "root_step_outputs": {
-                    cast("StepId", output.step_id): decode_json(output.output)
-                    for output in root_outputs
-                },
-                "loop_iteration_outputs": _loop_outputs(loop_outputs, outputs),
-            }
-        )
+        found: dict[str, Any] = {
+            **_head(row),
+            "flow_state": KernelState.from_canonical(state.flow_state),
+            "step_ledger": tuple(map(read_step, steps)),
+            "failure_ledger": tuple(map(read_failure, failures)),
+            "frames": {
+                cast("FrameId", frame_id): FrameSnapshot.assemble(
+                    {"kernel_state": KernelState.from_canonical(state_text)}
+                )
+                for _, frame_id, state_text in frames
+            },
+            "loops": {
+                cast("LoopInstanceId", loop_id): LoopSnapshot.assemble(
+                    {"kernel_state": KernelState.from_canonical(state_text)}
+                )
+                for _, loop_id, state_text in loops
+            },
+            "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
+            "root_step_outputs": {
+                cast("StepId", output.step_id): decode_json(output.output)
+                for output in root_outputs
+            },
+            "loop_iteration_outputs": _loop_outputs(loop_outputs, outputs),
+        }
+        return MobRun.assemble({name: found[name] for name in _FIELDS})
 
 
-def _step(row: StepLedgerRow) -> StepLedgerEntry:
+def read_header(row: RunRow) -> RunHeader:
+    """Decode the head of a run.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with reading(f"run {row.run_id}"):
+        return RunHeader.assemble(_head(row))
+
+
+def _head(row: RunRow) -> dict[str, Any]:
+    ended = row.completed_at
+    return {
+        "run_id": RunId(UUID(row.run_id)),
+        "mob_id": row.mob_id,
+        "flow_id": row.flow_id,
+        "status": row.status,
+        "activation_params": decode_json(row.activation_params),
+        "created_at": Timestamp.from_sortable(row.created_at),
+        "completed_at": Timestamp.from_sortable(ended) if ended else None,
+        "schema_version": row.schema_version,
+    }
+
+
+def read_step(row: StepLedgerRow) -> StepLedgerEntry:
+    """Decode an entry of the step ledger."""
     return StepLedgerEntry.assemble(
         {
             "step_id": row.step_id,
@@ -243,7 +255,8 @@ def _step(row: StepLedgerRow) -> StepLedgerEntry:
     )
 
 
-def _failure(row: FailureLedgerRow) -> FailureLedgerEntry:
+def read_failure(row: FailureLedgerRow) -> FailureLedgerEntry:
+    """Decode an entry of the failure ledger."""
     return FailureLedgerEntry.assemble(
         {
             "step_id": row.step_id,
@@ -253,7 +266,8 @@ def _failure(row: FailureLedgerRow) -> FailureLedgerEntry:
     )
 
 
-def _iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
+def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
+    """Decode an entry of the loop iteration ledger."""
     return LoopIterationLedgerEntry.assemble(
         {
             "loop_instance_id": row.loop_instance_id,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
+from uuid import UUID
 
-from mobstore.arguments import number
+from mobstore.arguments import any_moment, number, run_key, text
 from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
+from mobstore.operations.events import Subject
 from mobstore.rows.events import draft_event, stored_events, timed_events
+from mobstore.stores import live
 from mobstore.stores.base import EngineStore
+from mobstore.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 
 
 class EngineEventStore(EngineStore, MobEventStore):
@@ -33,12 +37,29 @@ class EngineEventStore(EngineStore, MobEventStore):
         first = await self._engine.write(lambda: event_log.append_batch(drafts))
         return stored_events(first, timed, drafts)
 
-    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+    async def poll(
+        self,
+        after_cursor: int,
+        limit: int,
+        *,
+        mob_id: str | None = None,
+        run_id: UUID | None = None,
+    ) -> list[MobEvent]:
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
             raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
-        return await self._engine.read(lambda: event_log.poll(after_cursor, limit))
+        of = _subject(mob_id, run_id)
+        return await self._engine.read(lambda: event_log.poll(after_cursor, limit, of))
+
+    def subscribe(
+        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | None = None
+    ) -> AsyncGenerator[MobEvent]:
+        after = number(after_cursor, "cursor value")
+        return live.subscribe(self._engine, after, _subject(mob_id, run_id))
+
+    async def latest_cursor(self) -> int:
+        return await self._engine.read(event_log.latest_cursor)
 
     async def replay_all(self) -> list[MobEvent]:
         return await self._engine.read(lambda: event_log.poll(0, None))
@@ -47,8 +68,13 @@ class EngineEventStore(EngineStore, MobEventStore):
         await self._engine.write(event_log.clear)
 
     async def prune(self, older_than: Timestamp | datetime) -> int:
-        try:
-            moment = Timestamp(older_than)
-        except ValueError as error:
-            raise SerializationError(f"older_than: {error}") from error
-        return await self._engine.write(lambda: event_log.prune(moment.sortable))
+        moment = any_moment(older_than, "older_than").sortable
+        return await self._engine.write(lambda: event_log.prune(moment))
+
+
+def _subject(mob_id: str | None, run_id: UUID | None) -> Subject | None:
+    if mob_id is not None and run_id is not None:
+        raise InternalError("a run is of one mob; give mob_id or run_id, not both")
+    if mob_id is not None:
+        return Subject(EVENTS_BY_MOB, text(mob_id, "mob_id"))
+    return None if run_id is None else Subject(EVENTS_BY_RUN, run_key(run_id))

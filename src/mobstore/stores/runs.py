@@ -1,13 +1,24 @@
-"""Flow runs on an engine."""
+"""Flow runs on an engine: what changes them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from mobstore.arguments import choice, number, output_text, run_key, snapshot_text, state_text, text
+from mobstore.arguments import (
+    any_moment,
+    choice,
+    number,
+    output_text,
+    run_key,
+    snapshot_text,
+    state_text,
+    text,
+)
 from mobstore.errors import SerializationError
 from mobstore.interfaces import MobRunStore
 from mobstore.model.json import U64_MAX
@@ -21,30 +32,22 @@ from mobstore.model.run import (
     MobRunStatus,
     StepLedgerEntry,
 )
-from mobstore.operations import runs
+from mobstore.model.timestamp import Timestamp
+from mobstore.operations import retention, runs
 from mobstore.operations.runs import KeyedSwap, Swap
 from mobstore.rows.runs import RUN_STATUSES, RunRows, failure_row, iteration_row, step_row
-from mobstore.stores.base import EngineStore
+from mobstore.stores.run_reading import EngineRunReader
 from mobstore.tables import LoopIterationRow
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
 
-class EngineRunStore(EngineStore, MobRunStore):
+class EngineRunStore(EngineRunReader, MobRunStore):
     """Flow runs on an engine."""
 
     async def create_run(self, run: MobRun) -> None:
         encoded = RunRows(run)
         await self._engine.write(lambda: runs.create_run(encoded))
-
-    async def get_run(self, run_id: UUID) -> MobRun | None:
-        key = run_key(run_id)
-        return await self._engine.read(lambda: runs.get_run(key))
-
-    async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        mob = text(mob_id, "mob_id")
-        flow = None if flow_id is None else text(flow_id, "flow_id")
-        return await self._engine.read(lambda: runs.list_runs(mob, flow))
 
     async def cas_run_status(
         self,
@@ -241,6 +244,20 @@ class EngineRunStore(EngineStore, MobRunStore):
             frame=_frame(frame_id, _given(expected_frame), next_frame),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
+
+    async def delete_run(self, run_id: UUID) -> bool:
+        key = run_key(run_id)
+        return await self._engine.write(lambda: retention.delete_run(key))
+
+    async def prune_runs(
+        self,
+        older_than: Timestamp | datetime,
+        status: MobRunStatus | Collection[MobRunStatus] = ("completed", "failed", "canceled"),
+    ) -> int:
+        moment = any_moment(older_than, "older_than").sortable
+        given = (status,) if isinstance(status, str) else tuple(status)
+        statuses = sorted({choice(one, RUN_STATUSES, "status") for one in given})
+        return await self._engine.write(lambda: retention.prune_runs(moment, statuses))
 
     # The same change; only the meaning of the frame differs: here it is the loop's parent.
     cas_complete_loop = cas_complete_body_frame

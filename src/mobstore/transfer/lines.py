@@ -96,9 +96,7 @@ def _line(table: Table[Any], row: Row) -> bytes:
     return f"{{{columns}}}\n".encode()
 
 
-def _plain(value: str | int | None) -> str:
-    if value is None:
-        return "null"
+def _plain(value: str | int) -> str:
     return encode_string(value) if isinstance(value, str) else str(value)
 
 
@@ -143,20 +141,16 @@ def _run(row: _Columns) -> RunRow:
         _counted(row, "number", most=I64_MAX - 1),
         text(row["mob_id"], "mob_id"),
         text(row["flow_id"], "flow_id"),
+        choice(row["status"], RUN_STATUSES, "status"),
         output_text(row["activation_params"]),
         _moment(row["created_at"]),
+        row["completed_at"] and _moment(row["completed_at"]),
         number(row["schema_version"], "schema_version", most=2**32 - 1),
     )
 
 
 def _run_state(row: _Columns) -> RunStateRow:
-    ended = row["completed_at"]
-    return RunStateRow(
-        _run_id(row),
-        choice(row["status"], RUN_STATUSES, "status"),
-        _state(row["flow_state"]),
-        None if ended is None else _moment(ended),
-    )
+    return RunStateRow(_run_id(row), _state(row["flow_state"]))
 
 
 def _step(row: _Columns) -> StepLedgerRow:

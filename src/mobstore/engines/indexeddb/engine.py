@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from mobstore.engines.indexeddb.channel import Channel
 from mobstore.engines.indexeddb.database import Connection
 from mobstore.engines.indexeddb.javascript import browser
 from mobstore.engines.indexeddb.job import Job
@@ -19,9 +20,10 @@ T = TypeVar("T")
 class IndexedDbEngine(Engine):
     """Keeps everything in one IndexedDB database, which other tabs may use at the same time."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._reading, self._writing = Lane(connection, "readonly"), Lane(connection, "readwrite")
+    def __init__(self, connection: Connection, channel: Channel) -> None:
+        self._connection, self._channel = connection, channel
+        self._reading = Lane(connection, "readonly")
+        self._writing = Lane(connection, "readwrite", channel.tell)
         self._closed = False
 
     @classmethod
@@ -42,11 +44,11 @@ class IndexedDbEngine(Engine):
             WriteFailedError: there is no room for it.
             InternalError: this Python does not run in a browser.
         """
-        return cls(
-            await Connection.open(
-                browser(), name, durability=durability, create=create, timeout=timeout
-            )
+        found = browser()
+        connection = await Connection.open(
+            found, name, durability=durability, create=create, timeout=timeout
         )
+        return cls(connection, Channel(found, name))
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return await self._run(self._reading, Job(make))
@@ -57,13 +59,24 @@ class IndexedDbEngine(Engine):
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         return await self._run(self._writing, Job(make, loading=True))
 
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self._check()
+        return self._channel.listen(wake)
+
+    async def compact(self) -> None:
+        self._check()  # the browser gives back what was removed
+
     async def close(self) -> None:
         self._closed = True
         await asyncio.gather(self._reading.close(), self._writing.close())
+        self._channel.close()
         self._connection.close()
 
-    def _run(self, lane: Lane, job: Job[T]) -> Job[T]:
+    def _check(self) -> None:
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
+
+    def _run(self, lane: Lane, job: Job[T]) -> Job[T]:
+        self._check()
         lane.add(job)
         return job

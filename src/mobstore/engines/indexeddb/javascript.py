@@ -92,6 +92,15 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+class BroadcastChannel(Protocol):
+    """BroadcastChannel."""
+
+    onmessage: Handler
+
+    def postMessage(self, message: str, /) -> None: ...  # noqa: N802
+    def close(self) -> None: ...
+
+
 class Browser(NamedTuple):
     """The functions of a browser that the engine calls, looked up once."""
 
@@ -114,6 +123,8 @@ class Browser(NamedTuple):
     """Object.values: the array of an object's fields."""
     utf8: Callable[[JsValue], JsValue]
     """A value's text as bytes; that of an array is its items' texts with commas between."""
+    channel: Callable[[str], BroadcastChannel]
+    """The channel of this name to other tabs of the origin."""
     null: object
     """JavaScript's null, which Pyodide keeps apart from undefined, its None."""
     handler: Callable[[Callable[[JsValue], None]], Handler]
@@ -156,6 +167,7 @@ def browser() -> Browser:
         partial(ffi.to_js, dict_converter=js.Object.fromEntries),
         js.Object.values,
         js.TextEncoder.new().encode,
+        js.BroadcastChannel.new,
         ffi.jsnull,
         ffi.create_proxy,
         ffi.JsException,

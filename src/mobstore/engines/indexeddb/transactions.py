@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from typing import Any, cast
@@ -31,8 +32,10 @@ _MOST_PER_TRANSACTION = 256  # other tabs must not wait for longer
 class Lane:
     """The queue of jobs of one mode, and the transactions that run them."""
 
-    def __init__(self, connection: Connection, mode: Mode) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: Connection, mode: Mode, committed: Callable[[], None] | None = None
+    ) -> None:
+        self.connection, self.committed = connection, committed
         self.mode: Mode = mode
         self.queue: deque[Job[Any]] = deque()
         self.joinable: _Run | None = None
@@ -121,6 +124,7 @@ class _Run:
         self._works: dict[_Work, None] = {}  # the scripts that have not ended, eldest first
         self._asked: deque[_Work] = deque()  # those that wait for the browser, in its order
         self._failure: Any = None
+        self._wrote = False
         try:
             self._transaction: Transaction = self._connection.begin(self._lane.mode)
         except MobStoreError as error:
@@ -209,6 +213,7 @@ class _Run:
         finally:
             script.close()
         if commit.writes:
+            self._wrote = True
             yield None
         if not job.settled:
             for write in commit.writes:
@@ -222,7 +227,10 @@ class _Run:
         for job in self._jobs:
             if not job.ended:
                 job.error = InternalError("a transaction ended before its script did")
+        wrote = self._wrote
         self._end(self._jobs)
+        if wrote and self._lane.committed is not None:
+            self._lane.committed()
 
     def _on_abort(self, _: JsValue) -> None:
         self._lane.left_by(self)

@@ -125,6 +125,29 @@ class SqliteEngine(Engine):
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         return await self._queue(make, loading=True)
 
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        with self._gate:
+            self._check()
+            return self._writer.listeners.add(wake)
+
+    async def compact(self) -> None:
+        with self._gate:
+            self._check()
+            compacting = self._threads.submit(self._compact)
+            self._reading.add(compacting)
+        compacting.add_done_callback(self._reading.discard)
+        try:
+            await asyncio.wrap_future(compacting)
+        except sqlite3.Error as error:
+            raise translate(error, self._writer.path, writing=True) from error
+
+    def _compact(self) -> None:
+        rows = self._new_reader()
+        try:
+            retrying(rows.vacuum, self._writer.timeout)
+        finally:
+            rows.close()
+
     async def close(self) -> None:
         if os.getpid() != self._pid:  # after a fork: there is no writer here to wait for
             self._abandoned.detach()
@@ -139,6 +162,7 @@ class SqliteEngine(Engine):
         if self._reading:
             await asyncio.wait([asyncio.wrap_future(reading) for reading in self._reading])
         self._writer.thread.join()
+        self._writer.listeners.close()
         self._threads.shutdown()
         while self._readers:
             self._readers.pop().close()

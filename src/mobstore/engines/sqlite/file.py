@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from mobstore.engines.sqlite.rows import SCHEMA
+from mobstore.engines.sqlite.upgrade import upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
 from mobstore.transaction import Durability
@@ -45,7 +46,7 @@ def open_file(
         if path.exists() and path.stat().st_size:
             # Even to close a connection that may write can change a file that a crash left behind.
             with closing(connect_unchanging(path, timeout)) as looking:
-                _is_ours(looking, path)
+                _format(looking, path)
         connection = connect(path, "rwc")
         opened = connection
         # Eight processes that create one file at once do collide; see SQLite's "WAL", section 7.
@@ -159,17 +160,20 @@ def _refuse_unusable(path: Path, *, create: bool) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Check what the file is; give an empty one its format."""
-    if not _is_ours(connection, path):
+    """Check what the file is; give an empty or older one the present format."""
+    if _format(connection, path) != FORMAT:
         # Cannot be done inside a transaction, and does no harm to an empty file.
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not _is_ours(connection, path):
+            found = _format(connection, path)  # another process may have been faster
+            if found == 0:
                 for statement in SCHEMA:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
+            elif found < FORMAT:
+                upgrade(connection)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         finally:
             _rollback(connection)
@@ -189,8 +193,8 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file has our format; False if it is empty."""
+def _format(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of a file of ours; 0 if it is empty."""
     looking = not connection.in_transaction
     if looking:
         connection.execute("BEGIN")  # another process may be creating the store right now
@@ -208,11 +212,11 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             )
         if version < 1:
             raise ReadFailedError(f"{path} is damaged: it has no format; restore a backup")
-        return True
+        return int(version)
     if {"mob_events", "mob_runs"} <= names:
         raise ReadFailedError(
             f"{path} is a database of meerkat-mob; copy it with `mobstore import {path} URL`"
         )
     if names or application or version:
         raise ReadFailedError(f"{path} is a SQLite database of another program; name another file")
-    return False
+    return 0

@@ -22,8 +22,8 @@ def _equal(columns: tuple[str, ...]) -> str:
 
 def _create(table: Table[Any]) -> list[str]:
     hints = get_type_hints(table.row)
-    types = {str: "TEXT NOT NULL", int: "INTEGER NOT NULL", str | None: "TEXT"}
-    columns = [f'"{column}" {types[hints[column]]}' for column in table.columns]
+    types = {str: "TEXT", int: "INTEGER"}
+    columns = [f'"{column}" {types[hints[column]]} NOT NULL' for column in table.columns]
     columns.append(f"PRIMARY KEY ({_names(table.key)})")
     return [
         f'CREATE TABLE "{table.name}" ({", ".join(columns)})',
@@ -158,6 +158,11 @@ class Rows:
             yield
         finally:
             self.rollback()
+
+    def vacuum(self) -> None:
+        """Rewrite the file without the room of what was removed; nothing may be under way."""
+        self._execute("VACUUM")
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the connection; the last one of a file removes its side files."""

@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.file import retrying, translate
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.engines.sqlite.watcher import FileListeners
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.transaction import LoadingScript, Script, drive
 
@@ -54,6 +55,7 @@ class Writer:
     ) -> None:
         self._connect, self.path, self.timeout = connect, path, timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.listeners = FileListeners(path)
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread = threading.Thread(target=self._work, name="mobstore-write", daemon=True)
@@ -161,6 +163,7 @@ class Writer:
                 rows.commit()
             except sqlite3.Error as error:
                 raise translate(error, self.path, writing=True, committing=True) from error
+            self.listeners.tell()
 
 
 def _deliver(jobs: _Jobs) -> None:

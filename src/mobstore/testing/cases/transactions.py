@@ -50,7 +50,7 @@ from mobstore.transaction import (
 
 
 def _event(cursor: int, mob: str = "mob", time: str = "t") -> EventRow:
-    return EventRow(cursor, mob, time, "mob_reset", '{"type":"mob_reset"}')
+    return EventRow(cursor, mob, time, "mob_reset", "", '{"type":"mob_reset"}')
 
 
 def _step(run: str, position: int, step_id: str = "step") -> StepLedgerRow:

@@ -1,0 +1,54 @@
+"""Hearing of commits in other tabs, and telling them, over a BroadcastChannel.
+
+Telling costs time in every commit, so it is done only where somebody has said that he listens:
+whoever begins to listen says so, and whoever opens a database asks who does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mobstore.engines.indexeddb.javascript import Browser, JsValue
+from mobstore.listeners import Listeners
+
+_WHO, _LISTENING, _CHANGED = "who listens?", "listening", "changed"
+
+
+class Channel:
+    """The listeners to one database, in this tab and in others."""
+
+    def __init__(self, browser: Browser, name: str) -> None:
+        self._listeners = Listeners()
+        self._heard = False
+        self._handler = browser.handler(self._on_message)
+        self._channel = browser.channel(f"mobstore:{name}")
+        self._channel.onmessage = self._handler
+        self._channel.postMessage(_WHO)
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called after each commit, in whichever tab; gives what ends it."""
+        end = self._listeners.add(wake)
+        self._channel.postMessage(_LISTENING)
+        return end
+
+    def tell(self) -> None:
+        """Tell of a commit in this tab."""
+        self._listeners.tell()
+        if self._heard:
+            self._channel.postMessage(_CHANGED)
+
+    def close(self) -> None:
+        """Call the functions of this tab a last time, and let go of the channel."""
+        self._channel.close()
+        self._handler.destroy()
+        self._listeners.tell()
+
+    def _on_message(self, event: JsValue) -> None:
+        if event.data == _WHO:
+            if self._listeners:
+                self._channel.postMessage(_LISTENING)
+        elif event.data == _LISTENING:
+            self._heard = True
+            self._channel.postMessage(_CHANGED)  # it may have missed what was just committed
+        else:
+            self._listeners.tell()

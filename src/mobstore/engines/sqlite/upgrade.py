@@ -1,0 +1,42 @@
+"""From the tables of format 1 to those of today."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mobstore.engines.sqlite.rows import SCHEMA
+
+_RENAMED = ("events", "runs", "run_states")
+
+_REFILL = (
+    "INSERT INTO events SELECT cursor, mob_id, timestamp, type,"
+    " ifnull(json_extract(kind, '$.run_id'), ''), kind FROM old_events",
+    "INSERT INTO runs SELECT run_id, number, mob_id, flow_id, status, activation_params,"
+    " created_at, ifnull(completed_at, ''), schema_version FROM old_runs"
+    " JOIN old_run_states USING (run_id)",
+    "INSERT INTO run_states SELECT run_id, flow_state FROM old_run_states",
+)
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a file of format 1 to the present layout, within the open transaction.
+
+    Format 1 had a run's status beside its flow state, and no index for events of a run or for
+    runs by status.
+    """
+    for table in _RENAMED:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+        names = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+            " AND tbl_name = ?",
+            (f"old_{table}",),
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(f'DROP INDEX "{name}"')
+    for statement in SCHEMA:
+        if any(f'{verb} "{table}"' in statement for table in _RENAMED for verb in ("TABLE", "ON")):
+            connection.execute(statement)
+    for statement in _REFILL:
+        connection.execute(statement)
+    for table in _RENAMED:
+        connection.execute(f"DROP TABLE old_{table}")

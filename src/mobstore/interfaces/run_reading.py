@@ -1,0 +1,134 @@
+"""Flow runs: what reads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+from mobstore.model.run import (
+    FailureLedgerEntry,
+    LoopIterationLedgerEntry,
+    MobRun,
+    MobRunStatus,
+    RunHeader,
+    StepLedgerEntry,
+)
+
+
+class MobRunReader(ABC):
+    """What can be asked about flow runs.
+
+    Only `get_run` and `list_runs` without a status, `after` or `limit` are in the reference. What
+    a question costs depends on what it returns, not on what else is stored.
+    """
+
+    @abstractmethod
+    async def get_run(self, run_id: UUID) -> MobRun | None:
+        """The run with all its ledgers, frames, loops and outputs, or None.
+
+        Contract: runs.create.round-trip, runs.get.missing.
+        """
+
+    @abstractmethod
+    async def list_runs(
+        self,
+        mob_id: str,
+        flow_id: str | None = None,
+        *,
+        status: MobRunStatus | None = None,
+        after: UUID | None = None,
+        limit: int | None = None,
+    ) -> list[MobRun]:
+        """The runs of a mob, or of one of its flows, in the order of their creation.
+
+        Args:
+            mob_id: the mob.
+            flow_id: only runs of this flow.
+            status: only runs in this status.
+            after: only runs created after this one, which may be of any mob and status: the last
+                of the page before.
+            limit: at most so many, 0 to 2**63 - 1.
+
+        Raises:
+            NotFoundError: there is no run `after`.
+            InternalError: `limit` is out of range.
+
+        Contract: runs.list.order, runs.list.filter, runs.list.pages.
+        """
+
+    @abstractmethod
+    async def get_run_header(self, run_id: UUID) -> RunHeader | None:
+        """The run without its states, ledgers and outputs, or None.
+
+        Contract: runs.headers.
+        """
+
+    @abstractmethod
+    async def run_headers(
+        self,
+        mob_id: str | None = None,
+        flow_id: str | None = None,
+        *,
+        status: MobRunStatus | None = None,
+        after: UUID | None = None,
+        limit: int | None = None,
+    ) -> list[RunHeader]:
+        """As `list_runs`, but of all mobs unless one is given, and without what runs hold.
+
+        Raises:
+            NotFoundError: there is no run `after`.
+            InternalError: `limit` is out of range, or a flow is given without its mob.
+
+        Contract: runs.headers, runs.list.pages.
+        """
+
+    @abstractmethod
+    async def step_entries(
+        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+    ) -> list[StepLedgerEntry]:
+        """A page of the step ledger, in the order of appending.
+
+        Args:
+            run_id: the run.
+            start: how many entries to leave out, 0 to 2**63 - 1.
+            limit: at most so many, 0 to 2**63 - 1; None: all that follow.
+
+        Raises:
+            NotFoundError: there is no such run.
+            InternalError: `start` or `limit` is out of range.
+
+        Contract: runs.ledger.pages, runs.ledger.missing.
+        """
+
+    @abstractmethod
+    async def failure_entries(
+        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+    ) -> list[FailureLedgerEntry]:
+        """A page of the failure ledger; as `step_entries`.
+
+        Contract: runs.ledger.pages, runs.ledger.missing.
+        """
+
+    @abstractmethod
+    async def loop_iteration_entries(
+        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+    ) -> list[LoopIterationLedgerEntry]:
+        """A page of the loop iteration ledger; as `step_entries`.
+
+        Contract: runs.ledger.pages, runs.ledger.missing.
+        """
+
+    @abstractmethod
+    def watch(self, run_id: UUID) -> AsyncGenerator[RunHeader]:
+        """Follow a run's status: its header now, and again whenever the status has changed.
+
+        Ends after a terminal status, and when the run is deleted. Of changes that follow each
+        other faster than the caller asks, only the last is seen. To be used as `subscribe` of
+        the event log.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.watch.
+        """
