@@ -5,6 +5,7 @@
     ├── ReadFailedError            the medium refused a read
     ├── NotFoundError              the run or realm profile is not there
     ├── CasConflictError           a realm profile exists already, or is at another revision
+    │   └── RefusedError           within an atomic call, a comparison failed
     ├── SpecRevisionConflictError  a spec is at another revision
     ├── SerializationError         a value cannot be written as JSON, or stored JSON cannot be read
     └── InternalError              a call that can never succeed as made
@@ -69,6 +70,19 @@ class CasConflictError(MobStoreError):
     """A realm profile is not in the state that the caller holds; nothing was written."""
 
     label = "CAS conflict"
+
+
+class RefusedError(CasConflictError):
+    """Within an atomic call, a comparison failed; unless the function catches it, nothing is kept.
+
+    Attributes:
+        operation: which one was refused, counted from 1.
+    """
+
+    def __init__(self, operation: int, reason: str) -> None:
+        super().__init__(f"operation {operation} was refused: {reason}")
+        self.args = (operation, reason)
+        self.operation = operation
 
 
 class SpecRevisionConflictError(MobStoreError):

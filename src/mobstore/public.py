@@ -16,6 +16,7 @@ from mobstore.bundles import (
     InMemoryRealmProfileStore,
     MobStores,
     Opening,
+    Stores,
     open_stores,
 )
 from mobstore.errors import (
@@ -24,6 +25,7 @@ from mobstore.errors import (
     MobStoreError,
     NotFoundError,
     ReadFailedError,
+    RefusedError,
     SerializationError,
     SpecRevisionConflictError,
     WriteFailedError,
@@ -295,6 +297,7 @@ __all__ = [
     "RealmProfileRef",
     "RealmProfileStore",
     "Record",
+    "RefusedError",
     "RepeatUntilSpec",
     "RoleWiringRule",
     "RunHeader",
@@ -321,6 +324,7 @@ __all__ = [
     "StepTargetCompleted",
     "StepTargetFailed",
     "StoredRealmProfile",
+    "Stores",
     "SupervisorEscalation",
     "SupervisorSpec",
     "SystemTime",

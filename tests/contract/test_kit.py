@@ -65,7 +65,8 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
         "specs.list.order", "profiles.list.order", "engine.scan.order",
     }),
     "reused cursor": (broken.on(broken.ReusedCursor), {
-        "events.clear.keeps-cursors", "events.prune.keeps-cursors",
+        "events.clear.keeps-cursors", "events.prune.keeps-cursors", "events.latest-cursor",
+        "events.subscribe.catches-up",
     }),
     "inclusive bounds": (broken.on(broken.InclusiveBounds), {
         "events.poll.bounds", "events.poll.order", "engine.scan.bounds",

@@ -36,11 +36,12 @@ MAY_KNOW: dict[str, set[str]] = {
         "transaction",
         "errors",
     },
+    "atomic": {"tables", "transaction", "errors"},
     "engines": {"tables", "transaction", "listeners", "errors"},
-    "bundles": {"engines", "stores", "interfaces", "transaction", "model", "errors"},
+    "bundles": {"engines", "atomic", "stores", "interfaces", "transaction", "model", "errors"},
 }
 # The model is not among them: `Timestamp.now` asks the clock.
-WITHOUT_IO = {"errors", "tables", "transaction", "arguments", "rows", "operations"}
+WITHOUT_IO = {"errors", "tables", "transaction", "arguments", "rows", "operations", "atomic"}
 IO_MODULES = {"asyncio", "threading", "sqlite3", "time", "random", "pathlib", "os"}
 
 

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from mobstore import (
@@ -40,6 +40,8 @@ from mobstore import (
     StepLedgerEntry,
     Timestamp,
 )
+
+T = TypeVar("T")
 
 TESTS = Path(__file__).resolve().parents[1]
 NOON = Timestamp(datetime(2026, 3, 4, 12, tzinfo=UTC))
@@ -144,6 +146,12 @@ class Call(NamedTuple):
     make: Callable[[], Coroutine[Any, Any, object]]
 
 
+async def first(of: AsyncGenerator[T]) -> T:
+    """The first thing that comes."""
+    async with aclosing(of):
+        return await anext(of)
+
+
 def every_call(stores: MobStores) -> list[Call]:
     """One call of every method of the four interfaces, with arguments that pass all checks."""
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
@@ -153,6 +161,8 @@ def every_call(stores: MobStores) -> list[Call]:
             "append_batch": lambda: events.append_batch([event("e"), event("f")]),
             "poll": lambda: events.poll(0, 10),
             "replay_all": events.replay_all,
+            "subscribe": lambda: first(events.subscribe()),
+            "latest_cursor": events.latest_cursor,
             "prune": lambda: events.prune(NOON),
             "clear": events.clear,
         },
@@ -160,6 +170,12 @@ def every_call(stores: MobStores) -> list[Call]:
             "create_run": lambda: runs.create_run(new_run(RunId(UUID(int=2)))),
             "get_run": lambda: runs.get_run(RUN),
             "list_runs": lambda: runs.list_runs("desk"),
+            "get_run_header": lambda: runs.get_run_header(RUN),
+            "run_headers": runs.run_headers,
+            "step_entries": lambda: runs.step_entries(RUN),
+            "failure_entries": lambda: runs.failure_entries(RUN),
+            "loop_iteration_entries": lambda: runs.loop_iteration_entries(RUN),
+            "watch": lambda: first(runs.watch(RUN)),
             "cas_run_status": lambda: runs.cas_run_status(RUN, expected="running", next="running"),
             "cas_flow_state": lambda: runs.cas_flow_state(RUN, expected=state(0), next=state(1)),
             "cas_run_snapshot": lambda: runs.cas_run_snapshot(
@@ -248,6 +264,8 @@ def every_call(stores: MobStores) -> list[Call]:
                 expected_run_state=state(7),
                 next_run_state=state(8),
             ),
+            "delete_run": lambda: runs.delete_run(RunId(UUID(int=2))),
+            "prune_runs": lambda: runs.prune_runs(NOON),
         },
         "specs": {
             "put_spec": lambda: specs.put_spec("desk", definition()),

@@ -253,7 +253,7 @@ def test_flipped_bits(tmp_path: Path, places: str) -> None:
         "UPDATE runs SET schema_version = 'x'",
         "UPDATE run_states SET flow_state = x'00ff'",
         "UPDATE run_states SET flow_state = 'no json'",
-        "UPDATE run_states SET status = 'lost'",
+        "UPDATE runs SET status = 'lost'",
         "UPDATE frames SET kernel_state = 3",
         "DELETE FROM run_states",
         "DELETE FROM loop_outputs",

@@ -41,6 +41,7 @@ from mobstore import (
     open_stores,
 )
 from mobstore.engines.sqlite import file
+from mobstore.tables import FORMAT
 
 WAL_HEADER = 32
 WRITE_VERSION = 18  # where a database's header has it
@@ -342,11 +343,12 @@ def test_a_newer_format(tmp_path: Path) -> None:
     path = tmp_path / "mobs.db"
     usable(path)
     with closing(plain(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     before = path.read_bytes()
     error = refused(f"sqlite:{path}")
     assert type(error) is ReadFailedError
-    assert "has mobstore format 2, this mobstore knows 1; update it" in str(error)
+    said = f"has mobstore format {FORMAT + 1}, this mobstore knows {FORMAT}; update it"
+    assert said in str(error)
     assert_untouched(path, before)
 
 

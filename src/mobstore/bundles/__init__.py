@@ -5,7 +5,7 @@ opening.py    `open_stores`, by URL
 memory.py, sqlite.py, indexeddb.py   the reference's names
 """
 
-from mobstore.bundles.base import MobStores, Opening
+from mobstore.bundles.base import MobStores, Opening, Stores
 from mobstore.bundles.indexeddb import (
     IndexedDbMobEventStore,
     IndexedDbMobRunStore,
@@ -36,5 +36,6 @@ __all__ = [
     "Opening",
     "SqliteMobStores",
     "SqliteRealmProfileStore",
+    "Stores",
     "open_stores",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from mobstore.atomic import Work, together
 from mobstore.errors import InternalError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
 from mobstore.model.timestamp import Timestamp
@@ -19,6 +20,7 @@ from mobstore.stores import (
 from mobstore.transaction import Durability, Engine
 
 S = TypeVar("S", bound="Closable")
+T = TypeVar("T")
 
 
 class Closable:
@@ -67,35 +69,14 @@ class Opening(Generic[S]):
             await self._opened.close()
 
 
-class MobStores(Closable):
-    """The four stores on one engine; close it, or use it in `async with`."""
+class Stores:
+    """The four stores, without the engine they are on: what an atomic call is given."""
 
-    def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
-        """Put the stores on an engine.
-
-        Args:
-            engine: where rows are kept; closed with this object.
-            clock: gives the store's times; for tests.
-        """
-        super().__init__(engine)
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         self.events: MobEventStore = EngineEventStore(engine, clock)
         self.runs: MobRunStore = EngineRunStore(engine, clock)
         self.specs: MobSpecStore = EngineSpecStore(engine, clock)
         self.realm_profiles: RealmProfileStore = EngineRealmProfileStore(engine, clock)
-
-    async def compact(self) -> None:
-        """Give back the room of what was removed: SQLite rewrites its file, others need nothing.
-
-        Raises:
-            WriteFailedError: no room for a second copy, or another process uses the file all the
-                time; nothing was lost.
-        """
-        await self._engine.compact()
-
-    @property
-    def engine(self) -> Engine:
-        """What runs the scripts: for tools that bring scripts of their own."""
-        return self._engine
 
     def event_store(self) -> MobEventStore:
         """`events`, under the reference's name."""
@@ -112,6 +93,69 @@ class MobStores(Closable):
     def realm_profile_store(self) -> RealmProfileStore:
         """`realm_profiles`, under the reference's name."""
         return self.realm_profiles
+
+
+class MobStores(Stores, Closable):
+    """The four stores on one engine; close it, or use it in `async with`."""
+
+    def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
+        """Put the stores on an engine.
+
+        Args:
+            engine: where rows are kept; closed with this object.
+            clock: gives the store's times; for tests.
+        """
+        Closable.__init__(self, engine)
+        Stores.__init__(self, engine, clock)
+        self._clock = clock
+
+    async def atomic(self, work: Work[Stores, T]) -> T:
+        """Run several operations, on any of the stores, in one commit: all are kept, or none.
+
+        A compare-and-swap that would return False raises `RefusedError` instead. Where the
+        function raises, nothing of what it did is kept; an error that it catches undoes only the
+        operation that raised it. Each operation sees what those before it did.
+
+            async def complete(at: Stores) -> None:
+                await at.runs.cas_run_status(run_id, expected="running", next="completed")
+                await at.events.append(event)
+
+            await stores.atomic(complete)
+
+        Args:
+            work: an async function that awaits nothing but operations on the stores it is given.
+                It is run while nobody else can write, on the thread that writes, and perhaps
+                more than once: it should be quick and change nothing else.
+
+        Returns:
+            What the function returns, when its writes are as durable as the engine promises.
+
+        Raises:
+            RefusedError: a comparison failed; it says in which operation.
+            InternalError: the function awaits something else, or is not async.
+            Exception: whatever the function raises.
+            WriteFailedError: the medium refused.
+
+        Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits.
+        """
+        outcome = await self._engine.write(
+            lambda: together(work, lambda engine: Stores(engine, self._clock))
+        )
+        return outcome.get()
+
+    async def compact(self) -> None:
+        """Give back the room of what was removed: SQLite rewrites its file, others need nothing.
+
+        Raises:
+            WriteFailedError: no room for a second copy, or another process uses the file all the
+                time; nothing was lost.
+        """
+        await self._engine.compact()
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the scripts: for tools that bring scripts of their own."""
+        return self._engine
 
 
 def check_options(durability: Durability, timeout: float) -> None:

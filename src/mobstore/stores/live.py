@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mobstore.errors import NotFoundError
+from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.event import MobEvent
 from mobstore.model.run import RunHeader, is_terminal
 from mobstore.operations.events import Subject, poll
@@ -61,7 +61,11 @@ def _changes(engine: Engine) -> Generator[asyncio.Event]:
     """An event that is set after each commit, whichever thread it happens on."""
     import asyncio  # whoever follows has loaded it; an import of the package need not
 
-    loop, thread, changed = asyncio.get_running_loop(), threading.get_ident(), asyncio.Event()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise InternalError("nobody can wait for commits where no event loop runs") from error
+    thread, changed = threading.get_ident(), asyncio.Event()
 
     def wake() -> None:
         if threading.get_ident() == thread:

@@ -1,14 +1,17 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    atomic,
     cancellation,
     concurrency,
     copies,
     durability,
     events,
     ledgers,
+    live,
     outputs,
     profiles,
+    resume,
     runs,
     specs,
     status,
@@ -19,14 +22,17 @@ from mobstore.testing.cases import (
 )
 
 __all__ = [
+    "atomic",
     "cancellation",
     "concurrency",
     "copies",
     "durability",
     "events",
     "ledgers",
+    "live",
     "outputs",
     "profiles",
+    "resume",
     "runs",
     "specs",
     "status",

@@ -1,0 +1,120 @@
+"""A function of operations as one script.
+
+The function is a coroutine whose every `await` is an operation on the stores it was given. It is
+stepped like a script: by the engine, wherever that runs scripts, and again from its beginning
+where the engine runs a script again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+
+from mobstore.atomic.overlay import Overlay
+from mobstore.errors import InternalError, MobStoreError, RefusedError
+from mobstore.transaction import Commit, Engine, LoadingScript, Script
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
+"""An async function that awaits nothing but operations on the stores it is given."""
+
+
+class Outcome(NamedTuple, Generic[T]):
+    """How the function ended. Its error is a result: to an engine it is none of a script's."""
+
+    result: T | None
+    error: Exception | None = None
+
+    def get(self) -> T:
+        """What the function returned; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
+def together(work: Work[V, T], view: Callable[[Engine], V]) -> Script[Outcome[T]]:
+    """Run a function of operations; write all that they write, or nothing if it raises.
+
+    Args:
+        work: the function.
+        view: makes the stores that it is given, on an engine.
+
+    Raises:
+        InternalError: it is not an async function.
+    """
+    recorder, overlay, number = _Recorder(), Overlay(), 0
+    coroutine: Any = work(view(recorder))
+    if not inspect.iscoroutine(coroutine):
+        raise InternalError("atomic takes an async function of the stores it is given")
+    go_on: Callable[[], object] = partial(coroutine.send, None)
+    try:
+        while True:
+            operation = go_on()
+            number += 1
+            try:
+                commit = yield from overlay.run(_script_of(operation))
+                if commit.refusal is not None:
+                    raise RefusedError(number, commit.refusal)
+            except MobStoreError as error:
+                error.add_note(f"by operation {number} of an atomic call")
+                go_on = partial(coroutine.throw, error)
+            else:
+                go_on = partial(coroutine.send, commit.result)
+    except StopIteration as end:
+        return Commit(Outcome(end.value), tuple(overlay.writes))
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        return Commit(Outcome(None, error))
+    finally:
+        recorder.over = True
+        coroutine.close()
+
+
+def _script_of(operation: object) -> Script[Any]:
+    if isinstance(operation, _Operation):
+        return cast("Script[Any]", operation.make())
+    raise InternalError(
+        "within an atomic call nothing can be awaited but operations of the stores it is given"
+    )
+
+
+class _Operation:
+    """What the recorder awaits: a script, to be run by whoever steps the coroutine."""
+
+    def __init__(self, make: Callable[[], Script[Any]]) -> None:
+        self.make = make
+
+    def __await__(self) -> Generator[_Operation, Any, Any]:
+        return (yield self)
+
+
+class _Recorder(Engine):
+    """Hands scripts to whoever steps the coroutine that awaits their results."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        if self.over:
+            raise InternalError("these stores were of an atomic call, which has ended")
+        return cast("T", await _Operation(make))
+
+    write = read
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
+        self._refuse("load a whole store")
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+        self._refuse("wait for commits")
+
+    async def compact(self) -> None:
+        self._refuse("compact")
+
+    async def close(self) -> None:
+        self._refuse("close the store")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InternalError(f"an atomic call cannot {what}")

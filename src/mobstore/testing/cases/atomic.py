@@ -1,0 +1,220 @@
+"""Cases of several operations in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from mobstore.bundles import MobStores, Stores
+from mobstore.errors import (
+    CasConflictError,
+    InternalError,
+    NotFoundError,
+    RefusedError,
+    SpecRevisionConflictError,
+)
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import (
+    definition,
+    event,
+    failure,
+    frame,
+    full_run,
+    make_run,
+    moment,
+    number,
+    profile,
+    run_id,
+    state,
+    step,
+)
+from mobstore.testing.subject import Subject
+
+
+async def _everything(stores: Stores) -> tuple[object, ...]:
+    return (
+        await stores.events.replay_all(),
+        await stores.events.latest_cursor(),
+        await stores.runs.list_runs("mob"),
+        [await stores.specs.get_spec(mob) for mob in await stores.specs.list_specs()],
+        await stores.realm_profiles.list(),
+    )
+
+
+async def _much(at: Stores) -> str:
+    """Write to all four stores."""
+    await at.runs.create_run(full_run(2))
+    await at.runs.append_step_entry(run_id(1), step("a"))
+    await at.runs.append_failure_entry(run_id(1), failure())
+    await at.events.append_batch([event("one"), event("two")])
+    await at.runs.cas_run_status(run_id(1), expected="pending", next="running")
+    await at.specs.put_spec("mob", definition(), 0)
+    await at.realm_profiles.create("name", profile())
+    return "done"
+
+
+@case("atomic.all")
+async def keeps_all(subject: Subject) -> None:
+    """What operations on all four stores write in an atomic call is what they write alone."""
+    alone = await subject.open()
+    together = MobStores(alone.engine, clock=subject.clock)
+    await alone.runs.create_run(make_run())
+    same(await together.atomic(_much), "done", "the function's result")
+    runs = await alone.runs.list_runs("mob")
+    same([run.run_id.int for run in runs], [1, 2], "the runs")
+    same(runs[0].status, "running", "the status")
+    same((len(runs[0].step_ledger), len(runs[0].failure_ledger)), (1, 1), "the ledgers")
+    same(runs[1], full_run(2), "the new run")
+    same([one.mob_id for one in await alone.events.replay_all()], ["one", "two"], "the events")
+    same(await alone.specs.get_spec("mob"), (definition(), 1), "the spec")
+    stored = await alone.realm_profiles.get("name")
+    assert stored is not None, "the profile is there"
+    same((stored.revision, stored.created_at), (1, moment(0)), "the profile")
+
+
+@case("atomic.none")
+async def keeps_none(subject: Subject) -> None:
+    """Where the function raises, whatever it is, nothing of what it did is kept."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+    before = await _everything(stores)
+
+    async def missing(at: Stores) -> None:
+        await _much(at)
+        await at.runs.append_step_entry(run_id(9), step())
+
+    async def conflict(at: Stores) -> None:
+        await _much(at)
+        await at.specs.put_spec("mob", definition(), 0)
+
+    async def own(at: Stores) -> None:
+        await _much(at)
+        raise LookupError("mine")
+
+    await refused(NotFoundError, stores.atomic(missing), "an operation on a missing run")
+    await refused(SpecRevisionConflictError, stores.atomic(conflict), "a spec of its own making")
+    await refused(LookupError, stores.atomic(own), "an error of its own")
+    same(await _everything(stores), before, "the store")
+
+
+@case("atomic.refused")
+async def tells_what_was_refused(subject: Subject) -> None:
+    """A comparison that fails raises, names its operation, and undoes all; it may be caught."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run(frames={"frame": frame(0)}))
+    before = await _everything(stores)
+
+    async def swap(at: Stores, expected: int) -> bool:
+        return await at.runs.cas_frame_state(
+            run_id(1), frame_id="frame", expected=frame(expected), next=frame(5)
+        )
+
+    async def wrong(at: Stores) -> None:
+        await at.events.append(event())
+        await at.runs.append_step_entry(run_id(1), step())
+        await swap(at, 3)
+
+    error = await refused(RefusedError, stores.atomic(wrong), "a frame in another state")
+    same(error.operation, 3, "the operation that was refused")
+    assert isinstance(error, CasConflictError), "it is a conflict"
+    assert "frame 'frame'" in str(error), "the error says what was refused"
+    same(await _everything(stores), before, "the store")
+
+    async def caught(at: Stores) -> bool:
+        try:
+            await swap(at, 3)
+        except RefusedError:
+            await at.events.append(event())
+            return await swap(at, 0)
+        return False
+
+    same(await stores.atomic(caught), True, "a swap after another was refused")
+    same(await stores.events.latest_cursor(), 1, "the event that was appended")
+    run = await stores.runs.get_run(run_id(1))
+    assert run is not None, "the run is there"
+    same(number(next(iter(run.frames.values())).kernel_state), 5, "the frame")
+
+
+@case("atomic.sees-itself")
+async def sees_itself(subject: Subject) -> None:
+    """Each operation in an atomic call sees what those before it did, and nobody else does."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run(1, step_ledger=(step("s", at=1), step("s", at=2))))
+    await stores.events.append_batch([event(at=moment(n)) for n in range(4)])
+    seen: list[object] = []
+
+    async def look(at: Stores) -> None:
+        seen.clear()  # it may be run again
+        seen.append((await at.events.append(event("new", at=moment(9)))).cursor)
+        seen.append((await at.events.append(event("new", at=moment(1)))).cursor)
+        seen.append(await at.events.prune(moment(2)))
+        seen.append([one.cursor for one in await at.events.replay_all()])
+        seen.append([one.cursor for one in await at.events.poll(0, 2)])
+        seen.append([one.cursor for one in await at.events.poll(0, 9, mob_id="new")])
+        await at.runs.append_step_entry(run_id(1), step("t", at=3))
+        await at.runs.put_step_output(run_id(1), "t", 7)
+        await at.runs.put_step_output(run_id(1), "s", 8)
+        entries = await at.runs.step_entries(run_id(1))
+        seen.append([(entry.step_id, entry.output) for entry in entries])
+        await at.runs.cas_run_status(run_id(1), expected="pending", next="failed")
+        seen.append([one.run_id.int for one in await at.runs.run_headers(status="pending")])
+        seen.append([one.run_id.int for one in await at.runs.run_headers(status="failed")])
+        seen.append(await at.runs.delete_run(run_id(1)))
+        seen.append(await at.runs.get_run(run_id(1)))
+        await at.runs.create_run(make_run(1))
+        seen.append(await at.runs.list_runs("mob"))
+        await at.events.clear()
+        seen.append((await at.events.append(event("last"))).cursor)
+        seen.append([one.cursor for one in await at.events.replay_all()])
+
+    await stores.atomic(look)
+    want = [
+        5, 6, 3, [3, 4, 5], [3, 4], [5], [("s", None), ("s", 8), ("t", 7)],
+        [], [1], True, None, [make_run(1)], 7, [7],
+    ]  # fmt: skip
+    same(seen, want, "what the operations saw")
+    same(await stores.runs.list_runs("mob"), [make_run(1)], "the runs in the end")
+    same([one.cursor for one in await stores.events.replay_all()], [7], "the log in the end")
+
+
+@case("atomic.one-by-one")
+async def runs_one_by_one(subject: Subject) -> None:
+    """Atomic calls of many tasks follow each other: none sees the half of another."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+
+    async def count(at: Stores) -> int:
+        run = await at.runs.get_run(run_id(1))
+        assert run is not None, "the run is there"
+        value = number(run.flow_state)
+        await at.runs.cas_flow_state(run_id(1), expected=state(value), next=state(value + 1))
+        appended = await at.events.append(event())
+        assert appended.cursor == value + 1, "the run and the log are in step"
+        return value
+
+    counted = await asyncio.gather(*(stores.atomic(count) for _ in range(30)))
+    same(sorted(counted), [*range(30)], "what each found")
+    same(await stores.events.latest_cursor(), 30, "events")
+
+
+@case("atomic.awaits")
+async def awaits_operations_only(subject: Subject) -> None:
+    """Within an atomic call nothing else can be awaited, and its stores are of no use after it."""
+    stores = await subject.open()
+    kept: list[Stores] = []
+
+    async def sleeps(at: Stores) -> None:
+        kept.append(at)
+        await at.events.append(event())
+        await asyncio.sleep(0)
+
+    async def subscribes(at: Stores) -> None:
+        await anext(at.events.subscribe())
+
+    def plain(at: Stores) -> None: ...
+
+    await refused(InternalError, stores.atomic(sleeps), "awaiting something else")
+    await refused(InternalError, stores.atomic(subscribes), "waiting for an event")
+    await refused(InternalError, stores.atomic(cast("Any", plain)), "no async function")
+    await refused(InternalError, kept[0].events.append(event()), "its stores after the end")
+    same(await stores.events.latest_cursor(), 0, "the log")
