@@ -24,7 +24,7 @@ def test_no_update_is_lost(tabs: list[ChromiumTab], racing: int, tasks: int, win
     name = f"race-{racing}-{tasks}"
     tabs[0].call("races:prepare", name)
     for tab in tabs[:racing]:
-        tab.start("races:increment", name, tasks, wins)
+        tab.start("races:increment", name, racing, tasks, wins)
     outcomes = [tab.finish() for tab in tabs[:racing]]
 
     everything = list(range(1, racing * tasks * wins + 1))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 from mobstore import MobStores, open_stores
-from mobstore.testing.samples import event, make_run, number, run_id, state, step
+from mobstore.testing.samples import event, make_run, number, profile, run_id, state, step
 
 RUN = run_id(1)
 
@@ -16,8 +17,23 @@ async def prepare(name: str) -> None:
         await stores.runs.create_run(make_run(1))
 
 
-async def increment(name: str, tasks: int, wins: int) -> tuple[list[int], list[int], int]:
+async def _all_have_come(stores: MobStores, tabs: int) -> None:
+    """Wait until so many tabs have opened the store: each leaves a profile of its own in it."""
+    await stores.realm_profiles.create(f"{uuid4()}", profile())
+    while len(await stores.realm_profiles.list()) < tabs:
+        await asyncio.sleep(0)
+
+
+async def increment(
+    name: str, tabs: int, tasks: int, wins: int
+) -> tuple[list[int], list[int], int]:
     """Let tasks increment the run's number, each until it has won so often.
+
+    Args:
+        name: the database.
+        tabs: how many tabs do this; none begins before all are there.
+        tasks: how many in this tab.
+        wins: for each of them.
 
     Returns:
         The numbers to which these tasks have set it, the cursors of an event for each, and how
@@ -43,6 +59,7 @@ async def increment(name: str, tasks: int, wins: int) -> tuple[list[int], list[i
                 lost += 1
 
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+        await _all_have_come(stores, tabs)
         await asyncio.gather(*(until_won(stores) for _ in range(tasks)))
     return values, cursors, lost
 
