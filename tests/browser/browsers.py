@@ -149,14 +149,16 @@ class Chromium(Browser[ChromiumTab]):
         return ChromiumTab(page)
 
     def kill(self) -> None:
-        """End the browser's own process at once, as a power switch would."""
+        """End the browser's own process at once, and wait for those that this ends with it."""
         ours = f"--user-data-dir={self._profile}"
         for process in psutil.process_iter(["cmdline"]):
             line: list[str] = process.info["cmdline"] or []
             if ours in line and not any(part.startswith("--type=") for part in line):
                 self.killed = True
+                family = [process, *process.children(recursive=True)]
                 process.kill()
-                process.wait(10)
+                _, alive = psutil.wait_procs(family, timeout=30)
+                assert not alive, f"these outlive their browser: {alive}"
                 return
         raise AssertionError("the browser runs no more")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
-from mobstore import MobStores, open_stores
-from mobstore.testing.samples import event, make_run, number, run_id, state, step
+from mobstore import KernelState, MobStores, open_stores
+from mobstore.testing.samples import event, make_run, number, profile, run_id, state, step
 
 RUN = run_id(1)
 
@@ -16,8 +17,25 @@ async def prepare(name: str) -> None:
         await stores.runs.create_run(make_run(1))
 
 
-async def increment(name: str, tasks: int, wins: int) -> tuple[list[int], list[int], int]:
+async def _all_have_come(stores: MobStores, tabs: int) -> None:
+    """Wait until so many tabs have opened the store: each leaves a profile of its own in it."""
+    await stores.realm_profiles.create(f"{uuid4()}", profile())
+    while len(await stores.realm_profiles.list()) < tabs:
+        pass
+
+
+async def increment(
+    name: str, tabs: int, tasks: int, wins: int
+) -> tuple[list[int], list[int], int]:
     """Let tasks increment the run's number, each until it has won so often.
+
+    All of all tabs begin with the same number, so all but one of them lose at once.
+
+    Args:
+        name: the database.
+        tabs: how many tabs do this; none begins before all are there.
+        tasks: how many in this tab.
+        wins: for each of them.
 
     Returns:
         The numbers to which these tasks have set it, the cursors of an event for each, and how
@@ -27,24 +45,31 @@ async def increment(name: str, tasks: int, wins: int) -> tuple[list[int], list[i
     cursors: list[int] = []
     lost = 0
 
-    async def until_won(stores: MobStores) -> None:
+    async def until_won(stores: MobStores, expected: KernelState) -> None:
         nonlocal lost
         won = 0
         while won < wins:
-            run = await stores.runs.get_run(RUN)
-            assert run is not None
-            value = number(run.flow_state) + 1
-            if await stores.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(value)):
+            value = number(expected) + 1
+            if await stores.runs.cas_flow_state(RUN, expected=expected, next=state(value)):
                 won += 1
                 values.append(value)
                 cursors.append((await stores.events.append(event())).cursor)
                 await stores.runs.append_step_entry(RUN, step(f"s{value}"))
             else:
                 lost += 1
+            expected = await _state(stores)
 
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
-        await asyncio.gather(*(until_won(stores) for _ in range(tasks)))
+        first = await _state(stores)
+        await _all_have_come(stores, tabs)
+        await asyncio.gather(*(until_won(stores, first) for _ in range(tasks)))
     return values, cursors, lost
+
+
+async def _state(stores: MobStores) -> KernelState:
+    run = await stores.runs.get_run(RUN)
+    assert run is not None
+    return run.flow_state
 
 
 async def outcome(name: str) -> tuple[int, list[int], list[str]]:
