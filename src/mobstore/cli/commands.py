@@ -6,51 +6,21 @@ is 0 for success, 1 when a store refuses, 2 for a wrong call.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import Callable, Coroutine
-from functools import update_wrapper
 from pathlib import Path
-from typing import Any, ParamSpec, get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 import mobstore
 from mobstore.cli import display, queries
+from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.meerkat import check_source, import_meerkat
 from mobstore.operations.run_reading import Selection
 
-P = ParamSpec("P")
-
 _PAGE = 1000
 _STATUSES = get_args(mobstore.MobRunStatus)
-
-
-def _runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run a command; let a refusal of the store end it in words."""
-
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            asyncio.run(command(*args, **kwargs))
-        except mobstore.MobStoreError as error:
-            raise click.ClickException(display.plain(error)) from error
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has seen enough
-            sys.exit(1)
-
-    return update_wrapper(run, command)
-
-
-def _open(url: str) -> mobstore.Opening[mobstore.MobStores]:
-    return mobstore.open_stores(url, create=False)
-
-
-_url = click.argument("url")
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,11 +31,11 @@ def cli() -> None:
 
 @cli.command("import")
 @click.argument("source", type=click.Path(dir_okay=False))
-@_url
+@url_argument
 @click.option(
     "--skip-unreadable", is_flag=True, help="Leave out rows that cannot be read, and list them."
 )
-@_runs_async
+@runs_async
 async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
     """Copy SOURCE, a database of meerkat-mob 0.5.1 or 0.5.2, into the empty or new store at URL.
 
@@ -75,13 +45,7 @@ async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
     """
     check_source(Path(source))  # before a store is made for it
     async with mobstore.open_stores(url) as stores:
-        errors = Console(stderr=True)
-        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-            task = bar.add_task("importing")
-
-            def progress(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
-
+        with progress_bar("importing") as progress:
             report = await import_meerkat(
                 source, stores, skip_unreadable=skip_unreadable, progress=progress
             )
@@ -89,15 +53,15 @@ async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
 
 
 @cli.command()
-@_url
-@_as_json
-@_runs_async
+@url_argument
+@json_option
+@runs_async
 async def info(url: str, *, as_json: bool) -> None:
     """Show how much the store at URL holds.
 
     Example: mobstore info sqlite:mobs.db
     """
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         found = await stores.engine.read(queries.inventory)
     if as_json:
         click.echo(json.dumps(found._asdict()))
@@ -106,18 +70,18 @@ async def info(url: str, *, as_json: bool) -> None:
 
 
 @cli.command()
-@_url
+@url_argument
 @click.option("--after", default=0, show_default=True, help="Only events after this cursor.")
 @click.option("--limit", default=100, show_default=True, help="At most so many events.")
-@_as_json
-@_runs_async
+@json_option
+@runs_async
 async def events(url: str, *, after: int, limit: int, as_json: bool) -> None:
     """Show events of the store at URL, oldest first.
 
     Example: mobstore events sqlite:mobs.db --after 90 --json
     """
     found: list[mobstore.MobEvent] = []
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         while page := await stores.events.poll(after, min(limit, _PAGE)):
             after, limit = page[-1].cursor, limit - len(page)
             if as_json:
@@ -130,12 +94,12 @@ async def events(url: str, *, after: int, limit: int, as_json: bool) -> None:
 
 
 @cli.command()
-@_url
+@url_argument
 @click.option("--mob", help="Only runs of this mob.")
 @click.option("--flow", help="Only runs of this flow; give the mob, too.")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only runs in this status.")
-@_as_json
-@_runs_async
+@json_option
+@runs_async
 async def runs(
     url: str, *, mob: str | None, flow: str | None, status: str | None, as_json: bool
 ) -> None:
@@ -146,7 +110,7 @@ async def runs(
     if flow is not None and mob is None:
         raise click.UsageError("flows are named within a mob; give --mob, too")
     selected = Selection(mob, flow, status)
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         found = await stores.engine.read(lambda: queries.run_lines(selected))
     if as_json:
         for header, steps, failures in found:
@@ -158,16 +122,16 @@ async def runs(
 
 
 @cli.command()
-@_url
+@url_argument
 @click.argument("run_id", type=click.UUID)
-@_as_json
-@_runs_async
+@json_option
+@runs_async
 async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
     """Show one run of the store at URL with its frames, ledgers and outputs.
 
     Example: mobstore run sqlite:mobs.db 24ede6a4-6b4c-4242-8a23-d5962217bead
     """
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         found = await stores.runs.get_run(run_id)
     if found is None:
         raise mobstore.NotFoundError(f"run not found: {run_id}")
@@ -178,16 +142,16 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
 
 
 @cli.command()
-@_url
-@_as_json
-@_runs_async
+@url_argument
+@json_option
+@runs_async
 async def specs(url: str, *, as_json: bool) -> None:
     """Show the specs of the store at URL, by mob.
 
     Example: mobstore specs sqlite:mobs.db
     """
     found: list[tuple[str, mobstore.MobDefinition, int]] = []
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         for mob in await stores.specs.list_specs():
             stored = await stores.specs.get_spec(mob)
             if stored is not None:
@@ -202,15 +166,15 @@ async def specs(url: str, *, as_json: bool) -> None:
 
 
 @cli.command()
-@_url
-@_as_json
-@_runs_async
+@url_argument
+@json_option
+@runs_async
 async def profiles(url: str, *, as_json: bool) -> None:
     """Show the realm profiles of the store at URL, by name.
 
     Example: mobstore profiles sqlite:mobs.db
     """
-    async with _open(url) as stores:
+    async with open_present(url) as stores:
         found = await stores.realm_profiles.list()
     if as_json:
         for stored in found:

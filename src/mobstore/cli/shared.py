@@ -1,0 +1,52 @@
+"""What the commands share: arguments and options, how they run, how they end, progress bars."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from functools import update_wrapper
+from typing import Any, ParamSpec
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+import mobstore
+from mobstore.cli import display
+from mobstore.transfer import Progress
+
+P = ParamSpec("P")
+
+url_argument = click.argument("url")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a command; let a refusal of the store end it in words."""
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            asyncio.run(command(*args, **kwargs))
+        except mobstore.MobStoreError as error:
+            raise click.ClickException(display.plain(error)) from error
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has seen enough
+            sys.exit(1)
+
+    return update_wrapper(run, command)
+
+
+def open_present(url: str) -> mobstore.Opening[mobstore.MobStores]:
+    """The store at a URL, which must be there already."""
+    return mobstore.open_stores(url, create=False)
+
+
+@contextmanager
+def progress_bar(doing: str) -> Generator[Progress]:
+    """Show how far something is on stderr, while a person looks on."""
+    errors = Console(stderr=True)
+    with Bar(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(doing)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
