@@ -18,6 +18,7 @@ from mobstore.bundles import (
     Opening,
     open_stores,
 )
+from mobstore.dicts import Listing, to_dicts
 from mobstore.errors import (
     CasConflictError,
     InternalError,
@@ -152,6 +153,7 @@ from mobstore.model.kernel import (
     KernelValue,
     NamedVariant,
 )
+from mobstore.model.overview import MobOverview, Overview
 from mobstore.model.profile import (
     MobBackendKind,
     MobRuntimeMode,
@@ -245,6 +247,7 @@ __all__ = [
     "KernelState",
     "KernelValue",
     "LimitsSpec",
+    "Listing",
     "LoopContextHistory",
     "LoopId",
     "LoopInstanceId",
@@ -266,6 +269,7 @@ __all__ = [
     "MobId",
     "MobMemberKickoffPhase",
     "MobMemberKickoffSnapshot",
+    "MobOverview",
     "MobReset",
     "MobRun",
     "MobRunReader",
@@ -283,6 +287,7 @@ __all__ = [
     "Opening",
     "OperatorActionRecorded",
     "OrchestratorConfig",
+    "Overview",
     "PathSkill",
     "PeersUnwired",
     "PeersWired",
@@ -341,6 +346,7 @@ __all__ = [
     "event_kind_from_json",
     "is_terminal",
     "open_stores",
+    "to_dicts",
     "topological_steps",
 ]
 

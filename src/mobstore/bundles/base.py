@@ -8,7 +8,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from mobstore.errors import InternalError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
+from mobstore.model.overview import Overview
+from mobstore.model.shown import Shown
 from mobstore.model.timestamp import Timestamp
+from mobstore.operations.overview import count_all
 from mobstore.stores import (
     Clock,
     EngineEventStore,
@@ -67,7 +70,7 @@ class Opening(Generic[S]):
             await self._opened.close()
 
 
-class MobStores(Closable):
+class MobStores(Shown, Closable):
     """The four stores on one engine; close it, or use it in `async with`."""
 
     def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
@@ -82,6 +85,16 @@ class MobStores(Closable):
         self.runs: MobRunStore = EngineRunStore(engine, clock)
         self.specs: MobSpecStore = EngineSpecStore(engine, clock)
         self.realm_profiles: RealmProfileStore = EngineRealmProfileStore(engine, clock)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._engine!r}>"
+
+    async def overview(self) -> Overview:
+        """Count what the stores hold, by mob; events and runs of mobs with a spec by an index.
+
+        Mobs without a spec have to be looked for among the rows.
+        """
+        return await self._engine.read(count_all)
 
     async def compact(self) -> None:
         """Give back the room of what was removed: SQLite rewrites its file, others need nothing.

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 from pydantic import BeforeValidator, Field
 
 from mobstore.model.record import I32, U64, Array, FreeJson, Record
+from mobstore.model.shown import Shown
 from mobstore.model.timestamp import Timestamp
 
 MobBackendKind: TypeAlias = Literal["session", "external"]
@@ -59,7 +60,7 @@ def _only_reference(value: object) -> object:
 ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator(_only_reference)]
 
 
-class StoredRealmProfile(Record):
+class StoredRealmProfile(Shown, Record):
     """A profile of the realm as the store holds it.
 
     `revision` is 1 after creation and grows by one with each update. Both times come from the
