@@ -13,13 +13,14 @@ from mobstore.displays.timeline import Bar, bars
 from mobstore.model.run import StepLedgerEntry
 from mobstore.model.shown import count, cut
 
-BARS = 150
+BARS = 120
 """Steps that are drawn: the last of the ledger, since what happens now is what one looks for."""
 LINES = 60
 """Lines that are drawn; a member has several when its steps overlap."""
 
 _LINE = 22  # pixels
 _NARROW = 5  # per cent of the whole, below which a bar has no room for text
+_RIGHTMOST = 99.6  # per cent; there even the shortest bar lies within
 _TICKS = 6
 _STEPS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
@@ -96,13 +97,13 @@ def _grid(lanes: dict[str, list[list[_Piece]]], drawn: Sequence[_Piece]) -> Mark
 
     def box(piece: _Piece, line: int) -> Markup:
         bar = piece.bar
-        left = part(piece.start - begun)
+        left = min(part(piece.start - begun), _RIGHTMOST)
         wide = max(0.0, part((piece.end or ended) - piece.start))  # a ledger need not be in order
         took = span(piece.end - piece.start) if piece.end else "not ended"
         told = f"{cut(named(bar.step_id), 60)} by {cut(named(bar.member_id), 60)}"
         return block(
             "bar",
-            f"{mark(bar.status)} {named(bar.step_id)}" if wide >= _NARROW else "",
+            f"{mark(bar.status)} {cut(named(bar.step_id), 60)}" if wide >= _NARROW else "",
             title=f"{told}: {bar.status}, {took}",
             data_status=bar.status,
             style=f"left:{left:.2f}%;width:{wide:.2f}%;top:{line * _LINE + 2}px",

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 LONGEST_TEXT = 200
 """Characters of one piece of text; what is longer is cut."""
+DEEPEST = 8
+"""Levels by which lines of a tree are indented."""
 
 
 class Markup(str):
@@ -57,7 +59,7 @@ def together(*content: Content) -> Markup:
 def _safe(text: str) -> str:
     # Also invisible characters: some turn the direction of all that follows, and lone surrogates
     # would keep the whole from being sent.
-    return escape(plain(cut(text, LONGEST_TEXT)))
+    return escape(cut(plain(cut(text, LONGEST_TEXT)), LONGEST_TEXT))
 
 
 def block(kind: str, *content: Content, **attributes: str) -> Markup:
@@ -115,6 +117,11 @@ def ends(items: Sequence[T], most: int) -> tuple[Sequence[T], int, Sequence[T]]:
         return items, 0, ()
     first = most - most // 2
     return items[:first], left_out, items[first + left_out :]
+
+
+def share(most: int, among: int) -> int:
+    """How many of each are shown when so many are shown of all of them, yet at least three."""
+    return max(3, most // max(1, among))
 
 
 def left_out(number: int, noun: str, plural: str = "") -> Markup | None:

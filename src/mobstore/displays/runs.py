@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mobstore.displays.drawing import drawing
 from mobstore.displays.markup import (
+    DEEPEST,
     Content,
     Markup,
     block,
@@ -19,6 +20,7 @@ from mobstore.displays.markup import (
     long,
     mark,
     pill,
+    share,
     table,
     together,
 )
@@ -32,14 +34,12 @@ from mobstore.model.shown import count, cut
 
 BRANCHES = 60
 """Frames and loops in the tree: the first and the last."""
-NODES = 24
-"""Nodes of one frame: the first and the last."""
+NODES = 200
+"""Nodes in the tree: of each frame the first and the last."""
 FAILURES = 12
 """Entries of the failure ledger: the first and the last."""
 OUTPUTS = 20
 """Outputs of steps: the first and the last."""
-
-_DEEPEST = 8  # indentation of the tree
 
 
 def run(shown: MobRun) -> Markup:
@@ -86,15 +86,17 @@ def _tree(shown: MobRun) -> Markup | None:
     if not tree:
         return None
 
+    first, omitted, last = ends(tree, BRANCHES)
+    most = share(NODES, len(first) + len(last))
+
     def line(branch: Branch) -> Markup:
         snapshot: FrameSnapshot | LoopSnapshot
         if branch.of == "frame":
             snapshot = shown.frames[FrameId(branch.id)]
         else:
             snapshot = shown.loops[LoopInstanceId(branch.id)]
-        return _line(branch, snapshot.kernel_state)
+        return _line(branch, snapshot.kernel_state, most)
 
-    first, omitted, last = ends(tree, BRANCHES)
     frames, loops = count(len(shown.frames), "frame"), count(len(shown.loops), "loop")
     return together(
         block("title", f"{frames}, {loops}"),
@@ -104,19 +106,19 @@ def _tree(shown: MobRun) -> Markup | None:
     )
 
 
-def _line(branch: Branch, state: KernelState) -> Markup:
+def _line(branch: Branch, state: KernelState, most: int) -> Markup:
     told = None if branch.iteration is None else f"iteration {branch.iteration}"
     content: list[Content] = [inline("quiet", branch.of), element("b", named(branch.label))]
     content += [inline("quiet", told) if told else None, pill(_phase(state))]
     if branch.of == "frame":
-        content.append(_nodes(state))
-    depth = min(branch.depth, _DEEPEST)
+        content.append(_nodes(state, most))
+    depth = min(branch.depth, DEEPEST)
     return block("branch", *content, title=branch.id, style=f"--ms-depth:{depth}")
 
 
-def _nodes(state: KernelState) -> Markup | None:
+def _nodes(state: KernelState, most: int) -> Markup | None:
     try:
-        first, omitted, last = ends(nodes(state), NODES)
+        first, omitted, last = ends(nodes(state), most)
     except SerializationError:
         return None  # its phase says so
     more = inline("quiet", f"… {count(omitted, 'node')} not shown … ") if omitted else None

@@ -69,7 +69,7 @@ _SHEET = """
 .mobstore-display th, .mobstore-display td { text-align: left; vertical-align: top;
   padding: 2px 12px 2px 0; border: 0; border-bottom: 1px solid var(--ms-edge);
   white-space: nowrap; font-variant-numeric: tabular-nums; }
-.mobstore-display .ms-text { display: block; min-width: 10rem; max-width: 32rem;
+.mobstore-display .ms-text { display: block; min-width: 16rem; max-width: 32rem;
   white-space: normal; overflow-wrap: anywhere; }
 .mobstore-display th { font-weight: 400; }
 .mobstore-display summary { cursor: pointer; margin-top: 8px; }

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 from pydantic import BeforeValidator, Field
 
 from mobstore.model.record import I32, U64, Array, FreeJson, Record
-from mobstore.model.shown import Shown
+from mobstore.model.shown import Shown, brief
 from mobstore.model.timestamp import Timestamp
 
 MobBackendKind: TypeAlias = Literal["session", "external"]
@@ -72,3 +72,9 @@ class StoredRealmProfile(Shown, Record):
     revision: U64
     created_at: Timestamp
     updated_at: Timestamp
+
+    def __repr__(self) -> str:
+        what = f"revision {self.revision}, model {brief(self.profile.model)}"
+        return f"<StoredRealmProfile {brief(self.name)}, {what}>"
+
+    __str__ = __repr__
