@@ -19,6 +19,7 @@ from mobstore.bundles import (
     Stores,
     open_stores,
 )
+from mobstore.dicts import Listing, to_dicts
 from mobstore.errors import (
     CasConflictError,
     InternalError,
@@ -154,6 +155,7 @@ from mobstore.model.kernel import (
     KernelValue,
     NamedVariant,
 )
+from mobstore.model.overview import MobOverview, Overview
 from mobstore.model.profile import (
     MobBackendKind,
     MobRuntimeMode,
@@ -247,6 +249,7 @@ __all__ = [
     "KernelState",
     "KernelValue",
     "LimitsSpec",
+    "Listing",
     "LoopContextHistory",
     "LoopId",
     "LoopInstanceId",
@@ -268,6 +271,7 @@ __all__ = [
     "MobId",
     "MobMemberKickoffPhase",
     "MobMemberKickoffSnapshot",
+    "MobOverview",
     "MobReset",
     "MobRun",
     "MobRunReader",
@@ -285,6 +289,7 @@ __all__ = [
     "Opening",
     "OperatorActionRecorded",
     "OrchestratorConfig",
+    "Overview",
     "PathSkill",
     "PeersUnwired",
     "PeersWired",
@@ -345,6 +350,7 @@ __all__ = [
     "event_kind_from_json",
     "is_terminal",
     "open_stores",
+    "to_dicts",
     "topological_steps",
 ]
 

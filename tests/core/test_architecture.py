@@ -38,8 +38,21 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "atomic": {"tables", "transaction", "errors"},
     "engines": {"tables", "transaction", "listeners", "errors"},
-    "bundles": {"engines", "atomic", "stores", "interfaces", "transaction", "model", "errors"},
+    "bundles": {
+        "atomic",
+        "engines",
+        "stores",
+        "interfaces",
+        "operations",
+        "transaction",
+        "model",
+        "errors",
+    },
+    "dicts": {"model", "errors"},
+    "displays": {"bundles", "dicts", "model", "errors"},
 }
+# Models show themselves; what draws them is loaded when somebody looks.
+BACKWARDS = {("model.shown", "displays.html")}
 # The model is not among them: `Timestamp.now` asks the clock.
 WITHOUT_IO = {"errors", "tables", "transaction", "arguments", "rows", "operations", "atomic"}
 IO_MODULES = {"asyncio", "threading", "sqlite3", "time", "random", "pathlib", "os"}
@@ -102,6 +115,7 @@ def test_arrows(name: str) -> None:
         if room(one.module) == name
         for target in inner(one)
         if room(target) != name and room(target) not in MAY_KNOW[name]
+        if (one.module, target) not in BACKWARDS
     ]
     assert not wrong
 
@@ -158,7 +172,7 @@ def test_importing_the_package_is_light(code: str) -> None:
         "mobstore.engines.memory"
     }
     rooms = {room(name.removeprefix("mobstore.")) for name in found if name.startswith("mobstore.")}
-    assert not rooms & {"cli", "meerkat", "testing", "transfer"}
+    assert not rooms & {"cli", "displays", "meerkat", "testing", "transfer"}
 
 
 def test_memory_needs_no_driver() -> None:

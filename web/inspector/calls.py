@@ -166,7 +166,7 @@ class Inspector:
 
     async def nodes(self, run_id: str, frame_ids: list[str]) -> Nodes:
         """The nodes of frames."""
-        return await self.stores.engine.read(lambda: tree.nodes(run_id, frame_ids))
+        return await self.stores.engine.read(lambda: tree.nodes_of(run_id, frame_ids))
 
     async def ledger(self, run_id: str, which: Which, offset: int = 0, limit: int = 100) -> Ledger:
         """A page of a ledger."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from inspector.roster import Fold
 from inspector.shapes import MobSummary, Overview, ProfileSummary
 from inspector.texts import parsed, shown
 from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.overview import counts_by_mob
 from mobstore.operations.runs import NEXT_RUN
 from mobstore.tables import (
     COUNTERS,
@@ -19,16 +20,10 @@ from mobstore.tables import (
     RUNS,
     RUNS_BY_MOB,
     SPECS,
-    EventRow,
-    Index,
     RealmProfileRow,
-    RunRow,
     SpecRow,
-    Table,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
-
-R = TypeVar("R", EventRow, RunRow)
+from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
 _ROWS_AT_ONCE = 1000
 
@@ -38,7 +33,7 @@ def overview(told: Fold) -> Script[Overview]:
     empty = yield from _is_empty()
     specs, profiles = yield from fetch(Scan(SPECS), Scan(REALM_PROFILES))
     known = [spec.mob_id for spec in specs]
-    runs = yield from _counts(RUNS, RUNS_BY_MOB, known)
+    runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, known)
     first, new = yield from fetch(
         Scan(EVENTS, limit=1), Scan(EVENTS, after=told.cursor, limit=_ROWS_AT_ONCE)
     )
@@ -46,7 +41,7 @@ def overview(told: Fold) -> Script[Overview]:
     if len(new) < _ROWS_AT_ONCE and told.first in {None, *first}:
         events = told.events + Counter(row.mob_id for row in new)
     else:
-        events = yield from _counts(EVENTS, EVENTS_BY_MOB, list(runs))
+        events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(runs))
     by_mob = {spec.mob_id: spec for spec in specs}
     return Commit(
         {
@@ -71,28 +66,6 @@ def _is_empty() -> Generator[tuple[Any, ...], tuple[Any, ...], bool]:
     cursor, run = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)), Get(COUNTERS, (NEXT_RUN,)))
     specs, profiles = yield from fetch(Scan(SPECS, limit=1), Scan(REALM_PROFILES, limit=1))
     return not (cursor or run or specs or profiles)
-
-
-def _counts(
-    table: Table[R], by_mob: Index[R], known: list[str]
-) -> Generator[tuple[Any, ...], tuple[Any, ...], dict[str, int]]:
-    """How many rows each mob has, for the known mobs and those found in the table.
-
-    No index lists the mobs. Rows are looked at only as long as some are not accounted for, which
-    mostly is not at all or not for long, because a mob has a spec or its rows lie together.
-    """
-    total = yield from fetch(Count(Scan(table)))
-    counts: dict[str, int] = {}
-    found = known
-    last: int | str | None = None
-    while True:
-        answers = yield tuple(Count(Scan(by_mob, (mob_id,))) for mob_id in found)
-        counts.update(zip(found, answers, strict=True))
-        if sum(counts.values()) >= total:
-            return counts
-        page = yield from fetch(Scan(table, after=last, limit=_ROWS_AT_ONCE))
-        found = list(dict.fromkeys(row.mob_id for row in page if row.mob_id not in counts))
-        last = page[-1][0]
 
 
 def _mob(mob_id: str, events: int, runs: int, spec: SpecRow | None) -> MobSummary:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from inspector.shapes import Bar, Run, RunHeader, Runs, RunStatus, StepStatus, Timeline
 from inspector.texts import cut, millis, shown
 from inspector.tree import phase_of, tree_of
+from mobstore.displays.timeline import bars
 from mobstore.errors import NotFoundError, SerializationError
 from mobstore.tables import (
     FAILURE_LEDGER,
@@ -119,36 +120,23 @@ def _without_state(run_id: str) -> SerializationError:
 
 
 def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:
-    """A bar goes from a dispatch to the next entry of the same step and member."""
     lanes: dict[str, int] = {}
-    bars: list[Bar] = []
-    at_work: dict[tuple[str, str], Bar] = {}
-    for entry in steps:
-        moment, who = millis(entry.timestamp), (entry.step_id, entry.meerkat_id)
-        status = cast("StepStatus", entry.status)
-        begun = at_work.pop(who, None)
-        if begun is not None:
-            begun["end_ms"] = moment
-            if status != "dispatched":
-                begun["status"], begun["last"] = status, entry.position
-                continue
-        bars.append(
-            {
-                "step_id": entry.step_id,
-                "lane": lanes.setdefault(entry.meerkat_id, len(lanes)),
-                "start_ms": moment,
-                "end_ms": None if status == "dispatched" else moment,
-                "status": status,
-                "first": entry.position,
-                "last": entry.position,
-            }
-        )
-        if status == "dispatched":
-            at_work[who] = bars[-1]
-    moments = [ms for bar in bars for ms in (bar["start_ms"], bar["end_ms"]) if ms is not None]
+    drawn: list[Bar] = [
+        {
+            "step_id": bar.step_id,
+            "lane": lanes.setdefault(bar.member_id, len(lanes)),
+            "start_ms": millis(steps[bar.first].timestamp),
+            "end_ms": None if bar.end is None else millis(steps[bar.end].timestamp),
+            "status": cast("StepStatus", bar.status),
+            "first": bar.first,
+            "last": bar.first if bar.end is None or bar.status == "dispatched" else bar.end,
+        }
+        for bar in bars((row.step_id, row.meerkat_id, row.status) for row in steps)
+    ]
+    moments = [ms for bar in drawn for ms in (bar["start_ms"], bar["end_ms"]) if ms is not None]
     return {
         "members": list(lanes),
-        "bars": bars,
+        "bars": drawn,
         "start_ms": min(moments, default=None),
         "end_ms": max(moments, default=None),
     }

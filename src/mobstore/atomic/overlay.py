@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from mobstore.tables import Index, Key, Row, Table
+from mobstore.tables import Key, Row, Table
 from mobstore.transaction import Commit, Count, Delete, Get, Put, Read, Scan, Script, Write
 
 T = TypeVar("T")
@@ -105,14 +105,17 @@ class Overlay:
 
 def _finds(scan: Scan[Any], row: Row) -> bool:
     """Whether a scan, without its limit, finds a row."""
-    index: Index[Any] = scan.index
-    if index.table.getter(index.prefix)(row) != scan.prefix:
+    values = scan.index.table.getter(scan.index.sorted_by)(row)
+    given = len(scan.prefix)
+    if values[:given] != scan.prefix:
         return False
-    first: Any = index.table.getter(index.order[:1])(row)[0]
+    if scan.after is None and scan.before is None:
+        return True
+    first: Any = values[given]
     return (scan.after is None or first > scan.after) and (
         scan.before is None or first < scan.before
     )
 
 
 def _ordering(scan: Scan[Any]) -> tuple[str, ...]:
-    return scan.index.order
+    return scan.index.sorted_by[len(scan.prefix) :]

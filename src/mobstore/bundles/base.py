@@ -9,7 +9,10 @@ from typing import Any, Generic, Self, TypeVar
 from mobstore.atomic import Work, together
 from mobstore.errors import InternalError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
+from mobstore.model.overview import Overview
+from mobstore.model.shown import Shown
 from mobstore.model.timestamp import Timestamp
+from mobstore.operations.overview import count_all
 from mobstore.stores import (
     Clock,
     EngineEventStore,
@@ -95,7 +98,7 @@ class Stores:
         return self.realm_profiles
 
 
-class MobStores(Stores, Closable):
+class MobStores(Shown, Stores, Closable):
     """The four stores on one engine; close it, or use it in `async with`."""
 
     def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
@@ -108,6 +111,16 @@ class MobStores(Stores, Closable):
         Closable.__init__(self, engine)
         Stores.__init__(self, engine, clock)
         self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._engine!r}>"
+
+    async def overview(self) -> Overview:
+        """Count what the stores hold, by mob; events and runs of mobs with a spec by an index.
+
+        Mobs without a spec have to be looked for among the rows.
+        """
+        return await self._engine.read(count_all)
 
     async def atomic(self, work: Work[Stores, T]) -> T:
         """Run several operations, on any of the stores, in one commit: all are kept, or none.

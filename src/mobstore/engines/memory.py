@@ -185,6 +185,9 @@ class MemoryEngine(Engine):
         self._calls = 0
         self._listeners = Listeners()
 
+    def __repr__(self) -> str:
+        return "MemoryEngine()"
+
     async def read(self, make: Callable[[], Script[T]]) -> T:
         with self._open():
             result = drive(make(), self._answer).result

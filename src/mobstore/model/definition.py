@@ -18,6 +18,7 @@ from mobstore.model.profile import (
     ToolConfig,
 )
 from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
+from mobstore.model.shown import Shown, brief, count
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
@@ -116,7 +117,7 @@ ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
 """How a realm reference is looked up; `stores.realm_profiles.get` is one."""
 
 
-class MobDefinition(Record):
+class MobDefinition(Shown, Record):
     """A mob as its author defined it."""
 
     id: MobId
@@ -139,6 +140,12 @@ class MobDefinition(Record):
         default="manual", exclude_if=lambda policy: policy == "manual"
     )
     is_implicit: bool = False
+
+    def __repr__(self) -> str:
+        profiles, flows = count(len(self.profiles), "profile"), count(len(self.flows), "flow")
+        return f"<MobDefinition {brief(self.id)}, {profiles}, {flows}>"
+
+    __str__ = __repr__
 
     @classmethod
     def implicit(cls, session_id: str, model: str) -> Self:

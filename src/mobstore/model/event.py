@@ -28,6 +28,7 @@ from mobstore.model.record import (
     decode,
     no_value,
 )
+from mobstore.model.shown import Shown, brief
 from mobstore.model.timestamp import Timestamp
 
 TaskStatus: TypeAlias = Literal["open", "in_progress", "completed", "cancelled"]
@@ -342,7 +343,7 @@ class NewMobEvent(Record):
     timestamp: Timestamp | None = None
 
 
-class MobEvent(Record):
+class MobEvent(Shown, Record):
     """An event of the log.
 
     `cursor` is its place: it grows with every append and is never used again.
@@ -352,6 +353,12 @@ class MobEvent(Record):
     timestamp: Timestamp
     mob_id: MobId
     kind: MobEventKind
+
+    def __repr__(self) -> str:
+        what = f"{self.kind.type} {self.timestamp}"
+        return f"<MobEvent {self.cursor} {brief(self.mob_id)} {what}>"
+
+    __str__ = __repr__
 
 
 def event_kind_from_json(document: str | bytes) -> MobEventKind:

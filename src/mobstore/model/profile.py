@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 from pydantic import BeforeValidator, Field
 
 from mobstore.model.record import I32, U64, Array, FreeJson, Record
+from mobstore.model.shown import Shown, brief
 from mobstore.model.timestamp import Timestamp
 
 MobBackendKind: TypeAlias = Literal["session", "external"]
@@ -59,7 +60,7 @@ def _only_reference(value: object) -> object:
 ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator(_only_reference)]
 
 
-class StoredRealmProfile(Record):
+class StoredRealmProfile(Shown, Record):
     """A profile of the realm as the store holds it.
 
     `revision` is 1 after creation and grows by one with each update. Both times come from the
@@ -71,3 +72,9 @@ class StoredRealmProfile(Record):
     revision: U64
     created_at: Timestamp
     updated_at: Timestamp
+
+    def __repr__(self) -> str:
+        what = f"revision {self.revision}, model {brief(self.profile.model)}"
+        return f"<StoredRealmProfile {brief(self.name)}, {what}>"
+
+    __str__ = __repr__

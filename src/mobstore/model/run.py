@@ -23,6 +23,7 @@ from mobstore.model.ids import (
 )
 from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
 from mobstore.model.record import AS_UUID, U32, U64, Array, FreeJson, OrderedMap, Record, SortedMap
+from mobstore.model.shown import Shown, brief, count
 from mobstore.model.timestamp import Timestamp
 
 MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "canceled"]
@@ -88,7 +89,7 @@ class RunHeader(Record):
     schema_version: U32 = 0
 
 
-class MobRun(Record):
+class MobRun(Shown, Record):
     """One execution of a flow.
 
     Frames and loops are sorted by id, ledgers are in the order of appending, root step outputs in
@@ -115,6 +116,14 @@ class MobRun(Record):
     loop_iteration_outputs: SortedMap[LoopId, Array[OrderedMap[StepId, FreeJson]]] = Field(
         default_factory=dict[LoopId, tuple[Mapping[StepId, JsonValue], ...]]
     )
+
+    def __repr__(self) -> str:
+        where = f"{brief(self.mob_id)}/{brief(self.flow_id)}"
+        steps = count(len(self.step_ledger), "step entry", "step entries")
+        failures = count(len(self.failure_ledger), "failure")
+        return f"<MobRun {str(self.run_id)[:8]}… {where} {self.status}, {steps}, {failures}>"
+
+    __str__ = __repr__
 
     @classmethod
     def pending(

@@ -20,11 +20,14 @@ T = TypeVar("T")
 class IndexedDbEngine(Engine):
     """Keeps everything in one IndexedDB database, which other tabs may use at the same time."""
 
-    def __init__(self, connection: Connection, channel: Channel) -> None:
-        self._connection, self._channel = connection, channel
+    def __init__(self, connection: Connection, channel: Channel, name: str) -> None:
+        self._connection, self._channel, self._name = connection, channel, name
         self._reading = Lane(connection, "readonly")
         self._writing = Lane(connection, "readwrite", channel.tell)
         self._closed = False
+
+    def __repr__(self) -> str:
+        return f"IndexedDbEngine({self._name!r})"
 
     @classmethod
     async def open(
@@ -48,7 +51,7 @@ class IndexedDbEngine(Engine):
         connection = await Connection.open(
             found, name, durability=durability, create=create, timeout=timeout
         )
-        return cls(connection, Channel(found, name))
+        return cls(connection, Channel(found, name), name)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return await self._run(self._reading, Job(make))

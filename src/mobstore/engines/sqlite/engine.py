@@ -65,6 +65,9 @@ class SqliteEngine(Engine):
         self._abandoned = weakref.finalize(self, _abandon, self._pid, writer, self._readers)
         self._abandoned.atexit = False
 
+    def __repr__(self) -> str:
+        return f"SqliteEngine({str(self._writer.path)!r})"
+
     @classmethod
     async def open(
         cls, path: Path, *, durability: Durability, timeout: float, create: bool

@@ -1,0 +1,107 @@
+"""An event, a realm profile, many records as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import cast
+
+from mobstore.dicts import Listing, Tabular, fields_of, to_dicts
+from mobstore.displays.markup import (
+    Content,
+    Markup,
+    ends,
+    facts,
+    head,
+    inline,
+    long,
+    table,
+    together,
+)
+from mobstore.displays.texts import fields, joined, moment, named, value
+from mobstore.model.event import MobEvent
+from mobstore.model.profile import Profile, StoredRealmProfile
+from mobstore.model.run import MobRun, StepLedgerEntry
+from mobstore.model.shown import count
+
+RECORDS = 40
+"""Lines of a table of records: the first and the last."""
+
+
+def event(shown: MobEvent) -> Markup:
+    """An event with all that its type tells."""
+    told = fields_of(shown.kind)
+    title = str(told.pop("type")).replace("_", " ")
+    where = f"event {shown.cursor:,}"
+    return together(
+        head(where, title),
+        facts([("mob", named(shown.mob_id)), ("at", moment(shown.timestamp))]),
+        rest(told),
+    )
+
+
+def profile(shown: StoredRealmProfile) -> Markup:
+    """A realm profile."""
+    told = fields_of(shown.profile)
+    return together(
+        head("realm profile", named(shown.name), inline("quiet", f"revision {shown.revision}")),
+        facts([("created", moment(shown.created_at)), ("updated", moment(shown.updated_at))]),
+        rest({**told, "tools": tools(shown.profile)}),
+    )
+
+
+def rest(told: dict[str, object]) -> Markup:
+    """Fields with their values, without those that are empty or off."""
+    return facts(
+        (name.replace("_", " "), value(part, 200))
+        for name, part in told.items()
+        if not _says_nothing(part)
+    )
+
+
+def _says_nothing(part: object) -> bool:
+    return part is False or part in (None, "", [], {})  # a zero says something
+
+
+def listing(shown: Listing) -> Markup:
+    """Records as a table; its columns are those of `to_dicts` that hold something."""
+    records = shown.records
+    first, _, last = ends(records, RECORDS)
+    flat = [*to_dicts(first), *to_dicts(last)]
+    held = {name for one in flat for name, part in one.items() if not _says_nothing(part)}
+    columns = [name for name in dict.fromkeys(name for one in flat for name in one) if name in held]
+
+    def row(record: Tabular) -> list[Content]:
+        (one,) = to_dicts([record])
+        return [_cell(name, one.get(name), first=name == columns[0]) for name in columns]
+
+    words = [name.replace("_", " ") for name in columns]
+    return together(
+        head("", count(len(records), "record")),
+        facts((name, f"{number:,}") for name, number in _frequent(records)),
+        table(words, records, row, most=RECORDS, noun="record") if records else None,
+    )
+
+
+def _cell(name: str, of: object, *, first: bool) -> Content:
+    if isinstance(of, dict):
+        return inline("text", fields(cast("dict[str, object]", of)))
+    if name == "run_id" and isinstance(of, str) and not first:
+        return inline("quiet", f"{of[:8]}…", title=of)
+    return long(value(of))
+
+
+def _frequent(records: Sequence[Tabular]) -> list[tuple[str, int]]:
+    """How many records there are of each type or status."""
+    words: Counter[str] = Counter(
+        record.kind.type if isinstance(record, MobEvent) else record.status
+        for record in records
+        if isinstance(record, (MobEvent, MobRun, StepLedgerEntry))
+    )
+    return words.most_common()
+
+
+def tools(of: Profile) -> str:
+    """What its members may use, by name."""
+    allowed = [name for name, part in fields_of(of.tools).items() if part is True]
+    return joined([*allowed, *of.tools.mcp, *of.tools.rust_bundles])

@@ -1,0 +1,46 @@
+"""What a store holds, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobstore.model.ids import MobId
+from mobstore.model.shown import Shown, count
+
+
+@dataclass(frozen=True, slots=True)
+class MobOverview:
+    """How much a store holds of one mob; `revision` is that of its spec, None without one."""
+
+    mob_id: MobId
+    revision: int | None
+    events: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Overview(Shown):
+    """How much a store holds.
+
+    Attributes:
+        events: events in the log.
+        next_cursor: the cursor of the next event.
+        runs: runs of all mobs.
+        specs: mobs that have a spec.
+        realm_profiles: profiles of the realm.
+        mobs: the mobs that have a spec, an event or a run, by id.
+    """
+
+    events: int
+    next_cursor: int
+    runs: int
+    specs: int
+    realm_profiles: int
+    mobs: tuple[MobOverview, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Overview {count(len(self.mobs), 'mob')}, {count(self.events, 'event')},"
+            f" {count(self.runs, 'run')}, {count(self.specs, 'spec')},"
+            f" {count(self.realm_profiles, 'realm profile')}>"
+        )
