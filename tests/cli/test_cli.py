@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.console import Console
 import mobstore
 from mobstore.cli import display
 from mobstore.cli.commands import cli
+from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -93,6 +95,71 @@ def test_events_read_more_than_one_page(tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path / 'many.db'}"
     lines = mobstore_cli("events", url, "--limit", "2400", "--json").stdout.splitlines()
     assert [json.loads(line)["cursor"] for line in lines] == list(range(1, 2401))
+
+
+def test_events_of_a_mob_and_of_a_run(url: str) -> None:
+    def kinds(*options: str) -> list[str]:
+        lines = mobstore_cli("events", url, "--json", *options).stdout.splitlines()
+        return [json.loads(line)["kind"]["type"] for line in lines]
+
+    assert kinds("--mob", "nobody") == []
+    of_run = kinds("--run", RUN)
+    assert (of_run[0], of_run[-1]) == ("flow_started", "flow_completed")
+    assert of_run.count("step_dispatched") == 3
+
+
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_events_are_followed_until_interrupted(tmp_path: Path, form: str) -> None:
+    url = f"sqlite:{tmp_path / 'mobs.db'}"
+
+    async def append(mob: str) -> None:
+        async with mobstore.open_stores(url) as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId(mob), kind=mobstore.MobReset())
+            await stores.events.append(event)
+
+    asyncio.run(append("before"))
+    options = ["--json"] if form == "json" else []
+    command = [sys.executable, "-m", "mobstore", "events", url, "--follow", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert b"before" in following.stdout.readline()
+        asyncio.run(append("after"))
+        assert b"after" in following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.communicate(timeout=30) == (b"", b"")
+        assert following.returncode == 130
+
+
+def test_completion_is_what_the_shell_runs() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_MOBSTORE_COMPLETE" in mobstore_cli("completion", shell).stdout
+    said = mobstore_cli(
+        COMP_WORDS="mobstore runs --st", COMP_CWORD="2", _MOBSTORE_COMPLETE="bash_complete"
+    )
+    assert said.stdout == "plain,--status\n"
+
+
+def test_a_timeline_is_bounded_and_says_so() -> None:
+    def entry(n: int, status: mobstore.StepRunStatus) -> mobstore.StepLedgerEntry:
+        return mobstore.StepLedgerEntry(
+            step_id=mobstore.StepId(f"step {n}"),
+            meerkat_id=mobstore.MeerkatId("ann"),
+            status=status,
+            timestamp=mobstore.Timestamp(f"2026-03-04T05:{n:02}:00Z"),
+        )
+
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(timeline([entry(n, "dispatched") for n in range(59)]))
+        console.print(timeline([entry(n, "dispatched") for n in range(2)] + [entry(2, "failed")]))
+        console.print(timeline([entry(1, "dispatched"), entry(1, "failed"), entry(3, "skipped")]))
+        console.print(timeline([]))
+    shown = captured.get()
+    assert f"timeline of the last {STEPS} steps" in shown
+    assert "step 18 " not in shown
+    assert "step 19 " in shown
+    assert "at work" in shown
+    assert "━" * 40 in shown, "what is not ended goes to the end"
 
 
 def test_runs_are_filtered_by_mob_and_flow(url: str) -> None:
@@ -227,7 +294,7 @@ def test_stored_text_is_shown_and_never_obeyed() -> None:
     )
     console = Console(width=200, record=True, force_terminal=True)
     with console.capture() as captured:
-        display.run(console, run)
+        display.run(console, run, timeline(run.step_ledger))
     shown = captured.get()
     assert "\x1b[2J" not in shown
     assert "\x07" not in shown

@@ -4,6 +4,7 @@ commands.py  the commands, their options and their exit codes
 shared.py    what all of them share: how they run, how they end
 queries.py   what they ask that the stores' interfaces do not offer
 display.py   results as tables for people
+timeline.py  the steps of a run over time
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ from typing import Any, get_args
 from uuid import UUID
 
 import click
+from click.shell_completion import get_completion_class
 
 import mobstore
 from mobstore.cli import display, queries
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.cli.timeline import timeline
 from mobstore.meerkat import check_source, import_meerkat
 from mobstore.operations.run_reading import Selection
 
@@ -72,17 +74,40 @@ async def info(url: str, *, as_json: bool) -> None:
 @cli.command()
 @url_argument
 @click.option("--after", default=0, show_default=True, help="Only events after this cursor.")
-@click.option("--limit", default=100, show_default=True, help="At most so many events.")
+@click.option(
+    "--limit", default=100, show_default=True, help="At most so many events; unless --follow."
+)
+@click.option("--mob", help="Only events of this mob.")
+@click.option("--run", "run_id", type=click.UUID, help="Only events that name this run.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Go on with what is committed, by anyone, until Ctrl-C."
+)
 @json_option
 @runs_async
-async def events(url: str, *, after: int, limit: int, as_json: bool) -> None:
+async def events(
+    url: str,
+    *,
+    after: int,
+    limit: int,
+    mob: str | None,
+    run_id: UUID | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
     """Show events of the store at URL, oldest first.
 
-    Example: mobstore events sqlite:mobs.db --after 90 --json
+    Example: mobstore events sqlite:mobs.db --mob tide-desk --after 90 --follow
     """
     found: list[mobstore.MobEvent] = []
     async with open_present(url) as stores:
-        while page := await stores.events.poll(after, min(limit, _PAGE)):
+        if follow:
+            console = display.console()
+            async for event in stores.events.subscribe(after, mob_id=mob, run_id=run_id):
+                if as_json:
+                    click.echo(event.to_json())
+                else:
+                    display.event_line(console, event)
+        while page := await stores.events.poll(after, min(limit, _PAGE), mob_id=mob, run_id=run_id):
             after, limit = page[-1].cursor, limit - len(page)
             if as_json:
                 for event in page:
@@ -127,7 +152,7 @@ async def runs(
 @json_option
 @runs_async
 async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
-    """Show one run of the store at URL with its frames, ledgers and outputs.
+    """Show one run of the store at URL: its frames, its timeline, its ledgers and outputs.
 
     Example: mobstore run sqlite:mobs.db 24ede6a4-6b4c-4242-8a23-d5962217bead
     """
@@ -138,7 +163,7 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
     if as_json:
         click.echo(found.to_json())
     else:
-        display.run(display.console(), found)
+        display.run(display.console(), found, timeline(found.step_ledger))
 
 
 @cli.command()
@@ -181,3 +206,15 @@ async def profiles(url: str, *, as_json: bool) -> None:
             click.echo(stored.to_json())
     else:
         display.profiles(display.console(), found)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands and options.
+
+    Example: mobstore completion bash >> ~/.bashrc
+    """
+    complete = get_completion_class(shell)
+    assert complete is not None  # noqa: S101 - click has one for each of these
+    click.echo(complete(cli, {}, "mobstore", "_MOBSTORE_COMPLETE").source())

@@ -54,44 +54,51 @@ def moment(timestamp: Timestamp | None) -> str:
 
 def inventory(console: Console, url: str, found: Inventory) -> None:
     """How much a store holds."""
-    table = _table(plain(url), "", "")
-    table.columns[1].justify = "right"
+    shown = table(plain(url), "", "")
+    shown.columns[1].justify = "right"
     for name, value in found._asdict().items():
-        table.add_row(name.replace("_", " "), f"{value:,}")
-    console.print(table)
+        shown.add_row(name.replace("_", " "), f"{value:,}")
+    console.print(shown)
 
 
 def events(console: Console, found: Iterable[MobEvent]) -> None:
     """Events, one a line."""
-    table = _table("events", "cursor", "time", "mob", "kind", "what")
-    table.columns[0].justify = "right"
+    shown = table("events", "cursor", "time", "mob", "kind", "what")
+    shown.columns[0].justify = "right"
     for event in found:
-        kind = event.kind.model_dump(mode="json", exclude={"type"})
-        what = " ".join(f"{key}={_short(value, 36)}" for key, value in kind.items())
-        table.add_row(
-            str(event.cursor), moment(event.timestamp), _cell(event.mob_id),
-            event.kind.type, _cell(what),
+        shown.add_row(
+            str(event.cursor), moment(event.timestamp), cell(event.mob_id),
+            event.kind.type, cell(_what(event)),
         )  # fmt: skip
-    console.print(table)
+    console.print(shown)
+
+
+def event_line(console: Console, event: MobEvent) -> None:
+    """One event as a line of its own, for those who follow the log."""
+    line = Text(f"{event.cursor:>8}  {moment(event.timestamp)}  ")
+    line.append(plain(event.mob_id), style="bold")
+    line.append(f"  {event.kind.type}  ", style="cyan")
+    line.append(plain(_what(event)), style="dim")
+    console.print(line, soft_wrap=True)
 
 
 def runs(console: Console, found: Iterable[RunLine]) -> None:
     """Runs, one a line."""
-    table = _table("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
+    shown = table("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
     for run, steps, failures in found:
-        table.add_row(
-            str(run.run_id), _cell(run.mob_id), _cell(run.flow_id), _status(run.status),
+        shown.add_row(
+            str(run.run_id), cell(run.mob_id), cell(run.flow_id), status(run.status),
             moment(run.created_at), str(steps), str(failures),
         )  # fmt: skip
-    console.print(table)
+    console.print(shown)
 
 
-def run(console: Console, found: MobRun) -> None:
-    """One run: its head, its frames and loops, its ledgers and outputs."""
+def run(console: Console, found: MobRun, timeline: Table) -> None:
+    """One run: its head, its frames and loops, its timeline, its ledgers and outputs."""
     head = Text.assemble(
         (f"run {found.run_id}", "bold"),
         f"  {plain(found.mob_id)} / {plain(found.flow_id)}  ",
-        _status(found.status),
+        status(found.status),
     )
     console.print(head)
     console.print(
@@ -100,52 +107,51 @@ def run(console: Console, found: MobRun) -> None:
         markup=False,
     )
     console.print(_tree(found))
-    steps = _table("step ledger", "time", "step", "member", "status", "output")
+    console.print(timeline)
+    steps = table("step ledger", "time", "step", "member", "status", "output")
     for step in found.step_ledger:
         steps.add_row(
-            moment(step.timestamp), _cell(step.step_id), _cell(step.meerkat_id),
-            _status(step.status), _cell("" if step.output is None else _short(step.output)),
+            moment(step.timestamp), cell(step.step_id), cell(step.meerkat_id),
+            status(step.status), cell("" if step.output is None else _short(step.output)),
         )  # fmt: skip
     console.print(steps)
     if found.failure_ledger:
-        failures = _table("failure ledger", "time", "step", "reason")
+        failures = table("failure ledger", "time", "step", "reason")
         for failure in found.failure_ledger:
-            failures.add_row(
-                moment(failure.timestamp), _cell(failure.step_id), _cell(failure.reason)
-            )
+            failures.add_row(moment(failure.timestamp), cell(failure.step_id), cell(failure.reason))
         console.print(failures)
-    outputs = _table("outputs", "of", "step", "output")
+    outputs = table("outputs", "of", "step", "output")
     for step_id, output in found.root_step_outputs.items():
-        outputs.add_row("flow", _cell(step_id), _cell(_short(output)))
+        outputs.add_row("flow", cell(step_id), cell(_short(output)))
     for loop_id, iterations in found.loop_iteration_outputs.items():
         for number, iteration in enumerate(iterations):
             for step_id, output in iteration.items():
-                of = _cell(f"{loop_id} [{number}]")
-                outputs.add_row(of, _cell(step_id), _cell(_short(output)))
+                of = cell(f"{loop_id} [{number}]")
+                outputs.add_row(of, cell(step_id), cell(_short(output)))
     if outputs.row_count:
         console.print(outputs)
 
 
 def specs(console: Console, found: Iterable[tuple[str, MobDefinition, int]]) -> None:
     """Specs, one a line."""
-    table = _table("specs", "mob", "revision", "profiles", "flows")
+    shown = table("specs", "mob", "revision", "profiles", "flows")
     for mob_id, definition, revision in found:
-        table.add_row(
-            _cell(mob_id), str(revision),
-            _cell(", ".join(definition.profiles)), _cell(", ".join(definition.flows)),
+        shown.add_row(
+            cell(mob_id), str(revision),
+            cell(", ".join(definition.profiles)), cell(", ".join(definition.flows)),
         )  # fmt: skip
-    console.print(table)
+    console.print(shown)
 
 
 def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
     """Realm profiles, one a line."""
-    table = _table("realm profiles", "name", "revision", "model", "updated", "description")
+    shown = table("realm profiles", "name", "revision", "model", "updated", "description")
     for stored in found:
-        table.add_row(
-            _cell(stored.name), str(stored.revision), _cell(stored.profile.model),
-            moment(stored.updated_at), _cell(stored.profile.peer_description),
+        shown.add_row(
+            cell(stored.name), str(stored.revision), cell(stored.profile.model),
+            moment(stored.updated_at), cell(stored.profile.peer_description),
         )  # fmt: skip
-    console.print(table)
+    console.print(shown)
 
 
 def imported(console: Console, report: ImportReport) -> None:
@@ -157,6 +163,11 @@ def imported(console: Console, report: ImportReport) -> None:
     )
     for unreadable in report.left_out:
         console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
+
+
+def _what(event: MobEvent) -> str:
+    kind = event.kind.model_dump(mode="json", exclude={"type"})
+    return " ".join(f"{key}={_short(value, 36)}" for key, value in kind.items())
 
 
 def _tree(found: MobRun) -> Tree:
@@ -188,8 +199,9 @@ def _state_line(place: str, state: KernelState) -> Text:
     return line
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
+def table(title: str, *columns: str) -> Table:
+    """A table with a title; without names of columns it has no head."""
+    made = Table(
         title=Text(title, style="bold"),
         title_justify="left",
         show_header=any(columns),
@@ -197,8 +209,8 @@ def _table(title: str, *columns: str) -> Table:
         pad_edge=False,
     )
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
-    return table
+        made.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
+    return made
 
 
 def console() -> Console:
@@ -207,12 +219,14 @@ def console() -> Console:
     return out if out.is_terminal else Console(width=140)
 
 
-def _cell(value: object) -> Text:
+def cell(value: object) -> Text:
+    """Stored text for a cell."""
     return Text(plain(value))
 
 
-def _status(status: str) -> Text:
-    return Text(plain(status), style=_COLORS.get(status, ""))
+def status(name: str) -> Text:
+    """The status of a run, step or node, in its colour."""
+    return Text(plain(name), style=_COLORS.get(name, ""))
 
 
 def _short(value: Any, most: int = 60) -> str:

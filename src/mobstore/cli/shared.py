@@ -34,6 +34,8 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has seen enough
             sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)  # as a shell counts what Ctrl-C ended
 
     return update_wrapper(run, command)
 
