@@ -143,6 +143,11 @@ class _Opening:
         try:
             if event.oldVersion:
                 self._refuse_foreign(database, {table.name for table in TABLES})
+            elif getattr(event, "dataLoss", "none") != "none":  # Chromium says so, once
+                raise ReadFailedError(
+                    f"the browser found its files of this site damaged and has removed them, and"
+                    f" with them '{self._name}' if it was there; open it again to begin anew"
+                )
             elif not self._create:
                 raise ReadFailedError(
                     f"there is no '{self._name}' in this browser; is the name right?"
