@@ -1,0 +1,49 @@
+"""Reading an index from end to end, page by page, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from mobstore.tables import Index, Key, R, Row
+from mobstore.transaction import Read, Scan, fetch
+
+T = TypeVar("T")
+
+Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
+"""A part of a script; to be used with `yield from`."""
+
+FIRST_LIMIT = 64
+_MOST_ROWS = 512
+_BYTES = 2**20
+
+
+def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
+    """The rows that come next in the order of an index; none after the last.
+
+    Args:
+        index: the index; all its rows are walked, whatever its prefix.
+        after: the values of `index.sorted_by` in the last row before; None: from the first row.
+        limit: at most so many, and all that tie with the last of them.
+    """
+    rows: list[R] = []
+    depth = 0 if after is None else len(after) - 1
+    # On from a key (a, b): what else begins with a, then what is after a.
+    while depth >= 0 and len(rows) < limit:
+        prefix, bound = ((), None) if after is None else (after[:depth], after[depth])
+        rows += yield from fetch(Scan(index, prefix, after=bound, limit=limit - len(rows)))
+        depth -= 1
+    if len(rows) == limit and index is not index.table:
+        place = index.table.getter(index.sorted_by)
+        last = place(rows[-1])
+        while rows and place(rows[-1]) == last:
+            rows.pop()
+        rows += yield from fetch(Scan(index, last))
+    return rows
+
+
+def next_limit(rows: Sequence[Row], limit: int) -> int:
+    """How many rows the next page may have: about a mebibyte, if they are as long as these."""
+    size = sum(len(value) for row in rows for value in row if isinstance(value, str))
+    each = size // len(rows) + 1
+    return max(1, min(_MOST_ROWS, 4 * limit, _BYTES // each))
