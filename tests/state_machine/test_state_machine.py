@@ -43,6 +43,7 @@ from mobstore import (
     Timestamp,
     event_kind_from_json,
 )
+from support.pending import PendingEngine
 
 T = TypeVar("T")
 
@@ -95,6 +96,13 @@ class Sqlite(Subject):
 
     def dispose(self) -> None:
         self.directory.cleanup()
+
+
+class Pending(Memory):
+    """What operations within one atomic call, as long as the whole test, see of each other."""
+
+    async def open(self) -> MobStores:
+        return MobStores(PendingEngine(), clock=self.clock)
 
 
 # Small pools, so that calls meet -----------------------------------------------------------------
@@ -709,6 +717,91 @@ class Machine(RuleBasedStateMachine):
         ]
         self.same(self.stores.runs.list_runs(mob, flow), expected)
 
+    @rule(
+        mob=st.none() | mobs,
+        status=st.none() | st.sampled_from(STATUSES),
+        after=st.none() | runs,
+        limit=st.none() | st.integers(0, 2),
+    )
+    def run_headers(
+        self, mob: str | None, status: Any, after: str | None, limit: int | None
+    ) -> None:
+        expected: Any = [
+            {name: run[name] for name in mobstore.RunHeader.model_fields}
+            for place, run in enumerate(_run(run) for run in self.runs.values())
+            if mob in {None, run["mob_id"]}
+            and status in {None, run["status"]}
+            and (after not in self.runs or place > list(self.runs).index(after))
+        ][:limit]
+        if after is not None and after not in self.runs:
+            expected = self.refusal(
+                NOT_FOUND, f"run not found: {after}; it can be followed by no other"
+            )
+        call = self.stores.runs.run_headers(
+            mob, status=status, after=after and UUID(after), limit=limit
+        )
+        self.same(call, expected)
+
+    @rule(run_id=runs, start=st.integers(0, 3), limit=st.none() | st.integers(0, 2))
+    def step_entries(self, run_id: str, start: int, limit: int | None) -> None:
+        stop = None if limit is None else start + limit
+        expected: Any = self.missing(run_id)
+        if expected is None:
+            expected = _run(self.runs[run_id])["step_ledger"][start:stop]
+        call = self.stores.runs.step_entries(UUID(run_id), start=start, limit=limit)
+        self.same(call, expected)
+
+    @rule(run_id=runs)
+    def delete_run(self, run_id: str) -> None:
+        expected = self.runs.pop(run_id, None) is not None
+        self.same(self.stores.runs.delete_run(UUID(run_id)), expected)
+
+    @rule(time=st.sampled_from(TIMES), status=st.sampled_from(STATUSES))
+    def prune_runs(self, time: str, status: Any) -> None:
+        order = [TIMES[2], TIMES[0], TIMES[1], TIMES[3]]
+        doomed = [
+            run_id
+            for run_id, run in self.runs.items()
+            if run["status"] == status
+            and run["completed_at"] is not None
+            and order.index(run["completed_at"]) < order.index(time)
+        ]
+        for run_id in doomed:
+            del self.runs[run_id]
+        self.same(self.stores.runs.prune_runs(Timestamp(time), status), len(doomed))
+
+    # Several at once -----------------------------------------------------------------------------
+
+    @rule(run_id=runs, before=states, after=states, step=step_ids, mob=mobs)
+    def atomic(self, run_id: str, before: str, after: str, step: str, mob: str) -> None:
+        """Append to a ledger and to the log, if the flow state is as expected; all or nothing."""
+        entry = {"step_id": step, "meerkat_id": "w-1", "status": "completed", "output": 1}
+        entry["timestamp"] = TIMES[0]
+        run = self.runs.get(run_id)
+        expected: Any = self.missing(run_id)
+        if run is not None and run["flow_state"] != before:
+            detail = f"operation 3 was refused: run {run_id} has another flow state"
+            expected = _Refused("RefusedError", f"CAS conflict: {detail}")
+        cursor = self.next_cursor
+        event = self._event(mob, KINDS[0], TIMES[1])
+        if run is not None and expected is None:
+            run["step_ledger"].append(entry)
+            run["flow_state"] = after
+            expected = cursor
+        else:
+            self.events.pop()
+            self.next_cursor = cursor
+
+        async def both(at: mobstore.Stores) -> int:
+            appended = await at.events.append(event)
+            await at.runs.append_step_entry(
+                UUID(run_id), StepLedgerEntry.from_json(json.dumps(entry))
+            )
+            await at.runs.cas_flow_state(UUID(run_id), expected=state(before), next=state(after))
+            return appended.cursor
+
+        self.same(self.stores.atomic(both), expected)
+
     # Specs ---------------------------------------------------------------------------------------
 
     @rule(mob=mobs, content=st.sampled_from(["a", "b"]), revision=revisions)
@@ -847,6 +940,10 @@ class SqliteMachine(Machine):
     make = Sqlite
 
 
+class PendingMachine(Machine):
+    make = Pending
+
+
 def profile_of(examples: int) -> settings:
     return settings(
         max_examples=examples,
@@ -864,3 +961,7 @@ def test_memory() -> None:
 
 def test_sqlite() -> None:
     run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
+
+
+def test_pending() -> None:
+    run_state_machine_as_test(PendingMachine, settings=profile_of(30))
