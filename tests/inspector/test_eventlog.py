@@ -42,12 +42,14 @@ def append(page: Page, *kinds: MobEventKind, mob_id: str = "m") -> None:
     page.run(page.stores.events.append_batch(events))
 
 
-def whole_index(page: Page, limit: int) -> list[tuple[int, str, str, set[str], str | None]]:
+def whole_index(
+    page: Page, limit: int, **of: str
+) -> list[tuple[int, str, str, set[str], str | None]]:
     """The index as it is meant: cursor, type, mob, members, run."""
     found: list[tuple[int, str, str, set[str], str | None]] = []
     after, more = 0, True
     while more:
-        index = page.ask("event_index", after_cursor=after, limit=limit)
+        index = page.ask("event_index", after_cursor=after, limit=limit, **of)
         columns = [index[name] for name in ("cursors", "type", "mob", "member", "member2", "run")]
         assert len(set(map(len, columns))) == 1
         assert len(index["cursors"]) <= limit
@@ -67,6 +69,21 @@ def test_all_pages_together_are_the_whole_log(tide_desk: Page, limit: int) -> No
     assert index[7] == (8, "peers_wired", "tide-desk", {"writer-1", "scout-1"}, None)
     assert index[11] == (12, "step_dispatched", "tide-desk", {"editor-1"}, run_id)
     assert index[12] == (13, "step_completed", "tide-desk", set(), run_id)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 8, 100])
+def test_the_events_of_a_run_alone(tide_desk: Page, limit: int) -> None:
+    run_id = "24ede6a4-6b4c-4242-8a23-d5962217bead"
+    of_run = [entry for entry in whole_index(tide_desk, 100) if entry[4] == run_id]
+    assert len(of_run) == 8
+    assert whole_index(tide_desk, limit, run_id=run_id) == of_run
+    assert whole_index(tide_desk, limit, run_id="of nobody") == []
+
+
+def test_the_events_of_a_run_are_not_taken_for_the_log(tide_desk: Page) -> None:
+    tide_desk.ask("event_index", run_id="24ede6a4-6b4c-4242-8a23-d5962217bead")
+    assert len(tide_desk.ask("roster", mob_id="tide-desk")["members"]) == 6
+    assert tide_desk.ask("overview")["events"] == 99
 
 
 def test_each_kind_tells_whom_it_is_about(page: Page) -> None:
@@ -163,13 +180,13 @@ def test_the_index_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[s
             run_id=runs[number % 400],
             step_id=StepId(f"step-{number % 9}"),
             meerkat_id=MeerkatId(f"member-{number % 17}"),
-        ).to_json()
+        )
         for number in range(400 * 9)
     ]
+    columns = [("step_dispatched", str(kind.run_id), kind.to_json()) for kind in kinds]
     now = Timestamp.now().sortable
     rows = [
-        EventRow(cursor, "m", now, "step_dispatched", "", kinds[cursor % len(kinds)])
-        for cursor in range(1, 100_001)
+        EventRow(cursor, "m", now, *columns[cursor % len(columns)]) for cursor in range(1, 100_001)
     ]
 
     def fill() -> Script[None]:

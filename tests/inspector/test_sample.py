@@ -91,6 +91,15 @@ def test_runs_come_newest_first_in_pages(tide_desk: Page) -> None:
     assert daily["total"] == len(daily["runs"]) == 5
 
 
+@pytest.mark.parametrize("flow_id", [None, "daily", "polish"])
+@pytest.mark.parametrize("status", ["pending", "running", "completed", "failed", "canceled"])
+def test_runs_in_one_status(tide_desk: Page, flow_id: str | None, status: str) -> None:
+    every = tide_desk.ask("runs", mob_id="tide-desk", flow_id=flow_id)["runs"]
+    wanted = [run for run in every if run["status"] == status]
+    found = tide_desk.ask("runs", mob_id="tide-desk", flow_id=flow_id, status=status)
+    assert (found["total"], found["runs"]) == (len(wanted), wanted)
+
+
 def test_a_run_has_a_status_and_a_duration(tide_desk: Page) -> None:
     runs = {run["run_id"]: run for run in tide_desk.ask("runs", mob_id="tide-desk")["runs"]}
     ended = runs[POLISHED]

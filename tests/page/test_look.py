@@ -119,6 +119,8 @@ def test_runs_are_listed(desk: Page) -> None:
     expect(rows(desk, "Runs")).to_have_count(8)
     choice(desk, "Flow").select_option("polish")
     expect(status(desk)).to_have_text("3 runs")
+    choice(desk, "Status").select_option("running")
+    expect(status(desk)).to_have_text("1 run")
     row = rows(desk, "Runs").filter(has_text=POLISH[:8])
     expect(row).to_contain_text("running")
     row.get_by_role("link").click()

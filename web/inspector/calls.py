@@ -32,6 +32,7 @@ from inspector.shapes import (
     Roster,
     Run,
     Runs,
+    RunStatus,
 )
 
 _MOST_AT_ONCE = 500
@@ -142,10 +143,15 @@ class Inspector:
         await self._told.follow(self.stores.engine, progress)
         return self._told.roster(mob_id)
 
-    async def event_index(self, after_cursor: int = 0, limit: int = 10_000) -> EventIndex:
-        """A page of the index for filtering."""
-        found = await self.stores.engine.read(lambda: eventlog.log_slice(after_cursor, limit))
-        self._told.take(found)
+    async def event_index(
+        self, after_cursor: int = 0, limit: int = 10_000, run_id: str | None = None
+    ) -> EventIndex:
+        """A page of the index for filtering, of the whole log or of one run's events."""
+        found = await self.stores.engine.read(
+            lambda: eventlog.log_slice(after_cursor, limit, run_id)
+        )
+        if run_id is None:
+            self._told.take(found)
         return eventlog.event_index(found)
 
     async def events(self, cursors: list[int]) -> Events:
@@ -154,11 +160,18 @@ class Inspector:
         return await self.stores.engine.read(lambda: eventlog.event_lines(few))
 
     async def runs(
-        self, mob_id: str, flow_id: str | None = None, before: int | None = None, limit: int = 50
+        self,
+        mob_id: str,
+        flow_id: str | None = None,
+        status: RunStatus | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> Runs:
         """Headers of runs, newest first."""
         few = min(limit, _MOST_AT_ONCE)
-        return await self.stores.engine.read(lambda: runs.headers(mob_id, flow_id, before, few))
+        return await self.stores.engine.read(
+            lambda: runs.headers(mob_id, flow_id, status, before, few)
+        )
 
     async def run(self, run_id: str) -> Run:
         """One run in depth."""

@@ -129,8 +129,7 @@ def _unfinished() -> Script[list[str]]:
     found = yield from fetch(
         Scan(RUNS_BY_FLOW, (DEMO_MOB, DEMO_FLOW), limit=_RUNS_BACK, backwards=True)
     )
-    states = yield tuple(Get(RUN_STATES, (run.run_id,)) for run in found)
-    return Commit([state.run_id for state in states if not is_terminal(state.status)])
+    return Commit([run.run_id for run in found if not is_terminal(run.status)])
 
 
 def _standing(run_id: str) -> Script[States]:
@@ -141,7 +140,7 @@ def _standing(run_id: str) -> Script[States]:
     frames, loops = yield from fetch(Scan(FRAMES, of_run), Scan(LOOPS, of_run))
     return Commit(
         (
-            state.status,
+            run.status,
             state.flow_state,
             frozenset((frame.frame_id, frame.kernel_state) for frame in frames),
             frozenset((loop.loop_instance_id, loop.kernel_state) for loop in loops),
@@ -199,7 +198,7 @@ def _together(scripts: Sequence[Script[Any]]) -> Script[list[Any] | None]:
     writes: list[Write] = []
     for script in scripts:
         commit = yield from script
-        if commit.result is False:
+        if commit.refusal:
             return Commit(None)
         results.append(commit.result)
         writes += commit.writes

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple, cast
 from inspector.shapes import EventIndex, EventLine, Events
 from inspector.texts import compact, cut, parsed, shown
 from mobstore.errors import SerializationError
-from mobstore.tables import EVENTS, EventRow
+from mobstore.tables import EVENTS, EVENTS_BY_RUN, EventRow
 from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
 _LONGEST_VALUE = 60
 
 
 class Slice(NamedTuple):
-    """Some of the log: `rows` are the events after a cursor, as many as were asked for.
+    """Some of the log, or of a run's events: those after a cursor, as many as were asked for.
 
-    `first` is the first event of the log and `last` the last cursor, 0 if there are no events.
+    `first` is the first of them all, None if there are none, and `last` the last cursor or 0.
     """
 
     after: int
@@ -27,12 +27,13 @@ class Slice(NamedTuple):
     last: int
 
 
-def log_slice(after: int, limit: int) -> Script[Slice]:
-    """Read at most `limit` events after a cursor."""
+def log_slice(after: int, limit: int, run_id: str | None = None) -> Script[Slice]:
+    """Read at most `limit` events after a cursor, of the whole log or of one run."""
+    index, prefix = (EVENTS, ()) if run_id is None else (EVENTS_BY_RUN, (run_id,))
     first, rows, last = yield from fetch(
-        Scan(EVENTS, limit=1),
-        Scan(EVENTS, after=after, limit=limit),
-        Scan(EVENTS, limit=1, backwards=True),
+        Scan(index, prefix, limit=1),
+        Scan(index, prefix, after=after, limit=limit),
+        Scan(index, prefix, limit=1, backwards=True),
     )
     return Commit(Slice(after, first[0] if first else None, rows, last[0].cursor if last else 0))
 
@@ -49,7 +50,7 @@ def event_index(found: Slice) -> EventIndex:
     kind, types = _coded([row.type for row in rows])
     mob, mobs = _coded([row.mob_id for row in rows])
     member, members = _coded([*ones, *others])
-    run, runs = _coded([event.get("run_id") for event in events])
+    run, runs = _coded([row.run_id or None for row in rows])
     return {
         "cursors": [row.cursor for row in rows],
         "type": kind,

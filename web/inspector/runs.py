@@ -20,20 +20,31 @@ from mobstore.tables import (
     RUN_STATES,
     RUNS,
     RUNS_BY_FLOW,
+    RUNS_BY_FLOW_STATUS,
     RUNS_BY_MOB,
+    RUNS_BY_MOB_STATUS,
     STEP_LEDGER,
+    Index,
     RunRow,
-    RunStateRow,
     StepLedgerRow,
 )
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
 
+_INDEXES: dict[tuple[bool, bool], Index[RunRow]] = {
+    (False, False): RUNS_BY_MOB,
+    (False, True): RUNS_BY_MOB_STATUS,
+    (True, False): RUNS_BY_FLOW,
+    (True, True): RUNS_BY_FLOW_STATUS,
+}
+"""By whether a flow and a status are given."""
 
-def headers(mob_id: str, flow_id: str | None, before: int | None, limit: int) -> Script[Runs]:
-    """Runs of a mob, or of one of its flows, newest first, from before a number on."""
-    index, prefix = (
-        (RUNS_BY_MOB, (mob_id,)) if flow_id is None else (RUNS_BY_FLOW, (mob_id, flow_id))
-    )
+
+def headers(
+    mob_id: str, flow_id: str | None, status: str | None, before: int | None, limit: int
+) -> Script[Runs]:
+    """Runs of a mob, of one of its flows, in one status; newest first, from before a number on."""
+    index = _INDEXES[flow_id is not None, status is not None]
+    prefix = tuple(one for one in (mob_id, flow_id, status) if one is not None)
     total, found = yield from fetch(
         Count(Scan(index, prefix)),
         Scan(index, prefix, before=before, limit=limit + 1, backwards=True),
@@ -61,7 +72,7 @@ def run(run_id: str) -> Script[Run]:
     if row is None:
         raise NotFoundError(f"run not found: {run_id}")
     if state is None:
-        raise _without_state(run_id)
+        raise SerializationError(f"run {run_id} cannot be read: its state is missing")
     frames, loops, iterations = yield from fetch(
         Scan(FRAMES, of_run), Scan(LOOPS, of_run), Scan(LOOP_ITERATIONS, of_run)
     )
@@ -70,10 +81,9 @@ def run(run_id: str) -> Script[Run]:
         Count(Scan(ROOT_STEP_OUTPUTS, of_run)),
         Count(Scan(LOOP_STEP_OUTPUTS, of_run)),
     )
-    header = _header(row, state, len(steps), failures)
     return Commit(
         {
-            "header": header,
+            "header": _header(row, len(steps), failures),
             "flow_phase": phase_of(state.flow_state),
             "params": {"of": "params", "run_id": run_id},
             "params_preview": cut(row.activation_params),
@@ -89,34 +99,27 @@ def run(run_id: str) -> Script[Run]:
 def _headers(
     rows: Sequence[RunRow],
 ) -> Generator[tuple[Any, ...], tuple[Any, ...], list[RunHeader]]:
-    states = yield tuple(Get(RUN_STATES, (row.run_id,)) for row in rows)
     steps = yield tuple(Count(Scan(STEP_LEDGER, (row.run_id,))) for row in rows)
     failures = yield tuple(Count(Scan(FAILURE_LEDGER, (row.run_id,))) for row in rows)
-    return list(map(_header, rows, states, steps, failures))
+    return list(map(_header, rows, steps, failures))
 
 
-def _header(row: RunRow, state: RunStateRow | None, steps: int, failures: int) -> RunHeader:
-    if state is None:
-        raise _without_state(row.run_id)
-    created, completed = millis(row.created_at), millis(state.completed_at)
+def _header(row: RunRow, steps: int, failures: int) -> RunHeader:
+    created, completed = millis(row.created_at), millis(row.completed_at)
     return {
         "run_id": row.run_id,
         "number": row.number,
         "mob_id": row.mob_id,
         "flow_id": row.flow_id,
-        "status": cast("RunStatus", state.status),
+        "status": cast("RunStatus", row.status),
         "created_at": shown(row.created_at),
         "created_ms": created,
-        "completed_at": None if state.completed_at is None else shown(state.completed_at),
+        "completed_at": shown(row.completed_at) if row.completed_at else None,
         "completed_ms": completed,
         "duration_ms": None if created is None or completed is None else completed - created,
         "steps": steps,
         "failures": failures,
     }
-
-
-def _without_state(run_id: str) -> SerializationError:
-    return SerializationError(f"run {run_id} cannot be read: its state is missing")
 
 
 def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:

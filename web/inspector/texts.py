@@ -27,10 +27,11 @@ def shown(sortable: str) -> str:
         raise SerializationError("a stored moment cannot be read") from error
 
 
-def millis(sortable: str | None) -> int | None:
-    """A stored moment in milliseconds since 1970; None where a year is not within 1 to 9999."""
-    if sortable is None:
-        return None
+def millis(sortable: str) -> int | None:
+    """A stored moment in milliseconds since 1970.
+
+    None for the empty text, which is none, and where a year is not within 1 to 9999.
+    """
     try:
         return (Timestamp.from_sortable(sortable).to_datetime() - _EPOCH) // _MILLISECOND
     except ValueError:

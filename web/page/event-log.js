@@ -1,4 +1,4 @@
-/** The index of all events in columns, so that 100,000 of them are filtered at once; their content stays in the store. */
+/** The index of events in columns, so that 100,000 of them are filtered at once; their content stays in the store. */
 
 import { words } from "./format.js";
 
@@ -10,8 +10,10 @@ export class EventLog {
   #origin = "";
   #turn = Promise.resolve();
 
-  constructor(call) {
+  /** @param {string} [run]  only the events of this run */
+  constructor(call, run) {
     this.call = call;
+    this.run = run;
     this.#forget();
   }
 
@@ -29,7 +31,9 @@ export class EventLog {
 
   async #fetch(grown) {
     for (let more = true; more; ) {
-      const page = await this.call("event_index", { after_cursor: this.size ? this.columns.cursors[this.size - 1] : 0 });
+      const page = await this.call("event_index", {
+        after_cursor: this.size ? this.columns.cursors[this.size - 1] : 0, run_id: this.run ?? null,
+      });
       const gone = this.size > 0 && page.origin !== this.#origin;
       this.#origin = page.origin;
       if (gone) this.#forget();

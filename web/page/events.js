@@ -12,8 +12,10 @@ const KEPT = 4000; // fetched events that are kept; more are fetched again
 const FILTERS = { type: "Kind", member: "Member", run: "Run" };
 
 export function eventsView(app, place) {
-  const log = (app.log ??= new EventLog(app.call));
+  const whole = (app.log ??= new EventLog(app.call));
   const filter = { ...place };
+  // The events of a run are there long before all of a long log is.
+  let log = filter.run && whole.size === 0 ? new EventLog(app.call, filter.run) : whole;
   let lines = new Map(); // by cursor; null is not there any more
   let places = new Uint32Array(0);
   let texts = {}; // what the numbers in the columns stand for
@@ -72,14 +74,21 @@ export function eventsView(app, place) {
     return number < 0 ? "" : texts[names][number];
   };
 
-  function grown() {
+  function grown(current) {
     texts = Object.fromEntries(Object.entries(log.numbers).map(([names, numbers]) => [names, [...numbers.keys()]]));
-    all = place.mob === undefined ? log.size : log.find({ mob: place.mob }).length;
-    search();
+    if (log !== whole) all = app.overview.mobs.find(({ mob_id }) => mob_id === place.mob)?.events ?? app.overview.events;
+    else all = place.mob === undefined ? log.size : log.find({ mob: place.mob }).length;
+    search(current);
   }
 
-  function search() {
+  /** Go on with the whole log in place of that of a run. */
+  function exchange() {
     const current = list.current < 0 ? undefined : cursorAt(list.current);
+    log = whole;
+    grown(current);
+  }
+
+  function search(current = list.current < 0 ? undefined : cursorAt(list.current)) {
     const { type, member, run, text } = filter;
     places = log.find({ mob: place.mob, type: type || undefined, member: member || undefined, run: run || undefined, text: text || undefined });
     const index = current === undefined ? -1 : places.findIndex((place) => log.columns.cursors[place] === current);
@@ -136,7 +145,11 @@ export function eventsView(app, place) {
       renew(head, place.mob === undefined ? allHeading(app) : mobHeading(app, place.mob));
       body.hidden = app.overview.events === 0;
       fill(nothing, body.hidden && nothingYet(app));
-      await log.update(grown);
+      await log.update(() => grown());
+      selects.forEach(options);
+      if (log === whole) return;
+      await whole.update(() => {});
+      exchange();
       selects.forEach(options);
     },
   };

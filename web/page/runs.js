@@ -8,9 +8,10 @@ import { go, link, note } from "./route.js";
 import { VirtualList } from "./virtual-list.js";
 
 const MOST = 500; // that are given at once
+const STATUSES = ["pending", "running", "completed", "failed", "canceled"];
 
 export function runsView(app, place) {
-  let flow = place.flow ?? "";
+  const filter = { flow: place.flow ?? "", status: place.status ?? "" };
   let runs = [];
   let next = null;
   let total = 0;
@@ -18,21 +19,32 @@ export function runsView(app, place) {
 
   const head = h("div", {});
   const nothing = h("div", {});
-  const select = h("select", {
-    onchange() {
-      flow = select.value;
-      note({ ...place, flow });
-      refresh().catch(problem);
-    },
-  });
+  const [flows, statuses] = ["flow", "status"].map(select);
   const found = h("p", { class: "found", role: "status" });
   const list = new VirtualList({
     label: "Runs", kind: "runs", columns: ["Run", "Flow", "Status", "Created", "Took", "Steps", "Failures"],
     fill: row, settled: more, choose: (index, opened) => opened && runs[index] && go({ run: runs[index].run_id }),
   });
-  const filters = h("form", { class: "filters", "aria-label": "Filter runs" }, labelled("Flow", select));
+  const filters = h("form", { class: "filters", "aria-label": "Filter runs" }, labelled("Flow", flows), labelled("Status", statuses));
   const body = h("div", { class: "listing" }, filters, found, list.element);
   const element = h("section", { class: "view" }, head, nothing, body);
+
+  function select(key) {
+    const control = h("select", {
+      onchange() {
+        filter[key] = control.value;
+        note({ ...place, ...filter });
+        refresh().catch(problem);
+      },
+    });
+    return control;
+  }
+
+  function options(control, key, values) {
+    const all = new Set([...values, ...(filter[key] ? [filter[key]] : [])]);
+    renew(control, h("option", { value: "" }, "All"), [...all].map((value) => h("option", { value }, name(value))));
+    control.value = filter[key];
+  }
 
   function row(cells, index) {
     const run = runs[index];
@@ -42,7 +54,7 @@ export function runsView(app, place) {
     sayAll(cells, [undefined, name(run.flow_id), undefined, moment(run.created_at), span(run.duration_ms), count(run.steps), count(run.failures)]);
   }
 
-  const page = (before, limit) => app.call("runs", { mob_id: place.mob, flow_id: flow || null, before, limit });
+  const page = (before, limit) => app.call("runs", { mob_id: place.mob, flow_id: filter.flow || null, status: filter.status || null, before, limit });
 
   /** One after another, since each page begins where the one before ended. */
   const inTurn = (work) => (turn = turn.catch(() => {}).then(work));
@@ -64,9 +76,8 @@ export function runsView(app, place) {
     body.hidden = !mob?.runs;
     fill(nothing, body.hidden && empty("No runs yet", "A run is one execution of a flow. Play the demo flow to see one grow.",
       linkTo("Play a flow", { page: "demo" })));
-    const flows = new Set([...(mob?.flows ?? []), ...(flow ? [flow] : [])]);
-    renew(select, h("option", { value: "" }, "All"), [...flows].map((id) => h("option", { value: id }, name(id))));
-    select.value = flow;
+    options(flows, "flow", mob?.flows ?? []);
+    options(statuses, "status", STATUSES);
     await inTurn(async () => {
       ({ runs, total, next_before: next } = await page(null, Math.max(50, Math.min(runs.length, MOST))));
       say(found, count(total, "run"));

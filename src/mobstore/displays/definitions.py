@@ -100,13 +100,13 @@ def _flow(name: str, flow: FlowSpec, among: int) -> Markup:
 
 def _frames(root: FrameSpec, most: int) -> Markup:
     """The nodes of a flow's frames, those of a loop's body below it."""
-    waiting = [(name, node, 0) for name, node in reversed(root.nodes.items())]
+    waiting = [(name, node, 0) for name, node in reversed(tuple(root.nodes.items()))]
     lines: list[Markup] = []
     while waiting and len(lines) < most:
         name, node, depth = waiting.pop()
         lines.append(_node(name, node, depth))
         if isinstance(node, RepeatUntilSpec):
-            inner = reversed(node.body.nodes.items())
+            inner = reversed(tuple(node.body.nodes.items()))
             waiting += [(name, node, depth + 1) for name, node in inner]
     rest_is_left_out = inline("left-out", "… more nodes …") if waiting else None
     return together(block("title", "frames"), *lines, rest_is_left_out)
