@@ -63,7 +63,7 @@ class Listing(Shown):
     """
 
     def __init__(self, records: Iterable[Tabular]) -> None:
-        self.records = list(records)
+        self.records: list[Tabular] = list(records)
 
     def __repr__(self) -> str:
         return f"<Listing of {count(len(self.records), 'record')}>"

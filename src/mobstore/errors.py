@@ -81,7 +81,7 @@ class RefusedError(CasConflictError):
 
     def __init__(self, operation: int, reason: str) -> None:
         super().__init__(f"operation {operation} was refused: {reason}")
-        self.args = (operation, reason)
+        self.args: tuple[int, str] = (operation, reason)
         self.operation = operation
 
 
@@ -98,8 +98,10 @@ class SpecRevisionConflictError(MobStoreError):
         super().__init__(
             f"spec revision conflict for mob {mob_id}: expected Some({expected}), actual {actual}"
         )
-        self.args = (mob_id, expected, actual)
-        self.mob_id, self.expected, self.actual = mob_id, expected, actual
+        self.args: tuple[str, int, int] = (mob_id, expected, actual)
+        self.mob_id: str = mob_id
+        self.expected: int = expected
+        self.actual: int = actual
 
     def __str__(self) -> str:
         return self.detail

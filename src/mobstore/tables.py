@@ -39,8 +39,11 @@ class Index(Generic[R]):
     def __init__(
         self, table: Table[R], name: str, prefix: tuple[str, ...], order: tuple[str, ...]
     ) -> None:
-        self.table, self.name, self.prefix, self.order = table, name, prefix, order
-        self.sorted_by = prefix + order
+        self.table: Table[R] = table
+        self.name: str = name
+        self.prefix: tuple[str, ...] = prefix
+        self.order: tuple[str, ...] = order
+        self.sorted_by: tuple[str, ...] = prefix + order
 
 
 class Table(Index[R]):
@@ -52,7 +55,7 @@ class Table(Index[R]):
         super().__init__(self, name, prefix, order)
         self.row = row
         self.columns: tuple[str, ...] = row._fields  # type: ignore[attr-defined]
-        self.key = prefix + order
+        self.key: tuple[str, ...] = prefix + order
         self.indexes: list[Index[R]] = []
 
     def index(self, name: str, *, prefix: tuple[str, ...] = (), order: tuple[str, ...]) -> Index[R]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
@@ -18,9 +18,17 @@ from mobstore.cli import display
 from mobstore.transfer import Progress
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
-url_argument = click.argument("url")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+def url_argument(command: F) -> F:
+    """Give a command the URL of a store."""
+    return click.argument("url")(command)
+
+
+def json_option(command: F) -> F:
+    """Give a command `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
 
 
 def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

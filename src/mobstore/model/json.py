@@ -33,7 +33,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 NULL_IN_FREE_JSON = object()
 """Stands for what free JSON turns into null and everything else refuses, such as TOML's nan."""
 
-encode_string = json.JSONEncoder(ensure_ascii=False).encode
+encode_string: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Duplicate:
@@ -42,7 +42,7 @@ class Duplicate:
     __slots__ = ("value",)
 
     def __init__(self, value: object) -> None:
-        self.value = value
+        self.value: object = value
 
 
 def without_duplicates(value: Any) -> Any:

@@ -51,7 +51,9 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
     """Base of every stored model: immutable, strict, with the reference's JSON."""
 
     # Built on first use: building them all at import would double its time.
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, strict=True, extra="ignore", defer_build=True
+    )
 
     _names: ClassVar[set[str]]
 

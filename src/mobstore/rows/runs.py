@@ -68,7 +68,8 @@ class RunRows:
             SerializationError: it is not a run, or a part of it has no JSON form.
         """
         instance(run, MobRun, "run")
-        key = self.run_id = run_key(run.run_id)
+        key = run_key(run.run_id)
+        self.run_id: str = key
         ended = run.completed_at
         self._run = (
             text(run.mob_id, "mob_id"),
@@ -79,33 +80,37 @@ class RunRows:
             "" if ended is None else moment(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
         )
-        self.state = RunStateRow(key, state_text(run.flow_state, "flow_state"))
-        self.steps = [step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)]
-        self.failures = [failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)]
-        self.frames = [
+        self.state: RunStateRow = RunStateRow(key, state_text(run.flow_state, "flow_state"))
+        self.steps: list[StepLedgerRow] = [
+            step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)
+        ]
+        self.failures: list[FailureLedgerRow] = [
+            failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)
+        ]
+        self.frames: list[FrameRow] = [
             FrameRow(key, text(frame_id, "frame_id"), snapshot_text(frame, FrameSnapshot, "frame"))
             for frame_id, frame in run.frames.items()
         ]
-        self.loops = [
+        self.loops: list[LoopRow] = [
             LoopRow(
                 key, text(loop_id, "loop_instance_id"), snapshot_text(loop, LoopSnapshot, "loop")
             )
             for loop_id, loop in run.loops.items()
         ]
-        self.iterations = [
+        self.iterations: list[LoopIterationRow] = [
             iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
         ]
-        self.root_outputs = [
+        self.root_outputs: list[RootStepOutputRow] = [
             RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output))
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
         for loop_id, iterations in run.loop_iteration_outputs.items():
             _require_plausible(loop_id, len(iterations), sum(map(len, iterations)))
-        self.loop_outputs = [
+        self.loop_outputs: list[LoopOutputRow] = [
             LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
             for loop_id, iterations in run.loop_iteration_outputs.items()
         ]
-        self.loop_step_outputs = [
+        self.loop_step_outputs: list[LoopStepOutputRow] = [
             LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output))
             for loop_id, iterations in run.loop_iteration_outputs.items()
             for i, outputs in enumerate(iterations)

@@ -23,7 +23,7 @@ class FakeClock:
     """A clock that stands until a case sets it; it can be read to the nanosecond."""
 
     def __init__(self) -> None:
-        self.now = moment(0)
+        self.now: Timestamp = moment(0)
 
     def __call__(self) -> Timestamp:
         """Tell the time."""
@@ -40,7 +40,7 @@ class Subject(ABC):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock: FakeClock = FakeClock()
         self._open: list[MobStores] = []
 
     @abstractmethod
@@ -103,7 +103,7 @@ class MemorySubject(Subject):
 class SqliteSubject(Subject):
     """The engine that keeps rows in a SQLite file, here in a temporary directory."""
 
-    capabilities = frozenset[Capability](("durable", "shared"))
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(("durable", "shared"))
 
     def __init__(self) -> None:
         super().__init__()

@@ -144,7 +144,7 @@ class ArchiveReader:
             if _MANIFEST not in names:
                 raise ReadFailedError(f"the file holds no {_MANIFEST}: it is not one of mobstore")
             with self._open(_MANIFEST) as manifest:
-                self.parts = _parts(manifest.read(_MOST_OF_MANIFEST))
+                self.parts: dict[str, Part] = _parts(manifest.read(_MOST_OF_MANIFEST))
         if sorted(names) != sorted([_MANIFEST, *map(_name, self.parts)]):
             raise ReadFailedError("the file does not hold each table once and nothing else")
 

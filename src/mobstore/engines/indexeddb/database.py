@@ -26,7 +26,8 @@ class Connection:
     def __init__(
         self, browser: Browser, database: Database, name: str, durability: Durability
     ) -> None:
-        self.browser, self._database, self._name = browser, database, name
+        self.browser: Browser = browser
+        self._database, self._name = database, name
         self._transaction = database.transaction
         self._tables = browser.array(*(table.name for table in TABLES))
         self._options = browser.record({"durability": _DURABILITY[durability]})

@@ -32,12 +32,13 @@ class Job(Generic[T]):
     def __init__(
         self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False
     ) -> None:
-        self.make, self.loading = make, loading
+        self.make: Callable[[], Script[T] | LoadingScript[T]] = make
+        self.loading: bool = loading
         self.alone = loading
         self.ended = False
         self.outcome: T | None = None
         self.error: BaseException | None = None
-        self.settled = False
+        self.settled: bool = False
         self._cancelled: asyncio.CancelledError | None = None
         self._loop = asyncio.get_running_loop()
         self._wake: Callable[[], None] | None = None

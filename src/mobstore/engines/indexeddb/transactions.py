@@ -35,7 +35,8 @@ class Lane:
     def __init__(
         self, connection: Connection, mode: Mode, committed: Callable[[], None] | None = None
     ) -> None:
-        self.connection, self.committed = connection, committed
+        self.connection: Connection = connection
+        self.committed: Callable[[], None] | None = committed
         self.mode: Mode = mode
         self.queue: deque[Job[Any]] = deque()
         self.joinable: _Run | None = None

@@ -53,12 +53,16 @@ class Writer:
     def __init__(
         self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
     ) -> None:
-        self._connect, self.path, self.timeout = connect, path, timeout
+        self._connect = connect
+        self.path: Path = path
+        self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.listeners = FileListeners(path)
+        self.listeners: FileListeners = FileListeners(path)
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
-        self.thread = threading.Thread(target=self._work, name="mobstore-write", daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._work, name="mobstore-write", daemon=True
+        )
         self.thread.start()
 
     def _work(self) -> None:
