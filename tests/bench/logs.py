@@ -19,7 +19,17 @@ from mobstore.engines.sqlite.rows import SCHEMA
 FULL = ("wal", 2)
 """What `PRAGMA journal_mode` and `PRAGMA synchronous` tell of WAL with synchronous=FULL."""
 
-INSERT_EVENT = "INSERT INTO events (mob_id, timestamp, type, kind) VALUES (?, ?, ?, ?)"
+INSERT_EVENT = "INSERT INTO events (mob_id, timestamp, type, run_id, kind) VALUES (?, ?, ?, ?, ?)"
+
+
+def event_row(kind: dict[str, Any], now: str) -> tuple[str, str, str, str, str]:
+    """What `INSERT_EVENT` takes of an event's kind; JSON is encoded here."""
+    return samples.MOB, now, kind["type"], kind.get("run_id", ""), json.dumps(kind)
+
+
+def now_text() -> str:
+    """The present time as text."""
+    return datetime.now(UTC).isoformat()
 
 
 class EventLog(ABC):
@@ -125,15 +135,12 @@ class RawLog(EventLog):
         return samples.kinds(count)
 
     async def append(self, item: Any) -> object:
-        row = (samples.MOB, datetime.now(UTC).isoformat(), item["type"], json.dumps(item))
-        return self._connection.execute(INSERT_EVENT, row).lastrowid
+        return self._connection.execute(INSERT_EVENT, event_row(item, now_text())).lastrowid
 
     async def append_batch(self, items: Sequence[Any]) -> object:
-        mob, now = samples.MOB, datetime.now(UTC).isoformat()
+        now = now_text()
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(
-            INSERT_EVENT, [(mob, now, kind["type"], json.dumps(kind)) for kind in items]
-        )
+        self._connection.executemany(INSERT_EVENT, [event_row(kind, now) for kind in items])
         return self._connection.execute("COMMIT")
 
     async def read(self, limit: int) -> Sized:

@@ -1,21 +1,20 @@
 """What a store would hold if some writes were made: answers to reads, corrected by pending writes.
 
 Each operation within an atomic call must see what those before it did, before any of it is
-written.
+written. Only what was written to is corrected: the first operation is run as if it were alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from mobstore.tables import Key, Row, Table
 from mobstore.transaction import Commit, Count, Delete, Get, Put, Read, Scan, Script, Write
 
 T = TypeVar("T")
-
-_Gone = None
 
 
 class Overlay:
@@ -27,80 +26,112 @@ class Overlay:
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
-        self._rows: dict[Table[Any], dict[Key, Row | None]] = {}
-        self._removed: dict[Table[Any], list[Scan[Any]]] = {}
+        self._pending: dict[Table[Any], _Pending] = {}
 
     def run(
         self, script: Script[T]
     ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]:
         """Run a script over the pending writes; those of its commit become pending, too."""
+        commit = yield from self._corrected(script) if self._pending else script
+        for write in commit.writes:
+            self._add(write)
+        return commit
+
+    def _corrected(self, script: Script[T]) -> Script[T]:
         try:
             asked = next(script)
             while True:
                 answers = yield tuple([self._ask(read) for read in asked])
                 asked = script.send(tuple(map(self._correct, asked, answers)))
         except StopIteration as end:
-            commit = cast("Commit[T]", end.value)
+            return cast("Commit[T]", end.value)
         finally:
             script.close()
-        for write in commit.writes:
-            self._add(write)
-        return commit
 
     def _add(self, write: Write) -> None:
         self.writes.append(write)
+        table = write.table if isinstance(write, (Put, Delete)) else write.scan.index.table
+        pending = self._pending.get(table)
+        if pending is None:
+            pending = self._pending[table] = _Pending(table)
         if isinstance(write, Put):
-            key_of = write.table.getter(write.table.key)
-            pending = self._rows.setdefault(write.table, {})
-            pending.update((key_of(row), row) for row in write.rows)
+            pending.put(write.rows)
         elif isinstance(write, Delete):
-            self._rows.setdefault(write.table, {})[write.key] = _Gone
+            pending.rows[write.key] = None
         else:
-            table = write.scan.index.table
-            pending = self._rows.setdefault(table, {})
-            for key, row in pending.items():
-                if row is not None and _finds(write.scan, row):
-                    pending[key] = _Gone
-            self._removed.setdefault(table, []).append(write.scan)
+            pending.remove(write.scan)
 
     def _ask(self, read: Read[Any]) -> Read[Any]:
         """What has to be asked of the store, so that the answer can be corrected."""
         scan = read.scan if isinstance(read, Count) else read
         if not isinstance(scan, Scan):
             return read
-        pending = self._rows.get(scan.index.table)
-        if pending is None:
-            return read
-        whole = scan.limit is None or scan.index.table in self._removed
-        return replace(scan, limit=None if whole else cast("int", scan.limit) + len(pending))
+        pending = self._pending.get(scan.index.table)
+        return read if pending is None else pending.widened(scan)
 
     def _correct(self, read: Read[Any], answer: Any) -> object:
         if isinstance(read, Get):
             get = cast("Get[Any]", read)
-            pending = self._rows.get(get.table, {})
-            return pending[get.key] if get.key in pending else self._left(get.table, [answer])[0]
+            of_table = self._pending.get(get.table)
+            return answer if of_table is None else of_table.row(get.key, answer)
         scan = cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
-        if scan.index.table not in self._rows:
+        pending = self._pending.get(scan.index.table)
+        if pending is None:
             return answer
-        found = self._merged(scan, answer)
+        found = pending.merged(scan, answer)
         return len(found) if isinstance(read, Count) else found
 
-    def _merged(self, scan: Scan[Any], stored: Iterable[Row]) -> list[Row]:
-        table = scan.index.table
-        pending, key_of = self._rows[table], table.getter(table.key)
-        rows = [row for row in self._left(table, stored) if row is not None]
-        rows = [row for row in rows if key_of(row) not in pending]
+
+class _Pending:
+    """The pending writes to one table.
+
+    Attributes:
+        rows: those that were written since, by key; None is one that was removed.
+    """
+
+    def __init__(self, table: Table[Any]) -> None:
+        self.rows: dict[Key, Row | None] = {}
+        self._removed: list[Scan[Any]] = []
+        self._table, self._key_of = table, _key_of(table)
+
+    def put(self, rows: Iterable[Row]) -> None:
+        key_of = self._key_of
+        self.rows.update({key_of(row): row for row in rows})
+
+    def remove(self, scan: Scan[Any]) -> None:
+        """Remove what a scan finds, here and in the store."""
+        for key, row in self.rows.items():
+            if row is not None and _finds(scan, row):
+                self.rows[key] = None
+        self._removed.append(scan)
+
+    def widened(self, scan: Scan[Any]) -> Scan[Any]:
+        """A scan of the store that finds enough, whatever of it is not there any more."""
+        whole = scan.limit is None or self._removed
+        return replace(scan, limit=None if whole else cast("int", scan.limit) + len(self.rows))
+
+    def row(self, key: Key, stored: Row | None) -> Row | None:
+        """The row with a key, of which the store has this one."""
+        if key in self.rows:
+            return self.rows[key]
+        return stored if stored is not None and self._stays(stored) else None
+
+    def merged(self, scan: Scan[Any], stored: Iterable[Row]) -> list[Row]:
+        """The rows of a scan, of which the store has these."""
+        pending, key_of = self.rows, self._key_of
+        rows = [row for row in stored if key_of(row) not in pending and self._stays(row)]
         rows += [row for row in pending.values() if row is not None and _finds(scan, row)]
-        rows.sort(key=table.getter(_ordering(scan)), reverse=scan.backwards)
+        ordering = scan.index.sorted_by[len(scan.prefix) :]
+        rows.sort(key=self._table.getter(ordering), reverse=scan.backwards)
         return rows[: scan.limit]
 
-    def _left(self, table: Table[Any], stored: Iterable[Row | None]) -> list[Row | None]:
-        """The stored rows, None in the place of those that were removed as a range."""
-        removed = self._removed.get(table, ())
-        return [
-            None if row is None or any(_finds(scan, row) for scan in removed) else row
-            for row in stored
-        ]
+    def _stays(self, row: Row) -> bool:
+        return not any(_finds(scan, row) for scan in self._removed)
+
+
+@cache
+def _key_of(table: Table[Any]) -> Callable[[Row], Key]:
+    return table.getter(table.key)
 
 
 def _finds(scan: Scan[Any], row: Row) -> bool:
@@ -115,7 +146,3 @@ def _finds(scan: Scan[Any], row: Row) -> bool:
     return (scan.after is None or first > scan.after) and (
         scan.before is None or first < scan.before
     )
-
-
-def _ordering(scan: Scan[Any]) -> tuple[str, ...]:
-    return scan.index.sorted_by[len(scan.prefix) :]

@@ -7,16 +7,22 @@ that can be done where an append is a single statement.
 
 from __future__ import annotations
 
-import json
 from asyncio import Lock
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import samples
-from bench.logs import INSERT_EVENT, EventLog, OpenLog, confirm_durable, connect
+from bench.logs import (
+    INSERT_EVENT,
+    EventLog,
+    OpenLog,
+    confirm_durable,
+    connect,
+    event_row,
+    now_text,
+)
 from bench.peers import load
 
 COMMIT = "aiosqlite by hand, commit()"
@@ -33,7 +39,7 @@ class AiosqliteLog(EventLog):
         return samples.kinds(count)
 
     async def append(self, item: Any) -> object:
-        row = (samples.MOB, datetime.now(UTC).isoformat(), item["type"], json.dumps(item))
+        row = event_row(item, now_text())
         if self._lock is None:
             return (await self._connection.execute(INSERT_EVENT, row)).lastrowid
         async with self._lock:

@@ -87,9 +87,7 @@ def _raw(size: int, *, dump: bool) -> Opener:
         states = [state.to_json() for state in samples.states(size)]
         values = [json.loads(state) for state in states]
         with closing(connect(path)) as connection:
-            connection.execute(
-                "INSERT INTO run_states VALUES ('run', 'running', ?, NULL)", (states[0],)
-            )
+            connection.execute("INSERT INTO run_states VALUES ('run', ?)", (states[0],))
             current, place = states[0], 0
 
             async def turn(count: int) -> float:

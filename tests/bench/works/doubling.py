@@ -26,7 +26,7 @@ _FILL = """
     INSERT INTO events
     SELECT n, 'mob-' || (n % 50),
         strftime('%Y-%m-%dT%H:%M:%S', 1577836800 + n, 'unixepoch') || '.000000000Z',
-        'step_completed',
+        'step_completed', '24ede6a4-6b4c-4242-8a23-d5962217bead',
         '{"type":"step_completed","run_id":"24ede6a4-6b4c-4242-8a23-d5962217bead",'
         || '"step_id":"step-' || n || '"}'
     FROM numbers
