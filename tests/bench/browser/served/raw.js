@@ -9,7 +9,7 @@ const MOB = "tide-desk";
 const CURSOR = "next_cursor";
 const LAYOUT = {
   counters: {},
-  events: { by_mob: ["mob_id", "cursor"], by_time: "timestamp" },
+  events: { by_mob: ["mob_id", "cursor"], by_run: ["run_id", "cursor"], by_time: "timestamp" },
   run_states: {},
   frames: {},
   loop_outputs: {},
@@ -72,7 +72,7 @@ export async function swap({ durability, tasks, at_once }, samples) {
   const filling = database.transaction("run_states", "readwrite");
   for (let task = 0; task < tasks; task++) {
     const run_id = `run-${task}`;
-    filling.objectStore("run_states").put({ run_id, status: "pending", flow_state: states[0], completed_at: null }, run_id);
+    filling.objectStore("run_states").put({ run_id, flow_state: states[0] }, run_id);
   }
   await completion(filling);
 
@@ -142,7 +142,8 @@ async function appended(database, durability, kinds) {
     const timestamp = new Date().toISOString();
     let cursor = result?.value ?? 1;
     for (const kind of kinds) {
-      events.put({ cursor, mob_id: MOB, timestamp, type: kind.type, kind: JSON.stringify(kind) }, cursor);
+      const run_id = kind.run_id ?? "";
+      events.put({ cursor, mob_id: MOB, timestamp, type: kind.type, run_id, kind: JSON.stringify(kind) }, cursor);
       cursor++;
     }
     counters.put({ name: CURSOR, value: cursor }, CURSOR);
