@@ -33,12 +33,14 @@ class Index(Generic[R]):
         name: unique within the table.
         prefix: columns whose values a scan gives.
         order: columns that order the rows a scan finds.
+        sorted_by: both; in this order the index holds all rows.
     """
 
     def __init__(
         self, table: Table[R], name: str, prefix: tuple[str, ...], order: tuple[str, ...]
     ) -> None:
         self.table, self.name, self.prefix, self.order = table, name, prefix, order
+        self.sorted_by = prefix + order
 
 
 class Table(Index[R]):

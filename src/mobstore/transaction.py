@@ -56,8 +56,11 @@ class Get(Read[R | None], Generic[R]):
 class Scan(Read[Sequence[R]], Generic[R]):
     """The rows with these values in the index's prefix, in its order.
 
-    `after` and `before` bound the first order column, both exclusively; `limit` bounds the number
-    of rows; `backwards` reverses the order, before the limit counts.
+    `prefix` may also hold fewer values, () being all rows, or more: they are those of the first of
+    the index's columns, prefix and order, and the columns after them order the rows.
+
+    `after` and `before` bound the first column that orders, both exclusively; `limit` bounds the
+    number of rows; `backwards` reverses the order, before the limit counts.
     """
 
     index: Index[R]

@@ -129,6 +129,14 @@ class InclusiveBounds(MemoryEngine):
         return Scan(scan.index, scan.prefix, after, scan.before, scan.limit, scan.backwards)
 
 
+class WholePrefixesOnly(MemoryEngine):
+    """Finds nothing unless each value of an index's prefix is given."""
+
+    def _answer(self, read: Read[Any]) -> Any:
+        whole = not _is_scan(read) or len(read.prefix) >= len(read.index.prefix)
+        return super()._answer(read) if whole else []
+
+
 class CutsAtNul(MemoryEngine):
     """Takes text to end at the first NUL, as C does."""
 

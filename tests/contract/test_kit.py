@@ -80,6 +80,7 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     "forgotten deletes": (broken.on(broken.ForgetsDeletes), {
         "specs.delete.revision", "profiles.delete.revision", "engine.scan.indexes",
     }),
+    "whole prefixes only": (broken.on(broken.WholePrefixesOnly), {"engine.scan.values"}),
     "never closed": (broken.on(broken.NeverClosed), {"engine.close.refuses"}),
     "foreign errors": (broken.on(broken.Failing), {"store.open.empty", "events.poll.range"}),
     "a clock of its own": (broken.WithOwnClock, {

@@ -59,11 +59,16 @@ class _Sorted:
     def __init__(self, index: Index[Any]) -> None:
         self._prefix = index.table.getter(index.prefix)
         self._order = index.table.getter(index.order)
-        self._width = len(index.order)
+        self._outer, self._width = len(index.prefix), len(index.order)
         self._lists: dict[Key, list[_Entry]] = {}
+        self._prefixes: list[Key] | None = None  # those of the lists, sorted, once asked for
 
     def add(self, row: Row, key: Key) -> None:
-        entries = self._lists.setdefault(self._prefix(row), [])
+        prefix = self._prefix(row)
+        entries = self._lists.get(prefix)
+        if entries is None:
+            entries = self._lists[prefix] = []
+            self._prefixes = None
         entry = self._order(row) + key
         if not entries or entries[-1] < entry:
             entries.append(entry)
@@ -75,7 +80,7 @@ class _Sorted:
         entries = self._lists[prefix]
         del entries[bisect_left(entries, self._order(row) + key)]
         if not entries:
-            del self._lists[prefix]
+            self._forget(prefix)
 
     def remove_many(self, rows: list[tuple[Row, Key]]) -> None:
         doomed: dict[Key, list[_Entry]] = {}
@@ -92,21 +97,18 @@ class _Sorted:
                 gone = set(leaving)
                 entries[:] = [entry for entry in entries if entry not in gone]
             if not entries:
-                del self._lists[prefix]
+                self._forget(prefix)
 
     def moved(self, old: Row, new: Row) -> bool:
         return bool(self._prefix(old) != self._prefix(new) or self._order(old) != self._order(new))
 
     def find(self, scan: Scan[Any]) -> list[Key]:
         """The keys of the rows that a scan finds."""
-        entries = self._lists.get(scan.prefix)
-        if entries is None:
-            return []
-        start, stop = 0, len(entries)
-        if scan.after is not None:
-            start = bisect_right(entries, (scan.after, _ABOVE))
-        if scan.before is not None:
-            stop = bisect_left(entries, (scan.before,))
+        if len(scan.prefix) < self._outer:
+            return self._find_in_many(scan)
+        entries = self._lists.get(scan.prefix[: self._outer], [])
+        inner: _Entry = scan.prefix[self._outer :]
+        start, stop = _bounds(entries, inner, scan)
         if scan.limit is not None:
             if scan.backwards:
                 start = max(start, stop - scan.limit)
@@ -114,6 +116,34 @@ class _Sorted:
                 stop = min(stop, start + scan.limit)
         found = [entry[self._width :] for entry in entries[start:stop]]
         return found[::-1] if scan.backwards else found
+
+    def _find_in_many(self, scan: Scan[Any]) -> list[Key]:
+        """The same where the values lead to more lists than one."""
+        if self._prefixes is None:
+            self._prefixes = sorted(self._lists)
+        start, stop = _bounds(self._prefixes, scan.prefix, scan)
+        found: list[Key] = []
+        step = -1 if scan.backwards else 1
+        for prefix in self._prefixes[start:stop][::step]:
+            found += [entry[self._width :] for entry in self._lists[prefix][::step]]
+            if scan.limit is not None and len(found) >= scan.limit:
+                return found[: scan.limit]
+        return found
+
+    def _forget(self, prefix: Key) -> None:
+        del self._lists[prefix]
+        self._prefixes = None
+
+
+def _bounds(entries: list[_Entry], first: _Entry, scan: Scan[Any]) -> tuple[int, int]:
+    """Where those of some sorted tuples begin and end that start with `first`, within bounds."""
+    if scan.after is not None:
+        start = bisect_right(entries, (*first, scan.after, _ABOVE))
+    else:
+        start = bisect_left(entries, first)
+    if scan.before is not None:
+        return start, bisect_left(entries, (*first, scan.before))
+    return start, bisect_right(entries, (*first, _ABOVE)) if first else len(entries)
 
 
 class _Rows:

@@ -55,7 +55,7 @@ def lay_out(browser: Browser, database: Database, transaction: Transaction) -> N
             store = database.createObjectStore(table.name)
         for index in table.indexes:
             if not store.indexNames.contains(index.name):
-                columns = index.prefix + index.order
+                columns = index.sorted_by
                 store.createIndex(
                     index.name, columns[0] if len(columns) == 1 else browser.array(*columns)
                 )
@@ -68,7 +68,7 @@ class _Form:
         self.columns = table.columns
         self.key_of = table.getter(table.key)
         hints = get_type_hints(table.row)
-        keys = {*table.key, *(c for index in table.indexes for c in index.prefix + index.order)}
+        keys = {*table.key, *(c for index in table.indexes for c in index.sorted_by)}
         self._numbers = [n for n, c in enumerate(self.columns) if hints[c] is int]
         self._texts = [n for n, c in enumerate(self.columns) if c in keys and hints[c] is not int]
         self._make: Callable[[Iterable[Any]], Row] = table.row._make
@@ -259,8 +259,9 @@ class Rows:
                 return False
             return request is None or self._rewritten.get(get.table, 0) > moment
         scan = _scan_of(read)
-        table, first = scan.index.table, scan.index.prefix[:1]
-        rows: object = (table, scan.prefix[0]) if first == table.key[:1] else table
+        table, first = scan.index.table, scan.index.sorted_by[:1]
+        by_first_key = first == table.key[:1] and scan.prefix
+        rows: object = (table, scan.prefix[0]) if by_first_key else table
         changed = max(self._rewritten.get(table, 0), self._touched.get(rows, 0))
         return request is not None and changed > moment
 
@@ -340,7 +341,10 @@ class Rows:
         browser, index = self._browser, scan.index
         after = None if scan.after is None else stored(scan.after)
         before = None if scan.before is None else stored(scan.before)
-        if len(index.prefix + index.order) == 1:
+        if len(index.sorted_by) == 1:
+            if scan.prefix:
+                value = stored(scan.prefix[0])
+                return browser.within(value, value, False, False)
             lower = _LEAST if after is None else after
             if before is None:
                 return browser.above(lower, True)

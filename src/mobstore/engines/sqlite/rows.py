@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, cast, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.tables import TABLES, Index, Table, Value
 from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
@@ -59,32 +59,44 @@ def _delete(table: Table[Any]) -> str:
     return f'DELETE FROM "{table.name}" WHERE {_equal(table.key)}'
 
 
+class _Shape(NamedTuple):
+    """What scans have in common whose statements are alike."""
+
+    by: Index[Any]
+    given: int
+    after: bool
+    before: bool
+
+
 @cache
-def _range(index: Index[Any], after: bool, before: bool) -> str:  # noqa: FBT001 - a cache's key
-    conditions = [f'"{column}" = ?' for column in index.prefix]
+def _range(shape: _Shape) -> str:
+    index, given, after, before = shape
+    conditions = [f'"{column}" = ?' for column in index.sorted_by[:given]]
     if after:
-        conditions.append(f'"{index.order[0]}" > ?')
+        conditions.append(f'"{index.sorted_by[given]}" > ?')
     if before:
-        conditions.append(f'"{index.order[0]}" < ?')
+        conditions.append(f'"{index.sorted_by[given]}" < ?')
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f'FROM "{index.table.name}"{where}'
 
 
 @cache
-def _select(index: Index[Any], after: bool, before: bool, backwards: bool) -> str:  # noqa: FBT001
+def _select(shape: _Shape, backwards: bool) -> str:  # noqa: FBT001 - a cache's key
     direction = " DESC" if backwards else ""
-    order = ", ".join(f'"{column}"{direction}' for column in index.order)
-    columns = _names(index.table.columns)
-    return f"SELECT {columns} {_range(index, after, before)} ORDER BY {order} LIMIT ?"
+    index, given, *_ = shape
+    order = ", ".join(f'"{column}"{direction}' for column in index.sorted_by[given:])
+    ordered = f" ORDER BY {order}" if order else ""
+    return f"SELECT {_names(index.table.columns)} {_range(shape)}{ordered} LIMIT ?"
 
 
-def _bounds(scan: Scan[Any]) -> tuple[bool, bool, list[Value]]:
+def _bounds(scan: Scan[Any]) -> tuple[_Shape, list[Value]]:
     values: list[Value] = list(scan.prefix)
+    given = len(values)
     if scan.after is not None:
         values.append(scan.after)
     if scan.before is not None:
         values.append(scan.before)
-    return scan.after is not None, scan.before is not None, values
+    return _Shape(scan.index, given, scan.after is not None, scan.before is not None), values
 
 
 class Rows:
@@ -103,17 +115,16 @@ class Rows:
         if isinstance(read, Scan):
             return self.scan(cast("Scan[Any]", read))
         if isinstance(read, Count):
-            after, before, values = _bounds(read.scan)
-            sql = f"SELECT count(*) {_range(read.scan.index, after, before)}"
-            return self._execute(sql, values).fetchone()[0]
+            shape, values = _bounds(read.scan)
+            return self._execute(f"SELECT count(*) {_range(shape)}", values).fetchone()[0]
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
     def scan(self, scan: Scan[Any], most: int = -1) -> list[Any]:
         """The rows of a scan, not more than `most` unless that is negative."""
-        after, before, values = _bounds(scan)
+        shape, values = _bounds(scan)
         limit = scan.limit
         values.append(most if limit is None else limit if most < 0 else min(limit, most))
-        cursor = self._execute(_select(scan.index, after, before, scan.backwards), values)
+        cursor = self._execute(_select(shape, scan.backwards), values)
         make: Callable[[Any], Any] = scan.index.table.row._make
         return list(map(make, cursor.fetchall()))
 
@@ -134,8 +145,8 @@ class Rows:
         elif isinstance(write, Delete):
             self._execute(_delete(write.table), write.key)
         else:
-            after, before, values = _bounds(write.scan)
-            self._execute(f"DELETE {_range(write.scan.index, after, before)}", values)
+            shape, values = _bounds(write.scan)
+            self._execute(f"DELETE {_range(shape)}", values)
 
     def begin(self) -> None:
         """Begin to write. IMMEDIATE: a deferred one may find the lock taken after it has read."""

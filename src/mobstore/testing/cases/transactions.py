@@ -12,11 +12,15 @@ from mobstore.tables import (
     EVENTS_BY_MOB,
     EVENTS_BY_TIME,
     FRAMES,
+    LOOP_STEP_OUTPUTS,
+    LOOP_STEP_OUTPUTS_BY_POSITION,
     SPECS,
     STEP_LEDGER,
     STEP_LEDGER_BY_STEP,
     EventRow,
     FrameRow,
+    Key,
+    LoopStepOutputRow,
     Row,
     SpecRow,
     StepLedgerRow,
@@ -118,6 +122,40 @@ async def scans_within_bounds(subject: Subject) -> None:
             same(counted, len(want), f"count of a scan with {bounds}")
     got = await _rows(engine, Scan(EVENTS_BY_TIME, after="t2", before="t5"))
     same(got, [_event(3, time="t3"), _event(4, time="t4")], "rows by another index")
+
+
+@case("engine.scan.values")
+async def scans_by_any_values(subject: Subject) -> None:
+    """A scan may give fewer values than its index's prefix has, none at all, or more."""
+    engine = (await subject.open()).engine
+    outputs = [
+        LoopStepOutputRow(run, loop, iteration, "step", 0, "null")
+        for run in ("", "a", "\uffff")
+        for loop in ("", "b")
+        for iteration in (0, 2, 10)
+    ]
+    await engine.write(writing(Put(LOOP_STEP_OUTPUTS, (*outputs[1::2], *outputs[::2]))))
+    scans: tuple[tuple[Key, dict[str, Any], slice], ...] = (
+        ((), {}, slice(18)), ((), {"after": ""}, slice(6, 18)), ((), {"before": "a"}, slice(6)),
+        ((), {"after": "", "limit": 7}, slice(6, 13)), (("a", "b"), {}, slice(9, 12)),
+        (("a", "b"), {"after": 0}, slice(10, 12)), (("a", "b"), {"before": 10}, slice(9, 11)),
+        (("a", "b", 2), {}, slice(10, 11)), (("a", "b", 2), {"after": "r"}, slice(10, 11)),
+        (("a", "b", 2, "step"), {}, slice(10, 11)), (("a", "b", 3), {}, slice(0)),
+    )  # fmt: skip
+    for values, bounds, want in scans:
+        for index in (LOOP_STEP_OUTPUTS, LOOP_STEP_OUTPUTS_BY_POSITION):
+            if index is LOOP_STEP_OUTPUTS_BY_POSITION and len(values) > 2:
+                continue  # what comes then is no step but a position
+            got = await _rows(engine, Scan(index, values, **bounds))
+            same(got, outputs[want], f"rows of {index.name} with {values} and {bounds}")
+    got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS, limit=7, backwards=True))
+    same(got, outputs[:-8:-1], "the last rows of the table, backwards")
+    same(await engine.read(reading(Count(Scan(LOOP_STEP_OUTPUTS)))), 18, "count of the table")
+    await engine.write(writing(Put(EVENTS, [_event(1), _event(2)])))
+    same(await _rows(engine, Scan(EVENTS, (2,))), [_event(2)], "the row of a whole key")
+    await engine.write(writing(DeleteRange(Scan(LOOP_STEP_OUTPUTS, before="\uffff"))))
+    got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS))
+    same(got, outputs[12:], "what a removal by fewer values leaves")
 
 
 @case("engine.scan.indexes")
