@@ -69,8 +69,8 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ),
     (
         "newer",
-        lambda _: zipped({"manifest.json": b'{"format":"mobstore","version":2,"new":[]}'}),
-        "mobstore format 2, this mobstore knows 1; update it",
+        lambda _: zipped({"manifest.json": b'{"format":"mobstore","version":3,"new":[]}'}),
+        "mobstore format 3, this mobstore knows 2; update it",
     ),
     *(
         (
