@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mobstore.public import *  # noqa: F403
     from mobstore.public import __all__ as __all__
+    from mobstore.transfer import copy as copy
 else:
 
     def __getattr__(name: str) -> object:
         # A hundred models take a while to define: not before somebody wants one.
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
+        if name == "copy":  # not in `__all__`: `import *` would take Python's own away
+            return import_module("mobstore.transfer").copy
         try:
             return getattr(import_module("mobstore.public"), name)
         except AttributeError:
@@ -30,4 +33,4 @@ else:
             raise AttributeError(f"module 'mobstore' has no attribute '{name}'{instead}") from None
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *import_module("mobstore.public").__all__})
+        return sorted({*globals(), "copy", *import_module("mobstore.public").__all__})

@@ -17,10 +17,10 @@ import mobstore
 from engines.support import open_files, plain
 from mobstore.engines.memory import MemoryEngine
 from mobstore.operations.events import clear
-from mobstore.tables import COUNTERS, EVENTS, FRAMES, LOOP_OUTPUTS, RUN_STATES, STEP_LEDGER
+from mobstore.tables import COUNTERS, EVENTS, FRAMES, LOOP_OUTPUTS, RUN_STATES, SPECS, STEP_LEDGER
 from mobstore.testing import samples
 from mobstore.transaction import Delete, LoadingScript, Put, Script, Write
-from mobstore.transfer import copy_stores, export_stores, import_stores, lines
+from mobstore.transfer import copy, export_stores, import_stores, lines
 from transfer.support import (
     EMPTY,
     entries,
@@ -29,6 +29,7 @@ from transfer.support import (
     imported,
     load,
     path_of,
+    refusal,
     rows_of,
     stores_of,
 )
@@ -80,7 +81,7 @@ def test_an_engine_may_begin_anew() -> None:
             assert rows_of(one) == rows_of(start)
             assert await exported(one) == data
             assert cast("Beginner", one.engine).given_up >= 6
-            await copy_stores(one, other)
+            await copy(one, other)
             assert rows_of(other) == rows_of(start)
 
     asyncio.run(check())
@@ -253,7 +254,7 @@ def test_no_room_for_a_temporary_file(
             with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
                 await export_stores(stores, file)
             with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
-                await copy_stores(stores, other)
+                await copy(stores, other)
             assert file.getvalue() == b""
             assert rows_of(other) == EMPTY
             monkeypatch.undo()
@@ -271,30 +272,27 @@ DAMAGE: list[tuple[Write, str]] = [
     ),
     (
         Delete(LOOP_OUTPUTS, (str(samples.run_id(2)), "loop")),
-        "table loop_step_outputs: some rows belong to nothing",
+        f"table loop_step_outputs, key {samples.run_id(2)}, loop, 1, z: it belongs to nothing",
     ),
     (
         Put(LOOP_OUTPUTS, (LOOP_OUTPUTS.row(str(samples.run_id(2)), "loop", 10**12),)),
-        f"table loop_outputs, key {samples.run_id(2)}, loop: it has too few outputs",
+        "table loop_outputs: a loop has too few outputs",
     ),
     (
         Put(LOOP_OUTPUTS, (LOOP_OUTPUTS.row(str(samples.run_id(2)), "loop", 1),)),
-        "table loop_step_outputs: some rows belong to nothing",
+        "its loop has no such iteration",
     ),
-    *(
-        (
-            Put(FRAMES, (FRAMES.row(str(samples.run_id(1)), "frame", state),)),
-            f"table frames, key {samples.run_id(1)}, frame: ",
-        )
-        for state in ("", "{}", "x", '{"phase":"","fields":{}},"a":{}', "{\n")
+    (
+        Put(FRAMES, (FRAMES.row("lost", "frame", "{}"),)),
+        "table frames, key lost, frame: it belongs to nothing in runs",
     ),
-    *(
-        (Put(EVENTS, (EVENTS.row(2, "mob", time, kind, "", json),)), "table events, key 2: ")
-        for time, kind, json in (
-            ("2026-03-04", "mob_reset", '{"type":"mob_reset"}'),
-            ("2026-03-04T05:06:07.000000000Z", "mob_created", '{"type":"mob_reset"}'),
-            ("2026-03-04T05:06:07.000000000Z", "mob_reset", '{"type":"mob_gone"}'),
-        )
+    (
+        Put(FRAMES, (FRAMES.row(str(samples.run_id(1)), "frame", cast("str", b"{}")),)),
+        f"table frames, key {samples.run_id(1)}, frame: its kernel_state is not text",
+    ),
+    (
+        Put(SPECS, (SPECS.row("mob", cast("int", "one"), "{}"),)),
+        "table specs, key mob: its revision is not a number",
     ),
 ]
 
@@ -314,8 +312,39 @@ def test_a_damaged_store_is_named(
             assert words in str(caught.value)
             assert file.getvalue() == b""
             with pytest.raises(mobstore.SerializationError):
-                await copy_stores(stores, other)
+                await copy(stores, other)
             assert rows_of(other) == EMPTY
+
+    asyncio.run(check())
+
+
+BROKEN: list[tuple[Write, str]] = [
+    *(
+        (Put(FRAMES, (FRAMES.row(str(samples.run_id(1)), "frame", state),)), "table frames, line ")
+        for state in ("", "{}", "x", '{"phase":"","fields":{}},"a":{}', "{\n")
+    ),
+    *(
+        (Put(EVENTS, (EVENTS.row(2, "mob", time, kind, "", json),)), "table events, line 2: ")
+        for time, kind, json in (
+            ("2026-03-04", "mob_reset", '{"type":"mob_reset"}'),
+            ("2026-03-04T05:06:07.000000000Z", "mob_created", '{"type":"mob_reset"}'),
+            ("2026-03-04T05:06:07.000000000Z", "mob_reset", '{"type":"mob_gone"}'),
+        )
+    ),
+]
+
+
+@engines
+@pytest.mark.parametrize(("damage", "words"), BROKEN)
+def test_what_cannot_be_decoded_is_noticed_by_the_import(
+    engine: str, damage: Write, words: str, good: bytes, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
+            await imported(good, stores)
+            await load(stores, damage)
+            message = await refusal(await exported(stores), other, mobstore.SerializationError)
+            assert words in message
 
     asyncio.run(check())
 
@@ -362,7 +391,7 @@ def test_a_failing_progress_report_stops_it(engine: str, good: bytes, tmp_path: 
             for attempt in (
                 export_stores(stores, file, progress=stop),
                 import_stores(io.BytesIO(good), other, progress=stop),
-                copy_stores(stores, other, progress=stop),
+                copy(stores, other, progress=stop),
             ):
                 with pytest.raises(KeyError, match="enough"):
                     await attempt
@@ -427,6 +456,6 @@ def test_a_cancelled_import_is_all_or_nothing(at: int, closing: bool, tmp_path: 
                     file.close()  # while it is read
                 # Waits until the writer is done with the import.
                 await stores.realm_profiles.create("p", samples.profile())
-            assert len(await stores.events.replay_all()) == (0 if closing else 3000)
+            assert len(await stores.events.replay_all()) == (0 if closing or at < 3001 else 3000)
 
     asyncio.run(check())

@@ -18,7 +18,7 @@ from mobstore.meerkat import import_meerkat
 from mobstore.tables import COUNTERS, CounterRow
 from mobstore.testing import samples
 from mobstore.transaction import Put
-from mobstore.transfer import Progress, Summary, copy_stores, export_stores, import_stores
+from mobstore.transfer import Progress, Summary, copy, export_stores, import_stores
 from support import golden
 from transfer.support import (
     EMPTY,
@@ -173,13 +173,18 @@ def test_records_that_were_copied_without_validation(tmp_path: Path) -> None:
     odd = samples.profile().model_copy(update={"provider_params": {"b": 1, "a": 2}})
 
     async def check() -> None:
-        async with stores_of("memory", tmp_path) as one, stores_of("memory", tmp_path) as other:
+        async with (
+            stores_of("memory", tmp_path) as one,
+            stores_of("memory", tmp_path) as other,
+            stores_of("sqlite", tmp_path) as again,
+        ):
             await one.realm_profiles.create("p", odd)
             data = await exported(one)
             await imported(data, other)
             assert await contents(other) == await contents(one)
             assert rows_of(other) != rows_of(one)
-            assert await exported(other) == data
+            await copy(one, again)
+            assert rows_of(again) == rows_of(one)
 
     asyncio.run(check())
 
@@ -195,7 +200,7 @@ def test_copying(one: str, other: str, tmp_path: Path) -> None:
         async with stores_of(one, tmp_path) as source, stores_of(other, tmp_path) as target:
             await fill(source)
             rows = rows_of(source)
-            summary = await copy_stores(source, target, progress=telling(told))
+            summary = await copy(source, target, progress=telling(told))
             assert summary == await export_stores(source, io.BytesIO())
             assert rows_of(source) == rows_of(target) == rows
             total = 2 * sum(map(len, rows.values()))
@@ -203,7 +208,7 @@ def test_copying(one: str, other: str, tmp_path: Path) -> None:
             assert all(a < b and of == total for (a, of), (b, _) in pairwise(told))
             told.clear()
             with pytest.raises(mobstore.InternalError, match="not empty"):
-                await copy_stores(source, target, progress=telling(told))
+                await copy(source, target, progress=telling(told))
             assert not told  # before anything is read
             assert rows_of(target) == rows
 

@@ -2,10 +2,11 @@
 
     with open("mobs.zip", "wb") as file:
         await export_stores(stores, file)
+    await mobstore.copy(source, target)
 
 The file is a zip of JSON lines that can be read without mobstore; `docs/file-format.md` describes
 it. Whatever is moved comes over exactly, cursors, revisions and nanoseconds included, all of it or
-nothing. However large the store is, this needs memory for about a thousand rows.
+nothing. However large the store is, this needs memory for some hundred rows.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from mobstore.bundles import MobStores
 from mobstore.errors import WriteFailedError
 from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
 from mobstore.transfer.checks import Rows
-from mobstore.transfer.exporting import Export
-from mobstore.transfer.importing import Import, must_be_empty
-from mobstore.transfer.progress import Progress
+from mobstore.transfer.copying import load, unload
+from mobstore.transfer.exporting import export_script
+from mobstore.transfer.importing import import_script, must_be_empty
+from mobstore.transfer.progress import Progress, while_awaited
 
-__all__ = ["Progress", "Summary", "copy_stores", "export_stores", "import_stores"]
+__all__ = ["Progress", "Summary", "copy", "export_stores", "import_stores"]
 
 _CHUNK = 2**20  # bytes
 
@@ -51,15 +53,16 @@ async def export_stores(
         progress: told how far it is, every few hundred rows.
 
     Raises:
-        SerializationError: the store is damaged; table and key are named.
+        SerializationError: the store is damaged; table and key are named. JSON is not looked
+            into: an import does that.
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file, or a temporary one, cannot be written.
     """
-    with _temporary() as archive:
-        summary = await _export(stores, archive, progress)
+    with while_awaited(progress) as telling, _temporary() as archive:
+        rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
         await _copy(archive, file)
-    return summary
+    return _summary(rows)
 
 
 async def import_stores(
@@ -78,15 +81,18 @@ async def import_stores(
         InternalError: the store is not empty.
         WriteFailedError: the store's medium failed.
     """
-    return _summary(await stores.engine.load(lambda: Import(source, progress).script()))
+    with while_awaited(progress) as telling:
+        return _summary(await stores.engine.load(lambda: import_script(source, telling)))
 
 
-async def copy_stores(
+async def copy(
     source: MobStores, target: MobStores, *, progress: Progress | None = None
 ) -> Summary:
-    """Copy a whole store, as it stands at one moment, into an empty one; all of it, or nothing.
+    """Copy a whole store, as it stands at one moment, into an empty one.
 
-    It goes by way of a temporary file, because two engines do not take turns in one transaction.
+    All of it or nothing: a failure, a cancelled task or a dead process leaves the target empty.
+    It goes by way of a temporary file as large as the store, since two engines do not take turns
+    in one transaction; in a browser that file lies in memory.
 
     Args:
         source: what to copy; on any engine. Others may go on writing to it.
@@ -94,28 +100,25 @@ async def copy_stores(
         progress: told how far it is, every few hundred rows. Each row counts twice.
 
     Raises:
-        SerializationError: the source is damaged; table and key are named.
+        SerializationError: the source is damaged; table and key are named. JSON is not looked
+            into: what cannot be read from the source cannot be read from the target.
         ReadFailedError: the source's medium failed.
         InternalError: the target is not empty.
         WriteFailedError: the target's medium failed, or a temporary file cannot be written.
     """
     await target.engine.read(must_be_empty)  # a whole store is much to read in vain
-    with _temporary() as archive:
-        await _export(source, archive, _half(progress, second=False))
-        return await import_stores(archive, target, progress=_half(progress, second=True))
-
-
-async def _export(stores: MobStores, archive: BinaryIO, progress: Progress | None) -> Summary:
-    return _summary(await stores.engine.read(lambda: Export(archive, progress).script()))
+    with while_awaited(progress) as telling, _temporary() as file:
+        rows = await source.engine.read(lambda: unload(file, _half(telling, second=False)))
+        count = sum(rows.values())
+        await target.engine.load(lambda: load(file, count, _half(telling, second=True)))
+    return _summary(rows)
 
 
 def _summary(rows: Rows) -> Summary:
     return Summary(rows[EVENTS], rows[RUNS], rows[SPECS], rows[REALM_PROFILES])
 
 
-def _half(progress: Progress | None, *, second: bool) -> Progress | None:
-    if progress is None:
-        return None
+def _half(progress: Progress, *, second: bool) -> Progress:
     return lambda done, total: progress(total * second + done, 2 * total)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from io import BufferedReader, RawIOBase
@@ -46,7 +46,7 @@ class ArchiveWriter:
     """Replaces what a file holds with an archive; the file can seek. To be used in `with`."""
 
     def __init__(self, file: BinaryIO) -> None:
-        with _writing():
+        with writing():
             file.seek(0)
             file.truncate()
             self._zip = ZipFile(file, "w")
@@ -61,7 +61,7 @@ class ArchiveWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _writing():
+        with writing():
             if kind is None:
                 manifest = _Manifest(format="mobstore", version=FORMAT, tables=self._parts)
                 self._zip.writestr(_entry(_MANIFEST), manifest.to_json_bytes())
@@ -70,14 +70,14 @@ class ArchiveWriter:
     @contextmanager
     def table(self, name: str) -> Generator[TableWriter]:
         """Write a table; one at a time."""
-        with _writing():
+        with writing():
             # How long it will be is not known.
             file = self._zip.open(_entry(_name(name)), "w", force_zip64=True)
         writer = TableWriter(cast("BinaryIO", file))
         try:
             yield writer
         finally:
-            with _writing():
+            with writing():
                 file.close()
         self._parts[name] = writer.part()
 
@@ -89,17 +89,16 @@ class TableWriter:
         self._file = file
         self._rows, self._digest = 0, sha256()
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write some lines.
+    def write(self, rows: int, lines: bytes) -> None:
+        """Write so many lines.
 
         Raises:
             WriteFailedError: the file refused.
         """
-        written = b"".join(lines)
-        self._rows += len(lines)
-        self._digest.update(written)
-        with _writing():
-            self._file.write(written)
+        self._rows += rows
+        self._digest.update(lines)
+        with writing():
+            self._file.write(lines)
 
     def part(self) -> Part:
         """What was written."""
@@ -111,7 +110,8 @@ def _name(table: str) -> str:
 
 
 @contextmanager
-def _writing() -> Generator[None]:
+def writing() -> Generator[None]:
+    """Say in our words that a temporary file refused."""
     try:
         yield
     except OSError as error:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
+from typing import Any, BinaryIO
 
 from mobstore.errors import InternalError, SerializationError
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
 from mobstore.tables import (
     COUNTERS,
-    LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
@@ -21,26 +19,18 @@ from mobstore.tables import (
     TABLES,
     Index,
     Key,
-    LoopOutputRow,
+    R,
     Row,
     Table,
 )
 from mobstore.transaction import Commit, Get, LoadingScript, Put, Read, Scan, Script, Write
 from mobstore.transfer.archive import ArchiveReader
-from mobstore.transfer.checks import FILE_ORDER, Checks, Rows
+from mobstore.transfer.checks import FILE_ORDER, Asking, Checks, Naming, Rows
 from mobstore.transfer.lines import row_of
 from mobstore.transfer.progress import Meter, Progress
 
-T = TypeVar("T")
-
 _ROWS = 256  # at once
 _BYTES = 2**20  # at once, or one line that is longer
-
-_PARENTS: Mapping[Table[Any], Table[Any]] = {
-    **{table: RUNS for table in TABLES if table.key[0] == "run_id" and table is not RUNS},
-    LOOP_STEP_OUTPUTS: LOOP_OUTPUTS,
-}
-"""Where the row lies that a row belongs to, under the columns of that table's key."""
 
 _ALSO_UNIQUE: Mapping[Table[Any], Index[Any]] = {
     RUNS: RUNS_BY_MOB,
@@ -49,71 +39,53 @@ _ALSO_UNIQUE: Mapping[Table[Any], Index[Any]] = {
 }
 """What no two rows share, where the order of the file does not show it."""
 
-_Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 
+def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Rows]:
+    """Bring in everything; gives the rows of each table.
 
-class Import:
-    """One attempt at reading a file; an engine that begins anew makes another one."""
-
-    def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
-        self._file, self._progress = file, progress
-        self._archive: ArchiveReader
-        self._meter: Meter
-        self._checks: Checks
-
-    def script(self) -> LoadingScript[Rows]:
-        """Bring in everything; gives the rows of each table.
-
-        Raises:
-            InternalError: the store is not empty.
-            ReadFailedError: the file cannot be read, is not one of ours, damaged, or newer.
-            SerializationError: no store would have written it; table and line are named.
-        """
-        yield from must_be_empty()
-        self._archive = ArchiveReader(self._file)
-        rows = {table: self._archive.parts[table.name].rows for table in TABLES}
-        self._meter = Meter(self._progress, sum(rows.values()))
-        self._checks = Checks(rows)
-        try:
-            for index in FILE_ORDER:
-                yield from self._table(index)
-            self._checks.end()
-        except SerializationError as error:
-            raise SerializationError(f"{error.detail}; nothing was imported") from error
-        return Commit(rows)
-
-    def _table(
-        self, index: Index[Any]
-    ) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
-        table = index.table
-        lines = enumerate(self._archive.lines(table.name), 1)
-        while some := _some(lines):
-            rows: list[Row] = []
-            for number, line in some:
-                with _naming(table, number):
-                    rows.append(row_of(table, line))
-            parents = yield from _parents(table, rows)
-            taken = yield from _taken(table, rows)
-            for (number, _), row, parent, is_taken in zip(some, rows, parents, taken, strict=True):
-                with _naming(table, number):
-                    self._check(index, row, parent, is_taken=is_taken)
-            yield (Put(table, rows),)
-            self._meter.add(len(rows))
-
-    def _check(self, index: Index[Any], row: Row, parent: Row | None, *, is_taken: bool) -> None:
-        if parent is None and index.table in _PARENTS:
-            raise SerializationError(f"it belongs to nothing in {_PARENTS[index.table].name}")
-        if is_taken:
-            raise SerializationError("it stands there twice")
-        self._checks.row(index, row, cast("LoopOutputRow | None", parent))
-
-
-@contextmanager
-def _naming(table: Table[Any], line: int) -> Generator[None]:
+    Raises:
+        InternalError: the store is not empty.
+        ReadFailedError: the file cannot be read, is not one of ours, damaged, or newer.
+        SerializationError: no store would have written it; table and line are named.
+    """
+    yield from must_be_empty()
+    archive = ArchiveReader(file)
+    rows = {table: archive.parts[table.name].rows for table in TABLES}
+    meter, checks = Meter(progress, sum(rows.values())), Checks()
     try:
-        yield
+        for index in FILE_ORDER:
+            yield from _table(index, archive, checks, meter)
+        checks.end()
     except SerializationError as error:
-        raise SerializationError(f"table {table.name}, line {line}: {error.detail}") from error
+        raise SerializationError(f"{error.detail}; nothing was imported") from error
+    return Commit(rows)
+
+
+def _table(
+    index: Index[Any], archive: ArchiveReader, checks: Checks, meter: Meter
+) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
+    table = index.table
+    lines = archive.lines(table.name)
+    first = 1
+    while some := _some(lines):
+        name = _naming(table, first)
+        rows = [_row(table, line, name(place)) for place, line in enumerate(some)]
+        yield from _refuse_doubles(table, rows, name)
+        yield from checks.see(index, rows, name)
+        yield (Put(table, rows),)
+        meter.add(len(rows))
+        first += len(rows)
+
+
+def _naming(table: Table[Any], first: int) -> Naming:
+    return lambda place: f"table {table.name}, line {first + place}"
+
+
+def _row(table: Table[R], line: bytes, name: str) -> R:
+    try:
+        return row_of(table, line)
+    except SerializationError as error:
+        raise SerializationError(f"{name}: {error.detail}") from error
 
 
 def must_be_empty() -> Script[None]:
@@ -133,47 +105,31 @@ def must_be_empty() -> Script[None]:
     return Commit(None)
 
 
-def _some(lines: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+def _some(lines: Iterator[bytes]) -> list[bytes]:
     """The next lines, as many as may be held at once."""
-    some: list[tuple[int, bytes]] = []
+    some: list[bytes] = []
     size = 0
-    for number, line in lines:
-        some.append((number, line))
+    for line in lines:
+        some.append(line)
         size += len(line)
         if len(some) == _ROWS or size >= _BYTES:
             break
     return some
 
 
-def _parents(table: Table[Any], rows: Sequence[Row]) -> _Asking[Sequence[Row | None]]:
-    """The row that each row belongs to."""
-    parent = _PARENTS.get(table)
-    if parent is None:
-        return [None] * len(rows)
-    keys = list(map(table.getter(parent.key), rows))
-    distinct = list(dict.fromkeys(keys))
-    found = yield tuple(Get(parent, key) for key in distinct)
-    by_key: dict[Key, Row | None] = dict(zip(distinct, found, strict=True))
-    return [by_key[key] for key in keys]
-
-
-def _taken(table: Table[Any], rows: Sequence[Row]) -> _Asking[Sequence[bool]]:
-    """Whether what no two rows share is another one's already."""
+def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
+    """Refuse rows with what no two rows share, where their order does not show it."""
     index = _ALSO_UNIQUE.get(table)
     if index is None:
-        return [False] * len(rows)
-    keys = list(map(table.getter(index.prefix + index.order), rows))
+        return
+    keys = list(map(table.getter(index.sorted_by), rows))
     found = yield tuple(_having(index, key) for key in keys)
-    taken: list[bool] = []
     earlier: set[Key] = set()
-    for key, held in zip(keys, found, strict=True):
-        taken.append(bool(held) or key in earlier)
+    for place, (key, held) in enumerate(zip(keys, found, strict=True)):
+        if held or key in earlier:
+            raise SerializationError(f"{name(place)}: it stands there twice")
         earlier.add(key)
-    return taken
 
 
 def _having(index: Index[Any], key: Key) -> Read[Any]:
-    if index is index.table:
-        return Get(index.table, key)
-    number = cast("int", key[-1])
-    return Scan(index, key[:-1], after=number - 1, before=number + 1, limit=1)
+    return Get(index.table, key) if index is index.table else Scan(index, key, limit=1)

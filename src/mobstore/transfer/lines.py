@@ -7,7 +7,8 @@ store would have written, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
@@ -58,9 +59,11 @@ from mobstore.tables import (
     StepLedgerRow,
     Table,
 )
+from mobstore.transfer.checks import row_name
 
 LONGEST = 64 * 2**20
 """Bytes of a line at most; a few hostile bytes in a zip could else become all of the memory."""
+_TOO_LONG = f"it is longer than {LONGEST >> 20} MiB"
 
 _JSON_COLUMNS = frozenset(
     {
@@ -76,28 +79,49 @@ _JSON_COLUMNS = frozenset(
 _Columns: TypeAlias = Mapping[str, Any]
 
 
-def line_of(table: Table[Any], row: Row) -> bytes:
-    """Write a row as a line, with the newline that ends it.
+def lines_of(table: Table[Any], rows: Sequence[Row]) -> bytes:
+    """Write rows as lines, each with the newline that ends it. JSON is written as it stands.
 
     Raises:
-        SerializationError: the line could not be read again: the row is damaged, or too long.
+        SerializationError: a line is too long to be read again; its row is named.
     """
-    line = _line(table, row)
-    read = row_of(table, line)
-    # A record that was copied without validation may have been stored in another form.
-    return line if read == row else _line(table, read)
+    lines = _joined(table, rows)
+    if lines.count("\n") != len(rows):
+        lines = _joined(table, [_on_one_line(table, row) for row in rows])
+    written = lines.encode()
+    if len(written) > LONGEST:
+        for row, line in zip(rows, written.split(b"\n"), strict=False):
+            if len(line) >= LONGEST:
+                raise SerializationError(f"{row_name(table, row)}: {_TOO_LONG}")
+    return written
 
 
-def _line(table: Table[Any], row: Row) -> bytes:
-    columns = ",".join(
-        f'"{column}":{value if column in _JSON_COLUMNS else _plain(value)}'
+def _joined(table: Table[Any], rows: Sequence[Row]) -> str:
+    form, encoders = _form(table)
+    columns = [
+        values if encode is None else map(encode, values)
+        for encode, values in zip(encoders, zip(*rows, strict=True), strict=True)
+    ]
+    return "".join(map(form.__mod__, zip(*columns, strict=True)))
+
+
+@cache
+def _form(table: Table[Any]) -> tuple[str, Sequence[Callable[[Any], str] | None]]:
+    """A line with a place for each column, and what is to be done to what goes there."""
+    form = ",".join(f'"{column}":%s' for column in table.columns)
+    encoders = [
+        encode_string if kind is str and column not in _JSON_COLUMNS else None
+        for column, kind in zip(table.columns, table.types, strict=True)
+    ]
+    return f"{{{form}}}\n", encoders
+
+
+def _on_one_line(table: Table[Any], row: Row) -> Row:
+    """A row whose JSON other hands have spread over lines: its newlines are blanks."""
+    return tuple(
+        value.replace("\n", " ") if isinstance(value, str) and column in _JSON_COLUMNS else value
         for column, value in zip(table.columns, row, strict=True)
     )
-    return f"{{{columns}}}\n".encode()
-
-
-def _plain(value: str | int) -> str:
-    return encode_string(value) if isinstance(value, str) else str(value)
 
 
 def row_of(table: Table[R], line: bytes) -> R:
@@ -107,7 +131,7 @@ def row_of(table: Table[R], line: bytes) -> R:
         SerializationError: no store would have written this row.
     """
     if len(line) > LONGEST:
-        raise SerializationError(f"it is longer than {LONGEST >> 20} MiB")
+        raise SerializationError(_TOO_LONG)
     columns = parse(line, bounded=True)  # as parts are encoded
     if not isinstance(columns, dict) or columns.keys() != set(table.columns):
         raise SerializationError(f"its keys are not {', '.join(table.columns)}")

@@ -16,6 +16,7 @@ from bench.works import (
     ledger,
     meerkat,
     memory,
+    moving,
     points,
     poll,
 )
@@ -36,5 +37,7 @@ WORKS: dict[str, Work] = {
     "prune": doubling.prune,
     "memory": memory.memory,
     "meerkat": meerkat.meerkat,
+    "copy": moving.copying,
+    "export": moving.exporting,
     "import": imports.imports,
 }

@@ -9,7 +9,7 @@ from uuid import uuid4
 from browser.inside.indexeddb import delete_database
 from mobstore import MobStoreError, MobStores, open_stores
 from mobstore.testing import samples
-from mobstore.transfer import copy_stores, export_stores, import_stores
+from mobstore.transfer import copy, export_stores, import_stores
 from support import golden
 
 
@@ -30,7 +30,7 @@ async def moves(calls: list[dict[str, Any]]) -> list[bool]:
         async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
             await import_stores(BytesIO(file), stores)
             there = await exported(stores)
-            await copy_stores(stores, end)
+            await copy(stores, end)
         back = await exported(end)
     await delete_database(name)
     return [there == file, back == file]

@@ -1,12 +1,4 @@
-"""Bring in the SQLite files of the reference, meerkat-mob 0.5.1 and 0.5.2.
-
-An import is atomic: all of the file is there when it returns, and nothing if it fails or the
-process dies. It goes into an empty store only, because events keep their cursors and consumers
-their places. It needs memory for a few hundred rows, however large the file is.
-
-The file is opened for reading only. One that no process has open (there is no `-wal` beside it) is
-not even locked: do not start a meerkat process on it during an import.
-"""
+"""The loading script that brings in a database of the reference."""
 
 from __future__ import annotations
 
@@ -20,8 +12,9 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
-from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
-from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.engines.sqlite.file import translate
+from mobstore.errors import SerializationError
+from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA, check_tables, newer, open_source
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
@@ -48,13 +41,6 @@ from mobstore.transfer import Progress
 from mobstore.transfer.importing import must_be_empty
 
 _ROWS_AT_ONCE = 256
-_TABLES = ("mob_events", "mob_runs", "mob_specs", "realm_profiles", "mob_event_meta")
-_NEWER_TABLES = (
-    "mob_runtime_",
-    "mob_identity_",
-    "mob_run_remote_",
-    "mob_external_deliveries",
-)
 _RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
 
 
@@ -118,7 +104,7 @@ class _Import:
     def script(self) -> LoadingScript[ImportReport]:
         yield from must_be_empty()
         try:
-            with closing(_open(self._path)) as file:
+            with closing(open_source(self._path)) as file:
                 yield from self._copy(file)
         except sqlite3.Error as error:
             raise translate(error, self._path, writing=False) from error
@@ -129,10 +115,10 @@ class _Import:
         return Commit(self._report, (Put(COUNTERS, counters),))
 
     def _copy(self, file: sqlite3.Connection) -> Generator[tuple[Write, ...], Any, None]:
-        present = _check(file, self._path)
+        present = check_tables(file, self._path)
         counts = {
             table: file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - ours
-            for table in _TABLES
+            for table in SCHEMA
             if table in present
         }
         total, done = sum(counts.values()), 0
@@ -172,7 +158,7 @@ class _Import:
             return ()
 
     def _meta(self, key: object, value: object) -> tuple[Write, ...]:
-        if key == "next_cursor":
+        if key == CURSOR_KEY:
             # The reference takes a negative one for 0.
             self._next_cursor = max(1, _counted(value, "next_cursor", least=I64_MIN))
         return ()
@@ -242,61 +228,7 @@ class _Import:
 
     def _refuse(self, version: object, sign: str) -> NoReturn:
         release = _RELEASES.get(version) if type(version) is int else None
-        raise _newer(self._path, release or "0.6 or newer", sign)
-
-
-def check_source(path: Path) -> None:
-    """Refuse what is no database of meerkat-mob 0.5.1 or 0.5.2, as far as its tables tell.
-
-    Raises:
-        ReadFailedError: the file cannot be read, is damaged, or of another release or program.
-    """
-    try:
-        with closing(_open(path)) as file:
-            _check(file, path)
-    except sqlite3.Error as error:
-        raise translate(error, path, writing=False) from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        if not path.is_file():
-            raise ReadFailedError(f"{path} is not a file; name a database of meerkat-mob")
-        with path.open("rb") as file:
-            magic = file.read(16)
-    except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
-    if magic.startswith(b"redb"):
-        raise _newer(path, "0.5.0", "it is a redb file")
-    if magic != b"SQLite format 3\0":
-        raise ReadFailedError(f"{path} is not a SQLite database; name one of meerkat-mob")
-    return connect_unchanging(path)
-
-
-def _check(file: sqlite3.Connection, path: Path) -> set[str]:
-    """Refuse what is not of 0.5.1 or 0.5.2; give the names of its tables."""
-    file.execute("BEGIN")  # one state of the file throughout
-    names = {name for (name,) in file.execute("SELECT name FROM sqlite_master")}
-    if file.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
-        raise ReadFailedError(f"{path} is a store of mobstore; open it as sqlite:{path}")
-    if "meerkat_schema" in names:
-        raise _newer(path, "0.8.4 or newer", "it has the table meerkat_schema")
-    columns = {name for _, name, *_ in file.execute("PRAGMA table_info(mob_events)")}
-    if "mob_id" in columns:
-        raise _newer(path, "0.8.2 or newer", "mob_events has a column mob_id")
-    for name in sorted(names):
-        if name.startswith(_NEWER_TABLES):
-            raise _newer(path, "0.6 or newer", f"it has the table {name}")
-    if not names & set(_TABLES):
-        raise ReadFailedError(f"{path} has no table of meerkat-mob")
-    return names
-
-
-def _newer(path: Path, release: str, sign: str) -> ReadFailedError:
-    return ReadFailedError(
-        f"{path} was written by meerkat-mob {release} ({sign});"
-        " only files of 0.5.1 and 0.5.2 can be imported"
-    )
+        raise newer(self._path, release or "0.6 or newer", sign)
 
 
 def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
