@@ -56,7 +56,8 @@ class Table(Index[R]):
         self.row = row
         self.columns: tuple[str, ...] = row._fields  # type: ignore[attr-defined]
         hints = get_type_hints(row)
-        self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)
+        columns: tuple[str, ...] = self.columns
+        self.types: tuple[type, ...] = tuple(hints[column] for column in columns)
         self.key: tuple[str, ...] = prefix + order
         self.indexes: list[Index[R]] = []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -93,9 +94,10 @@ def in_order(answer: Any, read: Read[Any]) -> Any:
     """The answer, with rows that tie in one order: the contract names none."""
     if not isinstance(read, Scan):
         return answer
-    ordering = read.index.table.getter(read.index.sorted_by[len(read.prefix) :])
-    assert list(map(ordering, answer)) == sorted(map(ordering, answer), reverse=read.backwards)
-    return sorted(answer) if read.limit is None else sorted(map(ordering, answer))
+    scan = cast("Scan[Any]", read)
+    ordering = scan.index.table.getter(scan.index.sorted_by[len(scan.prefix) :])
+    assert list(map(ordering, answer)) == sorted(map(ordering, answer), reverse=scan.backwards)
+    return sorted(answer) if scan.limit is None else sorted(map(ordering, answer))
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -111,7 +113,7 @@ def test_an_overlay_answers_as_the_store_would(seed: int) -> None:
         made, pending = MemoryEngine(), MemoryEngine()
         for engine in (made, pending):
             await engine.write(lambda: asking((), first))
-        wanted = [await made.write(lambda one=one: asking(*one)) for one in steps]
+        wanted = [await made.write(partial(asking, *one)) for one in steps]
         got = await pending.write(lambda: over([asking(*one) for one in steps]))
         for (reads, _), want, have in zip(steps, wanted, got, strict=True):
             for read, one, other in zip(reads, want, have, strict=True):

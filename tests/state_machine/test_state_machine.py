@@ -738,7 +738,7 @@ class Machine(RuleBasedStateMachine):
                 NOT_FOUND, f"run not found: {after}; it can be followed by no other"
             )
         call = self.stores.runs.run_headers(
-            mob, status=status, after=after and UUID(after), limit=limit
+            mob, status=status, after=UUID(after) if after else None, limit=limit
         )
         self.same(call, expected)
 

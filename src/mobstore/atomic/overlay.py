@@ -63,9 +63,9 @@ class Overlay:
 
     def _ask(self, read: Read[Any]) -> Read[Any]:
         """What has to be asked of the store, so that the answer can be corrected."""
-        scan = read.scan if isinstance(read, Count) else read
-        if not isinstance(scan, Scan):
-            return read
+        if isinstance(read, Get):
+            return cast("Get[Any]", read)
+        scan = _scan_of(read)
         pending = self._pending.get(scan.index.table)
         return read if pending is None else pending.widened(scan)
 
@@ -74,7 +74,7 @@ class Overlay:
             get = cast("Get[Any]", read)
             of_table = self._pending.get(get.table)
             return answer if of_table is None else of_table.row(get.key, answer)
-        scan = cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
+        scan = _scan_of(read)
         pending = self._pending.get(scan.index.table)
         if pending is None:
             return answer
@@ -146,3 +146,7 @@ def _finds(scan: Scan[Any], row: Row) -> bool:
     return (scan.after is None or first > scan.after) and (
         scan.before is None or first < scan.before
     )
+
+
+def _scan_of(read: Read[Any]) -> Scan[Any]:
+    return cast("Scan[Any]", read.scan if isinstance(read, Count) else read)

@@ -75,7 +75,7 @@ def together(work: Work[V, T], view: Callable[[Engine], V]) -> Script[Outcome[T]
 
 def _script_of(operation: object) -> Script[Any]:
     if isinstance(operation, _Operation):
-        return cast("Script[Any]", operation.make())
+        return operation.make()
     raise InternalError(
         "within an atomic call nothing can be awaited but operations of the stores it is given"
     )
