@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_type_hints
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, get_type_hints
 
 Value: TypeAlias = str | int
 Key: TypeAlias = tuple[Value, ...]
@@ -54,10 +54,9 @@ class Table(Index[R]):
     ) -> None:
         super().__init__(self, name, prefix, order)
         self.row = row
-        self.columns: tuple[str, ...] = row._fields  # type: ignore[attr-defined]
+        self.columns: tuple[str, ...] = cast("Any", row)._fields
         hints = get_type_hints(row)
-        columns: tuple[str, ...] = self.columns
-        self.types: tuple[type, ...] = tuple(hints[column] for column in columns)
+        self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)
         self.key: tuple[str, ...] = prefix + order
         self.indexes: list[Index[R]] = []
 
