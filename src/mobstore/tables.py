@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 Value: TypeAlias = str | int
 Key: TypeAlias = tuple[Value, ...]
@@ -52,6 +52,8 @@ class Table(Index[R]):
         super().__init__(self, name, prefix, order)
         self.row = row
         self.columns: tuple[str, ...] = row._fields  # type: ignore[attr-defined]
+        hints = get_type_hints(row)
+        self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)
         self.key = prefix + order
         self.indexes: list[Index[R]] = []
 

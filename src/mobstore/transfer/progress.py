@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeAlias
+
+from mobstore.errors import InternalError
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the rows done and the rows in all, from whichever thread does the work."""
 
 _ROWS_BETWEEN = 256
+
+
+@contextmanager
+def while_awaited(progress: Progress | None) -> Generator[Progress]:
+    """Let work end with an error as soon as its task, having been cancelled, awaits it no more.
+
+    Gives what the work must tell its progress. The error undoes what was done; nobody sees it.
+    """
+    awaited = True
+
+    def tell(done: int, total: int) -> None:
+        if not awaited:
+            raise InternalError("the task was cancelled")
+        if progress is not None:
+            progress(done, total)
+
+    try:
+        yield tell
+    finally:
+        awaited = False
 
 
 class Meter:
