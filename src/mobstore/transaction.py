@@ -216,6 +216,15 @@ class Engine(ABC):
             InternalError: the engine is closed.
         """
 
+    async def faults(self) -> Sequence[str]:
+        """What is wrong with the medium itself, beneath the rows, in words; empty: nothing known.
+
+        Raises:
+            ReadFailedError: the medium refused.
+            InternalError: the engine is closed.
+        """
+        return ()
+
     @abstractmethod
     async def close(self) -> None:
         """Wait for what is under way, then let go of everything; closing twice is fine."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import mobstore
-from mobstore.audit import Difference, diff_stores
+from mobstore.audit import Difference, diff
 from mobstore.tables import (
     EVENTS,
     FAILURE_LEDGER,
@@ -78,7 +78,7 @@ async def fill(stores: mobstore.MobStores) -> None:
 
 
 async def found(one: mobstore.MobStores, other: mobstore.MobStores) -> list[Difference]:
-    return [difference async for difference in diff_stores(one, other)]
+    return [difference async for difference in diff(one, other)]
 
 
 def opened() -> mobstore.Opening[mobstore.MobStores]:

@@ -77,7 +77,7 @@ _PARTS: tuple[tuple[Table[Any], str], ...] = (
 """Where the parts of a run lie, and the fields of `MobRun` that they make."""
 
 
-async def diff_stores(first: MobStores, second: MobStores) -> AsyncGenerator[Difference]:
+async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference]:
     """What differs between two stores: events, then runs, specs and realm profiles.
 
     Each kind comes in the order of its keys. Not compared are the numbers that keep runs in the

@@ -19,9 +19,11 @@ import warnings
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import (
     connect,
     is_busy,
@@ -110,17 +112,7 @@ class SqliteEngine(Engine):
             if self._reads % _READS_PER_TURN == 0:
                 await asyncio.sleep(0)  # a task that only reads must not starve the others
             return found
-        with self._gate:
-            self._check()
-            reading = self._threads.submit(
-                lambda: retrying(lambda: self._with_reader(_read, make), self._writer.timeout)
-            )
-            self._reading.add(reading)
-        reading.add_done_callback(self._reading.discard)
-        try:
-            return await asyncio.wrap_future(reading)
-        except sqlite3.Error as error:
-            raise translate(error, self._writer.path, writing=False) from error
+        return await self._elsewhere(lambda: self._with_reader(_read, make), writing=False)
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make, loading=False)
@@ -134,22 +126,30 @@ class SqliteEngine(Engine):
             return self._writer.listeners.add(wake)
 
     async def compact(self) -> None:
-        with self._gate:
-            self._check()
-            compacting = self._threads.submit(self._compact)
-            self._reading.add(compacting)
-        compacting.add_done_callback(self._reading.discard)
-        try:
-            await asyncio.wrap_future(compacting)
-        except sqlite3.Error as error:
-            raise translate(error, self._writer.path, writing=True) from error
+        await self._elsewhere(self._compact, writing=True)
+
+    async def faults(self) -> list[str]:
+        return await self._elsewhere(self._faults, writing=False)
 
     def _compact(self) -> None:
-        rows = self._new_reader()
+        with closing(Rows(self._connect())) as rows:
+            rows.vacuum()
+
+    def _faults(self) -> list[str]:
+        with closing(self._connect()) as connection:
+            return faults(connection)
+
+    async def _elsewhere(self, work: Callable[[], T], *, writing: bool) -> T:
+        """Do work on a thread that may wait, again while another process is in its way."""
+        with self._gate:
+            self._check()
+            doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
+            self._reading.add(doing)
+        doing.add_done_callback(self._reading.discard)
         try:
-            retrying(rows.vacuum, self._writer.timeout)
-        finally:
-            rows.close()
+            return await asyncio.wrap_future(doing)
+        except sqlite3.Error as error:
+            raise translate(error, self._writer.path, writing=writing) from error
 
     async def close(self) -> None:
         if os.getpid() != self._pid:  # after a fork: there is no writer here to wait for
@@ -193,7 +193,7 @@ class SqliteEngine(Engine):
             try:
                 rows = self._readers.pop()
             except IndexError:
-                rows = self._new_reader()
+                rows = Rows(self._connect())
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
@@ -212,11 +212,11 @@ class SqliteEngine(Engine):
                 if rows is not None:
                     rows.close()
 
-    def _new_reader(self) -> Rows:
-        rows = Rows(connect(self._writer.path, "rw"))
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._writer.path, "rw")
         if self._writer.same_file():
-            return rows
-        rows.close()
+            return connection
+        connection.close()
         raise ReadFailedError(replaced(self._writer.path))
 
 

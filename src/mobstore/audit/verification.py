@@ -1,0 +1,184 @@
+"""The scripts that look through a whole store, and that mend what can be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mobstore.audit.examination import examine, is_well_typed
+from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page
+from mobstore.audit.relations import FILE_ORDER, Checks, outputs_due
+from mobstore.model.json import I64_MAX
+from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.runs import NEXT_RUN
+from mobstore.tables import (
+    COUNTERS,
+    EVENTS,
+    LOOP_OUTPUTS,
+    LOOP_STEP_OUTPUTS,
+    RUN_STATES,
+    RUNS,
+    RUNS_BY_NUMBER,
+    TABLES,
+    CounterRow,
+    Index,
+    Key,
+    LoopOutputRow,
+    Row,
+    Table,
+)
+from mobstore.transaction import Commit, Count, Get, Put, Scan, Script, fetch
+from mobstore.transfer.progress import Meter, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a store that no store would have written.
+
+    Attributes:
+        table: where; "" for what lies beneath the tables, in the medium.
+        key: which row, by the columns of its key; () for none alone.
+        what: what is wrong, in words that hold nothing of what was stored.
+        repairable: whether it can be mended without guessing.
+        repaired: whether it was mended.
+    """
+
+    table: str
+    key: Key
+    what: str
+    repairable: bool = False
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        rows: how many rows each table has, by its name; empty if the medium is too damaged.
+        problems: what is wrong, by table and key.
+    """
+
+    rows: Mapping[str, int]
+    problems: tuple[Problem, ...]
+
+    @property
+    def left(self) -> tuple[Problem, ...]:
+        """The problems that were not mended; the store is sound if there are none."""
+        return tuple(problem for problem in self.problems if not problem.repaired)
+
+
+# By their numbers, runs that share one come one after the other.
+_ORDER = tuple(RUNS_BY_NUMBER if index is RUNS else index for index in FILE_ORDER)
+
+_NUMBERED: Mapping[str, tuple[Index[Any], str]] = {
+    NEXT_CURSOR: (EVENTS, "cursor"),
+    NEXT_RUN: (RUNS_BY_NUMBER, "number"),
+}
+"""What each counter numbers, and in which column."""
+
+
+def verify_script(progress: Progress) -> Script[Verification]:
+    """Look through everything."""
+    counts = yield tuple(Count(Scan(table)) for table in TABLES)
+    looking = _Looking(Meter(progress, sum(counts)))
+    for index in _ORDER:
+        yield from looking.table(index)
+    rows = {table.name: count for table, count in zip(TABLES, counts, strict=True)}
+    return Commit(Verification(rows, tuple(looking.problems)))
+
+
+class _Looking:
+    """One attempt at looking through a store; an engine that begins anew makes another one."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.problems: list[Problem] = []
+        self._meter = meter
+        self._checks = Checks()
+
+    def table(self, index: Index[Any]) -> Asking[None]:
+        """Look through a table, after those before it."""
+        place = index.table.getter(index.sorted_by)
+        after: Key | None = None
+        limit = FIRST_LIMIT
+        if index.table is COUNTERS:
+            yield from self._counters()
+        while rows := (yield from page(index, after, limit)):
+            after, limit = place(rows[-1]), next_limit(rows, limit)
+            yield from self._rows(index, rows)
+            self._meter.add(len(rows))
+
+    def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
+        table = index.table
+        for row in rows:
+            for what, repairable in examine(table, row).faults:
+                self._found(table, row, what, repairable=repairable)
+        rows = [row for row in rows if is_well_typed(table, row)]
+        if table is COUNTERS:
+            return  # seen with what they number
+        found = yield from self._checks.faults(index, rows)
+        for place, why in dict(reversed(found)).items():  # of each row the first
+            self._found(table, rows[place], why)
+        if table is RUNS:
+            yield from self._states(rows)
+        elif table is LOOP_OUTPUTS:
+            yield from self._loops(cast("Sequence[LoopOutputRow]", rows))
+
+    def _found(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
+        self.problems.append(Problem(table.name, table.getter(table.key)(row), what, repairable))
+
+    def _counters(self) -> Asking[None]:
+        """See that counters are ahead; take those that are not for mended, or all rows are told."""
+        mended: list[CounterRow] = []
+        for name in _NUMBERED:
+            counter, due = yield from _counter(name)
+            mended.append(due)
+            if counter != due:
+                what = f"it is not above the last {_NUMBERED[name][1]}"
+                self._found(COUNTERS, due, what, repairable=True)
+        yield from self._checks.faults(COUNTERS, mended)
+
+    def _states(self, runs: Sequence[Row]) -> Asking[None]:
+        keys = list(map(RUNS.getter(RUNS.key), runs))
+        states = yield tuple(Get(RUN_STATES, key) for key in keys)
+        self.problems += [
+            Problem(RUN_STATES.name, key, "it is missing, and the run cannot be read without it")
+            for key, state in zip(keys, states, strict=True)
+            if state is None
+        ]
+
+    def _loops(self, loops: Sequence[LoopOutputRow]) -> Asking[None]:
+        long = [loop for loop in loops if outputs_due(loop)]
+        counts = yield tuple(Count(Scan(LOOP_STEP_OUTPUTS, loop[:2])) for loop in long)
+        for loop, count in zip(long, counts, strict=True):
+            if count < outputs_due(loop):
+                self._found(LOOP_OUTPUTS, loop, "it has more iterations than its outputs allow")
+
+
+def repair_script(rows: Sequence[tuple[Table[Any], Key]]) -> Script[None]:
+    """Mend these rows as far as they can be."""
+    found = yield tuple(Get(table, key) for table, key in rows)
+    puts: list[Put[Any]] = []
+    for (table, key), row in zip(rows, found, strict=True):
+        if table is COUNTERS:
+            counter, due = yield from _counter(cast("str", key[0]))
+            if counter != due:
+                puts.append(Put(COUNTERS, (due,)))
+        elif row is not None:
+            puts.append(Put(table, (examine(table, row).mended,)))
+    return Commit(None, tuple(puts))
+
+
+def _counter(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
+    """A counter, and what it must be at least for all numbers to be below it."""
+    index, column = _NUMBERED[name]
+    counter, last = yield from fetch(
+        Get(COUNTERS, (name,)), Scan(index, before=I64_MAX, limit=1, backwards=True)
+    )
+    following = CounterRow(name, getattr(last[0], column) + 1 if last else 1)
+    if counter is None:
+        return CounterRow(name, 1), following
+    if type(counter.value) is not int:
+        return following, following  # which value it had cannot be known
+    return counter, max(counter, following)
