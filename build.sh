@@ -9,6 +9,7 @@ usage() {
 ./build.sh run     import the sample database into a SQLite store in demo/ and look into it
 ./build.sh test    run the tests; further arguments go to pytest, such as -m 'not slow'
 ./build.sh check   ruff, mypy and pyright, also that every public type is declared
+./build.sh docs    build the documentation into site/; arguments go to mkdocs build
 ./build.sh site    build the page with all it needs into web/build, for any static host
 ./build.sh serve   build the site and serve it on 127.0.0.1; arguments go to the server, such as --port
 ./build.sh bench   measure against raw SQLite and other libraries; bench browser: against raw
@@ -91,6 +92,10 @@ check)
   .venv/bin/pyright
   # What a user's type checker sees of an installed package; of the list of modules nobody asks.
   .venv/bin/pyright --verifytypes mobstore --ignoreexternal | sed '1,/^Symbols used/d'
+  ;;
+docs)
+  environment .venv check
+  NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --config-file docs/config/mkdocs.yml "$@"
   ;;
 site)
   environment .venv check

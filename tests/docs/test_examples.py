@@ -1,0 +1,97 @@
+"""What the pages show is so: code and commands run and print it, links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import gzip
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.pages import PAGES, ROOT, Block, as_shown, blocks, name
+
+SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+IN_A_BROWSER = "indexeddb:"  # blocks with such a URL are run there: tests/browser/test_examples.py
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_code_of_a_page_does_what_it_shows(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All of a page in its order, in a folder that holds the sample database as tide-desk.db."""
+    (tmp_path / "tide-desk.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        for block in blocks(page, "python", "console"):
+            where = f"{name(page)}:{block.line}"
+            if block.language == "console":
+                run_commands(block, where)
+                continue
+            if IN_A_BROWSER in block.code:
+                continue
+            code = compile(block.code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            ended = eval(code, {"__name__": "__main__"} if block.alone else names)  # noqa: S307
+            if inspect.iscoroutine(ended):
+                runner.run(ended)
+            printed = capsys.readouterr().out
+            assert as_shown(printed, block.output), f"{where} printed\n{printed}"
+
+
+def run_commands(block: Block, where: str) -> None:
+    """Run each line that begins with a prompt; what follows it is what it prints, errors too."""
+    shown = re.split(r"^\$ (.*)\n", block.code, flags=re.MULTILINE)[1:]
+    for command, output in zip(shown[::2], shown[1::2], strict=True):
+        ended = subprocess.run(
+            ["bash", "-c", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+        assert as_shown(ended.stdout, output), f"{where}: {command} printed\n{ended.stdout}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_code_of_all_pages_has_the_types_that_it_should(tmp_path: Path) -> None:
+    """A module for each page and program, its lines where they are in the page."""
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    modules: list[Path] = []
+    for page in PAGES:
+        cells = [block for block in blocks(page, "python") if not block.alone]
+        programs = [block for block in blocks(page, "python") if block.alone]
+        stem = name(page).replace("/", ".")
+        if cells:
+            lines = ["async def page() -> None:", *[""] * 5000]
+            for block in cells:
+                for n, line in enumerate(block.code.splitlines(), block.line - 1):
+                    lines[n] = f"    {line}" if line else ""
+            modules.append(tmp_path / f"{stem}.cells.py")
+            modules[-1].write_text("\n".join(lines).rstrip() + "\n")
+        for block in programs:
+            modules.append(tmp_path / f"{stem}.{block.line}.py")
+            modules[-1].write_text("\n" * (block.line - 1) + block.code)
+    checked = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert checked.returncode == 0, checked.stdout

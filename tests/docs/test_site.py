@@ -1,0 +1,53 @@
+"""The documentation can be built, without a warning, and asks no other host when it is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.pages import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict",
+         "--config-file", ROOT / "docs" / "config" / "mkdocs.yml", "--site-dir", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert (built.returncode, built.stdout + built.stderr) == (0, "")
+    return folder
+
+
+def test_every_page_is_in_it(site: Path) -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(ROOT / "docs").with_suffix(".html")).exists()
+
+
+def test_what_it_loads_is_in_it(site: Path) -> None:
+    """Scripts, styles and pictures; a link that somebody may follow is no such thing."""
+    loads = re.compile(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="([^"]*)"|<link\b[^>]*>')
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        for match in loads.finditer(page.read_text(encoding="utf-8")):
+            target = match[1] or re.findall(r'\bhref="([^"]*)"', match[0])[0]
+            assert not re.match(r"\w+:|//", target), f"{page.name} loads {target}"
+            assert page.name == "404.html" or (page.parent / target).exists(), target
+
+
+def test_the_interfaces_are_in_it(site: Path) -> None:
+    stores = (site / "api" / "stores.html").read_text(encoding="utf-8")
+    for name in ("append_batch", "cas_run_status", "put_spec", "latest_cursor", "prune_runs"):
+        assert f'id="mobstore.interfaces.MobRunStore.{name}"' in stores or f".{name}" in stores
