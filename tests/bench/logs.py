@@ -15,6 +15,7 @@ from bench import samples
 from mobstore import MobStores, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.rows import SCHEMA
+from mobstore.operations.events import NEXT_CURSOR
 
 FULL = ("wal", 2)
 """What `PRAGMA journal_mode` and `PRAGMA synchronous` tell of WAL with synchronous=FULL."""
@@ -30,6 +31,31 @@ def event_row(kind: dict[str, Any], now: str) -> tuple[str, str, str, str, str]:
 def now_text() -> str:
     """The present time as text."""
     return datetime.now(UTC).isoformat()
+
+
+# SQLite itself makes the events: a million of them through a store would take a minute. One a
+# second from the beginning of 2020, so that a moment parts them where we like.
+_FILL = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO events
+    SELECT n, 'mob-' || (n % ?),
+        strftime('%Y-%m-%dT%H:%M:%S', 1577836800 + n, 'unixepoch') || '.000000000Z',
+        'step_completed', '24ede6a4-6b4c-4242-8a23-d5962217bead',
+        '{"type":"step_completed","run_id":"24ede6a4-6b4c-4242-8a23-d5962217bead",'
+        || '"step_id":"step-' || n || '"}'
+    FROM numbers
+"""
+
+
+def fill_events(path: Path, last: int, *, mobs: int = 50) -> None:
+    """Put events with cursors up to this one behind the store's back, of so many mobs in turn."""
+    with closing(connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_FILL, (last, mobs))
+        connection.execute(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO NOTHING", (NEXT_CURSOR, last + 1)
+        )
+        connection.execute("COMMIT")
 
 
 class EventLog(ABC):

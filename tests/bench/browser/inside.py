@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from bench import samples as made
-from mobstore import FrameSnapshot, IndexedDbMobStores, MobStores, RunId, Timestamp
+from mobstore import FrameSnapshot, IndexedDbMobStores, MobStores, RunId, Stores, Timestamp
 from mobstore.transaction import Durability
 
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -112,14 +112,33 @@ async def _swap(durability: str, tasks: int, at_once: bool) -> Player:
 
 
 async def _complete(durability: str) -> Player:
-    stores, iterations = await _open(durability), counting()
+    stores = await _open(durability)
+    complete = await _completing(stores)
+    return _repeatedly(lambda _: complete(stores), 1)
+
+
+async def _both(durability: str, together: bool) -> Player:
+    """Complete a step and append its event: in one commit, or one after the other."""
+    stores, events, places = await _open(durability), made.events(1_000), counting()
+    complete = await _completing(stores)
+
+    async def both(at: Stores) -> None:
+        await complete(at)
+        await at.events.append(events[next(places) % len(events)])
+
+    return _repeatedly(lambda _: stores.atomic(both) if together else both(stores), 1)
+
+
+async def _completing(stores: MobStores) -> Callable[[Stores], Awaitable[None]]:
+    """What completes a step of a run, in a further iteration of a loop each time."""
+    iterations = counting()
     frames = [FrameSnapshot(kernel_state=state) for state in made.states(5_000)]
     run = made.run(frames=1)
     await stores.runs.create_run(run)
 
-    async def complete(_: int) -> None:
+    async def complete(at: Stores) -> None:
         iteration = next(iterations)
-        assert await stores.runs.cas_complete_step_and_record_output(
+        assert await at.runs.cas_complete_step_and_record_output(
             run.run_id,
             frame_id="frame-0",
             expected_frame=frames[iteration % len(frames)],
@@ -129,7 +148,7 @@ async def _complete(durability: str) -> Player:
             loop_context=("loop-0", iteration),
         )
 
-    return _repeatedly(complete, 1)
+    return complete
 
 
 async def _append(durability: str, tasks: int, at_once: bool) -> Player:
@@ -191,6 +210,7 @@ async def _ledger(durability: str, entries: int) -> Player:
 _JOBS: dict[str, Callable[..., Awaitable[Player]]] = {
     "swap": _swap,
     "complete": _complete,
+    "both": _both,
     "append": _append,
     "batch": _batch,
     "poll": _poll,

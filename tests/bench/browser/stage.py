@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 TESTS = HERE.parents[1]
 TOOLS = TESTS.parent / "web" / "tools"
 _INSIDE = ("bench/__init__.py", "bench/samples.py", "bench/browser/__init__.py",
-           "bench/browser/inside.py")  # fmt: skip
+           "bench/browser/inside.py", "bench/browser/inside_tabs.py")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from bench.browser.contests import Contest, Language, Seat, contests
 from bench.browser.scrolling import scrolling
 from bench.browser.stage import Stage
 from bench.browser.starts import cold_start, first_paint
+from bench.browser.tabs import tabs
+from bench.browser.together import atomic
 from bench.outcome import Outcome, cost, speed
 from bench.turns import Settings
 
@@ -152,6 +154,8 @@ WORKS: dict[str, Work] = {
     "append-batch": append_batch,
     "poll": poll,
     "ledger": ledger,
+    "atomic": atomic,
+    "tabs": tabs,
     "cold-start": cold_start,
     "first-paint": first_paint,
     "scrolling": scrolling,

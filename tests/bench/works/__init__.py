@@ -9,8 +9,10 @@ from bench.outcome import Outcome
 from bench.turns import Settings
 from bench.works import (
     append,
+    atomic,
     cas,
     doubling,
+    following,
     frames,
     imports,
     ledger,
@@ -19,6 +21,8 @@ from bench.works import (
     moving,
     points,
     poll,
+    resuming,
+    retention,
 )
 
 Work: TypeAlias = Callable[[Settings], Iterator[Outcome]]
@@ -35,6 +39,12 @@ WORKS: dict[str, Work] = {
     "list-runs": doubling.list_runs,
     "poll-in-long-log": doubling.poll,
     "prune": doubling.prune,
+    "subscribe": following.subscribe,
+    "subscribe-across": following.across,
+    "atomic": atomic.atomic,
+    "delete-run": retention.delete_run,
+    "run-headers": resuming.run_headers,
+    "poll-of-mob": resuming.poll_of_mob,
     "memory": memory.memory,
     "meerkat": meerkat.meerkat,
     "copy": moving.copying,

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from bench import samples
-from bench.logs import connect, open_mobstore
+from bench.logs import fill_events, open_mobstore
 from bench.outcome import Outcome, cost
 from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import Timestamp
-from mobstore.operations.events import NEXT_CURSOR
 
 LIMIT = 1.3
 NOTE = "cost by the whole would be 2 x; the bound of 1.3 is the one that holds for ledgers"
-
-# SQLite itself makes the events: a million of them through a store would take a minute. One a
-# second from the beginning of 2020, so that a moment parts them where we like.
-_FILL = """
-    WITH RECURSIVE numbers(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-    INSERT INTO events
-    SELECT n, 'mob-' || (n % 50),
-        strftime('%Y-%m-%dT%H:%M:%S', 1577836800 + n, 'unixepoch') || '.000000000Z',
-        'step_completed', '24ede6a4-6b4c-4242-8a23-d5962217bead',
-        '{"type":"step_completed","run_id":"24ede6a4-6b4c-4242-8a23-d5962217bead",'
-        || '"step_id":"step-' || n || '"}'
-    FROM numbers
-"""
 
 
 def list_runs(settings: Settings) -> Iterator[Outcome]:
@@ -98,7 +84,7 @@ def _polling(size: int) -> Opener:
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with open_mobstore(path) as stores:
-            _fill(path, size)
+            fill_events(path, size)
             random = Random(size)
 
             async def turn(count: int) -> float:
@@ -117,7 +103,7 @@ def _pruning(doomed: int, size: int) -> Opener:
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with open_mobstore(path) as stores:
-            _fill(path, size)
+            fill_events(path, size)
             moment = Timestamp(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=doomed + 1))
             pruned = False
 
@@ -125,7 +111,7 @@ def _pruning(doomed: int, size: int) -> Opener:
                 nonlocal pruned
                 assert count == 1
                 if pruned:
-                    _fill(path, doomed)
+                    fill_events(path, doomed)
                 with Stopwatch() as watch:
                     assert await stores.events.prune(moment) == doomed
                 pruned = True
@@ -134,14 +120,3 @@ def _pruning(doomed: int, size: int) -> Opener:
             yield turn
 
     return opened
-
-
-def _fill(path: Path, last: int) -> None:
-    """Put events with cursors up to this one behind the store's back."""
-    with closing(connect(path)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_FILL, (1, last))
-        connection.execute(
-            "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO NOTHING", (NEXT_CURSOR, last + 1)
-        )
-        connection.execute("COMMIT")

@@ -1,0 +1,55 @@
+"""mobstore's side of two tabs, run by Pyodide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+from bench import samples
+from mobstore import IndexedDbMobStores, MobStores
+from mobstore.transaction import Durability
+
+_following: list[asyncio.Task[None]] = []
+
+
+async def follow(name: str, had: Callable[[], None]) -> None:
+    """Follow a store's log as long as the tab lives; returns when nothing is left to catch up."""
+    stores = await IndexedDbMobStores.open(name)
+
+    async def go_on() -> None:
+        async for _ in stores.events.subscribe(await stores.events.latest_cursor()):
+            had()
+
+    _following.append(asyncio.create_task(go_on()))
+    await asyncio.sleep(0.5)
+
+
+async def writer(name: str, durability: str) -> Writer:
+    """Whoever appends; `durability` is IndexedDB's word."""
+    ours: dict[str, Durability] = {"relaxed": "normal", "strict": "full"}
+    return Writer(await IndexedDbMobStores.open(name, durability=ours[durability]))
+
+
+class Writer:
+    """Appends one event after the other."""
+
+    def __init__(self, stores: MobStores) -> None:
+        import js  # type: ignore[import-not-found]  # a module of Pyodide's
+
+        self._stores, self._now = stores, js.performance.now
+        self._events = cycle(samples.events(1_000))
+
+    def text(self) -> str:
+        """An event as the other side sends it."""
+        return samples.events(1_000)[0].to_json()
+
+    async def append(self) -> Any:
+        """Append; the browser's milliseconds when it is done."""
+        await self._stores.events.append(next(self._events))
+        return self._now()
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._stores.close()

@@ -1,0 +1,272 @@
+"""Following the log: how long an event takes from its commit to whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from time import monotonic, perf_counter
+from typing import Any, Literal, TypeAlias
+
+from bench import samples
+from bench.logs import open_mobstore
+from bench.outcome import Check, Outcome, cost
+from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
+from mobstore import MobStores, open_stores
+
+SUBSCRIBED = "mobstore, subscribe"
+CONDITION = "asyncio.Condition, no store"
+APPENDED = "mobstore's append, then asyncio.Condition"
+_MOST = 2_000
+_LATEST = 50
+_BUSIEST = 1
+
+Since: TypeAlias = Literal["append", "commit"]
+
+# Tells first what it costs to hold a store open, then what it costs to follow its log as well,
+# both idle; then when each event came.
+_CHILD = """
+import asyncio, json, sys
+from contextlib import aclosing
+from time import monotonic, process_time
+from mobstore import open_stores
+
+url, seconds, count = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+
+async def idle():
+    await asyncio.sleep(0.5)
+    busy, since = process_time(), monotonic()
+    await asyncio.sleep(seconds)
+    return 100 * (process_time() - busy) / (monotonic() - since)
+
+async def follow(stores):
+    async with aclosing(stores.events.subscribe()) as events:
+        return [(await anext(events), monotonic())[1] for _ in range(count)]
+
+async def main():
+    async with open_stores(url) as stores:
+        shares = [await idle()]
+        following = asyncio.create_task(follow(stores))
+        shares.append(await idle())
+        print(json.dumps(shares), flush=True)
+        print(json.dumps(await following))
+
+asyncio.run(main())
+"""
+
+
+def subscribe(settings: Settings) -> Iterator[Outcome]:
+    """A task follows what another task of the process appends.
+
+    Twice against an `asyncio.Condition`, whose follower takes the event's object out of a list.
+    Once it stands alone, without a store: both clocks start when there is something to be told,
+    which is when the commit is made, and when the Condition's lock is asked for. Once it does the
+    whole work of mobstore by hand: both clocks start before the append, and what follows the
+    append is a Condition. All end when the follower has the event.
+    """
+    for engine in ("memory", "SQLite"):
+        for since, other in (("commit", CONDITION), ("append", APPENDED)):
+            found = compete(
+                [
+                    Contestant(SUBSCRIBED, _subscribed(engine, since)),
+                    Contestant(other, _bare if since == "commit" else _by_hand(engine)),
+                ],
+                settings,
+                least=50,
+                most=_MOST,
+            )
+            yield Outcome(
+                f"{engine}: from the {since} until a task that follows has the event",
+                "events/s",
+                list(found.values()),
+                [cost(found[SUBSCRIBED], found[other], 2)],
+                ["one event at a time: the next is appended when the follower has the last one"],
+            )
+
+
+def _subscribed(engine: str, since: Since) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with _open(engine, path) as stores:
+            follower, told = _Follower(), 0.0
+
+            def note() -> None:
+                nonlocal told
+                told = perf_counter()
+
+            stores.engine.listen(note)  # called at the same moment as the subscription
+
+            async def follow() -> None:
+                async with aclosing(stores.events.subscribe()) as events:
+                    async for _ in events:
+                        follower.take(told)
+
+            async def turn(count: int) -> float:
+                events, total = samples.events(_MOST), 0.0
+                with Stopwatch():
+                    for n in range(count):
+                        follower.taken.clear()
+                        start = perf_counter()
+                        await stores.events.append(events[n])
+                        await follower.taken.wait()
+                        begun = start if since == "append" else follower.told
+                        total += follower.at - begun
+                return total
+
+            async with _task(follow()):
+                yield turn
+
+    return opened
+
+
+@asynccontextmanager
+async def _bare(_: Path) -> AsyncGenerator[Turn]:
+    follower, condition, waiting = _Follower(), asyncio.Condition(), list[object]()
+
+    async def turn(count: int) -> float:
+        events, total = samples.events(_MOST), 0.0
+        with Stopwatch():
+            for n in range(count):
+                follower.taken.clear()
+                start = perf_counter()
+                async with condition:
+                    waiting.append(events[n])
+                    condition.notify_all()
+                await follower.taken.wait()
+                total += follower.at - start
+        return total
+
+    async with _task(_take_all(follower, condition, waiting)):
+        yield turn
+
+
+def _by_hand(engine: str) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        follower, condition, waiting = _Follower(), asyncio.Condition(), list[object]()
+        async with _open(engine, path) as stores:
+
+            async def turn(count: int) -> float:
+                events, total = samples.events(_MOST), 0.0
+                with Stopwatch():
+                    for n in range(count):
+                        follower.taken.clear()
+                        start = perf_counter()
+                        stored = await stores.events.append(events[n])
+                        async with condition:
+                            waiting.append(stored)
+                            condition.notify_all()
+                        await follower.taken.wait()
+                        total += follower.at - start
+                return total
+
+            async with _task(_take_all(follower, condition, waiting)):
+                yield turn
+
+    return opened
+
+
+class _Follower:
+    """When a task had an event.
+
+    Attributes:
+        at: that moment.
+        told: when it was last told of a commit before.
+        taken: set when it has one.
+    """
+
+    def __init__(self) -> None:
+        self.at = self.told = 0.0
+        self.taken = asyncio.Event()
+
+    def take(self, told: float = 0.0) -> None:
+        """An event is there."""
+        self.at, self.told = perf_counter(), told
+        self.taken.set()
+
+
+async def _take_all(
+    follower: _Follower, condition: asyncio.Condition, waiting: list[object]
+) -> None:
+    while True:
+        async with condition:
+            while not waiting:
+                await condition.wait()
+            waiting.pop()
+        follower.take()
+
+
+def _open(engine: str, path: Path) -> AbstractAsyncContextManager[MobStores]:
+    return open_stores("memory:") if engine == "memory" else open_mobstore(path)
+
+
+@asynccontextmanager
+async def _task(of: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """A task that runs until the block ends; it begins to wait before the block does anything."""
+    running = asyncio.create_task(of)
+    await asyncio.sleep(0.1)
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def across(settings: Settings) -> Iterator[Outcome]:
+    """A process follows what another one appends to the same file."""
+    seconds, count = (2, 50) if settings.quick else (10, 300)
+    with TemporaryDirectory(prefix="mobstore-bench-", dir=settings.directory) as place:
+        path = Path(place) / "mobs.db"
+        with subprocess.Popen(
+            [sys.executable, "-c", _CHILD, f"sqlite:{path}", str(seconds), str(count)],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            assert child.stdout is not None
+            opened, following = json.loads(child.stdout.readline())
+            begun, ended = asyncio.run(_append_now_and_then(path, count))
+            came: list[float] = json.loads(child.stdout.readline())
+    for name, starts in (("beginning", begun), ("end", ended)):
+        waited = [1e3 * (end - start) for start, end in zip(starts, came, strict=True)]
+        yield Outcome(
+            f"SQLite: from the {name} of an append until a process that follows has the event",
+            "",
+            checks=[
+                Check("median", median(waited), _LATEST, at_most=True, unit="ms"),
+                Check(
+                    "99th percentile", quantiles(waited, n=100, method="inclusive")[98], _LATEST,
+                    at_most=True, unit="ms",
+                ),
+                Check("longest", max(waited), unit="ms"),
+            ],
+            notes=[f"{count} events, 0 to 100 ms between them, so out of step with the follower"],
+        )  # fmt: skip
+    yield Outcome(
+        "SQLite: what it costs to follow a log to which nothing is appended",
+        "",
+        checks=[
+            Check("follows", following, _BUSIEST, at_most=True, unit="% of a core"),
+            Check("has the store open only", opened, unit="% of a core"),
+        ],
+        notes=[f"processor time of the whole process within {seconds} s"],
+    )
+
+
+async def _append_now_and_then(path: Path, count: int) -> tuple[list[float], list[float]]:
+    """When each append began, and when it returned."""
+    begun, ended, random = list[float](), list[float](), Random(count)
+    async with open_mobstore(path) as stores:
+        for event in samples.events(count):
+            await asyncio.sleep(random.uniform(0, 0.1))
+            begun.append(monotonic())
+            await stores.events.append(event)
+            ended.append(monotonic())
+    return begun, ended
