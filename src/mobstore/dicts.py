@@ -9,12 +9,14 @@ from uuid import UUID
 
 from mobstore.errors import InternalError
 from mobstore.model.event import MobEvent
+from mobstore.model.json import encode_json
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.record import Record
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
     MobRun,
+    RunHeader,
     StepLedgerEntry,
 )
 from mobstore.model.shown import Shown, count
@@ -23,6 +25,7 @@ from mobstore.model.timestamp import Timestamp
 Tabular: TypeAlias = (
     MobEvent
     | MobRun
+    | RunHeader
     | StepLedgerEntry
     | FailureLedgerEntry
     | LoopIterationLedgerEntry
@@ -30,25 +33,31 @@ Tabular: TypeAlias = (
 )
 """What `to_dicts` takes."""
 
+Cell: TypeAlias = str | int | datetime | None
+"""What it gives of a field."""
+
 _OF_EVENTS = ("run_id", "flow_id", "step_id", "meerkat_id", "reason")
+_AS_JSON = {
+    *("more", "activation_params", "output"),
+    *("skills", "tools", "output_schema", "provider_params"),
+}
 
 
-def to_dicts(records: Iterable[Tabular]) -> list[dict[str, object]]:
-    """Records as flat dicts, for `pandas.DataFrame(...)`, polars or `csv.DictWriter`.
+def to_dicts(records: Iterable[Tabular]) -> list[dict[str, Cell]]:
+    """Records as flat dicts, for `pandas.DataFrame(...)`, `polars.DataFrame(...)` or a CSV writer.
 
     Dicts of one kind of record have the same keys, in this order:
 
     * events: `cursor`, `timestamp`, `mob_id`, `type`; `run_id`, `flow_id`, `step_id`,
-      `meerkat_id` and `reason`, None where the type has none; `more`, a dict of what else the
-      type has;
+      `meerkat_id` and `reason`, None where the type has none; `more`: what else the type has;
     * runs: `run_id`, `mob_id`, `flow_id`, `status`, `created_at`, `completed_at`, and the numbers
       of entries and of parts `steps`, `failures`, `frames`, `loops`;
-    * entries of ledgers: the fields of their models;
+    * headers of runs, entries of ledgers: the fields of their models;
     * realm profiles: `name`, `revision`, `created_at`, `updated_at`, then the fields of `Profile`.
 
     Moments are datetimes in UTC, cut to the microsecond; those outside of the years 1 to 9999,
-    which a datetime cannot hold, are RFC 3339 text. UUIDs are text. What is free JSON in a record,
-    or a structure, is a Python value as `json.loads` gives it.
+    which a datetime cannot hold, are RFC 3339 text. UUIDs are text. `more`, parameters, outputs,
+    schemas, skills and tools are JSON text, None if there are none; a JSON null counts as none.
 
     Raises:
         InternalError: something is no such record.
@@ -69,21 +78,35 @@ class Listing(Shown):
         return f"<Listing of {count(len(self.records), 'record')}>"
 
 
-def _flat(record: Tabular) -> dict[str, object]:
-    if isinstance(record, MobEvent):
-        return _event(record)
-    if isinstance(record, MobRun):
-        return _run(record)
-    if isinstance(record, StoredRealmProfile):
-        fields = fields_of(record)
-        fields.pop("profile")
-        return {**fields, **fields_of(record.profile)}
-    if isinstance(record, (StepLedgerEntry, FailureLedgerEntry, LoopIterationLedgerEntry)):
-        return fields_of(record)
-    raise InternalError(
-        "events, runs, entries of ledgers and realm profiles become flat dicts,"
-        f" not {type(record).__name__}"
-    )
+def _flat(record: Tabular) -> dict[str, Cell]:
+    return {
+        name: encode_json(part) if name in _AS_JSON and part is not None else cast("Cell", part)
+        for name, part in columns_of(record).items()
+    }
+
+
+def columns_of(record: Tabular) -> dict[str, object]:
+    """What `to_dicts` gives of a record, with Python values in place of JSON text.
+
+    Raises:
+        InternalError: it is no such record.
+    """
+    match record:
+        case MobEvent():
+            return _event(record)
+        case MobRun():
+            return _run(record)
+        case StoredRealmProfile():
+            fields = fields_of(record)
+            fields.pop("profile")
+            return {**fields, **fields_of(record.profile)}
+        case RunHeader() | StepLedgerEntry() | FailureLedgerEntry() | LoopIterationLedgerEntry():
+            return fields_of(record)
+        case _:
+            raise InternalError(
+                "events, runs and their headers, entries of ledgers and realm profiles become flat"
+                f" dicts, not {type(record).__name__}"
+            )
 
 
 def _event(event: MobEvent) -> dict[str, object]:
@@ -94,7 +117,7 @@ def _event(event: MobEvent) -> dict[str, object]:
         "mob_id": event.mob_id,
         "type": more.pop("type"),
         **{name: more.pop(name, None) for name in _OF_EVENTS},
-        "more": more,
+        "more": more or None,
     }
 
 
@@ -114,23 +137,25 @@ def _run(run: MobRun) -> dict[str, object]:
 
 
 def fields_of(record: Record) -> dict[str, object]:
-    """The fields of a record in their order, as plain Python values."""
+    """The fields of a record in their order; structures as `json.loads` would give them."""
     return {name: _plain(getattr(record, name)) for name in type(record).model_fields}
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Record):
-        return fields_of(value)
-    if isinstance(value, Timestamp):
-        return _moment(value)
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[str, object]", value).items()
-        return {name: _plain(part) for name, part in pairs}
-    if isinstance(value, (tuple, list)):
-        return [_plain(part) for part in cast("Sequence[object]", value)]
-    return value
+    match value:
+        case Record():
+            return fields_of(value)
+        case Timestamp():
+            return _moment(value)
+        case UUID():
+            return str(value)
+        case Mapping():
+            pairs = cast("Mapping[str, object]", value).items()
+            return {name: _plain(part) for name, part in pairs}
+        case tuple() | list():
+            return [_plain(part) for part in cast("Sequence[object]", value)]
+        case _:
+            return value
 
 
 def _moment(at: Timestamp) -> datetime | str:

@@ -109,20 +109,15 @@ def _grid(lanes: dict[str, list[list[_Piece]]], drawn: Sequence[_Piece]) -> Mark
             style=f"left:{left:.2f}%;width:{wide:.2f}%;top:{line * _LINE + 2}px",
         )
 
-    ticks = [n * step for n in range(int(whole / step) + 1)]
-    cells = [
-        block(
-            "axis",
-            *(
-                inline(
-                    "tick",
-                    f"+{span(timedelta(seconds=tick))}" if tick else "0",
-                    style=f"left:{part(tick):.2f}%",
-                )
-                for tick in ticks
-            ),
+    def tick(seconds: float) -> Markup:
+        at = part(seconds)
+        text = f"+{span(timedelta(seconds=seconds))}" if seconds else "0"
+        return inline(
+            "tick", text, style=f"left:{at:.2f}%" if at < 90 else f"right:{100 - at:.2f}%"
         )
-    ]
+
+    ticks = (n * step for n in range(int(whole / step) + 1))
+    cells = [block("axis", *map(tick, ticks))]
     for member, lane in lanes.items():
         cells.append(block("member", named(member), title=member))
         cells.append(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import cast
 
-from mobstore.dicts import Listing, Tabular, fields_of, to_dicts
+from mobstore.dicts import Listing, Tabular, columns_of, fields_of
 from mobstore.displays.markup import (
     Content,
     Markup,
@@ -21,7 +21,7 @@ from mobstore.displays.markup import (
 from mobstore.displays.texts import fields, joined, moment, named, value
 from mobstore.model.event import MobEvent
 from mobstore.model.profile import Profile, StoredRealmProfile
-from mobstore.model.run import MobRun, StepLedgerEntry
+from mobstore.model.run import MobRun, RunHeader, StepLedgerEntry
 from mobstore.model.shown import count
 
 RECORDS = 40
@@ -67,12 +67,12 @@ def listing(shown: Listing) -> Markup:
     """Records as a table; its columns are those of `to_dicts` that hold something."""
     records = shown.records
     first, _, last = ends(records, RECORDS)
-    flat = [*to_dicts(first), *to_dicts(last)]
+    flat = [columns_of(record) for record in (*first, *last)]
     held = {name for one in flat for name, part in one.items() if not _says_nothing(part)}
     columns = [name for name in dict.fromkeys(name for one in flat for name in one) if name in held]
 
     def row(record: Tabular) -> list[Content]:
-        (one,) = to_dicts([record])
+        one = columns_of(record)
         return [_cell(name, one.get(name), first=name == columns[0]) for name in columns]
 
     words = [name.replace("_", " ") for name in columns]
@@ -96,7 +96,7 @@ def _frequent(records: Sequence[Tabular]) -> list[tuple[str, int]]:
     words: Counter[str] = Counter(
         record.kind.type if isinstance(record, MobEvent) else record.status
         for record in records
-        if isinstance(record, (MobEvent, MobRun, StepLedgerEntry))
+        if isinstance(record, (MobEvent, MobRun, RunHeader, StepLedgerEntry))
     )
     return words.most_common()
 

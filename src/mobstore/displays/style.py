@@ -22,7 +22,7 @@ _SHEET = """
   --ms-bad: light-dark(#b0261c, #ff9187);
   color: var(--ms-text); background: var(--ms-ground);
   font: 13px/1.45 var(--jp-ui-font-family, system-ui, sans-serif);
-  max-width: 72rem; padding: 8px 10px; overflow-wrap: break-word;
+  max-width: 72rem; padding: 8px 10px; overflow-wrap: anywhere;
 }
 [data-jp-theme-light="true"] .mobstore-display, [data-theme="light"] .mobstore-display,
 .vscode-light .mobstore-display { color-scheme: light; }
@@ -45,11 +45,11 @@ _SHEET = """
 .mobstore-display .ms-pill { color: var(--ms-c); font-size: 12px; font-weight: 600;
   white-space: nowrap; }
 .mobstore-display .ms-node { color: var(--ms-c); border: 1px solid; border-radius: 4px;
-  padding: 0 5px; margin: 1px 4px 1px 0; font-size: 12px; display: inline-block; }
+  padding: 0 5px; margin: 1px 4px 1px 0; font-size: 12px; display: inline-block; max-width: 100%; }
 .mobstore-display .ms-branch { padding: 2px 0 2px calc(var(--ms-depth) * 18px); display: flex;
   flex-wrap: wrap; gap: 1px 8px; align-items: baseline; border-top: 1px solid var(--ms-edge); }
 .mobstore-display .ms-time { display: grid; gap: 0 8px;
-  grid-template-columns: minmax(4rem, max-content) minmax(12rem, 1fr); }
+  grid-template-columns: minmax(4rem, max-content) minmax(10rem, 1fr); }
 .mobstore-display .ms-member { padding: 3px 0; max-width: 12rem; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; border-top: 1px solid var(--ms-edge); }
 .mobstore-display .ms-axis { grid-column: 2; position: relative; height: 18px; font-size: 11px; }
@@ -62,7 +62,6 @@ _SHEET = """
   line-height: 18px; border-radius: 2px;
   background: color-mix(in srgb, var(--ms-c) 24%, var(--ms-ground));
   border-left: 3px solid var(--ms-c); }
-.mobstore-display .ms-fact { overflow-wrap: anywhere; }
 .mobstore-display .ms-scroll { overflow-x: auto; }
 .mobstore-display table { border-collapse: collapse; font: inherit; margin: 0; color: inherit; }
 .mobstore-display tr, .mobstore-display tbody tr:nth-child(even) { background: none; }

@@ -1,0 +1,96 @@
+"""What records and stores say of themselves on one line."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mobstore import (
+    Listing,
+    MeerkatId,
+    MobEvent,
+    MobId,
+    Overview,
+    PeersWired,
+    StoredRealmProfile,
+    open_stores,
+)
+from mobstore.testing.samples import definition, event, failure, full_run, moment, profile, step
+
+LONG = "x\n\x1b[31m\u202e" * 5_000
+
+
+def an_event(mob: str = "desk") -> MobEvent:
+    kind = PeersWired(a=MeerkatId(LONG), b=MeerkatId("b"))
+    return MobEvent(cursor=7, timestamp=moment(5), mob_id=MobId(mob), kind=kind)
+
+
+def a_profile(name: str = "scout", model: str = "model") -> StoredRealmProfile:
+    return StoredRealmProfile(
+        name=name, profile=profile(model), revision=2, created_at=moment(0), updated_at=moment(1)
+    )
+
+
+def test_what_they_tell() -> None:
+    run = full_run(mob="desk", flow="daily", failure_ledger=(failure(),))
+    assert repr(run) == "<MobRun 00000000… desk/daily failed, 3 step entries, 1 failure>"
+    assert repr(an_event()) == "<MobEvent 7 desk peers_wired 2026-03-04T05:06:07.000000005Z>"
+    assert repr(definition("desk")) == "<MobDefinition desk, 2 profiles, 1 flow>"
+    assert repr(a_profile()) == "<StoredRealmProfile scout, revision 2, model model>"
+    assert repr(Listing([step()] * 1234)) == "<Listing of 1,234 records>"
+    for shown in (run, an_event(), definition(), a_profile()):
+        assert str(shown) == repr(shown)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        full_run(mob=LONG, flow=LONG, step_ledger=(step(LONG),) * 1000),
+        an_event(LONG),
+        definition(LONG, LONG),
+        a_profile(LONG, LONG),
+    ],
+    ids=lambda shown: type(shown).__name__,
+)
+def test_they_stay_short_and_printable(shown: object) -> None:
+    assert len(repr(shown)) < 400
+    assert repr(shown).isprintable()
+
+
+def test_stores_name_what_they_lie_on(tmp_path: Path) -> None:
+    async def told(url: str) -> str:
+        async with open_stores(url) as stores:
+            return repr(stores)
+
+    path = str(tmp_path / "mobs.db")
+    assert asyncio.run(told("memory:")) == "<MobStores on MemoryEngine()>"
+    assert asyncio.run(told(f"sqlite:{path}")) == f"<MobStores on SqliteEngine({path!r})>"
+
+
+def test_an_overview_counts_by_mob() -> None:
+    async def count() -> Overview:
+        async with open_stores("memory:") as stores:
+            assert (await stores.overview()).mobs == ()
+            await stores.events.append_batch([event("a"), event("b"), event("a")])
+            await stores.events.clear()
+            await stores.events.append_batch([event("a"), event("a"), event("no-spec")])
+            await stores.runs.create_run(full_run(1, mob="only-runs"))
+            await stores.runs.create_run(full_run(2, mob="a"))
+            for _ in range(2):
+                await stores.specs.put_spec("a", definition("a"))
+            await stores.specs.put_spec("only-spec", definition("only-spec"))
+            await stores.realm_profiles.create("p", profile())
+            return await stores.overview()
+
+    found = asyncio.run(count())
+    assert [(mob.mob_id, mob.revision, mob.events, mob.runs) for mob in found.mobs] == [
+        ("a", 2, 2, 1),
+        ("no-spec", None, 1, 0),
+        ("only-runs", None, 0, 1),
+        ("only-spec", 1, 0, 0),
+    ]
+    assert (found.events, found.next_cursor, found.runs) == (3, 7, 2)
+    assert (found.specs, found.realm_profiles) == (2, 1)
+    assert repr(found) == "<Overview 4 mobs, 3 events, 2 runs, 2 specs, 1 realm profile>"
