@@ -238,7 +238,7 @@ def fork(path: str) -> None:
                 say(f"{call.method} returned")
             except Exception as error:  # noqa: BLE001 - which one is what is asked
                 say(f"{call.method} {type(error).__name__}")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await stores.close()
         say("closed")
 

@@ -582,12 +582,12 @@ def test_readers_run_beside_a_load(path: Path) -> None:
 
             def wait() -> None:
                 halfway.set()
-                assert go_on.wait(10)
+                assert go_on.wait(60)
 
             load = asyncio.create_task(stores.engine.load(lambda: _loading(5000, wait)))
-            assert await asyncio.to_thread(halfway.wait, 10)
+            assert await asyncio.to_thread(halfway.wait, 60)
             write = asyncio.create_task(stores.events.append(event("behind")))
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):  # the load waits for longer
                 assert await stores.events.poll(0, 10) == []
                 assert await stores.events.replay_all() == []
                 assert await stores.runs.get_run(RUN) is not None

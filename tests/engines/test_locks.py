@@ -14,7 +14,7 @@ from engines.children import increment, open_new
 from engines.support import RUN, count_of, event, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
 
-SLACK = 1.5  # seconds: two busy cores
+SLACK = 4  # seconds: a busy machine; less than the timeout of a store that was told none
 LOCKS = ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]
 
 
@@ -77,13 +77,13 @@ def test_many_waiting_writes_wait_no_longer_than_told(path: Path) -> None:
                 assert hear(holder) == "held"
                 started = time.monotonic()
                 results = await asyncio.gather(
-                    *(stores.events.append(event(f"{n}")) for n in range(12)),
+                    *(stores.events.append(event(f"{n}")) for n in range(40)),
                     return_exceptions=True,
                 )
                 waited = time.monotonic() - started
             assert all(isinstance(one, WriteFailedError) and one.retry_safe for one in results)
             # One patience for those the writer has begun with, one for those behind them.
-            assert waited < 2 * 0.3 + SLACK, f"12 writes with timeout 0.3 took {waited:.1f} s"
+            assert waited < 2 * 0.3 + SLACK, f"40 writes with timeout 0.3 took {waited:.1f} s"
 
     asyncio.run(_create(path))
     asyncio.run(main())
