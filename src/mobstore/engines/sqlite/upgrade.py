@@ -9,8 +9,9 @@ from mobstore.engines.sqlite.rows import SCHEMA
 _RENAMED = ("events", "runs", "run_states")
 
 _REFILL = (
+    # An event that nobody can read must not keep the rest from being upgraded.
     "INSERT INTO events SELECT cursor, mob_id, timestamp, type,"
-    " ifnull(json_extract(kind, '$.run_id'), ''), kind FROM old_events",
+    " ifnull(iif(json_valid(kind), json_extract(kind, '$.run_id'), ''), ''), kind FROM old_events",
     "INSERT INTO runs SELECT run_id, number, mob_id, flow_id, status, activation_params,"
     " created_at, ifnull(completed_at, ''), schema_version FROM old_runs"
     " JOIN old_run_states USING (run_id)",
