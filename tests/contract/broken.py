@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from typing import Any, TypeGuard, TypeVar, cast
 from uuid import UUID
 
-from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent
+from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent, Stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.stores import Clock, EngineEventStore, EngineRunStore
@@ -73,6 +73,13 @@ class HalfCommit(MemoryEngine):
     def _apply(self, commit: Commit[T]) -> T:
         writes = commit.writes[:1] + commit.writes[2:]
         return super()._apply(Commit(commit.result, writes))
+
+
+class Deaf(MemoryEngine):
+    """Tells nobody of a commit."""
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+        return super().listen(lambda: None)
 
 
 class Backwards(MemoryEngine):
@@ -314,3 +321,15 @@ class WithCachedEvents(Subject):
 class WithOwnClock(Subject):
     async def connect(self) -> MobStores:
         return MobStores(MemoryEngine())
+
+
+class OneByOne(MobStores):
+    """Runs the operations of an atomic call as they come."""
+
+    async def atomic(self, work: Callable[[Stores], Coroutine[object, None, T]]) -> T:
+        return await cast("Coroutine[Any, Any, T]", work(self))
+
+
+class WithOneByOne(Subject):
+    async def connect(self) -> MobStores:
+        return OneByOne(MemoryEngine(), clock=self.clock)

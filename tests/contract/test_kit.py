@@ -84,6 +84,9 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     "whole prefixes only": (broken.on(broken.WholePrefixesOnly), {"engine.scan.values"}),
     "never closed": (broken.on(broken.NeverClosed), {"engine.close.refuses"}),
     "foreign errors": (broken.on(broken.Failing), {"store.open.empty", "events.poll.range"}),
+    "atomic one by one": (broken.WithOneByOne, {
+        "atomic.none", "atomic.refused", "atomic.one-by-one", "atomic.awaits",
+    }),
     "a clock of its own": (broken.WithOwnClock, {
         "events.append.store-time", "profiles.update.revisions", "runs.status.completed-at",
     }),
@@ -102,6 +105,12 @@ def test_a_broken_store_is_caught(name: str) -> None:
     subject, catching = CATCHES[name]
     report = asyncio.run(run_cases(subject, only=sorted(catching), timeout=20))
     assert set(report.of("failed")) == catching, str(report)
+
+
+def test_a_deaf_store_is_caught() -> None:
+    subject = broken.on(broken.Deaf)
+    report = asyncio.run(run_cases(subject, only=["events.subscribe.*", "runs.watch"], timeout=1))
+    assert set(report.of("passed")) == {"events.subscribe.catches-up"}
 
 
 def test_narrow_faults_are_told_apart() -> None:

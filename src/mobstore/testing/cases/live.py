@@ -67,13 +67,17 @@ async def follows(subject: Subject) -> None:
 async def subscribes_to_a_subject(subject: Subject) -> None:
     """A subscription to a mob or a run gives its events alone."""
     log = (await subject.open()).events
-    of_mob = asyncio.create_task(_take(log.subscribe(mob_id="b"), 2))
-    of_run = asyncio.create_task(_take(log.subscribe(run_id=run_id(2)), 2))
-    kinds = [_of_run(1), _of_run(2), None, _of_run(2)]
-    for mob, kind in zip("abab", kinds, strict=True):
-        await log.append(event(mob, kind=kind))
-    same([one.cursor for one in await of_mob], [2, 4], "the events of a mob")
-    same([one.cursor for one in await of_run], [2, 4], "the events of a run")
+
+    async def append() -> None:
+        kinds = [_of_run(1), _of_run(2), None, _of_run(2)]
+        for mob, kind in zip("abab", kinds, strict=True):
+            await log.append(event(mob, kind=kind))
+
+    of_mob, of_run, _ = await asyncio.gather(  # in this order they begin
+        _take(log.subscribe(mob_id="b"), 2), _take(log.subscribe(run_id=run_id(2)), 2), append()
+    )
+    same([one.cursor for one in of_mob], [2, 4], "the events of a mob")
+    same([one.cursor for one in of_run], [2, 4], "the events of a run")
 
 
 @case("events.subscribe.closed")
@@ -137,9 +141,10 @@ async def watches_a_run(subject: Subject) -> None:
         same((await anext(headers)).status, "pending", "the status at first")
         await runs.cas_flow_state(run_id(1), expected=state(0), next=state(1))
         await runs.cas_run_status(run_id(2), expected="pending", next="failed")
-        waiting = asyncio.create_task(anext(headers))
-        await runs.cas_run_status(run_id(1), expected="pending", next="running")
-        same((await waiting).status, "running", "the status when it has changed")
+        changed, _ = await asyncio.gather(  # in this order they begin
+            anext(headers), runs.cas_run_status(run_id(1), expected="pending", next="running")
+        )
+        same(changed.status, "running", "the status when it has changed")
         subject.clock.now = moment(7)
         await runs.cas_run_status(run_id(1), expected="running", next="completed")
         last = await anext(headers)
