@@ -37,6 +37,17 @@ def test_no_update_is_lost(tabs: list[ChromiumTab], racing: int, tasks: int, win
     assert sorted(steps) == sorted(f"s{value}" for value in everything)
 
 
+def test_a_tab_follows_the_others(tabs: list[ChromiumTab]) -> None:
+    tabs[0].call("races:prepare", "followed")
+    tabs[0].start("following:follow", "followed", 90)
+    assert listen(tabs[0], seconds=0) == ["following"]
+    for tab in tabs[1:]:
+        tab.start("following:append", "followed", 30)
+    written = [cursor for tab in tabs[1:] for cursor in tab.finish()]
+    assert sorted(written) == list(range(1, 91))
+    assert tabs[0].finish() == list(range(1, 91)), "each once, in order"
+
+
 def test_reloads_while_it_writes(chromium: Chromium) -> None:
     tab = chromium.tab()
     acknowledged: list[dict[str, Any]] = []
@@ -44,11 +55,11 @@ def test_reloads_while_it_writes(chromium: Chromium) -> None:
         tab.start("work:forever", "reloaded", "normal", f"tag-{reload}")
         acknowledged += listen(tab, seconds=0.5)
         tab.page.reload()
-        tab.call("work:check", "reloaded", acknowledged, reload + 1)
+        tab.call("work:check", "reloaded", acknowledged)
     assert len(acknowledged) > RELOADS * 20
 
 
-def listen(tab: ChromiumTab, seconds: float) -> list[dict[str, Any]]:
+def listen(tab: ChromiumTab, seconds: float) -> list[Any]:
     """What is said for so long, from the first word on."""
     said: list[dict[str, Any]] = []
     deadline = time.monotonic() + 60

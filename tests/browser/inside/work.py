@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,7 @@ from mobstore import (
     MobStores,
     NewMobEvent,
     PeersWired,
+    Stores,
     open_stores,
 )
 from mobstore.testing.samples import event, frame, make_run, number, run_id, state, step
@@ -70,11 +72,12 @@ async def _increment(stores: MobStores) -> None:
 
 
 async def _complete_steps(stores: MobStores) -> None:
-    """A frame and an output, two tables in each write; and an entry of the ledger."""
+    """A frame, an output, an entry of the ledger and an event, all in one commit."""
     run = await stores.runs.get_run(STEPS)
     assert run is not None
-    for n in count(number(run.frames[FrameId("f")].kernel_state)):
-        assert await stores.runs.cas_complete_step_and_record_output(
+
+    async def complete(n: int, at: Stores) -> None:
+        await at.runs.cas_complete_step_and_record_output(
             STEPS,
             frame_id="f",
             expected_frame=frame(n),
@@ -82,18 +85,20 @@ async def _complete_steps(stores: MobStores) -> None:
             step_output_key=f"s{n}",
             step_output=n,
         )
-        say({"frame": n + 1})
-        await stores.runs.append_step_entry(STEPS, step(f"s{n}"))
-        say({"step": f"s{n}"})
+        await at.runs.append_step_entry(STEPS, step(f"s{n}"))
+        await at.events.append(_tagged(f"step s{n}"))
+
+    for n in count(number(run.frames[FrameId("f")].kernel_state)):
+        await stores.atomic(partial(complete, n))
+        say({"step": n})
 
 
-async def check(name: str, acknowledged: list[dict[str, Any]], ends: int) -> None:
+async def check(name: str, acknowledged: list[dict[str, Any]]) -> None:
     """Nothing that was acknowledged is lost, nothing is half done.
 
     Args:
         name: the database.
         acknowledged: what was heard of `forever`, of all its calls; the last words may be missing.
-        ends: how many calls there were.
     """
     async with open_stores(f"indexeddb:{name}", create=False) as stores:
         log = await stores.events.replay_all()
@@ -119,8 +124,7 @@ async def check(name: str, acknowledged: list[dict[str, Any]], ends: int) -> Non
     done = number(steps.frames[FrameId("f")].kernel_state)
     outputs = {f"s{n}": n for n in range(done)}
     assert steps.root_step_outputs == outputs, "frame and outputs disagree"
-    assert max((one["frame"] for one in acknowledged if "frame" in one), default=0) <= done
-    entries = [entry.step_id for entry in steps.step_ledger]
-    assert entries == [key for key in outputs if key in set(entries)], "entries are not in order"
-    assert len(entries) >= done - ends, "more is missing than the entry that each end cut off"
-    assert {one["step"] for one in acknowledged if "step" in one} <= set(entries)
+    assert [entry.step_id for entry in steps.step_ledger] == list(outputs), "half a step"
+    told = [tag.removeprefix("step ") for tag in cursors if tag.startswith("step ")]
+    assert told == list(outputs), "a step without its event, or the other way round"
+    assert max((one["step"] for one in acknowledged if "step" in one), default=-1) < done
