@@ -253,19 +253,18 @@ def cas_complete_step(
 
     Args:
         run_id: the run.
-        frame: the frame.
+        frame: the frame; it must be there.
         step_id: the key of the output; an output recorded before keeps its place.
         output: free JSON.
         loop: None records a root step's output, else that of a loop's iteration; iterations
             before it that have no output yet become empty ones.
     """
-    run, stored_frame, length = yield from fetch(
-        Get(RUNS, (run_id,)),
+    stored_frame, length = yield from fetch(
         Get(FRAMES, (run_id, frame.key)),
         Get(LOOP_OUTPUTS, (run_id, loop[0] if loop else "")),
     )
-    require(run, run_id)
     if _state_of(stored_frame) != frame.expected:
+        require((yield from fetch(Get(RUNS, (run_id,)))), run_id)  # a frame is of a run
         return refuse(f"frame '{frame.key}' of run {run_id} has another state")
     put_frame = Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),))
     if loop is None:
@@ -282,11 +281,15 @@ def cas_complete_step(
             f"loop iteration {iteration} is more than {MAX_ITERATION_GAP}"
             f" past the last recorded one of loop '{loop_id}'"
         )
-    same_in_loop, last_in_loop = yield from fetch(
-        Get(LOOP_STEP_OUTPUTS, (run_id, loop_id, iteration, step_id)),
-        Scan(LOOP_STEP_OUTPUTS_BY_POSITION, (run_id, loop_id, iteration), limit=1, backwards=True),
-    )
-    place = _place(same_in_loop, last_in_loop)
+    place = 0
+    if iteration < iterations:  # a further iteration has no output yet
+        same_in_loop, last_in_loop = yield from fetch(
+            Get(LOOP_STEP_OUTPUTS, (run_id, loop_id, iteration, step_id)),
+            Scan(
+                LOOP_STEP_OUTPUTS_BY_POSITION, (run_id, loop_id, iteration), limit=1, backwards=True
+            ),
+        )
+        place = _place(same_in_loop, last_in_loop)
     writes: list[Write] = [
         put_frame,
         Put(

@@ -20,6 +20,7 @@ from mobstore.model.event import (
 )
 from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
+from mobstore.rows.reading import uncollected
 from mobstore.tables import EventRow
 
 EventDraft: TypeAlias = tuple[str, str, str, str, str]
@@ -98,11 +99,14 @@ def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
     """
     assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
     try:
-        kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
-        return [
-            assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
-            for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
-        ]
+        with uncollected():
+            kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
+            return [
+                assemble(
+                    {"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind}
+                )
+                for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
+            ]
     except (ValueError, TypeError) as error:
         raise SerializationError(_unreadable_event(rows)) from error
 

@@ -1,7 +1,8 @@
-"""What cannot be read, by name."""
+"""What cannot be read, by name; and many objects at once."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -19,3 +20,15 @@ def reading(what: str) -> Generator[None]:
         yield
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise SerializationError(f"{what} cannot be read") from error
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Make many objects that all stay: the garbage collector would look at them in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -13,7 +13,10 @@ from mobstore import MobStores, open_stores
 from mobstore.testing.samples import event
 
 _PACKAGE = "mobstore.engines.indexeddb"
-_MODULES = {f"{_PACKAGE}.{name}" for name in ("database", "engine", "job", "transactions")}
+_MODULES = {
+    f"{_PACKAGE}.{name}"
+    for name in ("channel", "database", "engine", "job", "questions", "rows", "transactions")
+}
 
 
 async def _use(stores: MobStores) -> None:

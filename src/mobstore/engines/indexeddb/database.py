@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, TypeAlias
 
+from mobstore.engines.indexeddb.forms import lay_out
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
-from mobstore.engines.indexeddb.rows import lay_out
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError, WriteFailedError
 from mobstore.tables import FORMAT, TABLES
 from mobstore.transaction import Durability
@@ -30,7 +30,7 @@ class Connection:
         self._database, self._name = database, name
         self._transaction = database.transaction
         self._tables = browser.array(*(table.name for table in TABLES))
-        self._options = browser.record({"durability": _DURABILITY[durability]})
+        self._options = browser.value({"durability": _DURABILITY[durability]})
         self._gone: str | None = None
         self._handlers = [browser.handler(self._on_versionchange), browser.handler(self._on_close)]
         database.onversionchange, database.onclose = self._handlers

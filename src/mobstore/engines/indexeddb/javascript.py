@@ -7,13 +7,13 @@ side. Nothing here evaluates JavaScript from text, so a strict content-security 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
+from pydantic_core import to_json
+
 from mobstore.errors import InternalError, ReadFailedError
-from mobstore.tables import Value
 
 JsValue: TypeAlias = Any
 """A JavaScript value that Python only hands on: an object, a key, undefined as None."""
@@ -105,8 +105,8 @@ class Browser(NamedTuple):
     """The functions of a browser that the engine calls, looked up once."""
 
     open: Callable[[str, int], Request]
-    parse: Callable[[str], JsValue]
-    """From JSON text."""
+    value: Callable[[object], JsValue]
+    """What JSON can hold, from Python's form of it."""
     stringify: JsValue
     """JSON.stringify."""
     array: Callable[..., JsValue]
@@ -117,16 +117,16 @@ class Browser(NamedTuple):
     """The keys within (lower, upper, lower excluded, upper excluded)."""
     above: Callable[..., JsValue]
     """The keys above (lower, lower excluded)."""
-    record: Callable[[Mapping[str, Value | None]], JsValue]
-    """An object with these fields."""
     values: JsValue
     """Object.values: the array of an object's fields."""
+    call: JsValue
+    """Function.prototype.call: as an array's callback it calls `this` on each item."""
+    result: JsValue
+    """The getter of a request's `result`; to be called on the request."""
     utf8: Callable[[JsValue], JsValue]
     """A value's text as bytes; that of an array is its items' texts with commas between."""
     channel: Callable[[str], BroadcastChannel]
     """The channel of this name to other tabs of the origin."""
-    null: object
-    """JavaScript's null, which Pyodide keeps apart from undefined, its None."""
     handler: Callable[[Callable[[JsValue], None]], Handler]
     Error: type[Exception]
     """What a JavaScript exception is in Python."""
@@ -156,19 +156,20 @@ def browser() -> Browser:
             "this browser keeps no IndexedDB for this page; open it in an ordinary window,"
             " outside of sandboxed frames, and let the site keep data"
         )
+    parse = js.JSON.parse
     return Browser(
         factory.open,
-        js.JSON.parse,
+        lambda value: parse(to_json(value).decode()),
         js.JSON.stringify,
         js.Array.of,
         js.Map.new,
         keys.bound,
         keys.lowerBound,
-        partial(ffi.to_js, dict_converter=js.Object.fromEntries),
         js.Object.values,
+        js.Function.prototype.call,
+        js.Object.getOwnPropertyDescriptor(js.IDBRequest.prototype, "result").get,
         js.TextEncoder.new().encode,
         js.BroadcastChannel.new,
-        ffi.jsnull,
         ffi.create_proxy,
         ffi.JsException,
     )

@@ -22,9 +22,11 @@ from typing import Any, cast
 from mobstore.engines.indexeddb.database import Connection, Mode
 from mobstore.engines.indexeddb.javascript import JsValue, Transaction
 from mobstore.engines.indexeddb.job import Job
+from mobstore.engines.indexeddb.questions import Question
 from mobstore.engines.indexeddb.rows import Asking, Rows
 from mobstore.errors import InternalError, MobStoreError
-from mobstore.transaction import Commit, Script
+from mobstore.tables import COUNTERS
+from mobstore.transaction import Commit, Count, LoadingScript, Read, Scan, Script
 
 _MOST_PER_TRANSACTION = 256  # other tabs must not wait for longer
 
@@ -96,14 +98,18 @@ class _Work:
     """A script under way.
 
     Attributes:
-        steps: yields the request that the script waits for, None where it waits for its turn only.
-        ready: whether that request has ended.
+        job: whose it is.
+        steps: yields the reads that the script waits for.
+        question: what it asked last.
+        writing: whether the script has ended, and only its writes are still to be made.
     """
 
-    __slots__ = ("ready", "steps")
+    __slots__ = ("job", "question", "steps", "writing")
 
-    def __init__(self, steps: Asking) -> None:
-        self.steps, self.ready = steps, False
+    def __init__(self, job: Job[Any], perform: Callable[[_Work], Asking]) -> None:
+        self.job, self.writing = job, False
+        self.steps = perform(self)
+        self.question: Question | None = None
 
 
 class _Run:
@@ -123,7 +129,6 @@ class _Run:
         """Begin a transaction with what is queued."""
         self._jobs: list[Job[Any]] = []
         self._works: dict[_Work, None] = {}  # the scripts that have not ended, eldest first
-        self._asked: deque[_Work] = deque()  # those that wait for the browser, in its order
         self._failure: Any = None
         self._wrote = False
         try:
@@ -135,10 +140,11 @@ class _Run:
                 job.settle()
             self._lane.ended(self)
             return
-        self._transaction.oncomplete, self._transaction.onabort = self._complete, self._abort
-        self._transaction.onerror = self._error
         self._rows = Rows(self._connection.browser, self._transaction)
         self._go_on()
+        # Nothing of this can happen before, and the browser works on what it was asked.
+        self._transaction.oncomplete, self._transaction.onabort = self._complete, self._abort
+        self._transaction.onerror = self._error
 
     def destroy(self) -> None:
         """Let go of the handlers."""
@@ -146,82 +152,103 @@ class _Run:
             handler.destroy()
 
     def _on_success(self, _: JsValue) -> None:
-        work = self._asked.popleft()  # requests end in the order in which they were made
-        work.ready = True
-        self._go_on(work)
+        self._go_on()
 
     def _on_error(self, event: JsValue) -> None:
         # Firefox tells the reason here alone; `onabort` knows of an AbortError only.
         self._failure = self._failure or event.target.error
 
-    def _go_on(self, work: _Work | None = None) -> None:
-        """Step what can be stepped, begin what is queued; commit when all is done."""
+    def _go_on(self) -> None:
+        """Step scripts until the browser has to be waited for; commit when all have ended."""
         try:
-            self._advance(work)
-            while job := self._lane.take(self._jobs):
-                self._jobs.append(job)
-                work = _Work(self._perform(job))
-                self._works[work] = None
-                self._step(work)
-                self._advance(work)
-            if not self._works:
-                self._lane.left_by(self)
-                self._transaction.commit()
+            request = self._rows.take()
+            while request is None:
+                questions = self._advance()
+                if not self._works:
+                    self._lane.left_by(self)
+                    self._rows.flush()
+                    self._transaction.commit()
+                    return
+                request = self._rows.ask(questions)
+            request.onsuccess = self._success
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
             self._lane.left_by(self)
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
 
-    def _advance(self, work: _Work | None) -> None:
-        if self._writing:  # the eldest alone may go on
-            work = next(iter(self._works), None)
-        while work is not None and work.ready:
-            self._step(work)
-            if self._writing:
-                work = next(iter(self._works), None)
+    def _advance(self) -> list[Question]:
+        """Step the scripts that may go on, begin what is queued; what they ask."""
+        questions: list[Question] = []
+        for work in tuple(self._works):
+            if question := self._step(work):
+                questions.append(question)
+                if self._writing:  # the eldest alone may go on
+                    break
+        while job := self._lane.take(self._jobs):
+            self._jobs.append(job)
+            work = _Work(job, self._perform)
+            self._works[work] = None
+            if question := self._step(work):
+                questions.append(question)
+        return questions
 
-    def _step(self, work: _Work) -> None:
-        """Run a script until it waits for a request, or for its turn."""
-        work.ready = False
-        for request in work.steps:
-            if request is None:
-                work.ready = True
-            else:
-                request.onsuccess = self._success
-                self._asked.append(work)
-            return
-        del self._works[work]
+    def _step(self, work: _Work) -> Question | None:
+        """Run a script until it asks what is not known yet; None if it has ended.
 
-    def _perform(self, job: Job[Any]) -> Asking:
-        """Run one script to its end; raises what must undo the whole transaction."""
-        script = cast("Script[Any]", job.make())
-        answer = self._rows.answer_or_write if job.loading else self._rows.answer
+        One that begins runs until it first asks.
+        """
         try:
-            asked: object = next(script)
             while True:
-                if not isinstance(asked, tuple):
-                    raise InternalError("a script yields tuples of reads, and nothing else")
-                asked = script.send((yield from answer(cast("tuple[Any, ...]", asked))))
-        except StopIteration as end:
-            commit = cast("Commit[Any]", end.value)
+                answers = work.question and self._rows.answers(work.question)
+                if work.question and answers is None:
+                    return work.question
+                begins = work.question is None
+                work.question = Question(work.steps.send(answers))
+                if begins:
+                    return work.question
+        except StopIteration:
+            pass
         except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
-            if job.loading:
+            work.steps.close()
+            if work.job.loading or work.writing:
                 raise
             ours = isinstance(error, MobStoreError)
-            job.error = error if ours else self._connection.damaged(error)
-            commit = Commit(None)
-        finally:
-            script.close()
-        if commit.writes:
-            self._wrote = True
-            yield None
-        if not job.settled:
+            work.job.error = error if ours else self._connection.damaged(error)
+        work.job.ended = True
+        del self._works[work]
+        if not self._writing:
+            work.job.settle()
+        return None
+
+    def _perform(self, work: _Work) -> Asking:
+        """Run one script to its end, and make its writes."""
+        job = work.job
+        script = cast("Script[Any]", self._one_by_one(job) if job.loading else job.make())
+        commit: Commit[Any] = yield from script
+        if commit.writes and not job.settled:
+            work.writing = self._wrote = True
             for write in commit.writes:
                 yield from self._rows.write(write)
-        job.outcome, job.ended = commit.result, True
-        if not self._writing:
-            job.settle()
+        job.outcome = commit.result
+
+    def _one_by_one(self, job: Job[Any]) -> Asking:
+        """A loading script as one that only asks, one thing after the other."""
+        script = cast("LoadingScript[Any]", job.make())
+        try:
+            asked = next(script)
+            while True:
+                answers: list[Any] = []
+                for one in asked:
+                    if isinstance(one, Read):
+                        answers += yield (one,)
+                    else:
+                        answers.append((yield from self._rows.write(one)))
+                # It must not run ahead of the browser, or all it brings would wait in memory.
+                yield (Count(Scan(COUNTERS)),)
+                asked = script.send(tuple(answers))
+        except StopIteration as end:
+            return end.value
 
     def _on_complete(self, _: JsValue) -> None:
         self._lane.left_by(self)
@@ -236,7 +263,7 @@ class _Run:
     def _on_abort(self, _: JsValue) -> None:
         self._lane.left_by(self)
         jobs = [job for job in self._jobs if not job.settled]
-        if self._writing and len(self._jobs) > 1:
+        if len(self._jobs) > 1:
             # One may be guilty of what undid them all: it alone shall fail.
             for job in reversed(jobs):
                 job.alone, job.ended, job.error = True, False, None

@@ -1,0 +1,150 @@
+r"""The tables as object stores: a row is an object whose fields are its columns.
+
+The key of a row is its one key column, or an array of them. IndexedDB orders numbers exactly only
+below 2**53 and text by UTF-16 code unit, so a few values are stored in another form, marked by
+U+FFFF, which sorts where the value belongs:
+
+    an integer of 2**53 or more    "\uffff" and its 19 digits; text sorts after all numbers
+    U+10000 and above in a key     "\uffff" before the character
+    U+FFFF in a key                "\uffff\0"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from operator import attrgetter, itemgetter
+from typing import Any, TypeAlias, get_type_hints
+
+from mobstore.engines.indexeddb.javascript import Browser, Database, JsValue, Transaction
+from mobstore.tables import TABLES, Key, Row, Table, Value
+from mobstore.transaction import Scan
+
+Found: TypeAlias = "dict[str, Any] | Sequence[Any]"
+"""A row as it is read: its fields, by name or in the order of the columns."""
+
+MARK = "\uffff"
+_EXACT = 2**53
+_LEAST = float("-inf")  # no key is less
+
+
+def lay_out(browser: Browser, database: Database, transaction: Transaction) -> None:
+    """Create the object stores and indexes that are not there; for an upgrade's transaction."""
+    for table in TABLES:
+        if database.objectStoreNames.contains(table.name):
+            store = transaction.objectStore(table.name)
+        else:
+            store = database.createObjectStore(table.name)
+        for index in table.indexes:
+            if not store.indexNames.contains(index.name):
+                columns = index.sorted_by
+                store.createIndex(
+                    index.name, columns[0] if len(columns) == 1 else browser.array(*columns)
+                )
+
+
+class Form:
+    """How the rows of one table are stored.
+
+    Attributes:
+        key_of: gives the key of a row.
+        fields_of: gives the fields of a stored object; of a few of them faster than JSON.
+    """
+
+    def __init__(self, table: Table[Any]) -> None:
+        self.key_of = table.getter(table.key)
+        self.fields_of: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*table.columns)
+        self._columns = table.columns
+        hints = get_type_hints(table.row)
+        keys = {*table.key, *(c for index in table.indexes for c in index.sorted_by)}
+        self._numbers = [n for n, c in enumerate(self._columns) if hints[c] is int]
+        self._texts = [n for n, c in enumerate(self._columns) if c in keys and hints[c] is not int]
+        self._fields = itemgetter(*self._columns)
+        self._make = partial(tuple.__new__, table.row)  # half of the time of `_make`
+
+    def fields(self, row: Row) -> dict[str, Value]:
+        """What is stored of a row."""
+        return dict(zip(self._columns, self._stored(row), strict=True))
+
+    def row(self, found: Found) -> Row:
+        """The row that was stored as this."""
+        fields = list(self._fields(found) if isinstance(found, dict) else found)
+        return self._make(self._restored(fields))
+
+    def rows(self, found: list[Found], *, marked: bool) -> list[Row]:
+        """The rows that were stored as these; `marked` if there is any mark in them."""
+        if marked:
+            return [self.row(one) for one in found]
+        if found and isinstance(found[0], dict):
+            found = list(map(self._fields, found))
+        return list(map(self._make, found))
+
+    def _stored(self, row: Row) -> Row:
+        """The row with its values as they are stored; nearly always itself."""
+        for n in self._numbers:
+            if row[n] >= _EXACT:
+                break
+        else:
+            for n in self._texts:
+                if not row[n].isascii():
+                    break
+            else:
+                return row
+        changed = (*self._numbers, *self._texts)
+        return tuple(stored(value) if n in changed else value for n, value in enumerate(row))
+
+    def _restored(self, row: list[Any]) -> list[Any]:
+        """The values as they were; changes the list."""
+        for n in self._numbers:
+            if type(row[n]) is str:
+                row[n] = int(row[n].removeprefix(MARK))
+        for n in self._texts:
+            if not row[n].isascii():
+                row[n] = _MARKED.sub(lambda high: high[1].replace("\0", MARK), row[n])
+        return row
+
+
+form = cache(Form)
+_HIGH = re.compile("[\uffff-\U0010ffff]")
+_MARKED = re.compile("\uffff([\0\U00010000-\U0010ffff])")
+
+
+def stored(value: Value) -> Value:
+    """A value of a key or a number as it is stored; itself, if it needs no other form."""
+    if isinstance(value, int):
+        return value if value < _EXACT else f"{MARK}{value:019}"
+    if value.isascii():
+        return value
+    return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
+
+
+def stored_key(key: Key) -> Value | Key:
+    """A key as it is stored: one value, or several that become an array."""
+    return tuple(map(stored, key)) if len(key) > 1 else stored(key[0])
+
+
+def js_key(browser: Browser, key: Key) -> JsValue:
+    """The key that IndexedDB knows a row by."""
+    values = stored_key(key)
+    return browser.array(*values) if isinstance(values, tuple) else values
+
+
+def js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
+    """The keys of a scan, as IndexedDB's range."""
+    after = None if scan.after is None else stored(scan.after)
+    before = None if scan.before is None else stored(scan.before)
+    if len(scan.index.sorted_by) == 1:
+        if scan.prefix:
+            value = stored(scan.prefix[0])
+            return browser.within(value, value, False, False)
+        lower = _LEAST if after is None else after
+        if before is None:
+            return browser.above(lower, True)
+        return browser.within(lower, before, True, True)
+    prefix = tuple(map(stored, scan.prefix))
+    # An array sorts before all that it begins, and above any text or number within one.
+    last = browser.array()
+    first = prefix if after is None else (*prefix, after, last)
+    end = (*prefix, last) if before is None else (*prefix, before)
+    return browser.within(browser.array(*first), browser.array(*end), False, True)

@@ -1,0 +1,200 @@
+"""What scripts ask, and one round trip to the browser with it.
+
+Whatever is asked at once goes over the bridge together, by a few calls: an array of keys calls the
+store's `get(key)` for each of them, and JavaScript makes one JSON text of all results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+from mobstore.engines.indexeddb.forms import MARK, form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.javascript import Browser, Finder, JsValue, Request
+from mobstore.errors import InternalError
+from mobstore.tables import Index, Key, Table, Value
+from mobstore.transaction import Count, Get, Read, Scan
+
+_MOST = 2**32 - 1  # rows that getAll can be asked for
+_MARK = MARK.encode()
+
+
+@dataclass(slots=True)
+class Keys(Read[list[Any]]):
+    """The keys, as they are stored, of the rows that a scan without a limit would find."""
+
+    scan: Scan[Any]
+
+
+class Search:
+    """A scan, or what is asked of one, and what has come of it.
+
+    Attributes:
+        read: what is asked.
+        scan: the scan.
+        moment: how many writes had been made when it was asked; below 0, it has not been.
+        found: what was found, from JSON.
+        marked: whether there may be marks in it.
+        walked: the rows that a cursor has met; None where none is needed.
+    """
+
+    __slots__ = ("_request", "found", "marked", "moment", "read", "scan", "walked")
+
+    def __init__(self, read: Scan[Any] | Count | Keys) -> None:
+        self.read = read
+        self.scan: Scan[Any] = read if isinstance(read, Scan) else read.scan
+        self.moment: float = -1
+        self.found: Any = 0 if isinstance(read, Count) else []
+        self.marked = True
+        self.walked: list[JsValue] | None = None
+        if is_empty(self.scan):
+            self.moment = inf
+
+    def ask(self, browser: Browser, finder: Finder) -> Request:
+        """Ask the browser."""
+        scan, keys = self.scan, js_range(browser, self.scan)
+        if isinstance(self.read, Count):
+            self._request = finder.count(keys)
+        elif isinstance(self.read, Keys):
+            self._request = finder.getAllKeys(keys)
+        elif scan.limit is None:
+            self._request = finder.getAll(keys)
+        elif scan.backwards:  # `getAll` counts its limit from the first
+            self._request, self.walked = finder.openCursor(keys, "prev"), []
+        else:
+            self._request = finder.getAll(keys, min(scan.limit, _MOST))
+        return self._request
+
+    def walk(self) -> Request | None:
+        """Take what a cursor has met, if there is one; the request of its next step."""
+        if self.walked is None or len(self.walked) == self.scan.limit:
+            return None
+        cursor = self._request.result
+        if not cursor:
+            return None
+        self.walked.append(cursor.value)
+        if len(self.walked) == self.scan.limit:
+            return None
+        cursor.continue_()
+        return self._request
+
+
+class Question:
+    """What a script asks at once.
+
+    Attributes:
+        reads: each of it.
+        searches: for each read its search; None for a `Get`.
+
+    Raises:
+        InternalError: it is something else than a tuple of reads.
+    """
+
+    __slots__ = ("reads", "searches")
+
+    def __init__(self, reads: object) -> None:
+        if not isinstance(reads, tuple):
+            raise InternalError("a script yields tuples of reads, and nothing else")
+        self.reads = cast("tuple[Read[Any], ...]", reads)
+        self.searches = [_search(read) for read in self.reads]
+
+
+def _search(read: Read[Any]) -> Search | None:
+    if isinstance(read, Get):
+        return None
+    if isinstance(read, (Scan, Count, Keys)):
+        return Search(cast("Scan[Any] | Count | Keys", read))
+    raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
+
+
+def is_empty(scan: Scan[Any]) -> bool:
+    """Whether nothing can be found; the browser refuses such bounds, and 0 means no limit."""
+    if scan.limit == 0:
+        return True
+    return scan.after is not None and scan.before is not None and not _less(scan.after, scan.before)
+
+
+def _less(one: Value, other: Value) -> bool:
+    return bool(cast("Any", one) < cast("Any", other))
+
+
+class Trip:
+    """One round trip: what is asked of the browser at once, and what all of it has found.
+
+    Attributes:
+        last: the request that ends last.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        finder: Callable[[Index[Any]], Any],
+        gets: Mapping[Table[Any], Collection[Key]],
+        searches: Iterable[Search],
+    ) -> None:
+        self._browser = browser
+        self._requests: list[Request] = []
+        self._batches: list[JsValue] = []  # arrays of further requests
+        self._wanted: list[Search | tuple[Table[Any], Key]] = []  # by all of them, in their order
+        for table, keys in gets.items():
+            if len(keys) == 1:
+                (key,) = keys
+                self._wanted.append((table, key))
+                self._requests.append(finder(table).get(js_key(browser, key)))
+        for search in searches:
+            self._wanted.append(search)
+            self._requests.append(search.ask(browser, finder(search.scan.index)))
+        for table, keys in gets.items():
+            if len(keys) > 1:
+                self._wanted += [(table, key) for key in keys]
+                store, array = finder(table), browser.value(list(map(stored_key, keys)))
+                self._batches.append(array.map(store.get, store))
+        self.last: Request = self._batches[-1].at(-1) if self._batches else self._requests[-1]
+
+    def walk(self) -> Request | None:
+        """Let cursors go on; the request that then ends last, if any does."""
+        last: Request | None = None
+        for one in self._wanted:
+            if isinstance(one, Search):
+                last = one.walk() or last
+        return last
+
+    def results(self) -> Iterator[tuple[Search | tuple[Table[Any], Key], Any]]:
+        """What was asked, with what was found; None for no row of a key."""
+        if not self._batches:
+            results = [request.result for request in self._requests]
+            return zip(self._wanted, map(self._found, self._wanted, results), strict=True)
+        browser = self._browser
+        requests = browser.array(*self._requests).concat(*self._batches)
+        results = requests.map(browser.call, browser.result)
+        for place, one in enumerate(self._wanted):
+            if isinstance(one, Search) and one.walked is not None:
+                results[place] = browser.array(*one.walked)
+        text = self._text(results)
+        for one in self._wanted:
+            if isinstance(one, Search):
+                one.marked = _MARK in text
+        return zip(self._wanted, from_json(text, cache_strings="keys"), strict=True)
+
+    def _found(self, wanted: Search | tuple[Table[Any], Key], result: JsValue) -> Any:
+        if not isinstance(wanted, Search):
+            return None if result is None else form(wanted[0]).fields_of(result)
+        if wanted.walked is not None:
+            return [form(wanted.scan.index.table).fields_of(row) for row in wanted.walked]
+        if isinstance(wanted.read, Count):
+            return result
+        # Fields in order are less text than objects.
+        text = self._text(
+            result.map(self._browser.values) if isinstance(wanted.read, Scan) else result
+        )
+        wanted.marked = _MARK in text
+        return from_json(text, cache_strings="none")
+
+    def _text(self, result: JsValue) -> bytes:
+        """A value as JSON."""
+        browser = self._browser
+        return browser.utf8(browser.array(result).map(browser.stringify)).to_bytes()
