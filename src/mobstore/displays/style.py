@@ -63,8 +63,10 @@ _SHEET = """
   background: color-mix(in srgb, var(--ms-c) 24%, var(--ms-ground));
   border-left: 3px solid var(--ms-c); }
 .mobstore-display .ms-scroll { overflow-x: auto; }
-.mobstore-display table { border-collapse: collapse; font: inherit; margin: 0; color: inherit; }
-.mobstore-display tr, .mobstore-display tbody tr:nth-child(even) { background: none; }
+.mobstore-display table { border-collapse: collapse; table-layout: auto; font: inherit; margin: 0;
+  color: inherit; }
+.mobstore-display thead { border: 0; }
+.mobstore-display thead tr, .mobstore-display tbody tr:nth-child(n) { background: none; }
 .mobstore-display th, .mobstore-display td { text-align: left; vertical-align: top;
   padding: 2px 12px 2px 0; border: 0; border-bottom: 1px solid var(--ms-edge);
   white-space: nowrap; font-variant-numeric: tabular-nums; }
