@@ -1,4 +1,7 @@
-"""Databases of the reference, meerkat-mob 0.5.1 and 0.5.2: SQLite files.
+"""Databases of the reference: those of meerkat-mob 0.5.1 and 0.5.2 in, those of 0.5.2 out.
+
+    await import_meerkat("mob.db", stores)
+    await export_meerkat(stores, "back.db")
 
 An import is atomic: all of the file is there when it returns, and nothing if it fails or the
 process dies. It goes into an empty store only, because events keep their cursors and consumers
@@ -6,11 +9,15 @@ their places. It needs memory for a few hundred rows, however large the file is.
 
 The file is opened for reading only. One that no process has open (there is no `-wal` beside it) is
 not even locked: do not start a meerkat process on it during an import.
+
+An export loses nothing: what the layout cannot hold is an error. Read back, by mobstore or by the
+reference, it gives the same events, runs, specs and profiles, in the same order.
 """
 
 from __future__ import annotations
 
+from mobstore.meerkat.exporting import export_meerkat
 from mobstore.meerkat.importing import ImportReport, Unreadable, import_meerkat
 from mobstore.meerkat.layout import check_source
 
-__all__ = ["ImportReport", "Unreadable", "check_source", "import_meerkat"]
+__all__ = ["ImportReport", "Unreadable", "check_source", "export_meerkat", "import_meerkat"]

@@ -33,7 +33,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 NULL_IN_FREE_JSON = object()
 """Stands for what free JSON turns into null and everything else refuses, such as TOML's nan."""
 
-encode_string: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
+encode_string: Callable[[str], str] = json.encoder.encode_basestring
 
 
 class Duplicate:

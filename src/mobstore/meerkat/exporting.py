@@ -1,0 +1,173 @@
+"""The script that writes a whole store as a database of the reference."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from os import PathLike
+from pathlib import Path
+from typing import cast
+
+from mobstore.bundles import MobStores
+from mobstore.engines.sqlite.file import connect, translate
+from mobstore.errors import SerializationError
+from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
+from mobstore.model.run import MobRun
+from mobstore.model.timestamp import Timestamp
+from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.run_reading import get_run
+from mobstore.rows.events import read_events
+from mobstore.rows.specs import read_realm_profile, read_spec
+from mobstore.tables import COUNTERS, EVENTS, REALM_PROFILES, RUNS, RUNS_BY_NUMBER, SPECS
+from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.transfer import Progress, Summary
+from mobstore.transfer.checks import Asking
+from mobstore.transfer.files import new_file
+from mobstore.transfer.progress import Meter, while_awaited
+
+_ROWS_AT_ONCE = 256
+_MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
+
+
+async def export_meerkat(
+    stores: MobStores,
+    path: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Write a whole store, as it stands at one moment, as a database of meerkat-mob 0.5.2.
+
+    The file appears under its name when all of it is there. Memory is needed for the largest run,
+    which the reference keeps in one piece.
+
+    Args:
+        stores: what to write; on any engine. Others may go on writing to it.
+        path: the file.
+        overwrite: whether to replace a file of that name.
+        progress: told how far it is, every few hundred rows.
+
+    Raises:
+        SerializationError: a row cannot be read, or cannot be said in the reference's layout: a
+            realm profile of a year that is not within 0 to 9999, a run of more than 10**9 bytes.
+            Table and key are named; no file was written.
+        ReadFailedError: the store's medium failed.
+        WriteFailedError: the file is there already, or cannot be written.
+    """
+    target = Path(path)
+    with while_awaited(progress) as telling, new_file(target, overwrite=overwrite) as file:
+        return await stores.engine.read(lambda: _script(file, target, telling))
+
+
+def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
+    try:
+        with path.open("r+b") as opened:
+            opened.truncate()  # of an earlier attempt
+        with closing(connect(path, "rw")) as file:
+            # Until it has its name, nobody else opens it, and half of it is worth nothing.
+            file.execute("PRAGMA journal_mode = OFF").fetchone()
+            file.execute("PRAGMA synchronous = OFF")
+            file.execute("BEGIN")
+            for table, columns in SCHEMA.items():
+                file.execute(f"CREATE TABLE {table} ({columns})")
+            summary = yield from _everything(file, progress)
+            file.execute("COMMIT")
+            file.execute("PRAGMA journal_mode = WAL").fetchone()  # as the reference leaves it
+    except sqlite3.Error as error:
+        raise translate(error, target, writing=True) from error
+    return Commit(summary)
+
+
+def _everything(file: sqlite3.Connection, progress: Progress) -> Asking[Summary]:
+    counter, *counts = yield (
+        Get(COUNTERS, (NEXT_CURSOR,)),
+        *(Count(Scan(table)) for table in (EVENTS, RUNS, SPECS, REALM_PROFILES)),
+    )
+    summary = Summary(*counts)
+    meter = Meter(progress, sum(summary))
+    if counter is not None:
+        _insert(file, "mob_event_meta", [(CURSOR_KEY, counter.value)])
+    yield from _events(file, meter)
+    yield from _runs(file, meter)
+    yield from _specs(file, meter)
+    yield from _profiles(file, meter)
+    return summary
+
+
+def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+    after = None
+    while rows := (yield from fetch(Scan(EVENTS, after=after, limit=_ROWS_AT_ONCE))):
+        after = rows[-1].cursor
+        documents = [(event.cursor, event.to_json_bytes()) for event in read_events(rows)]
+        _insert(file, "mob_events", documents)
+        meter.add(len(rows))
+
+
+def _runs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+    after = None  # by their number: the reference lists runs in the order of insertion
+    while rows := (yield from fetch(Scan(RUNS_BY_NUMBER, after=after, limit=_ROWS_AT_ONCE))):
+        after = rows[-1].number
+        for row in rows:
+            run = (yield from get_run(row.run_id)).result
+            _insert(file, "mob_runs", [(row.run_id, _document(cast("MobRun", run)))])
+            meter.add(1)
+
+
+def _document(run: MobRun) -> bytes:
+    try:
+        return run.to_json_bytes()
+    except SerializationError as error:  # a state, which is decoded only now
+        raise SerializationError(f"run {run.run_id} has a state that cannot be read") from error
+
+
+def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+    after = None
+    while rows := (yield from fetch(Scan(SPECS, after=after, limit=_ROWS_AT_ONCE))):
+        after = rows[-1].mob_id
+        for row in rows:
+            definition, revision = read_spec(row)
+            document = b'{"definition":%b,"revision":%d}' % (definition.to_json_bytes(), revision)
+            _insert(file, "mob_specs", [(row.mob_id, document)])
+        meter.add(len(rows))
+
+
+def _profiles(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+    after = None
+    while rows := (yield from fetch(Scan(REALM_PROFILES, after=after, limit=_ROWS_AT_ONCE))):
+        after = rows[-1].name
+        for row in rows:
+            stored = read_realm_profile(row)
+            values = (
+                stored.name,
+                stored.profile.to_json_bytes(),
+                stored.revision,
+                _moment(stored.created_at, stored.name),
+                _moment(stored.updated_at, stored.name),
+            )
+            _insert(file, "realm_profiles", [values])
+        meter.add(len(rows))
+
+
+def _insert(
+    file: sqlite3.Connection, table: str, rows: Iterable[tuple[str | int | bytes, ...]]
+) -> None:
+    for row in rows:
+        if any(isinstance(value, bytes) and len(value) > _MOST_BYTES for value in row):
+            raise SerializationError(
+                f"table {table}, key {row[0]}: its JSON has more than {_MOST_BYTES:,} bytes,"
+                " which SQLite cannot hold in one piece; no file was written"
+            )
+        places = ", ".join("?" * len(row))
+        file.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608 - ours
+
+
+def _moment(timestamp: Timestamp, name: str) -> str:
+    """As the reference writes the times of realm profiles, other than all others."""
+    text = str(timestamp)
+    if text[0] in "+-":
+        raise SerializationError(
+            f"table realm_profiles, key {name}: {text} is not within the years 0 to 9999,"
+            " and meerkat-mob could not read it; no file was written"
+        )
+    return f"{text.removesuffix('Z')}+00:00"

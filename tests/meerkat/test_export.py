@@ -1,0 +1,210 @@
+"""A store written as a database of the reference: all of it, as the reference would have it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mobstore
+from engines.support import open_files
+from mobstore.meerkat import export_meerkat, exporting, import_meerkat
+from mobstore.tables import COUNTERS, FRAMES, CounterRow
+from mobstore.testing import samples
+from mobstore.transaction import Put
+from mobstore.transfer import Summary
+from support import golden
+from transfer.support import contents, load, rows_of, stores_of
+
+engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
+SCRIPTS = [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)]
+TABLES = {
+    "mob_events": "cursor",
+    "mob_event_meta": "key",
+    "mob_runs": "rowid",
+    "mob_specs": "mob_id",
+    "realm_profiles": "name",
+}
+
+
+def all_of(path: Path) -> dict[str, list[Any]]:
+    """What a database holds: its columns, its storage classes, its values byte by byte."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
+        found: dict[str, list[Any]] = {
+            "pragmas": [
+                file.execute(f"PRAGMA {name}").fetchone()
+                for name in ("user_version", "application_id", "page_size", "encoding")
+            ],
+            "names": sorted(file.execute("SELECT type, name, tbl_name FROM sqlite_master")),
+        }
+        for table, order in TABLES.items():
+            columns = file.execute(f"PRAGMA table_info({table})").fetchall()
+            classes = ", ".join(f"typeof({column[1]})" for column in columns)
+            found[table] = [
+                columns,
+                file.execute(f"SELECT {classes}, * FROM {table} ORDER BY {order}").fetchall(),
+            ]
+    return found
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if "mob.db" in path.name]
+
+
+@engines
+def test_the_sample_comes_back_byte_by_byte(engine: str, sample: Path, tmp_path: Path) -> None:
+    async def check() -> None:
+        told: list[tuple[int, int]] = []
+        async with stores_of(engine, tmp_path) as stores:
+            await import_meerkat(sample, stores)
+            summary = await export_meerkat(
+                stores, tmp_path / "back.db", progress=lambda *now: told.append(now)
+            )
+        assert summary == Summary(events=99, runs=8, specs=2, realm_profiles=2)
+        assert told[-1] == (111, 111)
+
+    asyncio.run(check())
+    back = tmp_path / "back.db"
+    assert all_of(back) == all_of(sample)
+    assert back.read_bytes()[18:20] == sample.read_bytes()[18:20] == b"\2\2"  # WAL
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith((".", "back.db-"))]
+
+
+@pytest.mark.parametrize(("name", "seed"), SCRIPTS, ids=str)
+def test_golden_scripts(name: str, seed: int, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as one, mobstore.open_stores("memory:") as other:
+            for call in golden.calls(name, seed):
+                await golden.replay(one, call)
+            await export_meerkat(one, tmp_path / "mob.db")
+            await import_meerkat(tmp_path / "mob.db", other)
+            assert await contents(other) == await contents(one)
+
+    asyncio.run(check())
+
+
+def test_cursors_and_the_order_of_runs(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "mob.db"
+        async with mobstore.open_stores("memory:") as one, mobstore.open_stores("memory:") as other:
+            await load(one, Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 300),)))
+            await one.events.append_batch([samples.event() for _ in range(270)])
+            for number in (3, 1, 2):
+                await one.runs.create_run(samples.full_run(number, schema_version=4))
+            await export_meerkat(one, path)
+            await import_meerkat(path, other)
+            assert rows_of(other) == rows_of(one)
+            assert [run.run_id.int for run in await other.runs.list_runs("mob")] == [3, 1, 2]
+            assert (await other.events.append(samples.event())).cursor == 2**63 - 30
+
+    asyncio.run(check())
+
+
+def test_an_empty_store(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as one, mobstore.open_stores("memory:") as other:
+            await export_meerkat(one, tmp_path / "mob.db")
+            report = await import_meerkat(tmp_path / "mob.db", other)
+            assert (report.events, report.runs) == (0, 0)
+
+    asyncio.run(check())
+
+
+@engines
+@pytest.mark.parametrize("year", ["+10000", "-0001"])
+def test_a_time_that_the_reference_cannot_read_is_refused(
+    engine: str, year: str, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            stores.realm_profiles = mobstore.MobStores(
+                stores.engine, clock=lambda: mobstore.Timestamp(f"{year}-01-01T00:00:00Z")
+            ).realm_profiles
+            await stores.realm_profiles.create("far", samples.profile())
+            with pytest.raises(mobstore.SerializationError) as caught:
+                await export_meerkat(stores, tmp_path / "mob.db")
+            assert f"key far: {year}-01-01T00:00:00Z is not within the years" in str(caught.value)
+        assert not left(tmp_path)
+
+    asyncio.run(check())
+
+
+@engines
+def test_what_sqlite_cannot_hold_is_refused(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_MOST_BYTES", 5000)
+
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            await stores.runs.create_run(samples.make_run(1))
+            await stores.runs.create_run(samples.make_run(2, activation_params="x" * 5000))
+            with pytest.raises(mobstore.SerializationError) as caught:
+                await export_meerkat(stores, tmp_path / "mob.db")
+            assert f"table mob_runs, key {samples.run_id(2)}: its JSON has more" in str(
+                caught.value
+            )
+        assert not left(tmp_path)
+
+    asyncio.run(check())
+
+
+@engines
+def test_a_row_that_cannot_be_read_is_named(engine: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            await stores.runs.create_run(samples.make_run(1))
+            await load(stores, Put(FRAMES, (FRAMES.row(str(samples.run_id(1)), "f", "{"),)))
+            with pytest.raises(mobstore.SerializationError, match=str(samples.run_id(1))):
+                await export_meerkat(stores, tmp_path / "mob.db")
+        assert not left(tmp_path)
+
+    asyncio.run(check())
+
+
+def test_a_file_is_replaced_only_if_told_so(sample: Path) -> None:
+    async def export(path: Path, *, overwrite: bool) -> str:
+        async with mobstore.open_stores("memory:") as stores:
+            await stores.specs.put_spec("mob", samples.definition())
+            try:
+                await export_meerkat(stores, path, overwrite=overwrite)
+            except mobstore.WriteFailedError as error:
+                return str(error)
+            return ""
+
+    before = sample.read_bytes()
+    assert "is there already" in asyncio.run(export(sample, overwrite=False))
+    assert sample.read_bytes() == before
+    assert not asyncio.run(export(sample, overwrite=True))
+    assert len(all_of(sample)["mob_specs"][1]) == 1
+    assert "cannot be written" in asyncio.run(export(sample / "below", overwrite=False))
+    assert "cannot be written" in asyncio.run(export(sample.parent, overwrite=True))
+    assert list(sample.parent.iterdir()) == [sample]
+
+
+def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with stores_of("sqlite", tmp_path) as stores:
+            await stores.events.append_batch([samples.event() for _ in range(3000)])
+            tasks: list[asyncio.Task[Any]] = []
+
+            def cancel(_done: int, _total: int) -> None:
+                if not tasks[0].done():
+                    tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
+                    while not tasks[0].done():
+                        os.sched_yield()
+
+            tasks.append(
+                asyncio.create_task(export_meerkat(stores, tmp_path / "mob.db", progress=cancel))
+            )
+            with pytest.raises(asyncio.CancelledError):
+                await tasks[0]
+        assert not left(tmp_path)
+        assert not [name for name in open_files(tmp_path) if "mob.db" in str(name)]
+
+    asyncio.run(check())
