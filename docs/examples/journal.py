@@ -50,7 +50,8 @@ class Rows:
     def answer(self, asked: Read[Any] | Write) -> object:
         """Answer one read, or apply one write of a loading script."""
         if isinstance(asked, Get):
-            return self._tables[asked.table].get(asked.key)
+            get = cast("Get[Any]", asked)
+            return self._tables[get.table].get(get.key)
         if isinstance(asked, Scan):
             return self._scan(cast("Scan[Any]", asked))
         if isinstance(asked, Count):
@@ -172,7 +173,7 @@ class JournalEngine(Engine):
         return commit.result
 
     def _append(self, changes: object) -> None:
-        line = json.dumps(changes).encode() + b"\n"
+        line = _line(changes)
         try:
             if self._file.write(line) < len(line):
                 raise OSError("only a part was written")  # noqa: TRY301 - as any other refusal
@@ -195,17 +196,17 @@ class JournalEngine(Engine):
         await self._on_thread(self._compact)
 
     def _compact(self) -> None:
-        old = self._file, self._size
         beside = self._path.with_name(f"{self._path.name}.new")
+        line = _line(self._rows.all())
         try:
-            beside.unlink(missing_ok=True)
-            self._file, self._size = _open_alone(beside), 0
-            self._append(self._rows.all())
+            beside.write_bytes(line)
+            file = _open_alone(beside)
+            os.fsync(file.fileno())
             beside.replace(self._path)
-        except (OSError, WriteFailedError) as error:
-            self._file, self._size = old
+        except OSError as error:
             raise WriteFailedError(f"{beside} cannot be written; is there room?") from error
-        old[0].close()
+        self._file.close()
+        self._file, self._size = file, len(line)
 
     async def close(self) -> None:
         """Wait for what is queued, then close the file."""
@@ -224,10 +225,18 @@ class JournalEngine(Engine):
             raise InternalError("the store is closed; open it again to use it")
 
 
+def _line(changes: object) -> bytes:
+    return json.dumps(changes).encode() + b"\n"
+
+
 def _open_alone(path: Path) -> BinaryIO:
     """Open a file for appending, and lock it until it is closed."""
     file = path.open("a+b", buffering=0)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
     file.seek(0)
     return cast("BinaryIO", file)
 

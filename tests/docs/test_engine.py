@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 from pathlib import Path
 from typing import ClassVar
@@ -83,7 +82,7 @@ def test_compacting_keeps_what_is_there_and_nothing_else(tmp_path: Path) -> None
     asyncio.run(compact())
     assert path.stat().st_size < 500
     assert asyncio.run(_cursors(path)) == [101]
-    assert os.listdir(tmp_path) == ["journal"]
+    assert [file.name for file in tmp_path.iterdir()] == ["journal"]
 
 
 def test_a_file_that_cannot_grow_is_left_as_it_was(tmp_path: Path) -> None:
