@@ -12,23 +12,30 @@ import resource
 import signal
 import sys
 import time
+from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import NoReturn
+from uuid import UUID
 
 from engines.support import (
     RUN,
     count_of,
     event,
     every_call,
+    frame,
+    new_run,
     no_store_threads,
     open_files,
     plain,
     say,
     state,
     step,
+    tag_of,
 )
-from mobstore import MobStoreError, MobStores, open_stores
+from mobstore import FrameId, MobStoreError, MobStores, RunId, Stores, open_stores
 
 NOBODY = 65534
+STEPPED = (RunId(UUID(int=21)), RunId(UUID(int=22)))
 
 
 def increment(path: str, tasks: str, wins: str) -> None:
@@ -267,3 +274,85 @@ def fork(path: str) -> None:
     os.waitpid(child, 0)
     asyncio.run(after(stores))
     say("parent")
+
+
+def append_some(path: str, name: str, count: str) -> None:
+    """Append so many events, some alone and some as batches, once told to begin."""
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", timeout=30) as stores:
+            say("ready")
+            await asyncio.to_thread(sys.stdin.readline)
+            chance, left = random.Random(name), [f"{name}-{n}" for n in range(int(count))]
+            while left:
+                size = chance.choice((1, 1, 5))
+                await stores.events.append_batch([event(tag) for tag in left[:size]])
+                del left[:size]
+                await asyncio.sleep(chance.choice((0, 0, 0.01)))
+
+    asyncio.run(main())
+
+
+def follow(path: str) -> None:
+    """Tell of each event and of each status of a run, until the run has ended."""
+
+    async def of_events(stores: MobStores) -> None:
+        async with aclosing(stores.events.subscribe()) as events:
+            async for one in events:
+                say(f"{one.cursor} {tag_of(one.kind)}")
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            telling = asyncio.create_task(of_events(stores))
+            async with aclosing(stores.runs.watch(RUN)) as headers:
+                async for header in headers:
+                    say(header.status)
+            telling.cancel()
+        say("ended")
+
+    asyncio.run(main())
+
+
+def complete_steps(path: str, durability: str) -> None:
+    """Complete steps of two runs and append their events, each in an atomic call, until killed.
+
+    Every third call raises when it has done both: nothing of it may be kept.
+    """
+
+    async def complete(stores: MobStores, run_id: RunId) -> NoReturn:
+        run = await stores.runs.get_run(run_id)
+        assert run is not None
+        number = count_of(run.frames[FrameId("f")].kernel_state)
+
+        async def step(at: Stores) -> None:
+            assert await at.runs.cas_complete_step_and_record_output(
+                run_id,
+                frame_id="f",
+                expected_frame=frame(number),
+                next_frame=frame(number + 1),
+                step_output_key=f"s{number}",
+                step_output=number,
+            )
+            await at.events.append(event(f"{run_id}", f"s{number}"))
+
+        async def fail(at: Stores) -> None:
+            await step(at)
+            raise LookupError
+
+        while True:
+            if number % 3 == 0:
+                with suppress(LookupError):
+                    await stores.atomic(fail)
+            await stores.atomic(step)
+            number += 1
+            say(f"{run_id} {number}")
+
+    async def main() -> None:
+        full = durability == "full"
+        stores = await open_stores(f"sqlite:{path}", durability="full" if full else "normal")
+        for run_id in STEPPED:
+            if await stores.runs.get_run(run_id) is None:
+                await stores.runs.create_run(new_run(run_id, frames={FrameId("f"): frame(0)}))
+        await asyncio.gather(*(complete(stores, run_id) for run_id in STEPPED))
+
+    asyncio.run(main())

@@ -394,10 +394,11 @@ def open_files(directory: Path) -> list[str]:
     return found
 
 
-def no_store_threads(seconds: float = 5) -> bool:
-    """Whether all threads of stores end; the last moments of one may outlast what it is asked."""
+def no_store_threads(seconds: float = 5, name: str = "mobstore") -> bool:
+    """Whether all threads of stores, or of some kind, end; the last moments of one may outlast
+    what it is asked."""
     deadline = time.monotonic() + seconds
-    while any(thread.name.startswith("mobstore") for thread in threading.enumerate()):
+    while any(thread.name.startswith(name) for thread in threading.enumerate()):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)
