@@ -91,7 +91,7 @@ check)
   .venv/bin/mypy
   .venv/bin/pyright
   # What a user's type checker sees of an installed package; of the list of modules nobody asks.
-  .venv/bin/pyright --verifytypes mobstore --ignoreexternal | sed '1,/^Symbols used/d'
+  PATH="$PWD/.venv/bin:$PATH" pyright --verifytypes mobstore --ignoreexternal | sed '1,/^Symbols used/d'
   ;;
 docs)
   environment .venv check
