@@ -82,7 +82,8 @@ run)
 test)
   environment .venv check
   browsers
-  .venv/bin/python -m pytest "$@"
+  # Two at a time, by the file: the tests of one share a browser. The longest files come first.
+  .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
   ;;
 check)
   environment .venv check

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
+from mobstore.tables import FORMAT
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_upgraded_while_another_tab_holds_on(tab: ChromiumTab, newer: ChromiumTa
     assert tab.call("handles:open_", "blocked") is None
     assert tab.call("handles:write", "blocked") is None
     tab.call("handles:close", "blocked")
-    tab.call("indexeddb:hold", "blocked", 1)
+    tab.call("indexeddb:hold", "blocked", FORMAT)
     error = newer.call("handles:open_", "blocked", 0.5)
     assert says(error, "ReadFailedError", "another tab holds an older version", "0.5 s")
     assert error["retry_safe"]
@@ -105,11 +106,11 @@ def test_site_data_cleared(tab: ChromiumTab, chromium: Chromium) -> None:
 
 @pytest.mark.parametrize("stores", [["things"], ["events", "things"], ["events"], []], ids=str)
 def test_database_of_another_program(tab: ChromiumTab, stores: list[str]) -> None:
-    tab.call("indexeddb:hold", "foreign", 1, *stores)
+    tab.call("indexeddb:hold", "foreign", FORMAT, *stores)
     tab.call("indexeddb:let_go", "foreign")
     assert says(tab.call("handles:open_", "foreign"), "ReadFailedError", "another program")
-    tab.call("indexeddb:hold", "foreign", 1)
-    assert tab.call("indexeddb:let_go", "foreign") == [1, stores]
+    tab.call("indexeddb:hold", "foreign", FORMAT)
+    assert tab.call("indexeddb:let_go", "foreign") == [FORMAT, stores]
     tab.call("indexeddb:delete_database", "foreign")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
+from inspect import isasyncgen
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from uuid import UUID
@@ -76,14 +78,25 @@ PROFILE = Profile(model="m")
 FRAME_SWAP: dict[str, Any] = {"frame_id": "f", "expected_frame": FRAME, "next_frame": FRAME}
 LOOP_SWAP: dict[str, Any] = {"loop_instance_id": "l", "expected_loop": LOOP, "next_loop": LOOP}
 FLOW_SWAP: dict[str, Any] = {"expected_run_state": STATE, "next_run_state": STATE}
+PAGE: dict[str, Any] = {"start": 0, "limit": 5}
+PAGE_OF_RUNS: dict[str, Any] = {"status": "running", "after": RUN, "limit": 5}
 # Every method with arguments that it takes: one of them at a time is then replaced.
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "append": ("events", {"event": EVENT}),
     "append_batch": ("events", {"events": [EVENT]}),
-    "poll": ("events", {"after_cursor": 0, "limit": 5}),
+    "poll": ("events", {"after_cursor": 0, "limit": 5, "mob_id": "desk"}),
+    "subscribe": ("events", {"after_cursor": 0, "mob_id": "desk"}),
     "prune": ("events", {"older_than": Timestamp("2000-01-01T00:00:00Z")}),
     "get_run": ("runs", {"run_id": RUN}),
-    "list_runs": ("runs", {"mob_id": "desk", "flow_id": "daily"}),
+    "list_runs": ("runs", {"mob_id": "desk", "flow_id": "daily", **PAGE_OF_RUNS}),
+    "get_run_header": ("runs", {"run_id": RUN}),
+    "run_headers": ("runs", {"mob_id": "desk", "flow_id": "daily", **PAGE_OF_RUNS}),
+    "step_entries": ("runs", {"run_id": RUN, **PAGE}),
+    "failure_entries": ("runs", {"run_id": RUN, **PAGE}),
+    "loop_iteration_entries": ("runs", {"run_id": RUN, **PAGE}),
+    "watch": ("runs", {"run_id": RUN}),
+    "delete_run": ("runs", {"run_id": RUN}),
+    "prune_runs": ("runs", {"older_than": Timestamp("2000-01-01T00:00:00Z"), "status": "failed"}),
     "create_run": ("runs", {"run": RUN_RECORD.model_copy(update={"run_id": UUID(int=7)})}),
     "cas_run_status": ("runs", {"run_id": RUN, "expected": "running", "next": "running"}),
     "cas_flow_state": ("runs", {"run_id": RUN, "expected": STATE, "next": STATE}),
@@ -161,8 +174,24 @@ TEXTS = {
     "step_output_key",
     "name",
 }
-NUMBERS = {"after_cursor", "limit", "revision", "expected_revision"}
-OPTIONAL = {"flow_id", "revision", "ledger_entry", "loop_context"}
+NUMBERS = {"after_cursor", "start", "limit", "revision", "expected_revision"}
+OPTIONAL = {"flow_id", "revision", "ledger_entry", "loop_context", "after"}
+OPTIONAL_IN = {
+    ("poll", "mob_id"),
+    ("subscribe", "mob_id"),
+    ("cas_frame_state", "expected"),
+    *((method, "status") for method in ("list_runs", "run_headers")),
+    *(
+        (method, "limit")
+        for method in (
+            "list_runs",
+            "run_headers",
+            "step_entries",
+            "failure_entries",
+            "loop_iteration_entries",
+        )
+    ),
+}
 FREE = {"output", "step_output"}
 WRONG_TEXTS: list[Any] = [5, b"desk", SURROGATE, ["x"], UUID(int=1), 1.5, True]
 OUT_OF_RANGE = [-1, 2**64]
@@ -213,9 +242,9 @@ def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 wrong += [(("o", value), SerializationError) for value in NO_NUMBERS]
             else:
                 wrong = [(value, SerializationError) for value in WRONG_OBJECTS]
-                if name == "events":
-                    wrong.remove(({}, SerializationError))  # nothing to append is no mistake
-            optional = name in OPTIONAL or (method, name) == ("cas_frame_state", "expected")
+                if name == "events" or (method, name) == ("prune_runs", "status"):
+                    wrong.remove(({}, SerializationError))  # none of several is no mistake
+            optional = name in OPTIONAL or (method, name) in OPTIONAL_IN
             found += [
                 (method, name, value, error)
                 for value, error in wrong
@@ -336,10 +365,15 @@ async def everything(stores: MobStores) -> list[str]:
 
 
 def call(stores: MobStores, method: str, **changes: Any) -> Awaitable[object]:
+    """The answer of a method, the first one of those that give many."""
     store, arguments = GOOD[method]
-    return cast(
-        "Awaitable[object]", getattr(getattr(stores, store), method)(**{**arguments, **changes})
-    )
+    answer = getattr(getattr(stores, store), method)(**{**arguments, **changes})
+    return cast("Awaitable[object]", _first(answer) if isasyncgen(answer) else answer)
+
+
+async def _first(answers: AsyncGenerator[object]) -> object:
+    async with aclosing(answers):
+        return await anext(answers)
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
@@ -395,7 +429,7 @@ def test_every_method_is_tried() -> None:
         mobstore.RealmProfileStore,
     )
     methods = {name for kind in interfaces for name in vars(kind) if not name.startswith("_")}
-    assert methods - GOOD.keys() == {"replay_all", "clear", "list_specs", "list"}
+    assert methods - GOOD.keys() == {"latest_cursor", "replay_all", "clear", "list_specs", "list"}
     assert {one for one, *_ in CASES} == GOOD.keys()
 
 

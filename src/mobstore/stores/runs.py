@@ -255,7 +255,8 @@ class EngineRunStore(EngineRunReader, MobRunStore):
         status: MobRunStatus | Collection[MobRunStatus] = ("completed", "failed", "canceled"),
     ) -> int:
         moment = any_moment(older_than, "older_than").sortable
-        given = (status,) if isinstance(status, str) else tuple(status)
+        several = isinstance(status, Collection) and not isinstance(status, str)
+        given = tuple(status) if several else (status,)
         statuses = sorted({choice(one, RUN_STATUSES, "status") for one in given})
         return await self._engine.write(lambda: retention.prune_runs(moment, statuses))
 
