@@ -15,6 +15,7 @@ from mobstore.displays.markup import (
     head,
     inline,
     long,
+    pill,
     table,
     together,
 )
@@ -69,6 +70,9 @@ def listing(shown: Listing) -> Markup:
     first, _, last = ends(records, RECORDS)
     flat = [columns_of(record) for record in (*first, *last)]
     held = {name for one in flat for name, part in one.items() if not _says_nothing(part)}
+    mob = _only_mob(records)
+    if mob is not None:
+        held.discard("mob_id")
     columns = [name for name in dict.fromkeys(name for one in flat for name in one) if name in held]
 
     def row(record: Tabular) -> list[Content]:
@@ -78,6 +82,7 @@ def listing(shown: Listing) -> Markup:
     words = [name.replace("_", " ") for name in columns]
     return together(
         head("", count(len(records), "record")),
+        None if mob is None else facts([("mob", named(mob))]),
         facts((name, f"{number:,}") for name, number in _frequent(records)),
         table(words, records, row, most=RECORDS, noun="record") if records else None,
     )
@@ -88,7 +93,16 @@ def _cell(name: str, of: object, *, first: bool) -> Content:
         return inline("text", fields(cast("dict[str, object]", of)))
     if name == "run_id" and isinstance(of, str) and not first:
         return inline("quiet", f"{of[:8]}…", title=of)
-    return long(value(of))
+    return pill(str(of)) if name == "status" else long(value(of))
+
+
+def _only_mob(records: Sequence[Tabular]) -> str | None:
+    """The mob that all of these are of, if there is one."""
+    mobs = {
+        record.mob_id if isinstance(record, (MobEvent, MobRun, RunHeader)) else None
+        for record in records
+    }
+    return mobs.pop() if len(mobs) == 1 else None
 
 
 def _frequent(records: Sequence[Tabular]) -> list[tuple[str, int]]:
