@@ -13,6 +13,7 @@ from mobstore import (
     FlowId,
     FrameSnapshot,
     KernelState,
+    KernelValue,
     Listing,
     LoopSnapshot,
     MobStores,
@@ -180,7 +181,9 @@ def test_a_run_of_100_000_entries_is_small() -> None:
 
 
 def test_a_run_of_many_frames_is_small() -> None:
-    nodes = {f"node-{n}": NamedVariant("NodeStatus", "Completed") for n in range(1000)}
+    nodes: dict[KernelValue, KernelValue] = {
+        f"node-{n}": NamedVariant("NodeStatus", "Completed") for n in range(1000)
+    }
     many = FrameSnapshot(kernel_state=KernelState("Running", {"node_status": nodes}))
     run = make_run(
         frames={f"frame-{n}": many for n in range(1000)},
