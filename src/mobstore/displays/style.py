@@ -54,8 +54,8 @@ _SHEET = """
   text-overflow: ellipsis; white-space: nowrap; border-top: 1px solid var(--ms-edge); }
 .mobstore-display .ms-axis { grid-column: 2; position: relative; height: 18px; font-size: 11px; }
 .mobstore-display .ms-tick { position: absolute; white-space: nowrap; }
-.mobstore-display .ms-lane { position: relative; overflow: hidden; border-top: 1px solid var(--ms-edge);
-  background: repeating-linear-gradient(
+.mobstore-display .ms-lane { position: relative; overflow: hidden;
+  border-top: 1px solid var(--ms-edge); background: repeating-linear-gradient(
     90deg, var(--ms-edge) 0 1px, transparent 1px var(--ms-step)); }
 .mobstore-display .ms-bar { position: absolute; height: 18px; min-width: 3px; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; padding: 0 0 0 4px; font-size: 12px;
