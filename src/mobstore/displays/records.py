@@ -23,10 +23,12 @@ from mobstore.displays.texts import fields, joined, moment, named, value
 from mobstore.model.event import MobEvent
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import MobRun, RunHeader, StepLedgerEntry
-from mobstore.model.shown import count
+from mobstore.model.shown import count, cut
 
 RECORDS = 40
 """Lines of a table of records: the first and the last."""
+LONGEST_DETAILS = 60
+"""Characters of what has no column of its own; the tooltip has more."""
 
 
 def event(shown: MobEvent) -> Markup:
@@ -90,7 +92,8 @@ def listing(shown: Listing) -> Markup:
 
 def _cell(name: str, of: object, *, first: bool) -> Content:
     if isinstance(of, dict):
-        return inline("text", fields(cast("dict[str, object]", of)))
+        told = fields(cast("dict[str, object]", of))
+        return inline("quiet", cut(told, LONGEST_DETAILS), title=told)
     if name == "run_id" and isinstance(of, str) and not first:
         return inline("quiet", f"{of[:8]}…", title=of)
     return pill(str(of)) if name == "status" else long(value(of))
