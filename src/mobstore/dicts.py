@@ -97,9 +97,7 @@ def columns_of(record: Tabular) -> dict[str, object]:
         case MobRun():
             return _run(record)
         case StoredRealmProfile():
-            fields = fields_of(record)
-            fields.pop("profile")
-            return {**fields, **fields_of(record.profile)}
+            return fields_of(record, without=("profile",)) | fields_of(record.profile)
         case RunHeader() | StepLedgerEntry() | FailureLedgerEntry() | LoopIterationLedgerEntry():
             return fields_of(record)
         case _:
@@ -136,9 +134,10 @@ def _run(run: MobRun) -> dict[str, object]:
     }
 
 
-def fields_of(record: Record) -> dict[str, object]:
+def fields_of(record: Record, without: Sequence[str] = ()) -> dict[str, object]:
     """The fields of a record in their order; structures as `json.loads` would give them."""
-    return {name: _plain(getattr(record, name)) for name in type(record).model_fields}
+    names = (name for name in type(record).model_fields if name not in without)
+    return {name: _plain(getattr(record, name)) for name in names}
 
 
 def _plain(value: object) -> object:

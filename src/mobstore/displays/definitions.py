@@ -54,9 +54,7 @@ PARTS = 8
 
 def definition(shown: MobDefinition) -> Markup:
     """The definition of a mob: its profiles and flows, and what binds them."""
-    others = fields_of(shown)
-    for name in ("id", "profiles", "flows"):
-        others.pop(name)
+    others = fields_of(shown, without=("id", "profiles", "flows"))
     profiles, flows = list(shown.profiles.items()), list(shown.flows.items())
     first, omitted, last = ends(flows, FLOWS)
     shown_flows = len(first) + len(last)

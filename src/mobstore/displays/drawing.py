@@ -20,7 +20,7 @@ LINES = 60
 
 _LINE = 22  # pixels
 _NARROW = 5  # per cent of the whole, below which a bar has no room for text
-_RIGHTMOST = 99.6  # per cent; there even the shortest bar lies within
+_RIGHTMOST = 99.4  # per cent; there even the shortest bar lies within
 _TICKS = 6
 _STEPS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),

@@ -15,6 +15,7 @@ from mobstore.displays.markup import (
     head,
     inline,
     long,
+    pill,
     table,
     together,
 )
@@ -22,10 +23,12 @@ from mobstore.displays.texts import fields, joined, moment, named, value
 from mobstore.model.event import MobEvent
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import MobRun, RunHeader, StepLedgerEntry
-from mobstore.model.shown import count
+from mobstore.model.shown import count, cut
 
 RECORDS = 40
 """Lines of a table of records: the first and the last."""
+LONGEST_DETAILS = 60
+"""Characters of what has no column of its own; the tooltip has more."""
 
 
 def event(shown: MobEvent) -> Markup:
@@ -69,6 +72,9 @@ def listing(shown: Listing) -> Markup:
     first, _, last = ends(records, RECORDS)
     flat = [columns_of(record) for record in (*first, *last)]
     held = {name for one in flat for name, part in one.items() if not _says_nothing(part)}
+    mob = _only_mob(records)
+    if mob is not None:
+        held.discard("mob_id")
     columns = [name for name in dict.fromkeys(name for one in flat for name in one) if name in held]
 
     def row(record: Tabular) -> list[Content]:
@@ -78,6 +84,7 @@ def listing(shown: Listing) -> Markup:
     words = [name.replace("_", " ") for name in columns]
     return together(
         head("", count(len(records), "record")),
+        None if mob is None else facts([("mob", named(mob))]),
         facts((name, f"{number:,}") for name, number in _frequent(records)),
         table(words, records, row, most=RECORDS, noun="record") if records else None,
     )
@@ -85,10 +92,20 @@ def listing(shown: Listing) -> Markup:
 
 def _cell(name: str, of: object, *, first: bool) -> Content:
     if isinstance(of, dict):
-        return inline("text", fields(cast("dict[str, object]", of)))
+        told = fields(cast("dict[str, object]", of))
+        return inline("quiet", cut(told, LONGEST_DETAILS), title=told)
     if name == "run_id" and isinstance(of, str) and not first:
         return inline("quiet", f"{of[:8]}…", title=of)
-    return long(value(of))
+    return pill(str(of)) if name == "status" else long(value(of))
+
+
+def _only_mob(records: Sequence[Tabular]) -> str | None:
+    """The mob that all of these are of, if there is one."""
+    mobs = {
+        record.mob_id if isinstance(record, (MobEvent, MobRun, RunHeader)) else None
+        for record in records
+    }
+    return mobs.pop() if len(mobs) == 1 else None
 
 
 def _frequent(records: Sequence[Tabular]) -> list[tuple[str, int]]:

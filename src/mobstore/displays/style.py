@@ -54,8 +54,8 @@ _SHEET = """
   text-overflow: ellipsis; white-space: nowrap; border-top: 1px solid var(--ms-edge); }
 .mobstore-display .ms-axis { grid-column: 2; position: relative; height: 18px; font-size: 11px; }
 .mobstore-display .ms-tick { position: absolute; white-space: nowrap; }
-.mobstore-display .ms-lane { position: relative; border-top: 1px solid var(--ms-edge);
-  background: repeating-linear-gradient(
+.mobstore-display .ms-lane { position: relative; overflow: hidden;
+  border-top: 1px solid var(--ms-edge); background: repeating-linear-gradient(
     90deg, var(--ms-edge) 0 1px, transparent 1px var(--ms-step)); }
 .mobstore-display .ms-bar { position: absolute; height: 18px; min-width: 3px; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; padding: 0 0 0 4px; font-size: 12px;
@@ -67,12 +67,13 @@ _SHEET = """
   color: inherit; }
 .mobstore-display thead { border: 0; }
 .mobstore-display thead tr, .mobstore-display tbody tr:nth-child(n) { background: none; }
-.mobstore-display th, .mobstore-display td { text-align: left; vertical-align: top;
-  padding: 2px 12px 2px 0; border: 0; border-bottom: 1px solid var(--ms-edge);
-  white-space: nowrap; font-variant-numeric: tabular-nums; }
-.mobstore-display .ms-text { display: block; min-width: 16rem; max-width: 32rem;
+.mobstore-display .ms-scroll table th, .mobstore-display .ms-scroll table td {
+  text-align: left; vertical-align: top; padding: 2px 12px 2px 0; border: 0;
+  border-bottom: 1px solid var(--ms-edge); line-height: 1.45; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+.mobstore-display .ms-text { display: block; min-width: 12rem; max-width: 32rem;
   white-space: normal; overflow-wrap: anywhere; }
-.mobstore-display th { font-weight: 400; }
+.mobstore-display .ms-scroll table th { font-weight: 400; }
 .mobstore-display summary { cursor: pointer; margin-top: 8px; }
 .mobstore-display code { font-size: 12px; background: var(--ms-raised); color: inherit;
   padding: 1px 4px; border-radius: 3px; }

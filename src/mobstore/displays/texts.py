@@ -58,7 +58,11 @@ def value(of: object, most: int = LONGEST_VALUE) -> str:
 
 def fields(of: Mapping[str, object]) -> str:
     """Several values on one line, as `name=value name=value`; those that are None are left out."""
-    return " ".join(f"{name}={value(part, 40)}" for name, part in of.items() if part is not None)
+    return " ".join(
+        f"{name}={value(part, 24 if isinstance(part, (dict, list)) else 60)}"
+        for name, part in of.items()
+        if part is not None
+    )
 
 
 def _json(of: object, most: int) -> str:
