@@ -63,7 +63,7 @@ def test_import_says_what_came_over(source: Path, tmp_path: Path) -> None:
 def test_import_into_a_store_that_is_not_empty_is_refused(source: Path, url: str) -> None:
     ended = mobstore_cli("import", str(source), url)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "the store is not empty; import into a new one" in ended.stderr
+    assert "the target store is not empty; name a new one" in ended.stderr
 
 
 def test_info(url: str) -> None:

@@ -7,7 +7,6 @@ is 0 for success, 1 when a store refuses, 2 for a wrong call.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID
 
@@ -15,10 +14,9 @@ import click
 from click.shell_completion import get_completion_class
 
 import mobstore
-from mobstore.cli import display, queries
-from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.cli import display, moving, queries
+from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
-from mobstore.meerkat import check_source, import_meerkat
 from mobstore.operations.run_reading import Selection
 
 _PAGE = 1000
@@ -31,27 +29,8 @@ def cli() -> None:
     """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
 
 
-@cli.command("import")
-@click.argument("source", type=click.Path(dir_okay=False))
-@url_argument
-@click.option(
-    "--skip-unreadable", is_flag=True, help="Leave out rows that cannot be read, and list them."
-)
-@runs_async
-async def import_(source: str, url: str, *, skip_unreadable: bool) -> None:
-    """Copy SOURCE, a database of meerkat-mob 0.5.1 or 0.5.2, into the empty or new store at URL.
-
-    All of it is copied or nothing. SOURCE is not changed.
-
-    Example: mobstore import mob.db sqlite:mobs.db
-    """
-    check_source(Path(source))  # before a store is made for it
-    async with mobstore.open_stores(url) as stores:
-        with progress_bar("importing") as progress:
-            report = await import_meerkat(
-                source, stores, skip_unreadable=skip_unreadable, progress=progress
-            )
-    display.imported(display.console(), report)
+for command in moving.COMMANDS:
+    cli.add_command(command)
 
 
 @cli.command()

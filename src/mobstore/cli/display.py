@@ -13,13 +13,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.queries import Inventory, RunLine
-from mobstore.meerkat import ImportReport
+from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState, NamedVariant
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import FrameSnapshot, LoopSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
+from mobstore.transfer import Summary
 
 _COLORS = {
     "completed": "green",
@@ -154,15 +155,21 @@ def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
     console.print(shown)
 
 
-def imported(console: Console, report: ImportReport) -> None:
-    """What an import brought."""
+def moved(
+    console: Console, done: str, summary: Summary, left_out: Iterable[Unreadable] = ()
+) -> None:
+    """What was copied, exported or imported."""
     console.print(
-        f"imported {report.events:,} events, {report.runs:,} runs, {report.specs:,} specs,"
-        f" {report.realm_profiles:,} realm profiles",
+        f"{done} {_count(summary.events, 'event')}, {_count(summary.runs, 'run')},"
+        f" {_count(summary.specs, 'spec')}, {_count(summary.realm_profiles, 'realm profile')}",
         highlight=False,
     )
-    for unreadable in report.left_out:
+    for unreadable in left_out:
         console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _what(event: MobEvent) -> str:

@@ -20,13 +20,14 @@ from typing import BinaryIO, NamedTuple, cast
 from mobstore.bundles import MobStores
 from mobstore.errors import WriteFailedError
 from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
+from mobstore.transfer.archive import ArchiveReader
 from mobstore.transfer.checks import Rows
 from mobstore.transfer.copying import load, unload
 from mobstore.transfer.exporting import export_script
 from mobstore.transfer.importing import import_script, must_be_empty
 from mobstore.transfer.progress import Progress, while_awaited
 
-__all__ = ["Progress", "Summary", "copy", "export_stores", "import_stores"]
+__all__ = ["Progress", "Summary", "check_file", "copy", "export_stores", "import_stores"]
 
 _CHUNK = 2**20  # bytes
 
@@ -83,6 +84,15 @@ async def import_stores(
     """
     with while_awaited(progress) as telling:
         return _summary(await stores.engine.load(lambda: import_script(source, telling)))
+
+
+def check_file(source: BinaryIO) -> None:
+    """Refuse what `export_stores` did not write, as far as can be seen without reading all of it.
+
+    Raises:
+        ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
+    """
+    ArchiveReader(source)
 
 
 async def copy(

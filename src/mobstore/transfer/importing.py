@@ -101,7 +101,7 @@ def must_be_empty() -> Script[None]:
         Scan(REALM_PROFILES, limit=1),
     )
     if any(held):
-        raise InternalError("the store is not empty; import into a new one")
+        raise InternalError("the target store is not empty; name a new one")
     return Commit(None)
 
 

@@ -1,0 +1,172 @@
+"""Whole stores moved by the command line: what a user types, what there is afterwards."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+pytestmark = pytest.mark.slow
+
+MOVED = "99 events, 8 runs, 2 specs, 2 realm profiles\n"
+COUNTS = {"events": 99, "runs": 8, "specs": 2, "realm_profiles": 2, "left_out": []}
+
+
+class Folder:
+    """A folder in which somebody works at a command line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "mob.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "mobstore", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.path,
+        )
+        assert "Traceback" not in ended.stderr
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def said(self, *arguments: str) -> str:
+        """What is said when all is well."""
+        code, out, errors = self.run(*arguments)
+        assert (code, errors) == (0, "")
+        return out
+
+    def refused(self, *arguments: str, code: int = 1) -> str:
+        """What is said when it is not."""
+        ended, out, errors = self.run(*arguments)
+        assert (ended, out) == (code, "")
+        return errors
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.path.iterdir()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def rows(path: Path) -> list[list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as file:
+        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master ORDER BY name")]
+        return [
+            file.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
+            for name in tables
+            if not name.startswith("sqlite_") and "_by_" not in name
+        ]
+
+
+def test_all_the_way_round(folder: Folder) -> None:
+    assert folder.said("import", "mob.db", "sqlite:a.db") == f"imported {MOVED}"
+    assert folder.said("copy", "sqlite:a.db", "sqlite:b.db") == f"copied {MOVED}"
+    assert folder.said("export", "sqlite:b.db", "mobs.zip") == f"exported {MOVED}"
+    assert folder.said("import", "mobs.zip", "sqlite:c.db") == f"imported {MOVED}"
+    assert rows(folder.path / "a.db") == rows(folder.path / "b.db") == rows(folder.path / "c.db")
+    assert (
+        folder.said("export", "sqlite:c.db", "back.db", "--format", "meerkat")
+        == f"exported {MOVED}"
+    )
+    assert rows(folder.path / "back.db") == rows(folder.path / "mob.db")
+    assert folder.names() == {"mob.db", "a.db", "b.db", "c.db", "mobs.zip", "back.db"}
+
+
+def test_for_programs(folder: Folder) -> None:
+    for arguments in (
+        ("import", "mob.db", "sqlite:a.db"),
+        ("copy", "sqlite:a.db", "sqlite:b.db"),
+        ("export", "sqlite:b.db", "mobs.zip"),
+        ("import", "mobs.zip", "sqlite:c.db"),
+        ("export", "sqlite:c.db", "back.db", "--format", "meerkat"),
+    ):
+        assert json.loads(folder.said(*arguments, "--json")) == COUNTS
+
+
+def test_left_out_rows_are_listed(folder: Folder) -> None:
+    with closing(sqlite3.connect(folder.path / "mob.db")) as file:
+        file.execute("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 7")
+        file.commit()
+    assert "table mob_events, key 7: " in folder.refused("import", "mob.db", "sqlite:a.db")
+    told = folder.said("import", "mob.db", "sqlite:b.db", "--skip-unreadable")
+    assert told.startswith("imported 98 events, 8 runs")
+    assert "left out: table mob_events, key 7: " in told
+    told = folder.said("import", "mob.db", "sqlite:c.db", "--skip-unreadable", "--json")
+    assert json.loads(told)["left_out"][0].startswith("table mob_events, key 7: ")
+
+
+@pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
+def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
+    folder.said("import", "mob.db", "sqlite:a.db")
+    file = folder.path / "file"
+    file.write_text("dear", encoding="utf-8")
+    command = ("export", "sqlite:a.db", "file", "--format", layout)
+    assert "file is there already; it was left as it is" in folder.refused(*command)
+    assert file.read_text(encoding="utf-8") == "dear"
+    folder.said(*command, "--force")
+    assert zipfile.is_zipfile(file) == (layout == "mobstore")
+    assert folder.names() == {"mob.db", "a.db", "file"}
+
+
+def test_refusals(folder: Folder) -> None:
+    folder.said("import", "mob.db", "sqlite:a.db")
+    folder.said("export", "sqlite:a.db", "mobs.zip")
+    damaged = bytearray((folder.path / "mobs.zip").read_bytes())
+    damaged[200] ^= 8
+    (folder.path / "damaged.zip").write_bytes(damaged)
+    (folder.path / "cut.zip").write_bytes(damaged[:5000])
+    (folder.path / "text").write_text("hello", encoding="utf-8")
+    before = folder.names()
+    for arguments, code, words in (
+        (("import", "mobs.zip", "sqlite:a.db"), 1, "the target store is not empty"),
+        (("copy", "sqlite:a.db", "sqlite:a.db"), 1, "the target store is not empty"),
+        (("copy", "sqlite:missing.db", "sqlite:new.db"), 1, "missing.db does not exist"),
+        (("export", "sqlite:missing.db", "new.zip"), 1, "missing.db does not exist"),
+        (("export", "sqlite:a.db", "no/new.zip"), 1, "no/new.zip cannot be written"),
+        (("export", "sqlite:a.db", "new", "--format", "x"), 2, "'mobstore', 'meerkat'"),
+        (("import", "missing.zip", "sqlite:new.db"), 1, "missing.zip is not a file"),
+        (("import", "text", "sqlite:new.db"), 1, "text is not a SQLite database"),
+        (("import", "cut.zip", "sqlite:new.db"), 1, "not one of mobstore"),
+        (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
+        (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
+    ):
+        assert words in folder.refused(*arguments, code=code), arguments
+    assert folder.names() == before
+
+
+def test_a_person_sees_how_far_it_is(folder: Folder) -> None:
+    """On a terminal there is a bar, which goes when it is done."""
+    person, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mobstore", "import", "mob.db", "sqlite:a.db"],
+        cwd=folder.path,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    ) as process:
+        os.close(terminal)
+        out, _ = process.communicate()
+    seen = b""
+    while True:
+        try:
+            seen += os.read(person, 4096)
+        except OSError:  # the other end is closed and all is read
+            break
+    os.close(person)
+    assert process.returncode == 0
+    assert out.decode() == f"imported {MOVED}"
+    assert b"importing" in seen
+    assert b"100%" in seen
