@@ -16,8 +16,10 @@ from click.shell_completion import get_completion_class
 
 import mobstore
 from mobstore.cli import display, queries
+from mobstore.cli.diff import diff
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.cli.timeline import timeline
+from mobstore.cli.verify import verify
 from mobstore.meerkat import check_source, import_meerkat
 from mobstore.operations.run_reading import Selection
 
@@ -29,6 +31,10 @@ _STATUSES = get_args(mobstore.MobRunStatus)
 @click.version_option(package_name="mobstore")
 def cli() -> None:
     """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
+
+
+cli.add_command(verify)
+cli.add_command(diff)
 
 
 @cli.command("import")
