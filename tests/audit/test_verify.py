@@ -46,7 +46,7 @@ def mendable(
 
 
 FIRST = f"run_id = '{ONE}'"
-STORED = "is not in the form in which it is stored"
+STORED = "has not the form in which it is stored"
 REPEATED = "is not that of its kind"
 NOT_TEXT = "must be text, not bytes"
 
@@ -83,7 +83,7 @@ LEFT: list[Damage] = [
     of("counters", "value = 'x'", "name = 'next_run'", ("next_run",), "must be a whole number"),
     # JSON whose stored form would say less.
     of("events", "kind = '{\"type\":\"mob_reset\",\"more\":1}', type = 'mob_reset'", "cursor = 2",
-       (2,), "kind is not in the form in which it is stored, which would lose some of it"),
+       (2,), "kind has not the form in which it is stored, which would lose some of it"),
     of("run_states", "flow_state = '{\"phase\":\"a\",\"fields\":{},\"more\":1}'", FIRST,
        (ONE,), "flow_state"),
     # Rows that do not go with others.

@@ -10,8 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from mobstore.audit.relations import FILE_ORDER
 from mobstore.tables import FORMAT, TABLES
-from mobstore.transfer.checks import FILE_ORDER
 from transfer.support import entries
 
 PAGE = (Path(__file__).parents[2] / "docs" / "file-format.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from mobstore.audit.comparison import Difference, diff
 from mobstore.audit.verification import Problem, Verification, repair_script, verify_script
 from mobstore.bundles import MobStores
 from mobstore.errors import ReadFailedError
+from mobstore.progress import Progress, while_awaited
 from mobstore.tables import TABLES
-from mobstore.transfer.progress import Progress, while_awaited
 
 __all__ = ["Difference", "Problem", "Verification", "diff", "verify"]
 

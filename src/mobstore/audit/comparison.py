@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias
 
-from mobstore.audit.paging import FIRST_LIMIT, next_limit, page
+from mobstore.audit.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.bundles import MobStores
 from mobstore.model.run import MobRun
 from mobstore.tables import (
@@ -201,10 +201,12 @@ class _Rows(Generic[R]):
             self.place += 1
 
     async def _turn(self) -> None:
-        after = self._key(self._page[-1]) if self._page else None
-        limit = next_limit(self._page, self._limit) if self._page else self._limit
-        self._page = await self._engine.read(partial(_reading, self._table, after, limit))
-        self._limit, self._ended, self.place = limit, not self._page, 0
+        after = None
+        if read := self._page:
+            after = self._key(read[-1])
+            self._limit = next_limit(self._limit, len(read), size_of(read))
+        self._page = await self._engine.read(partial(_reading, self._table, after, self._limit))
+        self._ended, self.place = not self._page, 0
 
 
 def _reading(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:

@@ -45,7 +45,7 @@ def examine(table: Table[R], row: R) -> Examined[R]:
     if due == row:
         return Examined([], row)
     faults: list[tuple[str, bool]] = []
-    mended = list[Any](row)
+    mended: list[Any] = list(row)
     for place, (column, value) in enumerate(zip(table.columns, due, strict=True)):
         if row[place] == value:
             continue
@@ -58,7 +58,7 @@ def examine(table: Table[R], row: R) -> Examined[R]:
         faults.append((what, mendable))
         if mendable:
             mended[place] = value
-    return Examined(faults, table.row._make(mended))
+    return Examined(faults, cast("Any", table.row)._make(mended))
 
 
 def _parsed(column: str, text: str) -> object:

@@ -72,7 +72,7 @@ JSON_COLUMNS = frozenset(
 )
 """The columns that hold JSON."""
 
-NOT_AS_STORED = "is not in the form in which it is stored"
+NOT_AS_STORED = "has not the form in which it is stored"
 
 _Columns: TypeAlias = Mapping[str, Any]
 

@@ -14,8 +14,9 @@ Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 """A part of a script; to be used with `yield from`."""
 
 FIRST_LIMIT = 64
-_MOST_ROWS = 512
-_BYTES = 2**20
+"""How many rows the first page may have: how long they are is not known yet."""
+_MOST_ROWS = 256  # of a page
+_SIZE = 2**20  # characters of a page, about
 
 
 def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
@@ -42,8 +43,11 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
     return rows
 
 
-def next_limit(rows: Sequence[Row], limit: int) -> int:
-    """How many rows the next page may have: about a mebibyte, if they are as long as these."""
-    size = sum(len(value) for row in rows for value in row if isinstance(value, str))
-    each = size // len(rows) + 1
-    return max(1, min(_MOST_ROWS, 4 * limit, _BYTES // each))
+def next_limit(limit: int, rows: int, size: int) -> int:
+    """How many rows the page after one with so many rows and characters may have."""
+    return max(1, min(_MOST_ROWS, 4 * limit, _SIZE * rows // (size + 1)))
+
+
+def size_of(rows: Sequence[Row]) -> int:
+    """How many characters some rows have."""
+    return sum(len(value) for row in rows for value in row if isinstance(value, str))

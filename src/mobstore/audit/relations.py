@@ -27,6 +27,7 @@ from mobstore.tables import (
     RUNS,
     TABLES,
     CounterRow,
+    EventRow,
     Index,
     Key,
     LoopOutputRow,
@@ -137,7 +138,9 @@ class Checks:
         if table is COUNTERS:
             self._next.update(cast("Sequence[CounterRow]", rows))
         elif table is EVENTS:
-            yield from self._uncounted(NEXT_CURSOR, [cast("int", cursor) for (cursor,) in keys])
+            yield from self._uncounted(
+                NEXT_CURSOR, [row.cursor for row in cast("Sequence[EventRow]", rows)]
+            )
         elif table is RUNS:
             yield from self._uncounted(
                 NEXT_RUN, [row.number for row in cast("Sequence[RunRow]", rows)]

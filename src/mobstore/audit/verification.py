@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mobstore.audit.examination import examine, is_well_typed
-from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page
+from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
 from mobstore.audit.relations import FILE_ORDER, Checks, outputs_due
 from mobstore.model.json import I64_MAX
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
+from mobstore.progress import Meter, Progress
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
@@ -29,7 +30,6 @@ from mobstore.tables import (
     Table,
 )
 from mobstore.transaction import Commit, Count, Get, Put, Scan, Script, fetch
-from mobstore.transfer.progress import Meter, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class _Looking:
         if index.table is COUNTERS:
             yield from self._counters()
         while rows := (yield from page(index, after, limit)):
-            after, limit = place(rows[-1]), next_limit(rows, limit)
+            after, limit = place(rows[-1]), next_limit(limit, len(rows), size_of(rows))
             yield from self._rows(index, rows)
             self._meter.add(len(rows))
 
@@ -118,7 +118,7 @@ class _Looking:
         if table is COUNTERS:
             return  # seen with what they number
         found = yield from self._checks.faults(index, rows)
-        for place, why in dict(reversed(found)).items():  # of each row the first
+        for place, why in sorted(dict(reversed(found)).items()):  # of each row the first
             self._found(table, rows[place], why)
         if table is RUNS:
             yield from self._states(rows)

@@ -15,8 +15,10 @@ from click.shell_completion import get_completion_class
 
 import mobstore
 from mobstore.cli import display, moving, queries
+from mobstore.cli.diff import diff
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
+from mobstore.cli.verify import verify
 from mobstore.operations.run_reading import Selection
 
 _PAGE = 1000
@@ -29,7 +31,7 @@ def cli() -> None:
     """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
 
 
-for command in moving.COMMANDS:
+for command in (*moving.COMMANDS, verify, diff):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import cast
 
+from mobstore.audit.paging import Asking
 from mobstore.bundles import MobStores
 from mobstore.engines.sqlite.file import connect, translate
 from mobstore.errors import SerializationError
@@ -17,14 +18,13 @@ from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.run_reading import get_run
+from mobstore.progress import Meter, while_awaited
 from mobstore.rows.events import read_events
 from mobstore.rows.specs import read_realm_profile, read_spec
 from mobstore.tables import COUNTERS, EVENTS, REALM_PROFILES, RUNS, RUNS_BY_NUMBER, SPECS
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
 from mobstore.transfer import Progress, Summary
-from mobstore.transfer.checks import Asking
 from mobstore.transfer.files import new_file
-from mobstore.transfer.progress import Meter, while_awaited
 
 _ROWS_AT_ONCE = 256
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference

@@ -17,15 +17,15 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
+from mobstore.audit.relations import Rows
 from mobstore.bundles import MobStores
 from mobstore.errors import WriteFailedError
+from mobstore.progress import Progress, while_awaited
 from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
 from mobstore.transfer.archive import ArchiveReader
-from mobstore.transfer.checks import Rows
 from mobstore.transfer.copying import load, unload
 from mobstore.transfer.exporting import export_script
 from mobstore.transfer.importing import import_script, must_be_empty
-from mobstore.transfer.progress import Progress, while_awaited
 
 __all__ = ["Progress", "Summary", "check_file", "copy", "export_stores", "import_stores"]
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, BinaryIO, cast
 
+from mobstore.audit.relations import FILE_ORDER, Rows
 from mobstore.errors import ReadFailedError
+from mobstore.progress import Meter, Progress
 from mobstore.tables import TABLES, Row, Table
 from mobstore.transaction import Commit, LoadingScript, Put, Script
 from mobstore.transfer.archive import writing
-from mobstore.transfer.checks import FILE_ORDER, Rows
 from mobstore.transfer.importing import must_be_empty
-from mobstore.transfer.progress import Meter, Progress
 from mobstore.transfer.reading import Reading
 
 _Page = tuple[str, list[tuple[str | int, ...]]]  # a table's name, and some of its rows

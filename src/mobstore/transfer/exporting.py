@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
+from mobstore.audit.relations import FILE_ORDER, Rows
+from mobstore.progress import Progress
 from mobstore.tables import Row, Table
 from mobstore.transaction import Commit, Script
 from mobstore.transfer.archive import ArchiveWriter, TableWriter
-from mobstore.transfer.checks import FILE_ORDER, Rows
 from mobstore.transfer.lines import lines_of
-from mobstore.transfer.progress import Progress
 from mobstore.transfer.reading import Reading
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
+from mobstore.audit.paging import Asking
+from mobstore.audit.relations import FILE_ORDER, Checks, Naming, Rows
 from mobstore.errors import InternalError, SerializationError
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
+from mobstore.progress import Meter, Progress
 from mobstore.tables import (
     COUNTERS,
     LOOP_STEP_OUTPUTS,
@@ -25,9 +28,7 @@ from mobstore.tables import (
 )
 from mobstore.transaction import Commit, Get, LoadingScript, Put, Read, Scan, Script, Write
 from mobstore.transfer.archive import ArchiveReader
-from mobstore.transfer.checks import FILE_ORDER, Asking, Checks, Naming, Rows
 from mobstore.transfer.lines import row_of
-from mobstore.transfer.progress import Meter, Progress
 
 _ROWS = 256  # at once
 _BYTES = 2**20  # at once, or one line that is longer

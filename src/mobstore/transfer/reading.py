@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page
+from mobstore.audit.relations import Checks, Naming, Rows, row_name
 from mobstore.errors import SerializationError
+from mobstore.progress import Meter, Progress
 from mobstore.tables import TABLES, Index, Key, Row, Table
-from mobstore.transaction import Count, Scan, fetch
-from mobstore.transfer.checks import Asking, Checks, Naming, Rows, row_name
-from mobstore.transfer.progress import Meter, Progress
-
-_MOST_ROWS = 256  # of a page
-_BYTES = 2**20  # of a page, about: it is as long as the one before it suggests
-_FIRST_ROWS = 64  # of a table's first page
+from mobstore.transaction import Count, Scan
 
 
 class Reading:
@@ -44,24 +41,14 @@ class Reading:
             SerializationError: the store is damaged; table and key are named.
         """
         place = index.table.getter(index.sorted_by)
-        last: Key = ()
-        depth = 0
-        limit = _FIRST_ROWS
-        # On from a key (a, b): what else begins with a, then what is after a.
-        while depth >= 0:
-            after = last[depth] if last else None
-            rows = yield from fetch(Scan(index, last[:depth], after=after, limit=limit))
-            if len(rows) == limit:
-                last = place(rows[-1])
-                depth = len(last)
-            depth -= 1
-            if rows:
-                name = _naming(index.table, rows)
-                _check_types(index.table, rows, name)
-                yield from self._checks.see(index, rows, name)
-                each = put(rows) // len(rows) + 1
-                limit = max(1, min(_MOST_ROWS, 4 * limit, _BYTES // each))
-                self._meter.add(len(rows))
+        after: Key | None = None
+        limit = FIRST_LIMIT
+        while rows := (yield from page(index, after, limit)):
+            name = _naming(index.table, rows)
+            _check_types(index.table, rows, name)
+            yield from self._checks.see(index, rows, name)
+            after, limit = place(rows[-1]), next_limit(limit, len(rows), put(rows))
+            self._meter.add(len(rows))
 
     def end(self) -> Rows:
         """See that nothing was missing; give the rows of each table.

@@ -1,0 +1,127 @@
+"""`mobstore diff`: show what differs between two stores."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+import mobstore
+from mobstore.audit import Difference
+from mobstore.cli import display
+from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
+from mobstore.transfer import import_stores
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@json_option
+@runs_async
+async def diff(first: str, second: str, *, as_json: bool) -> None:
+    """Show what differs between two stores. FIRST and SECOND are URLs, or files of an export.
+
+    The exit code is 0 if nothing differs, 1 if something does, 2 if one cannot be read.
+
+    Example: mobstore diff sqlite:mobs.db sqlite:copy.db
+    """
+    console = display.console()
+    differs = False
+    try:
+        async with AsyncExitStack() as opened:
+            one, other = [
+                await opened.enter_async_context(_opened(name)) for name in (first, second)
+            ]
+            found = mobstore.diff(one, other)
+            if as_json:
+                async for difference in found:
+                    differs = True
+                    click.echo(json.dumps(asdict(difference), ensure_ascii=False))
+            else:
+                async for group in _grouped(found):
+                    differs = True
+                    line = group.line({"first": first, "second": second})
+                    console.print(
+                        display.plain(line), markup=False, highlight=False, soft_wrap=True
+                    )
+    except mobstore.MobStoreError as error:
+        trouble = click.ClickException(display.plain(error))
+        trouble.exit_code = 2
+        raise trouble from error
+    if differs:
+        sys.exit(1)
+    if not as_json:
+        console.print("no differences")
+
+
+@asynccontextmanager
+async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
+    """The store at a URL; that of a file, in a temporary place."""
+    path = Path(name)
+    if not path.is_file():  # noqa: ASYNC240 - nothing else runs yet
+        async with open_present(name) as stores:
+            yield stores
+        return
+    with TemporaryDirectory(prefix="mobstore-") as folder:
+        url = f"sqlite:{Path(folder, 'mobs.db')}"
+        async with mobstore.open_stores(url, durability="normal") as stores:
+            with (
+                progress_bar(f"reading {path.name}") as progress,
+                path.open("rb") as file,  # noqa: ASYNC230 - the import reads it elsewhere
+            ):
+                await import_stores(file, stores, progress=progress)
+            yield stores
+
+
+@dataclass
+class _Group:
+    """Events that come one after the other and differ alike, or one difference of another kind."""
+
+    of: Difference
+    last: int | str
+
+    def takes(self, following: Difference) -> bool:
+        """Take in the following difference, if it goes with this."""
+        one = self.of
+        if (
+            one.kind == following.kind == "event"
+            and isinstance(self.last, int)
+            and following.key == self.last + 1
+            and (following.mob_id, following.only_in, following.fields)
+            == (one.mob_id, one.only_in, one.fields)
+        ):
+            self.last = following.key
+            return True
+        return False
+
+    def line(self, names: dict[str, str]) -> str:
+        """What is said of it; `names` are those of the first and second store."""
+        one = self.of
+        if one.kind == "latest_cursor":
+            return "the latest cursor differs"
+        what = f"{one.kind.replace('_', ' ')} {one.key}"
+        if one.key != self.last:
+            what = f"events {one.key} to {self.last}"
+        if one.mob_id and one.kind != "spec":
+            what += f" of {one.mob_id}"
+        if one.only_in:
+            return f"{what}: only in {names[one.only_in]}"
+        return f"{what}: {', '.join(one.fields)}"
+
+
+async def _grouped(found: AsyncIterable[Difference]) -> AsyncGenerator[_Group]:
+    group: _Group | None = None
+    async for difference in found:
+        if group is not None:
+            if group.takes(difference):
+                continue
+            yield group
+        group = _Group(difference, difference.key)
+    if group is not None:
+        yield group

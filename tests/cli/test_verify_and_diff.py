@@ -1,0 +1,153 @@
+"""`mobstore verify` and `mobstore diff` as their users meet them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore.meerkat import import_meerkat
+from mobstore.transfer import export_stores
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mobstore", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with the sample in it, and beside it an export of it."""
+    source, path = tmp_path / "tide-desk.db", tmp_path / "mobs.db"
+    source.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{path}") as stores:
+            await import_meerkat(source, stores)
+            with path.with_suffix(".zip").open("wb") as file:
+                await export_stores(stores, file)
+
+    asyncio.run(fill())
+    return path
+
+
+def damage(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        for statement in statements:
+            file.execute(statement)
+        file.commit()
+
+
+def test_a_sound_store(path: Path) -> None:
+    ended = run("verify", f"sqlite:{path}")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "sound: 252 rows\n", "")
+    ended = run("verify", f"sqlite:{path}", "--json")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_damage_is_told_and_mended(path: Path) -> None:
+    damage(path, "UPDATE counters SET value = 7 WHERE name = 'next_cursor'")
+    ended = run("verify", f"sqlite:{path}")
+    assert ended.returncode == 1
+    assert "next_cursor   it is not above the last cursor   repairable" in ended.stdout
+    assert "problems in 252 rows: 0 repaired, 1 left; --repair mends 1" in ended.stdout
+    ended = run("verify", f"sqlite:{path}", "--repair")
+    assert ended.returncode == 0
+    assert "problems in 252 rows: 1 repaired, 0 left\n" in ended.stdout
+    assert run("verify", f"sqlite:{path}").stdout == "sound: 252 rows\n"
+
+
+def test_what_is_left_ends_with_1(path: Path) -> None:
+    damage(
+        path,
+        "UPDATE events SET type = 'mob_reset' WHERE cursor = 5",
+        "UPDATE specs SET revision = 0, mob_id = mob_id || char(27) || '[2J'",
+    )
+    ended = run("verify", f"sqlite:{path}", "--repair", "--json")
+    assert ended.returncode == 1
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == [
+        {
+            "table": "events",
+            "key": [5],
+            "what": "type is not that of its kind",
+            "repairable": True,
+            "repaired": True,
+        },
+        *(
+            {
+                "table": "specs",
+                "key": [f"{mob}\x1b[2J"],
+                "what": "revision is 0",
+                "repairable": False,
+                "repaired": False,
+            }
+            for mob in ("night-desk", "tide-desk")
+        ),
+    ]
+    assert "\x1b" not in run("verify", f"sqlite:{path}").stdout
+
+
+def test_equal_stores(path: Path) -> None:
+    ended = run("diff", f"sqlite:{path}", path.with_suffix(".zip"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "no differences\n", "")
+    ended = run("diff", f"sqlite:{path}", f"sqlite:{path}", "--json")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_what_differs(path: Path) -> None:
+    damage(
+        path,
+        "DELETE FROM events WHERE cursor BETWEEN 20 AND 30 OR cursor = 32",
+        'UPDATE events SET kind = \'{"type":"mob_reset"}\' WHERE cursor = 31',
+        "UPDATE runs SET status = 'failed' WHERE number = 3",
+        "DELETE FROM step_ledger WHERE run_id = (SELECT run_id FROM runs WHERE number = 3)",
+        "DELETE FROM specs WHERE mob_id = 'night-desk'",
+        "INSERT INTO realm_profiles SELECT 'new' || char(7), revision, profile, created_at,"
+        " updated_at FROM realm_profiles LIMIT 1",
+        "UPDATE counters SET value = 123 WHERE name = 'next_cursor'",
+    )
+    export, url = path.with_suffix(".zip"), f"sqlite:{path}"
+    with closing(sqlite3.connect(path)) as file:
+        ((changed,),) = file.execute("SELECT run_id FROM runs WHERE number = 3")
+    ended = run("diff", export, url)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout.splitlines() == [
+        "the latest cursor differs",
+        f"events 20 to 30 of tide-desk: only in {export}",
+        "event 31 of tide-desk: kind",
+        f"event 32 of tide-desk: only in {export}",
+        f"run {changed} of tide-desk: status, step_ledger",
+        f"spec night-desk: only in {export}",
+        f"realm profile new\\x07: only in {url}",
+    ]
+    lines = run("diff", url, export, "--json").stdout.splitlines()
+    assert len(lines) == 17
+    assert json.loads(lines[-3]) == {
+        "kind": "run",
+        "key": changed,
+        "mob_id": "tide-desk",
+        "only_in": None,
+        "fields": ["status", "step_ledger"],
+    }
+
+
+def test_what_cannot_be_compared_ends_with_2(path: Path) -> None:
+    for other in ("sqlite:missing.db", path, "nonsense"):
+        ended = run("diff", f"sqlite:{path}", other)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("Error: ")
+        assert "Traceback" not in ended.stderr
