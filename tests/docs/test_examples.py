@@ -6,6 +6,7 @@ import ast
 import asyncio
 import gzip
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -71,7 +72,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.slow
 def test_the_code_of_all_pages_has_the_types_that_it_should(tmp_path: Path) -> None:
     """A module for each page and program, its lines where they are in the page."""
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    config = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT / "docs" / "examples")]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
     modules: list[Path] = []
     for page in PAGES:
         cells = [block for block in blocks(page, "python") if not block.alone]
