@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 from engines.support import TESTS, plain, query, say
 from mobstore import open_stores
 from mobstore.engines.sqlite import file
+from mobstore.engines.sqlite.upgrade import upgrade
 from mobstore.meerkat import import_meerkat
 from mobstore.tables import TABLES
 
@@ -96,8 +98,8 @@ def die_upgrading(path: str, directory: str) -> None:
         shutil.copyfile(path, copy)
         child = os.fork()
         if child == 0:
-            file.upgrade = _killed_before(number)
-            asyncio.run(_open(copy))
+            with patch.object(file, "upgrade", _killed_before(number)):
+                asyncio.run(_open(copy))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
@@ -108,8 +110,6 @@ def die_upgrading(path: str, directory: str) -> None:
 
 
 def _killed_before(number: int) -> Callable[[sqlite3.Connection], None]:
-    upgrade = file.upgrade
-
     def watched(connection: sqlite3.Connection) -> None:
         statements = count()
 

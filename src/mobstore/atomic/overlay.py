@@ -27,14 +27,18 @@ class Overlay:
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self._pending: dict[Table[Any], _Pending] = {}
+        self._latest: tuple[Write, ...] = ()  # not in `_pending` until somebody reads after them
 
     def run(
         self, script: Script[T]
     ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]:
         """Run a script over the pending writes; those of its commit become pending, too."""
-        commit = yield from self._corrected(script) if self._pending else script
-        for write in commit.writes:
+        for write in self._latest:
             self._add(write)
+        self._latest = ()
+        commit = yield from self._corrected(script) if self._pending else script
+        self._latest = commit.writes
+        self.writes += commit.writes
         return commit
 
     def _corrected(self, script: Script[T]) -> Script[T]:
@@ -49,7 +53,6 @@ class Overlay:
             script.close()
 
     def _add(self, write: Write) -> None:
-        self.writes.append(write)
         table = write.table if isinstance(write, (Put, Delete)) else write.scan.index.table
         pending = self._pending.get(table)
         if pending is None:

@@ -11,8 +11,7 @@ an insertion seldom moves anything.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -189,13 +188,15 @@ class MemoryEngine(Engine):
         return "MemoryEngine()"
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        with self._open():
+        with self._lock:
+            self._check()
             result = drive(make(), self._answer).result
         await self._turn()
         return result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        with self._open():
+        with self._lock:
+            self._check()
             commit = drive(make(), self._answer)
             result = self._apply(commit)
         if commit.writes:
@@ -204,7 +205,8 @@ class MemoryEngine(Engine):
         return result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        with self._open():
+        with self._lock:
+            self._check()
             before = [list(rows.by_key.values()) for rows in self._rows.values()]
             try:
                 result = self._apply(drive(make(), self._answer_or_write))
@@ -218,12 +220,13 @@ class MemoryEngine(Engine):
         return result
 
     def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        with self._open():
+        with self._lock:
+            self._check()
             return self._listeners.add(wake)
 
     async def compact(self) -> None:
-        with self._open():
-            pass  # what was removed is free already
+        with self._lock:
+            self._check()  # what was removed is free already
 
     async def close(self) -> None:
         with self._lock:
@@ -249,12 +252,9 @@ class MemoryEngine(Engine):
             )
         }
 
-    @contextmanager
-    def _open(self) -> Generator[None]:
-        with self._lock:
-            if self._closed:
-                raise InternalError("the store is closed; open it again to use it")
-            yield
+    def _check(self) -> None:
+        if self._closed:
+            raise InternalError("the store is closed; open it again to use it")
 
     def _apply(self, commit: Commit[T]) -> T:
         for write in commit.writes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from itertools import cycle
-from typing import Any
 
 from bench import samples
 from mobstore import IndexedDbMobStores, MobStores
@@ -36,16 +36,15 @@ class Writer:
     """Appends one event after the other."""
 
     def __init__(self, stores: MobStores) -> None:
-        import js  # type: ignore[import-not-found]  # a module of Pyodide's
-
-        self._stores, self._now = stores, js.performance.now
+        self._stores = stores
+        self._now: Callable[[], float] = import_module("js").performance.now  # Pyodide has it
         self._events = cycle(samples.events(1_000))
 
     def text(self) -> str:
         """An event as the other side sends it."""
         return samples.events(1_000)[0].to_json()
 
-    async def append(self) -> Any:
+    async def append(self) -> float:
         """Append; the browser's milliseconds when it is done."""
         await self._stores.events.append(next(self._events))
         return self._now()

@@ -29,6 +29,7 @@ _LATEST = 50
 _BUSIEST = 1
 
 Since: TypeAlias = Literal["append", "commit"]
+_OTHERS: tuple[tuple[Since, str], ...] = (("commit", CONDITION), ("append", APPENDED))
 
 # Tells first what it costs to hold a store open, then what it costs to follow its log as well,
 # both idle; then when each event came.
@@ -72,7 +73,7 @@ def subscribe(settings: Settings) -> Iterator[Outcome]:
     append is a Condition. All end when the follower has the event.
     """
     for engine in ("memory", "SQLite"):
-        for since, other in (("commit", CONDITION), ("append", APPENDED)):
+        for since, other in _OTHERS:
             found = compete(
                 [
                     Contestant(SUBSCRIBED, _subscribed(engine, since)),
