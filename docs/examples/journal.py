@@ -56,7 +56,8 @@ class Rows:
             return self._scan(cast("Scan[Any]", asked))
         if isinstance(asked, Count):
             return len(self._scan(asked.scan))
-        return self.write(cast("Write", asked))
+        self.write(cast("Write", asked))
+        return None
 
     def _scan(self, scan: Scan[Any]) -> list[Row]:
         # Looks at every row of the table: short, but slow. An index would be a sorted list.

@@ -280,7 +280,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
                 Delete(STEP_LEDGER, (ONE, 1000)),
                 Put(ROOT_STEP_OUTPUTS, moved),
             )
-            found = await verify(stores, progress=lambda *done: told.append(done))
+            found = await verify(stores, progress=lambda done, total: told.append((done, total)))
             by_table = {
                 table: [p.key[-1] for p in found.problems if p.table == table]
                 for table in {p.table for p in found.problems}

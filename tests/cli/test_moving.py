@@ -19,7 +19,13 @@ SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 pytestmark = pytest.mark.slow
 
 MOVED = "99 events, 8 runs, 2 specs, 2 realm profiles\n"
-COUNTS = {"events": 99, "runs": 8, "specs": 2, "realm_profiles": 2, "left_out": []}
+COUNTS: dict[str, object] = {
+    "events": 99,
+    "runs": 8,
+    "specs": 2,
+    "realm_profiles": 2,
+    "left_out": [],
+}
 
 
 class Folder:

@@ -353,7 +353,7 @@ def test_output_of_the_root(same: Any, last: list[RootStepOutputRow], place: int
 )
 def test_output_of_a_loop(length: int | None, iteration: int, following: int | None) -> None:
     stored = None if length is None else LoopOutputRow(ID, "o", length)
-    outputs = () if following else ((None, []),)
+    outputs: tuple[tuple[Any, ...], ...] = () if following else ((None, []),)
     asked, commit = play(complete(("o", iteration)), (FRAME, stored), *outputs)
     assert asked[0] == (Get(FRAMES, (ID, "f")), Get(LOOP_OUTPUTS, (ID, "o")))
     if following is None:  # else there can be no output yet

@@ -63,7 +63,9 @@ def test_the_sample_comes_back_byte_by_byte(engine: str, sample: Path, tmp_path:
         async with stores_of(engine, tmp_path) as stores:
             await import_meerkat(sample, stores)
             summary = await export_meerkat(
-                stores, tmp_path / "back.db", progress=lambda *now: told.append(now)
+                stores,
+                tmp_path / "back.db",
+                progress=lambda done, total: told.append((done, total)),
             )
         assert summary == Summary(events=99, runs=8, specs=2, realm_profiles=2)
         assert told[-1] == (111, 111)

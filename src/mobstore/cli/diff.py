@@ -19,6 +19,10 @@ from mobstore.cli.shared import json_option, open_present, progress_bar, runs_as
 from mobstore.transfer import import_stores
 
 
+class _CannotBeRead(click.ClickException):
+    exit_code = 2
+
+
 @click.command()
 @click.argument("first")
 @click.argument("second")
@@ -51,9 +55,7 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                         display.plain(line), markup=False, highlight=False, soft_wrap=True
                     )
     except mobstore.MobStoreError as error:
-        trouble = click.ClickException(display.plain(error))
-        trouble.exit_code = 2
-        raise trouble from error
+        raise _CannotBeRead(display.plain(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:

@@ -155,7 +155,7 @@ def _insert(
     for row in rows:
         if any(isinstance(value, bytes) and len(value) > _MOST_BYTES for value in row):
             raise SerializationError(
-                f"table {table}, key {row[0]}: its JSON has more than {_MOST_BYTES:,} bytes,"
+                f"table {table}, key {row[0]!s}: its JSON has more than {_MOST_BYTES:,} bytes,"
                 " which SQLite cannot hold in one piece; no file was written"
             )
         places = ", ".join("?" * len(row))
