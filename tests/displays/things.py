@@ -34,6 +34,15 @@ HOSTILE = "</style></div><script>stolen()</script><img src=x onerror='stolen()' 
 """Shown as text it does no harm."""
 
 
+_OF_NOTEBOOKS = "_repr_html_"
+
+
+def html(shown: Shown) -> str:
+    """What a notebook gets when it asks."""
+    method: Callable[[], str] = getattr(shown, _OF_NOTEBOOKS)
+    return method()
+
+
 def a_run(text: str) -> Shown:
     return full_run(
         mob=text,
