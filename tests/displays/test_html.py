@@ -99,7 +99,7 @@ def test_a_run() -> None:
         assert text in found.text
     assert str(run_id(1)) in found.text
     statuses = [bar["data-status"] for bar in found.of_class("ms-bar")]
-    assert statuses == ["dispatched", "dispatched", "completed"]
+    assert statuses == ["dispatched again", "dispatched", "completed"]
 
 
 def test_bars_lie_where_they_were_in_time() -> None:
@@ -125,6 +125,21 @@ def test_steps_of_one_member_that_overlap_have_lines_of_their_own() -> None:
         if bar["style"]
     ]
     assert tops == ["2px", "24px", "46px"]
+
+
+def test_a_step_that_was_dispatched_again_is_not_at_work() -> None:
+    ledger = (
+        step(at=0),
+        step(at=10**9),
+        step(status="completed", at=2 * 10**9),
+        step(at=3 * 10**9),
+    )
+    titles = [bar["title"] for bar in parts(make_run(step_ledger=ledger)).of_class("ms-bar")]
+    assert titles == [
+        "step by ann: dispatched again, 1 s",
+        "step by ann: completed, 1 s",
+        "step by ann: dispatched, not ended",
+    ]
 
 
 def test_the_tree_shows_nodes_with_their_statuses() -> None:
