@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from displays.things import EVERYTHING, HOSTILE, everything
+from displays.things import EVERYTHING, HOSTILE, everything, html
 from mobstore import (
     FlowId,
     FrameSnapshot,
@@ -63,9 +63,9 @@ class Parts(HTMLParser):
 
 
 def parts(shown: Shown, most: int | None = None) -> Parts:
-    html = shown._repr_html_()
-    assert most is None or len(html) < most
-    return Parts(html)
+    text = html(shown)
+    assert most is None or len(text) < most
+    return Parts(text)
 
 
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
@@ -82,15 +82,15 @@ def test_text_stays_text(make: Callable[[str], Shown]) -> None:
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("text", ["\ud800", "\u202e", "\0", "\x1b[31m"], ids=ascii)
 def test_what_cannot_be_sent_or_seen_is_spelt_out(make: Callable[[str], Shown], text: str) -> None:
-    html = make(f"a{text}b")._repr_html_()
-    assert text not in html
-    assert text.encode("unicode_escape").decode() in html
-    html.encode()
+    shown = html(make(f"a{text}b"))
+    assert text not in shown
+    assert text.encode("unicode_escape").decode() in shown
+    shown.encode()
 
 
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
 def test_long_text_is_cut(make: Callable[[str], Shown]) -> None:
-    assert len(make("&" * 100_000)._repr_html_()) < MUCH
+    assert len(html(make("&" * 100_000))) < MUCH
 
 
 def test_a_run() -> None:
@@ -99,7 +99,7 @@ def test_a_run() -> None:
         assert text in found.text
     assert str(run_id(1)) in found.text
     statuses = [bar["data-status"] for bar in found.of_class("ms-bar")]
-    assert statuses == ["dispatched", "dispatched", "completed"]
+    assert statuses == ["dispatched again", "dispatched", "completed"]
 
 
 def test_bars_lie_where_they_were_in_time() -> None:
@@ -125,6 +125,21 @@ def test_steps_of_one_member_that_overlap_have_lines_of_their_own() -> None:
         if bar["style"]
     ]
     assert tops == ["2px", "24px", "46px"]
+
+
+def test_a_step_that_was_dispatched_again_is_not_at_work() -> None:
+    ledger = (
+        step(at=0),
+        step(at=10**9),
+        step(status="completed", at=2 * 10**9),
+        step(at=3 * 10**9),
+    )
+    titles = [bar["title"] for bar in parts(make_run(step_ledger=ledger)).of_class("ms-bar")]
+    assert titles == [
+        "step by ann: dispatched again, 1 s",
+        "step by ann: completed, 1 s",
+        "step by ann: dispatched, not ended",
+    ]
 
 
 def test_the_tree_shows_nodes_with_their_statuses() -> None:
@@ -227,12 +242,12 @@ def test_states_that_cannot_be_read_do_not_stand_in_the_way() -> None:
 def test_stores_say_what_to_await() -> None:
     async def shown() -> tuple[str, MobStores]:
         async with open_stores("memory:") as stores:
-            return stores._repr_html_(), stores
+            return html(stores), stores
 
-    html, stores = asyncio.run(shown())
-    assert "MemoryEngine()" in html
-    assert "await stores.overview()" in html
-    assert Parts(stores._repr_html_())  # also of closed stores
+    text, stores = asyncio.run(shown())
+    assert "MemoryEngine()" in text
+    assert "await stores.overview()" in text
+    assert Parts(html(stores))  # also of closed stores
 
 
 def test_all_that_can_be_shown_is_tried_here() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from displays.things import EVERYTHING, HOSTILE, everything
+from displays.things import EVERYTHING, HOSTILE, everything, html
 from mobstore.model.shown import Shown
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def page(chromium_program: str) -> Generator[Page]:
 
 
 def show(page: Page, *shown: Shown, body: str = "<body>") -> None:
-    displays = "".join(one._repr_html_() for one in shown)
+    displays = "".join(html(one) for one in shown)
     page.set_content(f"<!doctype html><title>quiet</title>{body}{displays}<p id=after>after")
     page.evaluate("() => document.querySelectorAll('details').forEach((one) => (one.open = true))")
 

@@ -34,6 +34,15 @@ HOSTILE = "</style></div><script>stolen()</script><img src=x onerror='stolen()' 
 """Shown as text it does no harm."""
 
 
+_OF_NOTEBOOKS = "_repr_html_"
+
+
+def html(shown: Shown) -> str:
+    """What a notebook gets when it asks."""
+    method: Callable[[], str] = getattr(shown, _OF_NOTEBOOKS)
+    return method()
+
+
 def a_run(text: str) -> Shown:
     return full_run(
         mob=text,
@@ -80,7 +89,7 @@ def profiles(text: str) -> Shown:
 
 
 def an_overview(text: str) -> Shown:
-    mobs = (MobOverview(MobId(text), 1, 1, 1),)
+    mobs = (MobOverview(mob_id=MobId(text), revision=1, events=1, runs=1),)
     return Overview(events=1, next_cursor=2, runs=1, specs=1, realm_profiles=1, mobs=mobs)
 
 

@@ -97,15 +97,17 @@ def _grid(lanes: dict[str, list[list[_Piece]]], drawn: Sequence[_Piece]) -> Mark
 
     def box(piece: _Piece, line: int) -> Markup:
         bar = piece.bar
+        at_work_no_more = bar.status == "dispatched" and bar.end is not None
+        status = "dispatched again" if at_work_no_more else bar.status
         left = min(part(piece.start - begun), _RIGHTMOST)
         wide = max(0.0, part((piece.end or ended) - piece.start))  # a ledger need not be in order
         took = span(piece.end - piece.start) if piece.end else "not ended"
         told = f"{cut(named(bar.step_id), 60)} by {cut(named(bar.member_id), 60)}"
         return block(
             "bar",
-            f"{mark(bar.status)} {cut(named(bar.step_id), 60)}" if wide >= _NARROW else "",
-            title=f"{told}: {bar.status}, {took}",
-            data_status=bar.status,
+            f"{mark(status)} {cut(named(bar.step_id), 60)}" if wide >= _NARROW else "",
+            title=f"{told}: {status}, {took}",
+            data_status=status,
             style=f"left:{left:.2f}%;width:{wide:.2f}%;top:{line * _LINE + 2}px",
         )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mobstore.model.ids import MobId
+from mobstore.model.record import Array, Record
 from mobstore.model.shown import Shown, count
 
 
-@dataclass(frozen=True, slots=True)
-class MobOverview:
+class MobOverview(Record):
     """How much a store holds of one mob; `revision` is that of its spec, None without one."""
 
     mob_id: MobId
@@ -18,8 +16,7 @@ class MobOverview:
     runs: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Overview(Shown):
+class Overview(Shown, Record):
     """How much a store holds.
 
     Attributes:
@@ -36,7 +33,7 @@ class Overview(Shown):
     runs: int
     specs: int
     realm_profiles: int
-    mobs: tuple[MobOverview, ...]
+    mobs: Array[MobOverview]
 
     def __repr__(self) -> str:
         return (
@@ -44,3 +41,5 @@ class Overview(Shown):
             f" {count(self.runs, 'run')}, {count(self.specs, 'spec')},"
             f" {count(self.realm_profiles, 'realm profile')}>"
         )
+
+    __str__ = __repr__

@@ -38,7 +38,10 @@ def count_all() -> Script[Overview]:
     runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, list(events))
     mobs = tuple(
         MobOverview(
-            MobId(mob_id), revisions.get(mob_id), events.get(mob_id, 0), runs.get(mob_id, 0)
+            mob_id=MobId(mob_id),
+            revision=revisions.get(mob_id),
+            events=events.get(mob_id, 0),
+            runs=runs.get(mob_id, 0),
         )
         for mob_id in sorted({*events, *runs})
     )
