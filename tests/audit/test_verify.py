@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import mobstore
+from engines.old import make_old
 from mobstore.audit import Problem, Verification, verify
 from mobstore.meerkat import import_meerkat
 from mobstore.tables import EVENTS, ROOT_STEP_OUTPUTS, RUN_STATES, STEP_LEDGER, RunStateRow
@@ -355,3 +356,9 @@ def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert told > 10
+
+
+def test_a_file_of_an_older_format_is_sound_when_it_is_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    make_old(path)
+    assert asyncio.run(verified(path)).problems == ()
