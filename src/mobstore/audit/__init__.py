@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from mobstore.audit.comparison import Difference, diff
 from mobstore.audit.verification import Problem, Verification, repair_script, verify_script
@@ -54,6 +55,6 @@ async def verify(
         waiting = list(rows)
         for start in range(0, len(waiting), _ROWS):
             some = waiting[start : start + _ROWS]
-            await stores.engine.write(lambda some=some: repair_script(some))
+            await stores.engine.write(partial(repair_script, some))
         problems = tuple(replace(p, repaired=p.repairable) for p in problems)
     return Verification(found.rows, problems)
