@@ -51,13 +51,15 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                         display.plain(line), markup=False, highlight=False, soft_wrap=True
                     )
     except mobstore.MobStoreError as error:
-        trouble = click.ClickException(display.plain(error))
-        trouble.exit_code = 2
-        raise trouble from error
+        raise _TroubleError(display.plain(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:
         console.print("no differences")
+
+
+class _TroubleError(click.ClickException):
+    exit_code = 2  # as of other programs that compare: 1 says that something differs
 
 
 @asynccontextmanager
