@@ -264,6 +264,9 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
     """More rows than a page has, and one fault does not make others of those after it."""
     told: list[tuple[int, int]] = []
 
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
             await stores.events.append_batch([samples.event()] * 3000)
@@ -281,7 +284,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
                 Delete(STEP_LEDGER, (ONE, 1000)),
                 Put(ROOT_STEP_OUTPUTS, moved),
             )
-            found = await verify(stores, progress=lambda *done: told.append(done))
+            found = await verify(stores, progress=tell)
             by_table = {
                 table: [p.key[-1] for p in found.problems if p.table == table]
                 for table in {p.table for p in found.problems}
