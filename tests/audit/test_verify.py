@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import mobstore
+from engines.old import make_old
 from mobstore.audit import Problem, Verification, verify
 from mobstore.meerkat import import_meerkat
 from mobstore.tables import EVENTS, ROOT_STEP_OUTPUTS, RUN_STATES, STEP_LEDGER, RunStateRow
@@ -263,6 +264,9 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
     """More rows than a page has, and one fault does not make others of those after it."""
     told: list[tuple[int, int]] = []
 
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
             await stores.events.append_batch([samples.event()] * 3000)
@@ -280,7 +284,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
                 Delete(STEP_LEDGER, (ONE, 1000)),
                 Put(ROOT_STEP_OUTPUTS, moved),
             )
-            found = await verify(stores, progress=lambda done, total: told.append((done, total)))
+            found = await verify(stores, progress=tell)
             by_table = {
                 table: [p.key[-1] for p in found.problems if p.table == table]
                 for table in {p.table for p in found.problems}
@@ -320,6 +324,10 @@ def test_others_may_write_meanwhile(sound: bytes, tmp_path: Path) -> None:
     ("sql", "words"),
     [
         ("DROP INDEX events_by_time", "index events_by_time is missing"),
+        (
+            "DROP INDEX events_by_time; CREATE INDEX events_by_time ON events (cursor)",
+            "index events_by_time is made in another way",
+        ),
         ("CREATE TABLE notes (text)", "table notes is not of mobstore"),
         ("CREATE TRIGGER t AFTER INSERT ON events BEGIN SELECT 1; END", "trigger t is not of"),
         ("DROP TABLE frames", "table frames is missing"),
@@ -330,7 +338,7 @@ def test_a_layout_that_is_not_ours(sound: bytes, sql: str, words: str, tmp_path:
         path = tmp_path / "mobs.db"
         path.write_bytes(sound)
         with closing(sqlite3.connect(path)) as file:
-            file.execute(sql)
+            file.executescript(sql)
         (problem,) = (await verified(path, repair=True)).left
         assert (problem.table, problem.key) == ("", ())
         assert words in problem.what
@@ -355,3 +363,9 @@ def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert told > 10
+
+
+def test_a_file_of_an_older_format_is_sound_when_it_is_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    make_old(path)
+    assert asyncio.run(verified(path)).problems == ()

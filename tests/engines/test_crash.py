@@ -14,7 +14,7 @@ import pytest
 
 from engines.hammer import COUNTER, LEDGER, STEPS, hammer
 from engines.support import count_of, hear, query, running, tag_of
-from mobstore import FrameId, LoopId, LoopInstanceId, MobRun, MobStores, open_stores
+from mobstore import FrameId, LoopId, LoopInstanceId, MobRun, MobStores, open_stores, verify
 
 KILLS = 10  # per file; five files
 INCREMENTING = 2  # tasks of the hammer, each with at most one increment on its way when killed
@@ -58,6 +58,7 @@ async def _check(path: Path, acknowledged: list[dict[str, Any]], kills: int) -> 
         await _check_events(path, stores, acknowledged)
         counter, ledger, steps = [await stores.runs.get_run(r) for r in (COUNTER, LEDGER, STEPS)]
         spec = await stores.specs.get_spec("desk")
+        assert (await verify(stores)).problems == ()
     if not acknowledged:
         return  # so far each died before it had made the runs
     assert counter is not None

@@ -19,10 +19,6 @@ from mobstore.cli.shared import json_option, open_present, progress_bar, runs_as
 from mobstore.transfer import import_stores
 
 
-class _CannotBeRead(click.ClickException):
-    exit_code = 2
-
-
 @click.command()
 @click.argument("first")
 @click.argument("second")
@@ -55,11 +51,15 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                         display.plain(line), markup=False, highlight=False, soft_wrap=True
                     )
     except mobstore.MobStoreError as error:
-        raise _CannotBeRead(display.plain(error)) from error
+        raise _TroubleError(display.plain(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:
         console.print("no differences")
+
+
+class _TroubleError(click.ClickException):
+    exit_code = 2  # as of other programs that compare: 1 says that something differs
 
 
 @asynccontextmanager

@@ -1,0 +1,52 @@
+"""Damage in IndexedDB, found and mended."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import mobstore
+from browser.inside.indexeddb import delete_database
+from mobstore import open_stores
+from mobstore.tables import COUNTERS, EVENTS, FRAMES, STEP_LEDGER, CounterRow, FrameRow
+from mobstore.testing import samples
+from mobstore.testing.scripts import reading, writing
+from mobstore.transaction import Delete, Put, Scan
+
+
+async def damaged() -> list[Any]:
+    """What is wrong and what differs, before the damage, after it, and after the repair."""
+    name = f"damaged-{uuid4()}"
+    told: list[Any] = []
+    async with (
+        open_stores("memory:", clock=lambda: samples.moment(0)) as sound,
+        open_stores(
+            f"indexeddb:{name}", durability="normal", clock=lambda: samples.moment(0)
+        ) as stores,
+    ):
+
+        async def tell() -> None:
+            found = await mobstore.verify(stores)
+            told.append([(problem.table, list(problem.key)) for problem in found.problems])
+            differing = mobstore.diff(sound, stores)
+            told.append([(one.kind, one.key, list(one.fields)) async for one in differing])
+
+        for each in (sound, stores):
+            await each.events.append_batch([samples.event()] * 600)
+            for n in (1, 2):
+                await each.runs.create_run(samples.full_run(n))
+        await tell()
+        (event,) = await stores.engine.read(reading(Scan(EVENTS, (500,))))
+        state = samples.state(0).to_json()
+        damage = writing(
+            Put(EVENTS, (event._replace(type="mob_reset", kind=f" {event.kind}"),)),
+            Put(COUNTERS, (CounterRow("next_cursor", 400),)),
+            Put(FRAMES, (FrameRow(str(samples.run_id(3)), "lost", state),)),
+            Delete(STEP_LEDGER, (str(samples.run_id(2)), 1)),
+        )
+        await stores.engine.write(damage)
+        await tell()
+        told.append(len((await mobstore.verify(stores, repair=True)).left))
+        await tell()
+    await delete_database(name)
+    return told
