@@ -32,7 +32,7 @@ class JournalSubject(Subject):
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     JournalSubject.folder = tmp_path
     report = asyncio.run(run_cases(JournalSubject, required=["durable.*", "engine.*"]))
-    assert report.ok, report
+    assert report.ok, str(report)
     assert all(name.startswith("shared.") for name in report.of("skipped"))
 
 

@@ -51,7 +51,7 @@ class Closable:
 class Opening(Generic[S]):
     """A store about to be opened: `await` it, or use it in `async with`, which closes it too."""
 
-    def __init__(self, start: Callable[[], Coroutine[Any, Any, S]]) -> None:
+    def __init__(self, start: Callable[[], Coroutine[object, None, S]]) -> None:
         self._start = start
         self._opened: S | None = None
 

@@ -69,7 +69,7 @@ class KernelSet(Collection["KernelValue"]):
         self._items = _members(_wires(items))
 
     @classmethod
-    def from_wires(cls, wires: list[Any]) -> KernelSet:
+    def from_wires(cls, wires: list[Wire]) -> KernelSet:
         """Build one from items as they stand in JSON, which were checked."""
         kernel_set = cls.__new__(cls)
         kernel_set._items = _members(wires)  # noqa: SLF001 - its own
@@ -133,7 +133,7 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
         self._pairs = _entries(zip(keys, values, strict=True))
 
     @classmethod
-    def from_wires(cls, wires: list[Any]) -> KernelMap:
+    def from_wires(cls, wires: list[Wire]) -> KernelMap:
         """Build one from entries as they stand in JSON, which were checked."""
         kernel_map = cls.__new__(cls)
         kernel_map._pairs = _entries(wires)  # noqa: SLF001 - its own

@@ -99,7 +99,7 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
             ) from error
 
     @classmethod
-    def assemble(cls, fields: dict[str, Any]) -> Self:
+    def assemble(cls, fields: dict[str, object]) -> Self:
         """Build a record from all its fields, which were checked when they were stored.
 
         Pydantic's own `model_construct` does the same ten times slower, and a poll of
