@@ -18,7 +18,7 @@ from engines.support import output, running
 from mobstore.engines.memory import MemoryEngine
 from mobstore.testing import samples
 from mobstore.transaction import Commit, LoadingScript, Put
-from mobstore.transfer import Summary, export_stores, import_stores
+from mobstore.transfer import Summary, copy, export_stores, import_stores
 from transfer.support import EMPTY, exported, imported, rows_of
 
 T = TypeVar("T")
@@ -57,7 +57,10 @@ def move(folder: str) -> None:
             async with mobstore.open_stores(source) as stores:
                 await export_stores(stores, file)
             async with mobstore.open_stores(target) as stores:
-                return sum(await import_stores(file, stores))
+                moved = sum(await import_stores(file, stores))
+                async with mobstore.open_stores(f"{target}-again") as again:
+                    assert sum(await copy(stores, again)) == moved
+                return moved
 
     async def both() -> list[int]:
         moved, before = await once("small"), peak()
@@ -147,5 +150,46 @@ def test_a_process_killed_in_the_middle_leaves_nothing(at: int, tmp_path: Path) 
         async with mobstore.open_stores(f"sqlite:{target}") as stores:
             assert rows_of(stores) == EMPTY
             assert await imported(path.read_bytes(), stores) == Summary(1000, 0, 0, 0)
+
+    asyncio.run(check())
+
+
+def die_copying(source: str, target: str, at: str) -> None:
+    """Child: copy a store, and be killed when so many rows are done."""
+
+    def progress(done: int, _total: int) -> None:
+        if done >= int(at):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def main() -> None:
+        async with (
+            mobstore.open_stores(f"sqlite:{source}") as one,
+            mobstore.open_stores(f"sqlite:{target}") as other,
+        ):
+            await copy(one, other, progress=progress)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("at", [1, 1500, 2002])
+def test_a_process_killed_while_it_copies_leaves_nothing(at: int, tmp_path: Path) -> None:
+    source, target = tmp_path / "source.db", tmp_path / "target.db"
+
+    async def make() -> None:
+        async with mobstore.open_stores(f"sqlite:{source}") as stores:
+            await stores.events.append_batch([samples.event() for _ in range(1000)])
+
+    asyncio.run(make())
+    with running(die_copying, source, target, at) as process:
+        assert process.wait() == -signal.SIGKILL
+
+    async def check() -> None:
+        async with (
+            mobstore.open_stores(f"sqlite:{source}") as one,
+            mobstore.open_stores(f"sqlite:{target}") as other,
+        ):
+            assert rows_of(other) == EMPTY
+            assert await copy(one, other) == Summary(1000, 0, 0, 0)
+            assert rows_of(other) == rows_of(one)
 
     asyncio.run(check())

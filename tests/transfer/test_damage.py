@@ -72,6 +72,11 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
         lambda _: zipped({"manifest.json": b'{"format":"mobstore","version":3,"new":[]}'}),
         "mobstore format 3, this mobstore knows 2; update it",
     ),
+    (
+        "older",
+        lambda data: with_manifest(data, lambda m: m.update(version=1)),
+        "mobstore format 1, which no release has written",
+    ),
     *(
         (
             f"version {version!r}",

@@ -459,3 +459,29 @@ def test_a_cancelled_import_is_all_or_nothing(at: int, closing: bool, tmp_path: 
             assert len(await stores.events.replay_all()) == (0 if closing or at < 3001 else 3000)
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("at", [1, 2000, 4000, 6001])
+def test_a_cancelled_copy_leaves_the_target_empty(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    async def check() -> None:
+        async with stores_of("sqlite", tmp_path) as one, stores_of("sqlite", tmp_path) as other:
+            await one.events.append_batch([samples.event() for _ in range(3000)])
+            task: list[asyncio.Task[Any]] = []
+            progress = cancelling(task, at)
+            task.append(asyncio.create_task(copy(one, other, progress=progress)))
+            with pytest.raises(asyncio.CancelledError):
+                await task[0]
+            assert (await other.realm_profiles.list()) == []
+            # Waits until the writer is done with the copy.
+            await other.realm_profiles.create("p", samples.profile())
+            assert await other.events.replay_all() == []
+            assert not open_files(temporary)
+            assert len(await one.events.replay_all()) == 3000
+
+    asyncio.run(check())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from mobstore.audit.relations import FILE_ORDER
 from mobstore.tables import FORMAT, TABLES
@@ -35,6 +38,17 @@ def test_the_example_reads_a_file(good: bytes, tmp_path: Path) -> None:
         rows = [json.loads(line) for line in parts[f"{table.name}.jsonl"].splitlines()]
         expected += f"{table.name} {len(rows)} {rows[:1]}\n"
     assert ended.stdout == expected
+
+
+@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
+def test_the_command_line_reads_a_file(good: bytes, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (tmp_path / "mobs.zip").write_bytes(good)
+    ended = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    (line,) = entries(good)["specs.jsonl"].splitlines()
+    assert json.loads(ended.stdout) == json.loads(line)
 
 
 def test_the_entries_are_deflated(good: bytes) -> None:

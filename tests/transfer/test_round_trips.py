@@ -304,5 +304,8 @@ def test_any_content(
             assert rows_of(other) == rows_of(one)
             assert await contents(other) == await contents(one)
             assert await exported(other) == data
+            async with mobstore.open_stores("memory:") as again:
+                await copy(one, again)
+                assert rows_of(again) == rows_of(one)
 
     asyncio.run(check())

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import cache
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, NoReturn, cast
 
@@ -33,7 +34,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 NULL_IN_FREE_JSON = object()
 """Stands for what free JSON turns into null and everything else refuses, such as TOML's nan."""
 
-encode_string: Callable[[str], str] = json.encoder.encode_basestring
+encode_string: Callable[[str], str] = encode_basestring
 
 
 class Duplicate:

@@ -21,7 +21,8 @@ async def exported(stores: MobStores) -> bytes:
 
 
 async def moves(calls: list[dict[str, Any]]) -> list[bool]:
-    """Move what these calls leave in memory into IndexedDB and back; whether each file is alike."""
+    """Move what these calls leave in memory into IndexedDB, back, and into another one;
+    whether each file is alike."""
     name = f"moved-{uuid4()}"
     async with open_stores("memory:") as start, open_stores("memory:") as end:
         for call in calls:
@@ -31,8 +32,11 @@ async def moves(calls: list[dict[str, Any]]) -> list[bool]:
             await import_stores(BytesIO(file), stores)
             there = await exported(stores)
             await copy(stores, end)
-        back = await exported(end)
-    await delete_database(name)
+        async with open_stores(f"indexeddb:{name}-copied", durability="normal") as stores:
+            await copy(end, stores)
+            back = await exported(stores)
+    for database in (name, f"{name}-copied"):
+        await delete_database(database)
     return [there == file, back == file]
 
 
