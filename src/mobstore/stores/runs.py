@@ -255,8 +255,11 @@ class EngineRunStore(EngineRunReader, MobRunStore):
         status: MobRunStatus | Collection[MobRunStatus] = ("completed", "failed", "canceled"),
     ) -> int:
         moment = any_moment(older_than, "older_than").sortable
-        several = isinstance(status, Collection) and not isinstance(status, str)
-        given = tuple(status) if several else (status,)
+        given: Collection[MobRunStatus]
+        if isinstance(status, str) or not isinstance(status, Collection):
+            given = (status,)
+        else:
+            given = status
         statuses = sorted({choice(one, RUN_STATUSES, "status") for one in given})
         return await self._engine.write(lambda: retention.prune_runs(moment, statuses))
 
