@@ -6,7 +6,7 @@ import pytest
 
 from browser.browsers import ChromiumTab
 
-EXAMPLES = 15
+EXAMPLES = 8
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from browser.browsers import Chromium, ChromiumTab
 
 pytestmark = pytest.mark.slow
 
-RELOADS = 3
+RELOADS = 2
 
 
 @pytest.fixture(scope="module")

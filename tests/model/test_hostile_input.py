@@ -9,7 +9,7 @@ from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import pytest
@@ -366,10 +366,9 @@ async def everything(stores: MobStores) -> list[str]:
 def call(stores: MobStores, method: str, **changes: Any) -> Awaitable[object]:
     """The answer of a method, the first one of those that give many."""
     store, arguments = GOOD[method]
+    answer: AsyncGenerator[object] | Awaitable[object]
     answer = getattr(getattr(stores, store), method)(**{**arguments, **changes})
-    return cast(
-        "Awaitable[object]", _first(answer) if isinstance(answer, AsyncGenerator) else answer
-    )
+    return _first(answer) if isinstance(answer, AsyncGenerator) else answer
 
 
 async def _first(answers: AsyncGenerator[object]) -> object:

@@ -956,7 +956,7 @@ def profile_of(examples: int) -> settings:
 
 
 def test_memory() -> None:
-    run_state_machine_as_test(MemoryMachine, settings=profile_of(70))
+    run_state_machine_as_test(MemoryMachine, settings=profile_of(40))
 
 
 def test_sqlite() -> None:
@@ -964,4 +964,4 @@ def test_sqlite() -> None:
 
 
 def test_pending() -> None:
-    run_state_machine_as_test(PendingMachine, settings=profile_of(30))
+    run_state_machine_as_test(PendingMachine, settings=profile_of(20))

@@ -72,11 +72,11 @@ def move(folder: str) -> None:
 @pytest.mark.slow
 def test_memory(tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path / "small.db", 5_000, 1_000))
-    asyncio.run(fill(tmp_path / "large.db", 110_000, 5_000))
-    assert (tmp_path / "large.db").stat().st_size > 60 * MIB
+    asyncio.run(fill(tmp_path / "large.db", 45_000, 2_500))
+    assert (tmp_path / "large.db").stat().st_size > 25 * MIB
     small, large, more = json.loads(output(move, tmp_path, seconds=280))
-    assert (small, large) == (5_001, 110_001)
-    assert more < 16 * MIB
+    assert (small, large) == (5_001, 45_001)
+    assert more < 8 * MIB
 
 
 class Watching(MemoryEngine):
