@@ -161,16 +161,13 @@ class _Run:
     def _go_on(self) -> None:
         """Step scripts until the browser has to be waited for; commit when all have ended."""
         try:
-            request = self._rows.take()
-            while request is None:
-                questions = self._advance()
+            self._rows.take(self._success)
+            while not self._rows.ask(self._advance(), self._success):
                 if not self._works:
                     self._lane.left_by(self)
                     self._rows.flush()
                     self._transaction.commit()
                     return
-                request = self._rows.ask(questions)
-            request.onsuccess = self._success
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
             self._lane.left_by(self)
