@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
-from mobstore.engines.indexeddb.forms import MARK, form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Finder, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.tables import Index, Key, Table, Value
@@ -40,7 +40,7 @@ class Search:
         read: what is asked.
         scan: the scan.
         moment: how many writes had been made when it was asked; below 0, it has not been.
-        found: what was found, from JSON; `PENDING` until then.
+        found: what was found; `PENDING` until then.
         marked: whether there may be marks in it.
         walked: the rows that a cursor has met; None where none is needed.
     """
@@ -167,7 +167,10 @@ class Trip:
         return last
 
     def results(self) -> Iterator[tuple[Search | tuple[Table[Any], Key], Any]]:
-        """What was asked, with what was found; None for no row of a key."""
+        """What was asked, with what was found; None for no row of a key.
+
+        Of a few rows their fields are read one by one; of many there is JSON.
+        """
         if not self._batches:
             results = [request.result for request in self._requests]
             return zip(self._wanted, map(self._found, self._wanted, results), strict=True)
@@ -184,12 +187,10 @@ class Trip:
         return zip(self._wanted, from_json(text, cache_strings="keys"), strict=True)
 
     def _found(self, wanted: Search | tuple[Table[Any], Key], result: JsValue) -> Any:
-        if not isinstance(wanted, Search):
-            return None if result is None else form(wanted[0]).fields_of(result)
-        if wanted.walked is not None:
-            return [form(wanted.scan.index.table).fields_of(row) for row in wanted.walked]
-        if isinstance(wanted.read, Count):
+        if not isinstance(wanted, Search) or isinstance(wanted.read, Count):
             return result
+        if wanted.walked is not None:
+            return wanted.walked
         if isinstance(wanted.read, Scan):
             result = result.map(self._browser.values)  # fields in order are less text than objects
         text = self._text(result)

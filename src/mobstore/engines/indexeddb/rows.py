@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
-from mobstore.engines.indexeddb.forms import Found, form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
 from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
 from mobstore.tables import Index, Key, Row, Table
@@ -84,7 +84,7 @@ class Rows:
                 if row is PENDING:
                     return None
                 if row is not None and type(row) is not get.table.row:
-                    known[get.key] = row = form(get.table).row(cast("Found", row))
+                    known[get.key] = row = form(get.table).row(row)
                 answers.append(row)
             elif search.found is PENDING or self._is_stale(search):
                 return None
