@@ -196,14 +196,11 @@ class _Run:
         One that begins runs until it first asks.
         """
         try:
-            while True:
-                answers = work.question and self._rows.answers(work.question)
-                if work.question and answers is None:
-                    return work.question
-                begins = work.question is None
-                work.question = Question(work.steps.send(answers))
-                if begins:
-                    return work.question
+            if work.question is None:
+                work.question = Question(next(work.steps))
+            else:
+                while (answers := self._rows.answers(work.question)) is not None:
+                    work.question = Question(work.steps.send(answers))
         except StopIteration:
             pass
         except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -212,6 +209,8 @@ class _Run:
                 raise
             ours = isinstance(error, MobStoreError)
             work.job.error = error if ours else self._connection.damaged(error)
+        else:
+            return work.question
         work.job.ended = True
         del self._works[work]
         if not self._writing:
