@@ -167,6 +167,16 @@ def test_javascript_is_not_made_from_text(chromium: Chromium, where: str) -> Non
     tab.close()
 
 
+# Damage ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 2, 40])
+def test_a_damaged_row_hurts_no_other(tab: ChromiumTab, number: int) -> None:
+    damaged, *sound = tab.call("damaged:beside_sound_ones", number)
+    assert says(damaged, "SerializationError", "did not write")
+    assert sound == [None] * (number - 1)
+
+
 # Tasks and handlers ------------------------------------------------------------------------------
 
 

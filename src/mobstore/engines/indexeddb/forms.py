@@ -12,17 +12,17 @@ U+FFFF, which sorts where the value belongs:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from operator import attrgetter, itemgetter
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, cast, get_type_hints
 
 from mobstore.engines.indexeddb.javascript import Browser, Database, JsValue, Transaction
 from mobstore.tables import TABLES, Key, Row, Table, Value
 from mobstore.transaction import Scan
 
-Found: TypeAlias = "dict[str, Any] | Sequence[Any]"
-"""A row as it is read: its fields, by name or in the order of the columns."""
+Found: TypeAlias = Any
+"""A row as it is read: a dict or a list of its fields, from JSON, or an object of the browser's."""
 
 MARK = "\uffff"
 _EXACT = 2**53
@@ -49,18 +49,17 @@ class Form:
 
     Attributes:
         key_of: gives the key of a row.
-        fields_of: gives the fields of a stored object; of a few of them faster than JSON.
     """
 
     def __init__(self, table: Table[Any]) -> None:
         self.key_of = table.getter(table.key)
-        self.fields_of: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*table.columns)
         self._columns = table.columns
         hints = get_type_hints(table.row)
         keys = {*table.key, *(c for index in table.indexes for c in index.sorted_by)}
         self._numbers = [n for n, c in enumerate(self._columns) if hints[c] is int]
         self._texts = [n for n, c in enumerate(self._columns) if c in keys and hints[c] is not int]
-        self._fields = itemgetter(*self._columns)
+        self._by_name = itemgetter(*self._columns)
+        self._by_attribute: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*self._columns)
         self._make = partial(tuple.__new__, table.row)  # half of the time of `_make`
 
     def fields(self, row: Row) -> dict[str, Value]:
@@ -68,16 +67,25 @@ class Form:
         return dict(zip(self._columns, self._stored(row), strict=True))
 
     def row(self, found: Found) -> Row:
-        """The row that was stored as this."""
-        fields = list(self._fields(found) if isinstance(found, dict) else found)
-        return self._make(self._restored(fields))
+        """The row that was stored as this.
+
+        Raises:
+            LookupError, AttributeError: it lacks a field.
+        """
+        if isinstance(found, dict):
+            fields = self._by_name(cast("dict[str, Any]", found))
+        elif isinstance(found, list):
+            fields = cast("list[Any]", found)
+        else:
+            fields = self._by_attribute(found)
+        return self._make(self._restored(list(fields)))
 
     def rows(self, found: list[Found], *, marked: bool) -> list[Row]:
         """The rows that were stored as these; `marked` if there is any mark in them."""
         if marked:
             return [self.row(one) for one in found]
         if found and isinstance(found[0], dict):
-            found = list(map(self._fields, found))
+            found = list(map(self._by_name, found))
         return list(map(self._make, found))
 
     def _stored(self, row: Row) -> Row:

@@ -6,18 +6,21 @@ store's `get(key)` for each of them, and JavaScript makes one JSON text of all r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, cast
 
 from pydantic_core import from_json
 
-from mobstore.engines.indexeddb.forms import MARK, form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Finder, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.tables import Index, Key, Table, Value
 from mobstore.transaction import Count, Get, Read, Scan
+
+PENDING = object()
+"""Stands for what has been asked and has not come."""
 
 _MOST = 2**32 - 1  # rows that getAll can be asked for
 _MARK = MARK.encode()
@@ -37,22 +40,21 @@ class Search:
         read: what is asked.
         scan: the scan.
         moment: how many writes had been made when it was asked; below 0, it has not been.
-        found: what was found, from JSON.
+        found: what was found; `PENDING` until then.
         marked: whether there may be marks in it.
         walked: the rows that a cursor has met; None where none is needed.
     """
 
     __slots__ = ("_request", "found", "marked", "moment", "read", "scan", "walked")
 
-    def __init__(self, read: Scan[Any] | Count | Keys) -> None:
+    def __init__(self, read: Scan[Any] | Count | Keys, moment: float = -1) -> None:
         self.read = read
         self.scan: Scan[Any] = read if isinstance(read, Scan) else read.scan
-        self.moment: float = -1
-        self.found: Any = 0 if isinstance(read, Count) else []
+        self.moment, self.found = moment, cast("Any", PENDING)
         self.marked = True
         self.walked: list[JsValue] | None = None
         if is_empty(self.scan):
-            self.moment = inf
+            self.moment, self.found = inf, 0 if isinstance(read, Count) else []
 
     def ask(self, browser: Browser, finder: Finder) -> Request:
         """Ask the browser."""
@@ -127,24 +129,25 @@ class Trip:
 
     Attributes:
         last: the request that ends last.
+        moment: how many writes had been made when it began.
     """
 
     def __init__(
         self,
         browser: Browser,
         finder: Callable[[Index[Any]], Any],
-        gets: Mapping[Table[Any], Collection[Key]],
+        gets: Mapping[Table[Any], Sequence[Key]],
         searches: Iterable[Search],
+        moment: int,
     ) -> None:
-        self._browser = browser
+        self._browser, self.moment = browser, moment
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
         self._wanted: list[Search | tuple[Table[Any], Key]] = []  # by all of them, in their order
         for table, keys in gets.items():
             if len(keys) == 1:
-                (key,) = keys
-                self._wanted.append((table, key))
-                self._requests.append(finder(table).get(js_key(browser, key)))
+                self._wanted.append((table, keys[0]))
+                self._requests.append(finder(table).get(js_key(browser, keys[0])))
         for search in searches:
             self._wanted.append(search)
             self._requests.append(search.ask(browser, finder(search.scan.index)))
@@ -164,7 +167,10 @@ class Trip:
         return last
 
     def results(self) -> Iterator[tuple[Search | tuple[Table[Any], Key], Any]]:
-        """What was asked, with what was found; None for no row of a key."""
+        """What was asked, with what was found; None for no row of a key.
+
+        Of a few rows their fields are read one by one; of many there is JSON.
+        """
         if not self._batches:
             results = [request.result for request in self._requests]
             return zip(self._wanted, map(self._found, self._wanted, results), strict=True)
@@ -181,16 +187,13 @@ class Trip:
         return zip(self._wanted, from_json(text, cache_strings="keys"), strict=True)
 
     def _found(self, wanted: Search | tuple[Table[Any], Key], result: JsValue) -> Any:
-        if not isinstance(wanted, Search):
-            return None if result is None else form(wanted[0]).fields_of(result)
-        if wanted.walked is not None:
-            return [form(wanted.scan.index.table).fields_of(row) for row in wanted.walked]
-        if isinstance(wanted.read, Count):
+        if not isinstance(wanted, Search) or isinstance(wanted.read, Count):
             return result
-        # Fields in order are less text than objects.
-        text = self._text(
-            result.map(self._browser.values) if isinstance(wanted.read, Scan) else result
-        )
+        if wanted.walked is not None:
+            return wanted.walked
+        if isinstance(wanted.read, Scan):
+            result = result.map(self._browser.values)  # fields in order are less text than objects
+        text = self._text(result)
         wanted.marked = _MARK in text
         return from_json(text, cache_strings="none")
 

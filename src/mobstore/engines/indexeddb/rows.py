@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
-from mobstore.engines.indexeddb.forms import Found, form, js_key, js_range, stored_key
-from mobstore.engines.indexeddb.javascript import Browser, ObjectStore, Request, Transaction
-from mobstore.engines.indexeddb.questions import Keys, Question, Search, Trip, is_empty
+from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
+from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
 from mobstore.tables import Index, Key, Row, Table
 from mobstore.transaction import Delete, Get, Put, Read, Scan, Write
 
@@ -15,6 +16,7 @@ Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
 
 _ROWS_AT_ONCE = 4096  # in one text
+_QUESTIONS_AT_ONCE = 16  # the browser answers the next ones while scripts get these answers
 
 
 class Rows:
@@ -31,73 +33,85 @@ class Rows:
         self._stores: dict[Table[Any], ObjectStore] = {}
         # What this transaction has read or written by key: nobody else can have changed it. What
         # was read becomes a row when a script asks for it: if it is damaged, that one alone fails.
-        self._known: dict[Table[Any], dict[Key, Row | Found | None]] = {}
+        self._known: dict[Table[Any], dict[Key, object]] = {}
         self._unwritten: dict[Table[Any], dict[Key, Row]] = {}
         self._moment = 0
         self._touched: dict[object, int] = {}  # when rows of a table or of one first key changed
         self._rewritten: dict[Table[Any], int] = {}  # when many of a table changed at once
-        self._trip: Trip | None = None
+        self._trips: deque[Trip] = deque()  # those under way, in their order
 
-    def ask(self, questions: Iterable[Question]) -> Request | None:
-        """Ask the browser, all in one round trip, for what is not known.
+    def ask(self, questions: Sequence[Question], success: Handler) -> bool:
+        """Ask the browser for what is not known, in round trips that it makes at once.
 
-        Returns:
-            The request to wait for; None if nothing had to be asked.
-        """
-        gets: dict[Table[Any], dict[Key, None]] = {}
-        searches: list[Search] = []
-        for question in questions:
-            for read, search in zip(question.reads, question.searches, strict=True):
-                if search is None:
-                    get = cast("Get[Any]", read)
-                    if get.key not in self._known.get(get.table, ()):
-                        gets.setdefault(get.table, {})[get.key] = None
-                elif self._is_stale(search):
-                    search.moment = self._moment
-                    searches.append(search)
-        if not gets and not searches:
-            return None
-        self.flush()
-        self._trip = Trip(self._browser, self._finder, gets, searches)
-        return self._trip.last
-
-    def take(self) -> Request | None:
-        """Take what was asked, if anything was, when the request to wait for has ended.
+        Args:
+            questions: what scripts ask.
+            success: is called when a trip has ended, once for each, in their order.
 
         Returns:
-            Another request that has to be waited for first.
+            Whether any trip is under way.
         """
-        if self._trip is None:
-            return None
-        if request := self._trip.walk():
-            return request
-        for wanted, found in self._trip.results():
+        for start in range(0, len(questions), _QUESTIONS_AT_ONCE):
+            self._ask(questions[start : start + _QUESTIONS_AT_ONCE], success)
+        return bool(self._trips)
+
+    def take(self, success: Handler) -> None:
+        """Take what the eldest trip has brought, when it has ended; nothing if there is none."""
+        if not self._trips:
+            return
+        trip = self._trips.popleft()
+        if request := trip.walk():
+            # What a cursor meets next comes after all that has been asked.
+            request.onsuccess = success
+            self._trips.append(trip)
+            return
+        for wanted, found in trip.results():
             if isinstance(wanted, Search):
                 wanted.found = found
             else:
                 table, key = wanted
-                self._known.setdefault(table, {})[key] = found
-        self._trip = None
-        return None
+                known = self._known.get(table, {})
+                if known.get(key) is PENDING and self._rewritten.get(table, 0) <= trip.moment:
+                    known[key] = found
 
     def answers(self, question: Question) -> tuple[Any, ...] | None:
-        """What was asked, as it is now; None if it must be asked (again)."""
+        """What was asked, as it is now; None if it is not known (any more)."""
         answers: list[Any] = []
         for read, search in zip(question.reads, question.searches, strict=True):
             if search is None:
                 get = cast("Get[Any]", read)
                 known = self._known.get(get.table, {})
-                if get.key not in known:
+                row = known.get(get.key, PENDING)
+                if row is PENDING:
                     return None
-                row = known[get.key]
                 if row is not None and type(row) is not get.table.row:
                     known[get.key] = row = form(get.table).row(row)
                 answers.append(row)
-            elif self._is_stale(search):
+            elif search.found is PENDING or self._is_stale(search):
                 return None
             else:
                 answers.append(_found(search))
         return tuple(answers)
+
+    def _ask(self, questions: Iterable[Question], success: Handler) -> None:
+        gets: dict[Table[Any], list[Key]] = {}
+        searches: list[Search] = []
+        for question in questions:
+            for place, read in enumerate(question.reads):
+                search = question.searches[place]
+                if search is None:
+                    get = cast("Get[Any]", read)
+                    known = self._known.setdefault(get.table, {})
+                    if get.key not in known:
+                        known[get.key] = PENDING
+                        gets.setdefault(get.table, []).append(get.key)
+                elif self._is_stale(search):
+                    question.searches[place] = search = Search(search.read, self._moment)
+                    searches.append(search)
+        if gets or searches:
+            self.flush()
+            trip = Trip(self._browser, self._finder, gets, searches, self._moment)
+            trip.last.onsuccess = success
+            self._trips.append(trip)
 
     def write(self, write: Write) -> Asking:
         """Apply one write; who has made it need not wait for it."""

@@ -161,16 +161,13 @@ class _Run:
     def _go_on(self) -> None:
         """Step scripts until the browser has to be waited for; commit when all have ended."""
         try:
-            request = self._rows.take()
-            while request is None:
-                questions = self._advance()
+            self._rows.take(self._success)
+            while not self._rows.ask(self._advance(), self._success):
                 if not self._works:
                     self._lane.left_by(self)
                     self._rows.flush()
                     self._transaction.commit()
                     return
-                request = self._rows.ask(questions)
-            request.onsuccess = self._success
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
             self._lane.left_by(self)
@@ -199,14 +196,11 @@ class _Run:
         One that begins runs until it first asks.
         """
         try:
-            while True:
-                answers = work.question and self._rows.answers(work.question)
-                if work.question and answers is None:
-                    return work.question
-                begins = work.question is None
-                work.question = Question(work.steps.send(answers))
-                if begins:
-                    return work.question
+            if work.question is None:
+                work.question = Question(next(work.steps))
+            else:
+                while (answers := self._rows.answers(work.question)) is not None:
+                    work.question = Question(work.steps.send(answers))
         except StopIteration:
             pass
         except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -215,6 +209,8 @@ class _Run:
                 raise
             ours = isinstance(error, MobStoreError)
             work.job.error = error if ours else self._connection.damaged(error)
+        else:
+            return work.question
         work.job.ended = True
         del self._works[work]
         if not self._writing:
