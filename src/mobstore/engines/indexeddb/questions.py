@@ -200,4 +200,5 @@ class Trip:
     def _text(self, result: JsValue) -> bytes:
         """A value as JSON."""
         browser = self._browser
-        return browser.utf8(browser.array(result).map(browser.stringify)).to_bytes()
+        text: bytes = browser.utf8(browser.array(result).map(browser.stringify)).to_bytes()
+        return text
