@@ -44,6 +44,9 @@ def lay_out(browser: Browser, database: Database, transaction: Transaction) -> N
                 )
 
 
+_new = cast("Callable[..., Row]", cast("Any", tuple).__new__)
+
+
 class Form:
     """How the rows of one table are stored.
 
@@ -58,10 +61,10 @@ class Form:
         keys = {*table.key, *(c for index in table.indexes for c in index.sorted_by)}
         self._numbers = [n for n, c in enumerate(self._columns) if hints[c] is int]
         self._texts = [n for n, c in enumerate(self._columns) if c in keys and hints[c] is not int]
-        self._by_name = itemgetter(*self._columns)
+        self._by_name: Callable[[Found], tuple[Any, ...]] = itemgetter(*self._columns)
         self._by_attribute: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*self._columns)
         # Half of the time of the row's `_make`.
-        self._make: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, table.row)
+        self._make: Callable[[Iterable[Any]], Row] = partial(_new, table.row)
 
     def fields(self, row: Row) -> dict[str, Value]:
         """What is stored of a row."""
@@ -73,8 +76,9 @@ class Form:
         Raises:
             LookupError, AttributeError: it lacks a field.
         """
+        fields: Iterable[Any]
         if isinstance(found, dict):
-            fields = self._by_name(cast("dict[str, Any]", found))
+            fields = self._by_name(cast("Found", found))
         elif isinstance(found, list):
             fields = cast("list[Any]", found)
         else:
@@ -130,7 +134,7 @@ def stored(value: Value) -> Value:
 
 def stored_key(key: Key) -> Value | Key:
     """A key as it is stored: one value, or several that become an array."""
-    return tuple(map(stored, key)) if len(key) > 1 else stored(key[0])
+    return tuple(map(stored, key)) if len(key) > 1 else stored(next(iter(key)))
 
 
 def js_key(browser: Browser, key: Key) -> JsValue:

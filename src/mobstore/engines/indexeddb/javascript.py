@@ -157,9 +157,13 @@ def browser() -> Browser:
             " outside of sandboxed frames, and let the site keep data"
         )
     parse = js.JSON.parse
+
+    def value(plain: object) -> JsValue:
+        return parse(to_json(plain).decode())
+
     return Browser(
         factory.open,
-        lambda value: parse(to_json(value).decode()),
+        value,
         js.JSON.stringify,
         js.Array.of,
         js.Map.new,

@@ -50,11 +50,13 @@ class Search:
     def __init__(self, read: Scan[Any] | Count | Keys, moment: float = -1) -> None:
         self.read = read
         self.scan: Scan[Any] = read if isinstance(read, Scan) else read.scan
-        self.moment, self.found = moment, cast("Any", PENDING)
+        self.moment = moment
+        self.found: Any = PENDING
         self.marked = True
         self.walked: list[JsValue] | None = None
         if is_empty(self.scan):
-            self.moment, self.found = inf, 0 if isinstance(read, Count) else []
+            self.moment = inf
+            self.found = 0 if isinstance(read, Count) else cast("list[Any]", [])
 
     def ask(self, browser: Browser, finder: Finder) -> Request:
         """Ask the browser."""
