@@ -31,8 +31,8 @@ def cli() -> None:
     """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
 
 
-for command in (*moving.COMMANDS, verify, diff):
-    cli.add_command(command)
+for _command in (*moving.COMMANDS, verify, diff):
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -55,7 +55,7 @@ class Form:
     """
 
     def __init__(self, table: Table[Any]) -> None:
-        self.key_of = table.getter(table.key)
+        self.key_of: Callable[[Row], Key] = table.getter(table.key)
         self._columns = table.columns
         hints = get_type_hints(table.row)
         keys = {*table.key, *(c for index in table.indexes for c in index.sorted_by)}
@@ -118,7 +118,7 @@ class Form:
         return row
 
 
-form = cache(Form)
+form: Callable[[Table[Any]], Form] = cache(Form)
 _HIGH = re.compile("[\uffff-\U0010ffff]")
 _MARKED = re.compile("\uffff([\0\U00010000-\U0010ffff])")
 

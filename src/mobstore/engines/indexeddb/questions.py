@@ -48,11 +48,11 @@ class Search:
     __slots__ = ("_request", "found", "marked", "moment", "read", "scan", "walked")
 
     def __init__(self, read: Scan[Any] | Count | Keys, moment: float = -1) -> None:
-        self.read = read
+        self.read: Scan[Any] | Count | Keys = read
         self.scan: Scan[Any] = read if isinstance(read, Scan) else read.scan
-        self.moment = moment
+        self.moment: float = moment
         self.found: Any = PENDING
-        self.marked = True
+        self.marked: bool = True
         self.walked: list[JsValue] | None = None
         if is_empty(self.scan):
             self.moment = inf
@@ -103,8 +103,8 @@ class Question:
     def __init__(self, reads: object) -> None:
         if not isinstance(reads, tuple):
             raise InternalError("a script yields tuples of reads, and nothing else")
-        self.reads = cast("tuple[Read[Any], ...]", reads)
-        self.searches = [_search(read) for read in self.reads]
+        self.reads: tuple[Read[Any], ...] = cast("tuple[Read[Any], ...]", reads)
+        self.searches: list[Search | None] = [_search(read) for read in self.reads]
 
 
 def _search(read: Read[Any]) -> Search | None:
@@ -142,7 +142,8 @@ class Trip:
         searches: Iterable[Search],
         moment: int,
     ) -> None:
-        self._browser, self.moment = browser, moment
+        self._browser = browser
+        self.moment: int = moment
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
         self._wanted: list[Search | tuple[Table[Any], Key]] = []  # by all of them, in their order
