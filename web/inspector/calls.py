@@ -45,7 +45,14 @@ class Inspector:
     All raise `MobStoreError` as stores do, and `RefusedError`, which `call` puts into words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] | None = None) -> None:
+        """Begin without a store.
+
+        Args:
+            changed: called soon after every commit to the open store, of whichever tab or program,
+                and now and then for nothing; on any thread. It must return at once and not raise.
+        """
+        self._changed = changed
         self._opened: mobstore.MobStores | None = None
         self._told = Fold()
 
@@ -98,6 +105,8 @@ class Inspector:
         """
         await self.close()
         self._opened = await mobstore.open_stores(url)
+        if self._changed is not None:
+            self._opened.engine.listen(self._changed)
         return {"url": url, "durable": not url.startswith("memory:")}
 
     async def close(self) -> dict[str, str]:

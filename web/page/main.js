@@ -103,15 +103,17 @@ async function open(store) {
 }
 
 async function opened(url, store) {
+  rpc.changed = () => {}; // what is being left is not read again
+  await refreshing;
   const { durable } = await app.call("open", { url });
   app.tabs?.close();
   Object.assign(app, { store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
   changed = true;
-  app.tabs.addEventListener("changed", () => {
+  rpc.changed = () => {
     changed = true;
     refresh();
-  });
+  };
   app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(problem));
   const address = new URL(location.href);
   if (durable && storeName() !== store) {

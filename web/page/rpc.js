@@ -14,11 +14,15 @@ export class Rpc {
   #next = 1;
   #broken = null;
 
+  /** Called after every commit to the open store, of whichever tab or program, and now and then for nothing. */
+  changed = () => {};
+
   /** @param {(loading: {done: number, total: number, text: string}) => void} loading  how far the worker has come */
   constructor(loading) {
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: "mobstore" });
     this.worker.onmessage = ({ data }) => {
       if (data.loading) return loading(data.loading);
+      if (data.changed) return this.changed();
       const call = this.#calls.get(data.id);
       if (data.progress) return call?.progress(data.progress);
       this.#calls.delete(data.id);

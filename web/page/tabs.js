@@ -1,4 +1,4 @@
-/** The other tabs on the same store: that something changed, how many there are, invitations to a race. */
+/** The other tabs with the page on the same store: how many there are, and invitations to a race. */
 
 /** This tab's name. */
 export const me = `tab ${Math.random().toString(36).slice(2, 5)}`;
@@ -6,10 +6,10 @@ export const me = `tab ${Math.random().toString(36).slice(2, 5)}`;
 export class Tabs extends EventTarget {
   others = new Set();
 
-  /** Dispatches `changed` (the store, by whichever tab), `others` (who is there) and `race` (detail: its run_id). */
+  /** Dispatches `others` (who is there) and `race` (detail: its run_id). */
   constructor(store) {
     super();
-    this.channel = new BroadcastChannel(`mobstore:${store}`);
+    this.channel = new BroadcastChannel(`mobstore-page:${store}`);
     this.channel.onmessage = ({ data }) => this.#hear(data);
     addEventListener("pagehide", () => this.#send("gone"));
     addEventListener("pageshow", () => this.#send("hello"));
@@ -33,6 +33,6 @@ export class Tabs extends EventTarget {
     if (kind === "hello") this.#send("here");
     if (kind === "hello" || kind === "here") this.others.add(tab);
     if (kind === "gone") this.others.delete(tab);
-    this.dispatchEvent(new CustomEvent(kind === "changed" || kind === "race" ? kind : "others", { detail }));
+    this.dispatchEvent(new CustomEvent(kind === "race" ? kind : "others", { detail }));
   }
 }

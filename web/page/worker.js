@@ -1,8 +1,7 @@
 /** Python in a thread of its own: loads Pyodide, mobstore and the package `inspector`, then passes calls on to it. */
 
 const FILES = 12; // about as many are loaded; only the progress bar rests on it
-const CHANGES = new Set(["import_file", "erase", "demo_start", "demo_move", "race_open", "race"]);
-let pyodide, channel;
+let pyodide;
 let files = 0;
 
 const inspector = start();
@@ -25,7 +24,7 @@ async function start() {
   tell("Starting the inspector");
   pyodide = python;
   pyodide.unpackArchive(await blob.arrayBuffer(), "zip");
-  return pyodide.pyimport("inspector").Inspector();
+  return pyodide.pyimport("inspector").Inspector(() => postMessage({ changed: true }));
 }
 
 async function load() {
@@ -63,10 +62,7 @@ async function answer(id, method, params) {
     if (value instanceof Blob) paths.push((params[key] = await upload(value)));
   }
   try {
-    const result = await call(python, id, method, params);
-    if (method === "open") listen(params.url.slice(params.url.indexOf(":") + 1));
-    if (CHANGES.has(method) && result.won !== false) channel.postMessage({ kind: "changed" });
-    return result;
+    return await call(python, id, method, params);
   } finally {
     for (const path of paths) {
       pyodide.FS.unlink(path);
@@ -85,11 +81,6 @@ async function call(python, id, method, params) {
   const { result, error } = JSON.parse(await python.call(method, JSON.stringify(params), progress));
   if (error) throw failure(error.kind, error.message, error.way_out);
   return result;
-}
-
-function listen(store) {
-  channel?.close();
-  channel = new BroadcastChannel(`mobstore:${store}`);
 }
 
 /** A file in Python's file system, in memory; in a folder of its own, so that it keeps its name. */

@@ -1,0 +1,79 @@
+"""The page hears of every commit to the open store, by whichever tab."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from inspector import Inspector
+
+_QUIET = 0.3  # seconds; far more than it takes to hear of a commit
+
+
+async def ask(inspector: Inspector, method: str, **params: object) -> None:
+    answer = json.loads(await inspector.call(method, json.dumps(params)))
+    assert "error" not in answer, answer
+
+
+class Tab:
+    """An inspector, and how often it was told."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        loop = asyncio.get_running_loop()
+        self.inspector = Inspector(lambda: loop.call_soon_threadsafe(self._count))
+
+    def _count(self) -> None:
+        self.told += 1
+
+
+async def settled(*tabs: Tab) -> list[int]:
+    """How often each was told, once none is told any more; from then on they count anew."""
+    before = None
+    while before != (before := [tab.told for tab in tabs]):
+        await asyncio.sleep(_QUIET)
+    for tab in tabs:
+        tab.told = 0
+    return before
+
+
+@pytest.mark.slow
+def test_every_tab_is_told_of_what_one_changes(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'mobs.db'}"
+
+    async def change() -> None:
+        tabs = [Tab(), Tab()]
+        for tab in tabs:
+            await ask(tab.inspector, "open", url=url)
+        await settled(*tabs)
+        for method in ("demo_start", "race_open", "erase"):
+            await ask(tabs[0].inspector, method)
+            assert all(await settled(*tabs)), method
+        await ask(tabs[0].inspector, "overview")
+        assert not any(await settled(*tabs))
+        for tab in tabs:
+            await ask(tab.inspector, "close")
+
+    asyncio.run(change())
+
+
+@pytest.mark.slow
+def test_a_store_that_is_left_is_not_heard(tmp_path: Path) -> None:
+    left, opened = (f"sqlite:{tmp_path / name}" for name in ("left.db", "opened.db"))
+
+    async def change() -> None:
+        tab, other = Tab(), Tab()
+        await ask(other.inspector, "open", url=left)
+        for url in (left, opened):
+            await ask(tab.inspector, "open", url=url)
+        await settled(tab, other)
+        await ask(other.inspector, "demo_start")
+        told, others = await settled(tab, other)
+        assert (bool(others), told) == (True, 0)
+        for each in (tab, other):
+            await ask(each.inspector, "close")
+
+    asyncio.run(change())
