@@ -10,7 +10,7 @@ import pytest
 
 from inspector import Inspector
 
-_QUIET = 0.3  # seconds; far more than it takes to hear of a commit
+_ENOUGH = 0.5  # seconds; far more than it takes to hear of a commit
 
 
 async def ask(inspector: Inspector, method: str, **params: object) -> None:
@@ -23,21 +23,23 @@ class Tab:
 
     def __init__(self) -> None:
         self.told = 0
-        loop = asyncio.get_running_loop()
-        self.inspector = Inspector(lambda: loop.call_soon_threadsafe(self._count))
+        self._loop = asyncio.get_running_loop()
+        self.inspector = Inspector(self._changed)
+
+    def _changed(self) -> None:
+        self._loop.call_soon_threadsafe(self._count)
 
     def _count(self) -> None:
         self.told += 1
 
 
 async def settled(*tabs: Tab) -> list[int]:
-    """How often each was told, once none is told any more; from then on they count anew."""
-    before = None
-    while before != (before := [tab.told for tab in tabs]):
-        await asyncio.sleep(_QUIET)
+    """How often each has been told meanwhile; from then on they count anew."""
+    await asyncio.sleep(_ENOUGH)
+    told = [tab.told for tab in tabs]
     for tab in tabs:
         tab.told = 0
-    return before
+    return told
 
 
 @pytest.mark.slow

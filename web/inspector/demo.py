@@ -1,22 +1,21 @@
 """The demo in the stores: a run is started, and moved on one commit at a time.
 
-A move changes states, ledgers, outputs and events. Made one after the other by the stores' methods,
-a reload in between would leave half of it. Their scripts are therefore run as one transaction: if
-one of them finds a state changed, nothing is written.
+A move changes states, ledgers, outputs and events. A reload must not leave half of it: it is one
+atomic call, and if one of its comparisons fails, nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
-from typing import Any, cast
+from typing import cast
 from uuid import UUID, uuid4
 
+from inspector.demo_move import make
 from inspector.demo_play import (
     DEMO_FLOW,
     DEMO_MOB,
-    Move,
     Play,
     States,
     Swap,
@@ -37,31 +36,17 @@ from mobstore import (
     MobRun,
     MobStores,
     NamedVariant,
+    NewMobEvent,
     NotFoundError,
     PeersWired,
     ProfileName,
     SessionId,
     SessionMember,
-    Timestamp,
+    Stores,
     is_terminal,
 )
-from mobstore.model.json import encode_json
-from mobstore.operations import events, runs, specs
-from mobstore.operations.runs import KeyedSwap
-from mobstore.rows.events import EventDraft, draft_event
-from mobstore.rows.runs import RunRows
-from mobstore.tables import (
-    FRAMES,
-    LOOPS,
-    RUN_STATES,
-    RUNS,
-    RUNS_BY_FLOW,
-    SPECS,
-    FailureLedgerRow,
-    LoopIterationRow,
-    StepLedgerRow,
-)
-from mobstore.transaction import Commit, Get, Scan, Script, Write, fetch
+from mobstore.tables import FRAMES, LOOPS, RUN_STATES, RUNS, RUNS_BY_FLOW
+from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
 _ROLES = {"editor-1": "editor", "writer-1": "writer", "critic-1": "critic"}
 _RUNS_BACK = 20
@@ -82,11 +67,19 @@ async def demo_state(stores: MobStores) -> DemoRun:
 async def demo_start(stores: MobStores) -> DemoRun:
     """Make a new run, and the demo's mob if there is none yet."""
     run = MobRun.pending(DEMO_MOB, DEMO_FLOW, first_state(), {"topic": "tides"})
-    now, rows = Timestamp.now(), RunRows(run)
     started = FlowStarted(run_id=run.run_id, flow_id=run.flow_id, params=run.activation_params)
-    mob, flow = _drafts(_mob_events(), now), _drafts((started,), now)
-    await stores.engine.write(lambda: _start(rows, mob, flow))
-    return await _demo_run(stores, rows.run_id)
+    of_mob = _mob_events()
+
+    async def start(at: Stores) -> None:
+        await at.runs.create_run(run)
+        kinds: list[MobEventKind] = [started]
+        if await at.specs.get_spec(DEMO_MOB) is None:
+            await at.specs.put_spec(DEMO_MOB, definition())
+            kinds = [*of_mob, started]
+        await at.events.append_batch([NewMobEvent(mob_id=DEMO_MOB, kind=kind) for kind in kinds])
+
+    await stores.atomic(start)
+    return await _demo_run(stores, str(run.run_id))
 
 
 async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
@@ -103,21 +96,17 @@ async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
             "won": False, "what": "", "method": "", "compared": [], "swapped": [], "events": [],
             "demo": await _demo_run(stores, run_id),
         }  # fmt: skip
-    move, now = moves[place], Timestamp.now()
-    drafts = _drafts(move.events, now)
-    results = await stores.engine.write(
-        lambda: _together(_scripts(run_id, move, now.sortable, drafts))
-    )
-    first: int = results[-1] if results else 0
+    move = moves[place]
+    cursors = await make(stores, UUID(run_id), move)
     swaps = [swap for swap in (move.flow, move.frame, move.loop) if swap]
     told = [_in_words(swap, run_id) for swap in swaps if swap.before != swap.after]
     return {
-        "won": results is not None,
+        "won": cursors is not None,
         "what": move.what,
         "method": move.method,
         "compared": [before for before, _ in told],
         "swapped": [after for _, after in told],
-        "events": list(range(first, first + len(drafts))) if results else [],
+        "events": cursors or [],
         "demo": await _demo_run(stores, run_id),
     }
 
@@ -148,70 +137,6 @@ def _standing(run_id: str) -> Script[States]:
     )
 
 
-def _start(run: RunRows, mob: list[EventDraft], flow: list[EventDraft]) -> Script[None]:
-    spec = yield from fetch(Get(SPECS, (DEMO_MOB,)))
-    scripts: list[Script[Any]] = [runs.create_run(run)]
-    if spec is None:
-        scripts.append(specs.put_spec(DEMO_MOB, definition().to_json(), 0))
-    scripts.append(events.append_batch(flow if spec else [*mob, *flow]))
-    together = yield from _together(scripts)
-    return Commit(None, together.writes)
-
-
-def _scripts(run_id: str, move: Move, now: str, drafts: list[EventDraft]) -> list[Script[Any]]:
-    """What makes up a move; each of its states is compared and swapped by one script."""
-    scripts: list[Script[Any]] = []
-    flow, frame, loop = _keyed(move.flow), _keyed(move.frame), _keyed(move.loop)
-    run = runs.Swap(flow.expected or "", flow.following) if flow else None
-    if move.status and run:
-        before, after = move.status
-        scripts.append(
-            runs.cas_run_snapshot(run_id, before, run.expected, after, run.following, now)
-        )
-        run = None
-    if move.output and frame:
-        step, output, of_loop = move.output
-        scripts.append(runs.cas_complete_step(run_id, frame, step, encode_json(output), of_loop))
-        frame = None
-    entry = None
-    if move.iteration:
-        loop_id, iteration, frame_id = move.iteration
-        entry = LoopIterationRow(run_id, 0, loop_id, str(iteration), frame_id)
-    scripts.append(runs.cas_states(run_id, flow_state=run, frame=frame, loop=loop, entry=entry))
-    if move.step:
-        step, member, status, output = move.step
-        scripts.append(
-            runs.append_step_entry(
-                StepLedgerRow(run_id, 0, step, member, status, encode_json(output), now)
-            )
-        )
-    if move.failure:
-        step, reason = move.failure
-        scripts.append(runs.append_failure_entry(FailureLedgerRow(run_id, 0, step, reason, now)))
-    scripts.append(events.append_batch(drafts))
-    return scripts
-
-
-def _together(scripts: Sequence[Script[Any]]) -> Script[list[Any] | None]:
-    """Several scripts as one: all that they write, or nothing and None if one compares unequal."""
-    results: list[Any] = []
-    writes: list[Write] = []
-    for script in scripts:
-        commit = yield from script
-        if commit.refusal:
-            return Commit(None)
-        results.append(commit.result)
-        writes += commit.writes
-    return Commit(results, tuple(writes))
-
-
-def _keyed(swap: Swap | None) -> KeyedSwap | None:
-    if swap is None:
-        return None
-    key, before, after = swap
-    return KeyedSwap(key, None if before is None else before.to_json(), after.to_json())
-
-
 # Events of a new mob ---------------------------------------------------------------------------
 
 
@@ -229,10 +154,6 @@ def _mob_events() -> list[MobEventKind]:
         ),
         *(PeersWired(a=a, b=b) for a, b in combinations(members, 2)),
     ]
-
-
-def _drafts(kinds: Sequence[MobEventKind], now: Timestamp) -> list[EventDraft]:
-    return [draft_event(DEMO_MOB, now, kind) for kind in kinds]
 
 
 # In words --------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class Move:
 
     what: str
     method: str
-    """The method of the run store that makes such a change."""
+    """The method of the run store that swaps the states."""
     status: tuple[MobRunStatus, MobRunStatus] | None = None
     flow: Swap | None = None
     frame: Swap | None = None
