@@ -5,19 +5,22 @@ export const me = `tab ${Math.random().toString(36).slice(2, 5)}`;
 
 export class Tabs extends EventTarget {
   others = new Set();
+  #left = new AbortController();
 
   /** Dispatches `others` (who is there) and `race` (detail: its run_id). */
   constructor(store) {
     super();
     this.channel = new BroadcastChannel(`mobstore-page:${store}`);
     this.channel.onmessage = ({ data }) => this.#hear(data);
-    addEventListener("pagehide", () => this.#send("gone"));
-    addEventListener("pageshow", () => this.#send("hello"));
+    const { signal } = this.#left;
+    addEventListener("pagehide", () => this.#send("gone"), { signal });
+    addEventListener("pageshow", () => this.#send("hello"), { signal });
     this.#send("hello");
   }
 
   close() {
     this.#send("gone");
+    this.#left.abort();
     this.channel.close();
   }
 
