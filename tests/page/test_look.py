@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from page.stores import MANY, export, long_log
-from page.visits import Visits, drop, facts, fragment, go, news, rows
+from page.visits import Visits, drop, facts, fragment, go, news, ready, rows
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +102,33 @@ def test_events_are_filtered(desk: Page, kinds: list[dict[str, Any]]) -> None:
     expect(rows(desk, "Events").first).to_contain_text("99")
     desk.get_by_label("Newest first").uncheck()
     expect(rows(desk, "Events").first).to_contain_text("mob created")
+
+
+NOTE_QUESTIONS = """
+const post = Worker.prototype.postMessage;
+globalThis.asked = [];
+Worker.prototype.postMessage = function (message, ...more) {
+  if (message.method === "event_index") {
+    const found = document.querySelector("main [role=status]").textContent;
+    asked.push([message.params.run_id, found]);
+  }
+  return post.call(this, message, ...more);
+};
+"""
+"""Of whose events the page asks, and what is said above the list at that moment."""
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_events_of_a_run_come_first(visits: Visits, kinds: list[dict[str, Any]]) -> None:
+    """They are shown before the whole log, which may be long, is asked for."""
+    page = visits.tab()
+    page.add_init_script(NOTE_QUESTIONS)
+    page.goto(visits.address("look", mob="tide-desk", tab="events", run=DAILY))
+    ready(page)
+    of_run = sum(kind.get("run_id") == DAILY for kind in kinds)
+    (first, _), whole = page.evaluate("asked.slice(0, 2)")
+    assert (first, whole) == (DAILY, [None, f"{of_run} of 99 events"])
+    page.close()
 
 
 def test_an_event_opens(desk: Page, kinds: list[dict[str, Any]]) -> None:
