@@ -109,7 +109,9 @@ def test_a_broken_store_is_caught(name: str) -> None:
 
 def test_a_deaf_store_is_caught() -> None:
     subject = broken.on(broken.Deaf)
-    report = asyncio.run(run_cases(subject, only=["events.subscribe.*", "runs.watch"], timeout=1))
+    report = asyncio.run(
+        run_cases(subject, only=["events.subscribe.*", "runs.watch", "engine.listen.*"], timeout=1)
+    )
     assert set(report.of("passed")) == {"events.subscribe.catches-up"}
 
 

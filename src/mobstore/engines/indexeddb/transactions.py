@@ -239,6 +239,7 @@ class _Run:
                     if isinstance(one, Read):
                         answers += yield (one,)
                     else:
+                        self._wrote = True
                         answers.append((yield from self._rows.write(one)))
                 # It must not run ahead of the browser, or all it brings would wait in memory.
                 yield (Count(Scan(COUNTERS)),)

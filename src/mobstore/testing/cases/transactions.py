@@ -264,6 +264,26 @@ async def loads_all_or_none(subject: Subject) -> None:
     same(len(await _rows(engine, Scan(EVENTS))), 48, "the events after a load")
 
 
+@case("engine.listen.tells")
+async def tells_of_commits(subject: Subject) -> None:
+    """Whoever listens is called after a commit, be it that of a write or of a load."""
+    engine = (await subject.open()).engine
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(told.set)
+
+    stop = engine.listen(wake)
+    for commit in (
+        engine.write(writing(Put(SPECS, _specs(1)))),
+        engine.load(loading(Put(SPECS, _specs(2)))),
+    ):
+        told.clear()
+        await commit
+        await told.wait()
+    stop()
+
+
 @case("engine.close.refuses")
 async def refuses_after_close(subject: Subject) -> None:
     """A closed store refuses every call with `InternalError`; closing it twice is fine."""
