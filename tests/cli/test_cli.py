@@ -20,6 +20,7 @@ from mobstore.cli import display
 from mobstore.cli.commands import cli
 from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
+from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
@@ -119,7 +120,8 @@ def test_events_are_followed_until_interrupted(tmp_path: Path, form: str) -> Non
 
     asyncio.run(append("before"))
     options = ["--json"] if form == "json" else []
-    command = [sys.executable, "-m", "mobstore", "events", url, "--follow", *options]
+    main = "from mobstore.cli import main; main()"
+    command = interruptible(main, "events", url, "--follow", *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert b"before" in following.stdout.readline()

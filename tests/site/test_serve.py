@@ -16,6 +16,7 @@ from threading import Thread
 import pytest
 
 from serve import CONTENT_SECURITY_POLICY, make_server
+from support.interrupts import interruptible
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "web" / "tools" / "serve.py"
@@ -181,10 +182,11 @@ def test_answers_on_a_kept_connection_do_not_wait(client: Client) -> None:
 @pytest.mark.slow
 def test_the_command_prints_its_address_and_ends_quietly(client: Client) -> None:
     with subprocess.Popen(
-        [sys.executable, SCRIPT, "--port", "0", client.folder],
+        interruptible("import serve; serve.main()", "--port", "0", client.folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=SCRIPT.parent,
     ) as process:
         assert process.stdout is not None
         said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ .*\n", process.stdout.readline())
