@@ -1,7 +1,8 @@
 """Hearing of commits in other tabs, and telling them, over a BroadcastChannel.
 
 Telling costs time in every commit, so it is done only where somebody has said that he listens:
-whoever begins to listen says so, and whoever opens a database asks who does.
+whoever begins to listen says so, and whoever opens a database asks who does. What is committed
+before an answer has come is told when it comes, or when the database is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Channel:
 
     def __init__(self, browser: Browser, name: str) -> None:
         self._listeners = Listeners()
-        self._heard = False
+        self._heard = self._untold = False
         self._handler = browser.handler(self._on_message)
         self._channel = browser.channel(f"mobstore:{name}")
         self._channel.onmessage = self._handler
@@ -36,9 +37,13 @@ class Channel:
         self._listeners.tell()
         if self._heard:
             self._channel.postMessage(_CHANGED)
+        else:
+            self._untold = True
 
     def close(self) -> None:
         """Call the functions of this tab a last time, and let go of the channel."""
+        if self._untold:
+            self._channel.postMessage(_CHANGED)
         self._channel.close()
         self._handler.destroy()
         self._listeners.tell()
@@ -48,7 +53,7 @@ class Channel:
             if self._listeners:
                 self._channel.postMessage(_LISTENING)
         elif event.data == _LISTENING:
-            self._heard = True
+            self._heard, self._untold = True, False
             self._channel.postMessage(_CHANGED)  # it may have missed what was just committed
         else:
             self._listeners.tell()
