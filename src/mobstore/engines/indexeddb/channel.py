@@ -43,6 +43,7 @@ class Channel:
     def close(self) -> None:
         """Call the functions of this tab a last time, and let go of the channel."""
         if self._untold:
+            self._untold = False  # a second close finds the channel closed
             self._channel.postMessage(_CHANGED)
         self._channel.close()
         self._handler.destroy()
