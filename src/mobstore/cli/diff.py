@@ -16,6 +16,7 @@ import mobstore
 from mobstore.audit import Difference
 from mobstore.cli import display
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
+from mobstore.model.shown import plain
 from mobstore.transfer import import_stores
 
 
@@ -47,11 +48,9 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                 async for group in _grouped(found):
                     differs = True
                     line = group.line({"first": first, "second": second})
-                    console.print(
-                        display.plain(line), markup=False, highlight=False, soft_wrap=True
-                    )
+                    console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
     except mobstore.MobStoreError as error:
-        raise _TroubleError(display.plain(error)) from error
+        raise _TroubleError(plain(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:

@@ -13,13 +13,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.queries import Inventory, RunLine
+from mobstore.displays.texts import moment
 from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState, NamedVariant
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import FrameSnapshot, LoopSnapshot, MobRun
-from mobstore.model.timestamp import Timestamp
+from mobstore.model.shown import cut, plain
 from mobstore.transfer import Summary
 
 _COLORS = {
@@ -35,22 +36,6 @@ _COLORS = {
 
 # Never broken to fit a narrow terminal: ids and times are for copying.
 _WHOLE = {"run", "cursor", "time", "created", "status", "steps", "revision", "updated"}
-
-
-def plain(value: object) -> str:
-    """Text in which everything that is not printable is escaped."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in str(value)
-    )
-
-
-def moment(timestamp: Timestamp | None) -> str:
-    """A moment to the second."""
-    if timestamp is None:
-        return "-"
-    text = str(timestamp)
-    return text.removesuffix("Z").split(".")[0].replace("T", " ")
 
 
 def inventory(console: Console, url: str, found: Inventory) -> None:
@@ -238,4 +223,4 @@ def status(name: str) -> Text:
 
 def _short(value: Any, most: int = 60) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return cut(text, most)

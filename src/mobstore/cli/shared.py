@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 import mobstore
-from mobstore.cli import display
+from mobstore.model.shown import plain
 from mobstore.transfer import Progress
 
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
         try:
             asyncio.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
-            raise click.ClickException(display.plain(error)) from error
+            raise click.ClickException(plain(error)) from error
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has seen enough
             sys.exit(1)
