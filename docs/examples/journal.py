@@ -21,6 +21,7 @@ from mobstore.errors import InternalError, ReadFailedError, WriteFailedError
 from mobstore.listeners import Listeners
 from mobstore.tables import TABLES, Key, Row, Table
 from mobstore.transaction import (
+    Add,
     Count,
     Delete,
     Engine,
@@ -32,6 +33,8 @@ from mobstore.transaction import (
     Script,
     Write,
     drive,
+    key_in_use,
+    refuse_within_atomic,
 )
 
 T = TypeVar("T")
@@ -80,10 +83,12 @@ class Rows:
     # --8<-- [start:writes]
     def write(self, write: Write) -> None:
         """Apply one write, and remember how to undo it."""
-        if isinstance(write, Put):
+        if isinstance(write, (Add, Put)):
             table: Table[Any] = write.table
             key_of = table.getter(table.key)
             for row in cast("list[Row]", write.rows):
+                if isinstance(write, Add) and key_of(row) in self._tables[table]:
+                    raise key_in_use(table, key_of(row))
                 self.change(table, key_of(row), row)
         elif isinstance(write, Delete):
             self.change(write.table, write.key, None)
@@ -187,10 +192,10 @@ class JournalEngine(Engine):
 
     # --8<-- [end:engine]
     # --8<-- [start:rest]
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         """Tell of commits; nobody else writes this file, so there is nothing else to watch."""
         self._check()
-        return self._listeners.add(wake)
+        return self._listeners.add(wake, to)
 
     async def compact(self) -> None:
         """Begin a journal anew that holds what is there, and put it in the place of the old one."""
@@ -222,6 +227,7 @@ class JournalEngine(Engine):
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _check(self) -> None:
+        refuse_within_atomic()
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
 

@@ -21,9 +21,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
+from mobstore.errors import InternalError, WriteFailedError
 from mobstore.tables import Index, Key, R, Table, Value
 
 T = TypeVar("T")
@@ -73,9 +75,24 @@ class Scan(Read[Sequence[R]], Generic[R]):
 
 @dataclass(slots=True)
 class Count(Read[int]):
-    """How many rows a scan would find."""
+    """The number of rows that a scan finds; the scan must not have a limit."""
 
     scan: Scan[Any]
+
+    def __post_init__(self) -> None:
+        _require_unlimited(self.scan)
+
+
+@dataclass(slots=True)
+class Add(Generic[R]):
+    """Write these rows, which must be new: a row of the same key fails the whole commit.
+
+    The failure is `key_in_use(table, key)`. It means that a counter is behind the rows it numbers,
+    as a partial restore leaves it; to overwrite them would lose what was acknowledged.
+    """
+
+    table: Table[R]
+    rows: Sequence[R]
 
 
 @dataclass(slots=True)
@@ -96,12 +113,33 @@ class Delete:
 
 @dataclass(slots=True)
 class DeleteRange:
-    """Remove every row that a scan (without limit) would find."""
+    """Remove every row that a scan finds; the scan must not have a limit."""
 
     scan: Scan[Any]
 
+    def __post_init__(self) -> None:
+        _require_unlimited(self.scan)
 
-Write: TypeAlias = Put[Any] | Delete | DeleteRange
+
+def _require_unlimited(scan: Scan[Any]) -> None:
+    if scan.limit is not None:
+        raise InternalError("a scan that is counted or removed has no limit")
+
+
+Write: TypeAlias = Add[Any] | Put[Any] | Delete | DeleteRange
+
+
+def add_or_put(table: Table[R], stored: R | None, row: R) -> Add[R] | Put[R]:
+    """Write a row: in place of the stored one of its key, or as a new one if there is none."""
+    return Add(table, (row,)) if stored is None else Put(table, (row,))
+
+
+def key_in_use(table: Table[Any], key: Key) -> WriteFailedError:
+    """The error of an `Add` whose key is taken."""
+    return WriteFailedError(
+        f"table {table.name} already has a row with the key {', '.join(map(str, key))}, so a"
+        " counter is behind its rows; nothing was written. Repair it: mobstore verify URL --repair"
+    )
 
 
 class Commit(NamedTuple, Generic[T]):
@@ -164,11 +202,35 @@ def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object])
         raise
 
 
+_WITHIN_ATOMIC: ContextVar[bool] = ContextVar("mobstore_within_atomic", default=False)
+
+
+def enter_atomic(context: Context) -> None:
+    """Mark a context as that of an atomic call's function."""
+    context.run(_WITHIN_ATOMIC.set, True)
+
+
+def refuse_within_atomic() -> None:
+    """Raise if called from the function of an atomic call, or from a task that it started.
+
+    Every engine calls this first, before it takes a lock or queues anything: the call would wait
+    for the transaction that waits for it.
+
+    Raises:
+        InternalError: the caller is within an atomic call.
+    """
+    if _WITHIN_ATOMIC.get():
+        raise InternalError(
+            "within an atomic call, use the stores that the function was given, not those outside"
+        )
+
+
 class Engine(ABC):
     """What runs scripts: it knows how to run a transaction, never what it means.
 
     All three ways take a *maker* of the script, so that an engine may run a fresh one again.
     A task that is cancelled while it waits leaves either all of a script's writes or none.
+    Every method but `close` begins with `refuse_within_atomic`.
     """
 
     @abstractmethod
@@ -194,11 +256,17 @@ class Engine(ABC):
         """Run a loading script, alone; errors as for `write`."""
 
     @abstractmethod
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Have `wake` called after every commit, of this engine or of whoever shares its store.
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        """Have `wake` called after commits, of this engine or of whoever shares its store.
 
-        It is called soon after, once for several if they come at once, now and then for nothing,
-        on any thread, and when the engine is closed. It must return at once and not raise.
+        Calls come soon after a commit, on any thread; they may be coalesced or spurious. There is
+        one more when the engine is closed, or when its medium turns out to be gone. `wake` must
+        return at once; what it raises is logged and dropped.
+
+        Args:
+            wake: the function.
+            to: only commits that may have changed what this scan finds, its bounds and limit
+                aside; None: all commits.
 
         Returns:
             What ends it; to be called once, or not at all where the engine is closed.

@@ -16,6 +16,7 @@ from mobstore.stores import Clock, EngineEventStore, EngineRunStore
 from mobstore.tables import COUNTERS, EVENTS, RUNS_BY_MOB, STEP_LEDGER
 from mobstore.testing import Capability, Subject
 from mobstore.transaction import (
+    Add,
     Commit,
     Delete,
     DeleteRange,
@@ -78,7 +79,11 @@ class HalfCommit(MemoryEngine):
 class Deaf(MemoryEngine):
     """Tells nobody of a commit."""
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+    def listen(
+        self,
+        wake: Callable[[], None],  # noqa: ARG002
+        to: Scan[Any] | None = None,  # noqa: ARG002
+    ) -> Callable[[], None]:
         return super().listen(lambda: None)
 
 
@@ -148,8 +153,8 @@ class CutsAtNul(MemoryEngine):
     """Takes text to end at the first NUL, as C does."""
 
     def _write(self, write: Write) -> None:
-        if isinstance(write, Put):
-            write = Put(write.table, [self._cut(row) for row in write.rows])
+        if isinstance(write, (Add, Put)):
+            write = type(write)(write.table, [self._cut(row) for row in write.rows])
         super()._write(write)
 
     def _cut(self, row: Any) -> Any:
@@ -166,9 +171,9 @@ class Normalises(MemoryEngine):
         return super()._answer(read)
 
     def _write(self, write: Write) -> None:
-        if isinstance(write, Put):
+        if isinstance(write, (Add, Put)):
             rows: list[Any] = [row._make(map(self._composed, row)) for row in write.rows]
-            write = Put(write.table, rows)
+            write = type(write)(write.table, rows)
         super()._write(write)
 
     def _composed(self, value: Any) -> Any:
@@ -179,9 +184,9 @@ class Microseconds(MemoryEngine):
     """Keeps times to the microsecond."""
 
     def _write(self, write: Write) -> None:
-        if isinstance(write, Put) and write.table is EVENTS:
+        if isinstance(write, (Add, Put)) and write.table is EVENTS:
             rows = [row._replace(timestamp=row.timestamp[:-4] + "000Z") for row in write.rows]
-            write = Put(write.table, rows)
+            write = type(write)(write.table, rows)
         super()._write(write)
 
 

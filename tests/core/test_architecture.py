@@ -19,7 +19,7 @@ ROOT = Path(mobstore.__file__).parent
 MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "tables": set(),
-    "listeners": set(),
+    "listeners": {"tables", "transaction"},
     "model": {"errors"},
     "transaction": {"tables", "errors"},
     "arguments": {"model", "errors"},

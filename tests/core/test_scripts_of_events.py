@@ -7,7 +7,7 @@ import pytest
 from mobstore import InternalError, MobEvent, SerializationError
 from mobstore.operations import events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
-from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan
+from mobstore.transaction import Add, Commit, Count, DeleteRange, Get, Put, Scan
 from support.scripts import play
 
 NEXT = Get(COUNTERS, ("next_cursor",))
@@ -25,7 +25,7 @@ def test_the_first_event_has_cursor_1() -> None:
     asked, commit = play(events.append_batch([DRAFT]), (None,))
     assert asked == [(NEXT,)]
     assert commit == Commit(
-        1, (Put(EVENTS, [EventRow(1, *DRAFT)]), Put(COUNTERS, (CounterRow("next_cursor", 2),)))
+        1, (Add(EVENTS, [EventRow(1, *DRAFT)]), Add(COUNTERS, (CounterRow("next_cursor", 2),)))
     )
 
 
@@ -35,7 +35,7 @@ def test_a_batch_has_consecutive_cursors() -> None:
     assert commit == Commit(
         41,
         (
-            Put(EVENTS, [EventRow(41, *DRAFT), EventRow(42, *OTHER)]),
+            Add(EVENTS, [EventRow(41, *DRAFT), EventRow(42, *OTHER)]),
             Put(COUNTERS, (CounterRow("next_cursor", 43),)),
         ),
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from mobstore import FlowId, KernelState, MobId, MobRun, WriteFailedError
-from mobstore.transaction import Engine, Script
+from mobstore.transaction import Engine, Scan, Script
 from support.pages import Page
 
 T = TypeVar("T")
@@ -170,8 +170,8 @@ class Flaky(Engine):
     async def load(self, make: Any) -> Any:
         return await self._engine.load(make)
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        return self._engine.listen(wake)
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        return self._engine.listen(wake, to)
 
     async def compact(self) -> None:
         await self._engine.compact()

@@ -17,7 +17,7 @@ import mobstore
 from engines.support import output, running
 from mobstore.engines.memory import MemoryEngine
 from mobstore.testing import samples
-from mobstore.transaction import Commit, LoadingScript, Put
+from mobstore.transaction import Add, Commit, LoadingScript
 from mobstore.transfer import Summary, copy, export_stores, import_stores
 from transfer.support import EMPTY, exported, imported, rows_of
 
@@ -94,7 +94,7 @@ class Watching(MemoryEngine):
                 except StopIteration as end:
                     return cast("Commit[T]", end.value)
                 for one in asked:
-                    if isinstance(one, Put):
+                    if isinstance(one, Add):
                         self.most = max(self.most, len(one.rows))
                 answers = yield asked
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from mobstore.tables import Key, Row, Table
-from mobstore.transaction import Commit, Count, Delete, Get, Put, Read, Scan, Script, Write
+from mobstore.transaction import Add, Commit, Count, Delete, Get, Put, Read, Scan, Script, Write
 
 T = TypeVar("T")
 
@@ -53,11 +53,11 @@ class Overlay:
             script.close()
 
     def _add(self, write: Write) -> None:
-        table = write.table if isinstance(write, (Put, Delete)) else write.scan.index.table
+        table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
         pending = self._pending.get(table)
         if pending is None:
             pending = self._pending[table] = _Pending(table)
-        if isinstance(write, Put):
+        if isinstance(write, (Add, Put)):
             pending.put(write.rows)
         elif isinstance(write, Delete):
             pending.rows[write.key] = None

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.errors import InternalError, MobStoreError, RefusedError
-from mobstore.transaction import Commit, Engine, LoadingScript, Script
+from mobstore.transaction import Commit, Engine, LoadingScript, Scan, Script, enter_atomic
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -36,24 +37,27 @@ class Outcome(NamedTuple, Generic[T]):
         return cast("T", self.result)
 
 
-def together(work: Work[V, T], view: Callable[[Engine], V]) -> Script[Outcome[T]]:
+def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) -> Script[Outcome[T]]:
     """Run a function of operations; write all that they write, or nothing if it raises.
 
     Args:
         work: the function.
         view: makes the stores that it is given, on an engine.
+        context: the caller's context variables; the function sees them, whichever thread runs it.
 
     Raises:
         InternalError: it is not an async function.
     """
     recorder, overlay, number = _Recorder(), Overlay(), 0
-    coroutine: Any = work(view(recorder))
+    context = context.copy()
+    enter_atomic(context)
+    coroutine: Any = context.run(work, view(recorder))
     if not inspect.iscoroutine(coroutine):
         raise InternalError("atomic takes an async function of the stores it is given")
     go_on: Callable[[], object] = partial(coroutine.send, None)
     try:
         while True:
-            operation = go_on()
+            operation = context.run(go_on)
             number += 1
             try:
                 commit = yield from overlay.run(_script_of(operation))
@@ -107,7 +111,11 @@ class _Recorder(Engine):
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
         self._refuse("load a whole store")
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002
+    def listen(
+        self,
+        wake: Callable[[], None],  # noqa: ARG002
+        to: Scan[Any] | None = None,  # noqa: ARG002
+    ) -> Callable[[], None]:
         self._refuse("wait for commits")
 
     async def compact(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,7 +21,7 @@ from mobstore.stores import (
     EngineRunStore,
     EngineSpecStore,
 )
-from mobstore.transaction import Durability, Engine
+from mobstore.transaction import Durability, Engine, refuse_within_atomic
 
 S = TypeVar("S", bound="Closable")
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Opening(Generic[S]):
         self._opened: S | None = None
 
     def __await__(self) -> Generator[Any, Any, S]:
+        refuse_within_atomic()
         return self._start().__await__()
 
     async def __aenter__(self) -> S:
@@ -145,14 +147,17 @@ class MobStores(Shown, Stores, Closable):
 
         Raises:
             RefusedError: a comparison failed; it says in which operation.
-            InternalError: the function awaits something else, or is not async.
+            InternalError: the function awaits something else, or is not async; or it, or a task
+                that it started, uses other stores than it was given.
             Exception: whatever the function raises.
             WriteFailedError: the medium refused.
 
-        Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits.
+        Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits,
+        atomic.own-stores.
         """
+        context = copy_context()
         outcome = await self._engine.write(
-            lambda: together(work, lambda engine: Stores(engine, self._clock))
+            lambda: together(work, lambda engine: Stores(engine, self._clock), context)
         )
         return outcome.get()
 

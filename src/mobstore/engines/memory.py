@@ -19,6 +19,7 @@ from mobstore.errors import InternalError
 from mobstore.listeners import Listeners
 from mobstore.tables import TABLES, Index, Key, Row, Table
 from mobstore.transaction import (
+    Add,
     Commit,
     Count,
     Delete,
@@ -32,6 +33,8 @@ from mobstore.transaction import (
     Script,
     Write,
     drive,
+    key_in_use,
+    refuse_within_atomic,
 )
 
 T = TypeVar("T")
@@ -188,6 +191,7 @@ class MemoryEngine(Engine):
         return "MemoryEngine()"
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
+        refuse_within_atomic()
         with self._lock:
             self._check()
             result = drive(make(), self._answer).result
@@ -195,16 +199,18 @@ class MemoryEngine(Engine):
         return result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
+        refuse_within_atomic()
         with self._lock:
             self._check()
             commit = drive(make(), self._answer)
             result = self._apply(commit)
         if commit.writes:
-            self._listeners.tell()
+            self._listeners.tell(commit.writes)
         await self._turn()
         return result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        refuse_within_atomic()
         with self._lock:
             self._check()
             before = [list(rows.by_key.values()) for rows in self._rows.values()]
@@ -219,12 +225,14 @@ class MemoryEngine(Engine):
         self._listeners.tell()
         return result
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        refuse_within_atomic()
         with self._lock:
             self._check()
-            return self._listeners.add(wake)
+            return self._listeners.add(wake, to)
 
     async def compact(self) -> None:
+        refuse_within_atomic()
         with self._lock:
             self._check()  # what was removed is free already
 
@@ -274,16 +282,18 @@ class MemoryEngine(Engine):
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
     def _answer_or_write(self, asked: Read[Any] | Write) -> object:
-        if isinstance(asked, (Put, Delete, DeleteRange)):
+        if isinstance(asked, (Add, Put, Delete, DeleteRange)):
             self._write(asked)
             return None
         return self._answer(asked)
 
     def _write(self, write: Write) -> None:
-        if isinstance(write, Put):
-            put = self._rows[write.table].put
+        if isinstance(write, (Add, Put)):
+            rows = self._rows[cast("Table[Any]", write.table)]
             for row in write.rows:
-                put(row)
+                if isinstance(write, Add) and rows.key_of(row) in rows.by_key:
+                    raise key_in_use(write.table, rows.key_of(row))
+                rows.put(row)
         elif isinstance(write, Delete):
             self._rows[write.table].delete([write.key])
         else:

@@ -23,7 +23,7 @@ from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
-from mobstore.operations.runs import NEXT_RUN, put_run
+from mobstore.operations.runs import NEXT_RUN, add_run
 from mobstore.rows.events import draft_event
 from mobstore.rows.runs import RunRows
 from mobstore.tables import (
@@ -36,7 +36,7 @@ from mobstore.tables import (
     RealmProfileRow,
     SpecRow,
 )
-from mobstore.transaction import Commit, LoadingScript, Put, Write
+from mobstore.transaction import Add, Commit, LoadingScript, Write
 from mobstore.transfer import Progress
 from mobstore.transfer.importing import must_be_empty
 
@@ -112,7 +112,7 @@ class _Import:
             CounterRow(NEXT_CURSOR, self._next_cursor),
             CounterRow(NEXT_RUN, self._next_run),
         )
-        return Commit(self._report, (Put(COUNTERS, counters),))
+        return Commit(self._report, (Add(COUNTERS, counters),))
 
     def _copy(self, file: sqlite3.Connection) -> Generator[tuple[Write, ...], Any, None]:
         present = check_tables(file, self._path)
@@ -177,7 +177,7 @@ class _Import:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
         row = EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
         self._report.events += 1
-        return (Put(EVENTS, (row,)),)
+        return (Add(EVENTS, (row,)),)
 
     def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
         document = _document(json)
@@ -192,7 +192,7 @@ class _Import:
         encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
         self._report.runs += 1
-        return put_run(encoded, number)
+        return add_run(encoded, number)
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
         document = _document(json)
@@ -206,7 +206,7 @@ class _Import:
         encoded = record_text(model, MobDefinition, "definition")
         row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
         self._report.specs += 1
-        return (Put(SPECS, (row,)),)
+        return (Add(SPECS, (row,)),)
 
     def _profile(
         self, name: object, json: object, revision: object, created: object, updated: object
@@ -224,7 +224,7 @@ class _Import:
             _moment(updated, "updated_at"),
         )
         self._report.realm_profiles += 1
-        return (Put(REALM_PROFILES, (row,)),)
+        return (Add(REALM_PROFILES, (row,)),)
 
     def _refuse(self, version: object, sign: str) -> NoReturn:
         release = _RELEASES.get(version) if type(version) is int else None
@@ -234,9 +234,9 @@ class _Import:
 def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
     """The same writes with those to one table joined, which an engine applies much faster."""
     by_table: dict[Any, list[Any]] = {}
-    for write in cast("Iterable[Put[Any]]", writes):
+    for write in cast("Iterable[Add[Any]]", writes):
         by_table.setdefault(write.table, []).extend(write.rows)
-    return tuple(Put(table, rows_) for table, rows_ in by_table.items())
+    return tuple(Add(table, rows_) for table, rows_ in by_table.items())
 
 
 def _document(json: object) -> dict[str, Any]:

@@ -14,7 +14,17 @@ from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.rows.events import EventDraft, read_events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow, Index
-from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
+from mobstore.transaction import (
+    Add,
+    Commit,
+    Count,
+    DeleteRange,
+    Get,
+    Scan,
+    Script,
+    add_or_put,
+    fetch,
+)
 
 NEXT_CURSOR = "next_cursor"
 
@@ -29,7 +39,8 @@ def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
     if following > I64_MAX:
         raise InternalError(f"cursor value {following} exceeds i64::MAX")
     added = [EventRow(cursor, *draft) for cursor, draft in enumerate(drafts, first)]
-    return Commit(first, (Put(EVENTS, added), Put(COUNTERS, (CounterRow(NEXT_CURSOR, following),))))
+    count = CounterRow(NEXT_CURSOR, following)
+    return Commit(first, (Add(EVENTS, added), add_or_put(COUNTERS, counter, count)))
 
 
 class Subject(NamedTuple):

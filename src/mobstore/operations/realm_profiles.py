@@ -7,7 +7,7 @@ from mobstore.model.json import I64_MAX
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.rows.specs import read_realm_profile
 from mobstore.tables import REALM_PROFILES, RealmProfileRow
-from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch
+from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan, Script, fetch
 
 
 def create(name: str, profile: str, now: str) -> Script[StoredRealmProfile]:
@@ -15,7 +15,7 @@ def create(name: str, profile: str, now: str) -> Script[StoredRealmProfile]:
     if (yield from fetch(Get(REALM_PROFILES, (name,)))) is not None:
         raise CasConflictError(f"realm profile already exists: {name}")
     row = RealmProfileRow(name, 1, profile, now, now)
-    return Commit(read_realm_profile(row), (Put(REALM_PROFILES, (row,)),))
+    return Commit(read_realm_profile(row), (Add(REALM_PROFILES, (row,)),))
 
 
 def get(name: str) -> Script[StoredRealmProfile | None]:

@@ -43,7 +43,19 @@ from mobstore.tables import (
     StepLedgerRow,
     Table,
 )
-from mobstore.transaction import Commit, Get, Put, Read, Scan, Script, Write, fetch, refuse
+from mobstore.transaction import (
+    Add,
+    Commit,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Script,
+    Write,
+    add_or_put,
+    fetch,
+    refuse,
+)
 
 PositionedRow = TypeVar("PositionedRow", StepLedgerRow, FailureLedgerRow, LoopIterationRow)
 
@@ -59,24 +71,25 @@ def create_run(run: RunRows) -> Script[None]:
     if present is not None:
         raise InternalError(f"run already exists: {run.run_id}")
     number = 1 if counter is None else counter.value
-    return Commit(None, (*put_run(run, number), Put(COUNTERS, (CounterRow(NEXT_RUN, number + 1),))))
+    count = CounterRow(NEXT_RUN, number + 1)
+    return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 
 
-def put_run(run: RunRows, number: int) -> tuple[Write, ...]:
+def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
     """The writes that add a run."""
-    puts: tuple[Put[Any], ...] = (
-        Put(RUNS, (run.run(number),)),
-        Put(RUN_STATES, (run.state,)),
-        Put(STEP_LEDGER, run.steps),
-        Put(FAILURE_LEDGER, run.failures),
-        Put(FRAMES, run.frames),
-        Put(LOOPS, run.loops),
-        Put(LOOP_ITERATIONS, run.iterations),
-        Put(ROOT_STEP_OUTPUTS, run.root_outputs),
-        Put(LOOP_OUTPUTS, run.loop_outputs),
-        Put(LOOP_STEP_OUTPUTS, run.loop_step_outputs),
+    adds: tuple[Add[Any], ...] = (
+        Add(RUNS, (run.run(number),)),
+        Add(RUN_STATES, (run.state,)),
+        Add(STEP_LEDGER, run.steps),
+        Add(FAILURE_LEDGER, run.failures),
+        Add(FRAMES, run.frames),
+        Add(LOOPS, run.loops),
+        Add(LOOP_ITERATIONS, run.iterations),
+        Add(ROOT_STEP_OUTPUTS, run.root_outputs),
+        Add(LOOP_OUTPUTS, run.loop_outputs),
+        Add(LOOP_STEP_OUTPUTS, run.loop_step_outputs),
     )
-    return tuple(put for put in puts if put.rows)
+    return tuple(add for add in adds if add.rows)
 
 
 # Status and flow state -------------------------------------------------------------------------
@@ -138,7 +151,7 @@ def append_step_entry(entry: StepLedgerRow) -> Script[None]:
     """Append to the step ledger; the entry's own position does not count."""
     run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(STEP_LEDGER, entry.run_id))
     require(run, entry.run_id)
-    return Commit(None, (Put(STEP_LEDGER, (_after(last, entry),)),))
+    return Commit(None, (Add(STEP_LEDGER, (_after(last, entry),)),))
 
 
 def append_step_entry_if_absent(entry: StepLedgerRow) -> Script[bool]:
@@ -152,7 +165,7 @@ def append_step_entry_if_absent(entry: StepLedgerRow) -> Script[bool]:
     require(run, entry.run_id)
     if same:
         return Commit(False)
-    return Commit(True, (Put(STEP_LEDGER, (_after(last, entry),)),))
+    return Commit(True, (Add(STEP_LEDGER, (_after(last, entry),)),))
 
 
 def put_step_output(run_id: str, step_id: str, output: str) -> Script[None]:
@@ -171,7 +184,7 @@ def append_failure_entry(entry: FailureLedgerRow) -> Script[None]:
     """Append to the failure ledger; the entry's own position does not count."""
     run, last = yield from fetch(Get(RUNS, (entry.run_id,)), _last(FAILURE_LEDGER, entry.run_id))
     require(run, entry.run_id)
-    return Commit(None, (Put(FAILURE_LEDGER, (_after(last, entry),)),))
+    return Commit(None, (Add(FAILURE_LEDGER, (_after(last, entry),)),))
 
 
 def _last(ledger: Table[PositionedRow], run_id: str) -> Scan[PositionedRow]:
@@ -236,11 +249,12 @@ def cas_states(
     if frame:
         if _state_of(stored_frame) != frame.expected:
             return refuse(f"frame '{frame.key}' of run {run_id} has another state")
-        writes.append(Put(FRAMES, (FrameRow(run_id, frame.key, frame.following),)))
+        row = FrameRow(run_id, frame.key, frame.following)
+        writes.append(add_or_put(FRAMES, stored_frame, row))
     if loop:
         if _state_of(stored_loop) != loop.expected:
             return refuse(f"loop '{loop.key}' of run {run_id} has another state")
-        writes.append(Put(LOOPS, (LoopRow(run_id, loop.key, loop.following),)))
+        writes.append(add_or_put(LOOPS, stored_loop, LoopRow(run_id, loop.key, loop.following)))
     if entry:
         writes.extend((yield from _iteration_if_absent(entry)))
     return Commit(True, tuple(writes))
@@ -273,7 +287,7 @@ def cas_complete_step(
             Scan(ROOT_STEP_OUTPUTS_BY_POSITION, (run_id,), limit=1, backwards=True),
         )
         row = RootStepOutputRow(run_id, step_id, _place(same, last), output)
-        return Commit(True, (put_frame, Put(ROOT_STEP_OUTPUTS, (row,))))
+        return Commit(True, (put_frame, add_or_put(ROOT_STEP_OUTPUTS, same, row)))
     loop_id, iteration = loop
     iterations = 0 if length is None else length.iterations
     if iteration >= iterations + MAX_ITERATION_GAP:
@@ -281,7 +295,7 @@ def cas_complete_step(
             f"loop iteration {iteration} is more than {MAX_ITERATION_GAP}"
             f" past the last recorded one of loop '{loop_id}'"
         )
-    place = 0
+    place, same_in_loop = 0, None
     if iteration < iterations:  # a further iteration has no output yet
         same_in_loop, last_in_loop = yield from fetch(
             Get(LOOP_STEP_OUTPUTS, (run_id, loop_id, iteration, step_id)),
@@ -290,15 +304,11 @@ def cas_complete_step(
             ),
         )
         place = _place(same_in_loop, last_in_loop)
-    writes: list[Write] = [
-        put_frame,
-        Put(
-            LOOP_STEP_OUTPUTS,
-            (LoopStepOutputRow(run_id, loop_id, iteration, step_id, place, output),),
-        ),
-    ]
+    output_row = LoopStepOutputRow(run_id, loop_id, iteration, step_id, place, output)
+    writes: list[Write] = [put_frame, add_or_put(LOOP_STEP_OUTPUTS, same_in_loop, output_row)]
     if iteration >= iterations:
-        writes.append(Put(LOOP_OUTPUTS, (LoopOutputRow(run_id, loop_id, iteration + 1),)))
+        longer = LoopOutputRow(run_id, loop_id, iteration + 1)
+        writes.append(add_or_put(LOOP_OUTPUTS, length, longer))
     return Commit(True, tuple(writes))
 
 
@@ -306,8 +316,10 @@ def upsert_loop_snapshot(
     run_id: str, loop_instance_id: str, state: str, entry: LoopIterationRow | None
 ) -> Script[None]:
     """Set a loop's state, whatever it was; `entry` goes to the ledger unless it is there."""
-    require((yield from fetch(Get(RUNS, (run_id,)))), run_id)
-    writes: tuple[Write, ...] = (Put(LOOPS, (LoopRow(run_id, loop_instance_id, state),)),)
+    run, stored = yield from fetch(Get(RUNS, (run_id,)), Get(LOOPS, (run_id, loop_instance_id)))
+    require(run, run_id)
+    loop = LoopRow(run_id, loop_instance_id, state)
+    writes: tuple[Write, ...] = (add_or_put(LOOPS, stored, loop),)
     if entry:
         writes += yield from _iteration_if_absent(entry)
     return Commit(None, writes)
@@ -321,7 +333,7 @@ def _iteration_if_absent(
         Scan(LOOP_ITERATIONS_BY_IDENTITY, identity, limit=1),
         _last(LOOP_ITERATIONS, entry.run_id),
     )
-    return () if same else (Put(LOOP_ITERATIONS, (_after(last, entry),)),)
+    return () if same else (Add(LOOP_ITERATIONS, (_after(last, entry),)),)
 
 
 def _state_of(row: FrameRow | LoopRow | None) -> str | None:

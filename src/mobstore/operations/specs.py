@@ -8,7 +8,7 @@ from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX
 from mobstore.rows.specs import read_spec
 from mobstore.tables import SPECS, SpecRow
-from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script, fetch, refuse
+from mobstore.transaction import Commit, Delete, Get, Scan, Script, add_or_put, fetch, refuse
 
 
 def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
@@ -19,7 +19,8 @@ def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
         raise SpecRevisionConflictError(mob_id, revision, current)
     if current >= I64_MAX:
         raise InternalError(f"the revisions of mob {mob_id} are used up")
-    return Commit(current + 1, (Put(SPECS, (SpecRow(mob_id, current + 1, definition),)),))
+    row = SpecRow(mob_id, current + 1, definition)
+    return Commit(row.revision, (add_or_put(SPECS, stored, row),))
 
 
 def get_spec(mob_id: str) -> Script[tuple[MobDefinition, int] | None]:

@@ -26,7 +26,7 @@ from mobstore.tables import (
     Row,
     Table,
 )
-from mobstore.transaction import Commit, Get, LoadingScript, Put, Read, Scan, Script, Write
+from mobstore.transaction import Add, Commit, Get, LoadingScript, Read, Scan, Script, Write
 from mobstore.transfer.archive import ArchiveReader
 from mobstore.transfer.lines import row_of
 
@@ -73,7 +73,7 @@ def _table(
         rows = [_row(table, line, name(place)) for place, line in enumerate(some)]
         yield from _refuse_doubles(table, rows, name)
         yield from checks.see(index, rows, name)
-        yield (Put(table, rows),)
+        yield (Add(table, rows),)
         meter.add(len(rows))
         first += len(rows)
 

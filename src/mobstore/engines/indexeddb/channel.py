@@ -8,9 +8,11 @@ before an answer has come is told when it comes, or when the database is closed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from mobstore.engines.indexeddb.javascript import Browser, JsValue
 from mobstore.listeners import Listeners
+from mobstore.transaction import Scan
 
 _WHO, _LISTENING, _CHANGED = "who listens?", "listening", "changed"
 
@@ -26,9 +28,9 @@ class Channel:
         self._channel.onmessage = self._handler
         self._channel.postMessage(_WHO)
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None) -> Callable[[], None]:
         """Have a function called after each commit, in whichever tab; gives what ends it."""
-        end = self._listeners.add(wake)
+        end = self._listeners.add(wake, to)
         self._channel.postMessage(_LISTENING)
         return end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mobstore.engines.indexeddb.channel import Channel
 from mobstore.engines.indexeddb.database import Connection
@@ -12,7 +12,14 @@ from mobstore.engines.indexeddb.javascript import browser
 from mobstore.engines.indexeddb.job import Job
 from mobstore.engines.indexeddb.transactions import Lane
 from mobstore.errors import InternalError
-from mobstore.transaction import Durability, Engine, LoadingScript, Script
+from mobstore.transaction import (
+    Durability,
+    Engine,
+    LoadingScript,
+    Scan,
+    Script,
+    refuse_within_atomic,
+)
 
 T = TypeVar("T")
 
@@ -62,9 +69,9 @@ class IndexedDbEngine(Engine):
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         return await self._run(self._writing, Job(make, loading=True))
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         self._check()
-        return self._channel.listen(wake)
+        return self._channel.listen(wake, to)
 
     async def compact(self) -> None:
         self._check()  # the browser gives back what was removed
@@ -76,6 +83,7 @@ class IndexedDbEngine(Engine):
         self._connection.close()
 
     def _check(self) -> None:
+        refuse_within_atomic()
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
 

@@ -10,7 +10,7 @@ from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
 from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
 from mobstore.tables import Index, Key, Row, Table
-from mobstore.transaction import Delete, Get, Put, Read, Scan, Write
+from mobstore.transaction import Add, Delete, Get, Put, Read, Scan, Write
 
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
@@ -115,7 +115,7 @@ class Rows:
 
     def write(self, write: Write) -> Asking:
         """Apply one write; who has made it need not wait for it."""
-        if isinstance(write, Put):
+        if isinstance(write, (Add, Put)):
             self._put(write.table, write.rows)
         elif isinstance(write, Delete):
             self._unwritten.get(write.table, {}).pop(write.key, None)

@@ -45,6 +45,7 @@ from mobstore.transaction import (
     Scan,
     Script,
     drive,
+    refuse_within_atomic,
 )
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class SqliteEngine(Engine):
         return cls(writer)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
+        refuse_within_atomic()
         self._check()
         try:
             found = self._with_reader(_read_at_once, make)
@@ -120,10 +122,11 @@ class SqliteEngine(Engine):
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         return await self._queue(make, loading=True)
 
-    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        refuse_within_atomic()
         with self._gate:
             self._check()
-            return self._writer.listeners.add(wake)
+            return self._writer.listeners.add(wake, to)
 
     async def compact(self) -> None:
         await self._elsewhere(self._compact, writing=True)
@@ -141,6 +144,7 @@ class SqliteEngine(Engine):
 
     async def _elsewhere(self, work: Callable[[], T], *, writing: bool) -> T:
         """Do work on a thread that may wait, again while another process is in its way."""
+        refuse_within_atomic()
         with self._gate:
             self._check()
             doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
@@ -171,6 +175,7 @@ class SqliteEngine(Engine):
             self._readers.pop().close()
 
     async def _queue(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool) -> T:
+        refuse_within_atomic()
         loop = asyncio.get_running_loop()
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
         with self._gate:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.tables import TABLES, Index, Table, Value
-from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
+from mobstore.transaction import (
+    Add,
+    Count,
+    Delete,
+    DeleteRange,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Write,
+    key_in_use,
+)
 
 
 def _names(columns: tuple[str, ...]) -> str:
@@ -44,14 +55,16 @@ def _get(table: Table[Any]) -> str:
 
 
 @cache
-def _put(table: Table[Any]) -> str:
+def _add(table: Table[Any]) -> str:
     values = ", ".join("?" * len(table.columns))
+    return f'INSERT INTO "{table.name}" ({_names(table.columns)}) VALUES ({values})'
+
+
+@cache
+def _put(table: Table[Any]) -> str:
     others = [column for column in table.columns if column not in table.key]
     updates = ", ".join(f'"{column}" = excluded."{column}"' for column in others)
-    return (
-        f'INSERT INTO "{table.name}" ({_names(table.columns)}) VALUES ({values})'
-        f" ON CONFLICT ({_names(table.key)}) DO UPDATE SET {updates}"
-    )
+    return f"{_add(table)} ON CONFLICT ({_names(table.key)}) DO UPDATE SET {updates}"
 
 
 @cache
@@ -130,23 +143,39 @@ class Rows:
 
     def answer_or_write(self, asked: Read[Any] | Write) -> object:
         """Answer one read or apply one write of a loading script."""
-        if isinstance(asked, (Put, Delete, DeleteRange)):
+        if isinstance(asked, (Add, Put, Delete, DeleteRange)):
             self.write(asked)
             return None
         return self.answer(asked)
 
     def write(self, write: Write) -> None:
         """Apply one write within the open transaction."""
-        if isinstance(write, Put):
-            if len(write.rows) == 1:
-                self._execute(_put(write.table), write.rows[0])
-            else:
-                self._connection.executemany(_put(write.table), write.rows)
+        if isinstance(write, Add):
+            self._add(cast("Add[Any]", write))
+        elif isinstance(write, Put):
+            self._insert(_put(write.table), write.rows)
         elif isinstance(write, Delete):
             self._execute(_delete(write.table), write.key)
         else:
             shape, values = _bounds(write.scan)
             self._execute(f"DELETE {_range(shape)}", values)
+
+    def _add(self, write: Add[Any]) -> None:
+        try:
+            self._insert(_add(write.table), write.rows)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
+            for key in map(write.table.getter(write.table.key), write.rows):
+                if self._execute(_get(write.table), key).fetchone() is not None:
+                    raise key_in_use(write.table, key) from error
+            raise
+
+    def _insert(self, statement: str, rows: Sequence[Any]) -> None:
+        if len(rows) == 1:
+            self._execute(statement, rows[0])
+        else:
+            self._connection.executemany(statement, rows)
 
     def begin(self) -> None:
         """Begin to write. IMMEDIATE: a deferred one may find the lock taken after it has read."""

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from mobstore.engines.sqlite.file import connect
 from mobstore.listeners import Listeners
+from mobstore.transaction import Scan
 
 _PAUSE = 0.02
 
@@ -28,8 +30,8 @@ class FileListeners(Listeners):
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
 
-    def add(self, wake: Callable[[], None]) -> Callable[[], None]:
-        end = super().add(wake)
+    def add(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        end = super().add(wake, to)
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -67,7 +69,7 @@ class FileListeners(Listeners):
 
     def _goes_on(self) -> bool:
         with self._lock:
-            if self._wakes and not self._ending.is_set():
+            if self and not self._ending.is_set():
                 return True
             self._thread = None
             return False
