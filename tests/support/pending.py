@@ -6,11 +6,12 @@ Whatever holds on this engine holds within an atomic call of any length.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TypeVar
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
-from mobstore.transaction import Commit, Script
+from mobstore.transaction import Script, drive, refuse_within_atomic
 
 T = TypeVar("T")
 
@@ -23,13 +24,14 @@ class PendingEngine(MemoryEngine):
         self.overlay = Overlay()
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        return await super().read(lambda: self._over(make))
-
-    async def write(self, make: Callable[[], Script[T]]) -> T:
-        result = await super().read(lambda: self._over(make))
-        self._listeners.tell()
+        refuse_within_atomic()
+        with self._lock:
+            self._check()
+            result = drive(self.overlay.run(make()), self._tables.answer).result
+        await self._turn(monotonic())
         return result
 
-    def _over(self, make: Callable[[], Script[T]]) -> Script[T]:
-        commit = yield from self.overlay.run(make())
-        return Commit(commit.result)
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        result = await self.read(make)
+        self._listeners.tell()
+        return result
