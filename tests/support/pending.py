@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
+from mobstore.held.tables import HeldTables
 from mobstore.transaction import Script, drive, refuse_within_atomic
 
 T = TypeVar("T")
@@ -22,14 +23,25 @@ class PendingEngine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.overlay = Overlay()
+        self._written = HeldTables()  # the same; knows at once what is there already
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         refuse_within_atomic()
         with self._lock:
             self._check()
-            result = drive(self.overlay.run(make()), self._tables.answer).result
+            result = drive(self.overlay.run(self._noted(make())), self._tables.answer).result
         await self._turn(monotonic())
         return result
+
+    def _noted(self, script: Script[T]) -> Script[T]:
+        commit = yield from script
+        try:
+            self._written.write(commit.writes)
+        except BaseException:
+            self._written.undo()
+            raise
+        self._written.keep()
+        return commit
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         result = await self.read(make)

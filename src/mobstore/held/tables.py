@@ -9,8 +9,9 @@ A branch shares its rows with what it was made of, until either of the two chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 from mobstore.held.indexes import SortedRows
@@ -29,6 +30,12 @@ from mobstore.transaction import (
 )
 
 
+@cache
+def getter(table: Table[Any], columns: tuple[str, ...]) -> Callable[[Row], Key]:
+    """A function that takes these columns of a row as a tuple; made once."""
+    return table.getter(columns)
+
+
 class TableRows:
     """The rows of one table, by key and by index.
 
@@ -42,7 +49,7 @@ class TableRows:
     ) -> None:
         self.by_key: dict[Key, Row] = by_key
         self.shared: bool = False
-        self.key_of = table.getter(table.key)
+        self.key_of = getter(table, table.key)
         self._table, self._indexes = table, indexes
 
     def copy(self) -> TableRows:
