@@ -259,7 +259,7 @@ def counted(script: Script[Any], rows: list[int]) -> Script[Any]:
     try:
         while True:
             answers = yield asked
-            rows += [len(one) if isinstance(one, list) else 1 for one in answers]
+            rows += [len(cast("list[Any]", x)) if isinstance(x, list) else 1 for x in answers]
             asked = script.send(answers)
     except StopIteration as end:
         return cast("Commit[Any]", end.value)

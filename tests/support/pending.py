@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
 from mobstore.held.tables import HeldTables
-from mobstore.transaction import Script, drive, refuse_within_atomic
+from mobstore.testing.scripts import writing
+from mobstore.transaction import (
+    Add,
+    Delete,
+    DeleteRange,
+    LoadingScript,
+    Put,
+    Script,
+    Write,
+    drive,
+    refuse_within_atomic,
+)
 
 T = TypeVar("T")
 
@@ -32,6 +43,29 @@ class PendingEngine(MemoryEngine):
             result = drive(self.overlay.run(self._noted(make())), self._tables.answer).result
         await self._turn(monotonic())
         return result
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        refuse_within_atomic()
+        writes: list[Write] = []
+
+        def noted(asked: Any) -> object:
+            if isinstance(asked, (Add, Put, Delete, DeleteRange)):
+                writes.append(asked)
+            return self._written.answer_or_write(asked)
+
+        with self._lock:
+            self._check()
+            try:
+                commit = drive(make(), noted)
+                self._written.write(commit.writes)
+            except BaseException:
+                self._written.undo()
+                raise
+            self._written.keep()
+            loaded = writing(*writes, *commit.writes)
+            drive(self.overlay.run(loaded()), self._tables.answer)
+        self._listeners.tell()
+        return commit.result
 
     def _noted(self, script: Script[T]) -> Script[T]:
         commit = yield from script

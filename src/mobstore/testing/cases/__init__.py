@@ -1,6 +1,7 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    adding,
     atomic,
     cancellation,
     concurrency,
@@ -22,6 +23,7 @@ from mobstore.testing.cases import (
 )
 
 __all__ = [
+    "adding",
     "atomic",
     "cancellation",
     "concurrency",
