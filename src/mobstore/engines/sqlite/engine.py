@@ -29,7 +29,6 @@ from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import (
     connect,
     is_busy,
-    is_too_long,
     open_file,
     retrying,
     translate,
@@ -197,8 +196,7 @@ class SqliteEngine(Engine):
                 rows = Rows(self._connect())
             return run(rows, make)
         except sqlite3.Error as error:
-            too_long = run is read_at_once and is_too_long(error)
-            if not is_busy(error) and not too_long:
+            if not is_busy(error):
                 raise translate(error, self._writer.path, writing=False) from error
             if run is read_at_once:
                 raise NotAtOnce from error

@@ -116,11 +116,6 @@ def is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
 
 
-def is_too_long(error: sqlite3.Error) -> bool:
-    """Whether a value is longer than what the connection may read."""
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_TOOBIG
-
-
 def translate(
     error: sqlite3.Error, path: Path, *, writing: bool, committing: bool = False
 ) -> MobStoreError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -27,24 +28,32 @@ def read(rows: Rows, make: Callable[[], Script[T]]) -> T:
 
 
 def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    """Run a script that reads little. A single read needs no snapshot around it.
+    """Run a script that reads little.
 
     Raises:
         NotAtOnce: it reads many rows, or much text.
-        sqlite3.DataError: SQLITE_TOOBIG: it reads a long value.
     """
-    with rows.limited(_SHORT):
-        script = make()
-        try:
-            asked = next(script)
-            if len(asked) == 1:
-                script.send((_Few(rows).answer(asked[0]),))
-        except StopIteration as end:
-            return cast("Commit[T]", end.value).result
-        finally:
-            script.close()
-        with rows.snapshot():
-            return drive(make(), _Few(rows).answer).result
+    try:
+        with rows.limited(_SHORT):
+            return _read_few(rows, make)
+    except sqlite3.DataError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
+            raise NotAtOnce from error
+        raise
+
+
+def _read_few(rows: Rows, make: Callable[[], Script[T]]) -> T:
+    script = make()
+    try:
+        asked = next(script)
+        if len(asked) == 1:  # a single read needs no snapshot around it
+            script.send((_Few(rows).answer(asked[0]),))
+    except StopIteration as end:
+        return cast("Commit[T]", end.value).result
+    finally:
+        script.close()
+    with rows.snapshot():
+        return drive(make(), _Few(rows).answer).result
 
 
 class _Few:

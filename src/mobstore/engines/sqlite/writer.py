@@ -258,11 +258,9 @@ def _settle(jobs: _Jobs) -> None:
 
 
 def _copy(error: BaseException) -> BaseException:
-    """An error of its own for each task: a traceback and notes grow with whoever raises it."""
-    copied = copy(error)
+    """An error of its own for each task: a traceback grows with whoever raises it."""
+    copied = copy(error)  # with all its attributes
     copied.__cause__ = error.__cause__
-    if notes := getattr(error, "__notes__", None):
-        copied.__notes__ = list(notes)
     return copied
 
 
