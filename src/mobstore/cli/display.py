@@ -43,7 +43,7 @@ def inventory(console: Console, url: str, found: Inventory) -> None:
     shown = table(plain(url), "", "")
     shown.columns[1].justify = "right"
     for name, value in found._asdict().items():
-        shown.add_row(name.replace("_", " "), f"{value:,}")
+        shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else str(value))
     console.print(shown)
 
 
