@@ -148,13 +148,13 @@ def snapshot_text(
     return state_text(snapshot.kernel_state, what)
 
 
-def output_text(value: JsonValue) -> str:
+def output_text(value: JsonValue, what: str) -> str:
     """The text of free JSON that lies in a run.
 
     Raises:
-        SerializationError: it is not JSON, or nested too deeply.
+        SerializationError: it is not JSON, or nested too deeply; the place is named.
     """
-    return encode_json(value, _OUTPUT_ROOM)
+    return encode_json(value, _OUTPUT_ROOM, what)
 
 
 def record_text(record: Record, kind: type[Record], what: str) -> str:
