@@ -1,6 +1,7 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    adding,
     atomic,
     cancellation,
     concurrency,
@@ -12,6 +13,7 @@ from mobstore.testing.cases import (
     outputs,
     profiles,
     resume,
+    rounds,
     runs,
     specs,
     status,
@@ -22,6 +24,7 @@ from mobstore.testing.cases import (
 )
 
 __all__ = [
+    "adding",
     "atomic",
     "cancellation",
     "concurrency",
@@ -33,6 +36,7 @@ __all__ = [
     "outputs",
     "profiles",
     "resume",
+    "rounds",
     "runs",
     "specs",
     "status",
