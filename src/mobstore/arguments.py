@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, SerializationError
-from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, nesting
+from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, nested_deeper
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
@@ -154,6 +154,6 @@ def record_text(record: Record, kind: type[Record], what: str) -> str:
     """
     instance(record, kind, what)
     encoded = record.to_json_bytes()
-    if nesting(encoded) > _RECORD_ROOM:
+    if nested_deeper(encoded, _RECORD_ROOM):
         raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
     return encoded.decode()

@@ -72,7 +72,7 @@ def parse(document: str | bytes, *, bounded: bool = False) -> object:
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
-        if (not bounded or _RECURSION_KILLS) and nesting(raw) > MAX_DEPTH:
+        if (not bounded or _RECURSION_KILLS) and nested_deeper(raw):
             raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
         value = _decoder().decode(text)
         if _SURROGATE.search(text):
@@ -181,20 +181,24 @@ def decode_json(text: str) -> JsonValue:
     return cast("JsonValue", json.loads(text))
 
 
-def nesting(raw: bytes) -> int:
-    """How many levels of arrays and objects JSON text has, at least: small numbers may read 0."""
-    if len(raw) <= 2 * MAX_DEPTH or raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return 0
+def nested_deeper(raw: bytes, most: int = MAX_DEPTH) -> bool:
+    """Whether JSON text has more than `most` levels of arrays and objects.
+
+    Text that is never closed counts as deep if it opens so many, unless it is very short.
+    """
+    if len(raw) <= 2 * most or raw.count(b"[") + raw.count(b"{") <= most:
+        return False
     # Outside strings stands every second piece between quotes, unless a quote is escaped.
     outside = _STRING.sub(b"", raw) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
     brackets = outside.translate(_FLATTEN, _NOT_BRACKETS)
     depth = 0
-    while brackets and depth <= MAX_DEPTH:  # each pass removes the innermost level
+    while brackets and depth <= most:  # each pass removes the innermost level
         shorter = brackets.replace(b"[]", b"")
         if shorter == brackets:  # unbalanced: the parser will refuse it, but may go down so far
-            return depth + brackets.count(b"[")
+            depth += brackets.count(b"[")
+            break
         brackets, depth = shorter, depth + 1
-    return depth
+    return depth > most
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
