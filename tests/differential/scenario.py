@@ -126,7 +126,7 @@ class Scenario:
             first: list[Style] = ["read"] if chance.random() < 0.5 else ["write"]
             middle = [self._style(_STYLES["atomic"]) for _ in range(chance.randint(0, 4))]
             last: list[Style] = ["write", "stop"] if chance.random() < 0.15 else ["write"]
-            record.styles[:] = [*first, *middle, *last]
+            record.styles = first + middle + last
         cancelled: float | None = None
         if chance.random() < 0.2:
             cancelled = chance.choice((0.0, 1.0, 2.0, 4.0, 7.0, chance.uniform(0, 0.003)))
