@@ -124,7 +124,8 @@ class Scenario:
         record = Record(name, way, [self._style(_STYLES[way])], self._place)
         if way == "atomic":
             first: list[Style] = ["read"] if chance.random() < 0.5 else ["write"]
-            middle = [self._style(_STYLES["atomic"]) for _ in range(chance.randint(0, 4))]
+            count = chance.randint(0, 4)
+            middle: list[Style] = [self._style(_STYLES["atomic"]) for _ in range(count)]
             last: list[Style] = ["write", "stop"] if chance.random() < 0.15 else ["write"]
             record.styles = first + middle + last
         cancelled: float | None = None
