@@ -19,6 +19,7 @@ from mobstore.held import indexes, tables
 from mobstore.tables import (
     EVENTS,
     EVENTS_BY_TIME,
+    META,
     SPECS,
     STEP_LEDGER,
     TABLES,
@@ -75,7 +76,7 @@ def state(stores: MobStores) -> State:
     found: State = {}
     for table in TABLES:
         rows = held(stores).rows(table)
-        if rows is None or not rows.by_key:
+        if rows is None or not rows.by_key or table is META:  # each store has another one
             continue
         found[table.name] = dict(rows.by_key)
         for index in (table, *table.indexes):

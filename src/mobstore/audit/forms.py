@@ -30,10 +30,12 @@ from mobstore.tables import (
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
+    IDENTITY,
     LOOP_ITERATIONS,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     LOOPS,
+    META,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUN_STATES,
@@ -48,6 +50,7 @@ from mobstore.tables import (
     LoopOutputRow,
     LoopRow,
     LoopStepOutputRow,
+    MetaRow,
     R,
     RealmProfileRow,
     RootStepOutputRow,
@@ -93,6 +96,12 @@ def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
         raise SerializationError(error.detail) from error
 
 
+def _meta(row: _Columns) -> MetaRow:
+    name = choice(row["name"], frozenset({IDENTITY}), "name")
+    with _formed("value"):
+        return MetaRow(name, str(UUID(text(row["value"], "value"))))
+
+
 def _counter(row: _Columns) -> CounterRow:
     name = choice(row["name"], frozenset({NEXT_CURSOR, NEXT_RUN}), "name")
     return CounterRow(name, _counted(row, "value"))
@@ -111,7 +120,7 @@ def _run(row: _Columns) -> RunRow:
         text(row["mob_id"], "mob_id"),
         text(row["flow_id"], "flow_id"),
         choice(row["status"], RUN_STATUSES, "status"),
-        output_text(row["activation_params"]),
+        output_text(row["activation_params"], "activation_params"),
         _moment(row, "created_at"),
         "" if row["completed_at"] == "" else _moment(row, "completed_at"),
         number(row["schema_version"], "schema_version", most=2**32 - 1),
@@ -150,7 +159,7 @@ def _iteration(row: _Columns) -> LoopIterationRow:
 
 def _root_step_output(row: _Columns) -> RootStepOutputRow:
     step_id = text(row["step_id"], "step_id")
-    return RootStepOutputRow(_run_id(row), step_id, _position(row), output_text(row["output"]))
+    return RootStepOutputRow(_run_id(row), step_id, _position(row), output_text(row["output"], "output"))
 
 
 def _loop_output(row: _Columns) -> LoopOutputRow:
@@ -165,7 +174,7 @@ def _loop_step_output(row: _Columns) -> LoopStepOutputRow:
         number(row["iteration"], "iteration"),
         text(row["step_id"], "step_id"),
         _position(row),
-        output_text(row["output"]),
+        output_text(row["output"], "output"),
     )
 
 
@@ -227,6 +236,7 @@ def _formed(column: str) -> Generator[None]:
 
 
 _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
+    META: _meta,
     COUNTERS: _counter,
     EVENTS: _event,
     RUNS: _run,

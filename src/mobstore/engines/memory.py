@@ -17,11 +17,14 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar, cast
+from uuid import uuid4
 
 from mobstore.errors import InternalError
 from mobstore.held.tables import HeldTables
 from mobstore.listeners import Listeners
+from mobstore.tables import IDENTITY, META, MetaRow
 from mobstore.transaction import (
+    Add,
     Commit,
     Engine,
     LoadingScript,
@@ -45,9 +48,11 @@ class MemoryEngine(Engine):
     """Keeps everything in this process; nothing is durable."""
 
     def __init__(self, tables: HeldTables | None = None) -> None:
-        """Begin with these rows, or with none."""
+        """Begin a store; its rows are held in these tables, which have none yet."""
         self._lock = Lock()  # of all that follows
         self._tables = HeldTables() if tables is None else tables
+        self._tables.write((Add(META, (MetaRow(IDENTITY, str(uuid4())),)),))
+        self._tables.keep()
         self._version = 0  # counts what may have changed a row
         self._long = 0  # writing scripts that take long
         self._closed = False

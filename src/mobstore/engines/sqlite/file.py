@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.engines.sqlite.upgrade import upgrade
+from mobstore.engines.sqlite.upgrade import identify, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
 from mobstore.transaction import Durability
@@ -64,12 +64,17 @@ def open_file(
 
 
 def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
-    """A bare connection for any thread: no implicit transactions, no waiting for locks."""
+    """A bare connection for any thread: no implicit transactions, no waiting for locks.
+
+    It does not checkpoint by itself; `checkpoints.py` says why.
+    """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False,
         cached_statements=256,
     )  # fmt: skip
+    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+    return connection
 
 
 def connect_unchanging(path: Path, timeout: float = 5) -> sqlite3.Connection:
@@ -170,9 +175,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             if found == 0:
                 for statement in SCHEMA:
                     connection.execute(statement)
+                identify(connection)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             elif found < FORMAT:
-                upgrade(connection)
+                upgrade(connection, found)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         finally:

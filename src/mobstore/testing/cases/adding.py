@@ -1,190 +1,169 @@
-"""Cases of rows that must be new: what was acknowledged is never overwritten."""
+"""Cases of rows that must be new: `Add` never replaces one, whatever was written just before."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import product
 from typing import Any
 
-from mobstore.bundles import MobStores, Stores
 from mobstore.errors import WriteFailedError
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import (
-    COUNTERS,
-    EVENTS,
-    SPECS,
-    STEP_LEDGER,
-    CounterRow,
-    SpecRow,
-    StepLedgerRow,
-)
+from mobstore.tables import SPECS, STEP_LEDGER, Key, SpecRow, StepLedgerRow, Table
 from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import event, make_run, run_id
 from mobstore.testing.scripts import loading, reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Add, Delete, DeleteRange, Engine, Put, Scan, Write
+from mobstore.transaction import (
+    Add,
+    Commit,
+    Delete,
+    DeleteRange,
+    Engine,
+    Get,
+    Put,
+    Scan,
+    Script,
+    Write,
+    fetch,
+    key_in_use,
+)
+
+_EACH: dict[str, Callable[[Table[Any], Any, Any], Write]] = {
+    "add": lambda table, one, _: Add(table, (one,)),
+    "add both": lambda table, one, two: Add(table, (two, one)),
+    "put": lambda table, one, _: Put(table, (one._replace(**_CHANGED[table]),)),
+    "put both": lambda table, one, two: Put(table, (one, two)),
+    "delete": lambda table, one, _: Delete(table, table.getter(table.key)(one)),
+    "delete range": lambda table, one, _: DeleteRange(Scan(table, (one[0],))),
+}
+_CHANGED: dict[Table[Any], dict[str, object]] = {
+    SPECS: {"definition": "[]"},
+    STEP_LEDGER: {"output": "[]"},
+}
+_ORDERS = [(a, b) for a in _EACH for b in _EACH] + [
+    ("add", "put", "delete", "add"), ("put", "delete range", "add", "add"),
+    ("delete", "add", "put", "delete range", "add both"), ("add", "delete", "put"),
+]  # fmt: skip
 
 
-def _spec(name: str, revision: int = 1) -> SpecRow:
-    return SpecRow(name, revision, "{}")
+def _rows(table: Table[Any], name: str) -> tuple[Any, Any]:
+    """Two rows of a table; of a ledger they are in one run, and in it alone."""
+    if table is SPECS:
+        return SpecRow(name, 1, "{}"), SpecRow(f"{name} too", 1, "{}")
+    one = StepLedgerRow(name, 1, "step", "ann", "failed", "null", "t")
+    return one, one._replace(position=2)
 
 
-def _step(position: int, status: str = "failed") -> StepLedgerRow:
-    return StepLedgerRow("run", position, "step", "ann", status, "null", "t")
+def _after(table: Table[Any], rows: Sequence[Any], writes: Sequence[Write]) -> list[Any] | Key:
+    """The rows of a plain dict after these writes, in order; or the key of the clash."""
+    key_of = table.getter(table.key)
+    held = {key_of(row): row for row in rows}
+    for write in writes:
+        if isinstance(write, Delete):
+            held.pop(write.key, None)
+        elif isinstance(write, DeleteRange):
+            held = {key: row for key, row in held.items() if key[0] != write.scan.prefix[0]}
+        else:
+            for row in write.rows:
+                if isinstance(write, Add) and key_of(row) in held:
+                    return key_of(row)
+                held[key_of(row)] = row
+    return sorted(held.values())
 
 
-async def _rows(engine: Engine) -> tuple[object, ...]:
-    specs = await engine.read(reading(Scan(SPECS)))
-    return list(specs), list(await engine.read(reading(Scan(STEP_LEDGER))))
+async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[Any]:
+    key_of = table.getter(table.key)
+    found = [await engine.read(reading(Get(table, key_of(row)))) for row in rows]
+    return sorted(row for row in found if row is not None)
 
 
-async def _in_use(call: Awaitable[object], table: str, key: str, what: str) -> None:
-    error = await refused(WriteFailedError, call, what)
-    for name in (f"table {table} ", f" {key},", "nothing was written"):
-        assert name in str(error), f"{what}: the error says {name.strip()!r}; it is {error}"
-
-
-@case("engine.add.clash")
-async def adds_new_rows_only(subject: Subject) -> None:
-    """Adding a row whose key is taken fails the whole commit, by an error that names the key."""
+@case("engine.add.orders")
+async def adds_in_any_order(subject: Subject) -> None:
+    """A row that is added must be new at that point of its commit; if not, nothing is written."""
     engine = (await subject.open()).engine
-    first = (Add(SPECS, (_spec("a"), _spec("b"))), Add(STEP_LEDGER, [_step(0), _step(1)]))
-    await engine.write(writing(*first))
-    want = ([_spec("a"), _spec("b")], [_step(0), _step(1)])
-    same(await _rows(engine), want, "rows that were added")
-    clashes: dict[str, tuple[Write, ...]] = {
-        "alone": (Add(SPECS, (_spec("b", 2),)),),
-        "the very same row": (Add(SPECS, (_spec("b"),)),),
-        "after others": (
-            Put(SPECS, (_spec("a", 5),)), Delete(STEP_LEDGER, ("run", 0)),
-            DeleteRange(Scan(STEP_LEDGER, ("run",))), Add(STEP_LEDGER, (_step(9),)),
-            Add(SPECS, (_spec("c"), _spec("b", 2), _spec("d"))),
-        ),
-        "before others": (Add(SPECS, (_spec("b", 2),)), Put(SPECS, (_spec("c"),))),
-        "put in the same commit": (Put(SPECS, (_spec("b", 2),)), Add(SPECS, (_spec("b", 3),))),
-    }  # fmt: skip
-    for what, writes in clashes.items():
-        await _in_use(engine.write(writing(*writes)), "specs", "b", f"a clash, {what}")
-        same(await _rows(engine), want, f"rows after a clash, {what}")
-    twice = Add(SPECS, (_spec("c"), _spec("d"), _spec("c", 2)))
-    await _in_use(engine.write(writing(twice)), "specs", "c", "the same key twice")
-    await _in_use(
-        engine.write(writing(Add(STEP_LEDGER, (_step(1, "completed"),)))),
-        "step_ledger", "run, 1", "a clash of a key of two columns",
-    )  # fmt: skip
-    same(await _rows(engine), want, "rows in the end")
+    await _in_orders(engine, _ORDERS, lambda *writes: engine.write(writing(*writes)))
 
 
-@case("engine.add.in-order")
-async def adds_what_was_removed(subject: Subject) -> None:
-    """What was removed before, also in the same commit, can be added, and is found everywhere."""
+async def _in_orders(
+    engine: Engine,
+    orders: Iterable[tuple[str, ...]],
+    run: Callable[..., Awaitable[None]],
+) -> None:
+    """Make writes in these orders where none, one or both of two rows are, and compare."""
+    for table, (number, order), start in product(_CHANGED, enumerate(orders), range(3)):
+        rows = _rows(table, f"{number} {start}")
+        before = list(rows[:start])
+        await engine.write(writing(Put(table, before)))
+        writes = [_EACH[step](table, *rows) for step in order]
+        want, what = _after(table, before, writes), f"{', '.join(order)} where {start} rows were"
+        if isinstance(want, tuple):
+            text = str(key_in_use(table, want))
+            await refused(WriteFailedError, run(*writes), f"{table.name}: {what}", text)
+            want = before
+        else:
+            await run(*writes)
+        same(await _held(engine, table, rows), want, f"{table.name}: {what}")
+
+
+@case("engine.add.read-before")
+async def adds_what_was_read(subject: Subject) -> None:
+    """A script that has read that there is a row, or none, and adds it, is judged by the store."""
     engine = (await subject.open()).engine
-    await engine.write(writing(Add(SPECS, (_spec("a"),)), Add(STEP_LEDGER, [_step(0), _step(1)])))
-    await engine.write(
-        writing(
-            Delete(SPECS, ("a",)),
-            Add(SPECS, (_spec("a", 2),)),
-            DeleteRange(Scan(STEP_LEDGER, ("run",), after=0)),
-            Add(STEP_LEDGER, (_step(1, "completed"),)),
-            Put(SPECS, (_spec("a", 3),)),
-        )
-    )
-    want = ([_spec("a", 3)], [_step(0), _step(1, "completed")])
-    same(await _rows(engine), want, "rows that took the place of others")
-    await engine.write(writing(Add(SPECS, ())))
-    same(await _rows(engine), want, "rows after none was added")
+    for start in (0, 1):
+        for table in (SPECS, STEP_LEDGER):
+            row, _ = _rows(table, f"{start}")
+            key = table.getter(table.key)(row)
+
+            def adding(table: Table[Any] = table, row: Any = row, key: Any = key) -> Script[None]:
+                yield from fetch(Get(table, key))
+                return Commit(None, (Add(table, (row,)),))
+
+            await engine.write(writing(Put(table, (row,)[:start])))
+            if start:
+                text = str(key_in_use(table, key))
+                await refused(WriteFailedError, engine.write(adding), "adding what was read", text)
+            else:
+                await engine.write(adding)
+            same(await _held(engine, table, (row,)), [row], "the row")
 
 
-@case("engine.add.alone")
-async def fails_alone(subject: Subject) -> None:
-    """Of commits that are made together only the one fails that adds what is there."""
+@case("engine.add.others")
+async def a_clash_harms_no_other(subject: Subject) -> None:
+    """A clash fails its own script alone, among those that are committed with it."""
     engine = (await subject.open()).engine
-    await engine.write(writing(Add(SPECS, (_spec("taken"),))))
+    rows = [SpecRow(f"{n}", 1, "{}") for n in range(20)]
+    taken = rows[3::5]
+    await engine.write(writing(Put(SPECS, taken)))
+    changed = [row._replace(revision=2) for row in rows]
     calls = [
-        engine.write(
-            writing(
-                Put(SPECS, (_spec(f"{n}"),)),
-                Add(SPECS, (_spec("taken" if n % 3 == 1 else f"{n} more"),)),
-            )
-        )
-        for n in range(12)
+        engine.write(writing(Put(STEP_LEDGER, _rows(STEP_LEDGER, row[0])), Add(SPECS, (row,))))
+        for row in changed
     ]
-    ended = await asyncio.gather(*calls, return_exceptions=True)
-    for n, end in enumerate(ended):
-        kind = WriteFailedError if n % 3 == 1 else type(None)
-        assert isinstance(end, kind), f"commit {n} of a group: want {kind.__name__}, got {end!r}"
-    specs, _ = await _rows(engine)
-    names = [f"{n}{more}" for n in range(12) if n % 3 != 1 for more in ("", " more")]
-    same(specs, sorted(map(_spec, [*names, "taken"])), "rows of a group")
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for row, result in zip(rows, results, strict=True):
+        want = str(key_in_use(SPECS, (row.mob_id,))) if row in taken else "None"
+        same(str(result), want, f"the outcome of adding {row.mob_id}")
+        of_script = await engine.read(reading(Scan(STEP_LEDGER, (row.mob_id,))))
+        same(len(of_script), 0 if row in taken else 2, f"rows beside {row.mob_id}")
+    want = sorted([*taken, *(row for row in changed if row[0] not in {one[0] for one in taken})])
+    same(sorted(await engine.read(reading(Scan(SPECS)))), want, "the specs")
 
 
-@case("engine.add.in-load")
-async def loads_new_rows_only(subject: Subject) -> None:
-    """A loading script that adds what is there is undone as a whole."""
+@case("engine.add.racing")
+async def one_of_two_adds(subject: Subject) -> None:
+    """Of scripts that add the same row at once, one does and all others fail."""
     engine = (await subject.open()).engine
-    await engine.write(writing(Add(SPECS, (_spec("b"),))))
-    first = Add(SPECS, [_spec(f"a {n}") for n in range(50)])
-    clash = loading(first, Add(STEP_LEDGER, (_step(0),)), Add(SPECS, (_spec("b", 2),)))
-    await _in_use(engine.load(clash), "specs", "b", "a load with a clash")
-    same(await _rows(engine), ([_spec("b")], []), "rows after it")
-    twice = loading(first, Add(SPECS, (_spec("a 7", 2),)))
-    await _in_use(engine.load(twice), "specs", "a 7", "a load that adds a row of its own again")
-    same(await _rows(engine), ([_spec("b")], []), "rows after that")
+    for table in (SPECS, STEP_LEDGER):
+        rows = _rows(table, "x")
+        calls = [engine.write(writing(Add(table, rows[: 1 + n % 2]))) for n in range(6)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        text = str(key_in_use(table, table.getter(table.key)(rows[0])))
+        same([str(result) for result in results], ["None"] + [text] * 5, "the outcomes")
+        same(await _held(engine, table, rows), [rows[0]], "what is there")
 
 
-# Counters that are behind ----------------------------------------------------------------------
-
-
-async def _put_back(stores: MobStores, counter: str, value: int) -> None:
-    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(counter, value),))))
-
-
-async def _appends(at: Stores) -> None:
-    await at.runs.create_run(make_run(7))
-    await at.events.append(event("again"))
-
-
-@case("events.counter-behind")
-async def keeps_events(subject: Subject) -> None:
-    """Where the counter of cursors is behind, appending fails and overwrites nothing."""
-    stores = await subject.open()
-    await stores.events.append_batch([event(f"{n}") for n in range(1, 5)])
-    log = await stores.events.replay_all()
-    calls: dict[str, Callable[[], Awaitable[Any]]] = {
-        "append": lambda: stores.events.append(event("again")),
-        "append_batch": lambda: stores.events.append_batch([event("again")] * 3),
-        "an atomic call": lambda: stores.atomic(_appends),
-    }
-    for behind in (1, 2, 4):
-        await _put_back(stores, NEXT_CURSOR, behind)
-        for what, call in calls.items():
-            await _in_use(call(), "events", f"{behind}", f"{what} at {behind}")
-    await _put_back(stores, NEXT_CURSOR, 3)
-    await _in_use(calls["append_batch"](), "events", "3", "a batch whose first cursor is taken")
-    await stores.engine.write(writing(Delete(EVENTS, (3,))))
-    await _in_use(calls["append_batch"](), "events", "4", "a batch whose second cursor is taken")
-    same(await stores.events.replay_all(), [*log[:2], log[3]], "the log")
-    same(await stores.runs.run_headers("mob"), [], "the runs of an atomic call that failed")
-    await _put_back(stores, NEXT_CURSOR, 5)
-    same((await stores.events.append(event())).cursor, 5, "a cursor after the counter was mended")
-
-
-@case("runs.counter-behind")
-async def keeps_runs_apart(subject: Subject) -> None:
-    """Where the counter of runs is behind, creating a run fails: no two have one number."""
-    stores = await subject.open()
-    for n in (1, 2, 3):
-        await stores.runs.create_run(make_run(n))
-    for behind in (1, 3):
-        await _put_back(stores, NEXT_RUN, behind)
-        error = await refused(WriteFailedError, stores.runs.create_run(make_run(4)), "create_run")
-        for name in ("table runs ", "the number 3", "nothing was written"):
-            assert name in str(error), f"the error says {name!r}; it is {error}"
-        await refused(WriteFailedError, stores.atomic(_appends), "an atomic call")
-    same([one.run_id for one in await stores.runs.run_headers("mob")], [*map(run_id, (1, 2, 3))],
-         "the runs")  # fmt: skip
-    same(await stores.events.latest_cursor(), 0, "the log of an atomic call that failed")
-    await _put_back(stores, NEXT_RUN, 4)
-    await stores.runs.create_run(make_run(4))
-    same(len(await stores.runs.run_headers("mob")), 4, "runs after the counter was mended")
+@case("engine.load.add")
+async def loads_new_rows(subject: Subject) -> None:
+    """A loading script adds like any other; a clash, be it with its own rows, undoes all of it."""
+    engine = (await subject.open()).engine
+    orders = _ORDERS[::5] + _ORDERS[-4:]
+    await _in_orders(engine, orders, lambda *writes: engine.load(loading(*writes)))
