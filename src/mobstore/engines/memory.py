@@ -43,6 +43,7 @@ _CALLS_PER_TURN = 16
 _SLICE = 0.01  # seconds after which a script lets the event loop turn
 _FEW = 16  # steps; a script of fewer is run at once, however slow the machine is
 _MANY = 4096  # rows; a commit of more is not made at once
+_PART = 1024  # rows of it that are
 
 
 class MemoryEngine(Engine):
@@ -206,7 +207,7 @@ class _Attempt:
 
     async def make(self, writes: Sequence[Write]) -> None:
         end = monotonic() + _SLICE
-        for some in self.tables.in_parts(writes, _MANY):
+        for some in self.tables.in_parts(writes, _PART):
             self.tables.write(some)
             self.tables.keep()
             if monotonic() > end:
