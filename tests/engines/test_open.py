@@ -390,7 +390,7 @@ def test_a_file_that_becomes_a_store_while_it_is_looked_at(tmp_path: Path, momen
 
     with closing(sqlite3.connect(path, isolation_level=None, factory=_Interrupted)) as connection:
         connection.before[moment] = lambda: asyncio.run(create())
-        file._prepare(connection, path)  # pyright: ignore[reportPrivateUsage]
+        file._prepare(connection, path, create=True)  # pyright: ignore[reportPrivateUsage]
     usable(path)
 
 

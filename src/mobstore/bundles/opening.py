@@ -8,6 +8,7 @@ from mobstore.bundles.base import MobStores, Opening
 from mobstore.bundles.indexeddb import indexeddb_engine
 from mobstore.bundles.sqlite import sqlite_engine
 from mobstore.engines.memory import MemoryEngine
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores import Clock
@@ -18,6 +19,7 @@ def open_stores(
     url: str,
     *,
     create: bool = True,
+    read_only: bool = False,
     durability: Durability = "full",
     timeout: float = 5.0,
     clock: Clock = Timestamp.now,
@@ -30,6 +32,8 @@ def open_stores(
             taken as it stands: relative to the working directory unless it begins with a slash;
             nothing in a path or name is escaped.
         create: see `SqliteMobStores.open`; a store in memory is always new.
+        read_only: whether only to read: nothing is created or upgraded, and every call that may
+            write raises InternalError. See `SqliteMobStores.open`.
         durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
         timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
         clock: gives the store's times; for tests.
@@ -45,13 +49,17 @@ def open_stores(
         if colon and scheme == "memory":
             if rest:
                 raise InternalError("memory: takes no name; every opening has data of its own")
-            return MemoryEngine()
+            return ReadOnlyEngine(MemoryEngine()) if read_only else MemoryEngine()
         if colon and scheme == "sqlite":
             if sys.platform == "emscripten":
                 raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
-            return await sqlite_engine(rest, durability, timeout, create=create)
+            return await sqlite_engine(
+                rest, durability, timeout, create=create, read_only=read_only
+            )
         if colon and scheme == "indexeddb":
-            return await indexeddb_engine(rest, durability, timeout, create=create)
+            return await indexeddb_engine(
+                rest, durability, timeout, create=create, read_only=read_only
+            )
         raise InternalError(
             f"no engine for '{scheme}:'; use memory: or sqlite:PATH, in a browser indexeddb:NAME"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from mobstore.bundles.base import Closable, MobStores, Opening, check_options
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores import Clock, EngineRealmProfileStore
@@ -22,6 +23,7 @@ class SqliteMobStores(MobStores):
         path: str | PathLike[str],
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -31,6 +33,9 @@ class SqliteMobStores(MobStores):
         Args:
             path: the file; its directory must exist.
             create: whether to create the file if it is missing.
+            read_only: whether only to read: without a lock that anybody waits for, also while
+                another process writes, and on a medium that cannot be written. Nothing is created
+                or upgraded; every call that may write raises InternalError.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
@@ -40,10 +45,14 @@ class SqliteMobStores(MobStores):
             ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
+            InternalError: the file was open when this process was forked.
         """
 
         async def start() -> Self:
-            return cls(await sqlite_engine(path, durability, timeout, create=create), clock=clock)
+            return cls(
+                await sqlite_engine(path, durability, timeout, create=create, read_only=read_only),
+                clock=clock,
+            )
 
         return Opening(start)
 
@@ -57,6 +66,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
         path: str | PathLike[str],
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -64,13 +74,21 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
         """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
 
         async def start() -> Self:
-            return cls(await sqlite_engine(path, durability, timeout, create=create), clock)
+            return cls(
+                await sqlite_engine(path, durability, timeout, create=create, read_only=read_only),
+                clock,
+            )
 
         return Opening(start)
 
 
 async def sqlite_engine(
-    path: str | PathLike[str], durability: Durability, timeout: float, *, create: bool
+    path: str | PathLike[str],
+    durability: Durability,
+    timeout: float,
+    *,
+    create: bool,
+    read_only: bool,
 ) -> Engine:
     """A SQLite file's engine; arguments and errors as of `SqliteMobStores.open`."""
     # Imported here: who keeps everything in memory need not load the driver.
@@ -84,6 +102,7 @@ async def sqlite_engine(
         raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
     if text == ":memory:":
         raise InternalError("sqlite: needs a file; for stores in memory use memory:")
-    return await SqliteEngine.open(
-        Path(text), durability=durability, timeout=timeout, create=create
+    engine = await SqliteEngine.open(
+        Path(text), durability=durability, timeout=timeout, create=create, read_only=read_only
     )
+    return ReadOnlyEngine(engine) if read_only else engine

@@ -10,6 +10,7 @@ import click
 import mobstore
 from mobstore.cli import display
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.engines.sqlite.file import is_database
 from mobstore.errors import ReadFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
@@ -108,10 +109,9 @@ COMMANDS = (copy, export, import_)
 
 def _is_zip(file: Path) -> bool:
     try:
-        if not file.is_file():
-            raise ReadFailedError(
-                f"{file} is not a file; name one that export wrote, or a database"
-            )
+        # SQLite is asked first: whatever else opens a database breaks the locks on it.
+        if is_database(file):
+            return False
         with file.open("rb") as opened:
             return opened.read(len(_ZIP)) == _ZIP
     except (OSError, ValueError) as error:

@@ -38,7 +38,13 @@ class IndexedDbEngine(Engine):
 
     @classmethod
     async def open(
-        cls, name: str, *, durability: Durability, timeout: float, create: bool
+        cls,
+        name: str,
+        *,
+        durability: Durability,
+        timeout: float,
+        create: bool,
+        read_only: bool = False,
     ) -> IndexedDbEngine:
         """Open a database of this page's origin.
 
@@ -48,6 +54,7 @@ class IndexedDbEngine(Engine):
                 strict). "normal": it survives the death of the browser (relaxed).
             timeout: seconds to wait for other tabs that upgrade or delete it.
             create: whether to create it if it is missing.
+            read_only: whether only to read: nothing is created.
 
         Raises:
             ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
@@ -56,7 +63,11 @@ class IndexedDbEngine(Engine):
         """
         found = browser()
         connection = await Connection.open(
-            found, name, durability=durability, create=create, timeout=timeout
+            found,
+            name,
+            durability=durability,
+            create=create and not read_only,
+            timeout=timeout,
         )
         return cls(connection, Channel(found, name), name)
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from mobstore.engines.sqlite.file import connect
+from mobstore.engines.sqlite.connecting import Mode, connect
 from mobstore.listeners import Listeners
 from mobstore.transaction import Scan
 
@@ -24,9 +24,9 @@ _PAUSE = 0.02
 class FileListeners(Listeners):
     """Listeners that hear of every commit to a file, whoever made it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: Mode) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._mode = path, mode
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
 
@@ -52,7 +52,7 @@ class FileListeners(Listeners):
     def _watch(self) -> None:
         while self._goes_on():
             try:
-                with closing(connect(self._path, "rw")) as connection:
+                with closing(connect(self._path, self._mode)) as connection:
                     self._ask(connection)
             except sqlite3.Error:
                 self.tell()  # whoever reads now meets the failure, and can say what it is

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
+from mobstore.engines.sqlite.connecting import Mode, open_files
 from mobstore.engines.sqlite.file import retrying, translate
+from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.watcher import FileListeners
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
@@ -51,13 +53,17 @@ class Writer:
     """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        path: Path,
+        timeout: float,
+        mode: Mode = "rw",
     ) -> None:
-        self._connect = connect
+        self._connect, self._mode = connect, mode
         self.path: Path = path
         self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.listeners: FileListeners = FileListeners(path)
+        self.listeners: FileListeners = FileListeners(path, mode)
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -68,7 +74,7 @@ class Writer:
     def _work(self) -> None:
         try:
             self._rows = Rows(self._connect())
-            self._identity = _identity(self.path)
+            self.files: OpenFiles = open_files(self.path, self._mode)
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
@@ -108,8 +114,7 @@ class Writer:
         try:
             retrying(self._rows.begin, self.timeout)
             begun = True
-            if not self.same_file():
-                raise WriteFailedError(replaced(self.path))  # noqa: TRY301 - as any other refusal
+            self.files.check(WriteFailedError)
             self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
             refusal = self._refusal(error, jobs)
@@ -136,13 +141,6 @@ class Writer:
         if refusal is not error:
             refusal.__cause__ = error
         return refusal
-
-    def same_file(self) -> bool:
-        """Whether the path still leads to the file that was opened.
-
-        SQLite itself would go on with a file that nobody finds any more.
-        """
-        return _identity(self.path) == self._identity
 
     def _commit(self, jobs: _Jobs) -> None:
         """Run the scripts in the open transaction; raises if it could not be committed whole."""
@@ -197,22 +195,8 @@ def _copy(error: BaseException) -> BaseException:
     return copied
 
 
-def replaced(path: Path) -> str:
-    """What to say of a path that leads to another file than the open one, or to none."""
-    return f"{path} was removed or replaced while it was open; open the store again"
-
-
 def damaged(path: Path) -> SerializationError:
     """What to say of values that no script expects: arguments were checked before it ran."""
     return SerializationError(
         f"{path} holds a value that mobstore did not write; the cause says more. Restore a backup"
     )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file a path leads to; None if to none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
