@@ -356,3 +356,40 @@ def complete_steps(path: str, durability: str) -> None:
         await asyncio.gather(*(complete(stores, run_id) for run_id in STEPPED))
 
     asyncio.run(main())
+
+
+def read_as_nobody(path: str, twice: str = "") -> None:
+    """Read as a user without rights, and tell what was found; perhaps again when told to."""
+    for late in ("mobstore.engines.sqlite", "urllib.parse"):
+        importlib.import_module(late)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+    async def tags(stores: MobStores) -> list[str]:
+        return [tag_of(one.kind) for one in await stores.events.replay_all()]
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", read_only=True, timeout=1) as stores:
+            say(json.dumps(await tags(stores)))
+            if twice:
+                sys.stdin.readline()
+                try:
+                    say(json.dumps(await tags(stores)))
+                except MobStoreError as error:
+                    say(str(error))
+
+    asyncio.run(main())
+
+
+def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
+    """A process that is killed before its commit is moved into the database."""
+
+    async def main() -> None:
+        stores = await open_stores(f"sqlite:{path}")
+        padding = "" if count == "1" else "x" * 3000
+        await stores.events.append_batch([event("in the log", padding)] * int(count))
+        say("ready")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(main())

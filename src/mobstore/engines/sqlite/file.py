@@ -220,6 +220,11 @@ def translate(
                 " files, or raise the limit (ulimit -n)",
                 retry_safe=True,
             )
+        if has_log(path) and not os.access(path.parent, os.W_OK):
+            return kind(
+                f"{path} has a log that cannot be read on a medium that cannot be written; copy"
+                f" both, it and {path.name}-wal, to another place"
+            )
         return kind(f"{path} cannot be opened ({name}); is its directory there and accessible?")
     if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} and has_log(path):
         return kind(
