@@ -246,11 +246,16 @@ def translate(
 
 
 def _none_left() -> bool:
-    """Whether no file at all can be opened."""
+    """Whether this process can open no more files, or fewer than a database needs."""
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(4):  # the file, its log, its shared memory, its directory
+            opened.append(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         return error.errno in {errno.EMFILE, errno.ENFILE}
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return False
 
 
