@@ -14,6 +14,7 @@ from mobstore.stores import (
     EngineRealmProfileStore,
     EngineRunStore,
     EngineSpecStore,
+    check_clock,
 )
 from mobstore.transaction import Durability, Engine
 
@@ -55,6 +56,7 @@ class IndexedDbMobStores(MobStores):
         """
 
         async def start() -> Self:
+            check_clock(clock)
             engine = await indexeddb_engine(
                 name, durability, timeout, create=create, read_only=read_only
             )
@@ -68,7 +70,7 @@ class _OneStore(Closable):
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine)
-        self._now = clock
+        self._clock = clock
 
     @classmethod
     def open(
@@ -84,6 +86,7 @@ class _OneStore(Closable):
         """Open a database of the page's origin, or create it; as `IndexedDbMobStores.open`."""
 
         async def start() -> Self:
+            check_clock(clock)
             engine = await indexeddb_engine(
                 name, durability, timeout, create=create, read_only=read_only
             )
@@ -115,7 +118,7 @@ async def indexeddb_engine(
     # Imported here: outside of a browser nobody needs it.
     from mobstore.engines.indexeddb import IndexedDbEngine
 
-    check_options(durability, timeout)
+    check_options(durability, timeout, create=create, read_only=read_only)
     if not name:
         raise InternalError("indexeddb: needs a name, such as indexeddb:mobs")
     engine = await IndexedDbEngine.open(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
 from mobstore.bundles.base import Closable, MobStores, Opening, check_options
+from mobstore.bundles.urls import parse_path
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
-from mobstore.stores import Clock, EngineRealmProfileStore
+from mobstore.stores import Clock, EngineRealmProfileStore, check_clock
 from mobstore.transaction import Durability, Engine
 
 
@@ -31,7 +31,7 @@ class SqliteMobStores(MobStores):
         """Open a SQLite file, or create it; to be awaited, or used in `async with`.
 
         Args:
-            path: the file; its directory must exist.
+            path: the file; its directory must exist. It is no URL, and `~` is not expanded.
             create: whether to create the file if it is missing.
             read_only: whether only to read: without a lock that anybody waits for, also while
                 another process writes, and on a medium that cannot be written. Nothing is created
@@ -49,10 +49,11 @@ class SqliteMobStores(MobStores):
         """
 
         async def start() -> Self:
-            return cls(
-                await sqlite_engine(path, durability, timeout, create=create, read_only=read_only),
-                clock=clock,
+            check_clock(clock)
+            engine = await sqlite_engine(
+                path, durability, timeout, create=create, read_only=read_only
             )
+            return cls(engine, clock=clock)
 
         return Opening(start)
 
@@ -74,10 +75,11 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
         """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
 
         async def start() -> Self:
-            return cls(
-                await sqlite_engine(path, durability, timeout, create=create, read_only=read_only),
-                clock,
+            check_clock(clock)
+            engine = await sqlite_engine(
+                path, durability, timeout, create=create, read_only=read_only
             )
+            return cls(engine, clock)
 
         return Opening(start)
 
@@ -94,15 +96,12 @@ async def sqlite_engine(
     # Imported here: who keeps everything in memory need not load the driver.
     from mobstore.engines.sqlite import SqliteEngine
 
-    check_options(durability, timeout)
-    text = fspath(path)
-    if "\0" in text:
-        raise InternalError("a path holds no NUL")
-    if not text:
-        raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
-    if text == ":memory:":
-        raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+    check_options(durability, timeout, create=create, read_only=read_only)
     engine = await SqliteEngine.open(
-        Path(text), durability=durability, timeout=timeout, create=create, read_only=read_only
+        Path(parse_path(path)),
+        durability=durability,
+        timeout=timeout,
+        create=create,
+        read_only=read_only,
     )
     return ReadOnlyEngine(engine) if read_only else engine

@@ -108,6 +108,8 @@ def find(path: Path) -> os.stat_result | None:
 def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
     """A bare connection for any thread: no implicit transactions, no waiting for locks.
 
+    It does not checkpoint by itself; `checkpoints.py` says why.
+
     Args:
         path: the file, resolved.
         mode: what for.
@@ -127,6 +129,7 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
         opened = find(path)
         if opened is not None:
             _open[connection] = opened.st_dev, opened.st_ino
+    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
     if mode == "query":
         connection.execute("PRAGMA query_only = ON")
     return connection
