@@ -294,7 +294,7 @@ class Engine(ABC):
         return ()
 
     def details(self) -> Mapping[str, str]:
-        """Name the medium's version and known faults, for those who look for the cause of a failure."""
+        """Name what may explain a failure of the medium: its version, its known faults."""
         return {}
 
     @abstractmethod
