@@ -54,8 +54,8 @@ class Listeners:
 
         return end
 
-    def __bool__(self) -> bool:
-        return bool(self._wakes)
+    def __len__(self) -> int:
+        return len(self._wakes)
 
     def tell(self, writes: Iterable[Write] | None = None) -> None:
         """Call those that these writes concern; all of them where it is not known what was written.
