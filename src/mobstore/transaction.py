@@ -20,7 +20,7 @@ once but become visible and durable, all or none, only when it has ended.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
@@ -292,6 +292,10 @@ class Engine(ABC):
             InternalError: the engine is closed.
         """
         return ()
+
+    def details(self) -> Mapping[str, str]:
+        """Name what may explain a failure of the medium: its version, its known faults."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:
