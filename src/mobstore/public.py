@@ -29,6 +29,7 @@ from mobstore.errors import (
     RefusedError,
     SerializationError,
     SpecRevisionConflictError,
+    StaleCursorError,
     WriteFailedError,
 )
 from mobstore.interfaces import (
@@ -36,7 +37,9 @@ from mobstore.interfaces import (
     MobRunReader,
     MobRunStore,
     MobSpecStore,
+    OnUnreadable,
     RealmProfileStore,
+    Subscription,
 )
 from mobstore.model.definition import (
     BackendConfig,
@@ -285,6 +288,7 @@ __all__ = [
     "NamedVariant",
     "NewMobEvent",
     "NotFoundError",
+    "OnUnreadable",
     "OpaquePrincipalToken",
     "Opening",
     "OperatorActionRecorded",
@@ -318,6 +322,7 @@ __all__ = [
     "SpecRevisionConflictError",
     "SqliteMobStores",
     "SqliteRealmProfileStore",
+    "StaleCursorError",
     "StepCompleted",
     "StepDispatched",
     "StepFailed",
@@ -330,6 +335,7 @@ __all__ = [
     "StepTargetFailed",
     "StoredRealmProfile",
     "Stores",
+    "Subscription",
     "SupervisorEscalation",
     "SupervisorSpec",
     "SystemTime",
