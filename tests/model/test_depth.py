@@ -25,7 +25,7 @@ from mobstore import (
     Record,
     SerializationError,
 )
-from mobstore.model.json import MAX_DEPTH, copy_json, encode_json, nesting, parse, write_deep
+from mobstore.model.json import copy_json, encode_json, nested_deeper, parse, write_deep
 from mobstore.model.record import decode, opened, validate
 from support import golden
 
@@ -187,6 +187,6 @@ def test_objects_deeper_than_any_document_are_refused() -> None:
 
 @pytest.mark.parametrize("document", ["[" * 100_000, '{"a":' * 100_000, "]" + "[{" * 50_000])
 def test_what_is_never_closed_counts_as_deep(document: str) -> None:
-    assert nesting(document.encode()) > MAX_DEPTH
+    assert nested_deeper(document.encode())
     with pytest.raises(SerializationError, match="nested deeper than 127 levels"):
         parse(document)

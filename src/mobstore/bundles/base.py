@@ -200,13 +200,27 @@ class MobStores(Shown, Stores, Closable):
         return self._engine
 
 
-def check_options(durability: Durability, timeout: float) -> None:
-    """Refuse what no engine can be opened with.
+def check_options(durability: Durability, timeout: float, **flags: bool) -> None:
+    """Reject options that no engine can be opened with.
+
+    Args:
+        durability: see `open_stores`.
+        timeout: see `open_stores`.
+        flags: options that are True or False, by their names.
 
     Raises:
         InternalError: an option is none of its values.
     """
-    if not 0 <= timeout < float("inf"):
-        raise InternalError("timeout is a number of seconds, 0 or more")
-    if durability not in {"full", "normal"}:
+    if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
+        raise InternalError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
+    if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise InternalError("durability is 'full' or 'normal'")
+    for name, flag in flags.items():
+        if type(flag) is not bool:
+            raise InternalError(f"{name} is True or False, not {_kind(flag)}")
+
+
+def _kind(value: object) -> str:
+    if value is None or type(value) in {int, float}:
+        return str(value)
+    return type(value).__name__

@@ -57,7 +57,7 @@ class MobEventStore(ABC):
         limit: int = 1000,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
         reject_stale: bool = False,
         on_unreadable: OnUnreadable | None = None,
     ) -> list[MobEvent]:
@@ -91,7 +91,7 @@ class MobEventStore(ABC):
         after_cursor: int = 0,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Subscription[MobEvent]:
         """The events after a cursor, and then those that are committed, without end.

@@ -43,7 +43,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         limit: int = 1000,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
         reject_stale: bool = False,
         on_unreadable: OnUnreadable | None = None,
     ) -> list[MobEvent]:
@@ -71,7 +71,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         after_cursor: int = 0,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Subscription[MobEvent]:
         after = number(after_cursor, "cursor value")
@@ -91,7 +91,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         return await self._engine.write(lambda: event_log.prune(moment))
 
 
-def _subject(mob_id: str | None, run_id: UUID | None) -> Subject | None:
+def _subject(mob_id: str | None, run_id: UUID | str | None) -> Subject | None:
     if mob_id is not None and run_id is not None:
         raise InternalError("a run is of one mob; give mob_id or run_id, not both")
     if mob_id is not None:

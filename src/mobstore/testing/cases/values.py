@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from mobstore.errors import SerializationError
 from mobstore.interfaces import MobRunStore
 from mobstore.model.definition import MobDefinition
+from mobstore.model.event import FlowStarted, MobEvent
 from mobstore.model.flow import (
     ConditionEq,
     ConditionExpr,
@@ -22,7 +23,7 @@ from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import frame, make_run, profile, run_id, step
+from mobstore.testing.samples import event, frame, make_run, profile, run_id, step
 from mobstore.testing.subject import Subject
 
 EXACT_JSON: tuple[JsonValue, ...] = (
@@ -112,6 +113,28 @@ async def bounds_depth(subject: Subject) -> None:
             same(MobRun.from_json(run.to_json()), run, f"the run's JSON at depth {depth}")
     assert accepted >= 100, f"100 levels are accepted: got {accepted}"
     assert refusals > 0, "139 levels are refused"
+
+
+@case("values.events.depth")
+async def bounds_depth_of_events(subject: Subject) -> None:
+    """What the log accepts can be read back, from it and from its JSON, however deep."""
+    events = (await subject.open()).events
+    params: JsonValue = 1
+    accepted: list[MobEvent] = []
+    for depth in range(1, 128):
+        params = [params] if depth % 2 else {"k": params}
+        kind = FlowStarted(run_id=run_id(1), flow_id=FlowId("f"), params=params)
+        try:
+            accepted.append(await events.append(event(kind=kind)))
+        except SerializationError:
+            pass
+        else:
+            same(len(accepted), depth, f"params accepted up to {depth} levels")
+    same(len(accepted), 125, "levels accepted: with the event and its kind they are 127")
+    stored = await events.replay_all()
+    same(stored, accepted, "the events as stored")
+    for one in stored:
+        same(MobEvent.from_json(one.to_json()), one, "the JSON of an event")
 
 
 @case("values.models.depth")

@@ -1,0 +1,41 @@
+"""Random scripts on IndexedDB; what came of them is compared with plain dicts outside."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from browser.inside.indexeddb import delete_database
+from differential.packing import pack, unpack
+from differential.scenario import Scenario, rows_of
+from mobstore import open_stores
+
+
+async def run(name: str, seed: int, kind: str, place: int) -> str:
+    """Run a scenario on a database; its records, packed.
+
+    Args:
+        name: the database.
+        seed: chooses the scripts.
+        kind: what there is in the scenario, packed.
+        place: this tab's number among those that do this.
+    """
+    scenario = Scenario(seed, unpack(kind), place)
+    async with AsyncExitStack() as stack:
+        url = f"indexeddb:{name}"
+        stores = await stack.enter_async_context(open_stores(url, durability="normal"))
+        await scenario.run([stores.engine])
+    return pack(scenario.records)
+
+
+async def create(name: str) -> str:
+    """Create a database; all its rows, packed."""
+    async with open_stores(f"indexeddb:{name}") as stores:
+        return pack(await rows_of(stores.engine))
+
+
+async def remove(name: str) -> str:
+    """Delete a database; all rows that it had, packed."""
+    async with open_stores(f"indexeddb:{name}", create=False) as stores:
+        found = pack(await rows_of(stores.engine))
+    await delete_database(name)
+    return found
