@@ -23,13 +23,12 @@ class PendingEngine(MemoryEngine):
         self.overlay = Overlay()
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        return await super().read(lambda: self._over(make))
+        return (await super().read(lambda: self._over(make))).result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        result = await super().read(lambda: self._over(make))
-        self._listeners.tell()
-        return result
+        commit = await super().read(lambda: self._over(make))
+        self._listeners.tell(commit.writes)
+        return commit.result
 
-    def _over(self, make: Callable[[], Script[T]]) -> Script[T]:
-        commit = yield from self.overlay.run(make())
-        return Commit(commit.result)
+    def _over(self, make: Callable[[], Script[T]]) -> Script[Commit[T]]:
+        return Commit((yield from self.overlay.run(make())))
