@@ -259,9 +259,10 @@ class Engine(ABC):
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         """Have `wake` called after commits, of this engine or of whoever shares its store.
 
-        Calls come soon after a commit, on any thread; they may be coalesced or spurious. There is
-        one more when the engine is closed, or when its medium turns out to be gone. `wake` must
-        return at once; what it raises is logged and dropped.
+        Calls come soon after a commit, on any thread; they may be coalesced. What others commit
+        may cause spurious ones; a commit of this engine calls only those whom it concerns. There
+        is one more call when the engine is closed, or when its medium turns out to be gone. `wake`
+        must return at once; what it raises is logged and dropped.
 
         Args:
             wake: the function.
