@@ -221,7 +221,8 @@ def test_specs_and_profiles(url: str) -> None:
     [
         (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
         (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
-        (("info", "mobs.db"), 1, "use memory: or sqlite:PATH"),
+        (("info", "mobs.db"), 1, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
+        (("info", "sqlite:///mobs.db"), 1, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
         (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
         (("events", "memory:", "--limit", "-1"), 1, "limit -1 is negative"),

@@ -247,8 +247,8 @@ class AliasedRuns(EngineRunStore):
         await super().create_run(run)
         self._kept[run.run_id] = run
 
-    async def get_run(self, run_id: UUID) -> MobRun | None:
-        return self._kept.get(run_id) or await super().get_run(run_id)
+    async def get_run(self, run_id: UUID | str) -> MobRun | None:
+        return self._kept.get(UUID(str(run_id))) or await super().get_run(run_id)
 
 
 class CachedEvents(EngineEventStore):
@@ -281,7 +281,7 @@ class UnlockedFlowState(EngineRunStore):
 
     async def cas_flow_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: KernelState,
         next: KernelState,  # noqa: A002 - the interface's name

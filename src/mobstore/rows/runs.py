@@ -111,7 +111,9 @@ class RunRows:
             for loop_id, iterations in run.loop_iteration_outputs.items()
         ]
         self.loop_step_outputs: list[LoopStepOutputRow] = [
-            LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output, "output"))
+            LoopStepOutputRow(
+                key, loop_id, i, text(step_id, "step_id"), n, output_text(output, "output")
+            )
             for loop_id, iterations in run.loop_iteration_outputs.items()
             for i, outputs in enumerate(iterations)
             for n, (step_id, output) in enumerate(outputs.items())
