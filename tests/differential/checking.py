@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
 
-from differential.model import Clash, Final, Model, show
+from differential.model import AllRows, Clash, Model, show
 from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
 from mobstore.tables import COUNTERS, SPECS
@@ -51,12 +51,13 @@ _States: TypeAlias = list[Model]
 
 
 def check(
-    records: Sequence[Record], final: Final, first: int, *, clashes: bool = True
+    records: Sequence[Record], start: AllRows, final: AllRows, first: int, *, clashes: bool = True
 ) -> list[int]:
     """Compare all answers and the final state with the model's.
 
     Args:
         records: all calls.
+        start: all rows of the new store.
         final: all rows in the end.
         first: the sequence number before the first script.
         clashes: whether the engine rejects an `Add` whose key is taken.
@@ -68,12 +69,14 @@ def check(
         DifferenceError: something differs.
     """
     replay = _Replay(records, final, first, clashes)
-    replay.run()
+    replay.run(Model.holding(start))
     return replay.places
 
 
 class _Replay:
-    def __init__(self, records: Sequence[Record], final: Final, first: int, clashes: bool) -> None:
+    def __init__(
+        self, records: Sequence[Record], final: AllRows, first: int, clashes: bool
+    ) -> None:
         self._final, self._clashes = final, clashes
         counters = {row[0]: cast("int", row[1]) for row in final[COUNTERS.name, COUNTERS.name]}
         self._last = counters.get("number", first) - first
@@ -133,10 +136,10 @@ class _Replay:
 
     # The replay ----------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Replay everything."""
+    def run(self, start: Model) -> None:
+        """Replay everything from the first state on."""
         self._check_order()
-        states: _States = [Model()]
+        states: _States = [start]
         number, marks = 0, set[str]()
         for commit in self._commits:
             states = self._between(states, number, marks, set(commit.run[0].marks))

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from differential.choices import Pool
-from differential.model import Final
+from differential.model import AllRows
 from differential.scripts import FailError, Run, StopError, Style, Writer
 from mobstore.atomic.together import Outcome, together
 from mobstore.errors import WriteFailedError
@@ -110,7 +110,7 @@ class Scenario:
             for _ in range(self._kind.clients)
         ]  # fmt: skip
         if self._kind.large:
-            large = Record("large", "write", ["large"], self._place)
+            large = Record(f"{self._place}-large", "write", ["large"], self._place)
             plans[0][len(plans[0]) * 2 // 3].append(_Plan(large, 0, None, 0))
         async with asyncio.TaskGroup() as group:
             for plan in plans:
@@ -124,9 +124,10 @@ class Scenario:
         record = Record(name, way, [self._style(_STYLES[way])], self._place)
         if way == "atomic":
             first: list[Style] = ["read"] if chance.random() < 0.5 else ["write"]
-            middle = [self._style(_STYLES["atomic"]) for _ in range(chance.randint(0, 4))]
+            count = chance.randint(0, 4)
+            middle: list[Style] = [self._style(_STYLES["atomic"]) for _ in range(count)]
             last: list[Style] = ["write", "stop"] if chance.random() < 0.15 else ["write"]
-            record.styles[:] = [*first, *middle, *last]
+            record.styles = first + middle + last
         cancelled: float | None = None
         if chance.random() < 0.2:
             cancelled = chance.choice((0.0, 1.0, 2.0, 4.0, 7.0, chance.uniform(0, 0.003)))
@@ -248,11 +249,11 @@ async def _cancel(task: asyncio.Task[None], after: float) -> None:
     task.cancel()
 
 
-async def final_of(engine: Engine) -> Final:
-    """All that a store holds."""
+async def rows_of(engine: Engine) -> AllRows:
+    """All rows of a store, by table and index."""
     indexes = [index for table in TABLES for index in (table, *table.indexes)]
 
-    def script() -> Script[Final]:
+    def script() -> Script[AllRows]:
         answers = yield tuple(Scan(index) for index in indexes)
         return Commit({
             (index.table.name, index.name): list(rows)

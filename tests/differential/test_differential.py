@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from differential.checking import check
-from differential.scenario import Kind, Scenario, final_of
+from differential.scenario import Kind, Scenario, rows_of
 from mobstore import open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.transaction import Engine
@@ -80,12 +80,13 @@ async def compare(place: Place, seed: int, directory: Path) -> None:
     """Run a scenario and check it."""
     scenario = Scenario(seed, replace(place.kind, large=seed == LARGE))
     async with place.open(directory) as engines:
+        start = await rows_of(engines[0])
         await scenario.run(engines)
-        final = await final_of(engines[-1])
+        final = await rows_of(engines[-1])
     if place.durable:
         async with place.open(directory) as engines:
-            final = await final_of(engines[0])
-    check(scenario.records, final, scenario.first, clashes=place.kind.clashes)
+            final = await rows_of(engines[0])
+    check(scenario.records, start, final, scenario.first, clashes=place.kind.clashes)
 
 
 def run(name: str, seed: int, directory: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from browser.inside.indexeddb import delete_database
 from differential.packing import pack, unpack
-from differential.scenario import Scenario, final_of
+from differential.scenario import Scenario, rows_of
 from mobstore import open_stores
 
 
@@ -27,9 +27,15 @@ async def run(name: str, seed: int, kind: str, place: int) -> str:
     return pack(scenario.records)
 
 
-async def final(name: str) -> str:
-    """All that a database holds, packed; then it is deleted."""
+async def create(name: str) -> str:
+    """Create a database; all its rows, packed."""
+    async with open_stores(f"indexeddb:{name}") as stores:
+        return pack(await rows_of(stores.engine))
+
+
+async def remove(name: str) -> str:
+    """Delete a database; all rows that it had, packed."""
     async with open_stores(f"indexeddb:{name}", create=False) as stores:
-        found = await final_of(stores.engine)
+        found = pack(await rows_of(stores.engine))
     await delete_database(name)
-    return pack(found)
+    return found

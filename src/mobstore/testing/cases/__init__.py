@@ -1,6 +1,7 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    adding,
     atomic,
     cancellation,
     concurrency,
@@ -13,6 +14,7 @@ from mobstore.testing.cases import (
     outputs,
     profiles,
     resume,
+    rounds,
     runs,
     specs,
     status,
@@ -23,6 +25,7 @@ from mobstore.testing.cases import (
 )
 
 __all__ = [
+    "adding",
     "atomic",
     "cancellation",
     "concurrency",
@@ -35,6 +38,7 @@ __all__ = [
     "outputs",
     "profiles",
     "resume",
+    "rounds",
     "runs",
     "specs",
     "status",
