@@ -16,6 +16,7 @@ from mobstore.audit import Difference
 from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
+from mobstore.engines.sqlite.file import is_database
 from mobstore.errors import ReadFailedError
 from mobstore.model.shown import plain
 from mobstore.transfer import check_file, import_stores
@@ -87,6 +88,8 @@ async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
         async with open_present(name) as stores:
             yield stores
         return
+    if is_database(path):
+        raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
     with TemporaryDirectory(prefix="mobstore-") as folder:
         url = f"sqlite:{Path(folder, 'mobs.db')}"
         async with mobstore.open_stores(url, durability="normal") as stores:
