@@ -26,9 +26,7 @@ _STATE_ROOM = MAX_DEPTH - 3
 _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
 
 # `UUID` itself takes much else for one, such as underscores between the digits.
-_UUID = re.compile(
-    r"[0-9A-Fa-f]{8}(-?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}"
-)
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def text(value: str, what: str) -> str:

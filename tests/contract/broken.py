@@ -261,7 +261,7 @@ class AliasedRuns(EngineRunStore):
         self._kept[run.run_id] = run
 
     async def get_run(self, run_id: UUID | str) -> MobRun | None:
-        return self._kept.get(UUID(f"{run_id}")) or await super().get_run(run_id)
+        return self._kept.get(UUID(str(run_id))) or await super().get_run(run_id)
 
 
 class CachedEvents(EngineEventStore):
