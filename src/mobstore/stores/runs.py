@@ -104,7 +104,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def put_step_output(self, run_id: UUID, step_id: str, output: JsonValue) -> None:
         key, step = run_key(run_id), text(step_id, "step_id")
-        encoded = output_text(output)
+        encoded = output_text(output, "output")
         await self._engine.write(lambda: runs.put_step_output(key, step, encoded))
 
     async def append_failure_entry(self, run_id: UUID, entry: FailureLedgerEntry) -> None:
@@ -163,7 +163,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
     ) -> bool:
         key, step = run_key(run_id), text(step_output_key, "step_output_key")
         frame = _frame(frame_id, _given(expected_frame), next_frame)
-        output = output_text(step_output)
+        output = output_text(step_output, "step_output")
         loop = None if loop_context is None else _loop_context(loop_context)
         return await self._engine.write(
             lambda: runs.cas_complete_step(key, frame, step, output, loop)
