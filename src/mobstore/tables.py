@@ -21,7 +21,7 @@ Key: TypeAlias = tuple[Value, ...]
 Row: TypeAlias = tuple[str | int, ...]
 R = TypeVar("R", bound=Row)
 
-FORMAT = 2
+FORMAT = 3
 """The version of this layout; engines write it into what they create and refuse a higher one."""
 
 
@@ -73,6 +73,17 @@ class Table(Index[R]):
             return itemgetter(*places)
         start = places[0] if places else 0
         return itemgetter(slice(start, start + len(places)))
+
+
+IDENTITY = "identity"
+"""The name of the row of `META` that tells one store from every other: a UUID as text."""
+
+
+class MetaRow(NamedTuple):
+    """What is known of the store as a whole."""
+
+    name: str
+    value: str
 
 
 class CounterRow(NamedTuple):
@@ -186,6 +197,7 @@ class RealmProfileRow(NamedTuple):
     updated_at: str
 
 
+META = Table("meta", MetaRow, order=("name",))
 COUNTERS = Table("counters", CounterRow, order=("name",))
 EVENTS = Table("events", EventRow, order=("cursor",))
 EVENTS_BY_MOB = EVENTS.index("by_mob", prefix=("mob_id",), order=("cursor",))
@@ -240,6 +252,7 @@ SPECS = Table("specs", SpecRow, order=("mob_id",))
 REALM_PROFILES = Table("realm_profiles", RealmProfileRow, order=("name",))
 
 TABLES: tuple[Table[Any], ...] = (
+    META,
     COUNTERS,
     EVENTS,
     RUNS,

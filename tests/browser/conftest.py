@@ -19,7 +19,13 @@ from browser.browsers import Chromium, ChromiumTab, Firefox
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
-_INSIDE = ("browser/inside/*.py", "engines/support.py", "state_machine/*.py", "support/*.py")
+_INSIDE = (
+    "browser/inside/*.py",
+    "differential/*.py",
+    "engines/support.py",
+    "state_machine/*.py",
+    "support/*.py",
+)
 
 
 @pytest.fixture(scope="session")

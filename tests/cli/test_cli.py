@@ -70,9 +70,12 @@ def test_import_into_a_store_that_is_not_empty_is_refused(source: Path, url: str
 def test_info(url: str) -> None:
     ended = mobstore_cli("info", url, "--json")
     counts = {"events": 99, "next_cursor": 100, "runs": 8, "specs": 2, "realm_profiles": 2}
-    assert json.loads(ended.stdout) == counts
+    told = json.loads(ended.stdout)
+    identity = UUID(told.pop("identity"))
+    assert told == counts
     table = mobstore_cli("info", url).stdout
     assert all(f"{name.replace('_', ' ')}" in table for name in counts)
+    assert str(identity) in table
 
 
 def test_events_pages_and_bounds(url: str) -> None:

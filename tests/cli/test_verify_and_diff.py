@@ -54,7 +54,7 @@ def damage(path: Path, *statements: str) -> None:
 
 def test_a_sound_store(path: Path) -> None:
     ended = run("verify", f"sqlite:{path}")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "sound: 252 rows\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "sound: 253 rows\n", "")
     ended = run("verify", f"sqlite:{path}", "--json")
     assert (ended.returncode, ended.stdout) == (0, "")
 
@@ -64,11 +64,11 @@ def test_damage_is_told_and_mended(path: Path) -> None:
     ended = run("verify", f"sqlite:{path}")
     assert ended.returncode == 1
     assert "next_cursor   it is not above the last cursor   repairable" in ended.stdout
-    assert "problems in 252 rows: 0 repaired, 1 left; --repair mends 1" in ended.stdout
+    assert "problems in 253 rows: 0 repaired, 1 left; --repair mends 1" in ended.stdout
     ended = run("verify", f"sqlite:{path}", "--repair")
     assert ended.returncode == 0
-    assert "problems in 252 rows: 1 repaired, 0 left\n" in ended.stdout
-    assert run("verify", f"sqlite:{path}").stdout == "sound: 252 rows\n"
+    assert "problems in 253 rows: 1 repaired, 0 left\n" in ended.stdout
+    assert run("verify", f"sqlite:{path}").stdout == "sound: 253 rows\n"
 
 
 def test_what_is_left_ends_with_1(path: Path) -> None:

@@ -92,10 +92,11 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     }),
     "not durable": (broken.on(MemoryEngine, "durable"), {
         "durable.reopen.everything", "durable.reopen.changes", "durable.reopen.cursors",
-        "durable.reopen.order", "durable.close.keeps",
+        "durable.reopen.order", "durable.close.keeps", "durable.reopen.identity",
     }),
     "not shared": (broken.on(MemoryEngine, "shared"), {
         "shared.second.sees", "shared.second.one-winner", "shared.second.cursors",
+        "shared.identity",
     }),
 }  # fmt: skip
 

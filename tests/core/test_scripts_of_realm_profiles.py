@@ -16,7 +16,7 @@ from mobstore import (
 )
 from mobstore.operations import realm_profiles
 from mobstore.tables import REALM_PROFILES, RealmProfileRow
-from mobstore.transaction import Commit, Delete, Get, Put, Scan, Script
+from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan, Script
 from support.scripts import play
 
 OLD = "2026-03-04T05:06:07.000000000Z"
@@ -39,7 +39,7 @@ def test_create() -> None:
     asked, commit = play(realm_profiles.create("p", '{"model":"m"}', NOW), (None,))
     assert asked == [GET]
     row = RealmProfileRow("p", 1, '{"model":"m"}', NOW, NOW)
-    assert commit == Commit(stored("m", 1, NOW, NOW), (Put(REALM_PROFILES, (row,)),))
+    assert commit == Commit(stored("m", 1, NOW, NOW), (Add(REALM_PROFILES, (row,)),))
 
 
 def test_create_twice() -> None:

@@ -39,7 +39,7 @@ from mobstore.tables import (
     RunStateRow,
     StepLedgerRow,
 )
-from mobstore.transaction import Commit, Get, Put, Scan, Script
+from mobstore.transaction import Add, Commit, Get, Put, Scan, Script, add_or_put
 from support.scripts import play
 
 NO_RUN = f"run not found: {ID}"
@@ -55,9 +55,9 @@ def test_create_a_bare_run() -> None:
     assert commit == Commit(
         None,
         (
-            Put(RUNS, (RunRow(ID, 1, "desk", "daily", "running", params, OLD, "", 4),)),
-            Put(RUN_STATES, (RunStateRow(ID, state("A")),)),
-            Put(COUNTERS, (CounterRow("next_run", 2),)),
+            Add(RUNS, (RunRow(ID, 1, "desk", "daily", "running", params, OLD, "", 4),)),
+            Add(RUN_STATES, (RunStateRow(ID, state("A")),)),
+            Add(COUNTERS, (CounterRow("next_run", 2),)),
         ),
     )
 
@@ -67,9 +67,9 @@ def test_create_a_full_run() -> None:
     assert commit.result is None
     params = '{"a":null,"b":[1,1.0,true]}'
     assert list(commit.writes) == [
-        Put(RUNS, (RunRow(ID, 9, "desk", "daily", "failed", params, OLD, NOW, 4),)),
-        Put(RUN_STATES, (RunStateRow(ID, state("A")),)),
-        Put(
+        Add(RUNS, (RunRow(ID, 9, "desk", "daily", "failed", params, OLD, NOW, 4),)),
+        Add(RUN_STATES, (RunStateRow(ID, state("A")),)),
+        Add(
             STEP_LEDGER,
             [
                 StepLedgerRow(ID, 0, "s", "m", "dispatched", "null", OLD),
@@ -78,16 +78,16 @@ def test_create_a_full_run() -> None:
                 ),
             ],
         ),
-        Put(FAILURE_LEDGER, [FailureLedgerRow(ID, 0, "s", "why", OLD)]),
-        Put(FRAMES, [FrameRow(ID, "f1", state("F1")), FrameRow(ID, "f2", state("F2"))]),
-        Put(LOOPS, [LoopRow(ID, "l", state("L"))]),
-        Put(LOOP_ITERATIONS, [LoopIterationRow(ID, 0, "l", str(2**64 - 1), "f1")]),
-        Put(
+        Add(FAILURE_LEDGER, [FailureLedgerRow(ID, 0, "s", "why", OLD)]),
+        Add(FRAMES, [FrameRow(ID, "f1", state("F1")), FrameRow(ID, "f2", state("F2"))]),
+        Add(LOOPS, [LoopRow(ID, "l", state("L"))]),
+        Add(LOOP_ITERATIONS, [LoopIterationRow(ID, 0, "l", str(2**64 - 1), "f1")]),
+        Add(
             ROOT_STEP_OUTPUTS,
             [RootStepOutputRow(ID, "z", 0, "1"), RootStepOutputRow(ID, "a", 1, "[2]")],
         ),
-        Put(LOOP_OUTPUTS, [LoopOutputRow(ID, "polish", 3), LoopOutputRow(ID, "void", 0)]),
-        Put(
+        Add(LOOP_OUTPUTS, [LoopOutputRow(ID, "polish", 3), LoopOutputRow(ID, "void", 0)]),
+        Add(
             LOOP_STEP_OUTPUTS,
             [
                 LoopStepOutputRow(ID, "polish", 0, "y", 0, "1"),
@@ -189,13 +189,13 @@ SAME_STEP = Scan(STEP_LEDGER_BY_IDENTITY, (ID, "s", "m", "completed"), limit=1)
     ("last", "place"), [([], 0), ([STEP], 1), ([STEP._replace(position=41)], 42)]
 )
 def test_append_a_step(last: list[StepLedgerRow], place: int) -> None:
-    put = (Put(STEP_LEDGER, (STEP._replace(position=place),)),)
+    add = (Add(STEP_LEDGER, (STEP._replace(position=place),)),)
     asked, commit = play(runs.append_step_entry(STEP), (RUN, last))
     assert asked == [(Get(RUNS, (ID,)), LAST_STEP)]
-    assert commit == Commit(None, put)
+    assert commit == Commit(None, add)
     asked_too, commit_too = play(runs.append_step_entry_if_absent(STEP), (RUN, [], last))
     assert asked_too == [(Get(RUNS, (ID,)), SAME_STEP, LAST_STEP)]
-    assert commit_too == Commit(True, put)
+    assert commit_too == Commit(True, add)
 
 
 def test_a_step_that_is_there() -> None:
@@ -222,7 +222,7 @@ def test_append_a_failure(last: list[FailureLedgerRow], place: int) -> None:
     asked, commit = play(runs.append_failure_entry(FAILURE), (RUN, last))
     last_failure = Scan(FAILURE_LEDGER, (ID,), limit=1, backwards=True)
     assert asked == [(Get(RUNS, (ID,)), last_failure)]
-    assert commit == Commit(None, (Put(FAILURE_LEDGER, (FAILURE._replace(position=place),)),))
+    assert commit == Commit(None, (Add(FAILURE_LEDGER, (FAILURE._replace(position=place),)),))
 
 
 # Frames and loops --------------------------------------------------------------------------------
@@ -237,6 +237,7 @@ FLOW_SWAP, FRAME_SWAP, LOOP_SWAP = (
 PUT_FLOW = Put(RUN_STATES, (STATE._replace(flow_state="B"),))
 PUT_FRAME = Put(FRAMES, (FrameRow(ID, "f", "G"),))
 PUT_LOOP = Put(LOOPS, (LoopRow(ID, "l", "M"),))
+ADD_FRAME, ADD_LOOP = Add(FRAMES, PUT_FRAME.rows), Add(LOOPS, PUT_LOOP.rows)
 ABOUT_ENTRY = (
     Scan(LOOP_ITERATIONS_BY_IDENTITY, (ID, "l", "3", "f"), limit=1),
     Scan(LOOP_ITERATIONS, (ID,), limit=1, backwards=True),
@@ -252,8 +253,8 @@ def test_all_states_at_once() -> None:
         (Get(RUN_STATES, (ID,)), Get(FRAMES, (ID, "f")), Get(LOOPS, (ID, "l"))),
         ABOUT_ENTRY,
     ]
-    put_entry = Put(LOOP_ITERATIONS, (ENTRY._replace(position=7),))
-    assert commit == Commit(True, (PUT_FLOW, PUT_FRAME, PUT_LOOP, put_entry))
+    add_entry = Add(LOOP_ITERATIONS, (ENTRY._replace(position=7),))
+    assert commit == Commit(True, (PUT_FLOW, PUT_FRAME, PUT_LOOP, add_entry))
 
 
 def test_an_entry_that_is_there() -> None:
@@ -263,8 +264,8 @@ def test_an_entry_that_is_there() -> None:
 
 def test_the_first_entry() -> None:
     script = runs.cas_states(ID, loop=LOOP_SWAP, entry=ENTRY)
-    put_entry = Put(LOOP_ITERATIONS, (ENTRY,))
-    assert ended(script, (RUN, None, LOOP), ([], [])) == Commit(True, (PUT_LOOP, put_entry))
+    add_entry = Add(LOOP_ITERATIONS, (ENTRY,))
+    assert ended(script, (RUN, None, LOOP), ([], [])) == Commit(True, (PUT_LOOP, add_entry))
 
 
 def test_a_flow_state_alone() -> None:
@@ -281,7 +282,7 @@ def test_a_frame_alone_needs_no_state() -> None:
 def test_adding_a_frame_and_a_loop() -> None:
     frame, loop = KeyedSwap("f", None, "G"), KeyedSwap("l", None, "M")
     script = runs.cas_states(ID, frame=frame, loop=loop)
-    assert ended(script, (RUN, None, None)) == Commit(True, (PUT_FRAME, PUT_LOOP))
+    assert ended(script, (RUN, None, None)) == Commit(True, (ADD_FRAME, ADD_LOOP))
 
 
 @pytest.mark.parametrize(
@@ -309,15 +310,18 @@ def test_what_must_not_exist_exists() -> None:
     assert "loop 'l'" in refused(runs.cas_states(ID, loop=loop), (RUN, None, LOOP))
 
 
-def test_upsert_a_loop() -> None:
-    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", None), (RUN,))
-    assert asked == [(Get(RUNS, (ID,)),)]
-    assert commit == Commit(None, (PUT_LOOP,))
-    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (RUN,), ([], []))
-    assert asked == [(Get(RUNS, (ID,)),), ABOUT_ENTRY]
-    assert commit == Commit(None, (PUT_LOOP, Put(LOOP_ITERATIONS, (ENTRY,))))
-    commit = ended(runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (RUN,), ([ENTRY], [ENTRY]))
-    assert commit == Commit(None, (PUT_LOOP,))
+@pytest.mark.parametrize(
+    ("stored", "write"), [(None, ADD_LOOP), (LOOP, PUT_LOOP), (LoopRow(ID, "l", "M"), PUT_LOOP)]
+)
+def test_upsert_a_loop(stored: LoopRow | None, write: Add[LoopRow] | Put[LoopRow]) -> None:
+    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", None), (RUN, stored))
+    assert asked == [(Get(RUNS, (ID,)), Get(LOOPS, (ID, "l")))]
+    assert commit == Commit(None, (write,))
+    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (RUN, stored), ([], []))
+    assert asked == [(Get(RUNS, (ID,)), Get(LOOPS, (ID, "l"))), ABOUT_ENTRY]
+    assert commit == Commit(None, (write, Add(LOOP_ITERATIONS, (ENTRY,))))
+    there = runs.upsert_loop_snapshot(ID, "l", "M", ENTRY)
+    assert ended(there, (RUN, stored), ([ENTRY], [ENTRY])) == Commit(None, (write,))
 
 
 # Outputs -----------------------------------------------------------------------------------------
@@ -343,8 +347,8 @@ def test_output_of_the_root(same: Any, last: list[RootStepOutputRow], place: int
         Get(ROOT_STEP_OUTPUTS, (ID, "s")),
         Scan(ROOT_STEP_OUTPUTS_BY_POSITION, (ID,), limit=1, backwards=True),
     )
-    put = Put(ROOT_STEP_OUTPUTS, (RootStepOutputRow(ID, "s", place, "1"),))
-    assert commit == Commit(True, (PUT_FRAME, put))
+    output = add_or_put(ROOT_STEP_OUTPUTS, same, RootStepOutputRow(ID, "s", place, "1"))
+    assert commit == Commit(True, (PUT_FRAME, output))
 
 
 @pytest.mark.parametrize(
@@ -361,9 +365,13 @@ def test_output_of_a_loop(length: int | None, iteration: int, following: int | N
             Get(LOOP_STEP_OUTPUTS, (ID, "o", iteration, "s")),
             Scan(LOOP_STEP_OUTPUTS_BY_POSITION, (ID, "o", iteration), limit=1, backwards=True),
         )
-    put = Put(LOOP_STEP_OUTPUTS, (LoopStepOutputRow(ID, "o", iteration, "s", 0, "1"),))
-    longer = () if following is None else (Put(LOOP_OUTPUTS, (LoopOutputRow(ID, "o", following),)),)
-    assert commit == Commit(True, (PUT_FRAME, put, *longer))
+    writes: list[Any] = [
+        PUT_FRAME,
+        Add(LOOP_STEP_OUTPUTS, (LoopStepOutputRow(ID, "o", iteration, "s", 0, "1"),)),
+    ]
+    if following is not None:
+        writes.append(add_or_put(LOOP_OUTPUTS, stored, LoopOutputRow(ID, "o", following)))
+    assert commit == Commit(True, tuple(writes))
 
 
 @pytest.mark.parametrize(
@@ -380,8 +388,8 @@ def test_output_of_a_loop(length: int | None, iteration: int, following: int | N
 def test_place_of_a_loop_s_output(same: Any, last: Any, place: int) -> None:
     answers = (FRAME, LoopOutputRow(ID, "o", 2)), (same, last)
     commit = ended(complete(("o", 1)), *answers)
-    put = Put(LOOP_STEP_OUTPUTS, (LoopStepOutputRow(ID, "o", 1, "s", place, "1"),))
-    assert commit == Commit(True, (PUT_FRAME, put))
+    output = add_or_put(LOOP_STEP_OUTPUTS, same, LoopStepOutputRow(ID, "o", 1, "s", place, "1"))
+    assert commit == Commit(True, (PUT_FRAME, output))
 
 
 @pytest.mark.parametrize("length", [None, 0, 1, 10])
@@ -415,7 +423,7 @@ def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) ->
             (lambda: runs.append_step_entry_if_absent(STEP), (None, [STEP], [])),
             (lambda: runs.put_step_output(ID, "s", "1"), (None, [])),
             (lambda: runs.append_failure_entry(FAILURE), (None, [])),
-            (lambda: runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None,)),
+            (lambda: runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None, None)),
             (lambda: runs.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
             (lambda: runs.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP), (None, None, None)),
         ],
@@ -432,3 +440,12 @@ def test_a_step_of_a_missing_run(loop: tuple[str, int] | None) -> None:
     with pytest.raises(NotFoundError) as caught:
         ended(complete(loop), (None, None), (None,))
     assert caught.value.detail == NO_RUN
+
+
+# Adding and replacing ----------------------------------------------------------------------------
+
+
+def test_a_row_is_added_where_none_is_stored_and_replaced_where_one_is() -> None:
+    stored, row = FRAME, FrameRow(ID, "f", "G")
+    assert add_or_put(FRAMES, None, row) == Add(FRAMES, (row,))
+    assert add_or_put(FRAMES, stored, row) == Put(FRAMES, (row,))

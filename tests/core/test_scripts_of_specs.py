@@ -7,7 +7,7 @@ import pytest
 from mobstore import MobDefinition, SerializationError, SpecRevisionConflictError
 from mobstore.operations import specs
 from mobstore.tables import SPECS, SpecRow
-from mobstore.transaction import Commit, Delete, Get, Put, Scan
+from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan
 from support.scripts import play
 
 GET = (Get(SPECS, ("m",)),)
@@ -21,7 +21,8 @@ STORED = SpecRow("m", 4, '{"id":"old"}')
 def test_put(stored: SpecRow | None, revision: int | None, following: int) -> None:
     asked, commit = play(specs.put_spec("m", "{}", revision), (stored,))
     assert asked == [GET]
-    assert commit == Commit(following, (Put(SPECS, (SpecRow("m", following, "{}"),)),))
+    kind = Add if stored is None else Put
+    assert commit == Commit(following, (kind(SPECS, (SpecRow("m", following, "{}"),)),))
 
 
 @pytest.mark.parametrize(

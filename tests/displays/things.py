@@ -90,7 +90,9 @@ def profiles(text: str) -> Shown:
 
 def an_overview(text: str) -> Shown:
     mobs = (MobOverview(mob_id=MobId(text), revision=1, events=1, runs=1),)
-    return Overview(events=1, next_cursor=2, runs=1, specs=1, realm_profiles=1, mobs=mobs)
+    return Overview(
+        identity=None, events=1, next_cursor=2, runs=1, specs=1, realm_profiles=1, mobs=mobs
+    )
 
 
 EVERYTHING: Sequence[Callable[[str], Shown]] = (

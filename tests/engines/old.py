@@ -1,4 +1,4 @@
-"""Files of format 1, made from those of today: what is in them, and what dies on the way to 2."""
+"""Files of older formats, made from those of today, and what dies on the way to the present one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobstore import open_stores
 from mobstore.engines.sqlite import file
 from mobstore.engines.sqlite.upgrade import upgrade
 from mobstore.meerkat import import_meerkat
-from mobstore.tables import TABLES
+from mobstore.tables import META, TABLES
 
 _TO_FORMAT_1 = """
 BEGIN;
@@ -49,13 +49,15 @@ INSERT INTO run_states SELECT run_id, status, flow_state, nullif(completed_at, '
 DROP TABLE new_events;
 DROP TABLE new_runs;
 DROP TABLE new_run_states;
+DROP TABLE meta;
 PRAGMA user_version = 1;
 COMMIT;
 """
+_TO_FORMAT_2 = "BEGIN; DROP TABLE meta; PRAGMA user_version = 2; COMMIT;"
 
 
-def make_old(path: Path) -> list[object]:
-    """Make a file of format 1 with the reference's sample in it.
+def make_old(path: Path, version: int) -> list[object]:
+    """Make a file of an older format with the reference's sample in it.
 
     Returns:
         What `content` gives once it is upgraded.
@@ -73,17 +75,18 @@ def make_old(path: Path) -> list[object]:
     sample.unlink()
     before = content(path)
     with closing(plain(path)) as connection:
-        connection.executescript(_TO_FORMAT_1)
+        connection.executescript({1: _TO_FORMAT_1, 2: _TO_FORMAT_2}[version])
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return before
 
 
 def content(path: Path) -> list[object]:
-    """How a file of the present format is laid out, and all its rows."""
+    """How a file of the present format is laid out, and all its rows but its identity."""
     layout = query(path, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
     rows = [
         query(path, f"SELECT * FROM {table.name} ORDER BY {', '.join(table.key)}")
         for table in TABLES
+        if table is not META
     ]
     return [query(path, "PRAGMA user_version"), layout, *rows]
 
@@ -109,8 +112,8 @@ def die_upgrading(path: str, directory: str) -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _killed_before(number: int) -> Callable[[sqlite3.Connection], None]:
-    def watched(connection: sqlite3.Connection) -> None:
+def _killed_before(number: int) -> Callable[[sqlite3.Connection, int], None]:
+    def watched(connection: sqlite3.Connection, found: int) -> None:
         statements = count()
 
         def trace(_: str) -> None:
@@ -119,7 +122,7 @@ def _killed_before(number: int) -> Callable[[sqlite3.Connection], None]:
 
         connection.execute("PRAGMA cache_size = 4")  # so that pages are written before the commit
         connection.set_trace_callback(trace)
-        upgrade(connection)
+        upgrade(connection, found)
 
     return watched
 

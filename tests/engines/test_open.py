@@ -82,38 +82,42 @@ def assert_untouched(path: Path, before: bytes) -> None:
 # URLs and options ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("durability", ["", "FULL", "off", None, 1, ["full"]])
+@pytest.mark.parametrize("engine", ["sqlite", "memory"])
+def test_unknown_durability(tmp_path: Path, engine: str, durability: Any) -> None:
+    error = refused(url_of(engine, tmp_path), durability=durability)
+    assert type(error) is InternalError
+    assert "durability is 'full' or 'normal'" in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
-    ("url", "advice"),
+    ("options", "words"),
     [
-        ("postgres:mobs", "use memory: or sqlite:PATH"),
-        ("SQLITE:mobs.db", "use memory: or sqlite:PATH"),
-        ("mobs.db", "use memory: or sqlite:PATH"),
-        ("sqlite", "use memory: or sqlite:PATH"),
-        ("memory", "use memory: or sqlite:PATH"),
-        ("", "use memory: or sqlite:PATH"),
-        (":", "use memory: or sqlite:PATH"),
-        ("memory:x", "takes no name"),
-        ("sqlite:", "needs a path, such as sqlite:mobs.db"),
-        ("sqlite::memory:", "use memory:"),
+        ({"timeout": None}, "timeout is a number of seconds, 0 or more, not None"),
+        ({"timeout": "5"}, "timeout is a number of seconds, 0 or more, not str"),
+        ({"timeout": True}, "timeout is a number of seconds, 0 or more, not bool"),
+        ({"timeout": -1}, "timeout is a number of seconds, 0 or more"),
+        ({"timeout": float("nan")}, "timeout is a number of seconds, 0 or more"),
+        ({"timeout": float("inf")}, "timeout is a number of seconds, 0 or more"),
+        ({"create": None}, "create is True or False, not None"),
+        ({"create": "no"}, "create is True or False, not str"),
+        ({"clock": None}, "clock is a function that returns a Timestamp, not None"),
+        ({"clock": "noon"}, "clock is a function that returns a Timestamp, not str"),
     ],
 )
-def test_urls_that_name_no_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, advice: str
+@pytest.mark.parametrize("engine", ["sqlite", "memory"])
+def test_options_of_a_wrong_type(
+    tmp_path: Path, engine: str, options: dict[str, Any], words: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    error = refused(url)
+    error = refused(url_of(engine, tmp_path), **options)
     assert type(error) is InternalError
-    assert advice in str(error)
-    assert not error.retry_safe
+    assert words in str(error)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("durability", ["", "FULL", "off", None, 1])
-def test_unknown_durability(tmp_path: Path, durability: Any) -> None:
-    error = refused(f"sqlite:{tmp_path}/mobs.db", durability=durability)
-    assert type(error) is InternalError
-    assert "'full' or 'normal'" in str(error)
-    assert list(tmp_path.iterdir()) == []
+def url_of(engine: str, folder: Path) -> str:
+    return "memory:" if engine == "memory" else f"sqlite:{folder}/mobs.db"
 
 
 def test_the_other_ways_to_open_refuse_the_same(tmp_path: Path) -> None:

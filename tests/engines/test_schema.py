@@ -153,6 +153,7 @@ def test_keys_use_an_index(connection: sqlite3.Connection, table: Table[Any]) ->
 def test_a_put_replaces_and_answers_nothing(connection: sqlite3.Connection) -> None:
     """The premise of the plans above: `Rows` does in SQL what it is asked."""
     rows = Rows(connection)
+    connection.execute("DELETE FROM meta")
     for table in TABLES:
         row = table.row(*_values(table, table.columns))
         assert rows.answer_or_write(Put(table, (row,))) is None

@@ -121,6 +121,8 @@ def test_erasing_leaves_nothing(sample: Path, tmp_path: Path) -> None:
     page = Page(f"sqlite:{path}")
     page.ask("import_file", path=str(sample))
     page.ask("demo_start")
+    with closing(sqlite3.connect(path)) as file:
+        before = file.execute("SELECT value FROM meta").fetchall()
     assert page.ask("erase") == {"erased": True}
     assert page.ask("overview") == {
         "events": 0, "runs": 0, "empty": True, "mobs": [], "profiles": [],
@@ -132,5 +134,7 @@ def test_erasing_leaves_nothing(sample: Path, tmp_path: Path) -> None:
             name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
         rows = {name: file.execute(f"SELECT count(*) FROM {name}").fetchone() for name in tables}
+        assert file.execute("SELECT value FROM meta").fetchall() != before
     assert len(rows) > 10
+    assert rows.pop("meta") == (1,)
     assert set(rows.values()) == {(0,)}

@@ -19,7 +19,7 @@ from mobstore.engines.memory import MemoryEngine
 from mobstore.testing import samples
 from mobstore.transaction import Add, Commit, LoadingScript
 from mobstore.transfer import Summary, copy, export_stores, import_stores
-from transfer.support import EMPTY, exported, imported, rows_of
+from transfer.support import exported, imported, is_empty, rows_of
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing(at: int, tmp_path: Path) 
 
     async def check() -> None:
         async with mobstore.open_stores(f"sqlite:{target}") as stores:
-            assert rows_of(stores) == EMPTY
+            assert is_empty(stores)
             assert await imported(path.read_bytes(), stores) == Summary(1000, 0, 0, 0)
 
     asyncio.run(check())
@@ -188,7 +188,7 @@ def test_a_process_killed_while_it_copies_leaves_nothing(at: int, tmp_path: Path
             mobstore.open_stores(f"sqlite:{source}") as one,
             mobstore.open_stores(f"sqlite:{target}") as other,
         ):
-            assert rows_of(other) == EMPTY
+            assert is_empty(other)
             assert await copy(one, other) == Summary(1000, 0, 0, 0)
             assert rows_of(other) == rows_of(one)
 

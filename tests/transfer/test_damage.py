@@ -16,7 +16,7 @@ import pytest
 
 import mobstore
 from mobstore.transfer import import_stores
-from transfer.support import EMPTY, entries, imported, refusal, rows_of, stores_of, zipped
+from transfer.support import entries, imported, is_empty, refusal, rows_of, stores_of, zipped
 
 
 def with_manifest(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -69,13 +69,13 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ),
     (
         "newer",
-        lambda _: zipped({"manifest.json": b'{"format":"mobstore","version":3,"new":[]}'}),
-        "mobstore format 3, this mobstore knows 2; update it",
+        lambda _: zipped({"manifest.json": b'{"format":"mobstore","version":4,"new":[]}'}),
+        "mobstore format 4, this mobstore knows 3; update it",
     ),
     (
         "older",
-        lambda data: with_manifest(data, lambda m: m.update(version=1)),
-        "mobstore format 1, which no release has written",
+        lambda data: with_manifest(data, lambda m: m.update(version=2)),
+        "mobstore format 2, which no release has written",
     ),
     *(
         (
@@ -158,7 +158,7 @@ def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
                     await imported(bytes(data), stores)
                 except (mobstore.ReadFailedError, mobstore.SerializationError):
                     refused += 1
-                    assert rows_of(stores) == EMPTY
+                    assert is_empty(stores)
                 else:
                     harmless += 1
                     assert rows_of(stores) == rows
@@ -200,7 +200,7 @@ def test_a_source_that_cannot_be_read(good: bytes, engine: str, tmp_path: Path) 
                 for source in (Failing(good), closed, written):
                     with pytest.raises(mobstore.ReadFailedError):
                         await import_stores(source, stores)
-                    assert rows_of(stores) == EMPTY
+                    assert is_empty(stores)
             await imported(good, stores)
 
     asyncio.run(check())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import cast
+from uuid import uuid4
 
 import mobstore
 from inspector import demo, documents, eventlog, ledgers, overview, race, runs, tree
@@ -139,7 +141,7 @@ class Inspector:
         """Remove everything, in one commit."""
         from inspector import files
 
-        return await self.stores.engine.load(files.erase)
+        return await self.stores.engine.load(partial(files.erase, str(uuid4())))
 
     # Looking ------------------------------------------------------------------------------------
 

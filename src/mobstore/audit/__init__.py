@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from uuid import uuid4
 
 from mobstore.audit.comparison import Difference, diff
 from mobstore.audit.verification import Problem, Verification, repair_script, verify_script
@@ -31,9 +32,10 @@ async def verify(
     Args:
         stores: what to look through; on any engine. Others may go on writing to it.
         repair: whether to mend what can be mended without guessing: counters that are behind,
-            columns that do not repeat what the row's JSON says, JSON in another form than that
-            in which a store writes it. Some rows at a time, each time in one transaction, in
-            which they are looked at anew.
+            an identity that is missing or cannot be read, which is made anew, columns that do not
+            repeat what the row's JSON says, JSON in another form than that in which a store
+            writes it. Some rows at a time, each time in one transaction, in which they are
+            looked at anew.
         progress: told how far the looking is, every few hundred rows.
 
     Raises:
@@ -55,6 +57,6 @@ async def verify(
         waiting = list(rows)
         for start in range(0, len(waiting), _ROWS):
             some = waiting[start : start + _ROWS]
-            await stores.engine.write(partial(repair_script, some))
+            await stores.engine.write(partial(repair_script, some, str(uuid4())))
         problems = tuple(replace(p, repaired=p.repairable) for p in problems)
     return Verification(found.rows, problems)

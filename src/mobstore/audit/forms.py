@@ -30,10 +30,12 @@ from mobstore.tables import (
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
+    IDENTITY,
     LOOP_ITERATIONS,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     LOOPS,
+    META,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUN_STATES,
@@ -48,6 +50,7 @@ from mobstore.tables import (
     LoopOutputRow,
     LoopRow,
     LoopStepOutputRow,
+    MetaRow,
     R,
     RealmProfileRow,
     RootStepOutputRow,
@@ -91,6 +94,12 @@ def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
         return cast("R", _READERS[table](columns))
     except MobStoreError as error:
         raise SerializationError(error.detail) from error
+
+
+def _meta(row: _Columns) -> MetaRow:
+    name = choice(row["name"], frozenset({IDENTITY}), "name")
+    with _formed("value"):
+        return MetaRow(name, str(UUID(text(row["value"], "value"))))
 
 
 def _counter(row: _Columns) -> CounterRow:
@@ -228,6 +237,7 @@ def _formed(column: str) -> Generator[None]:
 
 
 _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
+    META: _meta,
     COUNTERS: _counter,
     EVENTS: _event,
     RUNS: _run,

@@ -16,8 +16,10 @@ from mobstore.progress import Meter, Progress
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
+    IDENTITY,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
+    META,
     RUN_STATES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -26,6 +28,7 @@ from mobstore.tables import (
     Index,
     Key,
     LoopOutputRow,
+    MetaRow,
     Row,
     Table,
 )
@@ -102,7 +105,9 @@ class _Looking:
         place = index.table.getter(index.sorted_by)
         after: Key | None = None
         limit = FIRST_LIMIT
-        if index.table is COUNTERS:
+        if index.table is META:
+            yield from self._identity()
+        elif index.table is COUNTERS:
             yield from self._counters()
         while rows := (yield from page(index, after, limit)):
             after, limit = place(rows[-1]), next_limit(limit, len(rows), size_of(rows))
@@ -113,7 +118,7 @@ class _Looking:
         table = index.table
         for row in rows:
             for what, repairable in examine(table, row).faults:
-                self._found(table, row, what, repairable=repairable)
+                self._found(table, row, what, repairable=repairable or _is_identity(table, row))
         rows = [row for row in rows if is_well_typed(table, row)]
         if table is COUNTERS:
             return  # seen with what they number
@@ -127,6 +132,12 @@ class _Looking:
 
     def _found(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
         self.problems.append(Problem(table.name, table.getter(table.key)(row), what, repairable))
+
+    def _identity(self) -> Asking[None]:
+        """See that the store has an identity; what it is comes with the other rows."""
+        if (yield from fetch(Get(META, (IDENTITY,)))) is None:
+            what = "it is missing, and no cursor can be known to be of this store"
+            self._found(META, MetaRow(IDENTITY, ""), what, repairable=True)
 
     def _counters(self) -> Asking[None]:
         """See that counters are ahead; take those that are not for mended, or all rows are told."""
@@ -156,18 +167,25 @@ class _Looking:
                 self._found(LOOP_OUTPUTS, loop, "it has more iterations than its outputs allow")
 
 
-def repair_script(rows: Sequence[tuple[Table[Any], Key]]) -> Script[None]:
-    """Mend these rows as far as they can be."""
+def repair_script(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:
+    """Mend these rows as far as they can be; a store without identity gets this one."""
     found = yield tuple(Get(table, key) for table, key in rows)
     puts: list[Put[Any]] = []
     for (table, key), row in zip(rows, found, strict=True):
-        if table is COUNTERS:
+        if table is META and (row is None or examine(META, examine(META, row).mended).faults):
+            puts.append(Put(META, (MetaRow(IDENTITY, identity),)))
+        elif table is COUNTERS:
             counter, due = yield from _counter(cast("str", key[0]))
             if counter != due:
                 puts.append(Put(COUNTERS, (due,)))
         elif row is not None:
             puts.append(Put(table, (examine(table, row).mended,)))
     return Commit(None, tuple(puts))
+
+
+def _is_identity(table: Table[Any], row: Row) -> bool:
+    """Whether a row may be made anew: an identity that cannot be read is as good as none."""
+    return table is META and row[0] == IDENTITY
 
 
 def _counter(name: str) -> Asking[tuple[CounterRow, CounterRow]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+from uuid import UUID, uuid4
 
 from mobstore.atomic import Work, together
-from mobstore.errors import InternalError
+from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
 from mobstore.model.overview import Overview
 from mobstore.model.shown import Shown
 from mobstore.model.timestamp import Timestamp
+from mobstore.operations.identity import identify, identity, readable
 from mobstore.operations.overview import count_all
 from mobstore.stores import (
     Clock,
@@ -117,6 +120,27 @@ class MobStores(Shown, Stores, Closable):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self._engine!r}>"
 
+    async def identity(self) -> UUID:
+        """What tells this store from every other one; a cursor means something in one store only.
+
+        It is made with the store, and moves with what the store holds: a copy, or a store into
+        which an export was imported, has that of its source. An erased store gets a new one.
+
+        Raises:
+            SerializationError: what is stored is no UUID.
+
+        Contract: stores.identity, stores.identity.moves, durable.reopen.identity.
+        """
+        found = await self._engine.read(identity)
+        if found is None:  # an engine that does not make one with the store
+            found = await self._engine.write(partial(identify, str(uuid4())))
+        if (known := readable(found)) is None:
+            raise SerializationError(
+                "table meta, key identity: it is not a UUID; mobstore verify URL --repair gives"
+                " the store a new one"
+            )
+        return known
+
     async def overview(self) -> Overview:
         """Count what the stores hold, by mob; events and runs of mobs with a spec by an index.
 
@@ -176,13 +200,27 @@ class MobStores(Shown, Stores, Closable):
         return self._engine
 
 
-def check_options(durability: Durability, timeout: float) -> None:
-    """Refuse what no engine can be opened with.
+def check_options(durability: Durability, timeout: float, **flags: bool) -> None:
+    """Reject options that no engine can be opened with.
+
+    Args:
+        durability: see `open_stores`.
+        timeout: see `open_stores`.
+        flags: options that are True or False, by their names.
 
     Raises:
         InternalError: an option is none of its values.
     """
-    if not 0 <= timeout < float("inf"):
-        raise InternalError("timeout is a number of seconds, 0 or more")
-    if durability not in {"full", "normal"}:
+    if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
+        raise InternalError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
+    if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise InternalError("durability is 'full' or 'normal'")
+    for name, flag in flags.items():
+        if type(flag) is not bool:
+            raise InternalError(f"{name} is True or False, not {_kind(flag)}")
+
+
+def _kind(value: object) -> str:
+    if value is None or type(value) in {int, float}:
+        return str(value)
+    return type(value).__name__

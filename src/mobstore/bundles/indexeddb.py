@@ -13,6 +13,7 @@ from mobstore.stores import (
     EngineRealmProfileStore,
     EngineRunStore,
     EngineSpecStore,
+    check_clock,
 )
 from mobstore.transaction import Durability, Engine
 
@@ -51,6 +52,7 @@ class IndexedDbMobStores(MobStores):
         """
 
         async def start() -> Self:
+            check_clock(clock)
             return cls(
                 await indexeddb_engine(name, durability, timeout, create=create), clock=clock
             )
@@ -63,7 +65,7 @@ class _OneStore(Closable):
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine)
-        self._now = clock
+        self._clock = clock
 
     @classmethod
     def open(
@@ -78,6 +80,7 @@ class _OneStore(Closable):
         """Open a database of the page's origin, or create it; as `IndexedDbMobStores.open`."""
 
         async def start() -> Self:
+            check_clock(clock)
             return cls(await indexeddb_engine(name, durability, timeout, create=create), clock)
 
         return Opening(start)
@@ -106,7 +109,7 @@ async def indexeddb_engine(
     # Imported here: outside of a browser nobody needs it.
     from mobstore.engines.indexeddb import IndexedDbEngine
 
-    check_options(durability, timeout)
+    check_options(durability, timeout, create=create)
     if not name:
         raise InternalError("indexeddb: needs a name, such as indexeddb:mobs")
     return await IndexedDbEngine.open(name, durability=durability, timeout=timeout, create=create)

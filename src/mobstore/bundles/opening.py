@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from os import PathLike
 
-from mobstore.bundles.base import MobStores, Opening
+from mobstore.bundles.base import MobStores, Opening, check_options
 from mobstore.bundles.indexeddb import indexeddb_engine
 from mobstore.bundles.sqlite import sqlite_engine
+from mobstore.bundles.urls import parse_url
 from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
-from mobstore.stores import Clock
+from mobstore.stores import Clock, check_clock
 from mobstore.transaction import Durability, Engine
 
 
 def open_stores(
-    url: str,
+    url: str | PathLike[str],
     *,
     create: bool = True,
     durability: Durability = "full",
@@ -28,35 +30,33 @@ def open_stores(
         url: `memory:` for stores that live in this process and end with it; `sqlite:PATH` for a
             file; `indexeddb:NAME` for a database of the page's origin, in a browser. A path is
             taken as it stands: relative to the working directory unless it begins with a slash;
-            nothing in a path or name is escaped.
+            nothing in a path or name is escaped or expanded. What looks like another kind of URL
+            or path is rejected with the URL to write instead; `./` in front means such a name. A
+            path object, such as a `pathlib.Path`, is a SQLite file.
         create: see `SqliteMobStores.open`; a store in memory is always new.
         durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
         timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
-        clock: gives the store's times; for tests.
+        clock: gives the store's times, each a Timestamp or a datetime with a time zone; for tests.
 
     Raises:
         InternalError: no engine has this URL, or it does not work in this place.
         ReadFailedError: what the URL names cannot be opened.
         WriteFailedError: what the URL names cannot be written.
     """
-    scheme, colon, rest = url.partition(":")
 
     async def engine() -> Engine:
-        if colon and scheme == "memory":
-            if rest:
-                raise InternalError("memory: takes no name; every opening has data of its own")
+        place = parse_url(url)
+        if place.engine == "memory":
+            check_options(durability, timeout, create=create)
             return MemoryEngine()
-        if colon and scheme == "sqlite":
-            if sys.platform == "emscripten":
-                raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
-            return await sqlite_engine(rest, durability, timeout, create=create)
-        if colon and scheme == "indexeddb":
-            return await indexeddb_engine(rest, durability, timeout, create=create)
-        raise InternalError(
-            f"no engine for '{scheme}:'; use memory: or sqlite:PATH, in a browser indexeddb:NAME"
-        )
+        if place.engine == "indexeddb":
+            return await indexeddb_engine(place.name, durability, timeout, create=create)
+        if sys.platform == "emscripten":
+            raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
+        return await sqlite_engine(place.name, durability, timeout, create=create)
 
     async def start() -> MobStores:
+        check_clock(clock)
         return MobStores(await engine(), clock=clock)
 
     return Opening(start)

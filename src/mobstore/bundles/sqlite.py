@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
 from mobstore.bundles.base import Closable, MobStores, Opening, check_options
-from mobstore.errors import InternalError
+from mobstore.bundles.urls import parse_path
 from mobstore.model.timestamp import Timestamp
-from mobstore.stores import Clock, EngineRealmProfileStore
+from mobstore.stores import Clock, EngineRealmProfileStore, check_clock
 from mobstore.transaction import Durability, Engine
 
 
@@ -29,7 +29,7 @@ class SqliteMobStores(MobStores):
         """Open a SQLite file, or create it; to be awaited, or used in `async with`.
 
         Args:
-            path: the file; its directory must exist.
+            path: the file; its directory must exist. It is no URL, and `~` is not expanded.
             create: whether to create the file if it is missing.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
@@ -43,6 +43,7 @@ class SqliteMobStores(MobStores):
         """
 
         async def start() -> Self:
+            check_clock(clock)
             return cls(await sqlite_engine(path, durability, timeout, create=create), clock=clock)
 
         return Opening(start)
@@ -64,6 +65,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
         """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
 
         async def start() -> Self:
+            check_clock(clock)
             return cls(await sqlite_engine(path, durability, timeout, create=create), clock)
 
         return Opening(start)
@@ -76,14 +78,8 @@ async def sqlite_engine(
     # Imported here: who keeps everything in memory need not load the driver.
     from mobstore.engines.sqlite import SqliteEngine
 
-    check_options(durability, timeout)
-    text = fspath(path)
-    if "\0" in text:
-        raise InternalError("a path holds no NUL")
-    if not text:
-        raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
-    if text == ":memory:":
-        raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+    check_options(durability, timeout, create=create)
+    text = parse_path(path)
     return await SqliteEngine.open(
         Path(text), durability=durability, timeout=timeout, create=create
     )

@@ -5,6 +5,7 @@ moving.py    those that move whole stores
 verify.py    the command that looks for damage
 diff.py      the command that compares two stores
 shared.py    what all of them share: how they run, how they end
+output.py    standard output and error: encodings, JSON lines
 queries.py   what they ask that the stores' interfaces do not offer
 display.py   results as tables for people
 timeline.py  the steps of a run over time
@@ -14,13 +15,26 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells count it."""
+
 
 def main() -> None:
     """Run the command line; exit code 0 is success, 1 a refusal, 2 a wrong call."""
     try:
+        import click
+
+        from mobstore.cli import output
         from mobstore.cli.commands import cli
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
         sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
-    cli(prog_name="mobstore")
+    output.configure()
+    try:
+        sys.exit(cli.main(prog_name="mobstore", standalone_mode=False))
+    except click.ClickException as error:
+        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)

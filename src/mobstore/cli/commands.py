@@ -16,6 +16,7 @@ from click.shell_completion import get_completion_class
 import mobstore
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
+from mobstore.cli.output import json_line, json_text
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
@@ -47,7 +48,7 @@ async def info(url: str, *, as_json: bool) -> None:
     async with open_present(url) as stores:
         found = await stores.engine.read(queries.inventory)
     if as_json:
-        click.echo(json.dumps(found._asdict()))
+        json_line(found._asdict())
     else:
         display.inventory(display.console(), url, found)
 
@@ -85,14 +86,14 @@ async def events(
             console = display.console()
             async for event in stores.events.subscribe(after, mob_id=mob, run_id=run_id):
                 if as_json:
-                    click.echo(event.to_json())
+                    json_text(event.to_json())
                 else:
                     display.event_line(console, event)
         while page := await stores.events.poll(after, min(limit, _PAGE), mob_id=mob, run_id=run_id):
             after, limit = page[-1].cursor, limit - len(page)
             if as_json:
                 for event in page:
-                    click.echo(event.to_json())
+                    json_text(event.to_json())
             else:
                 found += page
     if not as_json:
@@ -122,7 +123,7 @@ async def runs(
         for header, steps, failures in found:
             line = header.model_dump(mode="json", exclude={"activation_params", "schema_version"})
             line |= {"steps": steps, "failures": failures}
-            click.echo(json.dumps(line, ensure_ascii=False))
+            json_line(line)
     else:
         display.runs(display.console(), found)
 
@@ -142,9 +143,11 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
     if found is None:
         raise mobstore.NotFoundError(f"run not found: {run_id}")
     if as_json:
-        click.echo(found.to_json())
+        json_text(found.to_json())
     else:
-        display.run(display.console(), found, timeline(found.step_ledger))
+        console = display.console()
+        drawn = timeline(found.step_ledger, ascii_only=console.options.ascii_only)
+        display.run(console, found, drawn)
 
 
 @cli.command()
@@ -166,7 +169,7 @@ async def specs(url: str, *, as_json: bool) -> None:
         for mob_id, definition, revision in found:
             spec: dict[str, Any] = {"mob_id": mob_id, "revision": revision}
             spec["definition"] = json.loads(definition.to_json())
-            click.echo(json.dumps(spec, ensure_ascii=False))
+            json_line(spec)
     else:
         display.specs(display.console(), found)
 
@@ -184,7 +187,7 @@ async def profiles(url: str, *, as_json: bool) -> None:
         found = await stores.realm_profiles.list()
     if as_json:
         for stored in found:
-            click.echo(stored.to_json())
+            json_text(stored.to_json())
     else:
         display.profiles(display.console(), found)
 

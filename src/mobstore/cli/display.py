@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from rich import box
 from rich.console import Console
@@ -12,15 +11,20 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from mobstore.cli.output import fitting
 from mobstore.cli.queries import Inventory, RunLine
-from mobstore.displays.texts import moment
+from mobstore.dicts import fields_of
+from mobstore.displays.texts import fields, moment, named
+from mobstore.displays.texts import value as one_line
+from mobstore.displays.tree import Branch, branches_of, nodes, phase
+from mobstore.errors import SerializationError
 from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
-from mobstore.model.kernel import KernelState, NamedVariant
+from mobstore.model.kernel import KernelState
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import FrameSnapshot, LoopSnapshot, MobRun
-from mobstore.model.shown import cut, plain
+from mobstore.model.shown import count, plain
 from mobstore.transfer import Summary
 
 _COLORS = {
@@ -34,6 +38,8 @@ _COLORS = {
 }
 
 
+_VALUE = 60  # characters of a value in a cell
+
 # Never broken to fit a narrow terminal: ids and times are for copying.
 _WHOLE = {"run", "cursor", "time", "created", "status", "steps", "revision", "updated"}
 
@@ -43,7 +49,7 @@ def inventory(console: Console, url: str, found: Inventory) -> None:
     shown = table(plain(url), "", "")
     shown.columns[1].justify = "right"
     for name, value in found._asdict().items():
-        shown.add_row(name.replace("_", " "), f"{value:,}")
+        shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else str(value))
     console.print(shown)
 
 
@@ -89,8 +95,7 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
     console.print(head)
     console.print(
         f"created {moment(found.created_at)}, completed {moment(found.completed_at)},"
-        f" flow state {plain(found.flow_state.phase)}",
-        markup=False,
+        f" flow state {plain(phase(found.flow_state))}"
     )
     console.print(_tree(found))
     console.print(timeline)
@@ -98,7 +103,7 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
     for step in found.step_ledger:
         steps.add_row(
             moment(step.timestamp), cell(step.step_id), cell(step.meerkat_id),
-            status(step.status), cell("" if step.output is None else _short(step.output)),
+            status(step.status), cell(one_line(step.output, _VALUE)),
         )  # fmt: skip
     console.print(steps)
     if found.failure_ledger:
@@ -108,12 +113,12 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
         console.print(failures)
     outputs = table("outputs", "of", "step", "output")
     for step_id, output in found.root_step_outputs.items():
-        outputs.add_row("flow", cell(step_id), cell(_short(output)))
+        outputs.add_row("flow", cell(step_id), cell(one_line(output, _VALUE)))
     for loop_id, iterations in found.loop_iteration_outputs.items():
         for number, iteration in enumerate(iterations):
             for step_id, output in iteration.items():
                 of = cell(f"{loop_id} [{number}]")
-                outputs.add_row(of, cell(step_id), cell(_short(output)))
+                outputs.add_row(of, cell(step_id), cell(one_line(output, _VALUE)))
     if outputs.row_count:
         console.print(outputs)
 
@@ -145,50 +150,47 @@ def moved(
 ) -> None:
     """What was copied, exported or imported."""
     console.print(
-        f"{done} {_count(summary.events, 'event')}, {_count(summary.runs, 'run')},"
-        f" {_count(summary.specs, 'spec')}, {_count(summary.realm_profiles, 'realm profile')}",
-        highlight=False,
+        f"{done} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"
+        f" {count(summary.specs, 'spec')}, {count(summary.realm_profiles, 'realm profile')}"
     )
     for unreadable in left_out:
         console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def _what(event: MobEvent) -> str:
-    kind = event.kind.model_dump(mode="json", exclude={"type"})
-    return " ".join(f"{key}={_short(value, 36)}" for key, value in kind.items())
+    return fields(fields_of(event.kind, without=("type",)))
 
 
 def _tree(found: MobRun) -> Tree:
-    """Frames and loops as they lie in each other, told from their ids: frame::node::iter-n."""
-    trunk = Tree("frames and loops")
-    branches: dict[str, Tree] = {}
-    places: list[tuple[str, FrameSnapshot | LoopSnapshot]]
-    places = [*found.frames.items(), *found.loops.items()]
-    for place, snapshot in sorted(places, key=lambda item: item[0]):
-        above = branches.get(place.rpartition("::")[0], trunk)
-        branches[place] = above.add(_state_line(place, snapshot.kernel_state))
+    """Frames and loops as they lie in each other, in the order of notebooks and of the page."""
+    frames, loops = count(len(found.frames), "frame"), count(len(found.loops), "loop")
+    trunk = Tree(f"{frames}, {loops}")
+    open_at: list[Tree] = [trunk]  # by depth
+    for branch in branches_of(found):
+        of = found.frames if branch.of == "frame" else found.loops
+        snapshot: FrameSnapshot | LoopSnapshot = cast("Any", of)[branch.id]
+        del open_at[branch.depth + 1 :]
+        open_at.append(open_at[-1].add(_line(branch, snapshot.kernel_state)))
     return trunk
 
 
-def _state_line(place: str, state: KernelState) -> Text:
-    fields = state.fields
-    line = Text(plain(place), style="bold")
-    line.append(f"  {plain(state.phase)}", style="not bold")
-    nodes = fields.get("node_status")
-    if isinstance(nodes, Mapping):
-        shown = ", ".join(
-            f"{node}={status.variant if isinstance(status, NamedVariant) else status}"
-            for node, status in nodes.items()
-        )
-        line.append(f"  {plain(shown)}", style="not bold dim")
-    if "max_iterations" in fields:
-        counted = f"  iteration {fields.get('current_iteration')} of {fields['max_iterations']}"
-        line.append(plain(counted), style="not bold dim")
+def _line(branch: Branch, state: KernelState) -> Text:
+    line = Text.assemble((f"{branch.of} ", "dim"), (fitting(plain(named(branch.label))), "bold"))
+    if branch.iteration is not None:
+        line.append(f"  iteration {branch.iteration:,}", style="dim")
+    reached = phase(state)
+    line.append("  ").append_text(status(reached))
+    if branch.of == "frame":
+        line.append(f"  {_nodes(state)}", style="dim")
     return line
+
+
+def _nodes(state: KernelState) -> str:
+    try:
+        found = nodes(state)
+    except SerializationError:
+        return ""  # its phase says so
+    return fitting(plain(", ".join(f"{named(node.node_id)}={node.status}" for node in found)))
 
 
 def table(title: str, *columns: str) -> Table:
@@ -205,22 +207,26 @@ def table(title: str, *columns: str) -> Table:
     return made
 
 
-def console() -> Console:
-    """Where results go; wide if nobody is looking, so that a pipe does not break lines."""
-    out = Console()
-    return out if out.is_terminal else Console(width=140)
+def console(*, stderr: bool = False) -> Console:
+    """Where results go; wide if nobody is looking, so that a pipe does not break lines.
+
+    Text is printed as it stands: no markup, no emoji by their names, no colours of its own.
+    """
+    out = Console(stderr=stderr)
+    return Console(
+        stderr=stderr,
+        width=None if out.is_terminal else 140,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
 
 
-def cell(value: object) -> Text:
+def cell(of: object) -> Text:
     """Stored text for a cell."""
-    return Text(plain(value))
+    return Text(fitting(plain(of)))
 
 
 def status(name: str) -> Text:
     """The status of a run, step or node, in its colour."""
-    return Text(plain(name), style=_COLORS.get(name, ""))
-
-
-def _short(value: Any, most: int = 60) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return cut(text, most)
+    return Text(fitting(plain(name)), style=_COLORS.get(name.lower(), ""))

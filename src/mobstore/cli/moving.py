@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 import mobstore
+from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
+from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
-from mobstore.errors import ReadFailedError
+from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
@@ -38,7 +44,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
 @click.command()
 @url_argument
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--format", "layout", type=click.Choice(["mobstore", "meerkat"]), default="mobstore",
     show_default=True,
@@ -50,18 +56,27 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 async def export(url: str, file: Path, *, layout: str, force: bool, as_json: bool) -> None:
     """Write the whole store at URL into FILE, which appears when all of it is there.
 
+    FILE - is standard output; what else there is to say goes to stderr then.
+
     \b
     Example: mobstore export sqlite:mobs.db mobs.zip
+    Example: mobstore export sqlite:mobs.db - | ssh host 'cat > mobs.zip'
     Example: mobstore export sqlite:mobs.db mob.db --format meerkat
     """  # noqa: D301 - click's own mark
+    piped = str(file) == "-"
+    if piped and sys.stdout.isatty():
+        raise click.UsageError("a terminal shows no such file; name one, or lead - into a pipe")
+    _refuse_itself(url, file)
     async with open_present(url) as stores:
-        with progress_bar("exporting") as progress:
+        with progress_bar("exporting") as progress, _place(file) as place:
             if layout == "meerkat":
-                summary = await export_meerkat(stores, file, overwrite=force, progress=progress)
+                summary = await export_meerkat(stores, place, overwrite=force, progress=progress)
             else:
-                with new_file(file, overwrite=force) as beside, beside.open("r+b") as opened:
+                with new_file(place, overwrite=force) as beside, beside.open("r+b") as opened:
                     summary = await export_stores(stores, opened, progress=progress)
-    _tell("exported", summary, as_json=as_json)
+            if piped:
+                _pour(place)
+    _tell("exported", summary, as_json=as_json, stderr=piped)
 
 
 @click.command("import")
@@ -106,6 +121,43 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
 COMMANDS = (copy, export, import_)
 
 
+def _refuse_itself(url: str, file: Path) -> None:
+    """Reject an export into the file of the store itself, which --force would replace."""
+    place = parse_url(url)
+    with suppress(OSError, ValueError):  # one of them is not there
+        if place.engine == "sqlite" and file.samefile(place.name):
+            raise WriteFailedError(f"{file} is the store itself; name another file")
+
+
+@contextmanager
+def _place(file: Path) -> Generator[Path]:
+    """Where a file is made: at its place, or in a temporary one for standard output."""
+    if str(file) != "-":
+        yield file
+        return
+    try:
+        folder = TemporaryDirectory(prefix="mobstore-")
+    except OSError as error:
+        raise WriteFailedError("no temporary directory can be made; is there room?") from error
+    with folder as made:
+        yield Path(made, "file")
+
+
+def _pour(file: Path) -> None:
+    """Write a whole file to standard output."""
+    out = sys.stdout.buffer
+    with file.open("rb") as opened:
+        try:
+            shutil.copyfileobj(opened, out, 2**20)
+            out.flush()
+        except BrokenPipeError:
+            raise  # whoever reads it has seen enough
+        except OSError as error:
+            raise WriteFailedError(
+                f"standard output cannot be written: {type(error).__name__}"
+            ) from error
+
+
 def _is_zip(file: Path) -> bool:
     try:
         if not file.is_file():
@@ -118,11 +170,11 @@ def _is_zip(file: Path) -> bool:
         raise ReadFailedError(f"{file} cannot be read: {type(error).__name__}") from error
 
 
-def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool) -> None:
+def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:
     left_out = moved.left_out if isinstance(moved, ImportReport) else []
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     if as_json:
         told = {**summary._asdict(), "left_out": list(map(str, left_out))}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        json_line(told, sys.stderr if stderr else sys.stdout)
     else:
-        display.moved(display.console(), done, summary, left_out)
+        display.moved(display.console(stderr=stderr), done, summary, left_out)

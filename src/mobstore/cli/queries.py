@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 from mobstore.model.run import RunHeader
 from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.identity import readable
 from mobstore.operations.run_reading import Selection, run_headers
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
     FAILURE_LEDGER,
+    IDENTITY,
+    META,
     REALM_PROFILES,
     RUNS,
     SPECS,
@@ -22,6 +25,7 @@ from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
 class Inventory(NamedTuple):
     """How much a store holds."""
 
+    identity: str | None
     events: int
     next_cursor: int
     runs: int
@@ -39,11 +43,20 @@ class RunLine(NamedTuple):
 
 def inventory() -> Script[Inventory]:
     """Count everything."""
-    counter, events, runs = yield from fetch(
-        Get(COUNTERS, (NEXT_CURSOR,)), Count(Scan(EVENTS)), Count(Scan(RUNS))
-    )
+    meta, counter = yield from fetch(Get(META, (IDENTITY,)), Get(COUNTERS, (NEXT_CURSOR,)))
+    identity = readable(meta)
+    events, runs = yield from fetch(Count(Scan(EVENTS)), Count(Scan(RUNS)))
     specs, profiles = yield from fetch(Count(Scan(SPECS)), Count(Scan(REALM_PROFILES)))
-    return Commit(Inventory(events, 1 if counter is None else counter.value, runs, specs, profiles))
+    return Commit(
+        Inventory(
+            None if identity is None else str(identity),
+            events,
+            1 if counter is None else counter.value,
+            runs,
+            specs,
+            profiles,
+        )
+    )
 
 
 def run_lines(of: Selection) -> Script[list[RunLine]]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 import mobstore
+from mobstore.cli import INTERRUPTED
 from mobstore.model.shown import plain
 from mobstore.transfer import Progress
 
@@ -43,7 +44,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
             sys.stderr.close()  # whoever read our output has seen enough
             sys.exit(1)
         except KeyboardInterrupt:
-            sys.exit(130)  # as a shell counts what Ctrl-C ended
+            sys.exit(INTERRUPTED)
 
     return update_wrapper(run, command)
 

@@ -19,7 +19,7 @@ STEPS = 40
 _WIDTH = 40  # characters
 
 
-def timeline(ledger: Sequence[StepLedgerEntry]) -> Table:
+def timeline(ledger: Sequence[StepLedgerEntry], *, ascii_only: bool = False) -> Table:
     """The steps in the order in which they began."""
     found = bars((entry.step_id, entry.meerkat_id, entry.status) for entry in ledger)
     drawn = [times for bar in found[-STEPS:] if (times := _times(bar, ledger))]
@@ -34,7 +34,7 @@ def timeline(ledger: Sequence[StepLedgerEntry]) -> Table:
         first = int((_WIDTH - 1) * (start - begun).total_seconds() / whole)
         last = int((_WIDTH - 1) * ((end or ended) - begun).total_seconds() / whole)
         status = display.status(bar.status)
-        line = " " * first + "━" * max(1, last - first + 1)
+        line = " " * first + ("=" if ascii_only else "━") * max(1, last - first + 1)
         table.add_row(
             display.cell(bar.member_id), display.cell(bar.step_id),
             Text(line.ljust(_WIDTH), style=status.style),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 
@@ -12,6 +11,7 @@ from rich.console import Console
 import mobstore
 from mobstore.audit import Verification
 from mobstore.cli import display
+from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 
 _SHOWN = 100
@@ -35,7 +35,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
             found = await mobstore.verify(stores, repair=repair, progress=progress)
     if as_json:
         for problem in found.problems:
-            click.echo(json.dumps(asdict(problem), default=repr, ensure_ascii=False))
+            json_line(asdict(problem))
     else:
         _show(display.console(), found)
     if found.left:
@@ -55,8 +55,8 @@ def _show(console: Console, found: Verification) -> None:
         console.print(table)
     more = len(found.problems) - _SHOWN
     if more > 0:
-        console.print(f"and {more:,} more; --json tells all", highlight=False)
-    console.print(_summary(found), highlight=False)
+        console.print(f"and {more:,} more; --json tells all")
+    console.print(_summary(found))
 
 
 def _summary(found: Verification) -> str:

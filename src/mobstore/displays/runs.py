@@ -25,7 +25,7 @@ from mobstore.displays.markup import (
     together,
 )
 from mobstore.displays.texts import instant, moment, named, span, value
-from mobstore.displays.tree import Branch, Node, branches, nodes
+from mobstore.displays.tree import Branch, Node, branches_of, nodes, phase
 from mobstore.errors import SerializationError
 from mobstore.model.ids import FrameId, LoopInstanceId
 from mobstore.model.kernel import KernelState
@@ -50,7 +50,7 @@ def run(shown: MobRun) -> Markup:
             [
                 ("mob", named(shown.mob_id)),
                 ("flow", named(shown.flow_id)),
-                ("flow state", _phase(shown.flow_state)),
+                ("flow state", phase(shown.flow_state)),
                 ("created", moment(shown.created_at)),
                 ("ended", moment(shown.completed_at) if shown.completed_at else None),
                 ("took", _took(shown)),
@@ -70,19 +70,8 @@ def _took(shown: MobRun) -> str:
     return span(ended - begun) if begun and ended else ""
 
 
-def _phase(state: KernelState) -> str:
-    try:
-        return state.phase
-    except SerializationError:
-        return "cannot be read"
-
-
 def _tree(shown: MobRun) -> Markup | None:
-    entries = shown.loop_iteration_ledger
-    iterations: dict[str, tuple[str, int]] = {
-        entry.frame_id: (entry.loop_instance_id, entry.iteration) for entry in entries
-    }
-    tree = branches(str(shown.run_id), shown.frames, shown.loops, iterations)
+    tree = branches_of(shown)
     if not tree:
         return None
 
@@ -109,7 +98,7 @@ def _tree(shown: MobRun) -> Markup | None:
 def _line(branch: Branch, state: KernelState, most: int) -> Markup:
     told = None if branch.iteration is None else f"iteration {branch.iteration}"
     content: list[Content] = [inline("quiet", branch.of), element("b", named(branch.label))]
-    content += [inline("quiet", told) if told else None, pill(_phase(state))]
+    content += [inline("quiet", told) if told else None, pill(phase(state))]
     if branch.of == "frame":
         content.append(_nodes(state, most))
     depth = min(branch.depth, DEEPEST)

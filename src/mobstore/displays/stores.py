@@ -42,6 +42,7 @@ def overview(shown: Overview) -> Markup:
         head("", "what the stores hold"),
         facts(
             [
+                ("identity", "-" if shown.identity is None else str(shown.identity)),
                 ("events", f"{shown.events:,}"),
                 ("next cursor", f"{shown.next_cursor:,}"),
                 ("runs", f"{shown.runs:,}"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
+from mobstore.errors import SerializationError
 from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
+from mobstore.model.run import MobRun
 
 _Key: TypeAlias = tuple[Literal["frame", "loop"], str]
 _BETWEEN = "::"
+_DIGITS = re.compile(r"([0-9]+)")
 
 
 class Branch(NamedTuple):
@@ -43,6 +47,15 @@ class Node(NamedTuple):
     kind: str
     status: str
     depends_on: tuple[str, ...]
+
+
+def branches_of(run: MobRun) -> list[Branch]:
+    """All frames and loops of a run in the order of display."""
+    iterations: dict[str, tuple[str, int]] = {
+        entry.frame_id: (entry.loop_instance_id, entry.iteration)
+        for entry in run.loop_iteration_ledger
+    }
+    return branches(str(run.run_id), run.frames, run.loops, iterations)
 
 
 def branches(
@@ -81,7 +94,7 @@ def branches(
         return named if between and named in known else None
 
     children: dict[_Key | None, list[_Key]] = {}
-    for key in sorted(keys, key=lambda key: (-1 if (n := number(key)) is None else n, key)):
+    for key in sorted(keys, key=lambda key: (-1 if (n := number(key)) is None else n, _rank(key))):
         children.setdefault(holder(key), []).append(key)
     tree: list[Branch] = []
     seen: set[_Key] = set()
@@ -97,6 +110,24 @@ def branches(
             lying_in = reversed(children.get(key, []))
             waiting += [(child, f"{name}{_BETWEEN}", depth + 1) for child in lying_in]
     return tree
+
+
+def _rank(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
+    """What a key sorts by: numbers in its id count as numbers, so `iter-2` precedes `iter-10`."""
+    of, name = key
+    pieces = [
+        (len(digits), digits) if (digits := piece.lstrip("0")).isdecimal() else (0, piece)
+        for piece in _DIGITS.split(name)
+    ]
+    return of, pieces, name
+
+
+def phase(state: KernelState) -> str:
+    """The phase of a state, or that it cannot be read."""
+    try:
+        return state.phase
+    except SerializationError:
+        return "cannot be read"
 
 
 def nodes(state: KernelState) -> list[Node]:

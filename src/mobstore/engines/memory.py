@@ -14,10 +14,11 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 from mobstore.errors import InternalError
 from mobstore.listeners import Listeners
-from mobstore.tables import TABLES, Index, Key, Row, Table
+from mobstore.tables import IDENTITY, META, TABLES, Index, Key, MetaRow, Row, Table
 from mobstore.transaction import (
     Add,
     Commit,
@@ -183,6 +184,7 @@ class MemoryEngine(Engine):
     def __init__(self) -> None:
         self._lock = Lock()
         self._clear()
+        self._write(Add(META, (MetaRow(IDENTITY, str(uuid4())),)))
         self._closed = False
         self._calls = 0
         self._listeners = Listeners()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from mobstore.model.ids import MobId
 from mobstore.model.record import Array, Record
 from mobstore.model.shown import Shown, count
@@ -20,6 +22,7 @@ class Overview(Shown, Record):
     """How much a store holds.
 
     Attributes:
+        identity: what tells this store from every other; None where it is missing or damaged.
         events: events in the log.
         next_cursor: the cursor of the next event.
         runs: runs of all mobs.
@@ -28,6 +31,7 @@ class Overview(Shown, Record):
         mobs: the mobs that have a spec, an event or a run, by id.
     """
 
+    identity: UUID | None
     events: int
     next_cursor: int
     runs: int

@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 from mobstore.model.ids import MobId
 from mobstore.model.overview import MobOverview, Overview
 from mobstore.operations.events import NEXT_CURSOR
+from mobstore.operations.identity import readable
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
+    IDENTITY,
+    META,
     REALM_PROFILES,
     RUNS,
     RUNS_BY_MOB,
@@ -30,9 +33,8 @@ _ROWS_AT_ONCE = 1000
 
 def count_all() -> Script[Overview]:
     """Count everything, by mob."""
-    counter, specs, profiles = yield from fetch(
-        Get(COUNTERS, (NEXT_CURSOR,)), Scan(SPECS), Count(Scan(REALM_PROFILES))
-    )
+    meta, counter = yield from fetch(Get(META, (IDENTITY,)), Get(COUNTERS, (NEXT_CURSOR,)))
+    specs, profiles = yield from fetch(Scan(SPECS), Count(Scan(REALM_PROFILES)))
     revisions = {spec.mob_id: spec.revision for spec in specs}
     events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(revisions))
     runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, list(events))
@@ -47,6 +49,7 @@ def count_all() -> Script[Overview]:
     )
     return Commit(
         Overview(
+            identity=readable(meta),
             events=sum(events.values()),
             next_cursor=1 if counter is None else counter.value,
             runs=sum(runs.values()),

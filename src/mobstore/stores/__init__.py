@@ -1,6 +1,6 @@
 """The interfaces over any engine: check and encode arguments, run a script, give its result."""
 
-from mobstore.stores.base import Clock
+from mobstore.stores.base import Clock, check_clock
 from mobstore.stores.events import EngineEventStore
 from mobstore.stores.realm_profiles import EngineRealmProfileStore
 from mobstore.stores.runs import EngineRunStore
@@ -12,4 +12,5 @@ __all__ = [
     "EngineRealmProfileStore",
     "EngineRunStore",
     "EngineSpecStore",
+    "check_clock",
 ]

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeAlias
 
+from mobstore.arguments import any_moment
+from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.transaction import Engine
 
-Clock: TypeAlias = Callable[[], Timestamp]
+Clock: TypeAlias = Callable[[], Timestamp | datetime]
+"""Returns the present moment: a `Timestamp`, or a datetime with a time zone."""
 
 
 class EngineStore:
     """A store on an engine, with a clock."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
+        check_clock(clock)
         self._engine = engine
-        self._now = clock
+        self._clock = clock
+
+    def _now(self) -> Timestamp:
+        """The present moment by the store's clock.
+
+        Raises:
+            SerializationError: the clock returns something else.
+        """
+        moment = self._clock()
+        return moment if type(moment) is Timestamp else any_moment(moment, "the clock's time")
+
+
+def check_clock(clock: Clock) -> None:
+    """Reject a clock that cannot be called.
+
+    Raises:
+        InternalError: it cannot.
+    """
+    if not callable(clock):
+        kind = "None" if clock is None else type(clock).__name__
+        raise InternalError(f"clock is a function that returns a Timestamp, not {kind}")

@@ -15,9 +15,9 @@ from mobstore.audit.relations import FILE_ORDER, Rows
 from mobstore.errors import ReadFailedError
 from mobstore.progress import Meter, Progress
 from mobstore.tables import TABLES, Row, Table
-from mobstore.transaction import Add, Commit, LoadingScript, Script
+from mobstore.transaction import Commit, LoadingScript, Script
 from mobstore.transfer.archive import writing
-from mobstore.transfer.importing import must_be_empty
+from mobstore.transfer.importing import adding, must_be_empty
 from mobstore.transfer.reading import Reading
 
 _Page = tuple[str, list[tuple[str | int, ...]]]  # a table's name, and some of its rows
@@ -65,7 +65,7 @@ def load(file: BinaryIO, rows: int, progress: Progress | None) -> LoadingScript[
         file.seek(0)
         while page := cast("_Page | None", pickle.load(file)):  # noqa: S301 - written by ourselves
             table = tables[page[0]]
-            yield (Add(table, list(map(table.row._make, page[1]))),)
+            yield (adding(table, list(map(table.row._make, page[1]))),)
             meter.add(len(page[1]))
     except OSError as error:
         raise ReadFailedError("the temporary file cannot be read") from error

@@ -14,6 +14,7 @@ from mobstore.progress import Meter, Progress
 from mobstore.tables import (
     COUNTERS,
     LOOP_STEP_OUTPUTS,
+    META,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUNS,
@@ -26,7 +27,7 @@ from mobstore.tables import (
     Row,
     Table,
 )
-from mobstore.transaction import Add, Commit, Get, LoadingScript, Read, Scan, Script, Write
+from mobstore.transaction import Add, Commit, Get, LoadingScript, Put, Read, Scan, Script, Write
 from mobstore.transfer.archive import ArchiveReader
 from mobstore.transfer.lines import row_of
 
@@ -73,7 +74,7 @@ def _table(
         rows = [_row(table, line, name(place)) for place, line in enumerate(some)]
         yield from _refuse_doubles(table, rows, name)
         yield from checks.see(index, rows, name)
-        yield (Add(table, rows),)
+        yield (adding(table, rows),)
         meter.add(len(rows))
         first += len(rows)
 
@@ -90,7 +91,7 @@ def _row(table: Table[R], line: bytes, name: str) -> R:
 
 
 def must_be_empty() -> Script[None]:
-    """Refuse a store that holds anything, or whose cursors are not all free.
+    """Refuse a store that holds anything but its identity, or whose cursors are not all free.
 
     Raises:
         InternalError: it does.
@@ -104,6 +105,11 @@ def must_be_empty() -> Script[None]:
     if any(held):
         raise InternalError("the target store is not empty; name a new one")
     return Commit(None)
+
+
+def adding(table: Table[R], rows: Sequence[R]) -> Add[R] | Put[R]:
+    """Add rows to an empty store; the identity takes the place of its own."""
+    return Put(table, rows) if table is META else Add(table, rows)
 
 
 def _some(lines: Iterator[bytes]) -> list[bytes]:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, cast, get_type_hints
+from uuid import uuid4
 
 from mobstore.engines.indexeddb.javascript import Browser, Database, JsValue, Transaction
-from mobstore.tables import TABLES, Key, Row, Table, Value
+from mobstore.tables import IDENTITY, META, TABLES, Key, MetaRow, Row, Table, Value
 from mobstore.transaction import Scan
 
 Found: TypeAlias = Any
@@ -30,12 +31,17 @@ _LEAST = float("-inf")  # no key is less
 
 
 def lay_out(browser: Browser, database: Database, transaction: Transaction) -> None:
-    """Create the object stores and indexes that are not there; for an upgrade's transaction."""
+    """Create the object stores and indexes that are not there; for an upgrade's transaction.
+
+    With the place for its identity, the database gets one.
+    """
     for table in TABLES:
         if database.objectStoreNames.contains(table.name):
             store = transaction.objectStore(table.name)
         else:
             store = database.createObjectStore(table.name)
+            if table is META:
+                store.put(browser.value(MetaRow(IDENTITY, str(uuid4()))._asdict()), IDENTITY)
         for index in table.indexes:
             if not store.indexNames.contains(index.name):
                 columns = index.sorted_by

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.engines.sqlite.upgrade import upgrade
+from mobstore.engines.sqlite.upgrade import identify, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
 from mobstore.transaction import Durability
@@ -170,9 +170,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             if found == 0:
                 for statement in SCHEMA:
                     connection.execute(statement)
+                identify(connection)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             elif found < FORMAT:
-                upgrade(connection)
+                upgrade(connection, found)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         finally:

@@ -161,15 +161,15 @@ class Rows:
             self._execute(f"DELETE {_range(shape)}", values)
 
     def _add(self, write: Add[Any]) -> None:
+        before = self._connection.total_changes
         try:
             self._insert(_add(write.table), write.rows)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
                 raise
-            for key in map(write.table.getter(write.table.key), write.rows):
-                if self._execute(_get(write.table), key).fetchone() is not None:
-                    raise key_in_use(write.table, key) from error
-            raise
+            failed = write.rows[self._connection.total_changes - before]
+            key = write.table.getter(write.table.key)(failed)
+            raise key_in_use(write.table, key) from error
 
     def _insert(self, statement: str, rows: Sequence[Any]) -> None:
         if len(rows) == 1:

@@ -1,10 +1,13 @@
-"""From the tables of format 1 to those of today."""
+"""From the tables of older formats to those of today."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
+from uuid import uuid4
 
 from mobstore.engines.sqlite.rows import SCHEMA
+from mobstore.tables import IDENTITY
 
 _RENAMED = ("events", "runs", "run_states")
 
@@ -19,12 +22,24 @@ _REFILL = (
 )
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a file of format 1 to the present layout, within the open transaction.
+def upgrade(connection: sqlite3.Connection, found: int) -> None:
+    """Bring a file of an older format to the present layout, within the open transaction.
 
-    Format 1 had a run's status beside its flow state, and no index for events of a run or for
-    runs by status.
+    Format 2 had no identity. Format 1 also had a run's status beside its flow state, and no index
+    for events of a run or for runs by status.
     """
+    if found == 1:
+        _from_format_1(connection)
+    _create(connection, ("meta",))
+    identify(connection)
+
+
+def identify(connection: sqlite3.Connection) -> None:
+    """Give a new file, or one that is being upgraded, its identity."""
+    connection.execute("INSERT INTO meta VALUES (?, ?)", (IDENTITY, str(uuid4())))
+
+
+def _from_format_1(connection: sqlite3.Connection) -> None:
     for table in _RENAMED:
         connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
         names = connection.execute(
@@ -34,10 +49,14 @@ def upgrade(connection: sqlite3.Connection) -> None:
         ).fetchall()
         for (name,) in names:
             connection.execute(f'DROP INDEX "{name}"')
-    for statement in SCHEMA:
-        if any(f'{verb} "{table}"' in statement for table in _RENAMED for verb in ("TABLE", "ON")):
-            connection.execute(statement)
+    _create(connection, _RENAMED)
     for statement in _REFILL:
         connection.execute(statement)
     for table in _RENAMED:
         connection.execute(f"DROP TABLE old_{table}")
+
+
+def _create(connection: sqlite3.Connection, tables: Collection[str]) -> None:
+    for statement in SCHEMA:
+        if any(f'{verb} "{table}"' in statement for table in tables for verb in ("TABLE", "ON")):
+            connection.execute(statement)

@@ -1,0 +1,63 @@
+"""IndexedDB answers random scripts as plain dicts would, in one tab and in two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from browser.browsers import Chromium, Firefox, Tab
+from differential.checking import check
+from differential.packing import pack, unpack
+from differential.scenario import Kind, Record, Scenario
+
+pytestmark = pytest.mark.slow
+
+KIND = Kind(clients=5, calls=14)
+CHOSEN = [int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "").split()]
+LARGE = 1000  # the seed whose scenario has a very large batch
+SEEDS = CHOSEN or [1, 2, 3, LARGE]
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def browser(request: pytest.FixtureRequest) -> Chromium | Firefox:
+    running: Chromium | Firefox = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture(scope="module")
+def tabs(browser: Chromium | Firefox) -> list[Tab]:
+    return [browser.tab(), browser.tab()]
+
+
+def compare(tabs: Sequence[Tab], seed: int) -> list[Record]:
+    """Run a scenario in tabs at the same time and check it."""
+    name, kind = f"differential-{len(tabs)}-{seed}", replace(KIND, large=seed == LARGE)
+    try:
+        for place, tab in enumerate(tabs):
+            tab.start("differential:run", name, seed, pack(kind), place, seconds=240)
+        records: list[Record] = [record for tab in tabs for record in unpack(tab.finish())]
+        final = unpack(tabs[0].call("differential:final", name))
+        check(records, final, Scenario(seed, kind).first)
+    except BaseException as error:
+        error.add_note(f"again: DIFFERENTIAL_SEEDS={seed} pytest tests/browser -k plain_dicts")
+        raise
+    return records
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_as_plain_dicts(tabs: list[Tab], seed: int) -> None:
+    compare(tabs[:1], seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_as_plain_dicts_in_two_tabs(tabs: list[Tab], seed: int) -> None:
+    compare(tabs, seed)
+
+
+@pytest.mark.soak
+def test_as_plain_dicts_for_long(tabs: list[Tab]) -> None:
+    for seed in range(2000, 2040):
+        compare(tabs[: 1 + seed % 2], seed)

@@ -1,0 +1,260 @@
+"""What commands write, in encodings that cannot hold it, and into pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore import FlowId, MeerkatId, MobId, NewMobEvent, PeersWired, StepId
+from mobstore.testing.samples import definition, failure, frame, full_run, profile, run_id, step
+from mobstore.transfer import export_stores
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+ODD = "Café-日本-🦦"
+
+# One process for all commands: to start one takes longer than what it does.
+_ALL = """
+import json, os, sys
+from mobstore.cli import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = [os.fsdecode(one.encode()) for one in arguments]
+    print("::", *arguments[:1], flush=True)
+    try:
+        main()
+    except SystemExit as end:
+        print(":: ended with", end.code or 0, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a store, a damaged copy of it and an export, whose text few encodings hold."""
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
+            run = full_run(
+                1,
+                mob=ODD,
+                flow=ODD,
+                frames={ODD: frame(1)},
+                step_ledger=(step(ODD, ODD, "completed", {ODD: ODD}),),
+                failure_ledger=(failure(ODD, ODD),),
+                root_step_outputs={StepId(ODD): ODD},
+            )
+            await stores.runs.create_run(run)
+            kind = PeersWired(a=MeerkatId(ODD), b=MeerkatId("b"))
+            await stores.events.append(NewMobEvent(mob_id=MobId(ODD), kind=kind))
+            await stores.specs.put_spec(ODD, definition(ODD))
+            await stores.realm_profiles.create(ODD, profile(ODD))
+            async with mobstore.open_stores(f"sqlite:{tmp_path / 'other.db'}") as other:
+                await mobstore.copy(stores, other)
+            with (tmp_path / f"{ODD}.zip").open("wb") as file:
+                await export_stores(stores, file)
+
+    asyncio.run(fill())
+    with closing(sqlite3.connect(tmp_path / "other.db")) as file:
+        file.execute("UPDATE specs SET revision = 0")
+        file.execute("UPDATE events SET type = 'x'")
+        file.commit()
+    return tmp_path
+
+
+def run_all(folder: Path, commands: list[list[str]], **environment: str) -> tuple[str, str]:
+    ended = subprocess.run(
+        [sys.executable, "-c", _ALL, json.dumps(commands)],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+    )
+    encoding = environment.get("PYTHONIOENCODING", "ascii").partition(":")[0]
+    out, errors = ended.stdout.decode(encoding), ended.stderr.decode(encoding)
+    assert ended.returncode == 0
+    assert "Traceback" not in errors
+    return out, errors
+
+
+IN_C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+RUN = str(run_id(1))
+COMMANDS = [
+    ["info", "sqlite:mobs.db"],
+    ["events", "sqlite:mobs.db"],
+    ["runs", "sqlite:mobs.db"],
+    ["run", "sqlite:mobs.db", RUN],
+    ["specs", "sqlite:mobs.db"],
+    ["profiles", "sqlite:mobs.db"],
+    ["verify", "sqlite:other.db"],
+    ["diff", "sqlite:mobs.db", "sqlite:other.db"],
+    ["diff", "sqlite:mobs.db", f"{ODD}.zip"],
+    ["copy", "sqlite:mobs.db", f"sqlite:{ODD}.db"],
+    ["export", "sqlite:mobs.db", f"{ODD}.db", "--force"],
+    ["export", "sqlite:mobs.db", f"{ODD}-2.zip"],
+    ["import", f"{ODD}.zip", f"sqlite:{ODD}-3.db"],
+    ["info", f"sqlite:{ODD}-3.db"],
+    ["info", f"sqlite:missing-{ODD}.db"],
+    ["info", f"{ODD}.db"],
+    ["runs", "sqlite:mobs.db", "--status", ODD],
+    [ODD],
+]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "cp1252"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"PYTHONIOENCODING": "utf-16"},
+        IN_C,
+    ],
+    ids=["cp1252", "ascii", "utf-16", "C"],
+)
+def test_tables_and_errors_come_out_in_any_encoding(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    out, errors = run_all(folder, COMMANDS, **environment)
+    whole = ODD if environment.get("PYTHONIOENCODING") == "utf-16" else "\\u65e5\\u672c-\\U0001f9a6"
+    assert out.count(whole) > 20
+    # Where file names are ASCII, Python itself makes of their bytes what has no text.
+    assert errors.count("\\udce6" if environment == IN_C else whole) > 3
+    ends = [line for line in out.splitlines() if line.startswith(":: ended with")]
+    assert [int(line.split()[-1]) for line in ends] == [
+        0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2,
+    ]  # fmt: skip
+    lines = out.splitlines()
+    table = lines[lines.index(":: runs") :][1:7]
+    if "u65e5" in whole:
+        assert len({len(line) for line in table}) == 1, "columns stay in line"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"PYTHONIOENCODING": "cp1252"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8"}],
+    ids=["cp1252", "ascii", "utf-8"],
+)
+def test_json_stays_json_in_any_encoding(folder: Path, environment: dict[str, str]) -> None:
+    commands = [[*command, "--json"] for command in COMMANDS[:13]]
+    out, _ = run_all(folder, commands, **environment)
+    lines = [json.loads(line) for line in out.splitlines() if not line.startswith(":: ")]
+    assert len(lines) > 12
+    told = json.dumps(lines, ensure_ascii=False)
+    assert told.count(ODD) > 15
+    if environment["PYTHONIOENCODING"] == "utf-8":
+        assert ODD in out, "nothing is escaped where nothing has to be"
+
+
+def test_a_table_shows_emoji_and_markup_as_they_stand(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
+            run = full_run(1, mob="[red]:smile:", flow=FlowId(":x:"))
+            await stores.runs.create_run(run)
+
+    asyncio.run(fill())
+    out, _ = run_all(
+        tmp_path,
+        [["run", "sqlite:mobs.db", RUN], ["diff", "sqlite:mobs.db", "memory:"]],
+        PYTHONIOENCODING="utf-8",
+    )
+    assert "[red]:smile: / :x:" in out
+    assert f"run {RUN} of [red]:smile:: only in sqlite:mobs.db" in out
+
+
+# Standard output as a file ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    (tmp_path / "tide.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    said = piped(tmp_path, "import", "tide.db", "sqlite:mobs.db")
+    assert said.returncode == 0
+    return tmp_path
+
+
+def piped(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "mobstore", *arguments],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+    )
+
+
+@pytest.mark.slow
+def test_an_export_into_a_pipe(sample: Path) -> None:
+    whole = piped(sample, "export", "sqlite:mobs.db", "-")
+    assert whole.stderr == b"exported 99 events, 8 runs, 2 specs, 2 realm profiles\n"
+    (sample / "piped.zip").write_bytes(whole.stdout)
+    assert piped(sample, "diff", "sqlite:mobs.db", "piped.zip").stdout == b"no differences\n"
+
+    other = piped(sample, "export", "sqlite:mobs.db", "-", "--format", "meerkat", "--json")
+    assert json.loads(other.stderr)["events"] == 99
+    (sample / "piped.db").write_bytes(other.stdout)
+    assert piped(sample, "import", "piped.db", "sqlite:again.db").returncode == 0
+    names = {path.name for path in sample.iterdir()}
+    assert names == {"tide.db", "mobs.db", "piped.zip", "piped.db", "again.db"}
+
+
+def test_a_reader_of_an_export_that_leaves_early(sample: Path) -> None:
+    command = f"{sys.executable} -m mobstore export sqlite:mobs.db - | head -c 1"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, check=False, cwd=sample)
+    assert ended.stdout == b"P"
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_terminal_gets_no_zip(sample: Path) -> None:
+    person, terminal = pty.openpty()
+    ended = subprocess.run(
+        [sys.executable, "-m", "mobstore", "export", "sqlite:mobs.db", "-"],
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        check=False,
+        cwd=sample,
+    )
+    os.close(terminal)
+    os.close(person)
+    assert ended.returncode == 2
+    assert b"a terminal shows no such file; name one, or lead - into a pipe" in ended.stderr
+
+
+def test_a_forced_export_replaces_files_only(sample: Path) -> None:
+    os.mkfifo(sample / "pipe")
+    (sample / "file").write_text("old")
+    (sample / "link").symlink_to("file")
+    (sample / "store").symlink_to("mobs.db")
+    commands = [
+        ["export", "sqlite:mobs.db", name, "--force", "--format", layout]
+        for layout in ("mobstore", "meerkat")
+        for name in ("pipe", "link", "mobs.db", "store")
+    ]
+    out, errors = run_all(sample, [*commands, ["verify", "sqlite:mobs.db"]])
+    assert [line[-1] for line in out.splitlines() if ":: ended" in line] == list("101110110")
+    assert (
+        errors.splitlines()
+        == [
+            "Error: Write failed: pipe cannot be written: it is a named pipe, not a file",
+            "Error: Write failed: mobs.db is the store itself; name another file",
+            "Error: Write failed: store is the store itself; name another file",
+        ]
+        * 2
+    )
+    assert (sample / "pipe").is_fifo()
+    assert (sample / "link").is_symlink()
+    assert (sample / "store").is_symlink()
+    assert (sample / "file").read_bytes().startswith(b"SQLite")
+
+
+def test_a_store_is_no_export(sample: Path) -> None:
+    ended = piped(sample, "diff", "sqlite:mobs.db", "mobs.db")
+    assert ended.returncode == 2
+    assert b"mobs.db: the file cannot be read" in ended.stderr
+    assert b"a store is named by its URL" in ended.stderr

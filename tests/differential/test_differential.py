@@ -1,0 +1,119 @@
+"""Every engine answers random scripts as plain dicts would."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import pytest
+
+from differential.checking import check
+from differential.scenario import Kind, Scenario, final_of
+from mobstore import open_stores
+from mobstore.engines.memory import MemoryEngine
+from mobstore.transaction import Engine
+from support.pending import PendingEngine
+
+Engines: TypeAlias = Callable[[Path], AbstractAsyncContextManager[list[Engine]]]
+
+
+@asynccontextmanager
+async def memory(_: Path) -> AsyncGenerator[list[Engine]]:
+    engine = MemoryEngine()
+    yield [engine]
+    await engine.close()
+
+
+@asynccontextmanager
+async def pending(_: Path) -> AsyncGenerator[list[Engine]]:
+    engine = PendingEngine()
+    yield [engine]
+    await engine.close()
+
+
+def sqlite(handles: int) -> Engines:
+    @asynccontextmanager
+    async def opened(directory: Path) -> AsyncGenerator[list[Engine]]:
+        async with AsyncExitStack() as stack:
+            yield [
+                (await stack.enter_async_context(open_stores(
+                    f"sqlite:{directory / 'mobs.db'}", durability="normal", timeout=60
+                ))).engine
+                for _ in range(handles)
+            ]  # fmt: skip
+
+    return opened
+
+
+class Place(NamedTuple):
+    """Where scenarios run.
+
+    Attributes:
+        open: opens the engines of one store; opening again finds what is durable.
+        kind: what there is in them.
+        seeds: how many of them the suite runs.
+        durable: whether the final state is looked at after another opening.
+    """
+
+    open: Engines
+    kind: Kind
+    seeds: int
+    durable: bool = False
+
+
+PLACES = {
+    "memory": Place(memory, Kind(clashes=False), 20),
+    "pending": Place(pending, Kind(loads=False, clashes=False), 12),
+    "sqlite": Place(sqlite(1), Kind(), 10, durable=True),
+    "sqlite-two-handles": Place(sqlite(2), Kind(), 6, durable=True),
+}
+CHOSEN = [int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "").split()]
+LARGE = 1000  # the seed whose scenario has a very large batch
+
+
+async def compare(place: Place, seed: int, directory: Path) -> None:
+    """Run a scenario and check it."""
+    scenario = Scenario(seed, replace(place.kind, large=seed == LARGE))
+    async with place.open(directory) as engines:
+        await scenario.run(engines)
+        final = await final_of(engines[-1])
+    if place.durable:
+        async with place.open(directory) as engines:
+            final = await final_of(engines[0])
+    check(scenario.records, final, scenario.first, clashes=place.kind.clashes)
+
+
+def run(name: str, seed: int, directory: Path) -> None:
+    try:
+        asyncio.run(compare(PLACES[name], seed, directory))
+    except BaseException as error:
+        error.add_note(
+            f"to see it again: DIFFERENTIAL_SEEDS={seed} pytest tests/differential -k {name}"
+        )
+        raise
+
+
+CASES = [
+    (name, seed)
+    for name, place in PLACES.items()
+    for seed in CHOSEN or [*range(1, place.seeds + 1), LARGE]
+]
+
+
+@pytest.mark.parametrize(("name", "seed"), CASES, ids=[f"{name}-{seed}" for name, seed in CASES])
+def test_as_plain_dicts(name: str, seed: int, tmp_path: Path) -> None:
+    run(name, seed, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", PLACES)
+def test_as_plain_dicts_for_long(name: str, tmp_path: Path) -> None:
+    for seed in range(2000, 2300):
+        directory = tmp_path / f"{seed}"
+        directory.mkdir()
+        run(name, seed, directory)
