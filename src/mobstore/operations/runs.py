@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
+from mobstore.model.json import I64_MAX
 from mobstore.model.run import is_terminal
 from mobstore.rows.runs import MAX_ITERATION_GAP, RunRows
 from mobstore.tables import (
@@ -71,6 +72,8 @@ def create_run(run: RunRows) -> Script[None]:
     if present is not None:
         raise InternalError(f"run already exists: {run.run_id}")
     number = 1 if counter is None else counter.value
+    if number >= I64_MAX:
+        raise InternalError("the numbers of runs are used up")
     count = CounterRow(NEXT_RUN, number + 1)
     return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 
