@@ -109,8 +109,8 @@ class Scenario:
              for _ in range(self._kind.calls // 2)]
             for _ in range(self._kind.clients)
         ]  # fmt: skip
-        if self._kind.large:
-            large = Record(f"{self._place}-large", "write", ["large"], self._place)
+        if self._kind.large and self._place == 0:
+            large = Record("large", "write", ["large"], self._place)
             plans[0][len(plans[0]) * 2 // 3].append(_Plan(large, 0, None, 0))
         async with asyncio.TaskGroup() as group:
             for plan in plans:
