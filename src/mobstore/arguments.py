@@ -6,6 +6,7 @@ document has at most 127 levels of nesting, so a part of it has a few less.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +24,9 @@ from mobstore.model.timestamp import Timestamp
 _OUTPUT_ROOM = MAX_DEPTH - 4
 _STATE_ROOM = MAX_DEPTH - 3
 _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
+
+# `UUID` itself takes much else for one, such as underscores between the digits.
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}")
 
 
 def text(value: str, what: str) -> str:
@@ -63,15 +67,22 @@ def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
         raise SerializationError(f"{what}: {error}") from error
 
 
-def run_key(run_id: UUID) -> str:
-    """The text of a run's id.
+def run_key(run_id: UUID | str) -> str:
+    """The text of a run's id, which is in lower case and with hyphens.
 
     Raises:
-        SerializationError: it is not a UUID.
+        SerializationError: it is neither a UUID nor the text of one.
     """
-    if not isinstance(run_id, UUID):
-        raise SerializationError(f"run_id must be a UUID, not {type(run_id).__name__}")
-    return str(run_id)
+    if isinstance(run_id, UUID):
+        return str(run_id)
+    if not isinstance(run_id, str):
+        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+    if not _UUID.fullmatch(run_id):
+        raise SerializationError(
+            "run_id is not the text of a UUID; give all of it, such as"
+            " 24ede6a4-6b4c-4242-8a23-d5962217bead"
+        )
+    return str(UUID(run_id))
 
 
 def number(value: int, what: str, *, most: int = I64_MAX) -> int:
@@ -137,13 +148,13 @@ def snapshot_text(
     return state_text(snapshot.kernel_state, what)
 
 
-def output_text(value: JsonValue) -> str:
+def output_text(value: JsonValue, what: str) -> str:
     """The text of free JSON that lies in a run.
 
     Raises:
-        SerializationError: it is not JSON, or nested too deeply.
+        SerializationError: it is not JSON, or nested too deeply; the place is named.
     """
-    return encode_json(value, _OUTPUT_ROOM)
+    return encode_json(value, _OUTPUT_ROOM, what)
 
 
 def record_text(record: Record, kind: type[Record], what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mobstore.atomic import Work
 from mobstore.bundles import (
     IndexedDbMobEventStore,
     IndexedDbMobRunStore,
@@ -187,6 +188,9 @@ from mobstore.model.run import (
 from mobstore.model.timestamp import (
     Timestamp,
 )
+from mobstore.progress import Progress
+from mobstore.stores import Clock
+from mobstore.transaction import Durability, Engine
 
 __all__ = [
     "BackendConfig",
@@ -195,6 +199,7 @@ __all__ = [
     "BlobImageBlock",
     "BranchId",
     "CasConflictError",
+    "Clock",
     "CollectAll",
     "CollectAny",
     "CollectQuorum",
@@ -211,6 +216,8 @@ __all__ = [
     "ContentInput",
     "DependencyMode",
     "DispatchMode",
+    "Durability",
+    "Engine",
     "EventRouterConfig",
     "ExternalBackendConfig",
     "ExternalPeerUnwired",
@@ -298,6 +305,7 @@ __all__ = [
     "ProfileBinding",
     "ProfileLookup",
     "ProfileName",
+    "Progress",
     "ReadFailedError",
     "RealmProfileRef",
     "RealmProfileStore",
@@ -346,6 +354,7 @@ __all__ = [
     "TrustedPeerSpec",
     "VideoBlock",
     "WiringRules",
+    "Work",
     "WriteFailedError",
     "event_kind_from_json",
     "is_terminal",

@@ -27,7 +27,6 @@ from mobstore import InternalError, MobEvent, MobStores, NotFoundError, open_sto
 from mobstore.engines.sqlite import SqliteEngine
 
 WRITERS, EACH = 3, 40
-WATCHING = "mobstore-watch"
 
 
 @pytest.fixture
@@ -101,18 +100,14 @@ def test_another_process_follows(path: Path) -> None:
     asyncio.run(in_time())
 
 
-def watchers() -> int:
-    return sum(thread.name == WATCHING for thread in threading.enumerate())
-
-
-def test_nothing_is_left_when_nobody_follows(path: Path) -> None:
-    """The thread that asks and its connection end with the last subscription."""
+def test_following_needs_no_thread_and_no_connection(path: Path) -> None:
+    """The writer looks for commits of others, on its own connection, while somebody follows."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("first"))
             await stores.events.replay_all()
-            before = open_files(path.parent)
+            threads, files = set(threading.enumerate()), sorted(open_files(path.parent))
             for _ in range(4):  # and it can begin again
                 async with AsyncExitStack() as stack:
                     for _ in range(3):
@@ -121,15 +116,12 @@ def test_nothing_is_left_when_nobody_follows(path: Path) -> None:
                     watch = await stack.enter_async_context(aclosing(stores.runs.watch(RUN)))
                     with pytest.raises(NotFoundError):
                         await anext(watch)
-                    assert watchers() == 1
-                assert no_store_threads(name=WATCHING)
-                # SQLite keeps the file of a closed connection for the next one.
-                assert len(open_files(path.parent)) <= len(before) + 1
+                    assert listeners(stores)
+                    assert set(threading.enumerate()) == threads
+                    assert sorted(open_files(path.parent)) == files
                 assert not listeners(stores)
 
     asyncio.run(main())
-    assert no_store_threads()
-    assert not open_files(path.parent)
     assert not side_files(path)
 
 

@@ -305,7 +305,7 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 update={"run_id": UUID(int=8), "root_step_outputs": {"s": float("nan")}}
             ),
         ),
-        ("get_run", "run_id", str(RUN)),
+        ("get_run", "run_id", str(RUN)[:8]),
         ("append_step_entry", "entry", FAILURE),
         ("append_step_entry", "entry", STEP.model_copy(update={"meerkat_id": SURROGATE})),
         ("append_step_entry", "entry", STEP.model_copy(update={"output": {"a": SURROGATE}})),

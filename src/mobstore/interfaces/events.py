@@ -51,7 +51,7 @@ class MobEventStore(ABC):
         limit: int,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
     ) -> list[MobEvent]:
         """The events with a cursor greater than `after_cursor`, ascending, at most `limit`.
 
@@ -69,7 +69,7 @@ class MobEventStore(ABC):
 
     @abstractmethod
     def subscribe(
-        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | None = None
+        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | str | None = None
     ) -> AsyncGenerator[MobEvent]:
         """The events after a cursor, and then those that are committed, without end.
 

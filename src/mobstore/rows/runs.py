@@ -75,7 +75,7 @@ class RunRows:
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
             choice(run.status, RUN_STATUSES, "status"),
-            output_text(run.activation_params),
+            output_text(run.activation_params, "activation_params"),
             moment(run.created_at, "created_at"),
             "" if ended is None else moment(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
@@ -101,7 +101,7 @@ class RunRows:
             iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
         ]
         self.root_outputs: list[RootStepOutputRow] = [
-            RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output))
+            RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output, "output"))
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
         for loop_id, iterations in run.loop_iteration_outputs.items():
@@ -111,7 +111,7 @@ class RunRows:
             for loop_id, iterations in run.loop_iteration_outputs.items()
         ]
         self.loop_step_outputs: list[LoopStepOutputRow] = [
-            LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output))
+            LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output, "output"))
             for loop_id, iterations in run.loop_iteration_outputs.items()
             for i, outputs in enumerate(iterations)
             for n, (step_id, output) in enumerate(outputs.items())
@@ -135,7 +135,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
         text(entry.step_id, "step_id"),
         text(entry.meerkat_id, "meerkat_id"),
         choice(entry.status, _STEP_STATUSES, "status"),
-        output_text(entry.output),
+        output_text(entry.output, "output"),
         moment(entry.timestamp, "timestamp"),
     )
 

@@ -43,7 +43,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         limit: int,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
     ) -> list[MobEvent]:
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
@@ -53,7 +53,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         return await self._engine.read(lambda: event_log.poll(after_cursor, limit, of))
 
     def subscribe(
-        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | None = None
+        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | str | None = None
     ) -> AsyncGenerator[MobEvent]:
         after = number(after_cursor, "cursor value")
         return live.subscribe(self._engine, after, _subject(mob_id, run_id))
@@ -72,7 +72,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         return await self._engine.write(lambda: event_log.prune(moment))
 
 
-def _subject(mob_id: str | None, run_id: UUID | None) -> Subject | None:
+def _subject(mob_id: str | None, run_id: UUID | str | None) -> Subject | None:
     if mob_id is not None and run_id is not None:
         raise InternalError("a run is of one mob; give mob_id or run_id, not both")
     if mob_id is not None:

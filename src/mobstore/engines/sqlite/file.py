@@ -64,12 +64,17 @@ def open_file(
 
 
 def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
-    """A bare connection for any thread: no implicit transactions, no waiting for locks."""
+    """A bare connection for any thread: no implicit transactions, no waiting for locks.
+
+    It does not checkpoint by itself; `checkpoints.py` says why.
+    """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False,
         cached_statements=256,
     )  # fmt: skip
+    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+    return connection
 
 
 def connect_unchanging(path: Path, timeout: float = 5) -> sqlite3.Connection:
