@@ -20,7 +20,7 @@ once but become visible and durable, all or none, only when it has ended.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
@@ -264,9 +264,10 @@ class Engine(ABC):
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         """Have `wake` called after commits, of this engine or of whoever shares its store.
 
-        Calls come soon after a commit, on any thread; they may be coalesced or spurious. There is
-        one more when the engine is closed, or when its medium turns out to be gone. `wake` must
-        return at once; what it raises is logged and dropped.
+        Calls come soon after a commit, on any thread; they may be coalesced. What others commit
+        may cause spurious ones; a commit of this engine calls only those whom it concerns. There
+        is one more call when the engine is closed, or when its medium turns out to be gone. `wake`
+        must return at once; what it raises is logged and dropped.
 
         Args:
             wake: the function.
@@ -297,6 +298,10 @@ class Engine(ABC):
             InternalError: the engine is closed.
         """
         return ()
+
+    def details(self) -> Mapping[str, str]:
+        """Name what may explain a failure of the medium: its version, its known faults."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:

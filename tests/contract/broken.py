@@ -261,7 +261,7 @@ class AliasedRuns(EngineRunStore):
         self._kept[run.run_id] = run
 
     async def get_run(self, run_id: UUID | str) -> MobRun | None:
-        return self._kept.get(UUID(f"{run_id}")) or await super().get_run(run_id)
+        return self._kept.get(UUID(str(run_id))) or await super().get_run(run_id)
 
 
 class CachedEvents(EngineEventStore):
@@ -276,8 +276,10 @@ class CachedEvents(EngineEventStore):
         self._kept.update({event.cursor: event for event in appended})
         return appended
 
-    async def poll(self, after_cursor: int, limit: int, **of: Any) -> list[MobEvent]:
-        found = await super().poll(after_cursor, limit, **of)
+    async def poll(
+        self, after_cursor: int = 0, limit: int = 1000, **options: Any
+    ) -> list[MobEvent]:
+        found = await super().poll(after_cursor, limit, **options)
         return [self._kept.get(event.cursor, event) for event in found]
 
 

@@ -26,7 +26,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "arguments": {"model", "errors"},
     "rows": {"arguments", "model", "tables", "errors"},
     "operations": {"rows", "model", "tables", "transaction", "errors"},
-    "interfaces": {"model"},
+    "interfaces": {"model", "errors"},
     "stores": {
         "interfaces",
         "arguments",

@@ -15,6 +15,7 @@ from mobstore.held.tables import HeldTables
 from mobstore.testing.scripts import writing
 from mobstore.transaction import (
     Add,
+    Commit,
     Delete,
     DeleteRange,
     LoadingScript,
@@ -37,12 +38,12 @@ class PendingEngine(MemoryEngine):
         self._written = HeldTables()  # the same; knows at once what is there already
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        refuse_within_atomic()
-        with self._lock:
-            self._check()
-            result = drive(self.overlay.run(self._noted(make())), self._tables.answer).result
-        await self._turn(monotonic())
-        return result
+        return (await self._over(make)).result
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        commit = await self._over(make)
+        self._listeners.tell(commit.writes)
+        return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         refuse_within_atomic()
@@ -67,6 +68,14 @@ class PendingEngine(MemoryEngine):
         self._listeners.tell()
         return commit.result
 
+    async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:
+        refuse_within_atomic()
+        with self._lock:
+            self._check()
+            commit = drive(self.overlay.run(self._noted(make())), self._tables.answer)
+        await self._turn(monotonic())
+        return commit
+
     def _noted(self, script: Script[T]) -> Script[T]:
         commit = yield from script
         try:
@@ -76,8 +85,3 @@ class PendingEngine(MemoryEngine):
             raise
         self._written.keep()
         return commit
-
-    async def write(self, make: Callable[[], Script[T]]) -> T:
-        result = await self.read(make)
-        self._listeners.tell()
-        return result

@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
+from mobstore.model.json import I64_MAX
 from mobstore.model.run import is_terminal
 from mobstore.rows.runs import MAX_ITERATION_GAP, RunRows
 from mobstore.tables import (
@@ -79,6 +80,8 @@ def create_run(run: RunRows) -> Script[None]:
     number = 1 if counter is None else counter.value
     if last and last[0].number >= number:  # two runs of one number could not be told apart in order
         raise key_in_use(RUNS, (last[0].number,), "number")
+    if number >= I64_MAX:
+        raise InternalError("the numbers of runs are used up")
     count = CounterRow(NEXT_RUN, number + 1)
     return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 
