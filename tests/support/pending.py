@@ -14,6 +14,7 @@ from mobstore.engines.memory import MemoryEngine
 from mobstore.held.tables import HeldTables
 from mobstore.testing.scripts import writing
 from mobstore.transaction import (
+    Commit,
     LoadingScript,
     Read,
     Script,
