@@ -71,6 +71,8 @@ def _refuse_other_files(path: Path) -> None:
     Once a store is open, its file must not be opened but by SQLite: closing it would drop locks.
     """
     if path.is_file():
+        if is_database(path):
+            raise ReadFailedError(f"{path} is a SQLite database; name it sqlite:{path}")
         try:
             with path.open("rb") as file:
                 check_file(file)
@@ -88,8 +90,6 @@ async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
         async with open_present(name) as stores:
             yield stores
         return
-    if is_database(path):
-        raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
     with TemporaryDirectory(prefix="mobstore-") as folder:
         url = f"sqlite:{Path(folder, 'mobs.db')}"
         async with mobstore.open_stores(url, durability="normal") as stores:
