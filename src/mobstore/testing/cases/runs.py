@@ -121,7 +121,7 @@ async def lists_all_mobs(subject: Subject) -> None:
 
 @case("runs.ids-as-text")
 async def takes_ids_as_text(subject: Subject) -> None:
-    """A run's id may be given as text, in either case, with or without hyphens; not a part of it."""
+    """A run's id may be given as text, in either case, without hyphens, too; but all of it."""
     stores = await subject.open()
     run = make_run(2**127 + 0xABC)
     await stores.runs.create_run(run)
