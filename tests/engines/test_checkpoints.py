@@ -59,7 +59,7 @@ async def until(true: Callable[[], bool]) -> None:
 # Who checkpoints -------------------------------------------------------------------------------
 
 
-class Watched(connecting._Connection):  # pyright: ignore[reportPrivateUsage]
+class Watched(connecting.Connection):
     """A connection that says what it is asked to do."""
 
     statements: list[tuple[Watched, str]]
@@ -73,7 +73,7 @@ class Watched(connecting._Connection):  # pyright: ignore[reportPrivateUsage]
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Watched, str]]]:
     """What all connections made meanwhile execute; they do all they would have done."""
     Watched.statements = []
-    monkeypatch.setattr(connecting, "_Connection", Watched)
+    monkeypatch.setattr(connecting, "Connection", Watched)
     yield Watched.statements
     monkeypatch.undo()
 
