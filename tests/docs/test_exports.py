@@ -50,8 +50,7 @@ def annotated() -> Iterator[tuple[str, str, dict[str, object]]]:
                     yield f"{name}.{field}", str(annotation), module
             for method, raw in list(vars(base).items()):
                 if method == "__init__" or not method.startswith("_"):
-                    raw = raw.fget if isinstance(raw, property) else raw
-                    function = getattr(raw, "__func__", raw)
+                    function = getattr(raw, "fget", getattr(raw, "__func__", raw))
                     if inspect.isfunction(function):
                         yield from _of(f"{name}.{method}", function)
 

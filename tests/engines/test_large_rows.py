@@ -14,7 +14,7 @@ import pytest
 
 from engines.support import RUN, event, new_run, step
 from mobstore import open_stores
-from mobstore.engines.sqlite.file import connect
+from mobstore.engines.sqlite.connecting import connect
 from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.operations import events as event_log

@@ -11,7 +11,8 @@ from typing import cast
 
 from mobstore.audit.paging import Asking
 from mobstore.bundles import MobStores
-from mobstore.engines.sqlite.file import connect, translate
+from mobstore.engines.sqlite.connecting import connect, resolve
+from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
@@ -64,7 +65,7 @@ def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
     try:
         with path.open("r+b") as opened:
             opened.truncate()  # of an earlier attempt
-        with closing(connect(path, "rw")) as file:
+        with closing(connect(resolve(path), "rw")) as file:
             # Until it has its name, nobody else opens it, and half of it is worth nothing.
             file.execute("PRAGMA journal_mode = OFF").fetchone()
             file.execute("PRAGMA synchronous = OFF")

@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from mobstore.engines.sqlite.file import is_busy, retrying
-from mobstore.engines.sqlite.identity import FileIdentity
+from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import WriteFailedError
 
@@ -45,7 +45,7 @@ class Checkpoints:
         rows: Rows,
         path: Path,
         connect: Callable[[], sqlite3.Connection],
-        identity: FileIdentity,
+        identity: OpenFiles,
     ) -> None:
         """Take over from SQLite.
 
@@ -125,7 +125,7 @@ class Checkpoints:
                     self._rows.commit()
                 if self._size() < before:
                     return True
-            pause = 2 * pause or 0.001
+            pause = min(2 * pause or 0.001, max(0.0, deadline - monotonic()))
         return False
 
     def _copy(self, pause: float = 0) -> bool:

@@ -25,11 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mobstore.engines.sqlite.checkpoints import has_reset_bug
+from mobstore.engines.sqlite.connecting import Mode, connect, reading_mode, resolve
 from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import (
-    connect,
     is_busy,
     open_file,
+    open_to_read,
     retrying,
     translate,
 )
@@ -54,8 +56,8 @@ _READS_PER_TURN = 16
 class SqliteEngine(Engine):
     """Keeps everything in one SQLite file, which other processes may use at the same time."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer, self._pid = writer, os.getpid()
+    def __init__(self, writer: Writer, mode: Mode) -> None:
+        self._writer, self._mode, self._pid = writer, mode, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
@@ -69,7 +71,13 @@ class SqliteEngine(Engine):
 
     @classmethod
     async def open(
-        cls, path: Path, *, durability: Durability, timeout: float, create: bool
+        cls,
+        path: Path,
+        *,
+        durability: Durability,
+        timeout: float,
+        create: bool,
+        read_only: bool = False,
     ) -> SqliteEngine:
         """Open the file.
 
@@ -79,27 +87,34 @@ class SqliteEngine(Engine):
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
             create: whether to create the file if it is missing.
+            read_only: whether only to read, without any lock that writers wait for. Nothing is
+                created then, and scripts must not write.
 
         Raises:
             ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
+            InternalError: it was open when this process was forked.
         """
-        path = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - the working directory may change
-        writer = Writer(
-            lambda: open_file(path, durability=durability, timeout=timeout, create=create),
-            path,
-            timeout,
-        )
+        path = resolve(path)  # also because the working directory may change
+        mode: Mode = reading_mode(path) if read_only else "rw"
+
+        def connect_first() -> sqlite3.Connection:
+            if read_only:
+                return open_to_read(path, mode, timeout)
+            return open_file(path, durability=durability, timeout=timeout, create=create)
+
+        writer = Writer(connect_first, path, timeout, mode)
         try:
             await asyncio.shield(asyncio.wrap_future(writer.opened))
         except asyncio.CancelledError:
             writer.queue.put(Stop(lambda: None))
             raise
-        return cls(writer)
+        return cls(writer, mode)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         refuse_within_atomic()
+        self._check_process()
         self._check()
         try:
             found = self._with_reader(read_at_once, make)
@@ -120,6 +135,7 @@ class SqliteEngine(Engine):
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         refuse_within_atomic()
+        self._check_process()
         with self._gate:
             self._check()
             end = self._writer.listeners.add(wake, to)
@@ -132,6 +148,10 @@ class SqliteEngine(Engine):
     async def faults(self) -> list[str]:
         return await self._elsewhere(self._faults)
 
+    def details(self) -> dict[str, str]:
+        fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
+        return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
+
     def _faults(self) -> list[str]:
         with closing(self._connect()) as connection:
             return faults(connection)
@@ -139,6 +159,7 @@ class SqliteEngine(Engine):
     async def _elsewhere(self, work: Callable[[], T]) -> T:
         """Read on a thread that may wait, again while another process is in its way."""
         refuse_within_atomic()
+        self._check_process()
         with self._gate:
             self._check()
             doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
@@ -171,6 +192,7 @@ class SqliteEngine(Engine):
         self, make: Callable[[], Script[T] | LoadingScript[T]] | None, *, loading: bool = False
     ) -> T:
         refuse_within_atomic()
+        self._check_process()
         loop = asyncio.get_running_loop()
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
         with self._gate:
@@ -181,8 +203,14 @@ class SqliteEngine(Engine):
     def _check(self) -> None:
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
+
+    def _check_process(self) -> None:
+        """Refuse to work in a forked process; before any lock, which another thread may hold."""
         if os.getpid() != self._pid:
-            raise InternalError("the store was opened before a fork; open it again in the child")
+            raise InternalError(
+                "the store was opened before this process was forked; close stores before forking,"
+                " or start processes with spawn"
+            )
 
     def _with_reader(
         self, run: Callable[[Rows, Callable[[], Script[T]]], T], make: Callable[[], Script[T]]
@@ -194,6 +222,7 @@ class SqliteEngine(Engine):
                 rows = self._readers.pop()
             except IndexError:
                 rows = Rows(self._connect())
+            self._writer.identity.check(ReadFailedError)
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
@@ -213,7 +242,7 @@ class SqliteEngine(Engine):
                     rows.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._writer.path, "rw")
+        connection = connect(self._writer.path, self._mode)
         try:
             self._writer.identity.check(ReadFailedError)
         except ReadFailedError:

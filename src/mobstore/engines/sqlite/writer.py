@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import Checkpoints
-from mobstore.engines.sqlite.file import connect, retrying, translate
-from mobstore.engines.sqlite.identity import FileIdentity
+from mobstore.engines.sqlite.connecting import Mode, connect, open_files
+from mobstore.engines.sqlite.file import retrying, translate
+from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
@@ -70,14 +71,18 @@ class Writer:
     """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        path: Path,
+        timeout: float,
+        mode: Mode = "rw",
     ) -> None:
-        self._connect = connect
+        self._connect, self._mode = connect, mode
         self.path: Path = path
         self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.listeners: Listeners = Listeners()
-        self.identity: FileIdentity  # once `opened`
+        self.identity: OpenFiles  # once `opened`
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -88,7 +93,7 @@ class Writer:
     def _work(self) -> None:
         try:
             self._rows = Rows(self._connect())
-            self.identity = FileIdentity(self.path)
+            self.identity = open_files(self.path, self._mode)
             self._checkpoints = Checkpoints(
                 self._rows, self.path, lambda: connect(self.path, "rw"), self.identity
             )
@@ -99,7 +104,8 @@ class Writer:
         self.opened.set_result(None)
         stop: Stop | None = None
         while stop is None:
-            self._checkpoints.run_if_due()
+            if self._mode == "rw":
+                self._checkpoints.run_if_due()
             stop = self._turn()
         # Each of these is done whatever the others raise, the last one first.
         with ExitStack() as ending:
@@ -114,8 +120,8 @@ class Writer:
         waiting: list[Any] = []
         with suppress(queue.Empty):
             waiting.append(self.queue.get(timeout=self._pause()))
-            while len(waiting) < _MOST_PER_COMMIT:
-                waiting.append(self.queue.get_nowait())
+            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
+                waiting.append(self.queue.get())
         group: _Jobs = []
         for one in waiting:
             if not isinstance(one, Job):

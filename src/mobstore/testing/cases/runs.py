@@ -121,7 +121,7 @@ async def lists_all_mobs(subject: Subject) -> None:
 
 @case("runs.ids-as-text")
 async def takes_ids_as_text(subject: Subject) -> None:
-    """A run's id may be given as text, in either case, with or without hyphens; not a part of it."""
+    """A run's id may be given as text, in either case, without hyphens, too; but all of it."""
     stores = await subject.open()
     run = make_run(2**127 + 0xABC)
     await stores.runs.create_run(run)
@@ -131,9 +131,7 @@ async def takes_ids_as_text(subject: Subject) -> None:
         same(await stores.runs.get_run(text), run, f"the run {text}")
         same(await stores.events.poll(0, 9, run_id=text), [appended], f"the events of {text}")
         same(await stores.runs.list_runs(after=text), [], f"the runs after {text}")
-    swapped = await stores.runs.cas_run_status(
-        str(run.run_id), expected="pending", next="running"
-    )
+    swapped = await stores.runs.cas_run_status(str(run.run_id), expected="pending", next="running")
     same(swapped, True, "compare-and-swap by an id as text")
     for odd in ("", "80000000", f"{run.run_id}0", f" {run.run_id}", "z" * 32, "_" * 32, "0x" * 16):
         await refused(SerializationError, stores.runs.get_run(odd), f"the id {odd!r}")
