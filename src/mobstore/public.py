@@ -30,6 +30,7 @@ from mobstore.errors import (
     RefusedError,
     SerializationError,
     SpecRevisionConflictError,
+    StaleCursorError,
     WriteFailedError,
 )
 from mobstore.interfaces import (
@@ -37,7 +38,9 @@ from mobstore.interfaces import (
     MobRunReader,
     MobRunStore,
     MobSpecStore,
+    OnUnreadable,
     RealmProfileStore,
+    Subscription,
 )
 from mobstore.model.definition import (
     BackendConfig,
@@ -292,6 +295,7 @@ __all__ = [
     "NamedVariant",
     "NewMobEvent",
     "NotFoundError",
+    "OnUnreadable",
     "OpaquePrincipalToken",
     "Opening",
     "OperatorActionRecorded",
@@ -326,6 +330,7 @@ __all__ = [
     "SpecRevisionConflictError",
     "SqliteMobStores",
     "SqliteRealmProfileStore",
+    "StaleCursorError",
     "StepCompleted",
     "StepDispatched",
     "StepFailed",
@@ -338,6 +343,7 @@ __all__ = [
     "StepTargetFailed",
     "StoredRealmProfile",
     "Stores",
+    "Subscription",
     "SupervisorEscalation",
     "SupervisorSpec",
     "SystemTime",

@@ -38,7 +38,7 @@ def compare(tabs: Sequence[Tab], seed: int) -> list[int]:
     try:
         start = unpack(tabs[0].call("differential:create", name))
         for place, tab in enumerate(tabs):
-            tab.start("differential:run", name, seed, pack(kind), place, seconds=240)
+            tab.start("differential:run", name, seed, pack(kind), place, len(tabs), seconds=240)
         records: list[Record] = [record for tab in tabs for record in unpack(tab.finish())]
         final = unpack(tabs[0].call("differential:remove", name))
         return check(records, start, final, Scenario(seed, kind).first)

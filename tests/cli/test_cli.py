@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -73,8 +74,12 @@ def test_info(url: str) -> None:
     counts = {"events": 99, "next_cursor": 100, "runs": 8, "specs": 2, "realm_profiles": 2}
     told = json.loads(ended.stdout)
     identity = UUID(told.pop("identity"))
+    medium = told.pop("medium")
     assert told == counts
+    assert medium["SQLite"] == sqlite3.sqlite_version
+    assert medium["WAL-reset bug"].startswith(("affected", "not affected"))
     table = mobstore_cli("info", url).stdout
+    assert all(name in table and known in table for name, known in medium.items())
     assert all(f"{name.replace('_', ' ')}" in table for name in counts)
     assert str(identity) in table
 

@@ -28,7 +28,7 @@ from engines.support import (
     tell,
 )
 from mobstore import MobStores, open_stores
-from mobstore.engines.sqlite import SqliteEngine
+from mobstore.engines.sqlite import SqliteEngine, connecting
 from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
 from mobstore.engines.sqlite.writer import Writer
 
@@ -59,7 +59,7 @@ async def until(true: Callable[[], bool]) -> None:
 # Who checkpoints -------------------------------------------------------------------------------
 
 
-class Watched(sqlite3.Connection):
+class Watched(connecting._Connection):  # pyright: ignore[reportPrivateUsage]
     """A connection that says what it is asked to do."""
 
     statements: list[tuple[Watched, str]]
@@ -73,12 +73,7 @@ class Watched(sqlite3.Connection):
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Watched, str]]]:
     """What all connections made meanwhile execute; they do all they would have done."""
     Watched.statements = []
-    connect = sqlite3.connect
-
-    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        return connect(*arguments, **options, factory=Watched)
-
-    monkeypatch.setattr(sqlite3, "connect", watched)
+    monkeypatch.setattr(connecting, "_Connection", Watched)
     yield Watched.statements
     monkeypatch.undo()
 

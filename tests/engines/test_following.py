@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from engines.support import (
     tag_of,
     tell,
 )
-from mobstore import InternalError, MobEvent, MobStores, NotFoundError, open_stores
+from mobstore import InternalError, MobEvent, MobStores, NotFoundError, Subscription, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 
 WRITERS, EACH = 3, 40
@@ -34,7 +33,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mobs.db"
 
 
-async def take(of: AsyncGenerator[MobEvent], count: int, pause: float = 0) -> list[MobEvent]:
+async def take(of: Subscription[MobEvent], count: int, pause: float = 0) -> list[MobEvent]:
     taken: list[MobEvent] = []
     async with aclosing(of):
         async for one in of:

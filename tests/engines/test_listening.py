@@ -207,7 +207,11 @@ def raising(error: BaseException) -> Callable[[], None]:
 def of_a_closed_loop() -> Callable[[], None]:
     loop = asyncio.new_event_loop()
     loop.close()
-    return lambda: loop.call_soon_threadsafe(print) and None
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(print)
+
+    return wake
 
 
 WAKES: dict[str, Callable[[], Callable[[], None]]] = {

@@ -159,9 +159,8 @@ def _iteration(row: _Columns) -> LoopIterationRow:
 
 def _root_step_output(row: _Columns) -> RootStepOutputRow:
     step_id = text(row["step_id"], "step_id")
-    return RootStepOutputRow(
-        _run_id(row), step_id, _position(row), output_text(row["output"], "output")
-    )
+    output = output_text(row["output"], "output")
+    return RootStepOutputRow(_run_id(row), step_id, _position(row), output)
 
 
 def _loop_output(row: _Columns) -> LoopOutputRow:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
 from uuid import UUID
 
+from mobstore.interfaces.subscription import Subscription
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -117,15 +117,15 @@ class MobRunReader(ABC):
         """
 
     @abstractmethod
-    def watch(self, run_id: UUID | str) -> AsyncGenerator[RunHeader]:
+    def watch(self, run_id: UUID | str) -> Subscription[RunHeader]:
         """Follow a run's status: its header now, and again whenever the status has changed.
 
         Ends after a terminal status, and when the run is deleted. Of changes that follow each
         other faster than the caller asks, only the last is seen. To be used as `subscribe` of
-        the event log.
+        the event log, and with its errors.
 
         Raises:
-            NotFoundError: there is no such run.
+            NotFoundError: there is no such run; told by the first step.
 
-        Contract: runs.watch.
+        Contract: runs.watch, events.subscribe.others.
         """

@@ -20,7 +20,7 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.run_reading import get_run
 from mobstore.progress import Meter, while_awaited
-from mobstore.rows.events import read_events
+from mobstore.rows.events import read_all
 from mobstore.rows.specs import read_realm_profile, read_spec
 from mobstore.tables import COUNTERS, EVENTS, REALM_PROFILES, RUNS, RUNS_BY_NUMBER, SPECS
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
@@ -100,7 +100,7 @@ def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
     after = None
     while rows := (yield from fetch(Scan(EVENTS, after=after, limit=_ROWS_AT_ONCE))):
         after = rows[-1].cursor
-        documents = [(event.cursor, event.to_json_bytes()) for event in read_events(rows)]
+        documents = [(event.cursor, event.to_json_bytes()) for event in read_all(rows)]
         _insert(file, "mob_events", documents)
         meter.add(len(rows))
 

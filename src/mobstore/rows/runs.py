@@ -15,6 +15,7 @@ from mobstore.arguments import (
     moment,
     number,
     output_text,
+    prose,
     run_key,
     snapshot_text,
     state_text,
@@ -101,7 +102,9 @@ class RunRows:
             iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
         ]
         self.root_outputs: list[RootStepOutputRow] = [
-            RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output, "output"))
+            RootStepOutputRow(
+                key, text(step_id, "step_id"), n, output_text(output, "root_step_outputs")
+            )
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
         for loop_id, iterations in run.loop_iteration_outputs.items():
@@ -112,7 +115,12 @@ class RunRows:
         ]
         self.loop_step_outputs: list[LoopStepOutputRow] = [
             LoopStepOutputRow(
-                key, loop_id, i, text(step_id, "step_id"), n, output_text(output, "output")
+                key,
+                loop_id,
+                i,
+                text(step_id, "step_id"),
+                n,
+                output_text(output, "loop_iteration_outputs"),
             )
             for loop_id, iterations in run.loop_iteration_outputs.items()
             for i, outputs in enumerate(iterations)
@@ -128,7 +136,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
     """Encode an entry of the step ledger.
 
     Raises:
-        SerializationError: it is not one, or has no JSON form.
+        SerializationError: it is not one, has no JSON form, or is too large.
     """
     instance(entry, StepLedgerEntry, "entry")
     return StepLedgerRow(
@@ -146,14 +154,14 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
     """Encode an entry of the failure ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates.
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
     """
     instance(entry, FailureLedgerEntry, "entry")
     return FailureLedgerRow(
         run_id,
         position,
         text(entry.step_id, "step_id"),
-        text(entry.reason, "reason"),
+        prose(entry.reason, "reason"),
         moment(entry.timestamp, "timestamp"),
     )
 
@@ -162,7 +170,7 @@ def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -
     """Encode an entry of the loop iteration ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates.
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
     """
     instance(entry, LoopIterationLedgerEntry, "ledger_entry")
     return LoopIterationRow(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from mobstore.arguments import choice, number, run_key, text
 from mobstore.errors import InternalError
-from mobstore.interfaces import MobRunReader
+from mobstore.interfaces import MobRunReader, Subscription
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -19,8 +18,8 @@ from mobstore.model.run import (
 from mobstore.operations import run_reading
 from mobstore.operations.run_reading import Selection
 from mobstore.rows.runs import RUN_STATUSES
-from mobstore.stores import live
 from mobstore.stores.base import EngineStore
+from mobstore.stores.live import RunFollower
 
 
 class EngineRunReader(EngineStore, MobRunReader):
@@ -76,8 +75,8 @@ class EngineRunReader(EngineStore, MobRunReader):
         page = _page(run_id, start, limit)
         return await self._engine.read(lambda: run_reading.loop_iteration_entries(*page))
 
-    def watch(self, run_id: UUID | str) -> AsyncGenerator[RunHeader]:
-        return live.watch(self._engine, run_key(run_id))
+    def watch(self, run_id: UUID | str) -> Subscription[RunHeader]:
+        return RunFollower(self._engine, run_key(run_id))
 
 
 def _selection(

@@ -27,11 +27,8 @@ T = TypeVar("T")
 class IndexedDbEngine(Engine):
     """Keeps everything in one IndexedDB database, which other tabs may use at the same time."""
 
-    def __init__(
-        self, connection: Connection, channel: Channel, name: str, *, read_only: bool
-    ) -> None:
+    def __init__(self, connection: Connection, channel: Channel, name: str) -> None:
         self._connection, self._channel, self._name = connection, channel, name
-        self._read_only = read_only
         connection.lost = channel.wake
         self._reading = Lane(connection, "readonly")
         self._writing = Lane(connection, "readwrite", channel.tell)
@@ -58,7 +55,7 @@ class IndexedDbEngine(Engine):
                 strict). "normal": it survives the death of the browser (relaxed).
             timeout: seconds to wait for other tabs that upgrade or delete it; less than 1 is 1.
             create: whether to create it if it is missing.
-            read_only: whether to only read what is there: nothing is created, upgraded or written.
+            read_only: whether only to read: nothing is created or upgraded.
 
         Raises:
             ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
@@ -74,17 +71,15 @@ class IndexedDbEngine(Engine):
             timeout=timeout,
             read_only=read_only,
         )
-        return cls(connection, Channel(found, name), name, read_only=read_only)
+        return cls(connection, Channel(found, name), name)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return await self._run(self._reading, Job(make))
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        self._check_writable()
         return await self._run(self._writing, Job(make))
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        self._check_writable()
         return await self._run(self._writing, Job(make, loading=True))
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
@@ -92,7 +87,7 @@ class IndexedDbEngine(Engine):
         return self._channel.listen(wake, to)
 
     async def compact(self) -> None:
-        self._check_writable()  # the browser gives back what was removed
+        self._check()  # the browser gives back what was removed
 
     async def close(self) -> None:
         self._closed = True
@@ -105,13 +100,6 @@ class IndexedDbEngine(Engine):
         refuse_within_atomic()
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
-
-    def _check_writable(self) -> None:
-        self._check()
-        if self._read_only:
-            raise InternalError(
-                "the store was opened with read_only=True; open it without to write"
-            )
 
     def _run(self, lane: Lane, job: Job[T]) -> Job[T]:
         self._check()

@@ -73,6 +73,10 @@ class Search:
             self._request = finder.getAll(keys, min(scan.limit, _MOST))
         return self._request
 
+    def then(self, success: Handler) -> None:
+        """Have a function called whenever something has come."""
+        self._request.onsuccess = success
+
     def walk(self) -> bool:
         """Take what the cursor has met, if it has met anything; whether it still goes on.
 
@@ -144,7 +148,6 @@ class Trip:
         gets: Mapping[Table[Any], Sequence[Key]],
         searches: Iterable[Search],
         moment: int,
-        success: Handler,
     ) -> None:
         self._browser = browser
         self.moment: int = moment
@@ -161,15 +164,19 @@ class Trip:
             self._requests.append(search.ask(browser, finder(search.scan.index)))
             if search.walked is not None:
                 self._walking.append(search)
-                self._requests[-1].onsuccess = success
         for table, keys in gets.items():
             if len(keys) > 1:
                 self._wanted += [(table, key) for key in keys]
                 store, array = finder(table), browser.value(list(map(stored_key, keys)))
                 self._batches.append(array.map(store.get, store))
         self._last: Request = self._batches[-1].at(-1) if self._batches else self._requests[-1]
-        self._last.onsuccess = success
         self._waiting = True
+
+    def then(self, success: Handler) -> None:
+        """Have a function called whenever all may have come."""
+        self._last.onsuccess = success
+        for search in self._walking:
+            search.then(success)
 
     @property
     def walks(self) -> bool:

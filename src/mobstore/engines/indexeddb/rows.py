@@ -117,7 +117,8 @@ class Rows:
                     searches.append(search)
         if gets or searches:
             self.flush()
-            trip = Trip(self._browser, self._finder, gets, searches, self._moment, success)
+            trip = Trip(self._browser, self._finder, gets, searches, self._moment)
+            trip.then(success)
             self._trips.append(trip)
 
     def write(self, write: Write, *, careful: bool) -> Asking:

@@ -172,13 +172,20 @@ class _Run:
                 if not self._works:
                     self._lane.left_by(self)
                     self._rows.flush()
-                    self._transaction.commit()
+                    if not self._wrote:
+                        # What was written ends by itself: after `commit` Firefox would undo it only
+                        # if the last of its requests fails, not if one before that does.
+                        self._transaction.commit()
                     return
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
             self._lane.left_by(self)
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
+
+    @property
+    def _wrote(self) -> bool:
+        return self._loaded or bool(self._writes)
 
     def _advance(self) -> list[Question]:
         """Step the scripts that may go on, begin what is queued; what they ask."""
@@ -272,7 +279,7 @@ class _Run:
             if not job.ended:
                 job.error = InternalError("a transaction ended before its script did")
         try:
-            if self._lane.committed is not None and (self._loaded or self._writes):
+            if self._lane.committed is not None and self._wrote:
                 self._lane.committed(None if self._loaded else self._writes)
         finally:
             self._end(self._jobs)

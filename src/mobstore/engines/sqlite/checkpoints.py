@@ -125,7 +125,7 @@ class Checkpoints:
                     self._rows.commit()
                 if self._size() < before:
                     return True
-            pause = 2 * pause or 0.001
+            pause = min(2 * pause or 0.001, max(0.0, deadline - monotonic()))
         return False
 
     def _copy(self, pause: float = 0) -> bool:

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mobstore.engines.sqlite.checkpoints import has_reset_bug
 from mobstore.engines.sqlite.connecting import Mode, connect, reading_mode, resolve
 from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import (
@@ -146,6 +147,10 @@ class SqliteEngine(Engine):
 
     async def faults(self) -> list[str]:
         return await self._elsewhere(self._faults)
+
+    def details(self) -> dict[str, str]:
+        fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
+        return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
 
     def _faults(self) -> list[str]:
         with closing(self._connect()) as connection:

@@ -15,6 +15,7 @@ T = TypeVar("T")
 _FEW_ROWS = 1000
 _FEW_CHARACTERS = 2**20
 _SHORT = 2**16  # bytes of a single value; a part of a scan has 16 of them for each column
+_ANY = 2**31 - 1  # whatever SQLite was built to store
 
 
 class NotAtOnce(Exception):  # noqa: N818 - not an error
@@ -23,6 +24,7 @@ class NotAtOnce(Exception):  # noqa: N818 - not an error
 
 def read(rows: Rows, make: Callable[[], Script[T]]) -> T:
     """Run a script, however much it reads."""
+    rows.limit_values(_ANY)
     with rows.snapshot():
         return drive(make(), rows.answer).result
 
@@ -33,9 +35,9 @@ def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
     Raises:
         NotAtOnce: it reads many rows, or much text.
     """
+    rows.limit_values(_SHORT)
     try:
-        with rows.limited(_SHORT):
-            return _read_few(rows, make)
+        return _read_few(rows, make)
     except sqlite3.DataError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
             raise NotAtOnce from error

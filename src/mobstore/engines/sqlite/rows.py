@@ -171,17 +171,12 @@ class Rows:
         values.append(-1 if limit is None else limit)
         return self._execute(_select(shape, scan.backwards), values)
 
-    @contextmanager
-    def limited(self, size: int) -> Generator[None]:
-        """Let reading a single value of more than this many bytes fail with SQLITE_TOOBIG.
+    def limit_values(self, size: int) -> None:
+        """From now on reading a single value of more than this many bytes fails: SQLITE_TOOBIG.
 
         SQLite looks at its length before it reads it.
         """
-        before = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
-        try:
-            yield
-        finally:
-            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
 
     def answer_or_write(self, asked: Read[Any] | Write) -> object:
         """Answer one read or apply one write of a loading script."""

@@ -120,8 +120,8 @@ class Writer:
         waiting: list[Any] = []
         with suppress(queue.Empty):
             waiting.append(self.queue.get(timeout=self._pause()))
-            while len(waiting) < _MOST_PER_COMMIT:
-                waiting.append(self.queue.get_nowait())
+            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
+                waiting.append(self.queue.get())
         group: _Jobs = []
         for one in waiting:
             if not isinstance(one, Job):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -108,21 +109,23 @@ async def _in_orders(
 async def adds_what_was_read(subject: Subject) -> None:
     """A script that has read that there is a row, or none, and adds it, is judged by the store."""
     engine = (await subject.open()).engine
+
+    def adding(table: Table[Any], row: Any) -> Script[None]:
+        yield from fetch(Get(table, table.getter(table.key)(row)))
+        return Commit(None, (Add(table, (row,)),))
+
     for start in (0, 1):
         for table in (SPECS, STEP_LEDGER):
             row, _ = _rows(table, f"{start}")
             key = table.getter(table.key)(row)
 
-            def adding(table: Table[Any] = table, row: Any = row, key: Any = key) -> Script[None]:
-                yield from fetch(Get(table, key))
-                return Commit(None, (Add(table, (row,)),))
-
             await engine.write(writing(Put(table, (row,)[:start])))
+            call = engine.write(partial(adding, table, row))
             if start:
                 text = str(key_in_use(table, key))
-                await refused(WriteFailedError, engine.write(adding), "adding what was read", text)
+                await refused(WriteFailedError, call, "adding what was read", text)
             else:
-                await engine.write(adding)
+                await call
             same(await _held(engine, table, (row,)), [row], "the row")
 
 
@@ -140,8 +143,8 @@ async def a_clash_harms_no_other(subject: Subject) -> None:
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     for row, result in zip(rows, results, strict=True):
-        want = str(key_in_use(SPECS, (row.mob_id,))) if row in taken else "None"
-        same(str(result), want, f"the outcome of adding {row.mob_id}")
+        text = str(key_in_use(SPECS, (row.mob_id,))) if row in taken else "None"
+        same(str(result), text, f"the outcome of adding {row.mob_id}")
         of_script = await engine.read(reading(Scan(STEP_LEDGER, (row.mob_id,))))
         same(len(of_script), 0 if row in taken else 2, f"rows beside {row.mob_id}")
     want = sorted([*taken, *(row for row in changed if row[0] not in {one[0] for one in taken})])

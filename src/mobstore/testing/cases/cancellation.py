@@ -79,10 +79,11 @@ async def cancelled_load(subject: Subject) -> None:
         _loading[run] = task
         await asyncio.gather(task, return_exceptions=True)
         del _loading[run]
+        # What was cancelled is over before this is.
+        await engine.write(writing(Put(COUNTERS, (CounterRow("after", step),))))
         ended = await engine.read(reading(Count(Scan(STEP_LEDGER, (run,)))))
         counter = await engine.read(reading(Get(COUNTERS, (run,))))
         same((ended, counter is None), (0, True) if ended == 0 else (2 * steps + 1, False), run)
-        await engine.write(writing(Put(COUNTERS, (CounterRow("after", step),))))
     same(await engine.read(reading(Get(COUNTERS, ("after",)))), CounterRow("after", steps), "after")
 
 

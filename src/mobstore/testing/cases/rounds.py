@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 from mobstore.tables import (
     EVENTS,
@@ -14,6 +14,8 @@ from mobstore.tables import (
     STEP_LEDGER,
     EventRow,
     FrameRow,
+    Index,
+    Key,
     SpecRow,
     StepLedgerRow,
 )
@@ -47,8 +49,8 @@ async def silent_scripts_wait_their_turn(subject: Subject) -> None:
         first = yield from fetch(Get(SPECS, ("a",)))
         second, count = yield from fetch(Get(SPECS, ("b",)), Count(Scan(SPECS, after="b")))
         (third,) = yield from fetch(Scan(SPECS, ("c",)))
-        found = [first and first.revision, second and second.revision, third.revision, count]
-        return Commit(tuple(map(int, found)), (Put(SPECS, _specs(revision)),))
+        found = [0 if row is None else row.revision for row in (first, second, third)]
+        return Commit((*found, count), (Put(SPECS, _specs(revision)),))
 
     def silent(revision: int, *, whole: bool) -> Script[tuple[int, ...]]:
         rows = _specs(revision)
@@ -132,15 +134,23 @@ async def large_integers(subject: Subject) -> None:
             for bounds in ({"after": n}, {"before": n}, {"after": n, "before": 2**63 - 1}):
                 want = [one for one in _LARGE if _within(one, **bounds)]
                 for backwards in (False, True):
-                    scan = Scan[Any](index, values, **bounds, limit=9, backwards=backwards)
+                    scan = _between(cast("Index[Any]", index), values, **bounds)
+                    scan.limit, scan.backwards = 9, backwards
                     found = [getattr(row, place) for row in await engine.read(reading(scan))]
                     what = f"{index.name} of {index.table.name} with {bounds}"
                     same(found, want[::-1] if backwards else want, what)
-                counted = await engine.read(reading(Count(Scan(index, values, **bounds))))
+                whole = _between(cast("Index[Any]", index), values, **bounds)
+                counted = await engine.read(reading(Count(whole)))
                 same(counted, len(want), f"count of {index.name} with {bounds}")
     await engine.write(writing(DeleteRange(Scan(EVENTS, after=2**53 - 2, before=2**53 + 1))))
     found = [row.cursor for row in await engine.read(reading(Scan(EVENTS)))]
     same(found, [_LARGE[0], *_LARGE[3:]], "what a removal between two integers leaves")
+
+
+def _between(
+    index: Index[Any], values: Key, after: int | None = None, before: int | None = None
+) -> Scan[Any]:
+    return Scan(index, values, after, before)
 
 
 def _getting(cursors: tuple[int, ...]) -> Any:
