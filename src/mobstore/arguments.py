@@ -28,7 +28,7 @@ _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile >
 
 LARGEST_DOCUMENT = 80 * 2**20
 """Bytes of a document, of a part of a run, or of any text that is no name, as JSON in UTF-8."""
-LONGEST_NAME = 2**20
+LONGEST_NAME = 2**16
 """Bytes of an identifier in UTF-8. It may stand in a key, and several times in indexes."""
 
 
