@@ -8,6 +8,7 @@ moved.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -25,6 +26,9 @@ from mobstore.model.timestamp import Timestamp
 _OUTPUT_ROOM = MAX_DEPTH - 4
 _STATE_ROOM = MAX_DEPTH - 3
 _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
+
+# `UUID` itself takes much else for one, such as underscores between the digits.
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 LARGEST_DOCUMENT = 80 * 2**20
 """Bytes of a document, of a part of a run, or of any text that is no name, as JSON in UTF-8."""
@@ -101,15 +105,22 @@ def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
         raise SerializationError(f"{what}: {error}") from error
 
 
-def run_key(run_id: UUID) -> str:
-    """The text of a run's id.
+def run_key(run_id: UUID | str) -> str:
+    """The text of a run's id, which is in lower case and with hyphens.
 
     Raises:
-        SerializationError: it is not a UUID.
+        SerializationError: it is neither a UUID nor the text of one.
     """
-    if not isinstance(run_id, UUID):
-        raise SerializationError(f"run_id must be a UUID, not {type(run_id).__name__}")
-    return str(run_id)
+    if isinstance(run_id, UUID):
+        return str(run_id)
+    if not isinstance(run_id, str):
+        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+    if not _UUID.fullmatch(run_id):
+        raise SerializationError(
+            "run_id is not the text of a UUID; give all of it, such as"
+            " 24ede6a4-6b4c-4242-8a23-d5962217bead"
+        )
+    return str(UUID(run_id))
 
 
 def number(value: int, what: str, *, most: int = I64_MAX) -> int:
@@ -181,13 +192,9 @@ def output_text(value: JsonValue, what: str) -> str:
     """The text of free JSON that lies in a run.
 
     Raises:
-        SerializationError: it is not JSON, nested too deeply, or too large.
+        SerializationError: it is not JSON, nested too deeply, or too large; the place is named.
     """
-    try:
-        encoded = encode_json(value, _OUTPUT_ROOM)
-    except SerializationError as error:
-        raise SerializationError(f"{what}: {error.detail}") from error
-    return _fitting(encoded, what)
+    return _fitting(encode_json(value, _OUTPUT_ROOM, what), what)
 
 
 def record_text(record: Record, kind: type[Record], what: str) -> str:

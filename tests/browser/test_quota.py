@@ -37,3 +37,16 @@ def test_no_room_left(chromium: Chromium, tab: ChromiumTab) -> None:
     tab.devtools("Storage.overrideQuotaForOrigin", origin=chromium.origin)
     assert tab.call("handles:write", NAME) is None
     assert tab.call("handles:cursors", NAME) == [*everything, everything[-1] + 1]
+
+
+@pytest.mark.slow
+def test_a_row_that_is_larger_than_a_value_may_be(tab: ChromiumTab) -> None:
+    assert tab.call("handles:open_", "large") is None
+    first, error, last = tab.call("quota:append_text", "large", 140_000_000, seconds=120)
+    assert (first, last) == (None, None)
+    assert error["kind"] == "WriteFailedError"
+    assert "a row of table events is larger than this browser can store" in error["text"]
+    assert not error["maybe_written"]
+    assert tab.call("handles:cursors", "large") == [1, 2]
+    tab.call("handles:close", "large")
+    tab.call("indexeddb:delete_database", "large")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from browser.browsers import Chromium, ChromiumTab
+from browser.browsers import Chromium, ChromiumTab, Tab
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def test_reloads_while_it_writes(chromium: Chromium) -> None:
     assert len(acknowledged) > RELOADS * 20
 
 
-def listen(tab: ChromiumTab, seconds: float) -> list[Any]:
+def listen(tab: Tab, seconds: float) -> list[Any]:
     """What is said for so long, from the first word on."""
     said: list[dict[str, Any]] = []
     deadline = time.monotonic() + 60

@@ -56,8 +56,8 @@ def test_upgraded_while_another_tab_holds_on(tab: ChromiumTab, newer: ChromiumTa
     assert tab.call("handles:write", "blocked") is None
     tab.call("handles:close", "blocked")
     tab.call("indexeddb:hold", "blocked", FORMAT)
-    error = newer.call("handles:open_", "blocked", 0.5)
-    assert says(error, "ReadFailedError", "another tab holds an older version", "0.5 s")
+    error = newer.call("handles:open_", "blocked", 0.5)  # less than a second counts as one
+    assert says(error, "ReadFailedError", "another tab holds an older version", "in 1 s")
     assert error["retry_safe"]
     # The browser knows of the first attempt only, and tells the second one nothing.
     error = newer.call("handles:open_", "blocked", 0.5)
@@ -136,6 +136,45 @@ def test_missing_database_is_not_created(tab: ChromiumTab) -> None:
     error = tab.call("place:refusal", "indexeddb:missing", False)
     assert says(error, "ReadFailedError", "there is no 'missing'")
     assert "missing" not in tab.call("indexeddb:names")
+
+
+def test_databases_that_are_only_read(
+    tab: ChromiumTab, other: ChromiumTab, newer: ChromiumTab
+) -> None:
+    error = tab.call("read_only:cursors", "missing")
+    assert says(error, "ReadFailedError", "there is no 'missing'")
+    assert "missing" not in tab.call("indexeddb:names")
+    assert other.call("handles:open_", "read") is None
+    assert other.call("handles:write", "read") is None
+    assert tab.call("read_only:cursors", "read") == [1]
+    assert tab.call("read_only:cursors", "read") == [1], "while it is open elsewhere"
+    # What is older is not upgraded, so whoever has it open keeps it.
+    error = newer.call("read_only:cursors", "read")
+    assert says(error, "ReadFailedError", "older mobstore", "without read_only")
+    assert other.call("handles:write", "read") is None
+    assert newer.call("handles:open_", "read") is None
+    error = tab.call("read_only:cursors", "read")
+    assert says(error, "ReadFailedError", "newer mobstore")
+    assert newer.call("read_only:cursors", "read") == [1, 2]
+    newer.call("handles:close", "read")
+    other.call("handles:close", "read")
+    newer.call("indexeddb:delete_database", "read")
+    for version, stores in ((1, ["things"]), (FORMAT, ["things"]), (FORMAT, [])):
+        tab.call("indexeddb:hold", "foreign", version, *stores)
+        tab.call("indexeddb:let_go", "foreign")
+        error = tab.call("read_only:cursors", "foreign")
+        assert says(error, "ReadFailedError", "another program")
+        tab.call("indexeddb:delete_database", "foreign")
+
+
+def test_no_time_to_wait(tab: ChromiumTab) -> None:
+    for timeout in (0, 0.001):
+        assert tab.call("place:refusal", "indexeddb:no-time", True, timeout) is None
+    tab.call("indexeddb:hold", "no-time", FORMAT)
+    error = tab.call("place:refusal", "indexeddb:no-time", True, 0)
+    assert error is None, "another tab that has it open is not in the way"
+    tab.call("indexeddb:let_go", "no-time")
+    tab.call("indexeddb:delete_database", "no-time")
 
 
 # Places ----------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class Inspector:
         """Remove everything, in one commit."""
         from inspector import files
 
-        return await self.stores.engine.load(partial(files.erase, str(uuid4())))
+        return await self.stores.engine.write(partial(files.erase, str(uuid4())))
 
     # Looking ------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from inspector.shapes import Erased, Exported, FileInfo, Imported, Progress
 from mobstore import MobStores
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError
 from mobstore.meerkat import ImportReport, check_source, import_meerkat
-from mobstore.tables import IDENTITY, META, RUNS, TABLES, MetaRow
-from mobstore.transaction import Add, Commit, DeleteRange, LoadingScript, Scan
+from mobstore.tables import IDENTITY, META, TABLES, MetaRow
+from mobstore.transaction import Add, Commit, DeleteRange, Scan, Script
 from mobstore.transfer import Summary, export_stores, import_stores
 
 _ZIP = b"PK\x03\x04"
@@ -87,14 +87,11 @@ async def write_out(stores: MobStores, path: str, progress: Progress | None) -> 
     return {"path": path, "bytes": file.stat().st_size}  # noqa: ASYNC240
 
 
-def erase(identity: str) -> LoadingScript[Erased]:
+def erase(identity: str) -> Script[Erased]:
     """Remove everything, counters included: the next event is again the first, of a new store."""
-    (runs,) = yield (Scan(RUNS),)
-    of_runs = [table for table in TABLES if table.prefix]
-    for run in runs:
-        yield tuple(DeleteRange(Scan(table, (run.run_id,))) for table in of_runs)
-    whole = tuple(DeleteRange(Scan(table)) for table in TABLES if not table.prefix)
-    return Commit({"erased": True}, (*whole, Add(META, (MetaRow(IDENTITY, identity),))))
+    yield ()
+    everything = [DeleteRange(Scan(table)) for table in TABLES]
+    return Commit({"erased": True}, (*everything, Add(META, (MetaRow(IDENTITY, identity),))))
 
 
 def _wrong(file: Path, error: MobStoreError) -> RefusedError:

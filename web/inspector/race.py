@@ -13,7 +13,7 @@ from uuid import UUID
 from inspector.demo_play import DEMO_MOB
 from inspector.failures import RefusedError
 from inspector.shapes import Progress, Race
-from mobstore import FlowId, KernelState, MobRun, MobStores
+from mobstore import FlowId, KernelState, MobRun, MobStores, Stores
 from mobstore.errors import NotFoundError
 from mobstore.tables import RUN_STATES, RUNS
 from mobstore.transaction import Commit, Get, Script, fetch
@@ -34,8 +34,12 @@ async def race_open(stores: MobStores, rounds: int) -> Race:
             "refused", f"A race has 1 to {_MOST_ROUNDS} rounds.", "Choose another number."
         )
     run = MobRun.pending(DEMO_MOB, RACE_FLOW, _state(()), {"rounds": rounds})
-    await stores.runs.create_run(run)
-    await stores.runs.cas_run_status(run.run_id, expected="pending", next="running")
+
+    async def start(at: Stores) -> None:
+        await at.runs.create_run(run)
+        await at.runs.cas_run_status(run.run_id, expected="pending", next="running")
+
+    await stores.atomic(start)
     return await race_state(stores, str(run.run_id))
 
 

@@ -28,6 +28,9 @@ async def _use(stores: MobStores) -> None:
     for task in tasks[::2]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for _ in range(3):
+        stores.engine.listen(lambda: None)
+    stores.engine.listen(lambda: None)()
 
 
 async def left_behind() -> list[str]:
@@ -41,6 +44,7 @@ async def left_behind() -> list[str]:
     let_go(f"foreign-{name}")
     # Its database is deleted while it is open.
     assert not await handles.open_(name)
+    handles.held(name).engine.listen(lambda: None)
     await delete_database(name)
     assert await handles.write(name)
     await handles.close(name)

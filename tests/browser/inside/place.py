@@ -32,11 +32,11 @@ async def stores_an_event(name: str) -> int:
     return found.cursor
 
 
-async def refusal(url: str, create: bool = True) -> dict[str, Any] | None:
+async def refusal(url: str, create: bool = True, timeout: float = 5) -> dict[str, Any] | None:
     """What opening a store says, if it does not work."""
 
     async def use() -> None:
-        async with open_stores(url, create=create):
+        async with open_stores(url, create=create, timeout=timeout):
             pass
 
     return await error_of(use())

@@ -27,6 +27,13 @@ async def beside_too_large(name: str, size: int) -> list[dict[str, Any] | None]:
     return await asyncio.gather(*(error_of(append(one)) for one in events))
 
 
+async def append_text(name: str, size: int) -> list[dict[str, Any] | None]:
+    """Append three events at once, of which the second holds a text of this size; the errors."""
+    append = held(name).events.append
+    large = event(kind=PeersWired(a=MeerkatId(""), b=MeerkatId("x" * size)))
+    return await asyncio.gather(*(error_of(append(one)) for one in (event(), large, event())))
+
+
 async def fill(name: str, size: int) -> tuple[list[int], list[dict[str, Any]]]:
     """Append events of this size in several tasks, each until it is refused.
 

@@ -7,6 +7,7 @@ lacks is created. Another tab that has it open lets go of it when it is asked to
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from mobstore.engines.indexeddb.forms import lay_out
@@ -20,8 +21,16 @@ Mode: TypeAlias = Literal["readonly", "readwrite"]
 _DURABILITY: dict[Durability, str] = {"full": "strict", "normal": "relaxed"}
 
 
+_LEAST_SECONDS = 1.0  # a browser that is not held up needs some time, too
+
+
 class Connection:
-    """An open database, until another tab or the browser takes it away."""
+    """An open database, until another tab or the browser takes it away.
+
+    Attributes:
+        browser: the browser.
+        lost: is called when it has been taken away; to be set.
+    """
 
     def __init__(
         self, browser: Browser, database: Database, name: str, durability: Durability
@@ -32,21 +41,32 @@ class Connection:
         self._tables = browser.array(*(table.name for table in TABLES))
         self._options = browser.value({"durability": _DURABILITY[durability]})
         self._gone: str | None = None
+        self.lost: Callable[[], None] | None = None
         self._handlers = [browser.handler(self._on_versionchange), browser.handler(self._on_close)]
         database.onversionchange, database.onclose = self._handlers
 
     @classmethod
     async def open(
-        cls, browser: Browser, name: str, *, durability: Durability, create: bool, timeout: float
+        cls,
+        browser: Browser,
+        name: str,
+        *,
+        durability: Durability,
+        create: bool,
+        timeout: float,
+        read_only: bool,
     ) -> Connection:
         """Open a database of the page's origin; `create` it if it is missing.
 
+        With `read_only` it is opened as it is: neither created nor upgraded.
+
         Raises:
             ReadFailedError: it cannot be opened or must not be: another program's, a newer format;
-                or the browser has not opened it in `timeout` seconds.
+                or the browser has not opened it in `timeout` seconds, or in one if that is more.
             WriteFailedError: there is no room for it.
         """
-        opening = _Opening(browser, name, create=create)
+        opening = _Opening(browser, name, create=create, read_only=read_only)
+        timeout = max(timeout, _LEAST_SECONDS)
         try:
             async with asyncio.timeout(timeout):
                 database = await opening.future
@@ -55,7 +75,7 @@ class Connection:
             reason = (
                 "holds an older version of it open"
                 if opening.blocked
-                else "may be upgrading or deleting it"
+                else "may be upgrading or deleting it, or the browser is busy"
             )
             raise ReadFailedError(
                 f"the browser did not open '{name}' in {timeout:g} s; another tab {reason}."
@@ -75,6 +95,8 @@ class Connection:
             try:
                 return self._transaction(self._tables, mode, self._options)
             except self.browser.Error as error:
+                if getattr(error, "name", "") == "InvalidStateError":  # it was closed under us
+                    self._on_close()
                 raise self.said(error, mode) from error
         raise _kind(mode)(self._gone)
 
@@ -98,18 +120,25 @@ class Connection:
 
     def _on_versionchange(self, event: JsValue) -> None:
         """Another tab wants to upgrade or delete the database; it cannot while we hold it."""
-        self._gone = (
+        self._database.close()
+        self._lose(
             f"'{self._name}' is being upgraded by another tab; reload this page"
             if event.newVersion
             else f"'{self._name}' was deleted while it was open; open the store again"
         )
-        self._database.close()
 
-    def _on_close(self, _: JsValue) -> None:
-        self._gone = (
+    def _on_close(self, _: JsValue = None) -> None:
+        self._lose(
             f"the browser has closed '{self._name}', perhaps since the site's data were cleared;"
             " open the store again"
         )
+
+    def _lose(self, why: str) -> None:
+        """Refuse all calls from now on, and have those who wait for commits learn of it."""
+        if self._gone is None:
+            self._gone = why
+            if self.lost is not None:
+                self.lost()
 
 
 def _kind(mode: Mode) -> type[ReadFailedError | WriteFailedError]:
@@ -119,13 +148,14 @@ def _kind(mode: Mode) -> type[ReadFailedError | WriteFailedError]:
 class _Opening:
     """One request to open a database, until it has ended, even if nobody waits for it any more."""
 
-    def __init__(self, browser: Browser, name: str, *, create: bool) -> None:
+    def __init__(self, browser: Browser, name: str, *, create: bool, read_only: bool) -> None:
         self.future: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
         self.blocked = False
-        self._browser, self._name, self._create = browser, name, create
+        self._browser, self._name = browser, name
+        self._create, self._read_only = create and not read_only, read_only
         self._refusal: MobStoreError | None = None
         try:
-            self._request = browser.open(name, FORMAT)
+            self._request = browser.open(name) if read_only else browser.open(name, FORMAT)
         except browser.Error as error:
             raise _translate(error, name, "readonly") from error
         self._handlers = [
@@ -165,6 +195,8 @@ class _Opening:
         database: Database = self._request.result
         self._end()
         try:
+            if self._read_only:
+                self._refuse_other_formats(database)
             self._refuse_foreign(database, set())
         except ReadFailedError as error:
             self._refusal = error
@@ -179,10 +211,7 @@ class _Opening:
         fault = self._request.error
         self._end()
         if fault is not None and fault.name == "VersionError":
-            self._refusal = ReadFailedError(
-                f"'{self._name}' was written by a newer mobstore, this one knows format {FORMAT};"
-                " reload the page to get the newer one"
-            )
+            self._refusal = self._newer()
         self._refusal = self._refusal or _translate(fault, self._name, "readonly")
         self._refuse()
 
@@ -192,6 +221,23 @@ class _Opening:
     def _refuse(self) -> None:
         if self._refusal is not None and not self.future.done():
             self.future.set_exception(self._refusal)
+
+    def _newer(self) -> ReadFailedError:
+        return ReadFailedError(
+            f"'{self._name}' was written by a newer mobstore, this one knows format {FORMAT};"
+            " reload the page to get the newer one"
+        )
+
+    def _refuse_other_formats(self, database: Database) -> None:
+        """Refuse to read what was written in another format, where it must not be upgraded."""
+        if database.version > FORMAT:
+            raise self._newer()
+        if database.version < FORMAT:
+            self._refuse_foreign(database, {table.name for table in TABLES})
+            raise ReadFailedError(
+                f"'{self._name}' was written by an older mobstore, in format {database.version};"
+                " open it once without read_only=True, which upgrades it"
+            )
 
     def _refuse_foreign(self, database: Database, missing: set[str]) -> None:
         """Refuse what is not ours: `missing` may be missing, nothing else may be there."""

@@ -29,6 +29,7 @@ class IndexedDbEngine(Engine):
 
     def __init__(self, connection: Connection, channel: Channel, name: str) -> None:
         self._connection, self._channel, self._name = connection, channel, name
+        connection.lost = channel.wake
         self._reading = Lane(connection, "readonly")
         self._writing = Lane(connection, "readwrite", channel.tell)
         self._closed = False
@@ -38,7 +39,13 @@ class IndexedDbEngine(Engine):
 
     @classmethod
     async def open(
-        cls, name: str, *, durability: Durability, timeout: float, create: bool
+        cls,
+        name: str,
+        *,
+        durability: Durability,
+        timeout: float,
+        create: bool,
+        read_only: bool = False,
     ) -> IndexedDbEngine:
         """Open a database of this page's origin.
 
@@ -46,8 +53,9 @@ class IndexedDbEngine(Engine):
             name: the database.
             durability: "full": a write that returned survives a power failure (IndexedDB's
                 strict). "normal": it survives the death of the browser (relaxed).
-            timeout: seconds to wait for other tabs that upgrade or delete it.
+            timeout: seconds to wait for other tabs that upgrade or delete it; less than 1 is 1.
             create: whether to create it if it is missing.
+            read_only: whether only to read: nothing is created or upgraded.
 
         Raises:
             ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
@@ -56,7 +64,12 @@ class IndexedDbEngine(Engine):
         """
         found = browser()
         connection = await Connection.open(
-            found, name, durability=durability, create=create, timeout=timeout
+            found,
+            name,
+            durability=durability,
+            create=create,
+            timeout=timeout,
+            read_only=read_only,
         )
         return cls(connection, Channel(found, name), name)
 
@@ -81,6 +94,7 @@ class IndexedDbEngine(Engine):
         await asyncio.gather(self._reading.close(), self._writing.close())
         self._channel.close()
         self._connection.close()
+        self._connection.lost = None
 
     def _check(self) -> None:
         refuse_within_atomic()

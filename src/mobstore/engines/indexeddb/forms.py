@@ -138,6 +138,11 @@ def stored(value: Value) -> Value:
     return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
 
 
+def _bridged(value: Value) -> Value | float:
+    """A stored value of a key, for JavaScript: Pyodide makes a BigInt of 2**53 - 1, too."""
+    return float(value) if value == _EXACT - 1 else stored(value)
+
+
 def stored_key(key: Key) -> Value | Key:
     """A key as it is stored: one value, or several that become an array."""
     return tuple(map(stored, key)) if len(key) > 1 else stored(next(iter(key)))
@@ -145,23 +150,23 @@ def stored_key(key: Key) -> Value | Key:
 
 def js_key(browser: Browser, key: Key) -> JsValue:
     """The key that IndexedDB knows a row by."""
-    values = stored_key(key)
-    return browser.array(*values) if isinstance(values, tuple) else values
+    values = [_bridged(value) for value in key]
+    return browser.array(*values) if len(values) > 1 else values[0]
 
 
 def js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
     """The keys of a scan, as IndexedDB's range."""
-    after = None if scan.after is None else stored(scan.after)
-    before = None if scan.before is None else stored(scan.before)
+    after = None if scan.after is None else _bridged(scan.after)
+    before = None if scan.before is None else _bridged(scan.before)
     if len(scan.index.sorted_by) == 1:
         if scan.prefix:
-            value = stored(scan.prefix[0])
+            value = _bridged(scan.prefix[0])
             return browser.within(value, value, False, False)
         lower = _LEAST if after is None else after
         if before is None:
             return browser.above(lower, True)
         return browser.within(lower, before, True, True)
-    prefix = tuple(map(stored, scan.prefix))
+    prefix = tuple(map(_bridged, scan.prefix))
     # An array sorts before all that it begins, and above any text or number within one.
     last = browser.array()
     first = prefix if after is None else (*prefix, after, last)

@@ -32,6 +32,7 @@ class Request(Protocol):
 
     result: JsValue
     error: Fault | None
+    readyState: str  # noqa: N815
     transaction: Transaction
     onsuccess: Handler
     onerror: Handler
@@ -53,6 +54,7 @@ class ObjectStore(Finder, Protocol):
     """IDBObjectStore."""
 
     indexNames: Names  # noqa: N815
+    add: Callable[[JsValue, JsValue], Request]
     put: Callable[[JsValue, JsValue], Request]
     delete: Callable[[JsValue], Request]
 
@@ -84,6 +86,7 @@ class Database(Protocol):
     """IDBDatabase."""
 
     objectStoreNames: Names  # noqa: N815
+    version: int
     onversionchange: Handler
     onclose: Handler
 
@@ -104,7 +107,8 @@ class BroadcastChannel(Protocol):
 class Browser(NamedTuple):
     """The functions of a browser that the engine calls, looked up once."""
 
-    open: Callable[[str, int], Request]
+    open: Callable[..., Request]
+    """Open a database (name, version); without a version as it is."""
     value: Callable[[object], JsValue]
     """What JSON can hold, from Python's form of it."""
     stringify: JsValue
@@ -127,7 +131,11 @@ class Browser(NamedTuple):
     """A value's text as bytes; that of an array is its items' texts with commas between."""
     channel: Callable[[str], BroadcastChannel]
     """The channel of this name to other tabs of the origin."""
-    handler: Callable[[Callable[[JsValue], None]], Handler]
+    every: Callable[[Handler, int], int]
+    """Call a function every so many milliseconds; gives a number for `stop`."""
+    stop: Callable[[int], None]
+    """End what `every` began."""
+    handler: Callable[[Callable[..., None]], Handler]
     Error: type[Exception]
     """What a JavaScript exception is in Python."""
 
@@ -174,6 +182,8 @@ def browser() -> Browser:
         js.Object.getOwnPropertyDescriptor(js.IDBRequest.prototype, "result").get,
         js.TextEncoder.new().encode,
         js.BroadcastChannel.new,
+        js.setInterval,
+        js.clearInterval,
         ffi.create_proxy,
         ffi.JsException,
     )

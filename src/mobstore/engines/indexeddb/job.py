@@ -23,6 +23,7 @@ class Job(Generic[T]):
         make: makes the script.
         loading: whether it is a loading script.
         alone: whether it must not share a transaction, since one that it shared has failed.
+        careful: whether it must ask whether there are the rows that it adds, since some were there.
         ended: whether the script has ended and its writes were made.
         outcome: the script's result, if it has ended.
         error: why it failed.
@@ -35,6 +36,7 @@ class Job(Generic[T]):
         self.make: Callable[[], Script[T] | LoadingScript[T]] = make
         self.loading: bool = loading
         self.alone = loading
+        self.careful = False
         self.ended = False
         self.outcome: T | None = None
         self.error: BaseException | None = None
@@ -45,14 +47,21 @@ class Job(Generic[T]):
         self._asyncio_future_blocking = False  # the name by which a task knows what to wait for
 
     def settle(self) -> None:
-        """Wake the task; what it awaits next is what it runs until."""
+        """Wake the task; what it awaits next is what it runs until.
+
+        What the task ends with is the event loop's, even where it ends the program: others wait
+        for the same transaction.
+        """
         if self.settled:
             return
         self.settled = True
         if self._wake is None:
             return
         if asyncio.current_task(self._loop) is None:
-            self._wake()
+            try:
+                self._wake()
+            except BaseException as error:  # noqa: BLE001 - handed on
+                self._loop.call_soon(_raise, error)
         else:  # Python waits within a task (`run_sync`), and two cannot run at once
             self._loop.call_soon(self._wake)
 
@@ -94,3 +103,7 @@ class Job(Generic[T]):
         if self._wake is not None:
             self._loop.call_soon(self._wake)
         return True
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -14,7 +14,7 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
-from mobstore.engines.indexeddb.javascript import Browser, Finder, JsValue, Request
+from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.tables import Index, Key, Table, Value
 from mobstore.transaction import Count, Get, Read, Scan
@@ -73,18 +73,26 @@ class Search:
             self._request = finder.getAll(keys, min(scan.limit, _MOST))
         return self._request
 
-    def walk(self) -> Request | None:
-        """Take what a cursor has met, if there is one; the request of its next step."""
-        if self.walked is None or len(self.walked) == self.scan.limit:
-            return None
+    def then(self, success: Handler) -> None:
+        """Have a function called whenever something has come."""
+        self._request.onsuccess = success
+
+    def walk(self) -> bool:
+        """Take what the cursor has met, if it has met anything; whether it still goes on.
+
+        Cursors of one transaction do not take turns: Firefox reads ahead for each on its own.
+        """
+        walked = cast("list[JsValue]", self.walked)
+        if self._request.readyState != "done":
+            return True
         cursor = self._request.result
         if not cursor:
-            return None
-        self.walked.append(cursor.value)
-        if len(self.walked) == self.scan.limit:
-            return None
+            return False
+        walked.append(cursor.value)
+        if len(walked) == self.scan.limit:
+            return False
         cursor.continue_()
-        return self._request
+        return True
 
 
 class Question:
@@ -130,7 +138,6 @@ class Trip:
     """One round trip: what is asked of the browser at once, and what all of it has found.
 
     Attributes:
-        last: the request that ends last.
         moment: how many writes had been made when it began.
     """
 
@@ -146,6 +153,7 @@ class Trip:
         self.moment: int = moment
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
+        self._walking: list[Search] = []  # those whose cursor has not come to its end
         self._wanted: list[Search | tuple[Table[Any], Key]] = []  # by all of them, in their order
         for table, keys in gets.items():
             if len(keys) == 1:
@@ -154,20 +162,33 @@ class Trip:
         for search in searches:
             self._wanted.append(search)
             self._requests.append(search.ask(browser, finder(search.scan.index)))
+            if search.walked is not None:
+                self._walking.append(search)
         for table, keys in gets.items():
             if len(keys) > 1:
                 self._wanted += [(table, key) for key in keys]
                 store, array = finder(table), browser.value(list(map(stored_key, keys)))
                 self._batches.append(array.map(store.get, store))
-        self.last: Request = self._batches[-1].at(-1) if self._batches else self._requests[-1]
+        self._last: Request = self._batches[-1].at(-1) if self._batches else self._requests[-1]
+        self._waiting = True
 
-    def walk(self) -> Request | None:
-        """Let cursors go on; the request that then ends last, if any does."""
-        last: Request | None = None
-        for one in self._wanted:
-            if isinstance(one, Search):
-                last = one.walk() or last
-        return last
+    def then(self, success: Handler) -> None:
+        """Have a function called whenever all may have come."""
+        self._last.onsuccess = success
+        for search in self._walking:
+            search.then(success)
+
+    @property
+    def walks(self) -> bool:
+        """Whether there are cursors that go on."""
+        return bool(self._walking)
+
+    def has_ended(self) -> bool:
+        """Let cursors go on; whether all has come. To be asked when any request has succeeded."""
+        self._walking = [search for search in self._walking if search.walk()]
+        if self._waiting:
+            self._waiting = self._last.readyState != "done"
+        return not (self._waiting or self._walking)
 
     def results(self) -> Iterator[tuple[Search | tuple[Table[Any], Key], Any]]:
         """What was asked, with what was found; None for no row of a key.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
 from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
 from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
+from mobstore.errors import WriteFailedError
 from mobstore.tables import Index, Key, Row, Table
-from mobstore.transaction import Add, Delete, Get, Put, Read, Scan, Write
+from mobstore.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
 
+_TOO_LARGE = {"UnknownError", "DataCloneError", "RangeError"}  # put at once, not later
 _ROWS_AT_ONCE = 4096  # in one text
 _QUESTIONS_AT_ONCE = 16  # the browser answers the next ones while scripts get these answers
 
@@ -25,6 +26,9 @@ class Rows:
     A script may ask while another is still to write. What was written since makes an answer stale:
     then it is asked for again. Rows that are put one by one are handed to the browser together,
     when something is asked or at the end: a Map calls `put(row, key)` for each of its entries.
+
+    Rows that must be new are handed over by `add`, which fails the transaction if one is not. The
+    browser then names the table, not the key: the script is run again and asks first.
     """
 
     def __init__(self, browser: Browser, transaction: Transaction) -> None:
@@ -34,18 +38,19 @@ class Rows:
         # What this transaction has read or written by key: nobody else can have changed it. What
         # was read becomes a row when a script asks for it: if it is damaged, that one alone fails.
         self._known: dict[Table[Any], dict[Key, object]] = {}
-        self._unwritten: dict[Table[Any], dict[Key, Row]] = {}
+        # By table and whether they must be new; a key is in one of the two only.
+        self._unwritten: dict[tuple[Table[Any], bool], dict[Key, Row]] = {}
         self._moment = 0
         self._touched: dict[object, int] = {}  # when rows of a table or of one first key changed
         self._rewritten: dict[Table[Any], int] = {}  # when many of a table changed at once
-        self._trips: deque[Trip] = deque()  # those under way, in their order
+        self._trips: list[Trip] = []  # those under way, in their order
 
     def ask(self, questions: Sequence[Question], success: Handler) -> bool:
         """Ask the browser for what is not known, in round trips that it makes at once.
 
         Args:
             questions: what scripts ask.
-            success: is called when a trip has ended, once for each, in their order.
+            success: is called when a trip may have ended, for `take`.
 
         Returns:
             Whether any trip is under way.
@@ -54,16 +59,19 @@ class Rows:
             self._ask(questions[start : start + _QUESTIONS_AT_ONCE], success)
         return bool(self._trips)
 
-    def take(self, success: Handler) -> None:
-        """Take what the eldest trip has brought, when it has ended; nothing if there is none."""
-        if not self._trips:
-            return
-        trip = self._trips.popleft()
-        if request := trip.walk():
-            # What a cursor meets next comes after all that has been asked.
-            request.onsuccess = success
-            self._trips.append(trip)
-            return
+    def take(self) -> None:
+        """Take what the trips that have ended have brought."""
+        going: list[Trip] = []
+        waiting = False  # for one without cursors: those end in their order
+        for trip in self._trips:
+            if (waiting and not trip.walks) or not trip.has_ended():
+                waiting = waiting or not trip.walks
+                going.append(trip)
+            else:
+                self._take(trip)
+        self._trips = going
+
+    def _take(self, trip: Trip) -> None:
         for wanted, found in trip.results():
             if isinstance(wanted, Search):
                 wanted.found = found
@@ -110,15 +118,33 @@ class Rows:
         if gets or searches:
             self.flush()
             trip = Trip(self._browser, self._finder, gets, searches, self._moment)
-            trip.last.onsuccess = success
+            trip.then(success)
             self._trips.append(trip)
 
-    def write(self, write: Write) -> Asking:
-        """Apply one write; who has made it need not wait for it."""
-        if isinstance(write, (Add, Put)):
-            self._put(write.table, write.rows)
+    def write(self, write: Write, *, careful: bool) -> Asking:
+        """Apply one write; who has made it need not wait for it.
+
+        Args:
+            write: the write.
+            careful: whether to ask first if there are the rows that are added.
+
+        Raises:
+            WriteFailedError: a row that is added is known not to be new, or is too large.
+        """
+        if isinstance(write, Add):
+            table = write.table
+            keys = list(map(form(table).key_of, write.rows))
+            if careful or self._taken(table, keys) is not None:  # perhaps not the first
+                yield tuple(Get(table, key) for key in keys)
+                if (key := self._taken(table, keys)) is not None:
+                    raise key_in_use(table, key)
+            self._put(table, write.rows, new=True)
+        elif isinstance(write, Put):
+            self._put(write.table, write.rows, new=False)
         elif isinstance(write, Delete):
-            self._unwritten.get(write.table, {}).pop(write.key, None)
+            if write.key in self._unwritten.get((write.table, True), ()):
+                self.flush()  # it must be new, even if it does not stay
+            self._unwritten.get((write.table, False), {}).pop(write.key, None)
             self._finder(write.table).delete(js_key(self._browser, write.key))
             self._note(write.table, write.key, None)
         else:
@@ -134,8 +160,8 @@ class Rows:
 
     def flush(self) -> None:
         """Hand the browser what was put."""
-        for table, rows in self._unwritten.items():
-            self._put_all(table, list(rows.values()))
+        for (table, new), rows in self._unwritten.items():
+            self._put_all(table, list(rows.values()), new=new)
         self._unwritten = {}
 
     def _is_stale(self, search: Search) -> bool:
@@ -145,26 +171,46 @@ class Rows:
         changed = max(self._rewritten.get(table, 0), self._touched.get(rows, 0))
         return changed > search.moment
 
-    def _put(self, table: Table[Any], rows: Sequence[Row]) -> None:
+    def _taken(self, table: Table[Any], keys: Iterable[Key]) -> Key | None:
+        """The first key that is known not to be new, or is there twice."""
+        known, earlier = self._known.get(table, {}), set[Key]()
+        for key in keys:
+            row = known.get(key, PENDING)
+            if key in earlier or not (row is None or row is PENDING):
+                return key
+            earlier.add(key)
+        return None
+
+    def _put(self, table: Table[Any], rows: Sequence[Row], *, new: bool) -> None:
         if len(rows) == 1:
             (row,) = rows
             key = form(table).key_of(row)
-            self._unwritten.setdefault(table, {})[key] = row
+            new = new or key in self._unwritten.get((table, True), ())
+            self._unwritten.setdefault((table, new), {})[key] = row
             self._note(table, key, row)
             return
         self.flush()
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            self._put_all(table, rows[start : start + _ROWS_AT_ONCE])
+            self._put_all(table, rows[start : start + _ROWS_AT_ONCE], new=new)
         self._forget(table)
 
-    def _put_all(self, table: Table[Any], rows: Sequence[Row]) -> None:
+    def _put_all(self, table: Table[Any], rows: Sequence[Row], *, new: bool) -> None:
         shape, store, value = form(table), self._finder(table), self._browser.value
-        if len(rows) == 1:
-            (row,) = rows
-            store.put(value(shape.fields(row)), js_key(self._browser, shape.key_of(row)))
-        else:
-            entries = [(stored_key(shape.key_of(row)), shape.fields(row)) for row in rows]
-            self._browser.map(value(entries)).forEach(store.put, store)
+        put = store.add if new else store.put
+        try:
+            if len(rows) == 1:
+                (row,) = rows
+                put(value(shape.fields(row)), js_key(self._browser, shape.key_of(row)))
+            else:
+                entries = [(stored_key(shape.key_of(row)), shape.fields(row)) for row in rows]
+                self._browser.map(value(entries)).forEach(put, store)
+        except (self._browser.Error, MemoryError) as error:
+            if getattr(error, "name", "RangeError") not in _TOO_LARGE:
+                raise
+            raise WriteFailedError(
+                f"a row of table {table.name} is larger than this browser can store; nothing was"
+                " written"
+            ) from error
 
     def _note(self, table: Table[Any], key: Key, row: Row | None) -> None:
         """Remember a row that was written."""

@@ -5,19 +5,21 @@ and an `await` resumes too late. So scripts are stepped within the events of the
 
 Scripts that are queued while a transaction is under way join it and share its commit. All ask at
 once what they want to read first; reading scripts then run side by side, writing ones one after the
-other, in the order in which they came. Tasks are woken within the transaction's events.
+other, in the order in which they came: none is done before those ahead of it have made their
+writes. Tasks are woken within the transaction's events.
 
-A task that is cancelled leaves its script undone, unless its writes have been made.
+A task that is cancelled leaves its script undone, unless its writes have been made. A loading
+script makes them as it goes on: one that is cancelled is undone with its transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from mobstore.engines.indexeddb.database import Connection, Mode
 from mobstore.engines.indexeddb.javascript import JsValue, Transaction
@@ -26,7 +28,10 @@ from mobstore.engines.indexeddb.questions import Question
 from mobstore.engines.indexeddb.rows import Asking, Rows
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.tables import COUNTERS
-from mobstore.transaction import Commit, Count, LoadingScript, Read, Scan, Script
+from mobstore.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
+
+Committed: TypeAlias = Callable[[Iterable[Write] | None], None]
+"""Takes the writes of a commit; None for those of a loading script."""
 
 _MOST_PER_TRANSACTION = 256  # other tabs must not wait for longer
 
@@ -35,10 +40,10 @@ class Lane:
     """The queue of jobs of one mode, and the transactions that run them."""
 
     def __init__(
-        self, connection: Connection, mode: Mode, committed: Callable[[], None] | None = None
+        self, connection: Connection, mode: Mode, committed: Committed | None = None
     ) -> None:
         self.connection: Connection = connection
-        self.committed: Callable[[], None] | None = committed
+        self.committed: Committed | None = committed
         self.mode: Mode = mode
         self.queue: deque[Job[Any]] = deque()
         self.joinable: _Run | None = None
@@ -130,7 +135,8 @@ class _Run:
         self._jobs: list[Job[Any]] = []
         self._works: dict[_Work, None] = {}  # the scripts that have not ended, eldest first
         self._failure: Any = None
-        self._wrote = False
+        self._writes: list[Write] = []  # for those who listen; not those of a loading script
+        self._loaded = False
         try:
             self._transaction: Transaction = self._connection.begin(self._lane.mode)
         except MobStoreError as error:
@@ -161,18 +167,25 @@ class _Run:
     def _go_on(self) -> None:
         """Step scripts until the browser has to be waited for; commit when all have ended."""
         try:
-            self._rows.take(self._success)
+            self._rows.take()
             while not self._rows.ask(self._advance(), self._success):
                 if not self._works:
                     self._lane.left_by(self)
                     self._rows.flush()
-                    self._transaction.commit()
+                    if not self._wrote:
+                        # What was written ends by itself: after `commit` Firefox would undo it only
+                        # if the last of its requests fails, not if one before that does.
+                        self._transaction.commit()
                     return
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
             self._lane.left_by(self)
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
+
+    @property
+    def _wrote(self) -> bool:
+        return self._loaded or bool(self._writes)
 
     def _advance(self) -> list[Question]:
         """Step the scripts that may go on, begin what is queued; what they ask."""
@@ -222,51 +235,67 @@ class _Run:
         job = work.job
         script = cast("Script[Any]", self._one_by_one(job) if job.loading else job.make())
         commit: Commit[Any] = yield from script
-        if commit.writes and not job.settled:
-            work.writing = self._wrote = True
+        yield ()  # a script that asks nothing is here before those ahead of it have written
+        if job.loading:
+            self._require_awaited(job)
+        elif not job.settled:
+            self._writes += commit.writes
+        if not job.settled:
+            work.writing = True
             for write in commit.writes:
-                yield from self._rows.write(write)
+                yield from self._rows.write(write, careful=job.careful)
         job.outcome = commit.result
 
     def _one_by_one(self, job: Job[Any]) -> Asking:
         """A loading script as one that only asks, one thing after the other."""
         script = cast("LoadingScript[Any]", job.make())
+        self._loaded = True
         try:
             asked = next(script)
             while True:
                 answers: list[Any] = []
                 for one in asked:
+                    self._require_awaited(job)
                     if isinstance(one, Read):
                         answers += yield (one,)
                     else:
-                        self._wrote = True
-                        answers.append((yield from self._rows.write(one)))
+                        answers.append((yield from self._rows.write(one, careful=job.careful)))
                 # It must not run ahead of the browser, or all it brings would wait in memory.
                 yield (Count(Scan(COUNTERS)),)
                 asked = script.send(tuple(answers))
         except StopIteration as end:
             return end.value
+        finally:
+            script.close()
+
+    def _require_awaited(self, job: Job[Any]) -> None:
+        """Undo the transaction of a loading script if no task waits for it any more."""
+        if job.settled:
+            raise asyncio.CancelledError
 
     def _on_complete(self, _: JsValue) -> None:
         self._lane.left_by(self)
         for job in self._jobs:
             if not job.ended:
                 job.error = InternalError("a transaction ended before its script did")
-        wrote = self._wrote
-        self._end(self._jobs)
-        if wrote and self._lane.committed is not None:
-            self._lane.committed()
+        try:
+            if self._lane.committed is not None and self._wrote:
+                self._lane.committed(None if self._loaded else self._writes)
+        finally:
+            self._end(self._jobs)
 
     def _on_abort(self, _: JsValue) -> None:
         self._lane.left_by(self)
         jobs = [job for job in self._jobs if not job.settled]
-        if len(self._jobs) > 1:
+        failure = self._failure or self._transaction.error
+        clash = getattr(failure, "name", None) == "ConstraintError"
+        if len(self._jobs) > 1 or (clash and not any(job.careful for job in jobs)):
             # One may be guilty of what undid them all: it alone shall fail.
             for job in reversed(jobs):
-                job.alone, job.ended, job.error = True, False, None
+                job.alone, job.careful = True, job.careful or clash
+                job.ended, job.error = False, None
                 self._lane.queue.appendleft(job)
             jobs = []
-        failure = self._failure or self._transaction.error
         for job in jobs:
             job.error = self._said(failure)
         self._end(jobs)

@@ -1,10 +1,12 @@
 """The cases, by what they are about. Importing this registers them all."""
 
 from mobstore.testing.cases import (
+    adding,
     atomic,
     cancellation,
     concurrency,
     copies,
+    counters,
     durability,
     events,
     identity,
@@ -14,6 +16,7 @@ from mobstore.testing.cases import (
     outputs,
     profiles,
     resume,
+    rounds,
     runs,
     specs,
     status,
@@ -24,10 +27,12 @@ from mobstore.testing.cases import (
 )
 
 __all__ = [
+    "adding",
     "atomic",
     "cancellation",
     "concurrency",
     "copies",
+    "counters",
     "durability",
     "events",
     "identity",
@@ -37,6 +42,7 @@ __all__ = [
     "outputs",
     "profiles",
     "resume",
+    "rounds",
     "runs",
     "specs",
     "status",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
+from mobstore.tables import COUNTERS, STEP_LEDGER, CounterRow, StepLedgerRow
 from mobstore.testing.cases.wrappers import BODY_FRAME
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import event, failure
+from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
+from mobstore.transaction import Add, Commit, Count, Get, LoadingScript, Put, Scan
 
 TASKS = 50
 
@@ -59,6 +63,59 @@ async def cancelling_harms_nobody(subject: Subject) -> None:
     same(sorted(getattr(one, "cursor", 0) for one in results[::2]), kept, "cursors of the others")
     same([one.cursor for one in log], list(range(1, len(log) + 1)), "cursors of the log")
     same((await stores.events.append(event())).cursor, len(log) + 1, "cursor of one more")
+
+
+@case("cancel.load.all-or-none")
+async def cancelled_load(subject: Subject) -> None:
+    """A loading script that is cancelled at any of its steps has written all it writes or nothing.
+
+    The store goes on with whatever comes next.
+    """
+    engine = (await subject.open()).engine
+    steps = 6
+    for step in range(steps + 1):
+        run = f"cancelled {step}"
+        task = asyncio.ensure_future(engine.load(partial(_cancelling, run, steps, step)))
+        _loading[run] = task
+        await asyncio.gather(task, return_exceptions=True)
+        del _loading[run]
+        # What was cancelled is over before this is.
+        await engine.write(writing(Put(COUNTERS, (CounterRow("after", step),))))
+        ended = await engine.read(reading(Count(Scan(STEP_LEDGER, (run,)))))
+        counter = await engine.read(reading(Get(COUNTERS, (run,))))
+        same((ended, counter is None), (0, True) if ended == 0 else (2 * steps + 1, False), run)
+    same(await engine.read(reading(Get(COUNTERS, ("after",)))), CounterRow("after", steps), "after")
+
+
+_loading: dict[str, asyncio.Task[None]] = {}
+
+
+def _cancelling(run: str, steps: int, at: int) -> LoadingScript[None]:
+    """Write some rows in some steps, those of the commit not counted; cancel one's task in one."""
+
+    def cancel() -> None:
+        task = _loading[run]
+        loop = task.get_loop()
+        try:
+            here = asyncio.get_running_loop() is loop
+        except RuntimeError:  # engines may run scripts on a thread of their own
+            here = False
+        if here:
+            task.cancel()
+        else:
+            loop.call_soon_threadsafe(task.cancel)
+
+    def row(position: int) -> StepLedgerRow:
+        return StepLedgerRow(run, position, "step", "ann", "failed", "null", "t")
+
+    for step in range(steps):
+        if step == at:
+            cancel()
+        yield Add(STEP_LEDGER, (row(2 * step), row(2 * step + 1))), Count(Scan(STEP_LEDGER))
+    if at == steps:
+        cancel()
+    writes = Add(STEP_LEDGER, (row(2 * steps),)), Put(COUNTERS, (CounterRow(run, 1),))
+    return Commit(None, writes)
 
 
 async def _cancelled(call: Coroutine[Any, Any, object], waits: int) -> None:

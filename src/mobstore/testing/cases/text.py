@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from mobstore.arguments import LONGEST_NAME
 from mobstore.errors import SerializationError
@@ -211,10 +211,10 @@ async def refuses_other_types(subject: Subject) -> None:
             partial(specs.put_spec, odd, definition()), partial(specs.get_spec, odd),
             partial(specs.delete_spec, odd), partial(profiles.create, odd, profile()),
             partial(profiles.get, odd), partial(profiles.update, odd, profile(), 1),
-            partial(profiles.delete, odd, 1), partial(runs.list_runs, odd),
-            partial(runs.put_step_output, key, odd, 1),
+            partial(profiles.delete, odd, 1), partial(runs.put_step_output, key, odd, 1),
+            partial(runs.list_runs, cast("Any", odd or ())),  # None asks for all mobs
         )  # fmt: skip
-    odd_ids: list[Any] = [str(key), key.bytes, 1, None]
+    odd_ids: list[Any] = [str(key)[:8], key.bytes, 1, None]
     for odd in odd_ids:
         await _all_refuse(
             f"the run id {odd!r}",

@@ -1,0 +1,172 @@
+"""Cases of rows that must be new: `Add` never replaces one, whatever was written just before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+from mobstore.errors import WriteFailedError
+from mobstore.tables import SPECS, STEP_LEDGER, Key, SpecRow, StepLedgerRow, Table
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.subject import Subject
+from mobstore.transaction import (
+    Add,
+    Commit,
+    Delete,
+    DeleteRange,
+    Engine,
+    Get,
+    Put,
+    Scan,
+    Script,
+    Write,
+    fetch,
+    key_in_use,
+)
+
+_EACH: dict[str, Callable[[Table[Any], Any, Any], Write]] = {
+    "add": lambda table, one, _: Add(table, (one,)),
+    "add both": lambda table, one, two: Add(table, (two, one)),
+    "put": lambda table, one, _: Put(table, (one._replace(**_CHANGED[table]),)),
+    "put both": lambda table, one, two: Put(table, (one, two)),
+    "delete": lambda table, one, _: Delete(table, table.getter(table.key)(one)),
+    "delete range": lambda table, one, _: DeleteRange(Scan(table, (one[0],))),
+}
+_CHANGED: dict[Table[Any], dict[str, object]] = {
+    SPECS: {"definition": "[]"},
+    STEP_LEDGER: {"output": "[]"},
+}
+_ORDERS = [(a, b) for a in _EACH for b in _EACH] + [
+    ("add", "put", "delete", "add"), ("put", "delete range", "add", "add"),
+    ("delete", "add", "put", "delete range", "add both"), ("add", "delete", "put"),
+]  # fmt: skip
+
+
+def _rows(table: Table[Any], name: str) -> tuple[Any, Any]:
+    """Two rows of a table; of a ledger they are in one run, and in it alone."""
+    if table is SPECS:
+        return SpecRow(name, 1, "{}"), SpecRow(f"{name} too", 1, "{}")
+    one = StepLedgerRow(name, 1, "step", "ann", "failed", "null", "t")
+    return one, one._replace(position=2)
+
+
+def _after(table: Table[Any], rows: Sequence[Any], writes: Sequence[Write]) -> list[Any] | Key:
+    """The rows of a plain dict after these writes, in order; or the key of the clash."""
+    key_of = table.getter(table.key)
+    held = {key_of(row): row for row in rows}
+    for write in writes:
+        if isinstance(write, Delete):
+            held.pop(write.key, None)
+        elif isinstance(write, DeleteRange):
+            held = {key: row for key, row in held.items() if key[0] != write.scan.prefix[0]}
+        else:
+            for row in write.rows:
+                if isinstance(write, Add) and key_of(row) in held:
+                    return key_of(row)
+                held[key_of(row)] = row
+    return sorted(held.values())
+
+
+async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[Any]:
+    key_of = table.getter(table.key)
+    found = [await engine.read(reading(Get(table, key_of(row)))) for row in rows]
+    return sorted(row for row in found if row is not None)
+
+
+@case("engine.add.orders")
+async def adds_in_any_order(subject: Subject) -> None:
+    """A row that is added must be new at that point of its commit; if not, nothing is written."""
+    engine = (await subject.open()).engine
+    await _in_orders(engine, _ORDERS, lambda *writes: engine.write(writing(*writes)))
+
+
+async def _in_orders(
+    engine: Engine,
+    orders: Iterable[tuple[str, ...]],
+    run: Callable[..., Awaitable[None]],
+) -> None:
+    """Make writes in these orders where none, one or both of two rows are, and compare."""
+    for table, (number, order), start in product(_CHANGED, enumerate(orders), range(3)):
+        rows = _rows(table, f"{number} {start}")
+        before = list(rows[:start])
+        await engine.write(writing(Put(table, before)))
+        writes = [_EACH[step](table, *rows) for step in order]
+        want, what = _after(table, before, writes), f"{', '.join(order)} where {start} rows were"
+        if isinstance(want, tuple):
+            text = str(key_in_use(table, want))
+            await refused(WriteFailedError, run(*writes), f"{table.name}: {what}", text)
+            want = before
+        else:
+            await run(*writes)
+        same(await _held(engine, table, rows), want, f"{table.name}: {what}")
+
+
+@case("engine.add.read-before")
+async def adds_what_was_read(subject: Subject) -> None:
+    """A script that has read that there is a row, or none, and adds it, is judged by the store."""
+    engine = (await subject.open()).engine
+
+    def adding(table: Table[Any], row: Any) -> Script[None]:
+        yield from fetch(Get(table, table.getter(table.key)(row)))
+        return Commit(None, (Add(table, (row,)),))
+
+    for start in (0, 1):
+        for table in (SPECS, STEP_LEDGER):
+            row, _ = _rows(table, f"{start}")
+            key = table.getter(table.key)(row)
+
+            await engine.write(writing(Put(table, (row,)[:start])))
+            call = engine.write(partial(adding, table, row))
+            if start:
+                text = str(key_in_use(table, key))
+                await refused(WriteFailedError, call, "adding what was read", text)
+            else:
+                await call
+            same(await _held(engine, table, (row,)), [row], "the row")
+
+
+@case("engine.add.others")
+async def a_clash_harms_no_other(subject: Subject) -> None:
+    """A clash fails its own script alone, among those that are committed with it."""
+    engine = (await subject.open()).engine
+    rows = [SpecRow(f"{n}", 1, "{}") for n in range(20)]
+    taken = rows[3::5]
+    await engine.write(writing(Put(SPECS, taken)))
+    changed = [row._replace(revision=2) for row in rows]
+    calls = [
+        engine.write(writing(Put(STEP_LEDGER, _rows(STEP_LEDGER, row[0])), Add(SPECS, (row,))))
+        for row in changed
+    ]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for row, result in zip(rows, results, strict=True):
+        text = str(key_in_use(SPECS, (row.mob_id,))) if row in taken else "None"
+        same(str(result), text, f"the outcome of adding {row.mob_id}")
+        of_script = await engine.read(reading(Scan(STEP_LEDGER, (row.mob_id,))))
+        same(len(of_script), 0 if row in taken else 2, f"rows beside {row.mob_id}")
+    want = sorted([*taken, *(row for row in changed if row[0] not in {one[0] for one in taken})])
+    same(sorted(await engine.read(reading(Scan(SPECS)))), want, "the specs")
+
+
+@case("engine.add.racing")
+async def one_of_two_adds(subject: Subject) -> None:
+    """Of scripts that add the same row at once, one does and all others fail."""
+    engine = (await subject.open()).engine
+    for table in (SPECS, STEP_LEDGER):
+        rows = _rows(table, "x")
+        calls = [engine.write(writing(Add(table, rows[: 1 + n % 2]))) for n in range(6)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        text = str(key_in_use(table, table.getter(table.key)(rows[0])))
+        same([str(result) for result in results], ["None"] + [text] * 5, "the outcomes")
+        same(await _held(engine, table, rows), [rows[0]], "what is there")
+
+
+@case("engine.load.add")
+async def loads_new_rows(subject: Subject) -> None:
+    """A loading script adds like any other; a clash, be it with its own rows, undoes all of it."""
+    engine = (await subject.open()).engine
+    orders = _ORDERS[::5] + _ORDERS[-4:]
+    await _in_orders(engine, orders, lambda *writes: engine.load(loading(*writes)))
