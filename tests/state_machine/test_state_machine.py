@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -940,10 +939,6 @@ class MemoryMachine(Machine):
     make = Memory
 
 
-class SqliteMachine(Machine):
-    make = Sqlite
-
-
 class PendingMachine(Machine):
     make = Pending
 
@@ -963,9 +958,15 @@ def test_memory() -> None:
     run_state_machine_as_test(MemoryMachine, settings=profile_of(40))
 
 
-def test_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Elsewhere() as elsewhere:
-        monkeypatch.setattr(Sqlite, "elsewhere", elsewhere)
+def test_sqlite() -> None:
+    with Elsewhere() as process:
+
+        class Shared(Sqlite):
+            elsewhere = process
+
+        class SqliteMachine(Machine):
+            make = Shared
+
         run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
 
 
