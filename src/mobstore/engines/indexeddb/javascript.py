@@ -22,8 +22,8 @@ Handler: TypeAlias = Any
 
 
 _LONGEST = 2**27
-"""Bytes of JSON text that go over the bridge at once. At 2**29 characters, which Chromium's text does
-not have, Pyodide ends for good; from 2**28 on it was seen to hand over other bytes than these."""
+"""Bytes of JSON text that go over the bridge at once. At 2**29 characters, more than a text has in
+Chromium, Pyodide ends for good; near 2**28 it was seen to hand over other bytes than these."""
 
 
 class Fault(Protocol):
