@@ -160,9 +160,9 @@ class JournalEngine(Engine):
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         """Run a loading script; its writes are undone if it raises, and are one line at its end."""
-        return await self._on_thread(lambda: self._run(make))
+        return await self._on_thread(lambda: self._run(make, loading=True))
 
-    def _run(self, make: Callable[[], Script[T] | LoadingScript[T]]) -> T:
+    def _run(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False) -> T:
         try:
             commit = drive(make(), self._rows.answer)
             for write in commit.writes:
@@ -175,7 +175,7 @@ class JournalEngine(Engine):
             raise
         if self._rows.changes:
             self._rows.changes.clear()
-            self._listeners.tell()
+            self._listeners.tell(None if loading else commit.writes)
         return commit.result
 
     def _append(self, changes: object) -> None:

@@ -1,18 +1,21 @@
 """Checks of what callers pass, and its form in the tables.
 
 Refused is what could not be read back wherever a document of the reference would hold it: a
-document has at most 127 levels of nesting, so a part of it has a few less.
+document has at most 127 levels of nesting, so a part of it has a few less. Refused as well is what
+would not fit into a line of an archive (see `mobstore.transfer.lines`): whatever is stored can be
+moved.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, SerializationError
-from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, nested_deeper
+from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, encode_string, nested_deeper
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
@@ -24,20 +27,59 @@ _OUTPUT_ROOM = MAX_DEPTH - 4
 _STATE_ROOM = MAX_DEPTH - 3
 _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
 
+# `UUID` itself takes much else for one, such as underscores between the digits.
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
-def text(value: str, what: str) -> str:
+LARGEST_DOCUMENT = 80 * 2**20
+"""Bytes of a document, of a part of a run, or of any text that is no name, as JSON in UTF-8."""
+LONGEST_NAME = 2**20
+"""Bytes of an identifier in UTF-8. It may stand in a key, and several times in indexes."""
+
+
+def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
     """Check an identifier.
 
     Raises:
-        SerializationError: it is not text, or holds lone surrogates.
+        SerializationError: it is not text, holds lone surrogates, or is too long.
     """
     if not isinstance(value, str):
         raise SerializationError(f"{what} must be text, not {type(value).__name__}")
     try:
-        value.encode()
+        size = len(value.encode())
     except UnicodeEncodeError as error:
         raise SerializationError(f"{what} must not hold lone surrogates") from error
+    if size > most:
+        raise _too_large(what, size, most)
     return str.__str__(value)  # not a subclass that its owner could change
+
+
+def prose(value: str, what: str) -> str:
+    """Check text that is no identifier.
+
+    Raises:
+        SerializationError: it is not text, holds lone surrogates, or is too long.
+    """
+    checked = text(value, what, most=LARGEST_DOCUMENT)
+    if 6 * len(checked) > LARGEST_DOCUMENT:  # a character has at most so many bytes in JSON
+        _fitting(encode_string(checked), what)
+    return checked
+
+
+def _fitting(document: str, what: str) -> str:
+    """Check the size of JSON.
+
+    Raises:
+        SerializationError: it is too large.
+    """
+    if 4 * len(document) > LARGEST_DOCUMENT:  # a character has at most so many bytes in UTF-8
+        size = len(document) if document.isascii() else len(document.encode())
+        if size > LARGEST_DOCUMENT:
+            raise _too_large(what, size, LARGEST_DOCUMENT)
+    return document
+
+
+def _too_large(what: str, size: int, most: int) -> SerializationError:
+    return SerializationError(f"{what} has {size:,} bytes; {most:,} can be stored at most")
 
 
 def moment(value: Timestamp, what: str) -> str:
@@ -63,15 +105,22 @@ def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
         raise SerializationError(f"{what}: {error}") from error
 
 
-def run_key(run_id: UUID) -> str:
-    """The text of a run's id.
+def run_key(run_id: UUID | str) -> str:
+    """The text of a run's id, which is in lower case and with hyphens.
 
     Raises:
-        SerializationError: it is not a UUID.
+        SerializationError: it is neither a UUID nor the text of one.
     """
-    if not isinstance(run_id, UUID):
-        raise SerializationError(f"run_id must be a UUID, not {type(run_id).__name__}")
-    return str(run_id)
+    if isinstance(run_id, UUID):
+        return str(run_id)
+    if not isinstance(run_id, str):
+        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+    if not _UUID.fullmatch(run_id):
+        raise SerializationError(
+            "run_id is not the text of a UUID; give all of it, such as"
+            " 24ede6a4-6b4c-4242-8a23-d5962217bead"
+        )
+    return str(UUID(run_id))
 
 
 def number(value: int, what: str, *, most: int = I64_MAX) -> int:
@@ -116,13 +165,14 @@ def state_text(state: KernelState, what: str) -> str:
     """The canonical text of a kernel state.
 
     Raises:
-        SerializationError: it is not a kernel state, or nested too deeply to lie in a run.
+        SerializationError: it is not a kernel state, nested too deeply to lie in a run, or too
+            large.
     """
     if type(state) is not KernelState:
         raise SerializationError(f"{what} must be a KernelState, not {type(state).__name__}")
     if state.depth > _STATE_ROOM:
         raise SerializationError(f"{what} is nested deeper than {_STATE_ROOM} levels")
-    return state.to_json()
+    return _fitting(state.to_json(), what)
 
 
 def snapshot_text(
@@ -131,29 +181,33 @@ def snapshot_text(
     """The canonical text of a snapshot's kernel state.
 
     Raises:
-        SerializationError: it is not of this kind, or nested too deeply to lie in a run.
+        SerializationError: it is not of this kind, nested too deeply to lie in a run, or too
+            large.
     """
     instance(snapshot, kind, what)
     return state_text(snapshot.kernel_state, what)
 
 
-def output_text(value: JsonValue) -> str:
+def output_text(value: JsonValue, what: str) -> str:
     """The text of free JSON that lies in a run.
 
     Raises:
-        SerializationError: it is not JSON, or nested too deeply.
+        SerializationError: it is not JSON, nested too deeply, or too large; the place is named.
     """
-    return encode_json(value, _OUTPUT_ROOM)
+    return _fitting(encode_json(value, _OUTPUT_ROOM, what), what)
 
 
 def record_text(record: Record, kind: type[Record], what: str) -> str:
     """The JSON of a model.
 
     Raises:
-        SerializationError: it is not of this type, has no JSON form, or is nested too deeply.
+        SerializationError: it is not of this type, has no JSON form, is nested too deeply, or too
+            large.
     """
     instance(record, kind, what)
     encoded = record.to_json_bytes()
+    if len(encoded) > LARGEST_DOCUMENT:
+        raise _too_large(what, len(encoded), LARGEST_DOCUMENT)
     if nested_deeper(encoded, _RECORD_ROOM):
         raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
     return encoded.decode()

@@ -4,6 +4,7 @@
     ├── WriteFailedError           the medium refused a write: disk, lock, quota
     ├── ReadFailedError            the medium refused a read
     ├── NotFoundError              the run or realm profile is not there
+    │   └── StaleCursorError       a cursor was never given in this store
     ├── CasConflictError           a realm profile exists already, or is at another revision
     │   └── RefusedError           within an atomic call, a comparison failed
     ├── SpecRevisionConflictError  a spec is at another revision
@@ -64,6 +65,27 @@ class NotFoundError(MobStoreError):
     """What the call is about is not in the store; nothing was written."""
 
     label = "Not found"
+
+
+class StaleCursorError(NotFoundError):
+    """A cursor is past the latest one: it is of another store, or this one has lost events.
+
+    A store that was restored, cleared or made anew gives the cursors in between a second time, to
+    other events: whoever went on from here would pass over them without a word.
+
+    Attributes:
+        after: the cursor that the caller holds.
+        latest: the latest cursor of the store, 0 if none was given.
+    """
+
+    def __init__(self, after: int, latest: int) -> None:
+        super().__init__(
+            f"cursor {after} is past the latest one, {latest}: it is of another store, or this one"
+            " was restored or made anew; compare identity(), and begin again from 0"
+        )
+        self.args: tuple[int, int] = (after, latest)
+        self.after = after
+        self.latest = latest
 
 
 class CasConflictError(MobStoreError):

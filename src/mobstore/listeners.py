@@ -61,6 +61,7 @@ class Listeners:
         """Call those that these writes concern; all of them where it is not known what was written.
 
         What a function raises is logged: the commit has happened, and the others must hear of it.
+        Only what is to end the process or the task is raised again, when all have been called.
         """
         if not self._wakes:
             return
@@ -73,6 +74,7 @@ class Listeners:
                     for listeners in self._concerned(write):
                         found |= listeners
                 wakes = [self._wakes[listener] for listener in found]
+        ending: BaseException | None = None
         for wake in wakes:
             try:
                 wake()
@@ -80,6 +82,10 @@ class Listeners:
                 import logging  # a commit seldom needs it
 
                 logging.getLogger("mobstore").exception("a commit listener raised")
+            except BaseException as error:  # noqa: BLE001 - raised below
+                ending = ending or error
+        if ending is not None:
+            raise ending
 
     def _concerned(self, write: Write) -> Iterator[dict[object, None]]:
         table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table

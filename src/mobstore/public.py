@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mobstore.atomic import Work
 from mobstore.bundles import (
     IndexedDbMobEventStore,
     IndexedDbMobRunStore,
@@ -29,6 +30,7 @@ from mobstore.errors import (
     RefusedError,
     SerializationError,
     SpecRevisionConflictError,
+    StaleCursorError,
     WriteFailedError,
 )
 from mobstore.interfaces import (
@@ -36,7 +38,9 @@ from mobstore.interfaces import (
     MobRunReader,
     MobRunStore,
     MobSpecStore,
+    OnUnreadable,
     RealmProfileStore,
+    Subscription,
 )
 from mobstore.model.definition import (
     BackendConfig,
@@ -187,6 +191,9 @@ from mobstore.model.run import (
 from mobstore.model.timestamp import (
     Timestamp,
 )
+from mobstore.progress import Progress
+from mobstore.stores import Clock
+from mobstore.transaction import Durability, Engine
 
 __all__ = [
     "BackendConfig",
@@ -195,6 +202,7 @@ __all__ = [
     "BlobImageBlock",
     "BranchId",
     "CasConflictError",
+    "Clock",
     "CollectAll",
     "CollectAny",
     "CollectQuorum",
@@ -211,6 +219,8 @@ __all__ = [
     "ContentInput",
     "DependencyMode",
     "DispatchMode",
+    "Durability",
+    "Engine",
     "EventRouterConfig",
     "ExternalBackendConfig",
     "ExternalPeerUnwired",
@@ -285,6 +295,7 @@ __all__ = [
     "NamedVariant",
     "NewMobEvent",
     "NotFoundError",
+    "OnUnreadable",
     "OpaquePrincipalToken",
     "Opening",
     "OperatorActionRecorded",
@@ -298,6 +309,7 @@ __all__ = [
     "ProfileBinding",
     "ProfileLookup",
     "ProfileName",
+    "Progress",
     "ReadFailedError",
     "RealmProfileRef",
     "RealmProfileStore",
@@ -318,6 +330,7 @@ __all__ = [
     "SpecRevisionConflictError",
     "SqliteMobStores",
     "SqliteRealmProfileStore",
+    "StaleCursorError",
     "StepCompleted",
     "StepDispatched",
     "StepFailed",
@@ -330,6 +343,7 @@ __all__ = [
     "StepTargetFailed",
     "StoredRealmProfile",
     "Stores",
+    "Subscription",
     "SupervisorEscalation",
     "SupervisorSpec",
     "SystemTime",
@@ -346,6 +360,7 @@ __all__ = [
     "TrustedPeerSpec",
     "VideoBlock",
     "WiringRules",
+    "Work",
     "WriteFailedError",
     "event_kind_from_json",
     "is_terminal",

@@ -20,7 +20,7 @@ once but become visible and durable, all or none, only when it has ended.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
@@ -134,10 +134,10 @@ def add_or_put(table: Table[R], stored: R | None, row: R) -> Add[R] | Put[R]:
     return Add(table, (row,)) if stored is None else Put(table, (row,))
 
 
-def key_in_use(table: Table[Any], key: Key) -> WriteFailedError:
-    """The error of an `Add` whose key is taken."""
+def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedError:
+    """The error of an `Add` whose key is taken, or of a number that is."""
     return WriteFailedError(
-        f"table {table.name} already has a row with the key {', '.join(map(str, key))}, so a"
+        f"table {table.name} already has a row with the {column} {', '.join(map(str, key))}, so a"
         " counter is behind its rows; nothing was written. Repair it: mobstore verify URL --repair"
     )
 
@@ -230,7 +230,7 @@ class Engine(ABC):
 
     All three ways take a *maker* of the script, so that an engine may run a fresh one again.
     A task that is cancelled while it waits leaves either all of a script's writes or none.
-    Every method but `close` begins with `refuse_within_atomic`.
+    Every method but `close` begins with `refuse_within_atomic`; whoever has stores closes them so.
     """
 
     @abstractmethod
@@ -259,9 +259,10 @@ class Engine(ABC):
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         """Have `wake` called after commits, of this engine or of whoever shares its store.
 
-        Calls come soon after a commit, on any thread; they may be coalesced or spurious. There is
-        one more when the engine is closed, or when its medium turns out to be gone. `wake` must
-        return at once; what it raises is logged and dropped.
+        Calls come soon after a commit, on any thread; they may be coalesced. What others commit
+        may cause spurious ones; a commit of this engine calls only those whom it concerns. There
+        is one more call when the engine is closed, or when its medium turns out to be gone. `wake`
+        must return at once; what it raises is logged and dropped.
 
         Args:
             wake: the function.
@@ -292,6 +293,10 @@ class Engine(ABC):
             InternalError: the engine is closed.
         """
         return ()
+
+    def details(self) -> Mapping[str, str]:
+        """Name what may explain a failure of the medium: its version, its known faults."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:

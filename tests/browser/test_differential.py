@@ -32,19 +32,19 @@ def tabs(browser: Chromium | Firefox) -> list[Tab]:
     return [browser.tab(), browser.tab()]
 
 
-def compare(tabs: Sequence[Tab], seed: int) -> list[Record]:
-    """Run a scenario in tabs at the same time and check it."""
+def compare(tabs: Sequence[Tab], seed: int) -> list[int]:
+    """Run a scenario in tabs at the same time and check it; the places of the commits."""
     name, kind = f"differential-{len(tabs)}-{seed}", replace(KIND, large=seed == LARGE)
     try:
+        start = unpack(tabs[0].call("differential:create", name))
         for place, tab in enumerate(tabs):
-            tab.start("differential:run", name, seed, pack(kind), place, seconds=240)
+            tab.start("differential:run", name, seed, pack(kind), place, len(tabs), seconds=240)
         records: list[Record] = [record for tab in tabs for record in unpack(tab.finish())]
-        final = unpack(tabs[0].call("differential:final", name))
-        check(records, final, Scenario(seed, kind).first)
+        final = unpack(tabs[0].call("differential:remove", name))
+        return check(records, start, final, Scenario(seed, kind).first)
     except BaseException as error:
         error.add_note(f"again: DIFFERENTIAL_SEEDS={seed} pytest tests/browser -k plain_dicts")
         raise
-    return records
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -54,7 +54,9 @@ def test_as_plain_dicts(tabs: list[Tab], seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_as_plain_dicts_in_two_tabs(tabs: list[Tab], seed: int) -> None:
-    compare(tabs, seed)
+    places = compare(tabs, seed)
+    assert sorted(set(places)) == [0, 1]
+    assert places != sorted(places), "the tabs did not run at the same time"
 
 
 @pytest.mark.soak

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from mobstore.cli import display
 from mobstore.cli.commands import cli
 from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
+from mobstore.testing.samples import frame, full_run, iteration, loop
 from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -72,8 +74,12 @@ def test_info(url: str) -> None:
     counts = {"events": 99, "next_cursor": 100, "runs": 8, "specs": 2, "realm_profiles": 2}
     told = json.loads(ended.stdout)
     identity = UUID(told.pop("identity"))
+    medium = told.pop("medium")
     assert told == counts
+    assert medium["SQLite"] == sqlite3.sqlite_version
+    assert medium["WAL-reset bug"].startswith(("affected", "not affected"))
     table = mobstore_cli("info", url).stdout
+    assert all(name in table and known in table for name, known in medium.items())
     assert all(f"{name.replace('_', ' ')}" in table for name in counts)
     assert str(identity) in table
 
@@ -195,12 +201,64 @@ def test_run_in_depth(url: str) -> None:
     table = mobstore_cli("run", url, RUN).stdout
     for words in ("flow state Completed", "n-outline=Completed", "critique", "revise [0]"):
         assert words in table
-    # The body frame hangs on the loop, which hangs on the root frame.
-    tree = [line for line in table.splitlines() if "└── " in line]
-    assert [line.index("└── ") for line in tree] == [0, 4, 8]
+    assert tree_in(table) == [
+        "2 frames, 1 loop",
+        "└── frame root  Completed  n-outline=Completed, n-loop=Completed",
+        "    └── loop n-loop  Completed",
+        "        └── frame iter-0  iteration 0  Completed  n-draft=Completed, n-critique=Completed",
+    ]
     assert mobstore.MobRun.from_json(mobstore_cli("run", url, RUN, "--json").stdout.strip())
     failures = mobstore_cli("run", url, "49b64a08-72e6-4c3a-babc-ed2057ee05cd").stdout
     assert "attempt 1 timed out" in failures
+
+
+def tree_in(shown: str) -> list[str]:
+    """The lines of the tree of frames and loops, without what follows it."""
+    lines = [line.rstrip() for line in shown.splitlines()]
+    start = next(n for n, line in enumerate(lines) if " loop" in line)
+    return lines[start : lines.index("timeline")]
+
+
+def test_frames_and_loops_lie_in_each_other_as_the_ledger_says() -> None:
+    """As in notebooks and on the page: not as ids look, and by number, not by text."""
+    frames = [
+        "root",
+        "root::n-body",
+        *(f"body {n}" for n in range(12)),
+        "in::iter-2",
+        "in::iter-10",
+    ]
+    run = full_run(
+        frames={name: frame(1) for name in reversed(frames)},
+        loops={name: loop(1) for name in ("root::n-loop", "body 2::n-in", "in")},
+        loop_iteration_ledger=(
+            *(iteration(n, "root::n-loop", f"body {n}") for n in range(12)),
+            iteration(0, "body 2::n-in", "root::n-body"),
+        ),
+    )
+    broken = run.frames[mobstore.FrameId("body 11")].model_copy(
+        update={"kernel_state": mobstore.KernelState.from_canonical("{}")}
+    )
+    run = run.model_copy(update={"frames": {**run.frames, "body 11": broken}})
+    console = Console(width=140)
+    with console.capture() as captured:
+        display.run(console, run, timeline(run.step_ledger))
+    state = "Running"
+    assert tree_in(captured.get()) == [
+        "16 frames, 3 loops",
+        f"├── frame root  {state}",
+        f"│   └── loop n-loop  {state}",
+        f"│       ├── frame body 0  iteration 0  {state}",
+        f"│       ├── frame body 1  iteration 1  {state}",
+        f"│       ├── frame body 2  iteration 2  {state}",
+        f"│       │   └── loop n-in  {state}",
+        f"│       │       └── frame root::n-body  iteration 0  {state}",
+        *(f"│       ├── frame body {n}  iteration {n}  {state}" for n in range(3, 11)),
+        "│       └── frame body 11  iteration 11  cannot be read",
+        f"└── loop in  {state}",
+        f"    ├── frame iter-2  {state}",
+        f"    └── frame iter-10  {state}",
+    ]
 
 
 def test_specs_and_profiles(url: str) -> None:
@@ -221,7 +279,8 @@ def test_specs_and_profiles(url: str) -> None:
     [
         (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
         (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
-        (("info", "mobs.db"), 1, "use memory: or sqlite:PATH"),
+        (("info", "mobs.db"), 1, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
+        (("info", "sqlite:///mobs.db"), 1, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
         (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
         (("events", "memory:", "--limit", "-1"), 1, "limit -1 is negative"),

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent, Stores
 from mobstore.engines.memory import MemoryEngine
+from mobstore.held.tables import HeldTables
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.stores import Clock, EngineEventStore, EngineRunStore
-from mobstore.tables import COUNTERS, EVENTS, RUNS_BY_MOB, STEP_LEDGER
+from mobstore.tables import COUNTERS, EVENTS, RUNS_BY_MOB, STEP_LEDGER, EventRow
 from mobstore.testing import Capability, Subject
 from mobstore.transaction import (
     Add,
@@ -45,6 +46,11 @@ def on(engine: Callable[[], MemoryEngine], *capabilities: Capability) -> type[Su
     return OnEngine
 
 
+def holding(tables: type[HeldTables], *capabilities: Capability) -> type[Subject]:
+    """A subject whose engine holds its rows in these tables."""
+    return on(lambda: MemoryEngine(tables()), *capabilities)
+
+
 # Broken engines --------------------------------------------------------------------------------
 
 
@@ -63,17 +69,17 @@ class HalfVisible(MemoryEngine):
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await super().read(lambda: _deciding(make()))
         for write in commit.writes:
-            self._write(write)
+            self._tables.write((write,))
+            self._tables.keep()
             await asyncio.sleep(0)
         return commit.result
 
 
-class HalfCommit(MemoryEngine):
+class HalfCommit(HeldTables):
     """Forgets the second write of a script that has several."""
 
-    def _apply(self, commit: Commit[T]) -> T:
-        writes = commit.writes[:1] + commit.writes[2:]
-        return super()._apply(Commit(commit.result, writes))
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([*writes[:1], *writes[2:]])
 
 
 class Deaf(MemoryEngine):
@@ -87,31 +93,31 @@ class Deaf(MemoryEngine):
         return super().listen(lambda: None)
 
 
-class Backwards(MemoryEngine):
+class Backwards(HeldTables):
     """Gives rows in whatever order they lie: here the latest first."""
 
-    def _answer(self, read: Read[Any]) -> Any:
-        answer: Any = super()._answer(read)
+    def answer(self, read: Read[Any]) -> Any:
+        answer: Any = super().answer(read)
         if _is_scan(read) and read.limit is None and read.index in {EVENTS, RUNS_BY_MOB}:
             return answer[::-1]
         return answer
 
 
-class NumbersAsText(MemoryEngine):
+class NumbersAsText(HeldTables):
     """Orders the positions in a ledger as text."""
 
-    def _answer(self, read: Read[Any]) -> Any:
-        answer: Any = super()._answer(read)
+    def answer(self, read: Read[Any]) -> Any:
+        answer: Any = super().answer(read)
         if _is_scan(read) and read.index is STEP_LEDGER:
             return sorted(answer, key=lambda row: str(row.position))
         return answer
 
 
-class OrderByUtf16(MemoryEngine):
+class OrderByUtf16(HeldTables):
     """Orders text as JavaScript and IndexedDB do."""
 
-    def _answer(self, read: Read[Any]) -> Any:
-        answer: Any = super()._answer(read)
+    def answer(self, read: Read[Any]) -> Any:
+        answer: Any = super().answer(read)
         if _is_scan(read) and len(read.index.order) == 1:
             column = attrgetter(read.index.order[0])
             if answer and isinstance(column(answer[0]), str):
@@ -119,90 +125,89 @@ class OrderByUtf16(MemoryEngine):
         return answer
 
 
-class ReusedCursor(MemoryEngine):
+class ReusedCursor(HeldTables):
     """Counts on from the last event that is left."""
 
-    def _write(self, write: Write) -> None:
-        super()._write(write)
-        if isinstance(write, DeleteRange) and write.scan.index.table is EVENTS:
-            last: Any = self._answer(Scan(EVENTS, limit=1, backwards=True))
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write(writes)
+        if any(isinstance(one, DeleteRange) and one.scan.index.table is EVENTS for one in writes):
+            last: Any = self.answer(Scan(EVENTS, limit=1, backwards=True))
             row = COUNTERS.row(NEXT_CURSOR, last[0].cursor + 1 if last else 1)
-            super()._write(Put(COUNTERS, (row,)))
+            super().write((Put(COUNTERS, (row,)),))
 
 
-class InclusiveBounds(MemoryEngine):
+class InclusiveBounds(HeldTables):
     """Takes `after` and `before` to include the value itself."""
 
-    def _answer(self, read: Read[Any]) -> Any:
-        return super()._answer(self._widened(read) if _is_scan(read) else read)
+    def answer(self, read: Read[Any]) -> Any:
+        return super().answer(self._widened(read) if _is_scan(read) else read)
 
     def _widened(self, scan: Scan[Any]) -> Scan[Any]:
         after = scan.after - 1 if isinstance(scan.after, int) else scan.after
         return Scan(scan.index, scan.prefix, after, scan.before, scan.limit, scan.backwards)
 
 
-class WholePrefixesOnly(MemoryEngine):
+class WholePrefixesOnly(HeldTables):
     """Finds nothing unless each value of an index's prefix is given."""
 
-    def _answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read[Any]) -> Any:
         whole = not _is_scan(read) or len(read.prefix) >= len(read.index.prefix)
-        return super()._answer(read) if whole else []
+        return super().answer(read) if whole else []
 
 
-class CutsAtNul(MemoryEngine):
+class CutsAtNul(HeldTables):
     """Takes text to end at the first NUL, as C does."""
 
-    def _write(self, write: Write) -> None:
-        if isinstance(write, (Add, Put)):
-            write = type(write)(write.table, [self._cut(row) for row in write.rows])
-        super()._write(write)
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([_changed(write, self._cut) for write in writes])
 
     def _cut(self, row: Any) -> Any:
-        return row._make(v.partition("\0")[0] if isinstance(v, str) else v for v in row)
+        return (v.partition("\0")[0] if isinstance(v, str) else v for v in row)
 
 
-class Normalises(MemoryEngine):
+class Normalises(HeldTables):
     """Composes letters and their accents."""
 
-    def _answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read[Any]) -> Any:
         if isinstance(read, Get):
             get = cast("Get[Any]", read)
-            return super()._answer(Get(get.table, tuple(map(self._composed, get.key))))
-        return super()._answer(read)
+            return super().answer(Get(get.table, tuple(map(self._composed, get.key))))
+        return super().answer(read)
 
-    def _write(self, write: Write) -> None:
-        if isinstance(write, (Add, Put)):
-            rows: list[Any] = [row._make(map(self._composed, row)) for row in write.rows]
-            write = type(write)(write.table, rows)
-        super()._write(write)
+    def write(self, writes: Sequence[Write]) -> None:
+        compose = self._composed
+        super().write([_changed(write, lambda row: map(compose, row)) for write in writes])
 
     def _composed(self, value: Any) -> Any:
         return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class Microseconds(MemoryEngine):
+class Microseconds(HeldTables):
     """Keeps times to the microsecond."""
 
-    def _write(self, write: Write) -> None:
-        if isinstance(write, (Add, Put)) and write.table is EVENTS:
-            rows = [row._replace(timestamp=row.timestamp[:-4] + "000Z") for row in write.rows]
-            write = type(write)(write.table, rows)
-        super()._write(write)
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([_changed(write, self._rounded) for write in writes])
+
+    def _rounded(self, row: Any) -> Any:
+        is_event = isinstance(row, EventRow)
+        return row._replace(timestamp=row.timestamp[:-4] + "000Z") if is_event else row
 
 
 class LoadsInPart(MemoryEngine):
     """Keeps what a loading script had written when it failed."""
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        return self._apply(drive(make(), self._answer_or_write))
+        try:
+            return drive(make(), self._tables.answer_or_write).result
+        finally:
+            self._tables.keep()
 
 
-class ForgetsDeletes(MemoryEngine):
+class ForgetsDeletes(HeldTables):
     """Removes ranges, but no single rows."""
 
-    def _write(self, write: Write) -> None:
-        if not isinstance(write, Delete):
-            super()._write(write)
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([write for write in writes if not isinstance(write, Delete)])
 
 
 class NeverClosed(MemoryEngine):
@@ -221,6 +226,14 @@ class Failing(MemoryEngine):
 
 def _is_scan(read: Read[Any]) -> TypeGuard[Scan[Any]]:
     return isinstance(read, Scan)
+
+
+def _changed(write: Write, change: Callable[[Any], Any]) -> Write:
+    """The same write of other rows."""
+    if not isinstance(write, (Add, Put)):
+        return write
+    rows: list[Any] = [row._make(change(row)) for row in write.rows]
+    return type(write)(write.table, rows)
 
 
 def _deciding(script: Script[T]) -> Script[Commit[T]]:
@@ -247,8 +260,8 @@ class AliasedRuns(EngineRunStore):
         await super().create_run(run)
         self._kept[run.run_id] = run
 
-    async def get_run(self, run_id: UUID) -> MobRun | None:
-        return self._kept.get(run_id) or await super().get_run(run_id)
+    async def get_run(self, run_id: UUID | str) -> MobRun | None:
+        return self._kept.get(UUID(str(run_id))) or await super().get_run(run_id)
 
 
 class CachedEvents(EngineEventStore):
@@ -263,8 +276,10 @@ class CachedEvents(EngineEventStore):
         self._kept.update({event.cursor: event for event in appended})
         return appended
 
-    async def poll(self, after_cursor: int, limit: int, **of: Any) -> list[MobEvent]:
-        found = await super().poll(after_cursor, limit, **of)
+    async def poll(
+        self, after_cursor: int = 0, limit: int = 1000, **options: Any
+    ) -> list[MobEvent]:
+        found = await super().poll(after_cursor, limit, **options)
         return [self._kept.get(event.cursor, event) for event in found]
 
 
@@ -281,7 +296,7 @@ class UnlockedFlowState(EngineRunStore):
 
     async def cas_flow_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: KernelState,
         next: KernelState,  # noqa: A002 - the interface's name

@@ -22,10 +22,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "listeners": {"tables", "transaction"},
     "model": {"errors"},
     "transaction": {"tables", "errors"},
+    "held": {"tables", "transaction"},
     "arguments": {"model", "errors"},
     "rows": {"arguments", "model", "tables", "errors"},
     "operations": {"rows", "model", "tables", "transaction", "errors"},
-    "interfaces": {"model"},
+    "interfaces": {"model", "errors"},
     "stores": {
         "interfaces",
         "arguments",
@@ -36,8 +37,8 @@ MAY_KNOW: dict[str, set[str]] = {
         "transaction",
         "errors",
     },
-    "atomic": {"tables", "transaction", "errors"},
-    "engines": {"tables", "transaction", "listeners", "errors"},
+    "atomic": {"held", "tables", "transaction", "errors"},
+    "engines": {"held", "tables", "transaction", "listeners", "errors"},
     "bundles": {
         "atomic",
         "engines",
@@ -54,7 +55,16 @@ MAY_KNOW: dict[str, set[str]] = {
 # Models show themselves; what draws them is loaded when somebody looks.
 BACKWARDS = {("model.shown", "displays.html")}
 # The model is not among them: `Timestamp.now` asks the clock.
-WITHOUT_IO = {"errors", "tables", "transaction", "arguments", "rows", "operations", "atomic"}
+WITHOUT_IO = {
+    "errors",
+    "tables",
+    "transaction",
+    "held",
+    "arguments",
+    "rows",
+    "operations",
+    "atomic",
+}
 IO_MODULES = {"asyncio", "threading", "sqlite3", "time", "random", "pathlib", "os"}
 
 

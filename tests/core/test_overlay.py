@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from mobstore import Stores, Timestamp, open_stores
+from mobstore.atomic import together
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
+from mobstore.held.tables import HeldTables
 from mobstore.tables import (
     LOOP_STEP_OUTPUTS,
     LOOP_STEP_OUTPUTS_BY_POSITION,
@@ -20,7 +26,9 @@ from mobstore.tables import (
     SpecRow,
 )
 from mobstore.tables import LoopStepOutputRow as Output
+from mobstore.testing.samples import make_run, run_id, step
 from mobstore.transaction import (
+    Add,
     Commit,
     Count,
     Delete,
@@ -31,6 +39,7 @@ from mobstore.transaction import (
     Scan,
     Script,
     Write,
+    drive,
 )
 
 INDEXES: tuple[Index[Output], ...] = (LOOP_STEP_OUTPUTS, LOOP_STEP_OUTPUTS_BY_POSITION)
@@ -67,7 +76,10 @@ def a_read(chance: random.Random) -> Read[Any]:
 
 
 def a_write(chance: random.Random) -> Write:
-    kind = chance.randrange(5)
+    kind = chance.randrange(6)
+    if kind == 5:  # new, whatever is there
+        new = a_row(chance)._replace(step_id=f"new {chance.random()}")
+        return Add(LOOP_STEP_OUTPUTS, (new,))
     if kind == 0:
         return DeleteRange(a_scan(chance, limited=False))
     if kind == 1:
@@ -125,20 +137,162 @@ def test_an_overlay_answers_as_the_store_would(seed: int) -> None:
     asyncio.run(check())
 
 
+class Asking:
+    """Runs scripts over pending writes; the store answers with its own rows, which are counted."""
+
+    def __init__(self, *stored: Output) -> None:
+        self.overlay = Overlay()
+        self.asked: list[Read[Any]] = []
+        self.rows = 0
+        self._store = HeldTables()
+        self._store.write((Put(LOOP_STEP_OUTPUTS, stored),))
+
+    def __call__(self, *reads: Read[Any], then: Sequence[Write] = ()) -> tuple[Any, ...]:
+        """The answers; `asked` holds what was asked of the store, `rows` counts what it gave."""
+        self.asked, self.rows = [], 0
+        return drive(self.overlay.run(asking(reads, then)), self._answer).result
+
+    def _answer(self, read: Read[Any]) -> object:
+        self.asked.append(read)
+        answer: Any = self._store.answer(read)
+        self.rows += len(answer) if isinstance(read, Scan) else 1
+        return answer
+
+
+def outputs(run: str, count: int, loop: str = "l") -> list[Output]:
+    return [Output(run, loop, n, "s", 0, "1") for n in range(count)]
+
+
+LAST = Scan(LOOP_STEP_OUTPUTS, ("run", "l"), limit=1, backwards=True)
+
+
 def test_what_is_not_pending_is_asked_as_it_is() -> None:
-    overlay = Overlay()
-    scan = Scan(LOOP_STEP_OUTPUTS, ("run",), limit=2)
+    ask, scan = Asking(*outputs("run", 5)), Scan(LOOP_STEP_OUTPUTS, ("run",), limit=2)
+    ask(scan, then=(Put(SPECS, (SpecRow("m", 1, "{}"),)),))
+    assert ask.asked == [scan]
+    ask(scan)
+    assert ask.asked == [scan], "rows of another table do not matter"
 
-    def asked(script: Script[Any], answers: tuple[Any, ...]) -> tuple[Any, ...]:
-        running = overlay.run(script)
-        reads = next(running)
-        with pytest.raises(StopIteration):
-            running.send(answers)
-        return reads
 
-    assert asked(asking((scan,), (Put(SPECS, (SpecRow("m", 1, "{}"),)),)), ([],)) == (scan,)
-    assert asked(asking((scan,)), ([],)) == (scan,), "rows of another table do not matter"
-    put = Put(LOOP_STEP_OUTPUTS, (Output("run", "l", 0, "s", 0, "1"),))
-    assert asked(asking((scan,), (put,)), ([],)) == (scan,)
-    (widened,) = asked(asking((scan,)), ([],))
-    assert widened == Scan(LOOP_STEP_OUTPUTS, ("run",), limit=3), "one of them may be replaced"
+def test_no_more_is_asked_for_pending_rows() -> None:
+    ask = Asking(*outputs("run", 5))
+    ask(then=(Add(LOOP_STEP_OUTPUTS, [Output("run", "l", n, "s", 0, "2") for n in range(5, 99)]),))
+    ((last,),) = ask(LAST)
+    assert last.iteration == 98
+    assert ask.asked == [LAST]
+    assert ask(Count(Scan(LOOP_STEP_OUTPUTS, ("run",)))) == (99,)
+    assert ask.rows == 1, "the store counts its own"
+    assert ask(Get(LOOP_STEP_OUTPUTS, ("run", "l", 7, "s"))) == (
+        Output("run", "l", 7, "s", 0, "2"),
+    )
+    assert not ask.asked, "the row is known"
+
+
+def test_more_is_asked_only_where_what_came_is_hidden() -> None:
+    ask, stored = Asking(*outputs("run", 100)), outputs("run", 100)
+    gone = [Delete(LOOP_STEP_OUTPUTS, ("run", "l", n, "s")) for n in range(90, 100)]
+    first = Scan(LOOP_STEP_OUTPUTS, ("run",), limit=3)
+    ask(then=gone)
+    assert ask(first) == (stored[:3],)
+    assert ask.asked == [first]
+    assert ask(LAST) == ([stored[89]],)
+    assert ask.rows < 25
+    assert ask(Get(LOOP_STEP_OUTPUTS, ("run", "l", 95, "s"))) == (None,)
+    assert not ask.asked
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_a_limit_that_ends_at_a_pending_row(limit: int) -> None:
+    ask, stored = Asking(*outputs("run", 4)), outputs("run", 4)
+    put = stored[1]._replace(output="2")
+    ask(then=(Put(LOOP_STEP_OUTPUTS, (put,)),))
+    want = [stored[0], put, stored[2], stored[3]]
+    scan = Scan(LOOP_STEP_OUTPUTS, ("run",), limit=limit)
+    assert ask(scan) == (want[:limit],)
+    assert ask(replace(scan, backwards=True)) == (want[::-1][:limit],)
+
+
+def test_a_removed_range_costs_the_others_nothing() -> None:
+    ask = Asking(*outputs("other", 1000), *outputs("run", 1000))
+    ask(then=[DeleteRange(Scan(LOOP_STEP_OUTPUTS, (f"{n}",))) for n in range(500)])
+    ask(then=(DeleteRange(Scan(LOOP_STEP_OUTPUTS, ("other",))),))
+    ask(LAST)
+    assert (ask.asked, ask.rows) == ([LAST], 1)
+
+
+def test_of_a_range_that_is_removed_nothing_is_asked() -> None:
+    ask = Asking(*outputs("run", 1000), *outputs("run", 9, "m"))
+    ask(then=(DeleteRange(Scan(LOOP_STEP_OUTPUTS, ("run", "l"))),))
+    back = outputs("run", 1)[0]
+    ask(then=(Add(LOOP_STEP_OUTPUTS, (back,)),))
+    about = ("run", "l", 0)
+    answers = ask(
+        LAST,
+        Count(Scan(LOOP_STEP_OUTPUTS, ("run", "l"))),
+        Scan(LOOP_STEP_OUTPUTS, ("run", "l"), after=0),
+        Scan(LOOP_STEP_OUTPUTS_BY_POSITION, about),
+        Get(LOOP_STEP_OUTPUTS, (*about, "s")),
+        Get(LOOP_STEP_OUTPUTS, ("run", "l", 1, "s")),
+    )
+    assert answers == ([back], 1, [], [back], back, None)
+    assert not ask.asked
+    bounded = Scan(LOOP_STEP_OUTPUTS, ("run", "m"), before=5)
+    ask(then=(DeleteRange(bounded),))
+    assert ask(Count(bounded), Scan(LOOP_STEP_OUTPUTS, ("run", "m"), before=3, limit=1)) == (0, [])
+    assert not ask.asked
+    (left,) = ask(Scan(LOOP_STEP_OUTPUTS, ("run", "m")))
+    assert [row.iteration for row in left] == [5, 6, 7, 8]
+
+
+def test_what_is_hidden_stays_hidden() -> None:
+    """A stored row does not come back when the row that replaced it is removed by other values."""
+    ask, (stored,) = Asking(*outputs("run", 1)), outputs("run", 1)
+    by_place = Scan(LOOP_STEP_OUTPUTS_BY_POSITION, ("run", "l", 0), after=5)
+    ask(then=(Put(LOOP_STEP_OUTPUTS, (stored._replace(position=7),)),))
+    ask(then=(DeleteRange(by_place),))
+    assert ask(Scan(LOOP_STEP_OUTPUTS, ("run",)), Get(LOOP_STEP_OUTPUTS, stored[:4])) == ([], None)
+
+
+def counted(script: Script[Any], rows: list[int]) -> Script[Any]:
+    """The same script; notes how many rows it is given."""
+    asked = next(script)
+    try:
+        while True:
+            answers = yield asked
+            rows += [len(cast("list[Any]", x)) if isinstance(x, list) else 1 for x in answers]
+            asked = script.send(answers)
+    except StopIteration as end:
+        return cast("Commit[Any]", end.value)
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:{}/mobs.db"])
+def test_what_an_entry_costs_is_the_same_however_many_there_are(url: str, tmp_path: Path) -> None:
+    async def rows_asked(times: int) -> int:
+        rows: list[int] = []
+
+        async def work(at: Stores) -> None:
+            await at.runs.delete_run(run_id(2))
+            for n in range(times):
+                await at.runs.append_step_entry(run_id(1), step(f"{n % 7}"))
+                if n % 10 == 9:
+                    await at.runs.put_step_output(run_id(1), f"{n % 7}", n)
+
+        async with open_stores(url.format(tmp_path / f"{times}")) as stores:
+            for n in (1, 2):
+                run = make_run(n, step_ledger=tuple(step("old") for _ in range(1000)))
+                await stores.runs.create_run(run)
+            context = copy_context()
+            await stores.engine.write(
+                lambda: counted(
+                    together(work, lambda engine: Stores(engine, Timestamp.now), context), rows
+                )
+            )
+            entries = await stores.runs.step_entries(run_id(1), limit=10_000)
+            assert len(entries) == 1000 + times
+        return sum(rows)
+
+    for times in (20, 200):
+        (tmp_path / f"{times}").mkdir()
+    few, many = asyncio.run(rows_asked(20)), asyncio.run(rows_asked(200))
+    assert many <= 3 * 200
+    assert many / 200 <= 1.05 * few / 20

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from mobstore import InternalError, MobEvent, SerializationError
+from mobstore import InternalError, MobEvent, SerializationError, StaleCursorError
 from mobstore.operations import events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
-from mobstore.transaction import Add, Commit, Count, DeleteRange, Get, Put, Scan
+from mobstore.transaction import Add, Commit, Count, DeleteRange, Get, Put, Scan, Script
 from support.scripts import play
 
 NEXT = Get(COUNTERS, ("next_cursor",))
@@ -58,22 +61,23 @@ def test_the_last_cursor() -> None:
     assert caught.value.detail == f"cursor value {2**63} exceeds i64::MAX"
 
 
-@pytest.mark.parametrize(("after", "limit"), [(0, None), (7, 0), (7, 3)])
-def test_poll(after: int, limit: int | None) -> None:
+@pytest.mark.parametrize(("after", "limit"), [(0, 9), (7, 0), (7, 3)])
+def test_poll(after: int, limit: int) -> None:
     rows = [EventRow(8, *DRAFT), EventRow(9, *OTHER)]
     asked, commit = play(events.poll(after, limit), (rows,))
     assert asked == [(Scan(EVENTS, after=after, limit=limit),)]
     assert commit.writes == ()
-    assert [event.to_json() for event in commit.result] == [
+    assert [event.to_json() for event in commit.result.events] == [
         '{"cursor":8,"timestamp":"2026-03-04T05:06:07Z","mob_id":"desk","kind":{"type":"mob_reset"}}',
         '{"cursor":9,"timestamp":"2026-03-04T05:06:08.000000001Z","mob_id":"other",'
         '"kind":{"type":"mob_completed"}}',
     ]
-    assert all(MobEvent.from_json(event.to_json()) == event for event in commit.result)
+    assert all(MobEvent.from_json(event.to_json()) == event for event in commit.result.events)
+    assert not commit.result.left_out
 
 
 def test_poll_without_events() -> None:
-    assert play(events.poll(0, 5), ([],))[1] == Commit([])
+    assert play(events.poll(0, 5), ([],))[1] == Commit(events.Polled([], []))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,33 @@ def test_poll_without_events() -> None:
 def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
     rows = [EventRow(8, *DRAFT), EventRow(9, *DRAFT[:4], kind), EventRow(10, *DRAFT)]
     with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
-        play(events.poll(0, None), (rows,))
+        play(events.replay_all(), (rows,))
+    _, commit = play(events.poll(0, 3), (rows,))
+    assert [event.cursor for event in commit.result.events] == [8]
+    with pytest.raises(SerializationError, match="cursor 9 cannot be read"):
+        play(events.poll(8, 3), (rows[1:],))
+    asked, commit = play(events.poll(0, 3, skip_unreadable=True), (rows,), ([],))
+    assert asked == [(Scan(EVENTS, after=0, limit=3),), (Scan(EVENTS, after=10, limit=1),)]
+    assert [event.cursor for event in commit.result.events] == [8, 10]
+    assert [cursor for cursor, _ in commit.result.left_out] == [9]
+    _, followed = play(events.follow(0, 3, None), (rows,))
+    assert [found.cursor for found in followed.result] == [8, 9, 10]
+
+
+@pytest.mark.parametrize("counter", [None, CounterRow("next_cursor", 7)])
+def test_a_cursor_that_was_never_given(counter: CounterRow | None) -> None:
+    page = Scan(EVENTS, after=7, limit=3)
+    latest = 6 if counter else 0
+    scripts: list[Callable[[], Script[Any]]] = [
+        lambda: events.follow(7, 3, None),
+        lambda: events.poll(7, 3, reject_stale=True),
+    ]
+    for script in scripts:
+        with pytest.raises(StaleCursorError, match=f"cursor 7 is past the latest one, {latest}"):
+            play(script(), (counter, []))
+    for script in scripts:
+        asked, _ = play(script(), (CounterRow("next_cursor", 8), []))
+        assert asked == [(NEXT, page)]
 
 
 def test_clear() -> None:

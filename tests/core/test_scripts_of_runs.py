@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, STATE, encoded, ended, state
-from mobstore import InternalError, NotFoundError
+from mobstore import InternalError, NotFoundError, WriteFailedError
 from mobstore.operations import runs
 from mobstore.operations.runs import KeyedSwap, Swap
 from mobstore.tables import (
@@ -24,6 +24,7 @@ from mobstore.tables import (
     ROOT_STEP_OUTPUTS_BY_POSITION,
     RUN_STATES,
     RUNS,
+    RUNS_BY_NUMBER,
     STEP_LEDGER,
     STEP_LEDGER_BY_IDENTITY,
     STEP_LEDGER_BY_STEP,
@@ -45,12 +46,15 @@ from support.scripts import play
 NO_RUN = f"run not found: {ID}"
 
 
+LAST_RUN = Scan(RUNS_BY_NUMBER, limit=1, backwards=True)
+
+
 # Whole runs --------------------------------------------------------------------------------------
 
 
 def test_create_a_bare_run() -> None:
-    asked, commit = play(runs.create_run(encoded(BARE)), (None, None))
-    assert asked == [(Get(RUNS, (ID,)), Get(COUNTERS, ("next_run",)))]
+    asked, commit = play(runs.create_run(encoded(BARE)), (None, None, []))
+    assert asked == [(Get(RUNS, (ID,)), Get(COUNTERS, ("next_run",)), LAST_RUN)]
     params = '{"a":null,"b":[1,1.0,true]}'
     assert commit == Commit(
         None,
@@ -63,7 +67,9 @@ def test_create_a_bare_run() -> None:
 
 
 def test_create_a_full_run() -> None:
-    commit = ended(runs.create_run(encoded(FULL)), (None, CounterRow("next_run", 9)))
+    commit = ended(
+        runs.create_run(encoded(FULL)), (None, CounterRow("next_run", 9), [RUN._replace(number=8)])
+    )
     assert commit.result is None
     params = '{"a":null,"b":[1,1.0,true]}'
     assert list(commit.writes) == [
@@ -99,9 +105,15 @@ def test_create_a_full_run() -> None:
     ]
 
 
+@pytest.mark.parametrize("counter", [None, CounterRow("next_run", 7), CounterRow("next_run", 5)])
+def test_create_where_the_counter_is_behind(counter: CounterRow | None) -> None:
+    with pytest.raises(WriteFailedError, match="table runs already has a row with the number 7"):
+        ended(runs.create_run(encoded(BARE)), (None, counter, [RUN]))
+
+
 def test_create_twice() -> None:
     with pytest.raises(InternalError) as caught:
-        ended(runs.create_run(encoded(BARE)), (RUN, CounterRow("next_run", 9)))
+        ended(runs.create_run(encoded(BARE)), (RUN, CounterRow("next_run", 9), [RUN]))
     assert caught.value.detail == f"run already exists: {ID}"
 
 

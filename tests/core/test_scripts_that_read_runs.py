@@ -205,5 +205,5 @@ def test_a_page_of_a_ledger(script: Any, ledger: Any, rows: Any, entries: Any) -
 def test_an_entry_that_cannot_be_read_is_named() -> None:
     script: Script[Any] = run_reading.step_entries(ID, 0, None)
     broken = StepLedgerRow(ID, 0, "s", "m", "completed", "{", OLD)
-    with pytest.raises(SerializationError, match=f"table step_ledger, run {ID} cannot be read"):
+    with pytest.raises(SerializationError, match=f"table step_ledger, run {ID}, position 0 cannot"):
         ended(script, (RUN, [broken]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, cast
 
-from differential.model import Clash, Final, Model, show
+from differential.model import AllRows, Clash, Model, show
 from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
 from mobstore.tables import COUNTERS, SPECS
@@ -50,16 +50,14 @@ _States: TypeAlias = list[Model]
 """The possible states: where no script came between blind scripts, any order of them is."""
 
 
-def check(
-    records: Sequence[Record], final: Final, first: int, *, clashes: bool = True
-) -> list[int]:
+def check(records: Sequence[Record], start: AllRows, final: AllRows, first: int) -> list[int]:
     """Compare all answers and the final state with the model's.
 
     Args:
         records: all calls.
+        start: all rows of the new store.
         final: all rows in the end.
         first: the sequence number before the first script.
-        clashes: whether the engine rejects an `Add` whose key is taken.
 
     Returns:
         The places of the commits, in order.
@@ -67,14 +65,14 @@ def check(
     Raises:
         DifferenceError: something differs.
     """
-    replay = _Replay(records, final, first, clashes)
-    replay.run()
+    replay = _Replay(records, final, first)
+    replay.run(Model.holding(start))
     return replay.places
 
 
 class _Replay:
-    def __init__(self, records: Sequence[Record], final: Final, first: int, clashes: bool) -> None:
-        self._final, self._clashes = final, clashes
+    def __init__(self, records: Sequence[Record], final: AllRows, first: int) -> None:
+        self._final = final
         counters = {row[0]: cast("int", row[1]) for row in final[COUNTERS.name, COUNTERS.name]}
         self._last = counters.get("number", first) - first
         self._numbers = {row[0]: cast("int", row[1]) for row in final[SPECS.name, SPECS.name]}
@@ -133,10 +131,10 @@ class _Replay:
 
     # The replay ----------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Replay everything."""
+    def run(self, start: Model) -> None:
+        """Replay everything from the first state on."""
         self._check_order()
-        states: _States = [Model()]
+        states: _States = [start]
         number, marks = 0, set[str]()
         for commit in self._commits:
             states = self._between(states, number, marks, set(commit.run[0].marks))
@@ -224,20 +222,19 @@ class _Replay:
         state, record = state.copy(), commit.record
         clash: Clash | None = None
         for trace in commit.run:
+            if clash is not None:
+                break  # an atomic call need not notice it before its end
             for asked, answers in trace.rounds:
                 for one, answer in zip(asked, answers, strict=True):
                     if isinstance(one, Read):
                         wrong = state.wrong(one, answer)
                         _require(wrong is None, f"{trace.name} got a wrong answer: {wrong}")
                     else:
-                        found = state.apply((one,))
-                        clash = clash or found
-            found = state.apply(trace.writes or ())
-            clash = clash or found
+                        clash = clash or state.apply((one,))
+            clash = clash or state.apply(trace.writes or ())
         if record.status == "clashed":
             _require(str(clash) in record.message, f"{record.message}; expected: {clash}")
-        elif self._clashes and record.status != "raised":
-            # An atomic call that raises itself need not have come to the clash.
+        elif record.status != "raised":
             _require(clash is None, f"must have failed: {clash}")
         return state
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast, get_type_hints
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from mobstore.tables import (
     COUNTERS,
@@ -129,7 +130,7 @@ class Choices:
 
     def value(self, table: Table[Any], column: str) -> Value:
         """A value of a column; of one that other scripts find rows by it is one of few."""
-        if get_type_hints(table.row)[column] is int:
+        if table.types[table.columns.index(column)] is int:
             return self.one(self.pool.numbers)
         if column not in _finding(table):
             return self.one(OTHERS)
@@ -229,6 +230,7 @@ class Choices:
         return Scan(COUNTERS, after=self.one(("c", after)), before=self.one(("d", before)))
 
 
+@cache
 def _finding(table: Table[Any]) -> set[str]:
     return {*table.key, *(column for index in table.indexes for column in index.sorted_by)}
 

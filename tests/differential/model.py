@@ -14,7 +14,7 @@ from mobstore.transaction import Add, Count, Delete, Get, Put, Read, Scan, Write
 _TYPES = {table.name: tuple(get_type_hints(table.row).values()) for table in TABLES}
 _MOST_SHOWN = 700  # characters of an answer in a message
 
-Final: TypeAlias = dict[tuple[str, str], list[Row]]
+AllRows: TypeAlias = dict[tuple[str, str], list[Row]]
 """All rows of a store by table and index, in the index's order."""
 
 
@@ -37,8 +37,15 @@ class Model:
         tables: the rows of each table by their keys.
     """
 
-    def __init__(self, tables: dict[str, dict[Key, Row]] | None = None) -> None:
-        self.tables = tables or {table.name: {} for table in TABLES}
+    def __init__(self, tables: dict[str, dict[Key, Row]]) -> None:
+        self.tables = tables
+
+    @classmethod
+    def holding(cls, rows: AllRows) -> Model:
+        return cls({
+            table.name: {_values(row, table.key): row for row in rows[table.name, table.name]}
+            for table in TABLES
+        })  # fmt: skip
 
     def copy(self) -> Model:
         return Model({name: dict(rows) for name, rows in self.tables.items()})
@@ -92,7 +99,7 @@ class Model:
         scan = cast("Scan[Any]", read)
         return _wrong_rows(scan, answer, self.find(scan))
 
-    def wrong_final(self, final: Final) -> str | None:
+    def wrong_final(self, final: AllRows) -> str | None:
         """Describe what is wrong with all rows of a store."""
         for table in TABLES:
             for index in (table, *table.indexes):

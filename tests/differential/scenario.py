@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from differential.choices import Pool
-from differential.model import Final
+from differential.model import AllRows
 from differential.scripts import FailError, Run, StopError, Style, Writer
 from mobstore.atomic.together import Outcome, together
 from mobstore.errors import WriteFailedError
@@ -71,14 +71,12 @@ class Kind:
 
     Attributes:
         loads: whether there are loading scripts.
-        clashes: whether a row that must be new and is not is noticed.
         large: whether one batch is very large.
         clients: tasks that call one after the other.
         calls: of each.
     """
 
     loads: bool = True
-    clashes: bool = True
     large: bool = False
     clients: int = 6
     calls: int = 16
@@ -109,7 +107,7 @@ class Scenario:
              for _ in range(self._kind.calls // 2)]
             for _ in range(self._kind.clients)
         ]  # fmt: skip
-        if self._kind.large:
+        if self._kind.large and self._place == 0:
             large = Record("large", "write", ["large"], self._place)
             plans[0][len(plans[0]) * 2 // 3].append(_Plan(large, 0, None, 0))
         async with asyncio.TaskGroup() as group:
@@ -121,21 +119,17 @@ class Scenario:
         name = f"{self._place}-{next(self._numbers):03}"
         weights: dict[Way, int] = {**_WAYS, "load": 4 if kind.loads else 0}
         way = _chosen(chance, weights)
-        record = Record(name, way, [self._style(_STYLES[way])], self._place)
+        record = Record(name, way, [_chosen(chance, _STYLES[way])], self._place)
         if way == "atomic":
             first: list[Style] = ["read"] if chance.random() < 0.5 else ["write"]
-            middle = [self._style(_STYLES["atomic"]) for _ in range(chance.randint(0, 4))]
+            count = chance.randint(0, 4)
+            middle: list[Style] = [_chosen(chance, _STYLES["atomic"]) for _ in range(count)]
             last: list[Style] = ["write", "stop"] if chance.random() < 0.15 else ["write"]
-            record.styles[:] = [*first, *middle, *last]
+            record.styles = first + middle + last
         cancelled: float | None = None
         if chance.random() < 0.2:
             cancelled = chance.choice((0.0, 1.0, 2.0, 4.0, 7.0, chance.uniform(0, 0.003)))
         return _Plan(record, chance.randrange(16), cancelled, chance.choice((0, 0, 0, 1, 2, 5)))
-
-    def _style(self, weights: Mapping[Style, int]) -> Style:
-        clash = weights.get("clash", 0) if self._kind.clashes else 0
-        of_kind: dict[Style, int] = {**weights, "clash": clash}
-        return _chosen(self._chance, of_kind)
 
     async def _client(self, plans: list[list[_Plan]], engines: Sequence[Engine]) -> None:
         for burst in plans:
@@ -248,11 +242,11 @@ async def _cancel(task: asyncio.Task[None], after: float) -> None:
     task.cancel()
 
 
-async def final_of(engine: Engine) -> Final:
-    """All that a store holds."""
+async def rows_of(engine: Engine) -> AllRows:
+    """All rows of a store, by table and index."""
     indexes = [index for table in TABLES for index in (table, *table.indexes)]
 
-    def script() -> Script[Final]:
+    def script() -> Script[AllRows]:
         answers = yield tuple(Scan(index) for index in indexes)
         return Commit({
             (index.table.name, index.name): list(rows)

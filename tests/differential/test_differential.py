@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from differential.checking import check
-from differential.scenario import Kind, Scenario, final_of
+from differential.scenario import Kind, Scenario, rows_of
 from mobstore import open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.transaction import Engine
@@ -27,6 +27,15 @@ async def memory(_: Path) -> AsyncGenerator[list[Engine]]:
     engine = MemoryEngine()
     yield [engine]
     await engine.close()
+
+
+@asynccontextmanager
+async def memory_in_slices(directory: Path) -> AsyncGenerator[list[Engine]]:
+    """Every script takes long: other tasks run between its questions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mobstore.engines.memory._SLICE", -1.0)
+        async with memory(directory) as engines:
+            yield engines
 
 
 @asynccontextmanager
@@ -67,8 +76,9 @@ class Place(NamedTuple):
 
 
 PLACES = {
-    "memory": Place(memory, Kind(clashes=False), 20),
-    "pending": Place(pending, Kind(loads=False, clashes=False), 12),
+    "memory": Place(memory, Kind(), 20),
+    "memory-in-slices": Place(memory_in_slices, Kind(), 6),
+    "pending": Place(pending, Kind(loads=False), 12),
     "sqlite": Place(sqlite(1), Kind(), 10, durable=True),
     "sqlite-two-handles": Place(sqlite(2), Kind(), 6, durable=True),
 }
@@ -80,12 +90,13 @@ async def compare(place: Place, seed: int, directory: Path) -> None:
     """Run a scenario and check it."""
     scenario = Scenario(seed, replace(place.kind, large=seed == LARGE))
     async with place.open(directory) as engines:
+        start = await rows_of(engines[0])
         await scenario.run(engines)
-        final = await final_of(engines[-1])
+        final = await rows_of(engines[-1])
     if place.durable:
         async with place.open(directory) as engines:
-            final = await final_of(engines[0])
-    check(scenario.records, final, scenario.first, clashes=place.kind.clashes)
+            final = await rows_of(engines[0])
+    check(scenario.records, start, final, scenario.first)
 
 
 def run(name: str, seed: int, directory: Path) -> None:

@@ -10,11 +10,12 @@ import os
 import random
 import resource
 import signal
+import sqlite3
 import sys
 import time
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from engines.support import (
@@ -356,3 +357,108 @@ def complete_steps(path: str, durability: str) -> None:
         await asyncio.gather(*(complete(stores, run_id) for run_id in STEPPED))
 
     asyncio.run(main())
+
+
+def read_as_nobody(path: str, twice: str = "") -> None:
+    """Read as a user without rights, and tell what was found; perhaps again when told to."""
+    for late in ("mobstore.engines.sqlite", "urllib.parse"):
+        importlib.import_module(late)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+    async def tags(stores: MobStores) -> list[str]:
+        return [tag_of(one.kind) for one in await stores.events.replay_all()]
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", read_only=True, timeout=1) as stores:
+            say(json.dumps(await tags(stores)))
+            if twice:
+                sys.stdin.readline()
+                try:
+                    say(json.dumps(await tags(stores)))
+                except MobStoreError as error:
+                    say(str(error))
+
+    asyncio.run(main())
+
+
+def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
+    """A process that is killed before its commit is moved into the database."""
+
+    async def main() -> None:
+        stores = await open_stores(f"sqlite:{path}")
+        padding = "" if count == "1" else "x" * 3000
+        await stores.events.append_batch([event("in the log", padding)] * int(count))
+        say("ready")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(main())
+
+
+def without_descriptors(path: str, moment: str) -> None:
+    """Open, or read for the first time, with so many descriptors left; tell what was refused."""
+
+    async def main() -> None:
+        for left in range(8):
+            stores = None
+            if moment == "reading":
+                stores = await open_stores(f"sqlite:{path}", timeout=0.2)
+            taken = take_all_descriptors()
+            for descriptor in taken[len(taken) - left :]:
+                os.close(descriptor)
+            try:
+                if stores is None:
+                    stores = await open_stores(f"sqlite:{path}", timeout=0.2)
+                else:
+                    await stores.events.poll(0, 1)
+            except MobStoreError as error:
+                say(str(error))
+            finally:
+                for descriptor in taken[: len(taken) - left]:
+                    os.close(descriptor)
+            if stores is not None:
+                await stores.close()
+
+    importlib.import_module("mobstore.engines.sqlite")  # it is loaded late, and is files too
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    asyncio.run(main())
+
+
+def take_all_descriptors() -> list[int]:
+    taken: list[int] = []
+    with suppress(OSError):
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    return taken
+
+
+def die_making(directory: str) -> None:
+    """Make stores, each until one statement later, by processes that are killed then."""
+    died = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            make_until(Path(directory) / f"{died}.db", died)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            break
+        died += 1
+    say(str(died))
+
+
+def make_until(path: Path, statement: int) -> NoReturn:
+    """Make a store, and be killed before the statement of this number."""
+    from mobstore.engines.sqlite import connecting, file
+
+    class Dying(connecting._Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            nonlocal statement
+            statement -= 1
+            if statement < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().execute(sql, *parameters)
+
+    vars(connecting)["_Connection"] = Dying
+    file.open_file(path, durability="full", timeout=1, create=True)
+    os._exit(0)

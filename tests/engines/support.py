@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from mobstore import (
     RunId,
     StepId,
     StepLedgerEntry,
+    Subscription,
     Timestamp,
 )
 
@@ -146,7 +147,7 @@ class Call(NamedTuple):
     make: Callable[[], Coroutine[Any, Any, object]]
 
 
-async def first(of: AsyncGenerator[T]) -> T:
+async def first(of: Subscription[T]) -> T:
     """The first thing that comes."""
     async with aclosing(of):
         return await anext(of)

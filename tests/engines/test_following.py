@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, aclosing
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from engines.support import (
     tag_of,
     tell,
 )
-from mobstore import InternalError, MobEvent, MobStores, NotFoundError, open_stores
+from mobstore import InternalError, MobEvent, MobStores, NotFoundError, Subscription, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 
 WRITERS, EACH = 3, 40
-WATCHING = "mobstore-watch"
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mobs.db"
 
 
-async def take(of: AsyncGenerator[MobEvent], count: int, pause: float = 0) -> list[MobEvent]:
+async def take(of: Subscription[MobEvent], count: int, pause: float = 0) -> list[MobEvent]:
     taken: list[MobEvent] = []
     async with aclosing(of):
         async for one in of:
@@ -101,18 +99,14 @@ def test_another_process_follows(path: Path) -> None:
     asyncio.run(in_time())
 
 
-def watchers() -> int:
-    return sum(thread.name == WATCHING for thread in threading.enumerate())
-
-
-def test_nothing_is_left_when_nobody_follows(path: Path) -> None:
-    """The thread that asks and its connection end with the last subscription."""
+def test_following_needs_no_thread_and_no_connection(path: Path) -> None:
+    """The writer looks for commits of others, on its own connection, while somebody follows."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("first"))
             await stores.events.replay_all()
-            before = open_files(path.parent)
+            threads, files = set(threading.enumerate()), sorted(open_files(path.parent))
             for _ in range(4):  # and it can begin again
                 async with AsyncExitStack() as stack:
                     for _ in range(3):
@@ -121,15 +115,12 @@ def test_nothing_is_left_when_nobody_follows(path: Path) -> None:
                     watch = await stack.enter_async_context(aclosing(stores.runs.watch(RUN)))
                     with pytest.raises(NotFoundError):
                         await anext(watch)
-                    assert watchers() == 1
-                assert no_store_threads(name=WATCHING)
-                # SQLite keeps the file of a closed connection for the next one.
-                assert len(open_files(path.parent)) <= len(before) + 1
+                    assert listeners(stores)
+                    assert set(threading.enumerate()) == threads
+                    assert sorted(open_files(path.parent)) == files
                 assert not listeners(stores)
 
     asyncio.run(main())
-    assert no_store_threads()
-    assert not open_files(path.parent)
     assert not side_files(path)
 
 

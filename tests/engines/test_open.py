@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -18,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from engines.children import as_nobody, die_with_a_log, open_only
+import mobstore
+from engines.children import as_nobody, die_making, die_with_a_log, open_only, without_descriptors
 from engines.support import (
     TESTS,
     event,
@@ -394,7 +396,7 @@ def test_a_file_that_becomes_a_store_while_it_is_looked_at(tmp_path: Path, momen
 
     with closing(sqlite3.connect(path, isolation_level=None, factory=_Interrupted)) as connection:
         connection.before[moment] = lambda: asyncio.run(create())
-        file._prepare(connection, path)  # pyright: ignore[reportPrivateUsage]
+        file._prepare(connection, path, create=True)  # pyright: ignore[reportPrivateUsage]
     usable(path)
 
 
@@ -492,3 +494,111 @@ def test_a_file_that_only_a_later_sqlite_can_write(tmp_path: Path) -> None:
     error = refused(f"sqlite:{path}")
     assert type(error) is WriteFailedError
     assert_untouched(path, bytes(content))
+
+
+# What is no store yet --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["empty", "an empty database", "an empty database with a WAL"])
+def test_what_is_empty_does_not_become_a_store_unasked(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mobs.db"
+    path.touch()
+    if kind != "empty":
+        with closing(plain(path)) as connection:
+            connection.execute("VACUUM")
+            if "WAL" in kind:
+                connection.execute("PRAGMA journal_mode = WAL")
+    before = path.read_bytes()
+    error = refused(f"sqlite:{path}", create=False)
+    assert type(error) is ReadFailedError
+    assert "is empty, there is no store in it; is the name right?" in str(error)
+    assert_untouched(path, before)
+    usable(path)
+
+
+def test_a_copy_of_a_new_store_is_a_store(tmp_path: Path) -> None:
+    """Also without its log: all that makes it a store lies in the file itself."""
+    path, copy = tmp_path / "mobs.db", tmp_path / "copy.db"
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            # In a process of its own: to read the file in this one would take our locks away.
+            process = await asyncio.create_subprocess_exec("cp", path, copy)
+            assert await process.wait() == 0
+            await stores.events.append(event("e"))
+        async with open_stores(f"sqlite:{copy}", create=False) as stores:
+            assert await stores.events.latest_cursor() == 0
+            assert not (await mobstore.verify(stores)).problems
+        async with open_stores(f"sqlite:{copy}", read_only=True) as stores:
+            assert await stores.events.replay_all() == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_killed_while_a_store_is_made(tmp_path: Path) -> None:
+    """Before whichever statement it dies, the file is empty, or a store of ours."""
+    died = int(output(die_making, tmp_path))
+    assert died > 20
+    for number in range(died):
+        path = tmp_path / f"{number}.db"
+        if path.exists() and path.stat().st_size and not query_mark(path):
+            raise AssertionError(f"{path} has content but no mark")
+        assert asyncio.run(appended(path)) == 1
+
+
+async def appended(path: Path) -> int:
+    async with open_stores(f"sqlite:{path}", timeout=1) as stores:
+        return (await stores.events.append(event("e"))).cursor
+
+
+def query_mark(path: Path) -> bool:
+    ((mark,),) = query(path, "PRAGMA application_id")
+    return bool(mark == file.APPLICATION_ID)
+
+
+def test_tables_of_ours_without_the_mark(tmp_path: Path) -> None:
+    """As `.dump` copies them; what the message says helps."""
+    path, copy = tmp_path / "mobs.db", tmp_path / "copy.db"
+    usable(path)
+    with closing(plain(path)) as one, closing(plain(copy)) as other:
+        other.executescript("\n".join(one.iterdump()))
+    before = copy.read_bytes()
+    error = refused(f"sqlite:{copy}")
+    assert type(error) is ReadFailedError
+    assert "has the tables of a store but not its mark, as a copy made by `.dump`" in str(error)
+    assert_untouched_beside(copy, before)
+    marks = re.findall(r"PRAGMA (\w+ = )(?:its format \(now )?(\d+)", str(error))
+    assert len(marks) == 2
+    for name, value in marks:
+        query(copy, f"PRAGMA {name}{value}")
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{copy}", create=False) as stores:
+            assert len(await stores.events.replay_all()) == 2
+            assert not (await mobstore.verify(stores)).problems
+
+    asyncio.run(main())
+
+
+def assert_untouched_beside(path: Path, before: bytes) -> None:
+    assert path.read_bytes() == before
+    assert not [name for name in side_files(path) if name.startswith(path.name)]
+
+
+# Descriptors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["opening", "reading"])
+def test_no_descriptors_left(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "mobs.db"
+    usable(path)
+    for told in output(without_descriptors, path, moment).splitlines():
+        assert "this process has no file descriptors left; close some files" in told
+    usable_again = asyncio.run(count_events(path))
+    assert usable_again == 2
+
+
+async def count_events(path: Path) -> int:
+    async with open_stores(f"sqlite:{path}", create=False) as stores:
+        return len(await stores.events.replay_all())

@@ -64,6 +64,7 @@ POSIX = [
     ("sqlite://x.db", "looks like a SQLAlchemy URL; use sqlite:x.db (relative) or sqlite:/x.db"),
     ("sqlite:////a/x.db", "looks like a SQLAlchemy URL; use sqlite:/a/x.db"),
     ("sqlite+aiosqlite:///x.db", "looks like a SQLAlchemy URL; use sqlite:x.db (relative) or"),
+    ("sqlite+pysqlcipher://:secret@/x.db", "looks like a SQLAlchemy URL; use sqlite:x.db (rel"),
     ("sqlite://", "looks like a SQLAlchemy URL; use memory:"),
     ("sqlite:///:memory:", "looks like a SQLAlchemy URL; use memory:"),
     ("sqlite:///C:/x.db", "looks like a SQLAlchemy URL; use sqlite:/path/to/x.db"),

@@ -286,7 +286,7 @@ def make_something_else(what: str, folder: Path) -> Path:
     ("what", "words"),
     [
         ("missing", "is not a file"),
-        ("folder", "is not a file"),
+        ("folder", "is a directory"),
         ("text", "is not a SQLite database"),
         ("redb", "was written by meerkat-mob 0.5.0"),
         ("other", "has no table of meerkat-mob"),

@@ -15,6 +15,7 @@ from mobstore import (
     ReadFailedError,
     SerializationError,
     SpecRevisionConflictError,
+    StaleCursorError,
     WriteFailedError,
 )
 
@@ -26,6 +27,11 @@ TEXTS = [
     (
         SpecRevisionConflictError("m", 3, 4),
         "spec revision conflict for mob m: expected Some(3), actual 4",
+    ),
+    (
+        StaleCursorError(10, 5),
+        "Not found: cursor 10 is past the latest one, 5: it is of another store, or this one was"
+        " restored or made anew; compare identity(), and begin again from 0",
     ),
     (SerializationError("x"), "Serialization error: x"),
     (InternalError("x"), "Internal error: x"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, UserDict
 from contextlib import suppress
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, cast
 
@@ -248,3 +249,49 @@ def test_depth_of_python_values_and_circles() -> None:
         encode_json(circle)
     with pytest.raises(ValidationError):
         profile(circle)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Decimal(1), "output: free JSON cannot hold Decimal"),
+        ({"rows": [{}, {"cost": Decimal(1)}]}, "output.rows.1.cost: free JSON cannot hold Decimal"),
+        ([1, float("nan")], "output.1: free JSON cannot hold NaN or infinity"),
+        ({"b": object(), "a": [0, {1: 2}]}, "output.a.1: object keys of free JSON must be text"),
+        ({"a": {"b": 2**64}}, "output.a.b: free JSON holds integers of -2**63 to 2**64-1 only"),
+        ({"x" * 50 + "\x1b": b""}, f"output.{'x' * 39}…: free JSON cannot hold bytes"),
+        ({"a\x1b": b""}, "output.a\\x1b: free JSON cannot hold bytes"),
+        ({"a": ["b", "\ud800"]}, "output.a.1: text must not hold lone surrogates"),
+        ({"a": {"\ud800": 1}}, "output.a: text must not hold lone surrogates"),
+        ("\ud800", "output: text must not hold lone surrogates"),
+    ],
+)
+def test_what_has_no_json_form_is_placed(value: Any, said: str) -> None:
+    with pytest.raises(SerializationError) as caught:
+        encode_json(value, what="output")
+    assert caught.value.detail == said
+    with pytest.raises(SerializationError) as caught:
+        encode_json([value])
+    assert caught.value.detail == said.replace("output", "0", 1)
+
+
+def test_in_a_model_its_field_comes_first() -> None:
+    with pytest.raises(ValidationError, match=r"provider_params\n.*rows\.1: free JSON cannot hold"):
+        profile({"rows": [1, Decimal(1)]})
+
+
+def test_too_deep_a_value_has_no_place() -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(SerializationError) as caught:
+        encode_json(deep, what="output")
+    assert caught.value.detail == "output: free JSON is nested too deeply"
+
+
+def test_a_place_is_found_in_reasonable_time() -> None:
+    value: Any = {"leaf": object(), "many": list(range(20_000))}
+    for _ in range(60):
+        value = {"down": value, "many": [0] * 50}
+    with pytest.raises(SerializationError, match=r"output\.down\.down.*\.leaf: free JSON"):
+        encode_json(value, what="output")

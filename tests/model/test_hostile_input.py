@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from pathlib import Path
@@ -32,6 +31,7 @@ from mobstore import (
     Profile,
     SerializationError,
     StepLedgerEntry,
+    Subscription,
     Timestamp,
 )
 
@@ -305,7 +305,7 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 update={"run_id": UUID(int=8), "root_step_outputs": {"s": float("nan")}}
             ),
         ),
-        ("get_run", "run_id", str(RUN)),
+        ("get_run", "run_id", str(RUN)[:8]),
         ("append_step_entry", "entry", FAILURE),
         ("append_step_entry", "entry", STEP.model_copy(update={"meerkat_id": SURROGATE})),
         ("append_step_entry", "entry", STEP.model_copy(update={"output": {"a": SURROGATE}})),
@@ -366,13 +366,13 @@ async def everything(stores: MobStores) -> list[str]:
 def call(stores: MobStores, method: str, **changes: Any) -> Awaitable[object]:
     """The answer of a method, the first one of those that give many."""
     store, arguments = GOOD[method]
-    answer: AsyncGenerator[object] | Awaitable[object]
+    answer: Subscription[object] | Awaitable[object]
     answer = getattr(getattr(stores, store), method)(**{**arguments, **changes})
-    return _first(answer) if isinstance(answer, AsyncGenerator) else answer
+    return _first(answer) if isinstance(answer, Subscription) else answer
 
 
-async def _first(answers: AsyncGenerator[object]) -> object:
-    async with aclosing(answers):
+async def _first(answers: Subscription[object]) -> object:
+    async with answers:
         return await anext(answers)
 
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Coroutine
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -43,67 +42,10 @@ from mobstore import (
     Timestamp,
     event_kind_from_json,
 )
-from support.pending import PendingEngine
+from state_machine.elsewhere import Elsewhere
+from state_machine.subjects import Memory, Pending, Sqlite, Subject
 
 T = TypeVar("T")
-
-# Subjects ----------------------------------------------------------------------------------------
-
-
-class Subject(ABC):
-    """Stores that can be opened again; what was in them stays if their engine keeps anything."""
-
-    def __init__(self) -> None:
-        self.now = "2026-03-04T05:06:07Z"
-
-    def clock(self) -> Timestamp:
-        return Timestamp(self.now)
-
-    @abstractmethod
-    async def open(self) -> MobStores: ...
-
-    @abstractmethod
-    async def reopen(self, stores: MobStores) -> MobStores: ...
-
-    @abstractmethod
-    def dispose(self) -> None:
-        """Remove what lies on the disk."""
-
-
-class Memory(Subject):
-    async def open(self) -> MobStores:
-        return await mobstore.open_stores("memory:", clock=self.clock)
-
-    async def reopen(self, stores: MobStores) -> MobStores:
-        return stores
-
-    def dispose(self) -> None:
-        """Nothing lies there."""
-
-
-class Sqlite(Subject):
-    def __init__(self) -> None:
-        super().__init__()
-        self.directory = tempfile.TemporaryDirectory()
-
-    async def open(self) -> MobStores:
-        path = Path(self.directory.name) / "mobs.db"
-        return await mobstore.open_stores(f"sqlite:{path}", durability="normal", clock=self.clock)
-
-    async def reopen(self, stores: MobStores) -> MobStores:
-        await stores.close()
-        return await self.open()
-
-    def dispose(self) -> None:
-        self.directory.cleanup()
-
-
-class Pending(Memory):
-    """What operations within one atomic call, as long as the whole test, see of each other."""
-
-    async def open(self) -> MobStores:
-        return MobStores(PendingEngine(), clock=self.clock)
-
 
 # Small pools, so that calls meet -----------------------------------------------------------------
 
@@ -157,6 +99,7 @@ frames, loops = st.sampled_from(FRAMES), st.sampled_from(LOOPS)
 mobs, names = st.sampled_from(MOBS), st.sampled_from(NAMES)
 step_ids, outputs = st.sampled_from(STEPS), st.sampled_from(OUTPUTS)
 spelling = st.integers(0, 1)
+ways = st.integers(0, 3)
 revisions = st.sampled_from([None, 0, 1, 2, 3, 2**64 - 1])
 
 
@@ -236,7 +179,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.runner = self.make_runner()
         self.subject = self.make()
-        self.stores = self.runner.run(self.subject.open())
+        self.stores = self.runner.run(self.subject.open())  # those that the rules use
+        self.others: list[MobStores] = []  # the same stores, opened once more
         self.events: list[dict[str, Any]] = []
         self.next_cursor = 1
         self.runs: dict[str, dict[str, Any]] = {}  # in the order of creation
@@ -244,7 +188,8 @@ class Machine(RuleBasedStateMachine):
         self.profiles: dict[str, dict[str, Any]] = {}
 
     def teardown(self) -> None:
-        self.runner.run(self.stores.close())
+        for stores in (self.stores, *self.others):
+            self.runner.run(stores.close())
         self.runner.close()
         self.subject.dispose()
 
@@ -281,9 +226,44 @@ class Machine(RuleBasedStateMachine):
     def time_passes(self, now: str) -> None:
         self.subject.now = now
 
+    @rule(way=ways)
+    def reopen(self, way: int) -> None:
+        self.stores = self.runner.run(self.subject.reopen(self.stores, way))
+
+    @precondition(lambda self: self.subject.shared and len(self.others) < 2)
+    @rule(way=ways)
+    def open_once_more(self, way: int) -> None:
+        self.others.append(self.stores)
+        self.stores = self.runner.run(self.subject.open(way))
+
+    @precondition(lambda self: self.others)
     @rule()
-    def reopen(self) -> None:
-        self.stores = self.runner.run(self.subject.reopen(self.stores))
+    def use_another(self) -> None:
+        self.others.append(self.stores)
+        self.stores = self.others.pop(0)
+
+    @precondition(lambda self: self.others)
+    @rule(newest=st.booleans())
+    def close_another(self, newest: bool) -> None:
+        self.runner.run(self.others.pop(-1 if newest else 0).close())
+
+    @precondition(lambda self: self.subject.shared)
+    @rule(way=ways)
+    def open_and_close(self, way: int) -> None:
+        """Once more, and for nothing: it must not disturb those that are open."""
+
+        async def both() -> None:
+            await (await self.subject.open(way)).close()
+
+        self.runner.run(both())
+
+    @precondition(lambda self: self.subject.elsewhere)
+    @rule(mob=mobs, kind=st.sampled_from(KINDS), way=ways)
+    def append_elsewhere(self, mob: str, kind: dict[str, Any], way: int) -> None:
+        """Another process opens the stores, appends an event, and closes them."""
+        event = self._event(mob, kind, TIMES[1])
+        appended = self.subject.append_elsewhere(event, way)
+        assert typed(_plain(appended)) == typed(self.events[-1])
 
     # Events --------------------------------------------------------------------------------------
 
@@ -877,8 +857,10 @@ class Machine(RuleBasedStateMachine):
         self.runner.run(self._check())
 
     async def _check(self) -> None:
+        for stores in (*self.others, self.stores):
+            assert typed(_plain(await stores.events.replay_all())) == typed(self.events)
+            assert await stores.events.latest_cursor() == self.next_cursor - 1
         stores = self.stores
-        assert typed(_plain(await stores.events.replay_all())) == typed(self.events)
         for run_id in RUN_IDS:
             found = await stores.runs.get_run(UUID(run_id))
             stored = self.runs.get(run_id)
@@ -959,8 +941,10 @@ def test_memory() -> None:
     run_state_machine_as_test(MemoryMachine, settings=profile_of(40))
 
 
-def test_sqlite() -> None:
-    run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
+def test_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Elsewhere() as elsewhere:
+        monkeypatch.setattr(Sqlite, "elsewhere", elsewhere)
+        run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
 
 
 def test_pending() -> None:

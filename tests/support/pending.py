@@ -6,11 +6,25 @@ Whatever holds on this engine holds within an atomic call of any length.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
-from mobstore.transaction import Commit, Script
+from mobstore.held.tables import HeldTables
+from mobstore.testing.scripts import writing
+from mobstore.transaction import (
+    Add,
+    Commit,
+    Delete,
+    DeleteRange,
+    LoadingScript,
+    Put,
+    Script,
+    Write,
+    drive,
+    refuse_within_atomic,
+)
 
 T = TypeVar("T")
 
@@ -21,15 +35,53 @@ class PendingEngine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.overlay = Overlay()
+        self._written = HeldTables()  # the same; knows at once what is there already
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        return await super().read(lambda: self._over(make))
+        return (await self._over(make)).result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        result = await super().read(lambda: self._over(make))
-        self._listeners.tell()
-        return result
+        commit = await self._over(make)
+        self._listeners.tell(commit.writes)
+        return commit.result
 
-    def _over(self, make: Callable[[], Script[T]]) -> Script[T]:
-        commit = yield from self.overlay.run(make())
-        return Commit(commit.result)
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        refuse_within_atomic()
+        writes: list[Write] = []
+
+        def noted(asked: Any) -> object:
+            if isinstance(asked, (Add, Put, Delete, DeleteRange)):
+                writes.append(asked)
+            return self._written.answer_or_write(asked)
+
+        with self._lock:
+            self._check()
+            try:
+                commit = drive(make(), noted)
+                self._written.write(commit.writes)
+            except BaseException:
+                self._written.undo()
+                raise
+            self._written.keep()
+            loaded = writing(*writes, *commit.writes)
+            drive(self.overlay.run(loaded()), self._tables.answer)
+        self._listeners.tell()
+        return commit.result
+
+    async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:
+        refuse_within_atomic()
+        with self._lock:
+            self._check()
+            commit = drive(self.overlay.run(self._noted(make())), self._tables.answer)
+        await self._turn(monotonic())
+        return commit
+
+    def _noted(self, script: Script[T]) -> Script[T]:
+        commit = yield from script
+        try:
+            self._written.write(commit.writes)
+        except BaseException:
+            self._written.undo()
+            raise
+        self._written.keep()
+        return commit

@@ -19,6 +19,7 @@ import pytest
 import mobstore
 from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.sqlite import SqliteEngine
+from mobstore.held.tables import HeldTables
 from mobstore.tables import COUNTERS, TABLES, CounterRow, Row
 from mobstore.testing import samples
 from mobstore.transaction import Commit, LoadingScript, Put, Write
@@ -54,9 +55,10 @@ def rows_of(stores: mobstore.MobStores) -> dict[str, list[Row]]:
     """All rows of a store by table, sorted, without asking the store."""
     engine = stores.engine
     if isinstance(engine, MemoryEngine):
+        held: HeldTables = vars(engine)["_tables"]
         return {
-            table.name: sorted(map(tuple, rows.by_key.values()), key=repr)
-            for table, rows in vars(engine)["_rows"].items()
+            table.name: sorted(map(tuple, rows.by_key.values()) if rows else (), key=repr)
+            for table, rows in [(table, held.rows(table)) for table in TABLES]
         }
     with closing(sqlite3.connect(path_of(stores))) as file:
         return {

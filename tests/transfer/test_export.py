@@ -72,7 +72,9 @@ class Beginner(MemoryEngine):
             with suppress(StopIteration):
                 asked: Any = next(script)
                 for _ in range(steps):
-                    asked = script.send(tuple([engine._answer_or_write(one) for one in asked]))
+                    asked = script.send(
+                        tuple([engine._tables.answer_or_write(one) for one in asked])
+                    )
                 self.given_up += 1
             script.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mobstore
-from mobstore import MobId, MobReset, NewMobEvent, WriteFailedError
+from mobstore import InternalError, MobId, MobReset, NewMobEvent, WriteFailedError
 from mobstore.meerkat import export_meerkat
 from mobstore.transfer.files import new_file
 
@@ -93,6 +93,15 @@ def test_rights_stay(tmp_path: Path) -> None:
     path.chmod(0o600)
     write(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["sqlite:x.zip", "file:x.zip", "~/x.zip", "memory:"])
+def test_a_url_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    with pytest.raises(InternalError):
+        write(Path(name))
+    assert [path.name for path in tmp_path.iterdir()] == ["~"]
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])

@@ -120,7 +120,7 @@ def _run(row: _Columns) -> RunRow:
         text(row["mob_id"], "mob_id"),
         text(row["flow_id"], "flow_id"),
         choice(row["status"], RUN_STATUSES, "status"),
-        output_text(row["activation_params"]),
+        output_text(row["activation_params"], "activation_params"),
         _moment(row, "created_at"),
         "" if row["completed_at"] == "" else _moment(row, "completed_at"),
         number(row["schema_version"], "schema_version", most=2**32 - 1),
@@ -159,7 +159,8 @@ def _iteration(row: _Columns) -> LoopIterationRow:
 
 def _root_step_output(row: _Columns) -> RootStepOutputRow:
     step_id = text(row["step_id"], "step_id")
-    return RootStepOutputRow(_run_id(row), step_id, _position(row), output_text(row["output"]))
+    output = output_text(row["output"], "output")
+    return RootStepOutputRow(_run_id(row), step_id, _position(row), output)
 
 
 def _loop_output(row: _Columns) -> LoopOutputRow:
@@ -174,7 +175,7 @@ def _loop_step_output(row: _Columns) -> LoopStepOutputRow:
         number(row["iteration"], "iteration"),
         text(row["step_id"], "step_id"),
         _position(row),
-        output_text(row["output"]),
+        output_text(row["output"], "output"),
     )
 
 

@@ -37,7 +37,12 @@ class Closable:
         self._engine = engine
 
     async def close(self) -> None:
-        """Wait for what is under way, then let go of the engine; closing twice is fine."""
+        """Wait for what is under way, then let go of the engine; closing twice is fine.
+
+        Raises:
+            InternalError: called within an atomic call, for which it would have to wait.
+        """
+        refuse_within_atomic()
         await self._engine.close()
 
     async def __aenter__(self) -> Self:

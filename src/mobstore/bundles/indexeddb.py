@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from mobstore.bundles.base import Closable, MobStores, Opening, check_options
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores import (
@@ -27,6 +28,7 @@ class IndexedDbMobStores(MobStores):
         name: str,
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -39,6 +41,8 @@ class IndexedDbMobStores(MobStores):
         Args:
             name: the database's.
             create: whether to create the database if it is missing.
+            read_only: whether only to read: nothing is created or upgraded, and every call that
+                may write raises InternalError.
             durability: "full": a write that returned survives a power failure (IndexedDB's
                 "strict"). "normal": it survives the death of the browser ("relaxed").
             timeout: seconds to wait for other tabs that upgrade or delete the database.
@@ -53,9 +57,10 @@ class IndexedDbMobStores(MobStores):
 
         async def start() -> Self:
             check_clock(clock)
-            return cls(
-                await indexeddb_engine(name, durability, timeout, create=create), clock=clock
+            engine = await indexeddb_engine(
+                name, durability, timeout, create=create, read_only=read_only
             )
+            return cls(engine, clock=clock)
 
         return Opening(start)
 
@@ -73,6 +78,7 @@ class _OneStore(Closable):
         name: str,
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -81,7 +87,10 @@ class _OneStore(Closable):
 
         async def start() -> Self:
             check_clock(clock)
-            return cls(await indexeddb_engine(name, durability, timeout, create=create), clock)
+            engine = await indexeddb_engine(
+                name, durability, timeout, create=create, read_only=read_only
+            )
+            return cls(engine, clock)
 
         return Opening(start)
 
@@ -103,13 +112,16 @@ class IndexedDbRealmProfileStore(_OneStore, EngineRealmProfileStore):
 
 
 async def indexeddb_engine(
-    name: str, durability: Durability, timeout: float, *, create: bool
+    name: str, durability: Durability, timeout: float, *, create: bool, read_only: bool
 ) -> Engine:
     """A database's engine; arguments and errors as of `IndexedDbMobStores.open`."""
     # Imported here: outside of a browser nobody needs it.
     from mobstore.engines.indexeddb import IndexedDbEngine
 
-    check_options(durability, timeout, create=create)
+    check_options(durability, timeout, create=create, read_only=read_only)
     if not name:
         raise InternalError("indexeddb: needs a name, such as indexeddb:mobs")
-    return await IndexedDbEngine.open(name, durability=durability, timeout=timeout, create=create)
+    engine = await IndexedDbEngine.open(
+        name, durability=durability, timeout=timeout, create=create, read_only=read_only
+    )
+    return ReadOnlyEngine(engine) if read_only else engine

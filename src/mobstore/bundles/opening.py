@@ -10,6 +10,7 @@ from mobstore.bundles.indexeddb import indexeddb_engine
 from mobstore.bundles.sqlite import sqlite_engine
 from mobstore.bundles.urls import parse_url
 from mobstore.engines.memory import MemoryEngine
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores import Clock, check_clock
@@ -20,6 +21,7 @@ def open_stores(
     url: str | PathLike[str],
     *,
     create: bool = True,
+    read_only: bool = False,
     durability: Durability = "full",
     timeout: float = 5.0,
     clock: Clock = Timestamp.now,
@@ -34,6 +36,8 @@ def open_stores(
             or path is rejected with the URL to write instead; `./` in front means such a name. A
             path object, such as a `pathlib.Path`, is a SQLite file.
         create: see `SqliteMobStores.open`; a store in memory is always new.
+        read_only: whether only to read: nothing is created or upgraded, and every call that may
+            write raises InternalError. See `SqliteMobStores.open`.
         durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
         timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
         clock: gives the store's times, each a Timestamp or a datetime with a time zone; for tests.
@@ -47,13 +51,17 @@ def open_stores(
     async def engine() -> Engine:
         place = parse_url(url)
         if place.engine == "memory":
-            check_options(durability, timeout, create=create)
-            return MemoryEngine()
+            check_options(durability, timeout, create=create, read_only=read_only)
+            return ReadOnlyEngine(MemoryEngine()) if read_only else MemoryEngine()
         if place.engine == "indexeddb":
-            return await indexeddb_engine(place.name, durability, timeout, create=create)
+            return await indexeddb_engine(
+                place.name, durability, timeout, create=create, read_only=read_only
+            )
         if sys.platform == "emscripten":
             raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
-        return await sqlite_engine(place.name, durability, timeout, create=create)
+        return await sqlite_engine(
+            place.name, durability, timeout, create=create, read_only=read_only
+        )
 
     async def start() -> MobStores:
         check_clock(clock)

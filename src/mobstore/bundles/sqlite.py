@@ -8,6 +8,7 @@ from typing import Self
 
 from mobstore.bundles.base import Closable, MobStores, Opening, check_options
 from mobstore.bundles.urls import parse_path
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores import Clock, EngineRealmProfileStore, check_clock
 from mobstore.transaction import Durability, Engine
@@ -22,6 +23,7 @@ class SqliteMobStores(MobStores):
         path: str | PathLike[str],
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -31,6 +33,9 @@ class SqliteMobStores(MobStores):
         Args:
             path: the file; its directory must exist. It is no URL, and `~` is not expanded.
             create: whether to create the file if it is missing.
+            read_only: whether only to read: without a lock that anybody waits for, also while
+                another process writes, and on a medium that cannot be written. Nothing is created
+                or upgraded; every call that may write raises InternalError.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
@@ -40,11 +45,15 @@ class SqliteMobStores(MobStores):
             ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
+            InternalError: the file was open when this process was forked.
         """
 
         async def start() -> Self:
             check_clock(clock)
-            return cls(await sqlite_engine(path, durability, timeout, create=create), clock=clock)
+            engine = await sqlite_engine(
+                path, durability, timeout, create=create, read_only=read_only
+            )
+            return cls(engine, clock=clock)
 
         return Opening(start)
 
@@ -58,6 +67,7 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
         path: str | PathLike[str],
         *,
         create: bool = True,
+        read_only: bool = False,
         durability: Durability = "full",
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
@@ -66,20 +76,32 @@ class SqliteRealmProfileStore(EngineRealmProfileStore, Closable):
 
         async def start() -> Self:
             check_clock(clock)
-            return cls(await sqlite_engine(path, durability, timeout, create=create), clock)
+            engine = await sqlite_engine(
+                path, durability, timeout, create=create, read_only=read_only
+            )
+            return cls(engine, clock)
 
         return Opening(start)
 
 
 async def sqlite_engine(
-    path: str | PathLike[str], durability: Durability, timeout: float, *, create: bool
+    path: str | PathLike[str],
+    durability: Durability,
+    timeout: float,
+    *,
+    create: bool,
+    read_only: bool,
 ) -> Engine:
     """A SQLite file's engine; arguments and errors as of `SqliteMobStores.open`."""
     # Imported here: who keeps everything in memory need not load the driver.
     from mobstore.engines.sqlite import SqliteEngine
 
-    check_options(durability, timeout, create=create)
-    text = parse_path(path)
-    return await SqliteEngine.open(
-        Path(text), durability=durability, timeout=timeout, create=create
+    check_options(durability, timeout, create=create, read_only=read_only)
+    engine = await SqliteEngine.open(
+        Path(parse_path(path)),
+        durability=durability,
+        timeout=timeout,
+        create=create,
+        read_only=read_only,
     )
+    return ReadOnlyEngine(engine) if read_only else engine

@@ -26,6 +26,7 @@ _ENGINES: dict[str, EngineName] = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DRIVE_PATH = re.compile(r"[A-Za-z]:[\\/]")
+_USER = re.compile(r"//[^/]*@")
 _HOME = re.compile(r"~[^\\/]*[\\/]|~$")
 _USE = "use memory: or sqlite:PATH, in a browser indexeddb:NAME"
 _WITH_COLON = {"memory": "memory:", "sqlite": "sqlite:PATH", "indexeddb": "indexeddb:NAME"}
@@ -68,7 +69,8 @@ def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
     engine = _ENGINES[scheme]
     if engine == "sqlite":
         if rest.startswith("//"):
-            raise _alchemy(rest, url, flavour)
+            # The user's part may be a password, such as SQLCipher's.
+            raise _alchemy(_USER.sub("//", rest), _USER.sub("//", url), flavour)
         return Place(engine, _path(rest, url, flavour, prefix="sqlite:"))
     if engine == "memory" and rest:
         raise InternalError(

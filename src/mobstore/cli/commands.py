@@ -47,10 +47,11 @@ async def info(url: str, *, as_json: bool) -> None:
     """
     async with open_present(url) as stores:
         found = await stores.engine.read(queries.inventory)
+        medium = stores.engine.details()
     if as_json:
-        json_line(found._asdict())
+        json_line({**found._asdict(), "medium": dict(medium)})
     else:
-        display.inventory(display.console(), url, found)
+        display.inventory(display.console(), url, found, medium)
 
 
 @cli.command()

@@ -16,6 +16,7 @@ from mobstore.audit import Difference
 from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
+from mobstore.engines.sqlite.file import is_database
 from mobstore.errors import ReadFailedError
 from mobstore.model.shown import plain
 from mobstore.transfer import check_file, import_stores
@@ -70,6 +71,8 @@ def _refuse_other_files(path: Path) -> None:
     Once a store is open, its file must not be opened but by SQLite: closing it would drop locks.
     """
     if path.is_file():
+        if is_database(path):
+            raise ReadFailedError(f"{path} is a SQLite database; name it sqlite:{path}")
         try:
             with path.open("rb") as file:
                 check_file(file)

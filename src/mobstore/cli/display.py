@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from rich import box
@@ -44,12 +44,14 @@ _VALUE = 60  # characters of a value in a cell
 _WHOLE = {"run", "cursor", "time", "created", "status", "steps", "revision", "updated"}
 
 
-def inventory(console: Console, url: str, found: Inventory) -> None:
-    """How much a store holds."""
+def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str, str]) -> None:
+    """How much a store holds, and what is known of its medium."""
     shown = table(plain(url), "", "")
     shown.columns[1].justify = "right"
     for name, value in found._asdict().items():
         shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else str(value))
+    for name, known in medium.items():
+        shown.add_row(name, known)
     console.print(shown)
 
 

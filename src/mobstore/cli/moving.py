@@ -16,6 +16,7 @@ from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.engines.sqlite.file import is_database
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
@@ -160,10 +161,9 @@ def _pour(file: Path) -> None:
 
 def _is_zip(file: Path) -> bool:
     try:
-        if not file.is_file():
-            raise ReadFailedError(
-                f"{file} is not a file; name one that export wrote, or a database"
-            )
+        # SQLite is asked first: whatever else opens a database breaks the locks on it.
+        if is_database(file):
+            return False
         with file.open("rb") as opened:
             return opened.read(len(_ZIP)) == _ZIP
     except (OSError, ValueError) as error:

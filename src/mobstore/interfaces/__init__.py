@@ -14,10 +14,19 @@ What holds everywhere:
 * `Contract:` names the cases of `mobstore.testing` that show the rule.
 """
 
-from mobstore.interfaces.events import MobEventStore
+from mobstore.interfaces.events import MobEventStore, OnUnreadable
 from mobstore.interfaces.realm_profiles import RealmProfileStore
 from mobstore.interfaces.run_reading import MobRunReader
 from mobstore.interfaces.runs import MobRunStore
 from mobstore.interfaces.specs import MobSpecStore
+from mobstore.interfaces.subscription import Subscription
 
-__all__ = ["MobEventStore", "MobRunReader", "MobRunStore", "MobSpecStore", "RealmProfileStore"]
+__all__ = [
+    "MobEventStore",
+    "MobRunReader",
+    "MobRunStore",
+    "MobSpecStore",
+    "OnUnreadable",
+    "RealmProfileStore",
+    "Subscription",
+]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
+from mobstore.errors import SerializationError
+from mobstore.interfaces.subscription import Subscription
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.timestamp import Timestamp
+
+OnUnreadable: TypeAlias = Callable[[int, SerializationError], None]
+"""Is told the cursor of an event that cannot be read and is left out, and why."""
 
 
 class MobEventStore(ABC):
@@ -47,50 +53,74 @@ class MobEventStore(ABC):
     @abstractmethod
     async def poll(
         self,
-        after_cursor: int,
-        limit: int,
+        after_cursor: int = 0,
+        limit: int = 1000,
         *,
         mob_id: str | None = None,
-        run_id: UUID | None = None,
+        run_id: UUID | str | None = None,
+        reject_stale: bool = False,
+        on_unreadable: OnUnreadable | None = None,
     ) -> list[MobEvent]:
         """The events with a cursor greater than `after_cursor`, ascending, at most `limit`.
+
+        There are fewer only at the end of the log, or before an event that cannot be read: that
+        one is told by the next call, which begins with it.
 
         Args:
             after_cursor: 0 to 2**63 - 1; 0 for the beginning.
             limit: 0 to 2**63 - 1; 0 gives an empty list.
             mob_id: only events of this mob, found by an index.
             run_id: only events that name this run, found by an index.
+            reject_stale: whether to refuse a cursor past the latest one. The reference does not:
+                after such a cursor there is nothing.
+            on_unreadable: goes on past events that cannot be read, and is told of each, in their
+                order, before this returns.
 
         Raises:
             InternalError: a number is out of range, or both a mob and a run are given.
+            StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
+            SerializationError: the next event cannot be read; its cursor is named.
 
-        Contract: events.poll.order, events.poll.bounds, events.poll.range, events.poll.subject.
+        Contract: events.poll.order, events.poll.bounds, events.poll.range, events.poll.subject,
+        events.poll.defaults, events.poll.stale, events.poll.unreadable.
         """
 
     @abstractmethod
     def subscribe(
-        self, after_cursor: int = 0, *, mob_id: str | None = None, run_id: UUID | None = None
-    ) -> AsyncGenerator[MobEvent]:
+        self,
+        after_cursor: int = 0,
+        *,
+        mob_id: str | None = None,
+        run_id: UUID | str | None = None,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Subscription[MobEvent]:
         """The events after a cursor, and then those that are committed, without end.
 
         In the order of their cursors, none twice, and none missed unless it was removed before
         its turn: by whomever it was appended, this or another task, process or tab that uses the
         same store. A slow consumer takes its time: at most 256 events are held for it.
 
-        Use it in `async for`; to leave it before the end, close it, best by
-        `async with contextlib.aclosing(...)`.
+        What `async for` and `anext` raise, it can be asked again after: see `Subscription`.
 
         Args:
             after_cursor: 0 to 2**63 - 1; `latest_cursor()` for what is still to come.
             mob_id: only events of this mob.
             run_id: only events that name this run.
+            on_unreadable: goes on past events that cannot be read, and is told of each when its
+                turn comes.
 
         Raises:
-            InternalError: an argument is wrong, as for `poll`; or the store was closed while
-                somebody waited for the next event.
+            InternalError: an argument is wrong, as for `poll`; or the store is closed, also while
+                somebody waits for the next event.
+            StaleCursorError: the cursor is past the latest one, at first or since the log has
+                shrunk beneath it.
+            SerializationError: the next event cannot be read; its cursor is named, and those
+                before it were given.
+            ReadFailedError: the store's medium failed, or is gone, also while somebody waits.
 
         Contract: events.subscribe.catches-up, events.subscribe.follows, events.subscribe.subject,
-        events.subscribe.closed.
+        events.subscribe.closed, events.subscribe.stale, events.subscribe.unreadable,
+        events.subscribe.others.
         """
 
     @abstractmethod
@@ -104,7 +134,10 @@ class MobEventStore(ABC):
     async def replay_all(self) -> list[MobEvent]:
         """All events, ascending by cursor.
 
-        Contract: events.replay.all.
+        Raises:
+            SerializationError: one cannot be read; its cursor is named. `poll` gives the others.
+
+        Contract: events.replay.all, events.poll.unreadable.
         """
 
     @abstractmethod

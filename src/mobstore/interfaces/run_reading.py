@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
 from uuid import UUID
 
+from mobstore.interfaces.subscription import Subscription
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -20,11 +20,12 @@ class MobRunReader(ABC):
     """What can be asked about flow runs.
 
     Only `get_run` and `list_runs` without a status, `after` or `limit` are in the reference. What
-    a question costs depends on what it returns, not on what else is stored.
+    a question costs depends on what it returns, not on what else is stored. A run's id may be given
+    as text, here and in `MobRunStore`.
     """
 
     @abstractmethod
-    async def get_run(self, run_id: UUID) -> MobRun | None:
+    async def get_run(self, run_id: UUID | str) -> MobRun | None:
         """The run with all its ledgers, frames, loops and outputs, or None.
 
         Contract: runs.create.round-trip, runs.get.missing.
@@ -33,18 +34,18 @@ class MobRunReader(ABC):
     @abstractmethod
     async def list_runs(
         self,
-        mob_id: str,
+        mob_id: str | None = None,
         flow_id: str | None = None,
         *,
         status: MobRunStatus | None = None,
-        after: UUID | None = None,
+        after: UUID | str | None = None,
         limit: int | None = None,
     ) -> list[MobRun]:
         """The runs of a mob, or of one of its flows, in the order of their creation.
 
         Args:
-            mob_id: the mob.
-            flow_id: only runs of this flow.
+            mob_id: the mob; None: those of all mobs.
+            flow_id: only runs of this flow of the mob.
             status: only runs in this status.
             after: only runs created after this one, which may be of any mob and status: the last
                 of the page before.
@@ -52,13 +53,13 @@ class MobRunReader(ABC):
 
         Raises:
             NotFoundError: there is no run `after`.
-            InternalError: `limit` is out of range.
+            InternalError: `limit` is out of range, or a flow is given without its mob.
 
-        Contract: runs.list.order, runs.list.filter, runs.list.pages.
+        Contract: runs.list.order, runs.list.filter, runs.list.pages, runs.list.all-mobs.
         """
 
     @abstractmethod
-    async def get_run_header(self, run_id: UUID) -> RunHeader | None:
+    async def get_run_header(self, run_id: UUID | str) -> RunHeader | None:
         """The run without its states, ledgers and outputs, or None.
 
         Contract: runs.headers.
@@ -71,21 +72,17 @@ class MobRunReader(ABC):
         flow_id: str | None = None,
         *,
         status: MobRunStatus | None = None,
-        after: UUID | None = None,
+        after: UUID | str | None = None,
         limit: int | None = None,
     ) -> list[RunHeader]:
-        """As `list_runs`, but of all mobs unless one is given, and without what runs hold.
-
-        Raises:
-            NotFoundError: there is no run `after`.
-            InternalError: `limit` is out of range, or a flow is given without its mob.
+        """As `list_runs`, but without what runs hold.
 
         Contract: runs.headers, runs.list.pages.
         """
 
     @abstractmethod
     async def step_entries(
-        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+        self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[StepLedgerEntry]:
         """A page of the step ledger, in the order of appending.
 
@@ -103,7 +100,7 @@ class MobRunReader(ABC):
 
     @abstractmethod
     async def failure_entries(
-        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+        self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[FailureLedgerEntry]:
         """A page of the failure ledger; as `step_entries`.
 
@@ -112,7 +109,7 @@ class MobRunReader(ABC):
 
     @abstractmethod
     async def loop_iteration_entries(
-        self, run_id: UUID, *, start: int = 0, limit: int | None = None
+        self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[LoopIterationLedgerEntry]:
         """A page of the loop iteration ledger; as `step_entries`.
 
@@ -120,15 +117,15 @@ class MobRunReader(ABC):
         """
 
     @abstractmethod
-    def watch(self, run_id: UUID) -> AsyncGenerator[RunHeader]:
+    def watch(self, run_id: UUID | str) -> Subscription[RunHeader]:
         """Follow a run's status: its header now, and again whenever the status has changed.
 
         Ends after a terminal status, and when the run is deleted. Of changes that follow each
         other faster than the caller asks, only the last is seen. To be used as `subscribe` of
-        the event log.
+        the event log, and with its errors.
 
         Raises:
-            NotFoundError: there is no such run.
+            NotFoundError: there is no such run; told by the first step.
 
-        Contract: runs.watch.
+        Contract: runs.watch, events.subscribe.others.
         """

@@ -45,7 +45,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_run_status(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: MobRunStatus,
         next: MobRunStatus,  # noqa: A002 - the reference's name
@@ -61,7 +61,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_flow_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: KernelState,
         next: KernelState,  # noqa: A002 - the reference's name
@@ -76,7 +76,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_run_snapshot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected_status: MobRunStatus,
         expected_flow_state: KernelState,
@@ -91,7 +91,7 @@ class MobRunStore(MobRunReader):
         """
 
     @abstractmethod
-    async def append_step_entry(self, run_id: UUID, entry: StepLedgerEntry) -> None:
+    async def append_step_entry(self, run_id: UUID | str, entry: StepLedgerEntry) -> None:
         """Append to the step ledger, also a duplicate, whatever the run's status.
 
         Raises:
@@ -101,7 +101,7 @@ class MobRunStore(MobRunReader):
         """
 
     @abstractmethod
-    async def append_step_entry_if_absent(self, run_id: UUID, entry: StepLedgerEntry) -> bool:
+    async def append_step_entry_if_absent(self, run_id: UUID | str, entry: StepLedgerEntry) -> bool:
         """Append unless the ledger has an entry of this step, member and status.
 
         Returns:
@@ -114,7 +114,7 @@ class MobRunStore(MobRunReader):
         """
 
     @abstractmethod
-    async def put_step_output(self, run_id: UUID, step_id: str, output: JsonValue) -> None:
+    async def put_step_output(self, run_id: UUID | str, step_id: str, output: JsonValue) -> None:
         """Set the output of the last entry of this step, whatever its member or status.
 
         Raises:
@@ -125,7 +125,7 @@ class MobRunStore(MobRunReader):
         """
 
     @abstractmethod
-    async def append_failure_entry(self, run_id: UUID, entry: FailureLedgerEntry) -> None:
+    async def append_failure_entry(self, run_id: UUID | str, entry: FailureLedgerEntry) -> None:
         """Append to the failure ledger.
 
         Raises:
@@ -137,7 +137,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def upsert_loop_snapshot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         snapshot: LoopSnapshot,
@@ -160,7 +160,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_frame_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         frame_id: str,
         expected: FrameSnapshot | None,
@@ -177,7 +177,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_grant_node_slot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected_run_state: KernelState,
         next_run_state: KernelState,
@@ -196,7 +196,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_complete_step_and_record_output(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         frame_id: str,
         expected_frame: FrameSnapshot,
@@ -229,7 +229,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_start_loop(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_run_state: KernelState,
@@ -250,7 +250,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_loop_request_body_frame(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -269,7 +269,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_grant_body_frame_start(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -293,7 +293,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_complete_body_frame(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -315,7 +315,7 @@ class MobRunStore(MobRunReader):
     @abstractmethod
     async def cas_complete_loop(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -337,7 +337,7 @@ class MobRunStore(MobRunReader):
     # Retention, which the reference does not have.
 
     @abstractmethod
-    async def delete_run(self, run_id: UUID) -> bool:
+    async def delete_run(self, run_id: UUID | str) -> bool:
         """Remove a run and all that belongs to it, whatever its status; its events stay.
 
         Returns:

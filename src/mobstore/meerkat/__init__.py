@@ -8,7 +8,7 @@ process dies. It goes into an empty store only, because events keep their cursor
 their places. It needs memory for a few hundred rows, however large the file is.
 
 The file is opened for reading only. One that no process has open (there is no `-wal` beside it) is
-not even locked: do not start a meerkat process on it during an import.
+not even locked: if a process begins to write to it, the import fails and says so.
 
 An export loses nothing: what the layout cannot hold is an error. Read back, by mobstore or by the
 reference, it gives the same events, runs, specs and profiles, in the same order.

@@ -11,7 +11,8 @@ from typing import cast
 
 from mobstore.audit.paging import Asking
 from mobstore.bundles import MobStores
-from mobstore.engines.sqlite.file import connect, translate
+from mobstore.engines.sqlite.connecting import connect, resolve
+from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
@@ -19,7 +20,7 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.run_reading import get_run
 from mobstore.progress import Meter, while_awaited
-from mobstore.rows.events import read_events
+from mobstore.rows.events import read_all
 from mobstore.rows.specs import read_realm_profile, read_spec
 from mobstore.tables import COUNTERS, EVENTS, REALM_PROFILES, RUNS, RUNS_BY_NUMBER, SPECS
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
@@ -64,7 +65,7 @@ def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
     try:
         with path.open("r+b") as opened:
             opened.truncate()  # of an earlier attempt
-        with closing(connect(path, "rw")) as file:
+        with closing(connect(resolve(path), "rw")) as file:
             # Until it has its name, nobody else opens it, and half of it is worth nothing.
             file.execute("PRAGMA journal_mode = OFF").fetchone()
             file.execute("PRAGMA synchronous = OFF")
@@ -99,7 +100,7 @@ def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
     after = None
     while rows := (yield from fetch(Scan(EVENTS, after=after, limit=_ROWS_AT_ONCE))):
         after = rows[-1].cursor
-        documents = [(event.cursor, event.to_json_bytes()) for event in read_events(rows)]
+        documents = [(event.cursor, event.to_json_bytes()) for event in read_all(rows)]
         _insert(file, "mob_events", documents)
         meter.add(len(rows))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
-from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
-from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA, check_tables, newer, open_source
+from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA, check_tables, newer, source
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
@@ -103,11 +101,8 @@ class _Import:
 
     def script(self) -> LoadingScript[ImportReport]:
         yield from must_be_empty()
-        try:
-            with closing(open_source(self._path)) as file:
-                yield from self._copy(file)
-        except sqlite3.Error as error:
-            raise translate(error, self._path, writing=False) from error
+        with source(self._path) as file:
+            yield from self._copy(file)
         counters = (
             CounterRow(NEXT_CURSOR, self._next_cursor),
             CounterRow(NEXT_RUN, self._next_run),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mobstore.engines.sqlite.file import APPLICATION_ID, connect_unchanging, translate
+from mobstore.engines.sqlite.connecting import find, resolve, unchanging
+from mobstore.engines.sqlite.file import APPLICATION_ID, translate
 from mobstore.errors import ReadFailedError
 
 SCHEMA = {
@@ -32,32 +34,44 @@ def check_source(path: Path) -> None:
 
     Raises:
         ReadFailedError: the file cannot be read, is damaged, or of another release or program.
+        InternalError: it was open when this process was forked.
     """
-    try:
-        with closing(open_source(path)) as file:
-            check_tables(file, path)
-    except sqlite3.Error as error:
-        raise translate(error, path, writing=False) from error
+    with source(path) as file:
+        check_tables(file, path)
 
 
-def open_source(path: Path) -> sqlite3.Connection:
-    """Open a file for reading only.
+@contextmanager
+def source(path: Path) -> Generator[sqlite3.Connection]:
+    """Open a file for reading only; not one byte of it is changed.
 
     Raises:
-        ReadFailedError: it cannot be read, or is no SQLite database.
+        ReadFailedError: it cannot be read, is no SQLite database, or was written meanwhile although
+            nobody used it at first.
+        InternalError: it was open when this process was forked.
     """
+    file = resolve(path)
     try:
-        if not path.is_file():
+        if find(file) is None:
             raise ReadFailedError(f"{path} is not a file; name a database of meerkat-mob")
+        with unchanging(file) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB:
+            raise translate(error, path, writing=False) from error
+        # SQLite has said that nobody can have it open as a database.
+        if _begins_with(file, b"redb"):
+            raise newer(path, "0.5.0", "it is a redb file") from error
+        raise ReadFailedError(
+            f"{path} is not a SQLite database; name one of meerkat-mob"
+        ) from error
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
         with path.open("rb") as file:
-            magic = file.read(16)
-    except (OSError, ValueError) as error:
+            return file.read(len(magic)) == magic
+    except OSError as error:
         raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
-    if magic.startswith(b"redb"):
-        raise newer(path, "0.5.0", "it is a redb file")
-    if magic != b"SQLite format 3\0":
-        raise ReadFailedError(f"{path} is not a SQLite database; name one of meerkat-mob")
-    return connect_unchanging(path)
 
 
 def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:

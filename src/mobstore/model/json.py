@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from json.encoder import encode_basestring
 from math import isfinite
@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
 
 from mobstore.errors import SerializationError
+from mobstore.model.shown import brief
 
 MAX_DEPTH = 127
 I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
@@ -93,8 +94,17 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
 
     Raises:
         ValueError: the value is not JSON: another type, NaN or infinity, an integer outside
-            -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`.
+            -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`. Its place is
+            named.
     """
+    try:
+        return _copy(value, room)
+    except ValueError as error:
+        place = _place(value, room, _copy)
+        raise ValueError(f"{place}: {error}" if place else str(error)) from error
+
+
+def _copy(value: Any, room: int) -> JsonValue:
     plain: JsonValue = value
     kind: type[Any] = value.__class__
     if kind is str or kind is bool or value is None:
@@ -112,31 +122,70 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
     if room == 0:
         raise ValueError("free JSON is nested too deeply")
     if kind is list or kind is tuple:
-        return [copy_json(item, room - 1) for item in value]
+        return [_copy(item, room - 1) for item in value]
     if issubclass(kind, dict):
         items: dict[Any, Any] = without_duplicates(value)
         if not all(type(key) is str for key in items):
             raise ValueError("object keys of free JSON must be text")
-        return {key: copy_json(items[key], room - 1) for key in sorted(items)}
+        return {key: _copy(items[key], room - 1) for key in sorted(items)}
     raise ValueError(f"free JSON cannot hold {kind.__name__}")
 
 
-def encode_json(value: object, room: int = MAX_DEPTH) -> str:
+def _place(value: Any, room: int, check: Callable[[Any, int], object]) -> str:
+    """The place in a value of what `check` raises for, such as `rows.1.cost`; "" for the whole.
+
+    What is nested too deeply has none: its place would be as long.
+    """
+    names: list[str] = []
+    while room:
+        for name, part in _parts(value):
+            try:
+                check(part, room - 1)
+            except (ValueError, PydanticSerializationError):
+                names.append(brief(name))
+                value, room = part, room - 1
+                break
+        else:
+            return ".".join(names)
+    return ""
+
+
+def _parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """The parts of an array or object by their names, in the order in which they are copied."""
+    if value.__class__ is list or value.__class__ is tuple:
+        return [(str(number), item) for number, item in enumerate(value)]
+    if issubclass(value.__class__, dict) and all(type(key) is str for key in value):
+        return sorted(without_duplicates(value).items(), key=lambda item: item[0])
+    return ()
+
+
+def encode_json(value: object, room: int = MAX_DEPTH, what: str = "") -> str:
     """Write free JSON as compact text with sorted keys, nested at most `room` levels.
 
     Raises:
-        SerializationError: see `copy_json`, or the text holds lone surrogates.
+        SerializationError: see `copy_json`, or the text holds lone surrogates. `what` names the
+            value.
     """
     try:
-        copied = copy_json(value, room)
+        copied = _copy(value, room)
         try:
             return to_json(copied).decode()
         except PydanticSerializationError:
             return write_deep(copied)
     except PydanticSerializationError as error:
-        raise SerializationError("text must not hold lone surrogates") from error
+        place = _place(value, room, _write)
+        raise _without_form(what, place, "text must not hold lone surrogates") from error
     except ValueError as error:
-        raise SerializationError(str(error)) from error
+        raise _without_form(what, _place(value, room, _copy), str(error)) from error
+
+
+def _write(value: Any, room: int) -> None:
+    write_deep(_copy(value, room))
+
+
+def _without_form(what: str, place: str, why: str) -> SerializationError:
+    where = ".".join(filter(None, (what, place)))
+    return SerializationError(f"{where}: {why}" if where else why)
 
 
 def write_deep(

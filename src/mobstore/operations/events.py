@@ -6,13 +6,13 @@ so that a consumer who waits at an old cursor misses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
 
-from mobstore.errors import InternalError
+from mobstore.errors import InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
-from mobstore.rows.events import EventDraft, read_events
+from mobstore.rows.events import EventDraft, UnreadableEvent, read_all, read_events
 from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow, Index
 from mobstore.transaction import (
     Add,
@@ -50,11 +50,95 @@ class Subject(NamedTuple):
     id: str
 
 
-def poll(after_cursor: int, limit: int | None, of: Subject | None = None) -> Script[list[MobEvent]]:
-    """The events after a cursor, oldest first, at most `limit`."""
+class Polled(NamedTuple):
+    """Events, and those between them that cannot be read."""
+
+    events: list[MobEvent]
+    left_out: Sequence[UnreadableEvent] = ()
+
+
+def poll(
+    after_cursor: int,
+    limit: int,
+    of: Subject | None = None,
+    *,
+    reject_stale: bool = False,
+    skip_unreadable: bool = False,
+) -> Script[Polled]:
+    """The events after a cursor, oldest first, at most `limit`.
+
+    Args:
+        after_cursor: the cursor.
+        limit: at most so many events.
+        of: whose events; None: all.
+        reject_stale: whether to refuse a cursor that was never given.
+        skip_unreadable: whether to go on past events that cannot be read. Otherwise the page
+            ends before the first of them.
+
+    Raises:
+        StaleCursorError: the cursor was never given, and this is to be refused.
+        SerializationError: the first event of the page cannot be read; its cursor is named.
+    """
+    rows = yield from _page(after_cursor, limit, of, reject_stale=reject_stale)
+    events, left_out = read_events(rows)
+    if left_out and not skip_unreadable:
+        return Commit(Polled(_before(left_out[0], events)))
+    while left_out and len(events) < limit and rows:
+        rows = yield from _page(rows[-1].cursor, limit - len(events), of)
+        more, more_left_out = read_events(rows)
+        events, left_out = events + more, [*left_out, *more_left_out]
+    return Commit(Polled(events, left_out))
+
+
+def follow(
+    after_cursor: int, limit: int, of: Subject | None
+) -> Script[Sequence[MobEvent | UnreadableEvent]]:
+    """The next events, at most `limit`, those that cannot be read among them.
+
+    Raises:
+        StaleCursorError: the cursor was never given.
+    """
+    rows = yield from _page(after_cursor, limit, of, reject_stale=True)
+    events, left_out = read_events(rows)
+    if not left_out:
+        return Commit(events)
+    return Commit(sorted([*events, *left_out], key=lambda found: found.cursor))
+
+
+def replay_all() -> Script[list[MobEvent]]:
+    """All events, oldest first.
+
+    Raises:
+        SerializationError: one cannot be read; its cursor is named.
+    """
+    return Commit(read_all((yield from fetch(Scan(EVENTS)))))
+
+
+def _before(unreadable: UnreadableEvent, events: Sequence[MobEvent]) -> list[MobEvent]:
+    """The events before one that cannot be read.
+
+    Raises:
+        SerializationError: there are none.
+    """
+    found = [event for event in events if event.cursor < unreadable.cursor]
+    if not found:
+        raise unreadable.error
+    return found
+
+
+def _page(
+    after_cursor: int, limit: int, of: Subject | None, *, reject_stale: bool = False
+) -> Generator[tuple[Any, ...], tuple[Any, ...], Sequence[EventRow]]:
+    """The rows after a cursor, in one round trip with the look at whether it was ever given."""
     index, prefix = (EVENTS, ()) if of is None else (of.by, (of.id,))
-    found = yield from fetch(Scan(index, prefix, after=after_cursor, limit=limit))
-    return Commit(read_events(found))
+    page = Scan(index, prefix, after=after_cursor, limit=limit)
+    if not reject_stale or not after_cursor:
+        return (yield from fetch(page))
+    counter, rows = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)), page)
+    latest = 0 if counter is None else counter.value - 1
+    if after_cursor > latest:
+        raise StaleCursorError(after_cursor, latest)
+    return rows
 
 
 def latest_cursor() -> Script[int]:

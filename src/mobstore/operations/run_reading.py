@@ -14,7 +14,7 @@ from mobstore.model.run import (
     StepLedgerEntry,
 )
 from mobstore.operations.runs import require
-from mobstore.rows.reading import reading
+from mobstore.rows.reading import read_each
 from mobstore.rows.runs import (
     RunParts,
     read_failure,
@@ -133,8 +133,12 @@ def _page(
         Get(RUNS, (run_id,)), Scan(ledger, (run_id,), after=start - 1, limit=limit)
     )
     require(run, run_id)
-    with reading(f"table {ledger.name}, run {run_id}"):
-        return Commit([read(row) for row in rows])
+    place = ledger.columns.index("position")
+    return Commit(
+        read_each(
+            rows, read, lambda row: f"table {ledger.name}, run {run_id}, position {row[place]}"
+        )
+    )
 
 
 def _select(of: Selection) -> Generator[tuple[Any, ...], tuple[Any, ...], list[RunRow]]:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from mobstore.errors import InternalError, NotFoundError
+from mobstore.model.json import I64_MAX
 from mobstore.model.run import is_terminal
 from mobstore.rows.runs import MAX_ITERATION_GAP, RunRows
 from mobstore.tables import (
@@ -27,6 +28,7 @@ from mobstore.tables import (
     ROOT_STEP_OUTPUTS_BY_POSITION,
     RUN_STATES,
     RUNS,
+    RUNS_BY_NUMBER,
     STEP_LEDGER,
     STEP_LEDGER_BY_IDENTITY,
     STEP_LEDGER_BY_STEP,
@@ -54,6 +56,7 @@ from mobstore.transaction import (
     Write,
     add_or_put,
     fetch,
+    key_in_use,
     refuse,
 )
 
@@ -67,10 +70,18 @@ NEXT_RUN = "next_run"
 
 def create_run(run: RunRows) -> Script[None]:
     """Add a run exactly as given."""
-    present, counter = yield from fetch(Get(RUNS, (run.run_id,)), Get(COUNTERS, (NEXT_RUN,)))
+    present, counter, last = yield from fetch(
+        Get(RUNS, (run.run_id,)),
+        Get(COUNTERS, (NEXT_RUN,)),
+        Scan(RUNS_BY_NUMBER, limit=1, backwards=True),
+    )
     if present is not None:
         raise InternalError(f"run already exists: {run.run_id}")
     number = 1 if counter is None else counter.value
+    if last and last[0].number >= number:  # two runs of one number could not be told apart in order
+        raise key_in_use(RUNS, (last[0].number,), "number")
+    if number >= I64_MAX:
+        raise InternalError("the numbers of runs are used up")
     count = CounterRow(NEXT_RUN, number + 1)
     return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -91,34 +91,52 @@ def stored_events(
 _WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
 
 
-def read_events(rows: Sequence[EventRow]) -> list[MobEvent]:
-    """Decode events; all their kinds in one call, which is three times as fast as one by one.
+class UnreadableEvent(NamedTuple):
+    """An event that cannot be read, and the error that says so."""
 
-    Raises:
-        SerializationError: one cannot be read; it is named.
-    """
-    assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
+    cursor: int
+    error: SerializationError
+
+
+def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[UnreadableEvent]]:
+    """Decode events; gives those that can be read, and those that cannot."""
     try:
         with uncollected():
-            kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
-            return [
-                assemble(
-                    {"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind}
-                )
-                for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
-            ]
-    except (ValueError, TypeError) as error:
-        raise SerializationError(_unreadable_event(rows)) from error
-
-
-def _unreadable_event(rows: Sequence[EventRow]) -> str:
+            return _decoded(rows), []
+    except (ValueError, TypeError):
+        pass
+    events: list[MobEvent] = []
+    unreadable: list[UnreadableEvent] = []
     for row in rows:
         try:
-            (_,) = _kinds().validate_json(f"[{row.kind}]")
-            Timestamp.from_sortable(row.timestamp)
-        except (ValueError, TypeError):
-            return f"table events, cursor {row.cursor} cannot be read"
-    return "table events cannot be read"
+            events += _decoded((row,))
+        except (ValueError, TypeError) as error:
+            said = SerializationError(f"table events, cursor {row.cursor} cannot be read")
+            said.__cause__ = error
+            unreadable.append(UnreadableEvent(row.cursor, said))
+    return events, unreadable
+
+
+def read_all(rows: Sequence[EventRow]) -> list[MobEvent]:
+    """Decode events.
+
+    Raises:
+        SerializationError: one cannot be read; its cursor is named.
+    """
+    events, unreadable = read_events(rows)
+    if unreadable:
+        raise unreadable[0].error
+    return events
+
+
+def _decoded(rows: Sequence[EventRow]) -> list[MobEvent]:
+    """Decode all kinds in one call, which is three times as fast as one by one."""
+    assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
+    kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
+    return [
+        assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
+        for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
+    ]
 
 
 @cache

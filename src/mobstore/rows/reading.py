@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from mobstore.errors import SerializationError
 
@@ -20,6 +21,24 @@ def reading(what: str) -> Generator[None]:
         yield
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise SerializationError(f"{what} cannot be read") from error
+
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str]) -> list[T]:
+    """Decode rows.
+
+    Raises:
+        SerializationError: one cannot be read; `name` names it.
+    """
+    decoded: list[T] = []
+    try:
+        decoded.extend(map(read, rows))
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise SerializationError(f"{name(rows[len(decoded)])} cannot be read") from error
+    return decoded
 
 
 @contextmanager

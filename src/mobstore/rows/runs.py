@@ -15,6 +15,7 @@ from mobstore.arguments import (
     moment,
     number,
     output_text,
+    prose,
     run_key,
     snapshot_text,
     state_text,
@@ -75,7 +76,7 @@ class RunRows:
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
             choice(run.status, RUN_STATUSES, "status"),
-            output_text(run.activation_params),
+            output_text(run.activation_params, "activation_params"),
             moment(run.created_at, "created_at"),
             "" if ended is None else moment(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
@@ -101,7 +102,9 @@ class RunRows:
             iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
         ]
         self.root_outputs: list[RootStepOutputRow] = [
-            RootStepOutputRow(key, text(step_id, "step_id"), n, output_text(output))
+            RootStepOutputRow(
+                key, text(step_id, "step_id"), n, output_text(output, "root_step_outputs")
+            )
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
         for loop_id, iterations in run.loop_iteration_outputs.items():
@@ -111,7 +114,14 @@ class RunRows:
             for loop_id, iterations in run.loop_iteration_outputs.items()
         ]
         self.loop_step_outputs: list[LoopStepOutputRow] = [
-            LoopStepOutputRow(key, loop_id, i, text(step_id, "step_id"), n, output_text(output))
+            LoopStepOutputRow(
+                key,
+                loop_id,
+                i,
+                text(step_id, "step_id"),
+                n,
+                output_text(output, "loop_iteration_outputs"),
+            )
             for loop_id, iterations in run.loop_iteration_outputs.items()
             for i, outputs in enumerate(iterations)
             for n, (step_id, output) in enumerate(outputs.items())
@@ -126,7 +136,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
     """Encode an entry of the step ledger.
 
     Raises:
-        SerializationError: it is not one, or has no JSON form.
+        SerializationError: it is not one, has no JSON form, or is too large.
     """
     instance(entry, StepLedgerEntry, "entry")
     return StepLedgerRow(
@@ -135,7 +145,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
         text(entry.step_id, "step_id"),
         text(entry.meerkat_id, "meerkat_id"),
         choice(entry.status, _STEP_STATUSES, "status"),
-        output_text(entry.output),
+        output_text(entry.output, "output"),
         moment(entry.timestamp, "timestamp"),
     )
 
@@ -144,14 +154,14 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
     """Encode an entry of the failure ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates.
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
     """
     instance(entry, FailureLedgerEntry, "entry")
     return FailureLedgerRow(
         run_id,
         position,
         text(entry.step_id, "step_id"),
-        text(entry.reason, "reason"),
+        prose(entry.reason, "reason"),
         moment(entry.timestamp, "timestamp"),
     )
 
@@ -160,7 +170,7 @@ def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -
     """Encode an entry of the loop iteration ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates.
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
     """
     instance(entry, LoopIterationLedgerEntry, "ledger_entry")
     return LoopIterationRow(

@@ -51,7 +51,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_run_status(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: MobRunStatus,
         next: MobRunStatus,  # noqa: A002 - the reference's name
@@ -63,7 +63,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_flow_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected: KernelState,
         next: KernelState,  # noqa: A002 - the reference's name
@@ -77,7 +77,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_run_snapshot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected_status: MobRunStatus,
         expected_flow_state: KernelState,
@@ -94,26 +94,26 @@ class EngineRunStore(EngineRunReader, MobRunStore):
             )
         )
 
-    async def append_step_entry(self, run_id: UUID, entry: StepLedgerEntry) -> None:
+    async def append_step_entry(self, run_id: UUID | str, entry: StepLedgerEntry) -> None:
         row = step_row(run_key(run_id), 0, entry)
         await self._engine.write(lambda: runs.append_step_entry(row))
 
-    async def append_step_entry_if_absent(self, run_id: UUID, entry: StepLedgerEntry) -> bool:
+    async def append_step_entry_if_absent(self, run_id: UUID | str, entry: StepLedgerEntry) -> bool:
         row = step_row(run_key(run_id), 0, entry)
         return await self._engine.write(lambda: runs.append_step_entry_if_absent(row))
 
-    async def put_step_output(self, run_id: UUID, step_id: str, output: JsonValue) -> None:
+    async def put_step_output(self, run_id: UUID | str, step_id: str, output: JsonValue) -> None:
         key, step = run_key(run_id), text(step_id, "step_id")
-        encoded = output_text(output)
+        encoded = output_text(output, "output")
         await self._engine.write(lambda: runs.put_step_output(key, step, encoded))
 
-    async def append_failure_entry(self, run_id: UUID, entry: FailureLedgerEntry) -> None:
+    async def append_failure_entry(self, run_id: UUID | str, entry: FailureLedgerEntry) -> None:
         row = failure_row(run_key(run_id), 0, entry)
         await self._engine.write(lambda: runs.append_failure_entry(row))
 
     async def upsert_loop_snapshot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         snapshot: LoopSnapshot,
@@ -126,7 +126,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_frame_state(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         frame_id: str,
         expected: FrameSnapshot | None,
@@ -136,7 +136,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_grant_node_slot(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         expected_run_state: KernelState,
         next_run_state: KernelState,
@@ -152,7 +152,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_complete_step_and_record_output(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         frame_id: str,
         expected_frame: FrameSnapshot,
@@ -163,7 +163,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
     ) -> bool:
         key, step = run_key(run_id), text(step_output_key, "step_output_key")
         frame = _frame(frame_id, _given(expected_frame), next_frame)
-        output = output_text(step_output)
+        output = output_text(step_output, "step_output")
         loop = None if loop_context is None else _loop_context(loop_context)
         return await self._engine.write(
             lambda: runs.cas_complete_step(key, frame, step, output, loop)
@@ -171,7 +171,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_start_loop(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_run_state: KernelState,
@@ -190,7 +190,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_loop_request_body_frame(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -206,7 +206,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_grant_body_frame_start(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -227,7 +227,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def cas_complete_body_frame(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         loop_instance_id: str,
         expected_loop: LoopSnapshot,
@@ -245,7 +245,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
 
-    async def delete_run(self, run_id: UUID) -> bool:
+    async def delete_run(self, run_id: UUID | str) -> bool:
         key = run_key(run_id)
         return await self._engine.write(lambda: retention.delete_run(key))
 
@@ -268,7 +268,7 @@ class EngineRunStore(EngineRunReader, MobRunStore):
 
     async def _cas(
         self,
-        run_id: UUID,
+        run_id: UUID | str,
         *,
         flow_state: Swap | None = None,
         frame: KeyedSwap | None = None,

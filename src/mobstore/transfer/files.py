@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from mobstore.bundles.urls import parse_path
 from mobstore.errors import WriteFailedError
 
 _KINDS = (
@@ -36,9 +37,11 @@ def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
         overwrite: whether it may replace one.
 
     Raises:
+        InternalError: the path is a URL, or begins with ~.
         WriteFailedError: there is one already, it is no regular file or a SQLite database in use,
             or it cannot be written.
     """
+    parse_path(path)
     try:
         replaced = _replaceable(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))

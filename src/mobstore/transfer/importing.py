@@ -13,6 +13,7 @@ from mobstore.operations.runs import NEXT_RUN
 from mobstore.progress import Meter, Progress
 from mobstore.tables import (
     COUNTERS,
+    EVENTS,
     LOOP_STEP_OUTPUTS,
     META,
     REALM_PROFILES,
@@ -101,6 +102,8 @@ def must_be_empty() -> Script[None]:
         Get(COUNTERS, (NEXT_RUN,)),
         Scan(SPECS, limit=1),
         Scan(REALM_PROFILES, limit=1),
+        Scan(EVENTS, limit=1),  # for where the counters are missing
+        Scan(RUNS, limit=1),
     )
     if any(held):
         raise InternalError("the target store is not empty; name a new one")

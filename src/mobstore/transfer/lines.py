@@ -17,8 +17,12 @@ from mobstore.errors import SerializationError
 from mobstore.model.json import encode_string, parse
 from mobstore.tables import R, Row, Table
 
-LONGEST = 64 * 2**20
-"""Bytes of a line at most; a few hostile bytes in a zip could else become all of the memory."""
+LONGEST = 96 * 2**20
+"""Bytes of a line at most; a few hostile bytes in a zip could else become all of the memory.
+
+Every row that a store takes fits: its document, or its prose, and its names, of whose characters
+each may become six.
+"""
 _TOO_LONG = f"it is longer than {LONGEST >> 20} MiB"
 
 

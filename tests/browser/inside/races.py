@@ -17,7 +17,7 @@ async def prepare(name: str) -> None:
         await stores.runs.create_run(make_run(1))
 
 
-async def _all_have_come(stores: MobStores, tabs: int) -> None:
+async def all_have_come(stores: MobStores, tabs: int) -> None:
     """Wait until so many tabs have opened the store: each leaves a profile of its own in it."""
     await stores.realm_profiles.create(f"{uuid4()}", profile())
     while len(await stores.realm_profiles.list()) < tabs:
@@ -61,7 +61,7 @@ async def increment(
 
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         first = await _state(stores)
-        await _all_have_come(stores, tabs)
+        await all_have_come(stores, tabs)
         await asyncio.gather(*(until_won(stores, first) for _ in range(tasks)))
     return values, cursors, lost
 

@@ -34,20 +34,19 @@ async def run(wheels: list[str], examples: int) -> None:
         run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
     )
 
-    from state_machine.test_state_machine import Machine, Subject, profile_of
+    from state_machine.subjects import Subject
+    from state_machine.test_state_machine import Machine, profile_of
 
     class IndexedDb(Subject):
+        shared = True
+
         def __init__(self) -> None:
             super().__init__()
             self.name = f"machine-{uuid4()}"
 
-        async def open(self) -> MobStores:
+        async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
             url = f"indexeddb:{self.name}"
             return await open_stores(url, durability="normal", clock=self.clock)
-
-        async def reopen(self, stores: MobStores) -> MobStores:
-            await stores.close()
-            return await self.open()
 
         def dispose(self) -> None:
             ffi.run_sync(delete_database(self.name))

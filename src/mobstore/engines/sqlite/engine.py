@@ -3,8 +3,9 @@
 One thread per engine writes (`writer.py`).
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
-reads a few hundred rows at most runs at once on the calling thread, four times faster than a hop
-to another; one that turns out to read more begins anew on a thread of the engine.
+reads a few hundred rows at most, and about a megabyte, runs at once on the calling thread, four
+times faster than a hop to another; one that turns out to read more begins anew on a thread of the
+engine.
 
 A task that is cancelled leaves its script undone if it had not begun, and done if it had.
 """
@@ -18,50 +19,47 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mobstore.engines.sqlite.checkpoints import has_reset_bug
+from mobstore.engines.sqlite.connecting import Mode, connect, reading_mode, resolve
 from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import (
-    connect,
     is_busy,
     open_file,
+    open_to_read,
     retrying,
     translate,
 )
+from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.writer import STOP, Job, Writer, damaged, replaced
+from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.transaction import (
-    Commit,
-    Count,
     Durability,
     Engine,
-    Get,
     LoadingScript,
-    Read,
     Scan,
     Script,
-    drive,
     refuse_within_atomic,
 )
 
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
-_FEW = 1000  # rows; to read more would hold up an event loop for milliseconds
 
 
 class SqliteEngine(Engine):
     """Keeps everything in one SQLite file, which other processes may use at the same time."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer, self._pid = writer, os.getpid()
+    def __init__(self, writer: Writer, mode: Mode) -> None:
+        self._writer, self._mode, self._pid = writer, mode, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
-        self._reading: set[Future[Any]] = set()
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
         self._closed = False
         self._reads = 0
@@ -73,7 +71,13 @@ class SqliteEngine(Engine):
 
     @classmethod
     async def open(
-        cls, path: Path, *, durability: Durability, timeout: float, create: bool
+        cls,
+        path: Path,
+        *,
+        durability: Durability,
+        timeout: float,
+        create: bool,
+        read_only: bool = False,
     ) -> SqliteEngine:
         """Open the file.
 
@@ -83,77 +87,86 @@ class SqliteEngine(Engine):
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
             create: whether to create the file if it is missing.
+            read_only: whether only to read, without any lock that writers wait for. Nothing is
+                created then, and scripts must not write.
 
         Raises:
             ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
+            InternalError: it was open when this process was forked.
         """
-        path = Path(os.path.abspath(path))  # noqa: ASYNC240, PTH100 - the working directory may change
-        writer = Writer(
-            lambda: open_file(path, durability=durability, timeout=timeout, create=create),
-            path,
-            timeout,
-        )
+        path = resolve(path)  # also because the working directory may change
+        mode: Mode = reading_mode(path) if read_only else "rw"
+
+        def connect_first() -> sqlite3.Connection:
+            if read_only:
+                return open_to_read(path, mode, timeout)
+            return open_file(path, durability=durability, timeout=timeout, create=create)
+
+        writer = Writer(connect_first, path, timeout, mode)
         try:
             await asyncio.shield(asyncio.wrap_future(writer.opened))
         except asyncio.CancelledError:
-            writer.queue.put(STOP)
+            writer.queue.put(Stop(lambda: None))
             raise
-        return cls(writer)
+        return cls(writer, mode)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         refuse_within_atomic()
+        self._check_process()
         self._check()
         try:
-            found = self._with_reader(_read_at_once, make)
-        except _NotAtOnce:
+            found = self._with_reader(read_at_once, make)
+        except NotAtOnce:
             pass
         else:
             self._reads += 1
             if self._reads % _READS_PER_TURN == 0:
                 await asyncio.sleep(0)  # a task that only reads must not starve the others
             return found
-        return await self._elsewhere(lambda: self._with_reader(_read, make), writing=False)
+        return await self._elsewhere(lambda: self._with_reader(read, make))
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        return await self._queue(make, loading=False)
+        return await self._queue(make)
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         return await self._queue(make, loading=True)
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         refuse_within_atomic()
+        self._check_process()
         with self._gate:
             self._check()
-            return self._writer.listeners.add(wake, to)
+            end = self._writer.listeners.add(wake, to)
+            self._writer.queue.put(LISTENS)
+            return end
 
     async def compact(self) -> None:
-        await self._elsewhere(self._compact, writing=True)
+        await self._queue(None)
 
     async def faults(self) -> list[str]:
-        return await self._elsewhere(self._faults, writing=False)
+        return await self._elsewhere(self._faults)
 
-    def _compact(self) -> None:
-        with closing(Rows(self._connect())) as rows:
-            rows.vacuum()
+    def details(self) -> dict[str, str]:
+        fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
+        return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
 
     def _faults(self) -> list[str]:
         with closing(self._connect()) as connection:
             return faults(connection)
 
-    async def _elsewhere(self, work: Callable[[], T], *, writing: bool) -> T:
-        """Do work on a thread that may wait, again while another process is in its way."""
+    async def _elsewhere(self, work: Callable[[], T]) -> T:
+        """Read on a thread that may wait, again while another process is in its way."""
         refuse_within_atomic()
+        self._check_process()
         with self._gate:
             self._check()
             doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
-            self._reading.add(doing)
-        doing.add_done_callback(self._reading.discard)
         try:
             return await asyncio.wrap_future(doing)
         except sqlite3.Error as error:
-            raise translate(error, self._writer.path, writing=writing) from error
+            raise translate(error, self._writer.path, writing=False) from error
 
     async def close(self) -> None:
         if os.getpid() != self._pid:  # after a fork: there is no writer here to wait for
@@ -164,18 +177,22 @@ class SqliteEngine(Engine):
             closing, self._closed = not self._closed, True
             if closing:
                 self._abandoned.detach()
-                self._writer.queue.put(STOP)
+                self._writer.queue.put(Stop(self._finish))
+        # The writer's thread does it all, so it is done even if nobody awaits it any more.
         await asyncio.shield(asyncio.wrap_future(self._writer.ended))
-        if self._reading:
-            await asyncio.wait([asyncio.wrap_future(reading) for reading in self._reading])
         self._writer.thread.join()
-        self._writer.listeners.close()
-        self._threads.shutdown()
-        while self._readers:
-            self._readers.pop().close()
 
-    async def _queue(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool) -> T:
+    def _finish(self) -> None:
+        """Wait for reads under way, and close what read."""
+        self._threads.shutdown()
+        with self._gate:
+            _close_all(self._readers)
+
+    async def _queue(
+        self, make: Callable[[], Script[T] | LoadingScript[T]] | None, *, loading: bool = False
+    ) -> T:
         refuse_within_atomic()
+        self._check_process()
         loop = asyncio.get_running_loop()
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
         with self._gate:
@@ -186,8 +203,14 @@ class SqliteEngine(Engine):
     def _check(self) -> None:
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
+
+    def _check_process(self) -> None:
+        """Refuse to work in a forked process; before any lock, which another thread may hold."""
         if os.getpid() != self._pid:
-            raise InternalError("the store was opened before a fork; open it again in the child")
+            raise InternalError(
+                "the store was opened before this process was forked; close stores before forking,"
+                " or start processes with spawn"
+            )
 
     def _with_reader(
         self, run: Callable[[Rows, Callable[[], Script[T]]], T], make: Callable[[], Script[T]]
@@ -199,12 +222,13 @@ class SqliteEngine(Engine):
                 rows = self._readers.pop()
             except IndexError:
                 rows = Rows(self._connect())
+            self._writer.identity.check(ReadFailedError)
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
                 raise translate(error, self._writer.path, writing=False) from error
-            if run is _read_at_once:
-                raise _NotAtOnce from error
+            if run is read_at_once:
+                raise NotAtOnce from error
             raise
         except (TypeError, ValueError) as error:
             raise damaged(self._writer.path) from error
@@ -218,59 +242,22 @@ class SqliteEngine(Engine):
                     rows.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._writer.path, "rw")
-        if self._writer.same_file():
-            return connection
-        connection.close()
-        raise ReadFailedError(replaced(self._writer.path))
-
-
-class _NotAtOnce(Exception):  # noqa: N818 - not an error
-    """The script reads many rows, or another process holds it up."""
-
-
-def _read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    """Run a script that reads few rows. A single read needs no snapshot around it."""
-    script = make()
-    try:
-        asked = next(script)
-        if len(asked) == 1:
-            script.send((_Few(rows).answer(asked[0]),))
-    except StopIteration as end:
-        return cast("Commit[T]", end.value).result
-    finally:
-        script.close()
-    with rows.snapshot():
-        return drive(make(), _Few(rows).answer).result
-
-
-class _Few:
-    """Answers reads as long as they are few rows altogether."""
-
-    def __init__(self, rows: Rows) -> None:
-        self._rows, self._left = rows, _FEW
-
-    def answer(self, read: Read[Any]) -> object:
-        if isinstance(read, Get):
-            return self._rows.answer(cast("Get[Any]", read))
-        if isinstance(read, Count):
-            raise _NotAtOnce  # counts whatever there is
-        found = self._rows.scan(cast("Scan[Any]", read), self._left + 1)
-        self._left -= len(found)
-        if self._left < 0:
-            raise _NotAtOnce
-        return found
-
-
-def _read(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    with rows.snapshot():
-        return drive(make(), rows.answer).result
+        connection = connect(self._writer.path, self._mode)
+        try:
+            self._writer.identity.check(ReadFailedError)
+        except ReadFailedError:
+            connection.close()
+            raise
+        return connection
 
 
 def _abandon(pid: int, writer: Writer, readers: list[Rows]) -> None:
     if os.getpid() != pid:
         return  # after a fork all of it belongs to the parent
-    writer.queue.put(STOP)
-    for rows in readers:
-        rows.close()
+    writer.queue.put(Stop(partial(_close_all, readers)))
     warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
+
+
+def _close_all(readers: list[Rows]) -> None:
+    while readers:
+        readers.pop().close()

@@ -1,4 +1,4 @@
-"""SQLite files: opening, marking and refusing them, and the driver's errors in our words.
+"""Stores' files: making, marking and refusing them, and the driver's errors in our words.
 
 A mobstore file carries `application_id` "mobs" and the format's number in `user_version`. A file
 that is anything else is refused before a byte of it is changed.
@@ -6,14 +6,25 @@ that is anything else is refused before a byte of it is changed.
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+from mobstore.engines.sqlite.connecting import (
+    Mode,
+    WrittenMeanwhileError,
+    connect,
+    find,
+    has_log,
+    resolve,
+    unchanging,
+)
 from mobstore.engines.sqlite.rows import SCHEMA
 from mobstore.engines.sqlite.upgrade import identify, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
@@ -23,7 +34,7 @@ from mobstore.transaction import Durability
 T = TypeVar("T")
 
 APPLICATION_ID = int.from_bytes(b"mobs", "big")
-_MAGIC = b"SQLite format 3\0"
+_TABLES = {"counters", "events", "runs", "run_states", "specs", "realm_profiles"}
 _SYNCHRONOUS: dict[Durability, str] = {
     "full": "PRAGMA synchronous = FULL",
     "normal": "PRAGMA synchronous = NORMAL",
@@ -39,52 +50,121 @@ def open_file(
     Raises:
         ReadFailedError: it cannot be opened or must not be: another kind of file, a newer format.
         WriteFailedError: it cannot be written, or is locked for longer than `timeout` seconds.
+        InternalError: it was open when this process was forked.
     """
-    _refuse_unusable(path, create=create)
-    connection: sqlite3.Connection | None = None
-    try:
-        if path.exists() and path.stat().st_size:
-            # Even to close a connection that may write can change a file that a crash left behind.
-            with closing(connect_unchanging(path, timeout)) as looking:
-                _format(looking, path)
-        connection = connect(path, "rwc")
-        opened = connection
+    _look(path, timeout, create=create)
+    with (
+        _in_our_words(path, writing=True),
+        _kept_open(connect(path, "rwc" if create else "rw")) as connection,
+    ):
         # Eight processes that create one file at once do collide; see SQLite's "WAL", section 7.
-        retrying(lambda: _prepare(opened, path), timeout)
-        opened.execute(_SYNCHRONOUS[durability])
-    except BaseException as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise translate(error, path, writing=True) from error
-        if isinstance(error, UnicodeError):
-            raise ReadFailedError(f"{path} is damaged; restore a backup") from error
-        raise
-    return connection
+        retrying(lambda: _prepare(connection, path, create=create), timeout)
+        connection.execute(_SYNCHRONOUS[durability])
+        return connection
 
 
-def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
-    """A bare connection for any thread: no implicit transactions, no waiting for locks."""
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False,
-        cached_statements=256,
-    )  # fmt: skip
+def open_to_read(path: Path, mode: Mode, timeout: float) -> sqlite3.Connection:
+    """Open a mobstore file for reading only; nothing in it or beside it is changed.
 
-
-def connect_unchanging(path: Path, timeout: float = 5) -> sqlite3.Connection:
-    """A connection that does not change one byte of the file.
-
-    A file that nobody uses (it has no log beside it) is not even locked, and nothing is left
-    beside it.
+    Raises:
+        ReadFailedError: it cannot be opened or must not be: no store, another format.
+        InternalError: it was open when this process was forked.
     """
-    logs = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal"))
-    unused = not any(log.exists() for log in logs)
-    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if unused else ''}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
+    _look(path, timeout, create=False)
+    with _in_our_words(path, writing=False), _kept_open(connect(path, mode)) as connection:
+        found = retrying(lambda: _format(connection, path), timeout)
+        if found == 0:
+            raise _no_store(path)
+        if found < FORMAT:
+            raise ReadFailedError(
+                f"{path} has mobstore format {found}, and to be read it needs {FORMAT}; to"
+                " open it once for writing upgrades it"
+            )
+        return connection
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is a SQLite database, as SQLite says; an empty file is none.
+
+    Raises:
+        ReadFailedError: it is no file, or cannot be read.
+        InternalError: it was open when this process was forked.
+    """
+    path = resolve(path)
+    with _in_our_words(path, writing=False):
+        status = find(path)
+        if status is None:
+            raise ReadFailedError(f"{path} is not a file; is the name right?")
+        if status.st_size < 2:  # SQLite takes it for an empty database
+            return False
+
+        def look() -> None:
+            with unchanging(path) as looking:
+                looking.execute("PRAGMA schema_version").fetchone()
+
+        try:
+            retrying(look, 5)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            return False
+        return True
+
+
+@contextmanager
+def _in_our_words(path: Path, *, writing: bool) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path, writing=writing) from error
+
+
+@contextmanager
+def _kept_open(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """Close a connection unless the block ends well."""
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _look(path: Path, timeout: float, *, create: bool) -> None:
+    """Refuse what is no store, without changing it.
+
+    Even to close a connection that may write can change a file that a crash left behind.
+    """
+    status = find(path)
+    if status is None:
+        if not create:
+            raise ReadFailedError(f"{path} does not exist; is the name right?")
+        return
+    if status.st_size == 0 and not has_log(path):
+        if not create:
+            raise _no_store(path)
+        return
+
+    if status.st_size == 1:  # SQLite takes it for empty, and it may be somebody's
+        raise ReadFailedError(f"{path} is not a SQLite database; name another file")
+
+    def look() -> None:
+        with unchanging(path, timeout) as looking:
+            _format(looking, path)
+
+    try:
+        retrying(look, timeout)
+    except UnicodeError as error:
+        raise ReadFailedError(f"{path} is damaged; restore a backup") from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise translate(error, path, writing=is_busy(error)) from error
+        # Somebody was killed within a transaction of the older kind: also whoever makes a store.
+        with closing(connect(path, "immutable")) as looking:
+            if _mark(looking) != APPLICATION_ID:
+                raise ReadFailedError(
+                    f"{path} is not of mobstore, and was left in the middle of a write; open it"
+                    " once with the program that made it"
+                ) from error
 
 
 def retrying(attempt: Callable[[], T], patience: float) -> T:
@@ -100,15 +180,18 @@ def retrying(attempt: Callable[[], T], patience: float) -> T:
     while True:
         try:
             return attempt()
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, WrittenMeanwhileError) as error:
             if not is_busy(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads load, guards nothing
 
 
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection holds a lock that this one needs."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+def is_busy(error: sqlite3.Error | WrittenMeanwhileError) -> bool:
+    """Whether another connection holds a lock that this one needs, or was in its way."""
+    return (
+        isinstance(error, WrittenMeanwhileError)
+        or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+    )
 
 
 def translate(
@@ -131,9 +214,29 @@ def translate(
     if primary == sqlite3.SQLITE_READONLY:
         return kind(f"{path} is read-only; make the file and its directory writable")
     if primary == sqlite3.SQLITE_CANTOPEN:
+        if _none_left():
+            return kind(
+                f"{path} cannot be opened: this process has no file descriptors left; close some"
+                " files, or raise the limit (ulimit -n)",
+                retry_safe=True,
+            )
+        if has_log(path) and not os.access(path.parent, os.W_OK):
+            return kind(
+                f"{path} has a log that cannot be read on a medium that cannot be written; copy"
+                f" both, it and {path.name}-wal, to another place"
+            )
         return kind(f"{path} cannot be opened ({name}); is its directory there and accessible?")
+    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} and has_log(path):
+        return kind(
+            f"{path} is damaged ({name}), or the log beside it belongs to another file: after a"
+            f" backup was copied over it, {path.name}-wal and {path.name}-shm are still those of"
+            " the file before. If that is so, close all that use it, remove both and copy the"
+            " backup again; if not, restore a backup in this way"
+        )
     if primary == sqlite3.SQLITE_NOTADB:
-        return kind(f"{path} is not a SQLite database, or its header is damaged")
+        return kind(
+            f"{path} is not a SQLite database; name another file, or restore a backup if it was one"
+        )
     if primary == sqlite3.SQLITE_CORRUPT:
         return kind(f"{path} is damaged ({name}); restore a backup")
     if primary == sqlite3.SQLITE_IOERR:
@@ -142,49 +245,63 @@ def translate(
     return kind(f"{path}: {name}")
 
 
-def _refuse_unusable(path: Path, *, create: bool) -> None:
+def _none_left() -> bool:
+    """Whether this process can open no more files, or fewer than a database needs."""
+    opened: list[int] = []
     try:
-        if path.is_dir():
-            raise ReadFailedError(f"{path} is a directory; name a file in it")
-        if not path.parent.is_dir():
-            raise ReadFailedError(f"the directory {path.parent} does not exist; create it first")
-        if not create and not path.exists():
-            raise ReadFailedError(f"{path} does not exist; is the name right?")
-        if path.is_file():
-            with path.open("rb") as file:
-                magic = file.read(len(_MAGIC))
-            if magic and magic != _MAGIC:
-                raise ReadFailedError(f"{path} is not a SQLite database; name another file")
-    except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{path} cannot be opened: {type(error).__name__}") from error
+        for _ in range(4):  # the file, its log, its shared memory, its directory
+            opened.append(os.open(os.devnull, os.O_RDONLY))  # noqa: PERF401 - it may raise
+    except OSError as error:
+        return error.errno in {errno.EMFILE, errno.ENFILE}
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return False
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
     """Check what the file is; give an empty or older one the present format."""
-    if _format(connection, path) != FORMAT:
-        # Cannot be done inside a transaction, and does no harm to an empty file.
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            found = _format(connection, path)  # another process may have been faster
-            if found == 0:
-                for statement in SCHEMA:
-                    connection.execute(statement)
-                identify(connection)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            elif found < FORMAT:
-                upgrade(connection, found)
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.execute("COMMIT")
-        finally:
-            _rollback(connection)
+    found = _format(connection, path)
+    if found == 0:
+        if not create:
+            raise _no_store(path)
+        _make(connection, path)
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal != "wal":
         raise WriteFailedError(f"{path} lies where SQLite cannot keep a WAL; use a local disk")
-    # A file that cannot be written is better refused now. BEGIN alone does not notice.
+    with _transaction(connection):
+        found = _format(connection, path)  # another process may have been faster
+        if found < FORMAT:
+            upgrade(connection, found)
+        # A file that cannot be written is better refused now. BEGIN alone does not notice.
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        if found < FORMAT:
+            connection.execute("COMMIT")
+
+
+def _make(connection: sqlite3.Connection, path: Path) -> None:
+    """Make an empty file a store.
+
+    Without a WAL, so that all of it lies in the file itself: a copy of it is a store from the
+    beginning, and nobody takes it for an empty file.
+    """
+    connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    with _transaction(connection):
+        if _format(connection, path) == 0:
+            for statement in SCHEMA:
+                connection.execute(statement)
+            identify(connection)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("COMMIT")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """A transaction that is undone unless the block commits it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        yield
     finally:
         _rollback(connection)
 
@@ -200,7 +317,7 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
     if looking:
         connection.execute("BEGIN")  # another process may be creating the store right now
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        application = _mark(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     finally:
@@ -214,6 +331,13 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
         if version < 1:
             raise ReadFailedError(f"{path} is damaged: it has no format; restore a backup")
         return int(version)
+    if names >= _TABLES:
+        raise ReadFailedError(
+            f"{path} has the tables of a store but not its mark, as a copy made by `.dump`: make"
+            " the copy with `mobstore copy`. If there is no other, mark this one with PRAGMA"
+            f" application_id = {APPLICATION_ID} and with PRAGMA user_version = its format (now"
+            f" {FORMAT}), then look with `mobstore verify`"
+        )
     if {"mob_events", "mob_runs"} <= names:
         raise ReadFailedError(
             f"{path} is a database of meerkat-mob; copy it with `mobstore import {path} URL`"
@@ -221,3 +345,12 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
     if names or application or version:
         raise ReadFailedError(f"{path} is a SQLite database of another program; name another file")
     return 0
+
+
+def _mark(connection: sqlite3.Connection) -> int:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    return int(application)
+
+
+def _no_store(path: Path) -> ReadFailedError:
+    return ReadFailedError(f"{path} is empty, there is no store in it; is the name right?")

@@ -9,11 +9,28 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 from mobstore.errors import ReadFailedError, WriteFailedError
 
 _SETTLED = 2 * 10**9  # nanoseconds; no file system's clock is coarser
 _Mark = tuple[int, ...] | None
+
+
+class OpenFiles(Protocol):
+    """The files that a store has open."""
+
+    def intact(self) -> bool:
+        """Whether the path still leads to them."""
+        ...
+
+    def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:
+        """Refuse to go on with files that others do not find.
+
+        Raises:
+            ReadFailedError, WriteFailedError: whichever is given; a file was removed or replaced.
+        """
+        ...
 
 
 class FileIdentity:
@@ -60,12 +77,47 @@ class FileIdentity:
         raise refusal(f"{name} was removed or replaced while it was open; open the store again")
 
     def _find(self) -> list[_Mark]:
-        return [_mark(name) for name in self._names]
+        return [_which(name) for name in self._names]
 
 
-def _mark(name: str) -> _Mark:
+class UnusedFile:
+    """A database file that nobody writes: its content must not change, nor a log appear."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = self._find()
+
+    def intact(self) -> bool:
+        """Whether nobody has written to the file."""
+        return self._find() == self._opened
+
+    def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:
+        """Refuse to go on reading without locks what somebody writes.
+
+        Raises:
+            ReadFailedError, WriteFailedError: whichever is given; the file was written.
+        """
+        if not self.intact():
+            raise refusal(
+                f"{self._path} was written, removed or replaced while it was open for reading on a"
+                " read-only medium; open the store again"
+            )
+
+    def _find(self) -> list[_Mark]:
+        return [_content(f"{self._path}{suffix}") for suffix in ("", "-wal", "-journal")]
+
+
+def _which(name: str) -> _Mark:
+    try:
+        status = os.stat(name)  # noqa: PTH116 - a Path would cost twice the time
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _content(name: str) -> _Mark:
     try:
         status = os.stat(name)  # noqa: PTH116 - as above
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

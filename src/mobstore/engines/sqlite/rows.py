@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.tables import TABLES, Index, Table, Value
@@ -21,6 +22,8 @@ from mobstore.transaction import (
     Write,
     key_in_use,
 )
+
+_PART = 16  # rows; reading in smaller parts takes longer
 
 
 def _names(columns: tuple[str, ...]) -> str:
@@ -70,6 +73,17 @@ def _put(table: Table[Any]) -> str:
 @cache
 def _delete(table: Table[Any]) -> str:
     return f'DELETE FROM "{table.name}" WHERE {_equal(table.key)}'
+
+
+@cache
+def _texts(table: Table[Any]) -> Callable[[Any], Any]:
+    columns = zip(table.columns, table.types, strict=True)
+    return table.getter(tuple(name for name, kind in columns if kind is str))
+
+
+def size_of(table: Table[Any], rows: Iterable[Any]) -> int:
+    """How many characters some rows hold."""
+    return sum(map(len, chain.from_iterable(map(_texts(table), rows))))
 
 
 class _Shape(NamedTuple):
@@ -132,14 +146,37 @@ class Rows:
             return self._execute(f"SELECT count(*) {_range(shape)}", values).fetchone()[0]
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
-    def scan(self, scan: Scan[Any], most: int = -1) -> list[Any]:
-        """The rows of a scan, not more than `most` unless that is negative."""
-        shape, values = _bounds(scan)
-        limit = scan.limit
-        values.append(most if limit is None else limit if most < 0 else min(limit, most))
-        cursor = self._execute(_select(shape, scan.backwards), values)
+    def scan(self, scan: Scan[Any]) -> list[Any]:
+        """The rows of a scan."""
         make: Callable[[Any], Any] = scan.index.table.row._make
-        return list(map(make, cursor.fetchall()))
+        return list(map(make, self._select(scan, scan.limit).fetchall()))
+
+    def few(self, scan: Scan[Any], most: int, size: int) -> tuple[list[Any], int]:
+        """The first rows of a scan, and how many characters they hold.
+
+        Reading ends after `most` rows, and soon after it has passed `size` characters.
+        """
+        limit = most if scan.limit is None else min(scan.limit, most)
+        cursor = self._select(scan, limit)
+        make: Callable[[Any], Any] = scan.index.table.row._make
+        rows: list[Any] = []
+        found = 0
+        while found <= size and (part := cursor.fetchmany(_PART)):
+            found += size_of(scan.index.table, part)
+            rows += map(make, part)
+        return rows, found
+
+    def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:
+        shape, values = _bounds(scan)
+        values.append(-1 if limit is None else limit)
+        return self._execute(_select(shape, scan.backwards), values)
+
+    def limit_values(self, size: int) -> None:
+        """From now on reading a single value of more than this many bytes fails: SQLITE_TOOBIG.
+
+        SQLite looks at its length before it reads it.
+        """
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
 
     def answer_or_write(self, asked: Read[Any] | Write) -> object:
         """Answer one read or apply one write of a loading script."""
@@ -151,7 +188,7 @@ class Rows:
     def write(self, write: Write) -> None:
         """Apply one write within the open transaction."""
         if isinstance(write, Add):
-            self._add(cast("Add[Any]", write))
+            self._add(write)
         elif isinstance(write, Put):
             self._insert(_put(write.table), write.rows)
         elif isinstance(write, Delete):
@@ -199,10 +236,22 @@ class Rows:
         finally:
             self.rollback()
 
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed, and only then."""
+        return int(self._execute("PRAGMA data_version").fetchone()[0])
+
+    def touch(self) -> None:
+        """Write, within the open transaction, what changes nothing."""
+        (version,) = self._execute("PRAGMA user_version").fetchone()
+        self._execute(f"PRAGMA user_version = {version}")
+
+    def limit_log(self, size: int) -> None:
+        """Have the log's file cut to this many bytes whenever a commit restarts it."""
+        self._execute(f"PRAGMA journal_size_limit = {size}").fetchone()
+
     def vacuum(self) -> None:
         """Rewrite the file without the room of what was removed; nothing may be under way."""
         self._execute("VACUUM")
-        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the connection; the last one of a file removes its side files."""

@@ -4,27 +4,35 @@ All scripts that wait while a commit runs share the next one: one `BEGIN IMMEDIA
 fsync. A script that raises has written nothing, so it fails alone; if a write fails, the group is
 rolled back and its scripts run one by one, so that only the guilty one fails. A group that writes
 nothing costs no commit.
+
+Between two groups the writer copies the log (`checkpoints.py`), and while somebody listens it looks
+for commits of others (`outside.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
+from mobstore.engines.sqlite.checkpoints import Checkpoints
+from mobstore.engines.sqlite.connecting import Mode, connect, open_files
 from mobstore.engines.sqlite.file import retrying, translate
+from mobstore.engines.sqlite.identity import OpenFiles
+from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.watcher import FileListeners
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
-from mobstore.transaction import LoadingScript, Script, drive
+from mobstore.listeners import Listeners
+from mobstore.transaction import LoadingScript, Script, Write, drive
 
 T = TypeVar("T")
 
@@ -33,9 +41,9 @@ _MOST_PER_COMMIT = 1024
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """A script that waits for the writer."""
+    """A script that waits for the writer; or compaction, which has none."""
 
-    make: Callable[[], Script[T] | LoadingScript[T]]
+    make: Callable[[], Script[T] | LoadingScript[T]] | None
     loading: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[T]
@@ -43,21 +51,38 @@ class Job(Generic[T]):
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class Stop:
+    """The last thing in the queue.
+
+    Attributes:
+        finish: called when all jobs are done, before the file is closed.
+    """
+
+    finish: Callable[[], None]
+
+
 _Jobs: TypeAlias = list[Job[Any]]
-STOP = object()
+LISTENS = object()
+"""Put into the queue when somebody has begun to listen."""
 
 
 class Writer:
     """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], path: Path, timeout: float
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        path: Path,
+        timeout: float,
+        mode: Mode = "rw",
     ) -> None:
-        self._connect = connect
+        self._connect, self._mode = connect, mode
         self.path: Path = path
         self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.listeners: FileListeners = FileListeners(path)
+        self.listeners: Listeners = Listeners()
+        self.identity: OpenFiles  # once `opened`
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -68,62 +93,107 @@ class Writer:
     def _work(self) -> None:
         try:
             self._rows = Rows(self._connect())
-            self._identity = _identity(self.path)
+            self.identity = open_files(self.path, self._mode)
+            self._checkpoints = Checkpoints(
+                self._rows, self.path, lambda: connect(self.path, "rw"), self.identity
+            )
+            self._outside = Outside(self._rows, self.identity.intact, self._tell)
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
-        try:
-            while self._turn():
-                pass
-            self._rows.close()
-        finally:
-            self.ended.set_result(None)
+        stop: Stop | None = None
+        while stop is None:
+            if self._mode == "rw":
+                self._checkpoints.run_if_due()
+            stop = self._turn()
+        # Each of these is done whatever the others raise, the last one first.
+        with ExitStack() as ending:
+            ending.callback(self.ended.set_result, None)
+            ending.callback(self._tell, None)
+            ending.callback(self._rows.close)
+            ending.callback(self._checkpoints.close)
+            ending.callback(stop.finish)
 
-    def _turn(self) -> bool:
-        """Run what waits; whether there may be more."""
-        waiting: list[Any] = [self.queue.get()]
-        while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
-            waiting.append(self.queue.get())
-        more = waiting[-1] is not STOP
-        if not more:
-            waiting.pop()
+    def _turn(self) -> Stop | None:
+        """Run what waits, or wait for it; what ends the thread, if it came."""
+        waiting: list[Any] = []
+        with suppress(queue.Empty):
+            waiting.append(self.queue.get(timeout=self._pause()))
+            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
+                waiting.append(self.queue.get())
         group: _Jobs = []
-        for job in cast("_Jobs", waiting):
-            if job.loading:
-                self._run(group)
-                self._run([job])
-                group = []
-            else:
+        for one in waiting:
+            if not isinstance(one, Job):
+                continue
+            job = cast("Job[Any]", one)
+            if job.make is not None and not job.loading:
                 group.append(job)
+                continue
+            self._run(group)
+            group = []
+            if job.make is None:
+                self._compact(job)
+            else:
+                self._run([job])
         self._run(group)
-        return more
+        if self.listeners:
+            self._outside.look()
+        return waiting[-1] if waiting and isinstance(waiting[-1], Stop) else None
+
+    def _pause(self) -> float | None:
+        """How long to wait for something to do; None: until it comes."""
+        pauses = [self._checkpoints.pause(), self._outside.pause() if self.listeners else None]
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    def _tell(self, writes: Sequence[Write] | None) -> None:
+        """Wake listeners. What they raise, even to end the process, is not for this thread."""
+        try:
+            self.listeners.tell(writes)
+        except BaseException:
+            logging.getLogger("mobstore").exception("a commit listener raised")
+
+    def _compact(self, job: Job[Any]) -> None:
+        if job.future.cancelled():
+            return
+        try:
+            self.identity.check(WriteFailedError)
+            retrying(self._rows.vacuum, self.timeout)
+            self._checkpoints.cut_off()
+        except BaseException as error:  # noqa: BLE001 - as for other jobs
+            job.error = self._refusal(error, [job])
+        _deliver([job])
 
     def _run(self, jobs: _Jobs) -> None:
         jobs = [job for job in jobs if not job.future.cancelled()]
         if not jobs:
             return
         begun = False
+        writes: list[Write] | None = []
         refusal: BaseException | None = None
         try:
             retrying(self._rows.begin, self.timeout)
             begun = True
-            if not self.same_file():
-                raise WriteFailedError(replaced(self.path))  # noqa: TRY301 - as any other refusal
-            self._commit(jobs)
+            self.identity.check(WriteFailedError)
+            writes = self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
             refusal = self._refusal(error, jobs)
         finally:
             with suppress(sqlite3.Error):
                 self._rows.rollback()
         if refusal is not None:
+            maybe_written = getattr(refusal, "maybe_written", False)
             # Nobody is guilty of a lock; and what may be written must not be written twice.
-            if begun and len(jobs) > 1 and not getattr(refusal, "maybe_written", False):
+            if begun and len(jobs) > 1 and not maybe_written:
                 for job in jobs:
                     self._run([job])
                 return
             for job in jobs:
                 job.error = job.error or (refusal if len(jobs) == 1 else _copy(refusal))
+            writes = None if maybe_written else []
+        if writes is None or writes:
+            self._checkpoints.committed()
+            self._tell(writes)
         _deliver(jobs)
 
     def _refusal(self, error: BaseException, jobs: _Jobs) -> BaseException:
@@ -137,22 +207,20 @@ class Writer:
             refusal.__cause__ = error
         return refusal
 
-    def same_file(self) -> bool:
-        """Whether the path still leads to the file that was opened.
+    def _commit(self, jobs: _Jobs) -> list[Write] | None:
+        """Run the scripts in the open transaction; what they wrote, None if it was loaded.
 
-        SQLite itself would go on with a file that nobody finds any more.
+        Raises:
+            BaseException: it could not be committed whole.
         """
-        return _identity(self.path) == self._identity
-
-    def _commit(self, jobs: _Jobs) -> None:
-        """Run the scripts in the open transaction; raises if it could not be committed whole."""
         rows = self._rows
-        wrote = False
+        writes: list[Write] = []
+        loaded = False
         for job in jobs:
             job.error = None
             answer = rows.answer_or_write if job.loading else rows.answer
             try:
-                commit = drive(cast("Script[Any]", job.make()), answer)
+                commit = drive(cast("Script[Any]", cast("Any", job.make)()), answer)
             except MobStoreError as error:
                 if job.loading:
                     raise
@@ -160,14 +228,15 @@ class Writer:
                 continue
             for write in commit.writes:
                 rows.write(write)
-            wrote = wrote or job.loading or bool(commit.writes)
+            writes += commit.writes
+            loaded = loaded or job.loading
             job.result = commit.result
-        if wrote:
+        if writes or loaded:
             try:
                 rows.commit()
             except sqlite3.Error as error:
                 raise translate(error, self.path, writing=True, committing=True) from error
-            self.listeners.tell()
+        return None if loaded else writes
 
 
 def _deliver(jobs: _Jobs) -> None:
@@ -186,20 +255,19 @@ def _settle(jobs: _Jobs) -> None:
             continue
         if job.error is None:
             job.future.set_result(job.result)
-        else:
+            continue
+        try:
             job.future.set_exception(job.error)
+        except TypeError as error:  # StopIteration cannot be an awaitable's outcome
+            error.__cause__ = job.error
+            job.future.set_exception(error)
 
 
 def _copy(error: BaseException) -> BaseException:
     """An error of its own for each task: a traceback grows with whoever raises it."""
-    copied = copy(error)
+    copied = copy(error)  # with all its attributes
     copied.__cause__ = error.__cause__
     return copied
-
-
-def replaced(path: Path) -> str:
-    """What to say of a path that leads to another file than the open one, or to none."""
-    return f"{path} was removed or replaced while it was open; open the store again"
 
 
 def damaged(path: Path) -> SerializationError:
@@ -207,12 +275,3 @@ def damaged(path: Path) -> SerializationError:
     return SerializationError(
         f"{path} holds a value that mobstore did not write; the cause says more. Restore a backup"
     )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file a path leads to; None if to none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

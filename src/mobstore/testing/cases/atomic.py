@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, cast
 
-from mobstore.bundles import MobStores, Stores
+from mobstore.bundles import MobStores, Stores, open_stores
+from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import (
     CasConflictError,
     InternalError,
@@ -28,6 +32,7 @@ from mobstore.testing.samples import (
     state,
     step,
 )
+from mobstore.testing.scripts import loading
 from mobstore.testing.subject import Subject
 
 
@@ -218,3 +223,86 @@ async def awaits_operations_only(subject: Subject) -> None:
     await refused(InternalError, stores.atomic(cast("Any", plain)), "no async function")
     await refused(InternalError, kept[0].events.append(event()), "its stores after the end")
     same(await stores.events.latest_cursor(), 0, "the log")
+
+
+@case("atomic.own-stores")
+async def uses_own_stores_only(subject: Subject) -> None:
+    """Within an atomic call, whoever uses other stores than those given is told so; none hangs."""
+    stores, other = await subject.open(), MobStores(MemoryEngine())
+    await stores.runs.create_run(make_run())
+
+    async def nested(_: Stores) -> None:
+        await other.atomic(_much)
+
+    def begun(at: Stores) -> None:
+        """Begin a task where an event loop runs on the thread that runs the function."""
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            tasks.append(asyncio.create_task(stores.events.append(event())))
+            tasks.append(asyncio.create_task(at.events.append(event())))
+
+    tasks: list[asyncio.Task[object]] = []
+    calls: dict[str, Callable[[MobStores], Awaitable[object]]] = {
+        "a read": lambda of: of.events.replay_all(),
+        "a write": lambda of: of.events.append(event()),
+        "a write of a run": lambda of: of.runs.append_step_entry(run_id(1), step()),
+        "an atomic call": lambda of: of.atomic(_much),
+        "an atomic call within another": lambda of: of.atomic(nested),
+        "a subscription": lambda of: anext(of.events.subscribe()),
+        "a watch": lambda of: anext(of.runs.watch(run_id(1))),
+        "a load": lambda of: of.engine.load(loading()),
+        "an overview": lambda of: of.overview(),
+        "compacting": lambda of: of.compact(),
+        "closing": lambda of: of.close(),
+        "opening": lambda _: open_stores("memory:"),
+    }
+    for which, outer in (("its", stores), ("another's", other)):
+        for what, call in calls.items():
+
+            async def uses(
+                at: Stores,
+                outer: MobStores = outer,
+                call: Callable[[MobStores], Awaitable[object]] = call,
+            ) -> None:
+                await at.events.append(event())
+                begun(at)
+                await call(outer)
+
+            await refused(InternalError, stores.atomic(uses), f"{what} of {which} outer stores")
+    for task in tasks:
+        await refused(InternalError, task, "what a task does that the function began")
+    same(await stores.events.latest_cursor(), 0, "the log")
+    same((await stores.runs.step_entries(run_id(1))), [], "the ledger")
+    same(await other.events.latest_cursor(), 0, "the other log")
+
+    async def catches(at: Stores) -> int:
+        try:
+            await stores.events.append(event("outside"))
+        except InternalError:
+            return (await at.events.append(event("inside"))).cursor
+        return 0
+
+    same(await stores.atomic(catches), 1, "what goes on after it was told so")
+    same([one.mob_id for one in await stores.events.replay_all()], ["inside"], "the log in the end")
+
+
+@case("atomic.context")
+async def sees_the_context(subject: Subject) -> None:
+    """The function sees its caller's context variables, and what it sets is seen by nobody else."""
+    stores = await subject.open()
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+
+    async def who(at: Stores) -> str:
+        seen = name.get()
+        await at.events.append(event(seen))
+        seen += f", then {name.get()}"
+        name.set("the function")
+        return seen
+
+    async def caller(of: str) -> str:
+        name.set(of)
+        return await stores.atomic(who)
+
+    seen = await asyncio.gather(*(asyncio.create_task(caller(f"{n}")) for n in range(3)))
+    same(sorted(seen), [f"{n}, then {n}" for n in range(3)], "what the function saw")
+    same(name.get(), "nobody", "the variable outside")

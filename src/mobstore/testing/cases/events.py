@@ -6,19 +6,27 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from mobstore.bundles import MobStores
-from mobstore.errors import InternalError, MobStoreError, SerializationError
+from mobstore.errors import InternalError, MobStoreError, SerializationError, StaleCursorError
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.ids import FlowId
 from mobstore.model.json import I64_MAX
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
-from mobstore.tables import COUNTERS, CounterRow
+from mobstore.tables import COUNTERS, EVENTS, CounterRow
 from mobstore.testing.kinds import every_kind
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import definition, event, make_run, moment, profile, run_id
-from mobstore.testing.scripts import writing
+from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Put
+from mobstore.transaction import Put, Scan
+
+_UNREADABLE: tuple[dict[str, Any], ...] = (
+    {"kind": ""},
+    {"kind": "{"},
+    {"kind": '{"type":"mob_reset"},{"type":"mob_reset"}'},
+    {"kind": '{"type":"no"}'},
+    {"timestamp": "yesterday"},
+)
 
 
 async def _cursors(stores: MobStores) -> list[int]:
@@ -169,6 +177,58 @@ async def poll_range(subject: Subject) -> None:
         await refused(MobStoreError, stores.events.poll(odd, 1), f"after_cursor {odd!r}")
         await refused(MobStoreError, stores.events.poll(0, odd), f"limit {odd!r}")
     same(await stores.events.poll(I64_MAX, I64_MAX), [], "the greatest arguments")
+
+
+@case("events.poll.defaults")
+async def poll_defaults(subject: Subject) -> None:
+    """Poll without arguments gives the first thousand events."""
+    stores = await subject.open()
+    appended = await stores.events.append_batch([event() for _ in range(1001)])
+    same(await stores.events.poll(), appended[:1000], "poll()")
+    same(await stores.events.poll(999), appended[999:], "poll(999)")
+
+
+@case("events.poll.stale")
+async def poll_refuses_stale_cursors(subject: Subject) -> None:
+    """After a cursor that was never given there is nothing, or an error if one is asked for."""
+    stores = await subject.open()
+    same(await stores.events.poll(reject_stale=True), [], "an empty log")
+    await refused(StaleCursorError, stores.events.poll(1, reject_stale=True), "poll(1)")
+    await stores.events.append_batch([event("a"), event("b")])
+    await stores.events.clear()
+    for after in (0, 1, 2):
+        same(await stores.events.poll(after, reject_stale=True), [], f"poll({after})")
+    for after in (3, I64_MAX):
+        same(await stores.events.poll(after), [], f"poll({after}) that does not ask for it")
+        polling = stores.events.poll(after, 0, mob_id="a", reject_stale=True)
+        stale = await refused(StaleCursorError, polling, f"poll({after})")
+        same((stale.after, stale.latest), (after, 2), "the cursors that the error names")
+
+
+@case("events.poll.unreadable")
+async def poll_names_unreadable_events(subject: Subject) -> None:
+    """Poll gives what precedes an event that cannot be read; the next call names its cursor."""
+    stores = await subject.open()
+    stored = await stores.events.append_batch([event() for _ in range(9)])
+    rows = await stores.engine.read(reading(Scan(EVENTS)))
+    bad = [row._replace(**bad) for row, bad in zip(rows[3:8], _UNREADABLE, strict=True)]
+    await stores.engine.write(writing(Put(EVENTS, bad)))
+    same(await stores.events.poll(0, 100), stored[:3], "what precedes")
+    same(await stores.events.poll(8, 100), stored[8:], "what follows")
+    for after in range(3, 8):
+        said = await refused(SerializationError, stores.events.poll(after), f"poll({after})")
+        assert f"cursor {after + 1} " in said.detail, f"the error names the cursor: {said}"
+    said = await refused(SerializationError, stores.events.replay_all(), "replay")
+    assert "cursor 4 " in said.detail, f"the error names the first cursor: {said}"
+    for limit, want in ((0, []), (2, stored[:2]), (4, [*stored[:3], stored[8]])):
+        left_out: list[int] = []
+
+        def note(cursor: int, _: SerializationError, to: list[int] = left_out) -> None:
+            to.append(cursor)
+
+        found = await stores.events.poll(0, limit, on_unreadable=note)
+        same(found, want, f"at most {limit} readable events")
+        same(left_out, [4, 5, 6, 7, 8] if limit == 4 else [], "what is left out")
 
 
 @case("events.replay.all")

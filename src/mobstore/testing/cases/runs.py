@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from mobstore.errors import InternalError
+from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobRunStore
+from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.run import MobRunStatus
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import full_run, make_run, moment, run_id, state
@@ -103,3 +104,36 @@ async def lists_what_is_asked(subject: Subject) -> None:
         same(got, want, f"runs of mob {mob!r}, flow {flow_or_none!r}")
     found = await runs.list_runs("a", "b")
     same(found, [full_run(6, mob_id="a", flow_id="b")], "a listed run is complete")
+
+
+@case("runs.list.all-mobs")
+async def lists_all_mobs(subject: Subject) -> None:
+    """Without a mob, the runs of all mobs are listed, in the order of their creation."""
+    runs = (await subject.open()).runs
+    for n, mob in ((3, "b"), (1, "a"), (2, "b"), (4, "c")):
+        await runs.create_run(make_run(n, mob=mob))
+    await runs.cas_run_status(run_id(1), expected="pending", next="running")
+    same([run.run_id.int for run in await runs.list_runs()], [3, 1, 2, 4], "all runs")
+    found = await runs.list_runs(status="pending", after=run_id(3), limit=1)
+    same([run.run_id.int for run in found], [2], "a page of those in one status")
+    await refused(InternalError, runs.list_runs(flow_id="flow"), "a flow without its mob")
+
+
+@case("runs.ids-as-text")
+async def takes_ids_as_text(subject: Subject) -> None:
+    """A run's id may be given as text, in either case, without hyphens, too; but all of it."""
+    stores = await subject.open()
+    run = make_run(2**127 + 0xABC)
+    await stores.runs.create_run(run)
+    kind = FlowStarted(run_id=run.run_id, flow_id=run.flow_id, params=None)
+    appended = await stores.events.append(NewMobEvent(mob_id=run.mob_id, kind=kind))
+    for text in (str(run.run_id), str(run.run_id).upper(), run.run_id.hex):
+        same(await stores.runs.get_run(text), run, f"the run {text}")
+        same(await stores.events.poll(0, 9, run_id=text), [appended], f"the events of {text}")
+        same(await stores.runs.list_runs(after=text), [], f"the runs after {text}")
+    swapped = await stores.runs.cas_run_status(str(run.run_id), expected="pending", next="running")
+    same(swapped, True, "compare-and-swap by an id as text")
+    for odd in ("", "80000000", f"{run.run_id}0", f" {run.run_id}", "z" * 32, "_" * 32, "0x" * 16):
+        await refused(SerializationError, stores.runs.get_run(odd), f"the id {odd!r}")
+        call = stores.events.poll(0, 9, run_id=odd)
+        await refused(SerializationError, call, f"the events of the id {odd!r}")

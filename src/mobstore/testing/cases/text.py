@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from mobstore.arguments import LONGEST_NAME
 from mobstore.errors import SerializationError
 from mobstore.interfaces import MobRunStore
 from mobstore.model.run import MobRun
@@ -13,6 +14,7 @@ from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (
     HOSTILE_TEXTS,
     definition,
+    event,
     failure,
     frame,
     iteration,
@@ -84,6 +86,77 @@ async def keeps_parts_apart(subject: Subject) -> None:
     same(changed.frames, want, "frames after their changes")
 
 
+@case("values.text.longest")
+async def bounds_names(subject: Subject) -> None:
+    """A name of `LONGEST_NAME` bytes is one like any other; a longer one is refused."""
+    stores = await subject.open()
+    runs, specs, profiles = stores.runs, stores.specs, stores.realm_profiles
+    longest = ("x" * LONGEST_NAME, "\U0001f99d" * (LONGEST_NAME // 4), "\0" * LONGEST_NAME)
+    for n, name in enumerate(longest):
+        what = f"a name of {len(name)} times {name[0]!r}"
+        await specs.put_spec(name, definition())
+        same(await specs.get_spec(name), (definition(), 1), f"the spec with {what}")
+        await profiles.create(name, profile())
+        found = await profiles.get(name)
+        same(found and found.name, name, f"the profile with {what}")
+        run = make_run(n, mob=name, flow=name, frames={name: frame(0)})
+        await runs.create_run(run)
+        await runs.append_step_entry(run.run_id, step(name, name))
+        await runs.append_failure_entry(run.run_id, failure(name, name))
+        entry = iteration(0, name, name)
+        await runs.upsert_loop_snapshot(
+            run.run_id, loop_instance_id=name, snapshot=loop(0), ledger_entry=entry
+        )
+        await _complete(runs, run, name, name)
+        (got,) = await runs.list_runs(name, name)
+        same((got.mob_id, list(got.frames), list(got.loops)), (name, [name], [name]), what)
+        same(got.loop_iteration_ledger == (entry,), True, f"the iteration with {what}")
+        same(got.loop_iteration_outputs == {name: ({name: 1},)}, True, f"the output with {what}")
+        same(len(await stores.events.poll(0, 9, mob_id=name)), 0, f"events of {what}")
+        await stores.events.append(event(name))
+        same(len(await stores.events.poll(0, 9, mob_id=name)), 1, f"the event of {what}")
+    for name in longest:
+        run = make_run(9, frames={"frame": frame(0)})
+        if await runs.get_run(run.run_id) is None:
+            await runs.create_run(run)
+        longer = f"{name}x"
+        await _all_refuse(
+            f"a name of {len(longer)} characters",
+            partial(specs.put_spec, longer, definition()),
+            partial(profiles.create, longer, profile()),
+            partial(stores.events.append, event(longer)),
+            partial(runs.create_run, make_run(8, mob=longer)),
+            partial(runs.create_run, make_run(8, flow=longer)),
+            partial(runs.create_run, make_run(8, frames={longer: frame(0)})),
+            partial(runs.create_run, make_run(8, loops={longer: loop(0)})),
+            partial(runs.create_run, make_run(8, root_step_outputs={longer: 1})),
+            partial(runs.create_run, make_run(8, loop_iteration_outputs={longer: ()})),
+            partial(runs.create_run, make_run(8, loop_iteration_outputs={"l": ({longer: 1},)})),
+            partial(runs.append_step_entry, run.run_id, step(longer)),
+            partial(runs.append_step_entry, run.run_id, step("s", longer)),
+            partial(runs.append_failure_entry, run.run_id, failure(longer)),
+            partial(_complete, runs, run, longer, "loop"),
+            partial(_complete, runs, run, "s", longer),
+        )  # fmt: skip
+        same(await runs.get_run(run.run_id), run, "the run after refusals")
+    same(len(await specs.list_specs()), len(longest), "specs after refusals")
+    same(await runs.get_run(run_id(8)), None, "no run after refusals")
+
+
+async def _complete(runs: MobRunStore, run: MobRun, step_id: str, loop_id: str) -> None:
+    (frame_id,) = run.frames
+    done = await runs.cas_complete_step_and_record_output(
+        run.run_id,
+        frame_id=frame_id,
+        expected_frame=frame(0),
+        next_frame=frame(1),
+        step_output_key=step_id,
+        step_output=1,
+        loop_context=(loop_id, 0),
+    )
+    same(done, True, "the step is completed")
+
+
 @case("values.text.surrogates")
 async def refuses_surrogates(subject: Subject) -> None:
     """Lone surrogates are refused wherever text is an argument, and change nothing."""
@@ -138,10 +211,10 @@ async def refuses_other_types(subject: Subject) -> None:
             partial(specs.put_spec, odd, definition()), partial(specs.get_spec, odd),
             partial(specs.delete_spec, odd), partial(profiles.create, odd, profile()),
             partial(profiles.get, odd), partial(profiles.update, odd, profile(), 1),
-            partial(profiles.delete, odd, 1), partial(runs.list_runs, odd),
-            partial(runs.put_step_output, key, odd, 1),
+            partial(profiles.delete, odd, 1), partial(runs.put_step_output, key, odd, 1),
+            partial(runs.list_runs, cast("Any", odd or ())),  # None asks for all mobs
         )  # fmt: skip
-    odd_ids: list[Any] = [str(key), key.bytes, 1, None]
+    odd_ids: list[Any] = [str(key)[:8], key.bytes, 1, None]
     for odd in odd_ids:
         await _all_refuse(
             f"the run id {odd!r}",

@@ -1,0 +1,202 @@
+"""The one place where database files are opened, and always by SQLite.
+
+POSIX drops all locks that a process has on a file when the process closes any descriptor of it.
+SQLite knows that and keeps its own descriptors open; `open(path)` in Python does not. So nothing
+here or elsewhere opens a database, its log or its shared memory by other means; what SQLite says
+(SQLITE_NOTADB) decides what is no database.
+
+A forked process inherits SQLite's table of locks without the locks: a file that is open there
+would be opened again without any. So it is remembered which files are open.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
+from mobstore.errors import InternalError, MobStoreError, ReadFailedError
+
+Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
+"""To write and perhaps create; to write; to read where the side files can be made, or are there
+already; to read what nobody writes."""
+
+_OPTIONS: dict[Mode, str] = {
+    "rwc": "mode=rwc",
+    "rw": "mode=rw",
+    "query": "mode=rw",  # as `ro` it would leave its side files behind
+    "ro": "mode=ro",
+    "immutable": "mode=ro&immutable=1",
+}
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose file is known to be open until it is closed or freed."""
+
+    def close(self) -> None:
+        super().close()
+        with _guard:
+            _open.pop(self, None)
+
+
+_guard = threading.RLock()  # held by whoever forks; a finalizer may close one within
+_open: WeakKeyDictionary[_Connection, tuple[int, int]] = WeakKeyDictionary()
+_inherited: dict[tuple[int, int], list[_Connection]] = {}
+
+
+def _inherit() -> None:
+    """In a forked process: nothing that the parent has open may be opened, nor closed."""
+    for connection, file in _open.items():
+        _inherited.setdefault(file, []).append(connection)
+    _open.clear()
+    _guard.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_inherit
+    )
+
+
+def resolve(path: Path) -> Path:
+    """The path of the file itself: SQLite would look for the log of a link beside the link."""
+    return Path(os.path.realpath(path))
+
+
+def find(path: Path) -> os.stat_result | None:
+    """Look for a database file; None: it is not there, but could be made.
+
+    Raises:
+        ReadFailedError: it is no file, has several names, or cannot be reached.
+        InternalError: it was open when this process was forked.
+    """
+    try:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                raise ReadFailedError(
+                    f"the directory {path.parent} does not exist; create it first"
+                ) from None
+            return None
+    except (OSError, ValueError) as error:
+        raise ReadFailedError(f"{path} cannot be opened: {type(error).__name__}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ReadFailedError(f"{path} is a directory; name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadFailedError(f"{path} is not a regular file; name another one")
+    if status.st_nlink > 1:
+        raise ReadFailedError(
+            f"{path} has {status.st_nlink} names (hard links), and SQLite would keep a log for"
+            " each, so that writes are lost; copy it to a file of its own while nobody uses it"
+        )
+    if (status.st_dev, status.st_ino) in _inherited:
+        raise InternalError(
+            f"{path} was open when this process was forked, and cannot be used safely here:"
+            " close stores before forking, or start processes with spawn"
+        )
+    return status
+
+
+def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
+    """A bare connection for any thread: no implicit transactions, no waiting for locks.
+
+    It does not checkpoint by itself; `checkpoints.py` says why.
+
+    Args:
+        path: the file, resolved.
+        mode: what for.
+        timeout: seconds for which SQLite itself waits for a lock.
+
+    Raises:
+        MobStoreError: the file must not be opened, see `find`.
+        sqlite3.Error: it cannot be opened.
+    """
+    find(path)
+    uri = f"{path.as_uri()}?{_OPTIONS[mode]}"
+    with _guard:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
+            cached_statements=256, factory=_Connection,
+        )  # fmt: skip
+        opened = find(path)
+        if opened is not None:
+            _open[connection] = opened.st_dev, opened.st_ino
+    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+    if mode == "query":
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def reading_mode(path: Path) -> Mode:
+    """How to read a file without writing to it and without leaving anything beside it."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "query"
+    return "ro" if _size(path, "-wal") or _size(path, "-journal") else "immutable"
+
+
+def open_files(path: Path, mode: Mode) -> OpenFiles:
+    """The files of a connection that was made with a mode, and has read."""
+    return UnusedFile(path) if mode == "immutable" else FileIdentity(path)
+
+
+def has_log(path: Path) -> bool:
+    """Whether a log or journal lies beside a file: it is in use, or its user was killed."""
+    return any(_size(path, suffix) is not None for suffix in ("-wal", "-journal"))
+
+
+@contextmanager
+def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
+    """A connection that does not change one byte of the file.
+
+    A file that nobody uses (it has no log beside it) is not even locked, and nothing is left
+    beside it.
+
+    Args:
+        path: the file, resolved.
+        timeout: seconds to wait for other processes that hold its lock.
+
+    Raises:
+        WrittenMeanwhileError: another process began to use the file, so what was read, or why it
+            could not be read, means nothing.
+        MobStoreError: the file must not be opened, see `find`.
+        sqlite3.Error: it cannot be opened or read.
+    """
+    if has_log(path):
+        with closing(connect(path, "ro", timeout)) as connection:
+            yield connection
+        return
+    file = UnusedFile(path)
+    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
+    with closing(connect(path, "immutable")) as connection:
+        try:
+            yield connection
+        except (sqlite3.Error, MobStoreError, UnicodeError) as error:
+            if file.intact():
+                raise
+            raise WrittenMeanwhileError(path) from error
+        if not file.intact():
+            raise WrittenMeanwhileError(path)
+
+
+class WrittenMeanwhileError(ReadFailedError):
+    """A file that nobody used when it was opened has been written since."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was written by another process while it was read; try again", retry_safe=True
+        )
+
+
+def _size(path: Path, suffix: str) -> int | None:
+    try:
+        return path.with_name(f"{path.name}{suffix}").stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,79 @@
+"""Cases of numbers at their ends: the last is one like others, and what is used up is said."""
+
+from __future__ import annotations
+
+from mobstore.errors import (
+    CasConflictError,
+    InternalError,
+    SpecRevisionConflictError,
+)
+from mobstore.model.json import I64_MAX, U64_MAX
+from mobstore.operations.runs import NEXT_RUN
+from mobstore.tables import COUNTERS, REALM_PROFILES, SPECS, CounterRow, RealmProfileRow, SpecRow
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import definition, full_run, iteration, make_run, moment, profile
+from mobstore.testing.scripts import writing
+from mobstore.testing.subject import Subject
+from mobstore.transaction import Put
+
+
+@case("limits.runs")
+async def runs_end(subject: Subject) -> None:
+    """When the numbers of runs are used up, a further run is refused and nothing is written."""
+    stores = await subject.open()
+    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(NEXT_RUN, I64_MAX - 1),))))
+    last = full_run(1)
+    await stores.runs.create_run(last)
+    await refused(InternalError, stores.runs.create_run(make_run(2)), "no number is left")
+    same(await stores.runs.list_runs("mob"), [last], "runs after the refusal")
+
+
+@case("limits.specs")
+async def specs_end(subject: Subject) -> None:
+    """A spec at the last revision is read, compared and removed, but not written any more."""
+    stores = await subject.open()
+    specs = stores.specs
+    row = SpecRow("mob", I64_MAX - 1, definition().to_json())
+    await stores.engine.write(writing(Put(SPECS, (row,))))
+    same(await specs.put_spec("mob", definition(), I64_MAX - 1), I64_MAX, "the last revision")
+    for revision in (None, I64_MAX):
+        await refused(InternalError, specs.put_spec("mob", definition("b"), revision), "a write")
+    for revision in (I64_MAX - 1, I64_MAX + 1, U64_MAX):
+        writing_ = specs.put_spec("mob", definition("b"), revision)
+        await refused(SpecRevisionConflictError, writing_, f"a write at {revision}")
+        same(await specs.delete_spec("mob", revision), False, f"a removal at {revision}")
+    same(await specs.get_spec("mob"), (definition(), I64_MAX), "the spec")
+    same(await specs.delete_spec("mob", I64_MAX), True, "its removal")
+
+
+@case("limits.profiles")
+async def profiles_end(subject: Subject) -> None:
+    """A profile at the last revision is read, compared and removed, but not written any more."""
+    stores = await subject.open()
+    profiles = stores.realm_profiles
+    time = moment(0).sortable
+    row = RealmProfileRow("p", I64_MAX - 1, profile().to_json(), time, time)
+    await stores.engine.write(writing(Put(REALM_PROFILES, (row,))))
+    last = await profiles.update("p", profile(), I64_MAX - 1)
+    same(last.revision, I64_MAX, "the last revision")
+    await refused(InternalError, profiles.update("p", profile("b"), I64_MAX), "a write")
+    for revision in (I64_MAX - 1, I64_MAX + 1, U64_MAX):
+        writing_ = profiles.update("p", profile("b"), revision)
+        await refused(CasConflictError, writing_, f"a write at {revision}")
+        await refused(CasConflictError, profiles.delete("p", revision), f"a removal at {revision}")
+    same(await profiles.get("p"), last, "the profile")
+    same(await profiles.delete("p", I64_MAX), last, "its removal")
+
+
+@case("limits.numbers-in-runs")
+async def numbers_in_runs(subject: Subject) -> None:
+    """What the reference counts in 64 bits, or in 32, keeps all of them."""
+    runs = (await subject.open()).runs
+    for n, count in enumerate((0, 2**31, 2**32, 2**53 + 1, I64_MAX, I64_MAX + 1, U64_MAX)):
+        run = make_run(
+            n, schema_version=min(count, 2**32 - 1), loop_iteration_ledger=(iteration(count),)
+        )
+        await runs.create_run(run)
+        same(await runs.get_run(run.run_id), run, f"a run that counts to {count}")
+        entries = await runs.loop_iteration_entries(run.run_id)
+        same([entry.iteration for entry in entries], [count], "its iteration")

@@ -1,0 +1,177 @@
+"""Programs that fork while stores are open; each tells what its child met."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from engines.support import NOON, event, new_run, say
+from mobstore import InternalError, MobStores, open_stores
+from mobstore.engines.sqlite.file import is_database
+from mobstore.meerkat import check_source, import_meerkat
+from mobstore.tables import COUNTERS, EVENTS, CounterRow, EventRow
+from mobstore.transaction import Add, Commit, LoadingScript, Put
+
+
+def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:
+    """Every way to come to a file."""
+
+    async def opening(url: str, **options: Any) -> None:
+        async with open_stores(url, **options) as stores:
+            await stores.events.append(event("child"))
+
+    async def importing() -> None:
+        async with open_stores("memory:") as stores:
+            await import_meerkat(path, stores)
+
+    async def looking(look: Callable[[Path], object]) -> None:
+        look(Path(path))
+
+    return {
+        "open": lambda: opening(f"sqlite:{path}"),
+        "open without creating": lambda: opening(f"sqlite:{path}", create=False),
+        "open to read": lambda: opening(f"sqlite:{path}", read_only=True),
+        "open by another path": lambda: opening(f"sqlite:{other}"),
+        "import": importing,
+        "ask whether to import": lambda: looking(check_source),
+        "ask whether it is a database": lambda: looking(is_database),
+    }
+
+
+def _child(path: str, other: str) -> None:
+    """What a forked process does that knows no better; it must not hang."""
+    for name, way in _ways(path, other).items():
+        try:
+            asyncio.run(way())
+        except InternalError as error:
+            say(f"{name}: {error}")
+        except BaseException as error:  # noqa: BLE001 - which one is what is asked
+            say(f"{name}: met {error!r}")
+        else:
+            say(f"{name}: was allowed")
+    gc.collect()
+
+
+def _fork(child: Callable[[], None]) -> None:
+    """Run a function in a forked process, which then ends as any program ends."""
+    if os.fork() == 0:
+        child()
+        sys.exit(0)  # with finalizers
+    os.wait()
+
+
+def fork_while_open(path: str, other: str) -> None:
+    """The parent has it open, has read and written, and goes on when the child has ended."""
+
+    async def before() -> MobStores:
+        stores = await open_stores(f"sqlite:{path}")
+        await stores.events.append(event("before"))
+        await stores.events.replay_all()
+        await stores.events.poll(0, 1)
+        return stores
+
+    async def after(stores: MobStores) -> None:
+        await stores.events.append(event("after"))
+        await stores.close()
+
+    stores = asyncio.run(before())
+    _fork(lambda: _child(path, other))
+    asyncio.run(after(stores))
+    say("parent")
+
+
+def fork_while_open_to_read(path: str, other: str) -> None:
+    """The parent only reads."""
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", read_only=True) as stores:
+            await stores.events.poll(0, 1)
+            await asyncio.to_thread(_fork_here, path, other)
+            await stores.events.poll(0, 1)
+
+    asyncio.run(main())
+    say("parent")
+
+
+def _fork_here(path: str, other: str) -> None:
+    if os.fork() == 0:
+        _child(path, other)
+        os._exit(0)
+    os.wait()
+
+
+def fork_while_writing(path: str, other: str) -> None:
+    """A large transaction of the parent is half done when another thread forks."""
+    begun = threading.Event()
+
+    def large() -> LoadingScript[None]:
+        kind = event("e", "x" * 2000).kind.to_json()
+        for n in range(39):
+            cursors = range(100 * n + 1, 100 * n + 101)
+            rows = tuple(
+                EventRow(at, "m", NOON.sortable, "peers_wired", "", kind) for at in cursors
+            )
+            yield (Add(EVENTS, rows),)
+            if n == 20:
+                begun.set()
+                forked.wait(60)
+        return Commit(None, (Put(COUNTERS, (CounterRow("next_cursor", 3901),)),))
+
+    forked = threading.Event()
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.runs.create_run(new_run())
+            await stores.events.poll(0, 1)
+            loading = asyncio.create_task(stores.engine.load(large))
+            await asyncio.to_thread(begun.wait)
+            await asyncio.to_thread(_fork_here, path, other)
+            forked.set()
+            await loading
+        say("parent")
+
+    asyncio.run(main())
+
+
+def fork_when_closed(path: str, other: str) -> None:
+    """What the documentation says: close before forking. Then both work."""
+
+    async def append(tag: str) -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event(tag))
+
+    def child() -> None:
+        asyncio.run(append("child"))
+        os._exit(0)
+
+    asyncio.run(append("before"))
+    if os.fork() == 0:
+        child()
+    asyncio.run(append("parent"))
+    os.wait()
+    del other
+    say("parent")
+
+
+def fork_in_a_pool(path: str, other: str) -> None:
+    """Processes of `multiprocessing`, which end in a way of their own."""
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("before"))
+            await stores.events.poll(0, 1)
+            context = multiprocessing.get_context("fork")
+            process = context.Process(target=_child, args=(path, other))
+            process.start()
+            await asyncio.to_thread(process.join)
+            await stores.events.append(event("after"))
+        say("parent")
+
+    asyncio.run(main())

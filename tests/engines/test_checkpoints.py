@@ -1,0 +1,341 @@
+"""The log is copied into the file, by the writer alone and while nobody can commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.support import (
+    event,
+    hear,
+    hold_lock,
+    output,
+    plain,
+    query,
+    running,
+    say,
+    tell,
+)
+from mobstore import MobStores, open_stores
+from mobstore.engines.sqlite import SqliteEngine, connecting
+from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
+from mobstore.engines.sqlite.writer import Writer
+
+MEGABYTE = "x" * 2**20
+SLACK = 2**20  # what a commit or two may add to a log that was just cut
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mobs.db"
+
+
+def log_size(path: Path) -> int:
+    return path.with_name(f"{path.name}-wal").stat().st_size
+
+
+def writer_of(stores: MobStores) -> Writer:
+    assert isinstance(stores.engine, SqliteEngine)
+    return stores.engine._writer  # pyright: ignore[reportPrivateUsage]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+
+
+# Who checkpoints -------------------------------------------------------------------------------
+
+
+class Watched(connecting._Connection):  # pyright: ignore[reportPrivateUsage]
+    """A connection that says what it is asked to do."""
+
+    statements: list[tuple[Watched, str]]
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        self.statements.append((self, sql))
+        return super().execute(sql, *arguments)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Watched, str]]]:
+    """What all connections made meanwhile execute; they do all they would have done."""
+    Watched.statements = []
+    monkeypatch.setattr(connecting, "_Connection", Watched)
+    yield Watched.statements
+    monkeypatch.undo()
+
+
+def test_no_connection_checkpoints_by_itself(
+    path: Path, statements: list[tuple[Watched, str]]
+) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            await asyncio.gather(*(stores.events.replay_all() for _ in range(3)))
+            await stores.engine.faults()
+            for _ in range(3):
+                await stores.events.append(event("big", MEGABYTE * 6))
+            await stores.compact()
+            used = [one for one in {connection for connection, _ in statements} if is_open(one)]
+            assert len(used) >= 3  # one writes, one checkpoints, one reads
+            for connection in used:
+                assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+
+    asyncio.run(main())
+
+
+def is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.total_changes  # noqa: B018 - raises if it is closed
+    except sqlite3.ProgrammingError:
+        return False
+    return str(connection.execute("PRAGMA database_list").fetchone()[2]) != ""
+
+
+@pytest.mark.usefixtures("statements")
+def test_the_log_is_copied_while_the_writer_holds_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At that moment nobody else can begin to write; and it is a connection of its own."""
+    refused: list[str] = []
+    execute = Watched.execute
+
+    def asking(self: Watched, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if "wal_checkpoint" in sql:
+            assert "PASSIVE" in sql  # the others would do as much without the lock, if it is busy
+            assert not self.in_transaction
+            refused.append(output(try_to_write, path).strip())
+        return execute(self, sql, *arguments)
+
+    monkeypatch.setattr(Watched, "execute", asking)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            for n in range(COMMITS):
+                await stores.events.append(event(f"{n}"))
+            await until(lambda: bool(refused))
+            await stores.events.append(event("big", MEGABYTE * 20))
+            await until(lambda: log_size(path) <= LIMIT)
+            await stores.compact()
+
+    asyncio.run(main())
+    assert len(refused) >= 3
+    assert set(refused) == {"SQLITE_BUSY"}
+
+
+def try_to_write(path: str) -> None:
+    """Child: what becomes of a commit."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            say(str(getattr(error, "sqlite_errorname", error)))
+        else:
+            say("begun")
+
+
+# How large the log becomes ---------------------------------------------------------------------
+
+
+def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", durability="normal") as stores:
+            sizes: list[int] = []
+            for _ in range(5 * COMMITS):
+                await stores.events.append(event("e"))
+                sizes.append(log_size(path))
+            # It began anew several times: in the last rounds it is hardly larger than in the first.
+            assert max(sizes) < 1.5 * max(sizes[: 2 * COMMITS])
+            assert max(sizes) < LIMIT / 2
+
+    asyncio.run(main())
+
+
+def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
+    """Nothing is written after it, and it is cut nevertheless."""
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("small"))
+            await stores.events.append(event("large", MEGABYTE * 60))
+            await until(lambda: log_size(path) <= LIMIT)
+            assert os.stat(path).st_size > 60 * 2**20  # noqa: PTH116
+            assert len(await stores.events.poll(0, 10)) == 2
+            await stores.compact()
+            assert log_size(path) < 100_000
+
+    asyncio.run(main())
+
+
+def test_a_log_found_when_opening_is_cut(path: Path) -> None:
+    """A process that was killed left it."""
+    with running(write_and_wait, path) as process:
+        assert hear(process) == "written"
+    assert log_size(path) > LIMIT
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await until(lambda: log_size(path) <= LIMIT)
+            assert len(await stores.events.poll(0, 10)) == 1
+
+    asyncio.run(main())
+
+
+def write_and_wait(path: str) -> None:
+    """Child: leave a large log, held by a reader, and do not close."""
+
+    async def main() -> None:
+        stores = await open_stores(f"sqlite:{path}")
+        with closing(plain(Path(path))) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM events").fetchone()
+            await stores.events.append(event("large", MEGABYTE * 20))
+            say("written")
+            sys.stdin.readline()
+
+    asyncio.run(main())
+
+
+def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", durability="normal") as stores:
+            with closing(plain(path)) as reader:
+                reader.execute("BEGIN")
+                assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+                for _ in range(30):
+                    await stores.events.append(event("e", MEGABYTE))
+                assert log_size(path) > LIMIT
+                assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
+                reader.execute("ROLLBACK")
+            await until(lambda: log_size(path) <= LIMIT + SLACK)
+            assert len(await stores.events.poll(0, 100)) == 30
+
+    asyncio.run(main())
+
+
+def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
+    """There is always one, so no commit ever finds the log without a reader."""
+    ending = threading.Event()
+
+    def read(pause: float) -> None:
+        with closing(plain(path)) as reader:
+            while not ending.is_set():
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM events").fetchone()
+                ending.wait(pause)
+                reader.execute("ROLLBACK")
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", durability="normal") as stores:
+            readers = [threading.Thread(target=read, args=(n / 1000,)) for n in (11, 13, 17)]
+            for reader in readers:
+                reader.start()
+            try:
+                for _ in range(40):
+                    await stores.events.append(event("e", MEGABYTE))
+                await until(lambda: log_size(path) <= LIMIT + SLACK)
+            finally:
+                ending.set()
+                for reader in readers:
+                    reader.join()
+
+    asyncio.run(main())
+
+
+# When it cannot be done ------------------------------------------------------------------------
+
+
+def test_a_disk_that_refuses_the_copy_disturbs_nobody(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is room for a commit in the log, and none for its copy in the larger file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("large", MEGABYTE * 30))
+            await until(lambda: log_size(path) <= LIMIT)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 2**20, hard))
+            try:
+                await stores.events.append(event("large", MEGABYTE * 20))
+                await until(lambda: bool(caplog.records))
+                for n in range(10):
+                    await stores.events.append(event(f"{n}"))
+                    assert len(await stores.events.poll(2, 100)) == n + 1
+                assert log_size(path) > LIMIT
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            await until(lambda: log_size(path) <= LIMIT)
+            assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert len(caplog.records) < 5  # not once per commit
+    for record in caplog.records:
+        assert f"{path}-wal could not be copied" in record.getMessage()
+        assert "nothing is lost" in record.getMessage()
+
+
+def test_another_process_with_the_lock_only_delays_it(
+    path: Path, statements: list[tuple[Watched, str]]
+) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", timeout=10) as stores:
+            for n in range(COMMITS - 1):
+                await stores.events.append(event(f"{n}"))
+            assert checkpoints(statements) == 0
+            with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
+                # The lock is taken between the commit and the checkpoint, as early as can be.
+                last = asyncio.create_task(stores.events.append(event("last")))
+                assert await asyncio.to_thread(hear, holder) == "held"
+                before = checkpoints(statements)
+                await asyncio.sleep(0.3)
+                assert checkpoints(statements) == before
+                tell(holder)
+                await last
+            await until(lambda: checkpoints(statements) == 1)
+
+    asyncio.run(main())
+
+
+def checkpoints(statements: list[tuple[Watched, str]]) -> int:
+    return sum("wal_checkpoint" in sql for _, sql in statements)
+
+
+# Versions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [
+        ("3.6.23", False),
+        ("3.7.0", True),
+        ("3.40.1", True),
+        ("3.44.5", True),
+        ("3.44.6", False),
+        ("3.45.0", True),
+        ("3.50.6", True),
+        ("3.50.7", False),
+        ("3.51.0", True),
+        ("3.51.2", True),
+        ("3.51.3", False),
+        ("3.52.0", False),
+        ("4.0.0", False),
+    ],
+)
+def test_which_versions_have_the_fault(version: str, affected: bool) -> None:
+    major, minor, patch = map(int, version.split("."))
+    assert has_reset_bug((major, minor, patch)) is affected

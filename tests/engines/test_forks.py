@@ -1,0 +1,79 @@
+"""Forking while stores are open: the child is told, and the parent loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engines.forking import (
+    fork_in_a_pool,
+    fork_when_closed,
+    fork_while_open,
+    fork_while_open_to_read,
+    fork_while_writing,
+)
+from engines.support import event, output, query, side_files, tag_of
+from mobstore import open_stores
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+WAYS = 7
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "link.db").symlink_to("mobs.db")
+    return tmp_path / "mobs.db"
+
+
+def forked(program: Callable[..., None], path: Path) -> list[str]:
+    told = output(program, path, path.with_name("link.db"), seconds=60).splitlines()
+    assert told.pop() == "parent"
+    return told
+
+
+def refused(told: list[str]) -> None:
+    assert len(told) == WAYS
+    for line in told:
+        assert "was open when this process was forked" in line
+        assert "close stores before forking, or start processes with spawn" in line
+
+
+def tags(path: Path) -> list[str]:
+    async def read() -> list[str]:
+        async with open_stores(f"sqlite:{path}") as stores:
+            return [tag_of(one.kind) for one in await stores.events.replay_all()]
+
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    found = asyncio.run(read())
+    assert side_files(path) == ["link.db"]
+    return found
+
+
+@pytest.mark.parametrize("program", [fork_while_open, fork_in_a_pool])
+def test_what_is_open_is_refused_in_the_child(path: Path, program: Callable[..., None]) -> None:
+    refused(forked(program, path))
+    assert tags(path) == ["before", "after"]
+
+
+def test_what_is_open_to_read_is_refused_in_the_child(path: Path) -> None:
+    async def make() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("before"))
+
+    asyncio.run(make())
+    refused(forked(fork_while_open_to_read, path))
+    assert tags(path) == ["before"]
+
+
+def test_the_child_of_a_writing_parent_does_not_hang(path: Path) -> None:
+    refused(forked(fork_while_writing, path))
+    assert len(tags(path)) == 3900
+
+
+def test_what_was_closed_can_be_opened_in_the_child(path: Path) -> None:
+    assert forked(fork_when_closed, path) == []
+    assert sorted(tags(path)) == ["before", "child", "parent"]

@@ -1,0 +1,319 @@
+"""`open_stores(url, read_only=True)`: no lock, nothing left behind, and writing is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from engines.children import append_some, die_with_a_log_of_ours, read_as_nobody
+from engines.old import make_old
+from engines.support import (
+    RUN,
+    event,
+    every_call,
+    hear,
+    hold_lock,
+    open_files,
+    output,
+    rich_run,
+    running,
+    side_files,
+    tag_of,
+    tell,
+)
+from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
+from mobstore.tables import EVENTS
+from mobstore.transaction import Commit, DeleteRange, Scan, Script
+
+READS = {
+    "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
+    "step_entries", "failure_entries", "loop_iteration_entries", "watch", "get_spec", "list_specs",
+    "get", "list", "subscribe",
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mobs.db"
+
+
+async def _fill(path: Path) -> None:
+    async with open_stores(f"sqlite:{path}") as stores:
+        await stores.runs.create_run(rich_run())
+        await stores.events.append(event("e"))
+
+
+async def _tags(path: Path) -> list[str]:
+    async with open_stores(f"sqlite:{path}", read_only=True, timeout=1) as stores:
+        await stores.overview()
+        await stores.runs.get_run(RUN)
+        return [tag_of(one.kind) for one in await stores.events.replay_all()]
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:{path}"])
+def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
+    asyncio.run(_fill(path))
+    before = path.read_bytes()
+
+    def script() -> Script[None]:
+        yield ()
+        return Commit(None, (DeleteRange(Scan(EVENTS)),))
+
+    async def main() -> None:
+        async with open_stores(url.format(path=path), read_only=True) as stores:
+            engine = stores.engine
+            attempts: list[Callable[[], Awaitable[object]]] = [
+                *(call.make for call in every_call(stores) if call.method not in READS),
+                stores.compact,
+                lambda: stores.atomic(_nothing),
+                lambda: engine.write(script),
+                lambda: engine.load(script),
+            ]
+            for attempt in attempts:
+                with pytest.raises(InternalError, match="open it without read_only to write"):
+                    await attempt()
+            for call in every_call(stores):
+                if call.method in READS - {"subscribe", "watch"}:
+                    with suppress(NotFoundError):  # in memory nothing is
+                        await call.make()
+            assert await stores.engine.faults() in ([], ())
+        with pytest.raises(InternalError, match="closed"):
+            await stores.events.replay_all()
+
+    asyncio.run(main())
+    assert path.read_bytes() == before
+    assert side_files(path) == []
+    assert open_files(path.parent) == []
+
+
+async def _nothing(_: object) -> None:
+    pass
+
+
+def test_a_script_that_writes_is_stopped_by_sqlite_too(path: Path) -> None:
+    """Whoever goes past the stores, to the engine beneath."""
+    asyncio.run(_fill(path))
+
+    async def main() -> None:
+        from mobstore.engines.sqlite import SqliteEngine
+
+        engine = await SqliteEngine.open(
+            path, durability="full", timeout=1, create=False, read_only=True
+        )
+
+        def script() -> Script[None]:
+            yield ()
+            return Commit(None, (DeleteRange(Scan(EVENTS)),))
+
+        with pytest.raises(Exception, match="read-only"):
+            await engine.write(script)
+        await engine.close()
+
+    asyncio.run(main())
+    assert asyncio.run(_tags(path)) == ["e"]
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_while_another_process_writes(path: Path, lock: str) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("in the log"))
+            with running(hold_lock, path, lock) as holder:
+                assert hear(holder) == "held"
+                assert await asyncio.to_thread(asyncio.run, _tags(path)) == ["e", "in the log"]
+                tell(holder)
+            await stores.events.append(event("after"))
+
+    asyncio.run(_fill(path))
+    with running(hold_lock, path, lock) as holder:
+        assert hear(holder) == "held"
+        assert asyncio.run(_tags(path)) == ["e"]
+        tell(holder)
+    asyncio.run(main())
+    assert asyncio.run(_tags(path)) == ["e", "in the log", "after"]
+
+
+def test_following(path: Path) -> None:
+    asyncio.run(_fill(path))
+
+    async def main() -> list[str]:
+        found: list[str] = []
+        async with open_stores(f"sqlite:{path}", read_only=True) as stores:
+            subscription = stores.events.subscribe(1)
+            with running(append_some, path, "theirs", 3) as process:
+                assert hear(process) == "ready"
+                tell(process)
+                async with asyncio.timeout(20):
+                    while len(found) < 3:
+                        found.append(tag_of((await anext(subscription)).kind))
+            await subscription.aclose()
+        return found
+
+    assert asyncio.run(main()) == ["theirs-0", "theirs-1", "theirs-2"]
+    assert side_files(path) == []
+
+
+# What is there, and what is not ----------------------------------------------------------------
+
+
+def _refused(path: Path) -> str:
+    async def main() -> str:
+        for way in (
+            open_stores(f"sqlite:{path}", read_only=True),
+            SqliteMobStores.open(path, read_only=True),
+        ):
+            with pytest.raises(ReadFailedError) as caught:
+                await way
+        return str(caught.value)
+
+    told = asyncio.run(main())
+    assert open_files(path.parent) == []
+    return told
+
+
+def test_a_missing_file(path: Path) -> None:
+    assert f"{path} does not exist; is the name right?" in _refused(path)
+    assert list(path.parent.iterdir()) == []
+    assert "create it first" in _refused(path.parent / "missing" / "mobs.db")
+
+
+def test_an_empty_file(path: Path) -> None:
+    path.touch()
+    assert "is empty, there is no store in it" in _refused(path)
+    assert path.read_bytes() == b""
+    assert side_files(path) == []
+
+
+def test_an_older_format(path: Path) -> None:
+    make_old(path, 1)
+    before = path.read_bytes()
+    told = _refused(path)
+    assert "has mobstore format 1, and to be read it needs" in told
+    assert "open it once for writing upgrades it" in told
+    assert path.read_bytes() == before
+    assert side_files(path) == []
+
+
+def test_a_log_that_a_killed_process_left(path: Path) -> None:
+    with running(die_with_a_log_of_ours, path) as process:
+        assert hear(process) == "ready"
+        process.wait()
+    assert side_files(path) == ["mobs.db-shm", "mobs.db-wal"]
+    assert asyncio.run(_tags(path)) == ["in the log"]
+    assert side_files(path) == []
+
+
+# Media that cannot be written ------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that can be made read-only."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: only root can mount a file system")
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "tmpfs", str(directory)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"this root may not mount: {mounted.stderr.decode().strip()}")
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def _make_read_only(directory: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
+
+
+def test_a_read_only_medium(disk: Path) -> None:
+    path = disk / "mobs.db"
+    asyncio.run(_fill(path))
+    before = path.read_bytes()
+    _make_read_only(disk)
+    assert asyncio.run(_tags(path)) == ["e"]
+    assert path.read_bytes() == before
+    assert side_files(path) == []
+
+
+def test_a_read_only_medium_with_a_log(disk: Path) -> None:
+    """Without the shared memory of the log SQLite cannot read it; it must not be passed over."""
+    path = disk / "mobs.db"
+    with running(die_with_a_log_of_ours, path) as process:
+        assert hear(process) == "ready"
+        process.wait()
+    (disk / "mobs.db-shm").unlink()
+    _make_read_only(disk)
+    told = _refused(path)
+    assert "a log that cannot be read on a medium that cannot be written" in told
+    assert "mobs.db-wal, to another place" in told
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A directory that any user may enter; those of pytest may not."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: only root can become another user")
+    directory = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def _as_nobody(path: Path) -> list[str]:
+    found: list[str] = json.loads(output(read_as_nobody, path))
+    return found
+
+
+@pytest.mark.parametrize("file_mode", [0o444, 0o666])
+@pytest.mark.parametrize("directory_mode", [0o555, 0o777])
+def test_without_the_right_to_write(public: Path, file_mode: int, directory_mode: int) -> None:
+    path = public / "mobs.db"
+    asyncio.run(_fill(path))
+    path.chmod(file_mode)
+    public.chmod(directory_mode)
+    assert _as_nobody(path) == ["e"]
+    assert side_files(path) == []
+
+
+def test_without_the_right_to_write_while_another_user_writes(public: Path) -> None:
+    path = public / "mobs.db"
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("in the log"))
+            assert await asyncio.to_thread(_as_nobody, path) == ["e", "in the log"]
+            await stores.events.append(event("f"))
+
+    asyncio.run(_fill(path))
+    path.chmod(0o644)
+    asyncio.run(main())
+    assert _as_nobody(path) == ["e", "in the log", "f"]
+    assert side_files(path) == []
+
+
+def test_another_user_begins_to_write(public: Path) -> None:
+    """What is read without a lock must not be written; who reads on is told."""
+    path = public / "mobs.db"
+    asyncio.run(_fill(path))
+    path.chmod(0o644)
+
+    async def append() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("f"))
+
+    with running(read_as_nobody, path, "twice") as reader:
+        assert hear(reader) == json.dumps(["e"])
+        asyncio.run(append())
+        tell(reader)
+        told = hear(reader)
+    assert "was written, removed or replaced while it was open for reading" in told

@@ -1,0 +1,160 @@
+"""Subscriptions and event loops: those that have ended, and those of others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.support import RUN, event, new_run, no_store_threads, tag_of
+from mobstore import InternalError, MobEvent, MobStores, Subscription, open_stores
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
+
+
+async def _begin(url: str) -> MobStores:
+    stores = await open_stores(url)
+    await stores.events.append(event("first"))
+    return stores
+
+
+async def _follow(stores: MobStores) -> Subscription[MobEvent]:
+    """Leave a subscription behind, and a task that waits for it."""
+    following = stores.events.subscribe()
+    await anext(following)
+    asyncio.create_task(_next(following))  # noqa: RUF006 - left behind is what it shall be
+    await asyncio.sleep(0)
+    return following
+
+
+async def _next(of: Subscription[MobEvent]) -> MobEvent:
+    return await anext(of)
+
+
+async def _heard(stores: MobStores) -> None:
+    """One who follows now hears of what is appended now."""
+    async with stores.events.subscribe(await stores.events.latest_cursor()) as following:
+        waiting = asyncio.create_task(_next(following))
+        await asyncio.sleep(0)
+        stored = await stores.events.append(event("heard"))
+        assert await asyncio.wait_for(waiting, 30) == stored
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "dropped"])
+def test_a_loop_that_has_ended_disturbs_nobody(
+    url: str, held: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = asyncio.run(_begin(url))
+    left: list[Subscription[MobEvent] | None]
+    left = [asyncio.run(_follow(stores)) for _ in range(2)]
+    if not held:
+        left = [None]
+    gc.collect()
+
+    async def main() -> None:
+        await _heard(stores)
+        if left[0] is not None:
+            await left[0].aclose()
+            await left[0].aclose()
+        await stores.close()
+
+    asyncio.run(main())
+    gc.collect()
+    assert not caplog.records
+    assert no_store_threads()
+
+
+def test_closing_with_followers_of_ended_loops(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    stores = asyncio.run(_begin(url))
+    left = [asyncio.run(_follow(stores)) for _ in range(3)]
+    asyncio.run(stores.close())
+    assert not caplog.records
+    assert no_store_threads()
+    assert left
+
+
+def test_a_subscription_is_of_one_loop(url: str) -> None:
+    stores = asyncio.run(_begin(url))
+    following = asyncio.run(_follow(stores))
+
+    async def main() -> None:
+        with pytest.raises(InternalError, match="of another event loop; make one in this loop"):
+            await anext(following)
+        await following.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(following)
+        await stores.close()
+
+    asyncio.run(main())
+
+
+def test_two_loops_follow_at_the_same_time(url: str) -> None:
+    """Each hears what the other one appends, and one may close the subscription of the other."""
+    got: list[str] = []
+
+    async def other(stores: MobStores, ready: threading.Event, end: threading.Event) -> None:
+        async with stores.events.subscribe(1) as following:
+            shared.append(following)
+            waiting = asyncio.create_task(_next(following))
+            await asyncio.sleep(0)
+            ready.set()
+            got.append(tag_of((await waiting).kind))
+            waiting = asyncio.create_task(_next(following))
+            await asyncio.sleep(0)
+            end.set()
+            with pytest.raises(StopAsyncIteration):
+                await waiting
+
+    shared: list[Subscription[MobEvent]] = []
+
+    async def main() -> None:
+        stores = await _begin(url)
+        ready, end = threading.Event(), threading.Event()
+        thread = threading.Thread(target=_run, args=(other(stores, ready, end),))
+        thread.start()
+        await asyncio.to_thread(ready.wait, 30)
+        await stores.events.append(event("to the other"))
+        await asyncio.to_thread(end.wait, 30)
+        await shared[0].aclose()
+        await asyncio.to_thread(thread.join, 30)
+        await stores.close()
+
+    asyncio.run(main())
+    assert got == ["to the other"]
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(main)
+
+
+def test_without_a_loop() -> None:
+    stores = asyncio.run(_begin("memory:"))
+    step = anext(stores.events.subscribe())
+    assert isinstance(step, Coroutine)
+    with pytest.raises(InternalError, match="where no event loop runs"):
+        step.send(None)
+    asyncio.run(stores.close())
+
+
+def test_a_watch_lets_go_when_the_run_has_ended() -> None:
+    async def main() -> None:
+        async with open_stores("memory:") as stores:
+            await stores.runs.create_run(new_run())
+            watch = stores.runs.watch(RUN)
+            await anext(watch)
+            assert vars(stores.engine)["_listeners"]
+            await stores.runs.cas_run_status(RUN, expected="running", next="failed")
+            assert (await anext(watch)).status == "failed"
+            assert not vars(stores.engine)["_listeners"]
+            with pytest.raises(StopAsyncIteration):
+                await anext(watch)
+
+    asyncio.run(main())

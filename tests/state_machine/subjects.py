@@ -1,0 +1,95 @@
+"""What the machine is run on: stores that can be opened again, also while they are open."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import mobstore
+from mobstore import MobEvent, MobStores, NewMobEvent, Timestamp
+from state_machine.elsewhere import Elsewhere
+from support.pending import PendingEngine
+
+
+class Subject(ABC):
+    """Stores that can be opened again; what was in them stays if their engine keeps anything.
+
+    Attributes:
+        shared: whether they can be opened once more while they are open.
+        elsewhere: another process that can open them.
+    """
+
+    shared = False
+    elsewhere: Elsewhere | None = None
+
+    def __init__(self) -> None:
+        self.now = "2026-03-04T05:06:07Z"
+
+    def clock(self) -> Timestamp:
+        return Timestamp(self.now)
+
+    @abstractmethod
+    async def open(self, way: int = 0) -> MobStores:
+        """Open them, in one of several ways that must not differ."""
+
+    async def reopen(self, stores: MobStores, way: int) -> MobStores:
+        """Close and open them, if that leaves what is in them."""
+        await stores.close()
+        return await self.open(way)
+
+    def append_elsewhere(self, event: NewMobEvent, way: int) -> MobEvent:
+        """Let another process open them, append an event and close them."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def dispose(self) -> None:
+        """Remove what lies on the disk."""
+
+
+class Memory(Subject):
+    async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
+        return await mobstore.open_stores("memory:", clock=self.clock)
+
+    async def reopen(self, stores: MobStores, way: int) -> MobStores:  # noqa: ARG002
+        return stores
+
+    def dispose(self) -> None:
+        """Nothing lies there."""
+
+
+class Pending(Memory):
+    """What operations within one atomic call, as long as the whole test, see of each other."""
+
+    async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
+        return MobStores(PendingEngine(), clock=self.clock)
+
+
+class Sqlite(Subject):
+    """A file that is opened by its own path and by symbolic links to it and to its folder."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        top = Path(self.directory.name)
+        folder = top / "folder"
+        folder.mkdir()
+        (top / "link.db").symlink_to(folder / "mobs.db")
+        (top / "linked").symlink_to(folder)
+        (top / "far.db").symlink_to(top / "linked" / "mobs.db")
+        self._paths = [folder / "mobs.db", top / "link.db", top / "linked/mobs.db", top / "far.db"]
+
+    def _url(self, way: int) -> str:
+        return f"sqlite:{self._paths[way]}"
+
+    async def open(self, way: int = 0) -> MobStores:
+        return await mobstore.open_stores(self._url(way), durability="normal", clock=self.clock)
+
+    def append_elsewhere(self, event: NewMobEvent, way: int) -> MobEvent:
+        assert self.elsewhere is not None
+        return self.elsewhere.append(self._url(way), event)
+
+    def dispose(self) -> None:
+        self.directory.cleanup()
