@@ -16,6 +16,7 @@ import time
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 from uuid import UUID
 
 from engines.support import (
@@ -451,7 +452,7 @@ def make_until(path: Path, statement: int) -> NoReturn:
     """Make a store, and be killed before the statement of this number."""
     from mobstore.engines.sqlite import connecting, file
 
-    class Dying(connecting._Connection):
+    class Dying(connecting.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             nonlocal statement
             statement -= 1
@@ -459,6 +460,6 @@ def make_until(path: Path, statement: int) -> NoReturn:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().execute(sql, *parameters)
 
-    vars(connecting)["_Connection"] = Dying
-    file.open_file(path, durability="full", timeout=1, create=True)
+    with patch.object(connecting, "Connection", Dying):
+        file.open_file(path, durability="full", timeout=1, create=True)
     os._exit(0)

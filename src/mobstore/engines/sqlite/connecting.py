@@ -25,19 +25,18 @@ from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError
 
 Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
-"""To write and perhaps create; to write; to read where the side files can be made, or are there
-already; to read what nobody writes."""
+"""What a connection is for."""
 
 _OPTIONS: dict[Mode, str] = {
-    "rwc": "mode=rwc",
-    "rw": "mode=rw",
-    "query": "mode=rw",  # as `ro` it would leave its side files behind
-    "ro": "mode=ro",
-    "immutable": "mode=ro&immutable=1",
+    "rwc": "mode=rwc",  # to write; the file may be made
+    "rw": "mode=rw",  # to write
+    "query": "mode=rw",  # to read; as `ro` it would leave its side files behind
+    "ro": "mode=ro",  # to read where the side files are there already, or nothing can be made
+    "immutable": "mode=ro&immutable=1",  # to read what nobody writes
 }
 
 
-class _Connection(sqlite3.Connection):
+class Connection(sqlite3.Connection):
     """A connection whose file is known to be open until it is closed or freed."""
 
     def close(self) -> None:
@@ -47,8 +46,8 @@ class _Connection(sqlite3.Connection):
 
 
 _guard = threading.RLock()  # held by whoever forks; a finalizer may close one within
-_open: WeakKeyDictionary[_Connection, tuple[int, int]] = WeakKeyDictionary()
-_inherited: dict[tuple[int, int], list[_Connection]] = {}
+_open: WeakKeyDictionary[Connection, tuple[int, int]] = WeakKeyDictionary()
+_inherited: dict[tuple[int, int], list[Connection]] = {}
 
 
 def _inherit() -> None:
@@ -124,7 +123,7 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
     with _guard:
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
-            cached_statements=256, factory=_Connection,
+            cached_statements=256, factory=Connection,
         )  # fmt: skip
         opened = find(path)
         if opened is not None:
