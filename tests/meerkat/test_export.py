@@ -120,7 +120,7 @@ def test_times_at_their_ends(engine: str, text: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of(engine, tmp_path) as one, mobstore.open_stores("memory:") as other:
             await one.events.append(samples.event(at=time))
-            entries = {
+            entries: dict[str, Any] = {
                 "step_ledger": (samples.step().model_copy(update={"timestamp": time}),),
                 "failure_ledger": (samples.failure().model_copy(update={"timestamp": time}),),
             }
