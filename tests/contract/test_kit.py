@@ -97,7 +97,6 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     "not durable": (broken.on(MemoryEngine, "durable"), {
         "durable.reopen.everything", "durable.reopen.changes", "durable.reopen.cursors",
         "durable.reopen.order", "durable.close.keeps", "durable.reopen.identity",
-        "engine.write.silent",
     }),
     "not shared": (broken.on(MemoryEngine, "shared"), {
         "shared.second.sees", "shared.second.one-winner", "shared.second.cursors",

@@ -236,7 +236,8 @@ class SqliteEngine(Engine):
         finally:
             if rows is not None:
                 with self._gate:
-                    if not self._closed:
+                    # What was interrupted on its way out may have left a snapshot open.
+                    if not self._closed and rows.idle:
                         self._readers.append(rows)
                         rows = None
                 if rows is not None:
