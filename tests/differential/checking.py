@@ -102,7 +102,7 @@ class _Replay:
             run = self._committed(record, rows)
         else:
             _require(not rows and not marks, "raised, but wrote", record)
-            run = record.runs[-1]
+            run = record.runs[-1] if record.runs else []
             if run and run[0].number is not None:
                 self._readers.setdefault(run[0].number, []).append((record, run))
             return
