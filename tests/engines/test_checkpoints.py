@@ -69,7 +69,7 @@ def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
     connect = sqlite3.connect
 
     def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
 
         def tell(sql: str) -> None:
             for hearer in hearers:
