@@ -32,7 +32,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa
 
 LARGEST_DOCUMENT = 80 * 2**20
 """Bytes of a document, of a part of a run, or of any text that is no name, as JSON in UTF-8."""
-LONGEST_NAME = 2**20
+LONGEST_NAME = 2**16
 """Bytes of an identifier in UTF-8. It may stand in a key, and several times in indexes."""
 
 

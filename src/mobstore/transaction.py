@@ -210,6 +210,11 @@ def enter_atomic(context: Context) -> None:
     context.run(_WITHIN_ATOMIC.set, True)
 
 
+def is_within_atomic() -> bool:
+    """Whether the caller is the function of an atomic call, or a task that it started."""
+    return _WITHIN_ATOMIC.get()
+
+
 def refuse_within_atomic() -> None:
     """Raise if called from the function of an atomic call, or from a task that it started.
 
@@ -219,7 +224,7 @@ def refuse_within_atomic() -> None:
     Raises:
         InternalError: the caller is within an atomic call.
     """
-    if _WITHIN_ATOMIC.get():
+    if is_within_atomic():
         raise InternalError(
             "within an atomic call, use the stores that the function was given, not those outside"
         )

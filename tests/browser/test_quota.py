@@ -42,11 +42,12 @@ def test_no_room_left(chromium: Chromium, tab: ChromiumTab) -> None:
 @pytest.mark.slow
 def test_a_row_that_is_larger_than_a_value_may_be(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "large") is None
-    first, error, last = tab.call("quota:append_text", "large", 140_000_000, seconds=120)
+    first, error, last = tab.call("quota:in_the_middle", "large", 140_000_000, seconds=120)
     assert (first, last) == (None, None)
     assert error["kind"] == "WriteFailedError"
     assert "a row of table events is larger than this browser can store" in error["text"]
     assert not error["maybe_written"]
     assert tab.call("handles:cursors", "large") == [1, 2]
+    assert tab.call("quota:is_read_back", "large", 100_000_000, seconds=120)
     tab.call("handles:close", "large")
     tab.call("indexeddb:delete_database", "large")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
-from mobstore.tables import FORMAT
+from mobstore.tables import FORMAT, META, TABLES
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,21 @@ def test_upgraded_while_another_tab_holds_on(tab: ChromiumTab, newer: ChromiumTa
     newer.call("handles:close", "blocked")
     # What was opened too late was closed again, or this would wait for it.
     tab.call("indexeddb:delete_database", "blocked")
+
+
+def test_database_of_an_older_format(tab: ChromiumTab) -> None:
+    """Format 2 had no place for an identity; it is upgraded when it is opened."""
+    before = [table.name for table in TABLES if table is not META]
+    tab.call("indexeddb:hold", "format 2", 2, *before)
+    tab.call("indexeddb:let_go", "format 2")
+    identities: list[str] = []
+    for _ in range(2):
+        assert tab.call("handles:open_", "format 2") is None
+        identities.append(tab.call("handles:identity", "format 2"))
+        assert tab.call("handles:write", "format 2") is None
+        tab.call("handles:close", "format 2")
+    assert identities[0] == identities[1] == str(UUID(identities[0]))
+    tab.call("indexeddb:delete_database", "format 2")
 
 
 def test_deleted_by_another_tab(tab: ChromiumTab, other: ChromiumTab) -> None:
@@ -147,7 +163,9 @@ def test_databases_that_are_only_read(
     assert other.call("handles:open_", "read") is None
     assert other.call("handles:write", "read") is None
     assert tab.call("read_only:cursors", "read") == [1]
-    assert tab.call("read_only:cursors", "read") == [1], "while it is open elsewhere"
+    for error in tab.call("read_only:writes", "read"):
+        assert says(error, "InternalError", "open it without read_only to write")
+    assert tab.call("read_only:cursors", "read") == [1]
     # What is older is not upgraded, so whoever has it open keeps it.
     error = newer.call("read_only:cursors", "read")
     assert says(error, "ReadFailedError", "older mobstore", "without read_only")

@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -139,6 +141,71 @@ def test_events_are_followed_until_interrupted(tmp_path: Path, form: str) -> Non
         following.send_signal(signal.SIGINT)
         assert following.communicate(timeout=30) == (b"", b"")
         assert following.returncode == 130
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> str:
+    """A store of nine events of which 4, 8 and 9 cannot be read."""
+    path = tmp_path / "damaged.db"
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{path}") as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append_batch([event] * 9)
+
+    asyncio.run(fill())
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE events SET kind = '{' WHERE cursor IN (4, 8, 9)")
+    return f"sqlite:{path}"
+
+
+def shown_cursors(output: str) -> list[int]:
+    if output.startswith("{"):
+        return [json.loads(line)["cursor"] for line in output.splitlines()]
+    return [int(found) for found in re.findall(r"^ +(\d+)  ", output, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("options", [("--json",), ()], ids=str)
+def test_an_unreadable_event_comes_after_what_precedes_it(
+    damaged: str, options: tuple[str, ...]
+) -> None:
+    ended = mobstore_cli("events", damaged, *options)
+    assert ended.returncode == 1
+    assert shown_cursors(ended.stdout) == [1, 2, 3]
+    assert ended.stderr == "Error: Serialization error: table events, cursor 4 cannot be read\n"
+
+    ended = mobstore_cli("events", damaged, "--skip-unreadable", *options)
+    assert ended.returncode == 0
+    assert shown_cursors(ended.stdout) == [1, 2, 3, 5, 6, 7]
+    assert ended.stderr == "".join(
+        f"left out: table events, cursor {cursor} cannot be read\n" for cursor in (4, 8, 9)
+    )
+    ended = mobstore_cli("events", damaged, "--skip-unreadable", "--limit", "5", *options)
+    assert shown_cursors(ended.stdout) == [1, 2, 3, 5, 6]
+    assert "cursor 8" not in ended.stderr
+
+
+def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
+    ended = mobstore_cli("events", damaged, "--follow", "--json")
+    assert ended.returncode == 1
+    assert shown_cursors(ended.stdout) == [1, 2, 3]
+    assert "cursor 4 cannot be read" in ended.stderr
+    main = "from mobstore.cli import main; main()"
+    command = interruptible(main, "events", damaged, "--follow", "--json", "--skip-unreadable")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stderr is not None
+        for cursor in (4, 8, 9):
+            assert b"cursor %d cannot be read" % cursor in following.stderr.readline()
+        following.send_signal(signal.SIGINT)
+        out, _ = following.communicate(timeout=30)
+        assert shown_cursors(out.decode()) == [1, 2, 3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("options", [("--json",), (), ("--follow",)], ids=str)
+def test_a_cursor_past_the_end(url: str, options: tuple[str, ...]) -> None:
+    ended = mobstore_cli("events", url, "--after", "100", *options)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "cursor 100 is past the latest one, 99: it is of another store" in ended.stderr
 
 
 def test_completion_is_what_the_shell_runs() -> None:

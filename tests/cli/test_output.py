@@ -256,5 +256,4 @@ def test_a_forced_export_replaces_files_only(sample: Path) -> None:
 def test_a_store_is_no_export(sample: Path) -> None:
     ended = piped(sample, "diff", "sqlite:mobs.db", "mobs.db")
     assert ended.returncode == 2
-    assert b"mobs.db: the file cannot be read" in ended.stderr
-    assert b"a store is named by its URL" in ended.stderr
+    assert b"mobs.db is a SQLite database; name it sqlite:mobs.db" in ended.stderr

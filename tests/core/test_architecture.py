@@ -179,7 +179,8 @@ def test_importing_the_package_is_light(code: str) -> None:
     assert "mobstore" in found
     assert not {"sqlite3", "_sqlite3", "asyncio", "click", "rich", "psycopg", "hypothesis"} & found
     assert {name for name in found if name.startswith("mobstore.engines.")} <= {
-        "mobstore.engines.memory"
+        "mobstore.engines.memory",
+        "mobstore.engines.read_only",
     }
     rooms = {room(name.removeprefix("mobstore.")) for name in found if name.startswith("mobstore.")}
     assert not rooms & {"cli", "displays", "meerkat", "testing", "transfer"}

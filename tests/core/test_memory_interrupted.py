@@ -135,6 +135,7 @@ CHANGES: dict[str, Change] = {
 )
 def test_all_or_nothing(name: str, unit: str, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_MANY", many)
+    monkeypatch.setattr(memory, "_PART", many)
     monkeypatch.setattr(memory, "_SLICE", 1e9)  # tracing takes long, and is not to be waited for
     change, outcomes = CHANGES[name], set[str]()
     stores = asyncio.run(prepared())

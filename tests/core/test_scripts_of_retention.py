@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.runs import ID, NOW, RUN, ended
 from mobstore.operations.retention import delete_run, prune_runs
-from mobstore.tables import RUNS, RUNS_BY_END, TABLES
+from mobstore.tables import RUNS, RUNS_BY_END, TABLES, RunRow
 from mobstore.transaction import Commit, Delete, DeleteRange, Get, Scan
 from support.scripts import play
 
@@ -35,6 +35,23 @@ def test_prune_by_end_and_status() -> None:
     assert commit.result == 2
     assert Delete(RUNS, (ID,)) in commit.writes
     assert Delete(RUNS, (other.run_id,)) in commit.writes
+
+
+def test_prune_the_first_few_of_all_statuses() -> None:
+    def ended_at(n: int) -> RunRow:
+        return RUN._replace(run_id=f"{n}", completed_at=f"{NOW}{n}")
+
+    rows = [ended_at(1), ended_at(4)], [ended_at(2), ended_at(3)]
+    asked, commit = play(prune_runs(NOW, ["canceled", "failed"], 2), rows)
+    assert [(scan.prefix, scan.limit) for scan in asked[0]] == [
+        (("canceled",), 2),
+        (("failed",), 2),
+    ]
+    assert commit.result == 2
+    gone = [
+        write.key for write in commit.writes if isinstance(write, Delete) and write.table is RUNS
+    ]
+    assert gone == [("1",), ("2",)]
 
 
 def test_prune_nothing() -> None:

@@ -16,6 +16,7 @@ import time
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 from uuid import UUID
 
 from engines.support import (
@@ -118,6 +119,19 @@ def die_with_a_log(path: str) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE notes (text)")
     connection.execute("INSERT INTO notes VALUES ('hello')")
+    say("ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_a_journal(path: str) -> None:
+    """Another program, killed within a transaction that has begun to change the database."""
+    connection = plain(Path(path))
+    connection.execute("CREATE TABLE notes (text)")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("PRAGMA cache_spill = 1")
+    connection.execute("BEGIN")
+    for _ in range(500):
+        connection.execute("INSERT INTO notes VALUES (?)", ("x" * 1000,))
     say("ready")
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -451,7 +465,7 @@ def make_until(path: Path, statement: int) -> NoReturn:
     """Make a store, and be killed before the statement of this number."""
     from mobstore.engines.sqlite import connecting, file
 
-    class Dying(connecting._Connection):
+    class Dying(connecting.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             nonlocal statement
             statement -= 1
@@ -459,6 +473,6 @@ def make_until(path: Path, statement: int) -> NoReturn:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().execute(sql, *parameters)
 
-    vars(connecting)["_Connection"] = Dying
-    file.open_file(path, durability="full", timeout=1, create=True)
+    with patch.object(connecting, "Connection", Dying):
+        file.open_file(path, durability="full", timeout=1, create=True)
     os._exit(0)

@@ -108,7 +108,7 @@ def _fork_here(path: str, other: str) -> None:
 
 
 def fork_while_writing(path: str, other: str) -> None:
-    """A large transaction of the parent is half done when another thread forks."""
+    """A large transaction of the parent is half done when the main thread forks."""
     begun = threading.Event()
 
     def large() -> LoadingScript[None]:
@@ -130,14 +130,15 @@ def fork_while_writing(path: str, other: str) -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.runs.create_run(new_run())
             await stores.events.poll(0, 1)
-            loading = asyncio.create_task(stores.engine.load(large))
-            await asyncio.to_thread(begun.wait)
-            await asyncio.to_thread(_fork_here, path, other)
-            forked.set()
-            await loading
+            await stores.engine.load(large)
         say("parent")
 
-    asyncio.run(main())
+    writing = threading.Thread(target=lambda: asyncio.run(main()))
+    writing.start()
+    begun.wait()
+    _fork(lambda: _child(path, other))
+    forked.set()
+    writing.join()
 
 
 def fork_when_closed(path: str, other: str) -> None:

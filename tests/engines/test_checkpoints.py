@@ -9,10 +9,10 @@ import resource
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -28,7 +28,7 @@ from engines.support import (
     tell,
 )
 from mobstore import MobStores, open_stores
-from mobstore.engines.sqlite import SqliteEngine, connecting
+from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
 from mobstore.engines.sqlite.writer import Writer
 
@@ -59,28 +59,33 @@ async def until(true: Callable[[], bool]) -> None:
 # Who checkpoints -------------------------------------------------------------------------------
 
 
-class Watched(connecting._Connection):  # pyright: ignore[reportPrivateUsage]
-    """A connection that says what it is asked to do."""
-
-    statements: list[tuple[Watched, str]]
-
-    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-        self.statements.append((self, sql))
-        return super().execute(sql, *arguments)
+Heard: TypeAlias = Callable[[sqlite3.Connection, str], None]
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Watched, str]]]:
-    """What all connections made meanwhile execute; they do all they would have done."""
-    Watched.statements = []
-    monkeypatch.setattr(connecting, "_Connection", Watched)
-    yield Watched.statements
-    monkeypatch.undo()
+def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
+    """Functions that hear of each statement that a connection opened from now on begins."""
+    hearers: list[Heard] = []
+    connect = sqlite3.connect
+
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+
+        def tell(sql: str) -> None:
+            for hearer in hearers:
+                hearer(connection, sql)
+
+        connection.set_trace_callback(tell)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return hearers
 
 
-def test_no_connection_checkpoints_by_itself(
-    path: Path, statements: list[tuple[Watched, str]]
-) -> None:
+def test_no_connection_checkpoints_by_itself(path: Path, hearing: list[Heard]) -> None:
+    used: dict[sqlite3.Connection, None] = {}
+    hearing.append(lambda connection, _: used.setdefault(connection))
+
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("e"))
@@ -89,9 +94,11 @@ def test_no_connection_checkpoints_by_itself(
             for _ in range(3):
                 await stores.events.append(event("big", MEGABYTE * 6))
             await stores.compact()
-            used = [one for one in {connection for connection, _ in statements} if is_open(one)]
-            assert len(used) >= 3  # one writes, one checkpoints, one reads
-            for connection in used:
+            await stores.events.poll(0, 10)
+            hearing.clear()
+            opened = [connection for connection in used if is_open(connection)]
+            assert len(opened) >= 3  # one writes, one checkpoints, one reads
+            for connection in opened:
                 assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
 
     asyncio.run(main())
@@ -105,35 +112,31 @@ def is_open(connection: sqlite3.Connection) -> bool:
     return str(connection.execute("PRAGMA database_list").fetchone()[2]) != ""
 
 
-@pytest.mark.usefixtures("statements")
 def test_the_log_is_copied_while_the_writer_holds_the_lock(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, hearing: list[Heard]
 ) -> None:
     """At that moment nobody else can begin to write; and it is a connection of its own."""
-    refused: list[str] = []
-    execute = Watched.execute
+    begun: list[tuple[str, bool, str]] = []
 
-    def asking(self: Watched, sql: str, *arguments: Any) -> sqlite3.Cursor:
+    def hear_of(connection: sqlite3.Connection, sql: str) -> None:
         if "wal_checkpoint" in sql:
-            assert "PASSIVE" in sql  # the others would do as much without the lock, if it is busy
-            assert not self.in_transaction
-            refused.append(output(try_to_write, path).strip())
-        return execute(self, sql, *arguments)
+            begun.append((sql, connection.in_transaction, output(try_to_write, path).strip()))
 
-    monkeypatch.setattr(Watched, "execute", asking)
+    hearing.append(hear_of)
 
     async def main() -> None:
-        async with open_stores(f"sqlite:{path}") as stores:
+        async with open_stores(f"sqlite:{path}", durability="normal") as stores:
             for n in range(COMMITS):
                 await stores.events.append(event(f"{n}"))
-            await until(lambda: bool(refused))
+            await until(lambda: bool(begun))
             await stores.events.append(event("big", MEGABYTE * 20))
             await until(lambda: log_size(path) <= LIMIT)
             await stores.compact()
 
     asyncio.run(main())
-    assert len(refused) >= 3
-    assert set(refused) == {"SQLITE_BUSY"}
+    assert len(begun) >= 3
+    # PASSIVE: the others would go on without the lock if they did not get it.
+    assert set(begun) == {("PRAGMA wal_checkpoint(PASSIVE)", False, "SQLITE_BUSY")}
 
 
 def try_to_write(path: str) -> None:
@@ -289,30 +292,38 @@ def test_a_disk_that_refuses_the_copy_disturbs_nobody(
         assert "nothing is lost" in record.getMessage()
 
 
-def test_another_process_with_the_lock_only_delays_it(
-    path: Path, statements: list[tuple[Watched, str]]
-) -> None:
+def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[Heard]) -> None:
+    begun: list[str] = []
+    tried = threading.Event()
+    armed = [False]
+
+    def hear_of(_: sqlite3.Connection, sql: str) -> None:
+        if "wal_checkpoint" in sql:
+            begun.append(sql)
+        elif armed[0] and sql.startswith("BEGIN IMMEDIATE"):
+            tried.set()
+
+    hearing.append(hear_of)
+
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             for n in range(COMMITS - 1):
                 await stores.events.append(event(f"{n}"))
-            assert checkpoints(statements) == 0
+            assert not begun
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
-                # The lock is taken between the commit and the checkpoint, as early as can be.
-                last = asyncio.create_task(stores.events.append(event("last")))
                 assert await asyncio.to_thread(hear, holder) == "held"
-                before = checkpoints(statements)
-                await asyncio.sleep(0.3)
-                assert checkpoints(statements) == before
+                # What is due is tried, in vain, before anything else is written.
+                writer_of(stores)._checkpoints.committed()  # pyright: ignore[reportPrivateUsage]
+                armed[0] = True
+                end = stores.engine.listen(lambda: None)  # the writer wakes
+                assert await asyncio.to_thread(tried.wait, 30)
+                end()
+                assert len(await stores.events.poll(0, 1000)) == COMMITS - 1
+                assert not begun
                 tell(holder)
-                await last
-            await until(lambda: checkpoints(statements) == 1)
+            await until(lambda: len(begun) == 1)
 
     asyncio.run(main())
-
-
-def checkpoints(statements: list[tuple[Watched, str]]) -> int:
-    return sum("wal_checkpoint" in sql for _, sql in statements)
 
 
 # Versions --------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from mobstore import MobStores, ReadFailedError, open_stores
 from mobstore.cli.commands import cli
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import check_source, export_meerkat, import_meerkat
+from mobstore.tables import FORMAT
+from mobstore.transfer import export_stores
 
 
 def locks(path: Path) -> list[str]:
@@ -59,7 +61,7 @@ async def _fail_to_open(path: Path, _: MobStores) -> None:
     query(path, "PRAGMA user_version = 99")
     with pytest.raises(ReadFailedError, match="update it"):
         await open_stores(f"sqlite:{path}")
-    query(path, f"PRAGMA user_version = {mobstore.tables.FORMAT}")
+    query(path, f"PRAGMA user_version = {FORMAT}")
 
 
 async def _compact(_: Path, stores: MobStores) -> None:
@@ -86,7 +88,7 @@ async def _import(path: Path, _: MobStores) -> None:
 
 async def _export(path: Path, stores: MobStores) -> None:
     await export_meerkat(stores, path.with_name("out.db"))
-    await mobstore.transfer.export_stores(stores, BytesIO())
+    await export_stores(stores, BytesIO())
     async with open_stores("memory:") as other:
         await mobstore.copy(stores, other)
 

@@ -30,7 +30,7 @@ class Subject(ABC):
         return Timestamp(self.now)
 
     @abstractmethod
-    async def open(self, way: int = 0) -> MobStores:
+    async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:
         """Open them, in one of several ways that must not differ."""
 
     async def reopen(self, stores: MobStores, way: int) -> MobStores:
@@ -48,7 +48,7 @@ class Subject(ABC):
 
 
 class Memory(Subject):
-    async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
+    async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:  # noqa: ARG002
         return await mobstore.open_stores("memory:", clock=self.clock)
 
     async def reopen(self, stores: MobStores, way: int) -> MobStores:  # noqa: ARG002
@@ -61,7 +61,7 @@ class Memory(Subject):
 class Pending(Memory):
     """What operations within one atomic call, as long as the whole test, see of each other."""
 
-    async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
+    async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:  # noqa: ARG002
         return MobStores(PendingEngine(), clock=self.clock)
 
 
@@ -84,8 +84,10 @@ class Sqlite(Subject):
     def _url(self, way: int) -> str:
         return f"sqlite:{self._paths[way]}"
 
-    async def open(self, way: int = 0) -> MobStores:
-        return await mobstore.open_stores(self._url(way), durability="normal", clock=self.clock)
+    async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:
+        return await mobstore.open_stores(
+            self._url(way), durability="normal", clock=self.clock, read_only=read_only
+        )
 
     def append_elsewhere(self, event: NewMobEvent, way: int) -> MobEvent:
         assert self.elsewhere is not None

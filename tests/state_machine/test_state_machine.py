@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -181,6 +180,7 @@ class Machine(RuleBasedStateMachine):
         self.subject = self.make()
         self.stores = self.runner.run(self.subject.open())  # those that the rules use
         self.others: list[MobStores] = []  # the same stores, opened once more
+        self.readers: list[MobStores] = []  # and opened only to read
         self.events: list[dict[str, Any]] = []
         self.next_cursor = 1
         self.runs: dict[str, dict[str, Any]] = {}  # in the order of creation
@@ -188,7 +188,7 @@ class Machine(RuleBasedStateMachine):
         self.profiles: dict[str, dict[str, Any]] = {}
 
     def teardown(self) -> None:
-        for stores in (self.stores, *self.others):
+        for stores in (self.stores, *self.others, *self.readers):
             self.runner.run(stores.close())
         self.runner.close()
         self.subject.dispose()
@@ -247,13 +247,31 @@ class Machine(RuleBasedStateMachine):
     def close_another(self, newest: bool) -> None:
         self.runner.run(self.others.pop(-1 if newest else 0).close())
 
-    @precondition(lambda self: self.subject.shared)
+    @precondition(lambda self: self.subject.shared and len(self.readers) < 2)
     @rule(way=ways)
-    def open_and_close(self, way: int) -> None:
+    def open_to_read(self, way: int) -> None:
+        self.readers.append(self.runner.run(self.subject.open(way, read_only=True)))
+
+    @precondition(lambda self: self.readers)
+    @rule()
+    def write_where_it_is_refused(self) -> None:
+        refused = "the store was opened to be read only; open it without read_only to write"
+        event = NewMobEvent(mob_id=mobstore.MobId(""), kind=mobstore.MobReset())
+        call = self.readers[0].events.append(event)
+        self.same(call, self.refusal(INTERNAL, refused))
+
+    @precondition(lambda self: self.readers)
+    @rule(newest=st.booleans())
+    def close_a_reader(self, newest: bool) -> None:
+        self.runner.run(self.readers.pop(-1 if newest else 0).close())
+
+    @precondition(lambda self: self.subject.shared)
+    @rule(way=ways, read_only=st.booleans())
+    def open_and_close(self, way: int, read_only: bool) -> None:
         """Once more, and for nothing: it must not disturb those that are open."""
 
         async def both() -> None:
-            await (await self.subject.open(way)).close()
+            await (await self.subject.open(way, read_only=read_only)).close()
 
         self.runner.run(both())
 
@@ -857,10 +875,13 @@ class Machine(RuleBasedStateMachine):
         self.runner.run(self._check())
 
     async def _check(self) -> None:
-        for stores in (*self.others, self.stores):
+        for stores in (self.stores, *self.others, *self.readers):
             assert typed(_plain(await stores.events.replay_all())) == typed(self.events)
             assert await stores.events.latest_cursor() == self.next_cursor - 1
-        stores = self.stores
+        for stores in (self.stores, *self.readers[-1:]):
+            await self._check_all(stores)
+
+    async def _check_all(self, stores: MobStores) -> None:
         for run_id in RUN_IDS:
             found = await stores.runs.get_run(UUID(run_id))
             stored = self.runs.get(run_id)
@@ -918,10 +939,6 @@ class MemoryMachine(Machine):
     make = Memory
 
 
-class SqliteMachine(Machine):
-    make = Sqlite
-
-
 class PendingMachine(Machine):
     make = Pending
 
@@ -941,9 +958,15 @@ def test_memory() -> None:
     run_state_machine_as_test(MemoryMachine, settings=profile_of(40))
 
 
-def test_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Elsewhere() as elsewhere:
-        monkeypatch.setattr(Sqlite, "elsewhere", elsewhere)
+def test_sqlite() -> None:
+    with Elsewhere() as process:
+
+        class Shared(Sqlite):
+            elsewhere = process
+
+        class SqliteMachine(Machine):
+            make = Shared
+
         run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
 
 

@@ -57,7 +57,11 @@ def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) ->
     go_on: Callable[[], object] = partial(coroutine.send, None)
     try:
         while True:
-            operation = context.run(go_on)
+            recorder.usable = True
+            try:
+                operation = context.run(go_on)
+            finally:
+                recorder.usable = False  # by a task that the function began, while this waits
             number += 1
             try:
                 commit = yield from overlay.run(_script_of(operation))
@@ -73,7 +77,6 @@ def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) ->
     except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
         return Commit(Outcome(None, error))
     finally:
-        recorder.over = True
         coroutine.close()
 
 
@@ -96,14 +99,20 @@ class _Operation:
 
 
 class _Recorder(Engine):
-    """Hands scripts to whoever steps the coroutine that awaits their results."""
+    """Hands scripts to whoever steps the coroutine that awaits their results.
+
+    Attributes:
+        usable: whether the coroutine is being stepped.
+    """
 
     def __init__(self) -> None:
-        self.over = False
+        self.usable = False
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        if self.over:
-            raise InternalError("these stores were of an atomic call, which has ended")
+        if not self.usable:
+            raise InternalError(
+                "these stores are of an atomic call, and of use in its function only"
+            )
         return cast("T", await _Operation(make))
 
     write = read

@@ -20,6 +20,7 @@ from mobstore.cli.output import json_line, json_text
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
+from mobstore.model.shown import plain
 from mobstore.operations.run_reading import Selection
 
 _PAGE = 1000
@@ -65,6 +66,11 @@ async def info(url: str, *, as_json: bool) -> None:
 @click.option(
     "--follow", "-f", is_flag=True, help="Go on with what is committed, by anyone, until Ctrl-C."
 )
+@click.option(
+    "--skip-unreadable",
+    is_flag=True,
+    help="Go past events that cannot be read, and name them on stderr.",
+)
 @json_option
 @runs_async
 async def events(
@@ -75,30 +81,53 @@ async def events(
     mob: str | None,
     run_id: UUID | None,
     follow: bool,
+    skip_unreadable: bool,
     as_json: bool,
 ) -> None:
     """Show events of the store at URL, oldest first.
 
     Example: mobstore events sqlite:mobs.db --mob tide-desk --after 90 --follow
     """
+    place = after
+    console = display.console()
+
+    def leave_out(cursor: int, error: mobstore.SerializationError) -> None:
+        nonlocal place
+        place = cursor
+        click.echo(f"left out: {plain(error.detail)}", err=True)
+
+    on_unreadable = leave_out if skip_unreadable else None
     found: list[mobstore.MobEvent] = []
     async with open_present(url) as stores:
+        log = stores.events
         if follow:
-            console = display.console()
-            async for event in stores.events.subscribe(after, mob_id=mob, run_id=run_id):
+            following = log.subscribe(after, mob_id=mob, run_id=run_id, on_unreadable=on_unreadable)
+            async for event in following:
                 if as_json:
                     json_text(event.to_json())
                 else:
                     display.event_line(console, event)
-        while page := await stores.events.poll(after, min(limit, _PAGE), mob_id=mob, run_id=run_id):
-            after, limit = page[-1].cursor, limit - len(page)
-            if as_json:
-                for event in page:
-                    json_text(event.to_json())
-            else:
-                found += page
+        try:
+            while page := await log.poll(
+                place,
+                min(limit, _PAGE),
+                mob_id=mob,
+                run_id=run_id,
+                reject_stale=True,
+                on_unreadable=on_unreadable,
+            ):
+                place, limit = max(place, page[-1].cursor), limit - len(page)
+                if as_json:
+                    for event in page:
+                        json_text(event.to_json())
+                else:
+                    found += page
+        except mobstore.MobStoreError:
+            if found:
+                display.events(console, found)  # what precedes
+            raise
     if not as_json:
-        display.events(display.console(), found)
+        display.events(console, found)
 
 
 @cli.command()

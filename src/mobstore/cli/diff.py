@@ -17,9 +17,8 @@ from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
 from mobstore.engines.sqlite.file import is_database
-from mobstore.errors import ReadFailedError
 from mobstore.model.shown import plain
-from mobstore.transfer import check_file, import_stores
+from mobstore.transfer import import_stores
 
 
 @click.command()
@@ -37,8 +36,6 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
     console = display.console()
     differs = False
     try:
-        for name in (first, second):
-            _refuse_other_files(Path(name))
         async with AsyncExitStack() as opened:
             one, other = [
                 await opened.enter_async_context(_opened(name)) for name in (first, second)
@@ -65,23 +62,6 @@ class _TroubleError(click.ClickException):
     exit_code = 2  # as of other programs that compare: 1 says that something differs
 
 
-def _refuse_other_files(path: Path) -> None:
-    """Reject a file that is no export, before any store is open.
-
-    Once a store is open, its file must not be opened but by SQLite: closing it would drop locks.
-    """
-    if path.is_file():
-        if is_database(path):
-            raise ReadFailedError(f"{path} is a SQLite database; name it sqlite:{path}")
-        try:
-            with path.open("rb") as file:
-                check_file(file)
-        except OSError as error:
-            raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
-        except ReadFailedError as error:
-            raise ReadFailedError(f"{path}: {error.detail}; a store is named by its URL") from error
-
-
 @asynccontextmanager
 async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
     """The store at a URL; that of a file, in a temporary place."""
@@ -90,6 +70,8 @@ async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
         async with open_present(name) as stores:
             yield stores
         return
+    if is_database(path):
+        raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
     with TemporaryDirectory(prefix="mobstore-") as folder:
         url = f"sqlite:{Path(folder, 'mobs.db')}"
         async with mobstore.open_stores(url, durability="normal") as stores:

@@ -49,9 +49,12 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
     return update_wrapper(run, command)
 
 
-def open_present(url: str) -> mobstore.Opening[mobstore.MobStores]:
-    """The store at a URL, which must be there already."""
-    return mobstore.open_stores(url, create=False)
+def open_present(url: str, *, read_only: bool = True) -> mobstore.Opening[mobstore.MobStores]:
+    """The store at a URL, which must be there already; unless told otherwise only to be read.
+
+    Reading waits for no writer, and works on a medium that cannot be written.
+    """
+    return mobstore.open_stores(url, create=False, read_only=read_only)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
 
     Example: mobstore verify sqlite:mobs.db --repair
     """
-    async with open_present(url) as stores:
+    async with open_present(url, read_only=not repair) as stores:
         with progress_bar("verifying") as progress:
             found = await mobstore.verify(stores, repair=repair, progress=progress)
     if as_json:

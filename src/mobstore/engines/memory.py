@@ -41,7 +41,9 @@ _Make: TypeAlias = Callable[[], Script[T]] | Callable[[], LoadingScript[T]]
 
 _CALLS_PER_TURN = 16
 _SLICE = 0.01  # seconds after which a script lets the event loop turn
+_FEW = 16  # steps; a script of fewer is run at once, however slow the machine is
 _MANY = 4096  # rows; a commit of more is not made at once
+_PART = 1024  # rows of it that are
 
 
 class MemoryEngine(Engine):
@@ -68,7 +70,7 @@ class MemoryEngine(Engine):
         with self._lock:
             self._check()
             script = make()
-            end = _slice(script, None, self._tables.answer)
+            end = _slice(script, None, self._tables.answer, _FEW)
             branch = None if isinstance(end, Commit) else self._tables.branch()
         if branch is not None:
             end = await _finish(script, end, branch.answer)
@@ -81,7 +83,7 @@ class MemoryEngine(Engine):
         with self._lock:
             self._check()
             script = make()
-            end = _slice(script, None, self._tables.answer)
+            end = _slice(script, None, self._tables.answer, _FEW)
             attempt = None
             if isinstance(end, Commit) and self._tables.size(end.writes) <= _MANY:
                 self._apply(end)
@@ -205,7 +207,7 @@ class _Attempt:
 
     async def make(self, writes: Sequence[Write]) -> None:
         end = monotonic() + _SLICE
-        for some in self.tables.in_parts(writes, _MANY):
+        for some in self.tables.in_parts(writes, _PART):
             self.tables.write(some)
             self.tables.keep()
             if monotonic() > end:
@@ -214,16 +216,20 @@ class _Attempt:
 
 
 def _slice(
-    script: Script[T] | LoadingScript[T], asked: Sequence[object] | None, answer: _Answer
+    script: Script[T] | LoadingScript[T],
+    asked: Sequence[object] | None,
+    answer: _Answer,
+    least: int = 1,
 ) -> Commit[T] | Sequence[object]:
-    """Run a script for a while; gives its commit, or what it asks next."""
+    """Run a script for a while, at least so many steps; gives its commit, or what it asks next."""
     end = monotonic() + _SLICE
     going: Any = script
     try:
         asking: Sequence[object] = next(going) if asked is None else asked
         while True:
             asking = going.send(tuple([answer(one) for one in asking]))
-            if monotonic() > end:
+            least -= 1
+            if least <= 0 and monotonic() > end:
                 return asking
     except StopIteration as stop:
         return cast("Commit[T]", stop.value)

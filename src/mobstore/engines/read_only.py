@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from mobstore.errors import InternalError
@@ -37,6 +37,12 @@ class ReadOnlyEngine(Engine):
 
     async def faults(self) -> Sequence[str]:
         return await self._engine.faults()
+
+    def details(self) -> Mapping[str, str]:
+        return self._engine.details()
+
+    def details(self) -> Mapping[str, str]:
+        return self._engine.details()
 
     async def close(self) -> None:
         await self._engine.close()

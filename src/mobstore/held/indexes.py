@@ -1,7 +1,7 @@
 """The rows of one index, in its order.
 
 For every value of the prefix there is a sorted list; most rows come last in theirs, so an
-insertion seldom moves anything. The rows of many removals leave a list in one pass.
+insertion seldom moves anything. Many rows leave a list in one pass, which copies what stays.
 
 Invariants: no list is empty; `_prefixes` is None, or holds the prefixes of the lists in order.
 """
@@ -83,8 +83,12 @@ class SortedRows:
                 for entry in leaving:
                     del entries[bisect_left(entries, entry)]
             else:
-                gone = set(leaving)
-                self._set(prefix, [entry for entry in entries if entry not in gone])
+                left: list[_Entry] = []
+                place = 0
+                for entry in leaving:
+                    start, place = place, bisect_left(entries, entry, place) + 1
+                    left += entries[start : place - 1]
+                self._set(prefix, left + entries[place:])
 
     def restore(self, rows: Iterable[tuple[Key, Row]], there: Mapping[Key, Row]) -> None:
         """See that of some rows exactly these are there, whichever are now; twice is as once."""

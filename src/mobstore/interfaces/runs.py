@@ -38,8 +38,10 @@ class MobRunStore(MobRunReader):
 
         Raises:
             InternalError: there is a run of this id.
+            WriteFailedError: the counter of runs is behind, as a partial restore leaves it; nothing
+                was written. `verify` mends it.
 
-        Contract: runs.create.round-trip, runs.create.twice.
+        Contract: runs.create.round-trip, runs.create.twice, runs.counter-behind.
         """
 
     @abstractmethod
@@ -354,6 +356,11 @@ class MobRunStore(MobRunReader):
     ) -> int:
         """Remove the runs that ended before `older_than` (not at it), whole.
 
+        They are removed in commits of some hundred runs, those that ended first before the others,
+        so that other tasks have their turn; within an atomic call it is one commit. Where one
+        fails, or the task is cancelled, what was removed before stays removed, each run as a
+        whole; to go on, call it again.
+
         Args:
             older_than: compared with `completed_at`; a run without one is never removed.
             status: only runs in this status, or one of these.
@@ -363,6 +370,7 @@ class MobRunStore(MobRunReader):
 
         Raises:
             SerializationError: a datetime without a time zone.
+            WriteFailedError: the medium refused; some of the runs may have been removed.
 
-        Contract: runs.prune.
+        Contract: runs.prune, runs.prune.many.
         """

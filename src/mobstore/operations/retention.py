@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from itertools import chain
+from operator import attrgetter
 
 from mobstore.tables import RUNS, RUNS_BY_END, TABLES, RunRow
 from mobstore.transaction import Commit, Delete, DeleteRange, Get, Scan, Script, Write, fetch
@@ -16,27 +18,28 @@ def delete_run(run_id: str) -> Script[bool]:
     return Commit(False) if run is None else Commit(True, _removal((run_id,)))
 
 
-def prune_runs(older_than: str, statuses: Collection[str]) -> Script[int]:
-    """Remove the runs that ended before a moment in one of these statuses; gives their number."""
+def prune_runs(older_than: str, statuses: Collection[str], most: int | None = None) -> Script[int]:
+    """Remove the runs that ended before a moment in one of these statuses; gives their number.
+
+    Args:
+        older_than: the moment.
+        statuses: the statuses.
+        most: remove at most so many, those that ended first; None: all.
+    """
     # A run without an end has "" there, which `after` leaves out.
     found: tuple[Sequence[RunRow], ...] = yield tuple(
-        Scan(RUNS_BY_END, (status,), after="", before=older_than) for status in statuses
+        Scan(RUNS_BY_END, (status,), after="", before=older_than, limit=most) for status in statuses
     )
-    doomed = [row.run_id for rows in found for row in rows]
-    return Commit(len(doomed), _removal(doomed))
+    runs = sorted(chain.from_iterable(found), key=attrgetter("completed_at"))[:most]
+    return Commit(len(runs), _removal([row.run_id for row in runs]))
 
 
-def _removal(run_ids: Iterable[str]) -> tuple[Write, ...]:
+def _removal(run_ids: Sequence[str]) -> tuple[Write, ...]:
+    """The writes that remove runs; table by table, as many engines remove many rows fastest."""
     return tuple(
-        write
+        Delete(table, (run_id,))
+        if table.key == ("run_id",)
+        else DeleteRange(Scan(table, (run_id,)))
+        for table in (RUNS, *_OF_RUNS)
         for run_id in run_ids
-        for write in (
-            Delete(RUNS, (run_id,)),
-            *(
-                Delete(table, (run_id,))
-                if table.key == ("run_id",)
-                else DeleteRange(Scan(table, (run_id,)))
-                for table in _OF_RUNS
-            ),
-        )
     )

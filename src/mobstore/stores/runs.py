@@ -38,6 +38,9 @@ from mobstore.operations.runs import KeyedSwap, Swap
 from mobstore.rows.runs import RUN_STATUSES, RunRows, failure_row, iteration_row, step_row
 from mobstore.stores.run_reading import EngineRunReader
 from mobstore.tables import LoopIterationRow
+from mobstore.transaction import is_within_atomic
+
+_PRUNED_AT_ONCE = 256  # runs
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
@@ -261,7 +264,13 @@ class EngineRunStore(EngineRunReader, MobRunStore):
         else:
             given = (status,)
         statuses = sorted({choice(one, RUN_STATUSES, "status") for one in given})
-        return await self._engine.write(lambda: retention.prune_runs(moment, statuses))
+        most = None if is_within_atomic() else _PRUNED_AT_ONCE
+        pruned = 0
+        while True:
+            some = await self._engine.write(lambda: retention.prune_runs(moment, statuses, most))
+            pruned += some
+            if most is None or some < most:
+                return pruned
 
     # The same change; only the meaning of the frame differs: here it is the loop's parent.
     cas_complete_loop = cas_complete_body_frame

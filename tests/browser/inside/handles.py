@@ -47,6 +47,11 @@ async def cursors(name: str) -> list[int]:
     return [one.cursor for one in await held(name).events.replay_all()]
 
 
+async def identity(name: str) -> str:
+    """The identity of the store."""
+    return str(await held(name).identity())
+
+
 async def append_until_refused(name: str) -> tuple[list[int], dict[str, Any]]:
     """Append events until there is an error; the cursors that were given out, and the error."""
     given: list[int] = []

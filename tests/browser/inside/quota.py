@@ -27,11 +27,18 @@ async def beside_too_large(name: str, size: int) -> list[dict[str, Any] | None]:
     return await asyncio.gather(*(error_of(append(one)) for one in events))
 
 
-async def append_text(name: str, size: int) -> list[dict[str, Any] | None]:
-    """Append three events at once, of which the second holds a text of this size; the errors."""
+async def is_read_back(name: str, size: int) -> bool:
+    """Append an event of this size, and see whether it can be read."""
+    stored = await held(name).events.append(_large(size))
+    (found,) = await held(name).events.poll(stored.cursor - 1, 1)
+    return found == stored
+
+
+async def in_the_middle(name: str, size: int) -> list[dict[str, Any] | None]:
+    """Append three events at once, of which the second is so large; the errors."""
     append = held(name).events.append
-    large = event(kind=PeersWired(a=MeerkatId(""), b=MeerkatId("x" * size)))
-    return await asyncio.gather(*(error_of(append(one)) for one in (event(), large, event())))
+    events = (event(), _large(size), event())
+    return await asyncio.gather(*(error_of(append(one)) for one in events))
 
 
 async def fill(name: str, size: int) -> tuple[list[int], list[dict[str, Any]]]:

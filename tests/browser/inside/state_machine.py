@@ -44,9 +44,13 @@ async def run(wheels: list[str], examples: int) -> None:
             super().__init__()
             self.name = f"machine-{uuid4()}"
 
-        async def open(self, way: int = 0) -> MobStores:  # noqa: ARG002 - all are one
-            url = f"indexeddb:{self.name}"
-            return await open_stores(url, durability="normal", clock=self.clock)
+        async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:  # noqa: ARG002
+            return await open_stores(
+                f"indexeddb:{self.name}",
+                durability="normal",
+                clock=self.clock,
+                read_only=read_only,
+            )
 
         def dispose(self) -> None:
             ffi.run_sync(delete_database(self.name))

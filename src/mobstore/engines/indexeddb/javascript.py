@@ -21,6 +21,11 @@ Handler: TypeAlias = Any
 """A Python function that JavaScript can call until `destroy` is called on it."""
 
 
+_LONGEST = 2**27
+"""Bytes of JSON text that go over the bridge at once. At 2**29 characters, more than a text has in
+Chromium, Pyodide ends for good; near 2**28 it was seen to hand over other bytes than these."""
+
+
 class Fault(Protocol):
     """A DOMException."""
 
@@ -110,7 +115,7 @@ class Browser(NamedTuple):
     open: Callable[..., Request]
     """Open a database (name, version); without a version as it is."""
     value: Callable[[object], JsValue]
-    """What JSON can hold, from Python's form of it."""
+    """What JSON can hold, from Python's form of it; MemoryError if that is too long."""
     stringify: JsValue
     """JSON.stringify."""
     array: Callable[..., JsValue]
@@ -167,7 +172,10 @@ def browser() -> Browser:
     parse = js.JSON.parse
 
     def value(plain: object) -> JsValue:
-        return parse(to_json(plain).decode())
+        text = to_json(plain)
+        if len(text) > _LONGEST:
+            raise MemoryError
+        return parse(text.decode())
 
     return Browser(
         factory.open,

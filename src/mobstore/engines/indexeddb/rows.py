@@ -15,7 +15,8 @@ from mobstore.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_i
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
 
-_TOO_LARGE = {"UnknownError", "DataCloneError", "RangeError"}  # put at once, not later
+# By these names `put` fails at once, not later; our own JSON cannot be wrong unless it is too long.
+_TOO_LARGE = {"UnknownError", "DataCloneError", "RangeError", "SyntaxError"}
 _ROWS_AT_ONCE = 4096  # in one text
 _QUESTIONS_AT_ONCE = 16  # the browser answers the next ones while scripts get these answers
 
@@ -205,6 +206,11 @@ class Rows:
                 entries = [(stored_key(shape.key_of(row)), shape.fields(row)) for row in rows]
                 self._browser.map(value(entries)).forEach(put, store)
         except (self._browser.Error, MemoryError) as error:
+            if isinstance(error, MemoryError) and len(rows) > 1:
+                half = len(rows) // 2
+                self._put_all(table, rows[:half], new=new)
+                self._put_all(table, rows[half:], new=new)
+                return
             if getattr(error, "name", "RangeError") not in _TOO_LARGE:
                 raise
             raise WriteFailedError(

@@ -25,19 +25,18 @@ from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError
 
 Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
-"""To write and perhaps create; to write; to read where the side files can be made, or are there
-already; to read what nobody writes."""
+"""What a connection is for."""
 
 _OPTIONS: dict[Mode, str] = {
-    "rwc": "mode=rwc",
-    "rw": "mode=rw",
-    "query": "mode=rw",  # as `ro` it would leave its side files behind
-    "ro": "mode=ro",
-    "immutable": "mode=ro&immutable=1",
+    "rwc": "mode=rwc",  # to write; the file may be made
+    "rw": "mode=rw",  # to write
+    "query": "mode=rw",  # to read; as `ro` it would leave its side files behind
+    "ro": "mode=ro",  # to read where the side files are there already, or nothing can be made
+    "immutable": "mode=ro&immutable=1",  # to read what nobody writes
 }
 
 
-class _Connection(sqlite3.Connection):
+class Connection(sqlite3.Connection):
     """A connection whose file is known to be open until it is closed or freed."""
 
     def close(self) -> None:
@@ -47,8 +46,8 @@ class _Connection(sqlite3.Connection):
 
 
 _guard = threading.RLock()  # held by whoever forks; a finalizer may close one within
-_open: WeakKeyDictionary[_Connection, tuple[int, int]] = WeakKeyDictionary()
-_inherited: dict[tuple[int, int], list[_Connection]] = {}
+_open: WeakKeyDictionary[Connection, tuple[int, int]] = WeakKeyDictionary()
+_inherited: dict[tuple[int, int], list[Connection]] = {}
 
 
 def _inherit() -> None:
@@ -97,11 +96,7 @@ def find(path: Path) -> os.stat_result | None:
             f"{path} has {status.st_nlink} names (hard links), and SQLite would keep a log for"
             " each, so that writes are lost; copy it to a file of its own while nobody uses it"
         )
-    if (status.st_dev, status.st_ino) in _inherited:
-        raise InternalError(
-            f"{path} was open when this process was forked, and cannot be used safely here:"
-            " close stores before forking, or start processes with spawn"
-        )
+    _refuse_inherited(path)
     return status
 
 
@@ -116,19 +111,19 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
         timeout: seconds for which SQLite itself waits for a lock.
 
     Raises:
-        MobStoreError: the file must not be opened, see `find`.
+        InternalError: it was open when this process was forked.
         sqlite3.Error: it cannot be opened.
     """
-    find(path)
     uri = f"{path.as_uri()}?{_OPTIONS[mode]}"
     with _guard:
+        _refuse_inherited(path)
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
-            cached_statements=256, factory=_Connection,
+            cached_statements=256, factory=Connection,
         )  # fmt: skip
-        opened = find(path)
+        opened = _which(path)
         if opened is not None:
-            _open[connection] = opened.st_dev, opened.st_ino
+            _open[connection] = opened
     connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
     if mode == "query":
         connection.execute("PRAGMA query_only = ON")
@@ -160,13 +155,13 @@ def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
     beside it.
 
     Args:
-        path: the file, resolved.
+        path: the file, resolved; `find` has found no fault in it.
         timeout: seconds to wait for other processes that hold its lock.
 
     Raises:
         WrittenMeanwhileError: another process began to use the file, so what was read, or why it
             could not be read, means nothing.
-        MobStoreError: the file must not be opened, see `find`.
+        InternalError: it was open when this process was forked.
         sqlite3.Error: it cannot be opened or read.
     """
     if has_log(path):
@@ -192,6 +187,22 @@ class WrittenMeanwhileError(ReadFailedError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} was written by another process while it was read; try again", retry_safe=True
+        )
+
+
+def _which(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _refuse_inherited(path: Path) -> None:
+    if _which(path) in _inherited:
+        raise InternalError(
+            f"{path} was open when this process was forked, and cannot be used safely here:"
+            " close stores before forking, or start processes with spawn"
         )
 
 

@@ -57,7 +57,8 @@ class SqliteEngine(Engine):
     """Keeps everything in one SQLite file, which other processes may use at the same time."""
 
     def __init__(self, writer: Writer, mode: Mode) -> None:
-        self._writer, self._mode, self._pid = writer, mode, os.getpid()
+        self._mode: Mode = mode
+        self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
@@ -235,7 +236,8 @@ class SqliteEngine(Engine):
         finally:
             if rows is not None:
                 with self._gate:
-                    if not self._closed:
+                    # What was interrupted on its way out may have left a snapshot open.
+                    if not self._closed and rows.idle:
                         self._readers.append(rows)
                         rows = None
                 if rows is not None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from mobstore.errors import ReadFailedError, WriteFailedError
 
 _SETTLED = 2 * 10**9  # nanoseconds; no file system's clock is coarser
+_NEVER = (0, 0, 0)
 _Mark = tuple[int, ...] | None
 
 
@@ -44,10 +45,10 @@ class FileIdentity:
     """
 
     def __init__(self, path: Path) -> None:
-        self._directory = str(path.parent)
+        self._directory = os.fsencode(path.parent)  # bytes take the least time
         self._names: tuple[str, ...] = tuple(f"{path}{suffix}" for suffix in ("", "-wal", "-shm"))
         self._opened = self._find()
-        self._settled: _Mark = None
+        self._settled = _NEVER
 
     def intact(self) -> bool:
         """Whether the path leads to the very files that were opened."""
@@ -61,7 +62,7 @@ class FileIdentity:
         intact = self._find() == self._opened
         # A change in the same tick of the clock as the last one would leave the time as it is.
         settled = intact and time.time_ns() - status.st_mtime_ns > _SETTLED
-        self._settled = mark if settled else None
+        self._settled = mark if settled else _NEVER
         return intact
 
     def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:

@@ -16,6 +16,7 @@ from mobstore.engines.sqlite.file import is_busy
 from mobstore.engines.sqlite.rows import Rows
 
 _PAUSE = 0.02  # seconds
+_LOOKS_PER_CHECK = 5  # of whether the file is there; to ask costs more than to look for commits
 
 
 class Outside:
@@ -36,6 +37,7 @@ class Outside:
         with suppress(sqlite3.Error):  # the first look tells what may have been missed
             self._seen = rows.data_version()
         self._usable = True
+        self._looks = 0
         self._next = 0.0
 
     def pause(self) -> float:
@@ -48,7 +50,10 @@ class Outside:
         if now < self._next:
             return
         self._next = now + _PAUSE
-        version, usable = self._seen, self._same_file()
+        self._looks += 1
+        version, usable = self._seen, self._usable
+        if self._looks % _LOOKS_PER_CHECK == 0:
+            usable = self._same_file()
         try:
             version = self._rows.data_version()
         except sqlite3.Error as error:

@@ -227,6 +227,11 @@ class Rows:
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._connection.in_transaction
+
     @contextmanager
     def snapshot(self) -> Generator[None]:
         """Let all reads within see the same state of the store."""

@@ -77,7 +77,8 @@ class Writer:
         timeout: float,
         mode: Mode = "rw",
     ) -> None:
-        self._connect, self._mode = connect, mode
+        self._connect = connect
+        self._mode: Mode = mode
         self.path: Path = path
         self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import cast
 from uuid import UUID
 
+from mobstore.bundles import Stores
 from mobstore.errors import InternalError, NotFoundError, SerializationError
 from mobstore.model.event import FlowCompleted, FlowStarted, StepFailed
 from mobstore.model.ids import FlowId, RunId, StepId
@@ -207,3 +209,55 @@ async def prunes_runs(subject: Subject) -> None:
     ], "what is left is whole")  # fmt: skip
     wrong = cast("MobRunStatus", "odd")
     await refused(SerializationError, runs.prune_runs(moment(9), wrong), "a status that is none")
+
+
+@case("runs.prune.many")
+async def prunes_many_runs(subject: Subject) -> None:
+    """Many runs are pruned those that ended first before the others, each whole, wherever it ends.
+
+    Within an atomic call all go with that call, or none.
+    """
+    stores = await subject.open()
+    many = 600
+    ended = [(n, moment(n * 7 % many)) for n in range(1, many)]
+    statuses: tuple[MobRunStatus, ...] = ("completed", "failed", "canceled")
+
+    async def create(at: Stores) -> None:
+        for n, end in ended:
+            status = statuses[n % 3]
+            ledger = (step("s"),)
+            run = make_run(n, status=status, completed_at=end, step_ledger=ledger)
+            await at.runs.create_run(run)
+
+    await stores.atomic(create)
+
+    async def left() -> list[int]:
+        return [header.run_id.int for header in await stores.runs.run_headers()]
+
+    async def pruning(at: Stores) -> None:
+        same(await at.runs.prune_runs(moment(many)), many - 1, "runs pruned in an atomic call")
+        same(await at.runs.run_headers(), [], "runs that the call sees then")
+        raise LookupError("mine")
+
+    await refused(LookupError, stores.atomic(pruning), "an atomic call that raises")
+    same(await left(), [n for n, _ in ended], "runs after it")
+
+    task = asyncio.ensure_future(stores.runs.prune_runs(moment(many - 10)))
+    while len(await left()) == len(ended) and not task.done():  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    staying = await left()
+    by_end = [n for n, _ in sorted(ended, key=lambda one: one[1])]
+    same(staying, sorted(by_end[len(ended) - len(staying) :]), "the runs that ended last stay")
+    for n in staying[:3]:
+        run = await stores.runs.get_run(run_id(n))
+        same(run and run.step_ledger, (step("s"),), "the ledger of a run that stays")
+    same(await stores.runs.prune_runs(moment(many - 10)), len(staying) - 10, "the others")
+    same(await left(), sorted(by_end[-10:]), "the runs in the end")
+
+    async def pruning_the_rest(at: Stores) -> int:
+        return await at.runs.prune_runs(moment(many))
+
+    same(await stores.atomic(pruning_the_rest), 10, "the rest, in an atomic call")
+    same(await left(), [], "no run is left")

@@ -1,0 +1,12 @@
+"""The engine for reading only asks the one beneath in all that it does not refuse."""
+
+from __future__ import annotations
+
+from mobstore.engines.read_only import ReadOnlyEngine
+from mobstore.transaction import Engine
+
+
+def test_nothing_is_answered_by_a_default() -> None:
+    asked = {name for name in vars(Engine) if not name.startswith("_")}
+    assert asked
+    assert asked - vars(ReadOnlyEngine).keys() == set()
