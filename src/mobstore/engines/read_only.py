@@ -41,9 +41,6 @@ class ReadOnlyEngine(Engine):
     def details(self) -> Mapping[str, str]:
         return self._engine.details()
 
-    def details(self) -> Mapping[str, str]:
-        return self._engine.details()
-
     async def close(self) -> None:
         await self._engine.close()
 
