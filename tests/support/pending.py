@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
 from mobstore.held.tables import HeldTables
 from mobstore.testing.scripts import writing
 from mobstore.transaction import (
-    Add,
     Commit,
-    Delete,
-    DeleteRange,
     LoadingScript,
-    Put,
+    Read,
     Script,
     Write,
     drive,
@@ -50,9 +47,9 @@ class PendingEngine(MemoryEngine):
         writes: list[Write] = []
 
         def noted(asked: Any) -> object:
-            if isinstance(asked, (Add, Put, Delete, DeleteRange)):
-                writes.append(asked)
-            return self._written.answer_or_write(asked)
+            if not isinstance(asked, Read):
+                writes.append(cast("Write", asked))
+            return self._written.answer_or_write(cast("Read[Any] | Write", asked))
 
         with self._lock:
             self._check()

@@ -182,7 +182,7 @@ class MobStores(Shown, Stores, Closable):
             WriteFailedError: the medium refused.
 
         Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits,
-        atomic.own-stores.
+        atomic.own-stores, atomic.context.
         """
         context = copy_context()
         outcome = await self._engine.write(

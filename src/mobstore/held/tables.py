@@ -51,6 +51,7 @@ class TableRows:
         self.shared: bool = False
         self.key_of = getter(table, table.key)
         self._table, self._indexes = table, indexes
+        self._others = [rows for index, rows in indexes.items() if index is not table]
 
     def copy(self) -> TableRows:
         """The same rows, to be changed alone."""
@@ -65,6 +66,8 @@ class TableRows:
             for key, row in self.by_key.items():
                 rows.add(row, key)
             self._indexes[index] = rows
+            if index is not self._table:
+                self._others.append(rows)
         return rows
 
     def find(self, scan: Scan[Any]) -> list[Any]:
@@ -79,9 +82,8 @@ class TableRows:
             for index in self._indexes.values():
                 index.add(row, key)
         else:
-            for index in self._indexes.values():
-                if index.index is not index.index.table:  # by its key it stays where it is
-                    index.move(old, row, key)
+            for index in self._others:  # by its key it stays where it is
+                index.move(old, row, key)
 
     def remove(self, rows: dict[Key, Row]) -> None:
         """Remove rows that are there."""

@@ -33,8 +33,11 @@ class MobEventStore(ABC):
 
         Raises:
             InternalError: the cursors are used up (2**63 - 2 is the last).
+            WriteFailedError: the counter of cursors is behind the log, as a partial restore leaves
+                it; nothing was overwritten. `verify` mends it.
 
-        Contract: events.append.assigns-cursors, events.append.keeps-time, events.append.store-time.
+        Contract: events.append.assigns-cursors, events.append.keeps-time, events.append.store-time,
+        events.counter-behind.
         """
 
     @abstractmethod
@@ -46,8 +49,10 @@ class MobEventStore(ABC):
 
         Raises:
             InternalError: the cursors are used up.
+            WriteFailedError: as for `append`.
 
-        Contract: events.batch.consecutive, events.batch.all-or-none, events.batch.empty.
+        Contract: events.batch.consecutive, events.batch.all-or-none, events.batch.empty,
+        events.counter-behind.
         """
 
     @abstractmethod

@@ -38,8 +38,10 @@ class MobRunStore(MobRunReader):
 
         Raises:
             InternalError: there is a run of this id.
+            WriteFailedError: the counter of runs is behind, as a partial restore leaves it; nothing
+                was written. `verify` mends it.
 
-        Contract: runs.create.round-trip, runs.create.twice.
+        Contract: runs.create.round-trip, runs.create.twice, runs.counter-behind.
         """
 
     @abstractmethod
