@@ -94,3 +94,10 @@ def test_only_followers_look(tab: ChromiumTab) -> None:
     assert tab.call("losing:looks_while_followed", "looked-at") == [False, True, True, False]
     tab.call("handles:close", "looked-at")
     tab.call("indexeddb:delete_database", "looked-at")
+
+
+def test_only_those_concerned_are_woken(tab: ChromiumTab) -> None:
+    assert tab.call("handles:open_", "woken") is None
+    assert tab.call("losing:woken", "woken") == [1, 1, 2, 2, 3]
+    tab.call("handles:close", "woken")
+    tab.call("indexeddb:delete_database", "woken")

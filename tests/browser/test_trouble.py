@@ -163,7 +163,9 @@ def test_databases_that_are_only_read(
     assert other.call("handles:open_", "read") is None
     assert other.call("handles:write", "read") is None
     assert tab.call("read_only:cursors", "read") == [1]
-    assert tab.call("read_only:cursors", "read") == [1], "while it is open elsewhere"
+    for error in tab.call("read_only:writes", "read"):
+        assert says(error, "InternalError", "open it without read_only to write")
+    assert tab.call("read_only:cursors", "read") == [1]
     # What is older is not upgraded, so whoever has it open keeps it.
     error = newer.call("read_only:cursors", "read")
     assert says(error, "ReadFailedError", "older mobstore", "without read_only")

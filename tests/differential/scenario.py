@@ -24,7 +24,7 @@ Status: TypeAlias = Literal["returned", "raised", "clashed", "cancelled"]
 
 _WAYS: dict[Way, int] = {"read": 30, "write": 50, "atomic": 15}
 _WRITING: dict[Style, int] = {
-    "write": 80, "read": 12, "glance": 3, "stop": 7, "stop first": 3, "blind": 7, "batch": 3,
+    "write": 80, "read": 12, "glance": 3, "stop": 7, "stop first": 3, "blind": 12, "batch": 3,
 }  # fmt: skip
 _STYLES: dict[Way, dict[Style, int]] = {
     "read": {"read": 70, "glance": 20, "stop": 4, "stop first": 3, "fail": 2},
@@ -117,7 +117,7 @@ class Scenario:
     def _plan(self) -> _Plan:
         chance, kind = self._chance, self._kind
         name = f"{self._place}-{next(self._numbers):03}"
-        weights: dict[Way, int] = {**_WAYS, "load": 4 if kind.loads else 0}
+        weights: dict[Way, int] = {**_WAYS, "load": 6 if kind.loads else 0}
         way = _chosen(chance, weights)
         record = Record(name, way, [_chosen(chance, _STYLES[way])], self._place)
         if way == "atomic":
@@ -127,7 +127,7 @@ class Scenario:
             last: list[Style] = ["write", "stop"] if chance.random() < 0.15 else ["write"]
             record.styles = first + middle + last
         cancelled: float | None = None
-        if chance.random() < 0.2:
+        if chance.random() < (0.6 if way == "load" else 0.2):
             cancelled = chance.choice((0.0, 1.0, 2.0, 4.0, 7.0, chance.uniform(0, 0.003)))
         return _Plan(record, chance.randrange(16), cancelled, chance.choice((0, 0, 0, 1, 2, 5)))
 

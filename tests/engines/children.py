@@ -123,6 +123,19 @@ def die_with_a_log(path: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_with_a_journal(path: str) -> None:
+    """Another program, killed within a transaction that has begun to change the database."""
+    connection = plain(Path(path))
+    connection.execute("CREATE TABLE notes (text)")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("PRAGMA cache_spill = 1")
+    connection.execute("BEGIN")
+    for _ in range(500):
+        connection.execute("INSERT INTO notes VALUES (?)", ("x" * 1000,))
+    say("ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def write_beyond_a_limit(path: str, limit: str) -> None:
     """Write until no file may grow further; then lift the limit and write again."""
 

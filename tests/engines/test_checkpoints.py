@@ -69,7 +69,7 @@ def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
     connect = sqlite3.connect
 
     def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
 
         def tell(sql: str) -> None:
             for hearer in hearers:
@@ -313,7 +313,7 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert await asyncio.to_thread(hear, holder) == "held"
                 # What is due is tried, in vain, before anything else is written.
-                writer_of(stores)._checkpoints._commits = COMMITS  # pyright: ignore[reportPrivateUsage]
+                writer_of(stores)._checkpoints.committed()  # pyright: ignore[reportPrivateUsage]
                 armed[0] = True
                 end = stores.engine.listen(lambda: None)  # the writer wakes
                 assert await asyncio.to_thread(tried.wait, 30)

@@ -154,6 +154,21 @@ def test_hard_links_are_refused(path: Path, name: str) -> None:
     assert asyncio.run(_tags(path)) == ["0", "1", "2"]
 
 
+def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
+    """As of a backup that links; only who opens is refused."""
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            path.with_name("backup.db").hardlink_to(path)
+            await stores.events.append(event("e"))
+            await asyncio.gather(*(stores.events.replay_all() for _ in range(9)))
+            await stores.overview()
+            with pytest.raises(ReadFailedError, match="hard links"):
+                await open_stores(f"sqlite:{path}")
+
+    asyncio.run(main())
+
+
 # Exchanged while open --------------------------------------------------------------------------
 
 

@@ -20,7 +20,14 @@ from typing import Any
 import pytest
 
 import mobstore
-from engines.children import as_nobody, die_making, die_with_a_log, open_only, without_descriptors
+from engines.children import (
+    as_nobody,
+    die_making,
+    die_with_a_journal,
+    die_with_a_log,
+    open_only,
+    without_descriptors,
+)
 from engines.support import (
     TESTS,
     event,
@@ -332,6 +339,23 @@ def test_a_database_that_another_program_left_in_a_crash(tmp_path: Path) -> None
     assert path.read_bytes() == before, "a foreign database was changed"
     assert (tmp_path / "other.db-wal").read_bytes() == log
     assert query(path, "SELECT text FROM notes") == [("hello",)]
+
+
+def test_a_database_that_another_program_left_within_a_write(tmp_path: Path) -> None:
+    """Its journal would be played back by whoever opens it for writing; that is not for us."""
+    path = tmp_path / "other.db"
+    with running(die_with_a_journal, path) as process:
+        assert hear(process) == "ready"
+        process.wait()
+    before = path.read_bytes()
+    journal = (tmp_path / "other.db-journal").read_bytes()
+    for read_only in (False, True):
+        error = refused(f"sqlite:{path}", read_only=read_only)
+        assert type(error) is ReadFailedError
+        assert "was left in the middle of a write; open it once for writing" in str(error)
+    assert path.read_bytes() == before
+    assert (tmp_path / "other.db-journal").read_bytes() == journal
+    assert query(path, "SELECT count(*) FROM notes") == [(0,)]
 
 
 def test_a_database_of_the_reference(tmp_path: Path) -> None:

@@ -31,8 +31,9 @@ from engines.support import (
     tell,
 )
 from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
+from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.tables import EVENTS
-from mobstore.transaction import Commit, DeleteRange, Scan, Script
+from mobstore.transaction import Commit, DeleteRange, Engine, Scan, Script
 
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
@@ -93,6 +94,11 @@ def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
     assert path.read_bytes() == before
     assert side_files(path) == []
     assert open_files(path.parent) == []
+
+
+def test_whatever_an_engine_can_is_passed_on() -> None:
+    public = {name for name in vars(Engine) if not name.startswith("_")}
+    assert public <= vars(ReadOnlyEngine).keys()
 
 
 async def _nothing(_: object) -> None:

@@ -19,7 +19,7 @@ from mobstore.testing import samples
 from mobstore.transaction import Put
 from mobstore.transfer import Summary
 from support import golden
-from transfer.support import contents, load, rows_of, stores_of
+from transfer.support import TIMES, contents, load, rows_of, stores_of
 
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
 SCRIPTS = [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)]
@@ -104,6 +104,35 @@ def test_cursors_and_the_order_of_runs(tmp_path: Path) -> None:
             assert await other.identity() != await one.identity()
             assert [run.run_id.int for run in await other.runs.list_runs("mob")] == [3, 1, 2]
             assert (await other.events.append(samples.event())).cursor == 2**63 - 30
+
+    asyncio.run(check())
+
+
+@engines
+@pytest.mark.parametrize(
+    "text",
+    [*TIMES, "0000-01-01T00:00:00Z", "9999-12-31T23:59:60Z", "2016-06-30T23:59:60.000000001Z"],
+)
+def test_times_at_their_ends(engine: str, text: str, tmp_path: Path) -> None:
+    """Wherever the reference has a time in JSON: the first and last years, leap seconds."""
+    time = mobstore.Timestamp(text)
+
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as one, mobstore.open_stores("memory:") as other:
+            await one.events.append(samples.event(at=time))
+            entries: dict[str, Any] = {
+                "step_ledger": (samples.step().model_copy(update={"timestamp": time}),),
+                "failure_ledger": (samples.failure().model_copy(update={"timestamp": time}),),
+            }
+            await one.runs.create_run(
+                samples.make_run(1, created_at=time, completed_at=time, **entries)
+            )
+            await export_meerkat(one, tmp_path / "mob.db")
+            await import_meerkat(tmp_path / "mob.db", other)
+            assert await contents(other) == await contents(one)
+            (event,) = await other.events.replay_all()
+            assert mobstore.MobEvent.from_json(event.to_json()) == event
+            assert await other.events.prune(time) == 0
 
     asyncio.run(check())
 

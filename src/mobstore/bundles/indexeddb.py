@@ -45,7 +45,8 @@ class IndexedDbMobStores(MobStores):
                 may write raises InternalError.
             durability: "full": a write that returned survives a power failure (IndexedDB's
                 "strict"). "normal": it survives the death of the browser ("relaxed").
-            timeout: seconds to wait for other tabs that upgrade or delete the database.
+            timeout: seconds to wait for other tabs that upgrade or delete the database; less than
+                1 counts as 1, since the browser itself takes some time.
             clock: gives the store's times; for tests.
 
         Raises:

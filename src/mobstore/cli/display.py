@@ -180,10 +180,9 @@ def _line(branch: Branch, state: KernelState) -> Text:
     line = Text.assemble((f"{branch.of} ", "dim"), (fitting(plain(named(branch.label))), "bold"))
     if branch.iteration is not None:
         line.append(f"  iteration {branch.iteration:,}", style="dim")
-    reached = phase(state)
-    line.append("  ").append_text(status(reached))
-    if branch.of == "frame":
-        line.append(f"  {_nodes(state)}", style="dim")
+    line.append("  ").append_text(status(phase(state)))
+    if branch.of == "frame" and (told := _nodes(state)):
+        line.append(f"  {told}", style="dim")
     return line
 
 

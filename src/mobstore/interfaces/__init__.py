@@ -8,9 +8,9 @@ What holds everywhere:
 * Arguments are copied; results are independent copies. Text may hold anything but lone surrogates;
   identifiers may be empty. Text sorts by code point.
 * Beside the errors listed, every method may raise `SerializationError` (an argument of a wrong
-  type or without JSON form, stored data that cannot be read), `ReadFailedError` or
-  `WriteFailedError` (the medium failed), and `InternalError` (the store is closed, a number is
-  out of range).
+  type, without JSON form, nested too deeply or too large; stored data that cannot be read),
+  `ReadFailedError` or `WriteFailedError` (the medium failed), and `InternalError` (the store is
+  closed, a number is out of range).
 * `Contract:` names the cases of `mobstore.testing` that show the rule.
 """
 

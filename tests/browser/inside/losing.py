@@ -10,7 +10,7 @@ from unittest.mock import patch
 from browser.inside.calls import say
 from browser.inside.handles import error_of, held
 from mobstore.engines.indexeddb.channel import Channel
-from mobstore.tables import EVENTS
+from mobstore.tables import EVENTS, EVENTS_BY_MOB
 from mobstore.testing.samples import event, make_run, run_id
 from mobstore.transaction import Commit, DeleteRange, LoadingScript, Scan
 
@@ -90,3 +90,18 @@ async def looks_while_followed(name: str) -> list[bool]:
         told.append(looks(name))
         stop()
     return [*told, looks(name)]
+
+
+async def woken(name: str) -> list[int]:
+    """How often a follower of one mob is woken by its events, by those of another, by a load."""
+    woken: list[None] = []
+    engine: Any = held(name).engine
+    stop = engine.listen(lambda: woken.append(None), Scan(EVENTS_BY_MOB, ("followed",)))
+    engine._channel._stop_looking()
+    told: list[int] = []
+    for mob in ("followed", "other", "followed", "other"):
+        await held(name).events.append(event(mob))
+        told.append(len(woken))
+    await engine.load(_erasing)
+    stop()
+    return [*told, len(woken)]

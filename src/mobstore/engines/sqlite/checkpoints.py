@@ -59,6 +59,7 @@ class Checkpoints:
         self._log = path.with_name(f"{path.name}-wal")
         self._second: sqlite3.Connection | None = None
         self._commits = 0
+        self._grown = True  # perhaps, since it was looked at
         self._patience = _PATIENCE
         self._next_try = 0.0  # when to try to cut the log again; 0: it is not too large
         rows.limit_log(LIMIT)
@@ -66,6 +67,7 @@ class Checkpoints:
     def committed(self) -> None:
         """Count a commit."""
         self._commits += 1
+        self._grown = True
 
     def pause(self) -> float | None:
         """Seconds until `run_if_due` should be called even if nothing is written; None: never."""
@@ -76,7 +78,8 @@ class Checkpoints:
         if self._next_try:
             if monotonic() < self._next_try:
                 return
-        elif self._commits < COMMITS and self._size() <= LIMIT:
+        elif not self._grown or (self._commits < COMMITS and self._size() <= LIMIT):
+            self._grown = False
             return
         self._attempt(self._cut if self._size() > LIMIT else self._copy)
 

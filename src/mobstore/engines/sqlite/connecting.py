@@ -96,11 +96,7 @@ def find(path: Path) -> os.stat_result | None:
             f"{path} has {status.st_nlink} names (hard links), and SQLite would keep a log for"
             " each, so that writes are lost; copy it to a file of its own while nobody uses it"
         )
-    if (status.st_dev, status.st_ino) in _inherited:
-        raise InternalError(
-            f"{path} was open when this process was forked, and cannot be used safely here:"
-            " close stores before forking, or start processes with spawn"
-        )
+    _refuse_inherited(path)
     return status
 
 
@@ -115,19 +111,19 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
         timeout: seconds for which SQLite itself waits for a lock.
 
     Raises:
-        MobStoreError: the file must not be opened, see `find`.
+        InternalError: it was open when this process was forked.
         sqlite3.Error: it cannot be opened.
     """
-    find(path)
     uri = f"{path.as_uri()}?{_OPTIONS[mode]}"
     with _guard:
+        _refuse_inherited(path)
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
             cached_statements=256, factory=Connection,
         )  # fmt: skip
-        opened = find(path)
+        opened = _which(path)
         if opened is not None:
-            _open[connection] = opened.st_dev, opened.st_ino
+            _open[connection] = opened
     connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
     if mode == "query":
         connection.execute("PRAGMA query_only = ON")
@@ -159,13 +155,13 @@ def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
     beside it.
 
     Args:
-        path: the file, resolved.
+        path: the file, resolved; `find` has found no fault in it.
         timeout: seconds to wait for other processes that hold its lock.
 
     Raises:
         WrittenMeanwhileError: another process began to use the file, so what was read, or why it
             could not be read, means nothing.
-        MobStoreError: the file must not be opened, see `find`.
+        InternalError: it was open when this process was forked.
         sqlite3.Error: it cannot be opened or read.
     """
     if has_log(path):
@@ -191,6 +187,22 @@ class WrittenMeanwhileError(ReadFailedError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} was written by another process while it was read; try again", retry_safe=True
+        )
+
+
+def _which(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _refuse_inherited(path: Path) -> None:
+    if _which(path) in _inherited:
+        raise InternalError(
+            f"{path} was open when this process was forked, and cannot be used safely here:"
+            " close stores before forking, or start processes with spawn"
         )
 
 

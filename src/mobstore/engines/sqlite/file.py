@@ -161,10 +161,7 @@ def _look(path: Path, timeout: float, *, create: bool) -> None:
         # Somebody was killed within a transaction of the older kind: also whoever makes a store.
         with closing(connect(path, "immutable")) as looking:
             if _mark(looking) != APPLICATION_ID:
-                raise ReadFailedError(
-                    f"{path} is not of mobstore, and was left in the middle of a write; open it"
-                    " once with the program that made it"
-                ) from error
+                raise translate(error, path, writing=False) from error
 
 
 def retrying(attempt: Callable[[], T], patience: float) -> T:
@@ -211,6 +208,11 @@ def translate(
         return kind(f"{path} is locked by another process; try again", retry_safe=True)
     if primary == sqlite3.SQLITE_FULL:
         return kind(f"no room to write {path}; free some disk space", retry_safe=True)
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return kind(
+            f"{path} was left in the middle of a write; open it once for writing, with the program"
+            " that made it"
+        )
     if primary == sqlite3.SQLITE_READONLY:
         return kind(f"{path} is read-only; make the file and its directory writable")
     if primary == sqlite3.SQLITE_CANTOPEN:

@@ -1,0 +1,37 @@
+"""Cases of stores that are read only, on any engine."""
+
+from __future__ import annotations
+
+from mobstore.bundles import MobStores, Stores
+from mobstore.engines.read_only import ReadOnlyEngine
+from mobstore.errors import InternalError
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import event, make_run
+from mobstore.testing.subject import Subject
+
+
+@case("stores.read-only")
+async def reads_only(subject: Subject) -> None:
+    """What may write is refused and changes nothing; reading and following work."""
+    stores = await subject.open()
+    await stores.events.append(event())
+    reading = MobStores(ReadOnlyEngine(stores.engine))
+
+    async def nothing(_: Stores) -> None:
+        pass
+
+    for attempt in (
+        reading.events.append(event()),
+        reading.events.clear(),
+        reading.runs.create_run(make_run()),
+        reading.specs.delete_spec("mob", 1),
+        reading.atomic(nothing),
+        reading.compact(),
+    ):
+        await refused(InternalError, attempt, "read_only")
+    same(await reading.events.latest_cursor(), 1, "the latest cursor")
+    same(await reading.runs.list_runs(), [], "the runs")
+    async with reading.events.subscribe() as subscription:
+        same((await anext(subscription)).cursor, 1, "the first event")
+        await stores.events.append(event())
+        same((await anext(subscription)).cursor, 2, "an event that others append")
