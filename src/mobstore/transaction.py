@@ -138,7 +138,8 @@ def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedE
     """The error of an `Add` whose key is taken, or of a number that is."""
     return WriteFailedError(
         f"table {table.name} already has a row with the {column} {', '.join(map(str, key))}, so a"
-        " counter is behind its rows; nothing was written. Repair it: mobstore verify URL --repair"
+        " counter is behind its rows; nothing was written. mobstore verify URL --repair sets the"
+        " counters of events and runs right; of others mobstore verify says where they are"
     )
 
 

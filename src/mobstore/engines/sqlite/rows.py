@@ -164,6 +164,7 @@ class Rows:
         while found <= size and (part := cursor.fetchmany(_PART)):
             found += size_of(scan.index.table, part)
             rows += map(make, part)
+        cursor.close()  # a statement that is not at its end would keep its snapshot
         return rows, found
 
     def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:
