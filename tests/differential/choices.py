@@ -172,9 +172,11 @@ class Choices:
         scan = self._removable(table)
         if kind < 11:
             return [DeleteRange(scan)]
-        # A range removed, and keys of it put again.
+        # Rows put before their range is removed, and keys of it put again.
         again = [row for row in self._rows(table) if _within(scan, row)]
-        return [DeleteRange(scan), Put(table, tuple(again))] if again else [DeleteRange(scan)]
+        before: list[Write] = [Put(table, (row,)) for row in again[:2]]
+        after: list[Write] = [Put(table, tuple(again[1:]))] if again[1:] else []
+        return [*before, DeleteRange(scan), *after]
 
     def add(self, table: Table[Any], key: Key) -> Write:
         """Add a row with a key."""
