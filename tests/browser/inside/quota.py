@@ -9,7 +9,10 @@ from typing import Any
 
 from browser.inside.handles import described, error_of, held
 from mobstore import MeerkatId, MobStoreError, NewMobEvent, PeersWired
+from mobstore.tables import EVENTS, EventRow
 from mobstore.testing.samples import event
+from mobstore.testing.scripts import reading, writing
+from mobstore.transaction import Add, Scan
 
 _TASKS = 4
 
@@ -27,18 +30,21 @@ async def beside_too_large(name: str, size: int) -> list[dict[str, Any] | None]:
     return await asyncio.gather(*(error_of(append(one)) for one in events))
 
 
-async def is_read_back(name: str, size: int) -> bool:
-    """Append an event of this size, and see whether it can be read."""
-    stored = await held(name).events.append(_large(size))
-    (found,) = await held(name).events.poll(stored.cursor - 1, 1)
-    return found == stored
-
-
 async def in_the_middle(name: str, size: int) -> list[dict[str, Any] | None]:
-    """Append three events at once, of which the second is so large; the errors."""
-    append = held(name).events.append
-    events = (event(), _large(size), event())
-    return await asyncio.gather(*(error_of(append(one)) for one in events))
+    """Add three rows at once, by scripts, of which the second is so large; the errors."""
+    engine = held(name).engine
+
+    async def add(cursor: int, kind: str) -> None:
+        row = EventRow(cursor, "mob", "t", "mob_reset", "", kind)
+        await engine.write(writing(Add(EVENTS, (row,))))
+
+    large = base64.b64encode(os.urandom(size * 3 // 4)).decode()
+    return await asyncio.gather(*map(error_of, (add(1, "{}"), add(2, large), add(3, "{}"))))
+
+
+async def cursors(name: str) -> list[int]:
+    """The cursors of the events that are there, whether they can be read or not."""
+    return [one.cursor for one in await held(name).engine.read(reading(Scan(EVENTS)))]
 
 
 async def fill(name: str, size: int) -> tuple[list[int], list[dict[str, Any]]]:
