@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import shutil
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -233,3 +235,30 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     shutil.copy(backup, path)
     assert asyncio.run(_tags(path)) == ["0", "1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux has them")
+@pytest.mark.parametrize("name", ["mobs.db", "mo bs\\.db"])
+def test_a_file_that_is_mounted_without_its_directory_is_refused(tmp_path: Path, name: str) -> None:
+    for place in ("host", "container"):
+        (tmp_path / place).mkdir()
+    mounted = tmp_path / "container" / name
+    mounted.touch()
+    asyncio.run(_fill(tmp_path / "host" / name))
+    mount: list[str | Path] = ["mount", "--bind", tmp_path / "host" / name, mounted]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        for read_only in (False, True):
+            with pytest.raises(ReadFailedError, match="Mount the directory that holds it"):
+                asyncio.run(_tags(mounted, read_only=read_only))
+        assert [one.name for one in mounted.parent.iterdir()] == [name]
+        assert asyncio.run(_tags(tmp_path / "host" / name))
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+    # Its directory may be mounted, of course.
+    subprocess.run(["mount", "--bind", tmp_path / "host", tmp_path / "container"], check=True)
+    try:
+        assert asyncio.run(_tags(mounted))
+    finally:
+        subprocess.run(["umount", tmp_path / "container"], check=True)

@@ -64,6 +64,22 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+_ESCAPED = {ord(" "): r"\040", ord("\t"): r"\011", ord("\n"): r"\012", ord("\\"): r"\134"}
+
+
+def _is_mount_point(path: Path) -> bool:
+    """Whether a file is mounted by itself, as containers do with `-v ./mobs.db:/app/mobs.db`.
+
+    Its log lies in the container then, or beside another name of the file; see proc(5), mountinfo.
+    """
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:  # noqa: PTH123 - of one system only
+            point = str(path).translate(_ESCAPED)
+            return any(line.split(" ", 5)[4] == point for line in mounts)
+    except OSError:  # another system
+        return False
+
+
 def resolve(path: Path) -> Path:
     """The path of the file itself: SQLite would look for the log of a link beside the link."""
     return Path(os.path.realpath(path))
@@ -95,6 +111,11 @@ def find(path: Path) -> os.stat_result | None:
         raise ReadFailedError(
             f"{path} has {status.st_nlink} names (hard links), and SQLite would keep a log for"
             " each, so that writes are lost; copy it to a file of its own while nobody uses it"
+        )
+    if _is_mount_point(path):
+        raise ReadFailedError(
+            f"{path} is mounted by itself, without its directory, so its log would be left behind:"
+            " writes are lost. Mount the directory that holds it, as in `-v ./data:/data`"
         )
     _refuse_inherited(path)
     return status
