@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 from uuid import UUID, uuid4
 
 from mobstore.atomic import Work, together
@@ -55,6 +55,9 @@ class Closable:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open store cannot be pickled or copied; pass its URL and open it there")
 
 
 class Opening(Generic[S]):

@@ -24,6 +24,9 @@ from weakref import WeakKeyDictionary
 from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError
 
+_LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
+_LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
+
 Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
 """What a connection is for."""
 
@@ -80,9 +83,30 @@ def _is_mount_point(path: Path) -> bool:
         return False
 
 
+def _refuse_long(path: Path) -> None:
+    """Refuse a path that leaves no room for the names of the files beside it."""
+    name, whole = os.fsencode(path.name), os.fsencode(path)
+    if len(name) + len("-journal") > _LONGEST_NAME or len(whole) > _LONGEST_PATH:
+        raise ReadFailedError(
+            f"a path of {len(whole)} bytes with a name of {len(name)} is too long: SQLite takes"
+            f" {_LONGEST_PATH}, and of a name {_LONGEST_NAME - len('-journal')}"
+        )
+
+
 def resolve(path: Path) -> Path:
-    """The path of the file itself: SQLite would look for the log of a link beside the link."""
-    return Path(os.path.realpath(path))
+    """The path of the file itself: SQLite would look for the log of a link beside the link.
+
+    Raises:
+        ReadFailedError: there is no such path.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except UnicodeEncodeError as error:
+        raise ReadFailedError("the path has characters that no file here can have") from error
+    except FileNotFoundError as error:
+        raise ReadFailedError(
+            f"{path} is a relative path, and the working directory is gone; name the whole path"
+        ) from error
 
 
 def find(path: Path) -> os.stat_result | None:
@@ -92,6 +116,7 @@ def find(path: Path) -> os.stat_result | None:
         ReadFailedError: it is no file, has several names, or cannot be reached.
         InternalError: it was open when this process was forked.
     """
+    _refuse_long(path)
     try:
         try:
             status = path.stat()

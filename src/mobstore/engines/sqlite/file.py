@@ -207,14 +207,21 @@ def translate(
     if primary in _BUSY:
         return kind(f"{path} is locked by another process; try again", retry_safe=True)
     if primary == sqlite3.SQLITE_FULL:
-        return kind(f"no room to write {path}; free some disk space", retry_safe=True)
+        return kind(
+            f"no room to write {path}, or the temporary files that SQLite needs to compact it"
+            " (where, SQLITE_TMPDIR says); free some disk space",
+            retry_safe=True,
+        )
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
         return kind(
             f"{path} was left in the middle of a write; open it once for writing, with the program"
             " that made it"
         )
     if primary == sqlite3.SQLITE_READONLY:
-        return kind(f"{path} is read-only; make the file and its directory writable")
+        return kind(
+            f"{path} is read-only; make the file and its directory writable, and what lies beside"
+            " it: -wal and -shm may be another user's"
+        )
     if primary == sqlite3.SQLITE_CANTOPEN:
         if _none_left():
             return kind(
@@ -222,6 +229,8 @@ def translate(
                 " files, or raise the limit (ulimit -n)",
                 retry_safe=True,
             )
+        if path.exists() and not os.access(path, os.R_OK):
+            return kind(f"{path} may not be read by this user; change its permissions")
         if has_log(path) and not os.access(path.parent, os.W_OK):
             return kind(
                 f"{path} has a log that cannot be read on a medium that cannot be written; copy"
