@@ -177,8 +177,8 @@ class MobStores(Shown, Stores, Closable):
 
         Raises:
             RefusedError: a comparison failed; it says in which operation.
-            InternalError: the function awaits something else, or is not async; or it, or a task
-                that it started, uses other stores than it was given.
+            InternalError: the function awaits something else, needs an event loop, or is not
+                async; or it, or a task that it started, uses other stores than it was given.
             Exception: whatever the function raises.
             WriteFailedError: the medium refused.
 
