@@ -37,6 +37,10 @@ class _RefusingLoop:
 _REFUSING = _RefusingLoop()
 
 
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, InternalError) and error.detail == NOTHING_ELSE
+
+
 def apart(step: Callable[[], T]) -> T:
     """Run a step of the function.
 
@@ -50,6 +54,10 @@ def apart(step: Callable[[], T]) -> T:
     events._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
     try:
         return step()
+    except ExceptionGroup as group:  # a `TaskGroup` that was refused its first task
+        if group.split(_is_refusal)[1] is None:
+            raise InternalError(NOTHING_ELSE) from group
+        raise
     except RuntimeError as error:
         if type(error) is RuntimeError and _ABOUT_LOOPS.search(str(error)):
             raise InternalError(NOTHING_ELSE) from error

@@ -246,6 +246,12 @@ async def finds_no_event_loop(subject: Subject) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(other())
 
+    async def groups(_: Stores) -> None:
+        try:
+            await asyncio.sleep(0.01)
+        except InternalError as error:
+            raise ExceptionGroup("as newer versions of asyncio raise it", [error]) from None
+
     async def begins(_: Stores) -> None:
         asyncio.create_task(other())  # noqa: RUF006
 
@@ -254,6 +260,7 @@ async def finds_no_event_loop(subject: Subject) -> None:
         "sleep": lambda _: asyncio.sleep(0.01),
         "timeout": times_out,
         "TaskGroup": begins_tasks,
+        "a group of errors": groups,
         "create_task": begins,
         "gather": lambda _: _waiting(lambda: asyncio.gather(other())),
         "shield": lambda _: _waiting(lambda: asyncio.shield(other())),
