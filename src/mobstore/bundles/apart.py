@@ -51,8 +51,8 @@ def apart(step: Callable[[], T]) -> T:
     from asyncio import events  # whoever awaits has loaded it; an import of the package need not
 
     loop = events._get_running_loop()  # noqa: SLF001 - made for those who run loops
-    events._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
     try:
+        events._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
         return step()
     except ExceptionGroup as group:  # a `TaskGroup` that was refused its first task
         if group.split(_is_refusal)[1] is None:

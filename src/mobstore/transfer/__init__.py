@@ -63,7 +63,7 @@ async def export_stores(
         InternalError: an argument is of another type.
     """
     check_stores(stores)
-    _check_file(file, "write", "wb")
+    _check_file(file, "wb", "write", "flush")
     with while_awaited(progress) as telling, _temporary() as archive:
         rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
@@ -88,7 +88,7 @@ async def import_stores(
         WriteFailedError: the store's medium failed.
     """
     check_stores(stores)
-    _check_file(source, "read", "rb")
+    _check_file(source, "rb", "read", "seek")
     with while_awaited(progress) as telling:
         return _summary(await stores.engine.load(lambda: import_script(source, telling)))
 
@@ -99,7 +99,7 @@ def check_file(source: BinaryIO) -> None:
     Raises:
         ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
     """
-    _check_file(source, "read", "rb")
+    _check_file(source, "rb", "read", "seek")
     ArchiveReader(source)
 
 
@@ -134,8 +134,9 @@ async def copy(
     return _summary(rows)
 
 
-def _check_file(file: object, does: str, mode: str) -> None:
-    if not hasattr(file, does) or isinstance(file, io.TextIOBase):
+def _check_file(file: object, mode: str, *does: str) -> None:
+    """Reject what is no file of bytes."""
+    if isinstance(file, io.TextIOBase) or not all(hasattr(file, name) for name in does):
         raise InternalError(
             f"the file is one of bytes that is open, such as open(path, {mode!r}) gives, not"
             f" {type(file).__name__}"
