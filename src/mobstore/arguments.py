@@ -8,6 +8,7 @@ moved.
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import datetime
 from uuid import UUID
@@ -137,6 +138,20 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
     if value > most:
         raise InternalError(f"{what} {value} exceeds {'i64::MAX' if most == I64_MAX else most}")
     return value
+
+
+def callback(value: object, what: str) -> None:
+    """Check a function that is called and not awaited; None is fine, too.
+
+    Raises:
+        InternalError: it cannot be called, or is an async function.
+    """
+    if value is None:
+        return
+    if not callable(value):
+        raise InternalError(f"{what} must be a function, not {type(value).__name__}")
+    if any(map(inspect.iscoroutinefunction, (value, value.__call__))):
+        raise InternalError(f"{what} must be a plain function: nobody would await an async one")
 
 
 def choice(value: str, allowed: frozenset[str], what: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from mobstore.errors import InternalError
+from mobstore.arguments import callback
+from mobstore.errors import InternalError, MobStoreError
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the rows done and the rows in all, from whichever thread does the work."""
@@ -14,22 +15,42 @@ Progress: TypeAlias = Callable[[int, int], None]
 _ROWS_BETWEEN = 256
 
 
+class _CallersError(MobStoreError):
+    """Brings an error of the caller's function through an engine, which knows its own kind."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("the progress function raised")
+        self.error = error
+
+
 @contextmanager
 def while_awaited(progress: Progress | None) -> Generator[Progress]:
     """Let work end with an error as soon as its task, having been cancelled, awaits it no more.
 
     Gives what the work must tell its progress. The error undoes what was done; nobody sees it.
+    What `progress` raises undoes it as well, and is raised as it was.
+
+    Raises:
+        InternalError: `progress` is no plain function.
     """
+    callback(progress, "progress")
     awaited = True
 
     def tell(done: int, total: int) -> None:
         if not awaited:
             raise InternalError("the task was cancelled")
         if progress is not None:
-            progress(done, total)
+            try:
+                progress(done, total)
+            except Exception as error:  # noqa: BLE001 - raised again as it was
+                raise _CallersError(error) from None
 
     try:
         yield tell
+    except _CallersError as error:
+        own = error.error
+        known = None if own.__suppress_context__ else own.__context__
+        raise own from own.__cause__ or known
     finally:
         awaited = False
 

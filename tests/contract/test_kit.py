@@ -90,6 +90,7 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     "foreign errors": (broken.on(broken.Failing), {"store.open.empty", "events.poll.range"}),
     "atomic one by one": (broken.WithOneByOne, {
         "atomic.none", "atomic.refused", "atomic.one-by-one", "atomic.awaits",
+        "atomic.event-loop", "callers.atomic",
     }),
     "a clock of its own": (broken.WithOwnClock, {
         "events.append.store-time", "profiles.update.revisions", "runs.status.completed-at",

@@ -275,13 +275,13 @@ def test_what_had_begun_ends_though_the_store_is_closed() -> None:
 
 def test_stores_of_an_atomic_call_are_of_no_use_to_a_task_beside_it() -> None:
     async def check() -> None:
-        stores = await filled()
+        stores, loop = await filled(), asyncio.get_running_loop()
         tasks: list[asyncio.Task[object]] = []
 
         async def work(at: Stores) -> None:
             for _ in range(5):
                 await at.runs.append_step_entry(run_id(1), step())
-                tasks.append(asyncio.create_task(at.runs.append_step_entry(run_id(1), step())))
+                tasks.append(loop.create_task(at.runs.append_step_entry(run_id(1), step())))
 
         await stores.atomic(work)
         for task in tasks:

@@ -4,6 +4,6 @@ overlay.py    what a store would hold if the writes so far were made
 together.py   a function of operations as one script
 """
 
-from mobstore.atomic.together import Work, together
+from mobstore.atomic.together import NOTHING_ELSE, Work, together
 
-__all__ = ["Work", "together"]
+__all__ = ["NOTHING_ELSE", "Work", "together"]

@@ -24,6 +24,14 @@ Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
 """An async function that awaits nothing but operations on the stores it is given."""
 
 
+Step: TypeAlias = Callable[[Callable[[], object]], object]
+"""Calls what it is given, which runs the function up to its next operation."""
+
+NOTHING_ELSE = (
+    "within an atomic call nothing can be awaited but operations of the stores it is given"
+)
+
+
 class Outcome(NamedTuple, Generic[T]):
     """How the function ended. Its error is a result: to an engine it is none of a script's."""
 
@@ -37,21 +45,27 @@ class Outcome(NamedTuple, Generic[T]):
         return cast("T", self.result)
 
 
-def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) -> Script[Outcome[T]]:
+def together(
+    work: Work[V, T],
+    view: Callable[[Engine], V],
+    context: Context,
+    step: Step = lambda run: run(),
+) -> Script[Outcome[T]]:
     """Run a function of operations; write all that they write, or nothing if it raises.
 
     Args:
         work: the function.
         view: makes the stores that it is given, on an engine.
         context: the caller's context variables; the function sees them, whichever thread runs it.
-
-    Raises:
-        InternalError: it is not an async function.
+        step: runs each step of the function, in that context.
     """
     recorder, overlay, number = _Recorder(), Overlay(), 0
     context = context.copy()
     enter_atomic(context)
-    coroutine: Any = context.run(work, view(recorder))
+    try:
+        coroutine: Any = context.run(step, partial(work, view(recorder)))
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        return Commit(Outcome(None, error))
     if not inspect.iscoroutine(coroutine):
         raise InternalError("atomic takes an async function of the stores it is given")
     go_on: Callable[[], object] = partial(coroutine.send, None)
@@ -59,7 +73,7 @@ def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) ->
         while True:
             recorder.usable = True
             try:
-                operation = context.run(go_on)
+                operation = context.run(step, go_on)
             finally:
                 recorder.usable = False  # by a task that the function began, while this waits
             number += 1
@@ -83,9 +97,7 @@ def together(work: Work[V, T], view: Callable[[Engine], V], context: Context) ->
 def _script_of(operation: object) -> Script[Any]:
     if isinstance(operation, _Operation):
         return operation.make()
-    raise InternalError(
-        "within an atomic call nothing can be awaited but operations of the stores it is given"
-    )
+    raise InternalError(NOTHING_ELSE)
 
 
 class _Operation:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from mobstore.audit.comparison import Difference, diff
 from mobstore.audit.verification import Problem, Verification, repair_script, verify_script
 from mobstore.bundles import MobStores
+from mobstore.bundles.base import check_stores
 from mobstore.errors import ReadFailedError
 from mobstore.progress import Progress, while_awaited
 from mobstore.tables import TABLES
@@ -41,7 +42,9 @@ async def verify(
     Raises:
         ReadFailedError: the store's medium failed, and does not know of any damage.
         WriteFailedError: the medium refused a repair. What was mended before stays mended.
+        InternalError: an argument is of another type.
     """
+    check_stores(stores)
     damages = tuple(Problem("", (), what) for what in await stores.engine.faults())
     try:
         with while_awaited(progress) as telling:

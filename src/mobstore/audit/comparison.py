@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias
 
 from mobstore.audit.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.bundles import MobStores
+from mobstore.bundles.base import check_stores
 from mobstore.model.run import MobRun
 from mobstore.tables import (
     EVENTS,
@@ -92,7 +93,10 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
 
     Raises:
         ReadFailedError: the medium of one of them failed.
+        InternalError: an argument is no store.
     """
+    check_stores(first, "first")
+    check_stores(second, "second")
     engines = first.engine, second.engine
     one, other = await first.events.latest_cursor(), await second.events.latest_cursor()
     if one != other:

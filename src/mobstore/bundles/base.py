@@ -10,6 +10,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from uuid import UUID, uuid4
 
 from mobstore.atomic import Work, together
+from mobstore.bundles.apart import apart
 from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
 from mobstore.model.overview import Overview
@@ -179,17 +180,17 @@ class MobStores(Shown, Stores, Closable):
 
         Raises:
             RefusedError: a comparison failed; it says in which operation.
-            InternalError: the function awaits something else, or is not async; or it, or a task
-                that it started, uses other stores than it was given.
+            InternalError: the function awaits something else, needs an event loop, or is not
+                async; or it, or a task that it started, uses other stores than it was given.
             Exception: whatever the function raises.
             WriteFailedError: the medium refused.
 
         Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits,
-        atomic.own-stores, atomic.context.
+        atomic.event-loop, atomic.own-stores, atomic.context, callers.atomic.
         """
         context = copy_context()
         outcome = await self._engine.write(
-            lambda: together(work, lambda engine: Stores(engine, self._clock), context)
+            lambda: together(work, lambda engine: Stores(engine, self._clock), context, apart)
         )
         return outcome.get()
 
@@ -206,6 +207,19 @@ class MobStores(Shown, Stores, Closable):
     def engine(self) -> Engine:
         """What runs the scripts: for tools that bring scripts of their own."""
         return self._engine
+
+
+def check_stores(stores: object, what: str = "stores") -> None:
+    """Reject what is no open store.
+
+    Raises:
+        InternalError: it is none.
+    """
+    if not isinstance(stores, MobStores):
+        raise InternalError(
+            f"{what} is a store that is open, such as `await open_stores(url)` gives, not"
+            f" {_kind(stores)}"
+        )
 
 
 def check_options(durability: Durability, timeout: float, **flags: bool) -> None:

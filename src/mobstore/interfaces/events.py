@@ -14,7 +14,10 @@ from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.timestamp import Timestamp
 
 OnUnreadable: TypeAlias = Callable[[int, SerializationError], None]
-"""Is told the cursor of an event that cannot be read and is left out, and why."""
+"""Is told the cursor of an event that cannot be read and is left out, and why.
+
+A plain function, not an async one. Where it raises, the caller gets its error, and whoever asks
+again has the event told again."""
 
 
 class MobEventStore(ABC):

@@ -11,6 +11,7 @@ from typing import cast
 
 from mobstore.audit.paging import Asking
 from mobstore.bundles import MobStores
+from mobstore.bundles.base import check_stores
 from mobstore.engines.sqlite.connecting import connect, resolve
 from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
@@ -55,7 +56,9 @@ async def export_meerkat(
             Table and key are named; no file was written.
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file is there already, or cannot be written.
+        InternalError: an argument is of another type.
     """
+    check_stores(stores)
     target = Path(path)
     with while_awaited(progress) as telling, new_file(target, overwrite=overwrite) as file:
         return await stores.engine.read(lambda: _script(file, target, telling))

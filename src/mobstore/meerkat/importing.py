@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 from mobstore.arguments import record_text, text
 from mobstore.bundles import MobStores
+from mobstore.bundles.base import check_stores
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA, check_tables, newer, source
 from mobstore.model.definition import MobDefinition
@@ -22,6 +23,7 @@ from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN, add_run
+from mobstore.progress import Progress, while_awaited
 from mobstore.rows.events import draft_event
 from mobstore.rows.runs import RunRows
 from mobstore.tables import (
@@ -35,7 +37,6 @@ from mobstore.tables import (
     SpecRow,
 )
 from mobstore.transaction import Add, Commit, LoadingScript, Write
-from mobstore.transfer import Progress
 from mobstore.transfer.importing import must_be_empty
 
 _ROWS_AT_ONCE = 256
@@ -84,17 +85,20 @@ async def import_meerkat(
         SerializationError: a row cannot be read; its table and key are named. Nothing was imported.
         ReadFailedError: the file cannot be read, is damaged, or is none of meerkat-mob 0.5.1 or
             0.5.2. Nothing was imported.
-        InternalError: the store is not empty. Nothing was imported.
+        InternalError: the store is not empty, or an argument is of another type. Nothing was
+            imported.
         WriteFailedError: the store's medium failed.
     """
+    check_stores(stores)
     path = Path(source)
-    return await stores.engine.load(
-        lambda: _Import(path, progress, skip_unreadable=skip_unreadable).script()
-    )
+    with while_awaited(progress) as telling:
+        return await stores.engine.load(
+            lambda: _Import(path, telling, skip_unreadable=skip_unreadable).script()
+        )
 
 
 class _Import:
-    def __init__(self, path: Path, progress: Progress | None, *, skip_unreadable: bool) -> None:
+    def __init__(self, path: Path, progress: Progress, *, skip_unreadable: bool) -> None:
         self._path, self._progress, self._skip = path, progress, skip_unreadable
         self._report = ImportReport()
         self._next_cursor = self._next_run = 1
@@ -136,8 +140,7 @@ class _Import:
                 writes = [self._converted(table, row, convert) for row in batch]
                 yield _merged(write for of_row in writes for write in of_row)
                 done += len(batch)
-                if self._progress:
-                    self._progress(done, total)
+                self._progress(done, total)
 
     def _converted(
         self, table: str, row: tuple[Any, ...], convert: Callable[..., tuple[Write, ...]]

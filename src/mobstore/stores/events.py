@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mobstore.arguments import any_moment, number, run_key, text
+from mobstore.arguments import any_moment, callback, number, run_key, text
 from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, OnUnreadable, Subscription
 from mobstore.model.event import MobEvent, NewMobEvent
@@ -51,6 +51,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         if type(limit) is int and limit > I64_MAX:
             raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
+        callback(on_unreadable, "on_unreadable")
         of = _subject(mob_id, run_id)
         found = await self._engine.read(
             lambda: event_log.poll(
@@ -75,6 +76,7 @@ class EngineEventStore(EngineStore, MobEventStore):
         on_unreadable: OnUnreadable | None = None,
     ) -> Subscription[MobEvent]:
         after = number(after_cursor, "cursor value")
+        callback(on_unreadable, "on_unreadable")
         return EventFollower(self._engine, after, _subject(mob_id, run_id), on_unreadable)
 
     async def latest_cursor(self) -> int:

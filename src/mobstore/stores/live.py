@@ -115,17 +115,17 @@ class EventFollower(_Follower[MobEvent]):
 
     def _next(self) -> MobEvent | None:
         while self._ready:
-            found = self._ready.popleft()
+            found = self._ready[0]
             if isinstance(found, UnreadableEvent):
                 if self._on_unreadable is None:
                     # Whoever asks again reads again: it may be mended.
                     self._has_all = False
                     self._ready.clear()
                     raise found.error
-                self._after = found.cursor
-                self._on_unreadable(*found)
-            else:
-                self._after = found.cursor
+                self._on_unreadable(*found)  # what raises is told again
+            self._ready.popleft()
+            self._after = found.cursor
+            if not isinstance(found, UnreadableEvent):
                 return found
         return None
 

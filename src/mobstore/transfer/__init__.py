@@ -12,6 +12,7 @@ nothing. However large the store is, this needs memory for some hundred rows.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
@@ -19,7 +20,8 @@ from typing import BinaryIO, NamedTuple, cast
 
 from mobstore.audit.relations import Rows
 from mobstore.bundles import MobStores
-from mobstore.errors import WriteFailedError
+from mobstore.bundles.base import check_stores
+from mobstore.errors import InternalError, WriteFailedError
 from mobstore.progress import Progress, while_awaited
 from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
 from mobstore.transfer.archive import ArchiveReader
@@ -58,7 +60,10 @@ async def export_stores(
             into: an import does that.
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file, or a temporary one, cannot be written.
+        InternalError: an argument is of another type.
     """
+    check_stores(stores)
+    _check_file(file, "wb", "write", "flush")
     with while_awaited(progress) as telling, _temporary() as archive:
         rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
@@ -79,9 +84,11 @@ async def import_stores(
     Raises:
         SerializationError: a row is not what a store writes; its table and line are named.
         ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
-        InternalError: the store is not empty.
+        InternalError: the store is not empty; or an argument is of another type.
         WriteFailedError: the store's medium failed.
     """
+    check_stores(stores)
+    _check_file(source, "rb", "read", "seek")
     with while_awaited(progress) as telling:
         return _summary(await stores.engine.load(lambda: import_script(source, telling)))
 
@@ -92,6 +99,7 @@ def check_file(source: BinaryIO) -> None:
     Raises:
         ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
     """
+    _check_file(source, "rb", "read", "seek")
     ArchiveReader(source)
 
 
@@ -113,15 +121,26 @@ async def copy(
         SerializationError: the source is damaged; table and key are named. JSON is not looked
             into: what cannot be read from the source cannot be read from the target.
         ReadFailedError: the source's medium failed.
-        InternalError: the target is not empty.
+        InternalError: the target is not empty; or an argument is of another type.
         WriteFailedError: the target's medium failed, or a temporary file cannot be written.
     """
+    check_stores(source, "source")
+    check_stores(target, "target")
     await target.engine.read(must_be_empty)  # a whole store is much to read in vain
     with while_awaited(progress) as telling, _temporary() as file:
         rows = await source.engine.read(lambda: unload(file, _half(telling, second=False)))
         count = sum(rows.values())
         await target.engine.load(lambda: load(file, count, _half(telling, second=True)))
     return _summary(rows)
+
+
+def _check_file(file: object, mode: str, *does: str) -> None:
+    """Reject what is no file of bytes."""
+    if isinstance(file, io.TextIOBase) or not all(hasattr(file, name) for name in does):
+        raise InternalError(
+            f"the file is one of bytes that is open, such as open(path, {mode!r}) gives, not"
+            f" {type(file).__name__}"
+        )
 
 
 def _summary(rows: Rows) -> Summary:

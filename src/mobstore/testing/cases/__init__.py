@@ -3,6 +3,7 @@
 from mobstore.testing.cases import (
     adding,
     atomic,
+    callers,
     cancellation,
     concurrency,
     copies,
@@ -30,6 +31,7 @@ from mobstore.testing.cases import (
 __all__ = [
     "adding",
     "atomic",
+    "callers",
     "cancellation",
     "concurrency",
     "copies",

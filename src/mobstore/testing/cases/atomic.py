@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any, cast
 
+from mobstore.atomic import NOTHING_ELSE
 from mobstore.bundles import MobStores, Stores, open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import (
@@ -225,6 +226,72 @@ async def awaits_operations_only(subject: Subject) -> None:
     same(await stores.events.latest_cursor(), 0, "the log")
 
 
+@case("atomic.event-loop")
+async def finds_no_event_loop(subject: Subject) -> None:
+    """Within an atomic call, whatever needs an event loop is refused, and leaves nothing behind."""
+    stores = await subject.open()
+    happened, bound = asyncio.Event(), asyncio.Lock()
+    await bound.acquire()
+    waiting = asyncio.create_task(bound.acquire())
+    ran: list[str] = []
+
+    async def other() -> None:
+        ran.append("a task that the function began")
+
+    async def times_out(at: Stores) -> None:
+        async with asyncio.timeout(60):
+            await at.events.append(event())
+
+    async def begins_tasks(_: Stores) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other())
+
+    async def groups(_: Stores) -> None:
+        try:
+            await asyncio.sleep(0.01)
+        except InternalError as error:
+            raise ExceptionGroup("as newer versions of asyncio raise it", [error]) from None
+
+    async def begins(_: Stores) -> None:
+        asyncio.create_task(other())  # noqa: RUF006
+
+    calls: dict[str, Callable[[Stores], Coroutine[Any, Any, object]]] = {
+        "sleep(0)": lambda _: asyncio.sleep(0),
+        "sleep": lambda _: asyncio.sleep(0.01),
+        "timeout": times_out,
+        "TaskGroup": begins_tasks,
+        "a group of errors": groups,
+        "create_task": begins,
+        "gather": lambda _: _waiting(lambda: asyncio.gather(other())),
+        "shield": lambda _: _waiting(lambda: asyncio.shield(other())),
+        "to_thread": lambda _: asyncio.to_thread(ran.append, "a thread"),
+        "an event": lambda _: happened.wait(),
+        "a lock of the loop": lambda _: bound.acquire(),
+    }
+    for what, call in calls.items():
+
+        async def function(
+            at: Stores, call: Callable[[Stores], Coroutine[Any, Any, object]] = call
+        ) -> None:
+            await at.events.append(event())
+            await call(at)
+
+        before = asyncio.all_tasks()
+        error = await refused(InternalError, stores.atomic(function), what)
+        same(error.detail, NOTHING_ELSE, f"{what}: the error")
+        for _ in range(3):
+            await asyncio.sleep(0)  # whoever was cancelled would hear of it here
+        assert asyncio.all_tasks() <= before, f"{what}: no task is left behind"
+    same(ran, [], "what ran")
+    same(await stores.events.latest_cursor(), 0, "the log")
+    bound.release()
+    await waiting
+
+
+async def _waiting(begin: Callable[[], Awaitable[object]]) -> None:
+    await begin()
+
+
 @case("atomic.own-stores")
 async def uses_own_stores_only(subject: Subject) -> None:
     """Within an atomic call, whoever uses other stores than those given is told so; none hangs."""
@@ -235,12 +302,15 @@ async def uses_own_stores_only(subject: Subject) -> None:
         await other.atomic(_much)
 
     def begun(at: Stores) -> None:
-        """Begin a task where an event loop runs on the thread that runs the function."""
-        with suppress(RuntimeError):
-            asyncio.get_running_loop()
-            tasks.append(asyncio.create_task(stores.events.append(event())))
-            tasks.append(asyncio.create_task(at.events.append(event())))
+        """Begin tasks, of a loop that was found outside."""
+        loop.call_soon_threadsafe(begin, stores)
+        if get_ident() == home:
+            loop.call_soon(begin, at)
 
+    def begin(of: Stores) -> None:
+        tasks.append(loop.create_task(of.events.append(event())))
+
+    loop, home = asyncio.get_running_loop(), get_ident()
     tasks: list[asyncio.Task[object]] = []
     calls: dict[str, Callable[[MobStores], Awaitable[object]]] = {
         "a read": lambda of: of.events.replay_all(),
@@ -271,6 +341,7 @@ async def uses_own_stores_only(subject: Subject) -> None:
             await refused(InternalError, stores.atomic(uses), f"{what} of {which} outer stores")
     for task in tasks:
         await refused(InternalError, task, "what a task does that the function began")
+    assert tasks, "tasks were begun"
     same(await stores.events.latest_cursor(), 0, "the log")
     same((await stores.runs.step_entries(run_id(1))), [], "the ledger")
     same(await other.events.latest_cursor(), 0, "the other log")

@@ -229,6 +229,16 @@ async def poll_names_unreadable_events(subject: Subject) -> None:
         found = await stores.events.poll(0, limit, on_unreadable=note)
         same(found, want, f"at most {limit} readable events")
         same(left_out, [4, 5, 6, 7, 8] if limit == 4 else [], "what is left out")
+    await refused(LookupError, stores.events.poll(on_unreadable=_fails), "a function that raises")
+    call = stores.events.poll(on_unreadable=cast("Any", _never_awaited))
+    await refused(InternalError, call, "an async function")
+
+
+def _fails(cursor: int, _: SerializationError) -> None:
+    raise LookupError(cursor)
+
+
+async def _never_awaited(cursor: int, error: SerializationError) -> None: ...
 
 
 @case("events.replay.all")

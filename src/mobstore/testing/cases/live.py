@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mobstore.bundles import MobStores
 from mobstore.errors import (
@@ -339,8 +339,30 @@ async def names_unreadable_events(subject: Subject) -> None:
         assert all(f"cursor {n} " in said for n, said in left_out), f"the errors: {left_out}"
         (added,) = await stores.events.append_batch([event()])
         same(await anext(following), added, "what follows")
+    told: list[int] = []
+
+    def fails_once(cursor: int, _: SerializationError) -> None:
+        told.append(cursor)
+        if told.count(cursor) == 1:
+            raise LookupError("mine")
+
+    async with stores.events.subscribe(4, on_unreadable=fails_once) as following:
+        same(await anext(following), stored[4], "what precedes")
+        await refused(LookupError, anext(following), "a function that raises")
+        same(await anext(following), stored[6], "what follows")
+        same(told, [6, 6], "what was told, again where that had failed")
+    await _refuses_async(stores)
     async with stores.events.subscribe(mob_id="0") as following:
         same([(await anext(following)).cursor for _ in range(144)], [*range(1, 289, 2)], "a mob's")
+
+
+async def _refuses_async(stores: MobStores) -> None:
+    async def never_awaited(cursor: int, error: SerializationError) -> None: ...
+
+    async def subscribe() -> None:
+        stores.events.subscribe(on_unreadable=cast("Any", never_awaited))
+
+    await refused(InternalError, subscribe(), "an async function")
 
 
 @case("events.subscribe.others")
