@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeVar, cast
 from uuid import UUID
 
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, SerializationError
 from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, encode_string, nested_deeper
+from mobstore.model.kept import read_back, same_but_for_order
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
@@ -27,6 +31,8 @@ from mobstore.model.timestamp import Timestamp
 _OUTPUT_ROOM = MAX_DEPTH - 4
 _STATE_ROOM = MAX_DEPTH - 3
 _RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
+
+R = TypeVar("R", bound=Record)
 
 # `UUID` itself takes much else for one, such as underscores between the digits.
 _UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -166,7 +172,7 @@ def choice(value: str, allowed: frozenset[str], what: str) -> str:
 
 
 def instance(value: object, kind: type[Record], what: str) -> None:
-    """Check that a value is a model of this kind.
+    """Check that a value is a model of this kind, with all its fields.
 
     Raises:
         SerializationError: it is not.
@@ -174,6 +180,22 @@ def instance(value: object, kind: type[Record], what: str) -> None:
     # Half of the time of `isinstance`, which pydantic's models answer in Python.
     if kind not in type(value).__mro__:
         raise SerializationError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
+    lacking = kind.lacks(cast("Record", value))
+    if lacking:
+        raise SerializationError(f"{what} lacks {lacking}")
+
+
+@contextmanager
+def encoding(what: str) -> Generator[None]:
+    """Say what was being encoded when a part of it turned out to be of another type.
+
+    Raises:
+        SerializationError: it cannot be stored.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SerializationError(f"{what} cannot be stored: a part is of a wrong type") from error
 
 
 def state_text(state: KernelState, what: str) -> str:
@@ -212,15 +234,29 @@ def output_text(value: JsonValue, what: str) -> str:
     return _fitting(encode_json(value, _OUTPUT_ROOM, what), what)
 
 
-def record_text(record: Record, kind: type[Record], what: str) -> str:
-    """The JSON of a model.
+def record_text(record: R, kind: type[R], what: str) -> str:
+    """The JSON of a model, once it was read back.
 
     Raises:
-        SerializationError: it is not of this type, has no JSON form, is nested too deeply, or too
-            large.
+        SerializationError: it is not of this type, has no JSON form, would be read back as
+            something else or not at all, is nested too deeply, or too large.
     """
     instance(record, kind, what)
-    encoded = record.to_json_bytes()
+    written = document_text(record, what)
+    read = read_back(kind, written, what)
+    return written if same_but_for_order(record, read, what) else document_text(read, what)
+
+
+def document_text(record: Record, what: str) -> str:
+    """The JSON of a model that is known to be one.
+
+    Raises:
+        SerializationError: it has no JSON form, is nested too deeply, or too large.
+    """
+    try:
+        encoded = record.to_json_bytes()
+    except SerializationError as error:
+        raise SerializationError(f"{what}: {error.detail}") from error
     if len(encoded) > LARGEST_DOCUMENT:
         raise _too_large(what, len(encoded), LARGEST_DOCUMENT)
     if nested_deeper(encoded, _RECORD_ROOM):

@@ -55,7 +55,7 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
         frozen=True, strict=True, extra="ignore", defer_build=True
     )
 
-    _names: ClassVar[set[str]]
+    _names: ClassVar[set[str]] = set()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -85,7 +85,8 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
             SerializationError: text with lone surrogates, or models nested too deeply.
         """
         try:
-            written = self.__pydantic_serializer__.to_json(self)
+            # Its warnings would show the content; who stores a record reads it first (see `kept`).
+            written = self.__pydantic_serializer__.to_json(self, warnings=False)
             if _REPLACEMENT not in written:
                 return written
             # Pydantic writes it also for surrogates in the keys of maps.
@@ -95,7 +96,8 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
             return write_deep(self, opened).encode()
         except (ValueError, RecursionError) as error:
             raise SerializationError(
-                "a record with lone surrogates in its text, or nested too deeply, has no JSON form"
+                "a record that is nested too deeply, or holds lone surrogates or what is no JSON,"
+                " has no JSON form"
             ) from error
 
     @classmethod
@@ -111,6 +113,13 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
         _set_extra(record, None)
         _set_private(record, None)
         return record
+
+    @classmethod
+    def lacks(cls, record: Record) -> str | None:
+        """The first field of this type that a record lacks, as one can that nobody checked."""
+        if cls._names <= record.__dict__.keys():
+            return None
+        return next(name for name in cls.model_fields if name not in record.__dict__)
 
     def __eq__(self, other: object) -> bool:
         """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ.
@@ -162,7 +171,7 @@ def validate(kind: type[T], value: object) -> T:
             # Text cannot tell what stands twice in a struct or in a map, so both are refused.
             return adapter.validate_json(write_deep(value))
     except ValidationError as error:
-        raise SerializationError(_explain(error)) from error
+        raise SerializationError(explain(error)) from error
     except (ValueError, RecursionError) as error:
         raise SerializationError("nested too deeply") from error
 
@@ -182,7 +191,7 @@ def _stopped_by_depth(error: ValidationError) -> bool:
     return any(one["type"].startswith("recursion_") for one in found)
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
     """The first complaint, with its place; never the value, which may be private."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "document"

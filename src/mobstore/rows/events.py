@@ -8,16 +8,10 @@ from typing import NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter
 
-from mobstore.arguments import instance, moment, record_text, text
+from mobstore.arguments import document_text, instance, moment, text
 from mobstore.errors import SerializationError
-from mobstore.model.event import (
-    FlowStarted,
-    MeerkatSpawned,
-    MobCreated,
-    MobEvent,
-    MobEventKind,
-    NewMobEvent,
-)
+from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
+from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
 from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
 from mobstore.rows.reading import uncollected
@@ -26,69 +20,104 @@ from mobstore.tables import EventRow
 EventDraft: TypeAlias = tuple[str, str, str, str, str]
 """An event without its cursor as it is stored: mob_id, timestamp, type, run_id, kind."""
 
-Timed: TypeAlias = tuple[str, Timestamp, MobEventKind]
-"""An event without its cursor."""
+
+class Drafts(NamedTuple):
+    """Events without their cursors: as they are stored, and what those who read them get."""
+
+    rows: list[EventDraft]
+    times: list[Timestamp]
+    kinds: list[MobEventKind]
 
 
-def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
-    """What will be stored of an event.
+def draft_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> Drafts:
+    """What will be stored of events; nothing is shared with what an owner could change.
 
-    Raises:
-        SerializationError: a part has no JSON form.
-    """
-    return (
-        text(mob_id, "mob_id"),
-        moment(timestamp, "timestamp"),
-        kind.type,
-        run_of(kind),
-        record_text(kind, Record, "event.kind"),
-    )
-
-
-def run_of(kind: MobEventKind) -> str:
-    """The id of the run that an event is about, "" if it is about none."""
-    run_id: object = getattr(kind, "run_id", "")
-    return str(run_id)
-
-
-def timed_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> list[Timed]:
-    """The parts of events; those without a time of their own get the present one.
+    Events without a time of their own get the present one.
 
     Raises:
-        SerializationError: one is not an event.
+        SerializationError: one is not an event, has no JSON form, or would be read back as
+            something else or not at all.
     """
+    if len(events) == 1:
+        return _drafts(events, clock, "event.kind")
+    with uncollected():
+        return _drafts(events, clock, "events[{}].kind")
+
+
+def _drafts(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], name: str) -> Drafts:
     now: Timestamp | None = None
-    timed: list[Timed] = []
+    times: list[Timestamp] = []
+    texts: list[str] = []
     for event in events:
         instance(event, NewMobEvent, "event")
         timestamp = event.timestamp
         if timestamp is None:
             timestamp = now = now or clock()
-        timed.append((event.mob_id, timestamp, event.kind))
-    return timed
+        times.append(timestamp)
+        what = name.format(len(texts))
+        instance(event.kind, Record, what)
+        texts.append(document_text(event.kind, what))
+    kinds = _read_back(events, texts, name)
+    rows: list[EventDraft] = []
+    for event, timestamp, kind, written in zip(events, times, kinds, texts, strict=True):
+        given, ordered = event.kind, written
+        if not is_exactly_same(given, kind):
+            what = name.format(len(rows))
+            if not same_but_for_order(given, kind, what):
+                ordered = document_text(kind, what)
+        rows.append(_draft(event.mob_id, timestamp, kind, ordered))
+    return Drafts(rows, times, kinds)
 
 
-def stored_events(
-    first: int, timed: Sequence[Timed], drafts: Sequence[EventDraft]
-) -> list[MobEvent]:
-    """Events as stored; they share nothing with their kinds that an owner could change."""
-    assemble, decode = MobEvent.assemble, _kinds().validate_json
+def _read_back(
+    events: Sequence[NewMobEvent], texts: Sequence[str], name: str
+) -> list[MobEventKind]:
+    """The kinds as they will be read, all in one call."""
+    try:
+        return _kinds().validate_json(f"[{','.join(texts)}]")
+    except ValueError:
+        pass
+    for n, (event, written) in enumerate(zip(events, texts, strict=True)):
+        what = name.format(n)
+        read_back(type(event.kind), written, what)
+        try:
+            _kinds().validate_json(f"[{written}]")
+        except ValueError as error:
+            raise SerializationError(f"{what} is none of the kinds of events") from error
+    raise SerializationError("events cannot be read back")  # though each can
+
+
+def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
+    """What will be stored of an event whose kind is known to be one.
+
+    Raises:
+        SerializationError: a part has no JSON form.
+    """
+    return _draft(mob_id, timestamp, kind, document_text(kind, "event.kind"))
+
+
+def _draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind, written: str) -> EventDraft:
+    return (
+        text(mob_id, "mob_id"),
+        moment(timestamp, "timestamp"),
+        kind.type,
+        run_of(kind),
+        written,
+    )
+
+
+def run_of(kind: MobEventKind) -> str:
+    """The id of the run that an event is about, "" if it is about none."""
+    return str(kind.__dict__.get("run_id", ""))  # `getattr` would ask pydantic first
+
+
+def stored_events(first: int, drafts: Drafts) -> list[MobEvent]:
+    """Events as stored, from this cursor on."""
+    assemble = MobEvent.assemble
     return [
-        assemble(
-            {
-                "cursor": cursor,
-                "timestamp": timestamp,
-                "mob_id": mob_id,
-                "kind": decode(f"[{draft[4]}]")[0] if type(kind) in _WITH_MAPS else kind,
-            }
-        )
-        for cursor, ((mob_id, timestamp, kind), draft) in enumerate(
-            zip(timed, drafts, strict=True), first
-        )
+        assemble({"cursor": cursor, "timestamp": timestamp, "mob_id": row[0], "kind": kind})
+        for cursor, (row, timestamp, kind) in enumerate(zip(*drafts, strict=True), first)
     ]
-
-
-_WITH_MAPS = {MobCreated, MeerkatSpawned, FlowStarted}
 
 
 class UnreadableEvent(NamedTuple):

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from mobstore.arguments import (
     choice,
+    encoding,
     instance,
     moment,
     number,
@@ -69,6 +70,10 @@ class RunRows:
             SerializationError: it is not a run, or a part of it has no JSON form.
         """
         instance(run, MobRun, "run")
+        with encoding("run"):
+            self._encode(run)
+
+    def _encode(self, run: MobRun) -> None:
         key = run_key(run.run_id)
         self.run_id: str = key
         ended = run.completed_at
@@ -116,7 +121,7 @@ class RunRows:
         self.loop_step_outputs: list[LoopStepOutputRow] = [
             LoopStepOutputRow(
                 key,
-                loop_id,
+                text(loop_id, "loop_id"),
                 i,
                 text(step_id, "step_id"),
                 n,

@@ -11,10 +11,11 @@ from mobstore.errors import InternalError, SerializationError
 from mobstore.interfaces import MobEventStore, OnUnreadable, Subscription
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.json import I64_MAX
+from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
 from mobstore.operations.events import Subject
-from mobstore.rows.events import draft_event, stored_events, timed_events
+from mobstore.rows.events import draft_events, stored_events
 from mobstore.stores.base import EngineStore
 from mobstore.stores.live import EventFollower
 from mobstore.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
@@ -28,14 +29,17 @@ class EngineEventStore(EngineStore, MobEventStore):
         return stored
 
     async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
+        if Record in type(events).__mro__:  # it can be iterated, by its fields
+            raise SerializationError(
+                "events must be a sequence of NewMobEvent; one alone goes to `append`"
+            )
         try:
             batch = tuple(events)
         except TypeError as error:
             raise SerializationError("events must be a sequence of NewMobEvent") from error
-        timed = timed_events(batch, self._now)
-        drafts = [draft_event(*parts) for parts in timed]
-        first = await self._engine.write(lambda: event_log.append_batch(drafts))
-        return stored_events(first, timed, drafts)
+        drafts = draft_events(batch, self._now)
+        first = await self._engine.write(lambda: event_log.append_batch(drafts.rows))
+        return stored_events(first, drafts)
 
     async def poll(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -10,7 +12,7 @@ from pydantic import JsonValue
 from mobstore.errors import SerializationError
 from mobstore.interfaces import MobRunStore
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import FlowStarted, MobEvent
+from mobstore.model.event import FlowStarted, MobEvent, NewMobEvent, TaskCreated
 from mobstore.model.flow import (
     ConditionEq,
     ConditionExpr,
@@ -18,12 +20,21 @@ from mobstore.model.flow import (
     FlowSpec,
     FlowStepSpec,
 )
-from mobstore.model.ids import FlowId, MobId, ProfileName, StepId
+from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
 from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import event, frame, make_run, profile, run_id, step
+from mobstore.testing.samples import (
+    definition,
+    event,
+    frame,
+    make_run,
+    profile,
+    run_id,
+    state,
+    step,
+)
 from mobstore.testing.subject import Subject
 
 EXACT_JSON: tuple[JsonValue, ...] = (
@@ -158,6 +169,107 @@ async def bounds_depth_of_models(subject: Subject) -> None:
             same(MobDefinition.from_json(written.to_json()), written, f"the JSON of {depth}")
         condition = ConditionNot(expr=condition)
     assert 100 <= accepted < 139, f"100 conditions are accepted, 139 are not: got {accepted}"
+
+
+@case("values.events.checked")
+async def refuses_events_that_would_differ(subject: Subject) -> None:
+    """No event is acknowledged that could not be read back, or not as it was given."""
+    events = (await subject.open()).events
+    kept = await events.append(event())
+    task = TaskCreated(task_id=TaskId("t"), subject="s", description="", blocked_by=())
+    flow = FlowStarted(run_id=run_id(1), flow_id=FlowId("f"), params={})
+    changes: list[dict[str, Any]] = [
+        {"subject": 5}, {"subject": None}, {"subject": Decimal("1.10")}, {"blocked_by": "t"},
+        {"type": "mob_reset"}, {"type": "unknown"}, {"other": 1},
+    ]  # fmt: skip
+    kinds: list[Any] = [task.model_copy(update=change) for change in changes]
+    kinds += [TaskCreated.model_construct(), profile(), {"type": "mob_reset"}, None]
+    values: list[Any] = [float("nan"), -float("inf"), Decimal("1.10"), 2**64, b"x", {1}, {1: "one"}]
+    for value in values:
+        changed = flow.model_copy(deep=True)
+        cast("dict[str, Any]", changed.params)["k"] = value
+        kinds += [changed, flow.model_copy(update={"params": [value]})]
+    made = NewMobEvent.model_construct
+    odd = [made(mob_id=MobId("mob"), timestamp=None, kind=kind) for kind in kinds]
+    odd.append(made(kind=task))
+    for one in odd:
+        what = f"the event {one.__dict__}"
+        await refused(SerializationError, events.append(one), what)
+        await refused(SerializationError, events.append_batch([event(), one, event()]), what)
+    same(await events.replay_all(), [kept], "the log")
+    changed = flow.model_copy(deep=True)
+    cast("dict[str, Any]", changed.params).update(b=[1.0, True], a=(None,))
+    stored = await events.append(event(kind=changed))
+    same(stored.kind, flow.model_copy(update={"params": {"a": [None], "b": [1.0, True]}}), "kind")
+    same(await events.poll(kept.cursor, 9), [stored], "the event as stored")
+
+
+@case("values.models.checked")
+async def refuses_models_that_would_differ(subject: Subject) -> None:
+    """No spec or profile is acknowledged that could not be read back, or not as it was given."""
+    stores = await subject.open()
+    specs, profiles = stores.specs, stores.realm_profiles
+    await specs.put_spec("mob", definition())
+    created = await profiles.create("p", profile())
+    odd_profiles: list[Any] = [
+        profile().model_copy(update={name: value})
+        for name, value in (
+            ("model", 5), ("tools", {}), ("skills", [1]), ("backend", "cloud"), ("other", 1),
+            ("provider_params", {"cost": Decimal("1.10")}), ("output_schema", float("nan")),
+        )
+    ]  # fmt: skip
+    changed = profile()
+    cast("dict[Any, Any]", changed.provider_params)[1] = "one"
+    odd_profiles += [changed, type(changed).model_construct()]
+    for odd in odd_profiles:
+        what = f"the profile {odd.__dict__}"
+        await refused(SerializationError, profiles.create("q", odd), what)
+        await refused(SerializationError, profiles.update("p", odd, 1), what)
+    for binding in (*odd_profiles, "oops", {"modle": "x"}, None):
+        changed_definition = definition()
+        cast("dict[str, Any]", changed_definition.profiles)["lead"] = binding
+        what = f"the definition with {binding!r}"
+        await refused(SerializationError, specs.put_spec("mob", changed_definition), what)
+        await refused(SerializationError, specs.put_spec("new", changed_definition), what)
+    same(await specs.get_spec("mob"), (definition(), 1), "the spec")
+    same(await specs.list_specs(), ["mob"], "the mobs with a spec")
+    same(await profiles.list(), [created], "the profiles")
+
+
+@case("values.runs.checked")
+async def refuses_runs_that_would_differ(subject: Subject) -> None:
+    """No run and no part of one is acknowledged that could not be read back as it was given."""
+    runs = (await subject.open()).runs
+    run = make_run(step_ledger=(step(),), frames={"frame": frame(0)})
+    await runs.create_run(run)
+    changes: list[dict[str, Any]] = [
+        {"activation_params": {"n": float("nan")}}, {"activation_params": Decimal("1.10")},
+        {"activation_params": {1: 1}}, {"step_ledger": 5}, {"step_ledger": ({},)},
+        {"frames": [1]}, {"frames": {"f": {"kernel_state": state(0)}}}, {"loops": {"l": frame(0)}},
+        {"root_step_outputs": {"s": {1, 2}}}, {"loop_iteration_outputs": {"l": 5}},
+        {"loop_iteration_outputs": {"l": ({"s": float("inf")},)}}, {"flow_state": {}},
+        {"status": "ended"}, {"schema_version": "4"}, {"created_at": "now"}, {"completed_at": ""},
+        {"frames": {"f": FrameSnapshot.model_construct()}},
+        {"step_ledger": (type(step()).model_construct(),)},
+    ]  # fmt: skip
+    for change in changes:
+        odd = make_run(2).model_copy(update=change)
+        await refused(SerializationError, runs.create_run(odd), f"a run with {change}")
+    await refused(SerializationError, runs.create_run(MobRun.model_construct()), "a run of nothing")
+    unfinished = type(step()).model_construct()
+    calls: list[Callable[[], Any]] = [
+        lambda: runs.append_step_entry(run.run_id, unfinished),
+        lambda: runs.append_step_entry_if_absent(run.run_id, unfinished),
+        lambda: runs.cas_frame_state(
+            run.run_id,
+            frame_id="frame",
+            expected=frame(0),
+            next=FrameSnapshot.model_construct(),
+        ),
+    ]
+    for call in calls:
+        await refused(SerializationError, call(), "a part without its fields")
+    same(await runs.list_runs(), [run], "the runs")
 
 
 @case("values.kernel.types")
