@@ -7,7 +7,8 @@ diff.py      the command that compares two stores
 shared.py    what all of them share: how they run, how they end
 output.py    standard output and error: encodings, JSON lines
 queries.py   what they ask that the stores' interfaces do not offer
-display.py   results as tables for people
+display.py   results for people
+sheet.py     their tables, as wide as the terminal
 timeline.py  the steps of a run over time
 """
 

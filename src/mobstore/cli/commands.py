@@ -176,7 +176,9 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
         json_text(found.to_json())
     else:
         console = display.console()
-        drawn = timeline(found.step_ledger, ascii_only=console.options.ascii_only)
+        drawn = timeline(
+            found.step_ledger, width=console.width, ascii_only=console.options.ascii_only
+        )
         display.run(console, found, drawn)
 
 
