@@ -14,11 +14,12 @@ import click
 import mobstore
 from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
-from mobstore.cli.output import json_line
+from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.engines.sqlite.file import is_database
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
+from mobstore.model.shown import reason
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
 
@@ -154,9 +155,7 @@ def _pour(file: Path) -> None:
         except BrokenPipeError:
             raise  # whoever reads it has seen enough
         except OSError as error:
-            raise WriteFailedError(
-                f"standard output cannot be written: {type(error).__name__}"
-            ) from error
+            raise WriteFailedError(refused(error)) from error
 
 
 def _is_zip(file: Path) -> bool:
@@ -167,7 +166,7 @@ def _is_zip(file: Path) -> bool:
         with file.open("rb") as opened:
             return opened.read(len(_ZIP)) == _ZIP
     except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{file} cannot be read: {type(error).__name__}") from error
+        raise ReadFailedError(f"{file} cannot be read: {reason(error)}") from error
 
 
 def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:
