@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.engines.sqlite.file import is_database
+from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
 from mobstore.model.shown import reason
@@ -38,7 +40,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
     Example: mobstore copy sqlite:mobs.db sqlite:backup.db
     """
-    async with open_present(source) as one, mobstore.open_stores(target) as other:
+    async with open_present(source) as one, _to_fill(target) as other:
         with progress_bar("copying") as progress:
             summary = await mobstore.copy(one, other, progress=progress)
     _tell("copied", summary, as_json=as_json)
@@ -104,7 +106,7 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
     report: Summary | ImportReport
     if not _is_zip(file):
         check_source(file)  # before a store is made for it
-        async with mobstore.open_stores(url) as stores:
+        async with _to_fill(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
                     file, stores, skip_unreadable=skip_unreadable, progress=progress
@@ -114,13 +116,27 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
     else:
         with file.open("rb") as opened:
             check_file(opened)
-            async with mobstore.open_stores(url) as stores:
+            async with _to_fill(url) as stores:
                 with progress_bar("importing") as progress:
                     report = await import_stores(opened, stores, progress=progress)
     _tell("imported", report, as_json=as_json)
 
 
 COMMANDS = (copy, export, import_)
+
+
+@asynccontextmanager
+async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
+    """The stores at a URL; a file that was made for them goes again if the block raises."""
+    place = parse_url(url)
+    new = place.engine == "sqlite" and not os.path.lexists(place.name)
+    try:
+        async with mobstore.open_stores(url) as stores:
+            yield stores
+    except BaseException:
+        if new:
+            remove_empty(Path(place.name))
+        raise
 
 
 def _refuse_itself(url: str, file: Path) -> None:
