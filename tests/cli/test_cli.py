@@ -107,6 +107,9 @@ def test_events_read_more_than_one_page(tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path / 'many.db'}"
     lines = mobstore_cli("events", url, "--limit", "2400", "--json").stdout.splitlines()
     assert [json.loads(line)["cursor"] for line in lines] == list(range(1, 2401))
+    shown = mobstore_cli("events", url, "--limit", "2400").stdout
+    assert shown_cursors(shown) == list(range(1, 2401))
+    assert shown.count("cursor") == 3, "a table for each page: what is shown need not be kept"
 
 
 def test_events_of_a_mob_and_of_a_run(url: str) -> None:

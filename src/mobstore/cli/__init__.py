@@ -7,7 +7,8 @@ diff.py      the command that compares two stores
 shared.py    what all of them share: how they run, how they end
 output.py    standard output and error: encodings, JSON lines
 queries.py   what they ask that the stores' interfaces do not offer
-display.py   results as tables for people
+display.py   results for people
+sheet.py     their tables, as wide as the terminal
 timeline.py  the steps of a run over time
 """
 
@@ -30,11 +31,25 @@ def main() -> None:
         if error.name not in {"click", "rich"}:
             raise
         sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.exit("Error: standard output is closed")
     output.configure()
     try:
-        sys.exit(cli.main(prog_name="mobstore", standalone_mode=False))
+        try:
+            code = cli.main(prog_name="mobstore", standalone_mode=False)
+        finally:
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except click.Abort:
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    except BrokenPipeError as error:
+        output.refused(error)  # whoever read it has seen enough
+        code = 1
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        click.ClickException(output.refused(error)).show(sys.stderr)
+        code = 1
+    sys.exit(code)

@@ -16,7 +16,7 @@ from click.shell_completion import get_completion_class
 import mobstore
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
-from mobstore.cli.output import json_line, json_text
+from mobstore.cli.output import json_line, json_text, while_read
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
@@ -97,37 +97,37 @@ async def events(
         click.echo(f"left out: {plain(error.detail)}", err=True)
 
     on_unreadable = leave_out if skip_unreadable else None
-    found: list[mobstore.MobEvent] = []
     async with open_present(url) as stores:
         log = stores.events
         if follow:
             following = log.subscribe(after, mob_id=mob, run_id=run_id, on_unreadable=on_unreadable)
-            async for event in following:
-                if as_json:
-                    json_text(event.to_json())
-                else:
-                    display.event_line(console, event)
-        try:
-            while page := await log.poll(
-                place,
-                min(limit, _PAGE),
-                mob_id=mob,
-                run_id=run_id,
-                reject_stale=True,
-                on_unreadable=on_unreadable,
-            ):
-                place, limit = max(place, page[-1].cursor), limit - len(page)
-                if as_json:
-                    for event in page:
+
+            async def show() -> None:
+                async for event in following:
+                    if as_json:
                         json_text(event.to_json())
-                else:
-                    found += page
-        except mobstore.MobStoreError:
-            if found:
-                display.events(console, found)  # what precedes
-            raise
-    if not as_json:
-        display.events(console, found)
+                    else:
+                        display.event_line(console, event)
+
+            await while_read(show())
+        shown = False
+        while page := await log.poll(
+            place,
+            min(limit, _PAGE),
+            mob_id=mob,
+            run_id=run_id,
+            reject_stale=True,
+            on_unreadable=on_unreadable,
+        ):
+            place, limit = max(place, page[-1].cursor), limit - len(page)
+            if as_json:
+                for event in page:
+                    json_text(event.to_json())
+            else:
+                display.events(console, page)
+            shown = True
+    if not (as_json or shown):
+        display.events(console, [])
 
 
 @cli.command()
@@ -176,7 +176,9 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
         json_text(found.to_json())
     else:
         console = display.console()
-        drawn = timeline(found.step_ledger, ascii_only=console.options.ascii_only)
+        drawn = timeline(
+            found.step_ledger, width=console.width, ascii_only=console.options.ascii_only
+        )
         display.run(console, found, drawn)
 
 

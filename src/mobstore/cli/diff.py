@@ -14,7 +14,7 @@ import click
 import mobstore
 from mobstore.audit import Difference
 from mobstore.cli import display
-from mobstore.cli.output import json_line
+from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
 from mobstore.engines.sqlite.file import is_database
 from mobstore.model.shown import plain
@@ -52,6 +52,12 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                     console.print(plain(line), soft_wrap=True)
     except mobstore.MobStoreError as error:
         raise _TroubleError(plain(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise _TroubleError(refused(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:

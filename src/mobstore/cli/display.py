@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.output import fitting
 from mobstore.cli.queries import Inventory, RunLine
+from mobstore.cli.sheet import Sheet
 from mobstore.dicts import fields_of
 from mobstore.displays.texts import fields, moment, named
 from mobstore.displays.texts import value as one_line
@@ -40,14 +39,10 @@ _COLORS = {
 
 _VALUE = 60  # characters of a value in a cell
 
-# Never broken to fit a narrow terminal: ids and times are for copying.
-_WHOLE = {"run", "cursor", "time", "created", "status", "steps", "revision", "updated"}
-
 
 def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str, str]) -> None:
     """How much a store holds, and what is known of its medium."""
-    shown = table(plain(url), "", "")
-    shown.columns[1].justify = "right"
+    shown = Sheet(plain(url), "", "", right=[1])
     for name, value in found._asdict().items():
         shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else str(value))
     for name, known in medium.items():
@@ -57,8 +52,7 @@ def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str,
 
 def events(console: Console, found: Iterable[MobEvent]) -> None:
     """Events, one a line."""
-    shown = table("events", "cursor", "time", "mob", "kind", "what")
-    shown.columns[0].justify = "right"
+    shown = Sheet("events", "cursor", "time", "mob", "kind", "what", right=[0])
     for event in found:
         shown.add_row(
             str(event.cursor), moment(event.timestamp), cell(event.mob_id),
@@ -78,7 +72,7 @@ def event_line(console: Console, event: MobEvent) -> None:
 
 def runs(console: Console, found: Iterable[RunLine]) -> None:
     """Runs, one a line."""
-    shown = table("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
+    shown = Sheet("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
     for run, steps, failures in found:
         shown.add_row(
             str(run.run_id), cell(run.mob_id), cell(run.flow_id), status(run.status),
@@ -87,7 +81,7 @@ def runs(console: Console, found: Iterable[RunLine]) -> None:
     console.print(shown)
 
 
-def run(console: Console, found: MobRun, timeline: Table) -> None:
+def run(console: Console, found: MobRun, timeline: Sheet) -> None:
     """One run: its head, its frames and loops, its timeline, its ledgers and outputs."""
     head = Text.assemble(
         (f"run {found.run_id}", "bold"),
@@ -101,7 +95,7 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
     )
     console.print(_tree(found))
     console.print(timeline)
-    steps = table("step ledger", "time", "step", "member", "status", "output")
+    steps = Sheet("step ledger", "time", "step", "member", "status", "output")
     for step in found.step_ledger:
         steps.add_row(
             moment(step.timestamp), cell(step.step_id), cell(step.meerkat_id),
@@ -109,11 +103,11 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
         )  # fmt: skip
     console.print(steps)
     if found.failure_ledger:
-        failures = table("failure ledger", "time", "step", "reason")
+        failures = Sheet("failure ledger", "time", "step", "reason")
         for failure in found.failure_ledger:
             failures.add_row(moment(failure.timestamp), cell(failure.step_id), cell(failure.reason))
         console.print(failures)
-    outputs = table("outputs", "of", "step", "output")
+    outputs = Sheet("outputs", "of", "step", "output")
     for step_id, output in found.root_step_outputs.items():
         outputs.add_row("flow", cell(step_id), cell(one_line(output, _VALUE)))
     for loop_id, iterations in found.loop_iteration_outputs.items():
@@ -121,13 +115,13 @@ def run(console: Console, found: MobRun, timeline: Table) -> None:
             for step_id, output in iteration.items():
                 of = cell(f"{loop_id} [{number}]")
                 outputs.add_row(of, cell(step_id), cell(one_line(output, _VALUE)))
-    if outputs.row_count:
+    if outputs.rows:
         console.print(outputs)
 
 
 def specs(console: Console, found: Iterable[tuple[str, MobDefinition, int]]) -> None:
     """Specs, one a line."""
-    shown = table("specs", "mob", "revision", "profiles", "flows")
+    shown = Sheet("specs", "mob", "revision", "profiles", "flows")
     for mob_id, definition, revision in found:
         shown.add_row(
             cell(mob_id), str(revision),
@@ -138,7 +132,7 @@ def specs(console: Console, found: Iterable[tuple[str, MobDefinition, int]]) -> 
 
 def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
     """Realm profiles, one a line."""
-    shown = table("realm profiles", "name", "revision", "model", "updated", "description")
+    shown = Sheet("realm profiles", "name", "revision", "model", "updated", "description")
     for stored in found:
         shown.add_row(
             cell(stored.name), str(stored.revision), cell(stored.profile.model),
@@ -192,20 +186,6 @@ def _nodes(state: KernelState) -> str:
     except SerializationError:
         return ""  # its phase says so
     return fitting(plain(", ".join(f"{named(node.node_id)}={node.status}" for node in found)))
-
-
-def table(title: str, *columns: str) -> Table:
-    """A table with a title; without names of columns it has no head."""
-    made = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        show_header=any(columns),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for column in columns:
-        made.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
-    return made
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,11 +15,13 @@ import click
 import mobstore
 from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
-from mobstore.cli.output import json_line
+from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.engines.sqlite.file import is_database
+from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
+from mobstore.model.shown import reason
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
 
@@ -37,7 +40,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
     Example: mobstore copy sqlite:mobs.db sqlite:backup.db
     """
-    async with open_present(source) as one, mobstore.open_stores(target) as other:
+    async with open_present(source) as one, _to_fill(target) as other:
         with progress_bar("copying") as progress:
             summary = await mobstore.copy(one, other, progress=progress)
     _tell("copied", summary, as_json=as_json)
@@ -103,7 +106,7 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
     report: Summary | ImportReport
     if not _is_zip(file):
         check_source(file)  # before a store is made for it
-        async with mobstore.open_stores(url) as stores:
+        async with _to_fill(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
                     file, stores, skip_unreadable=skip_unreadable, progress=progress
@@ -113,13 +116,27 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
     else:
         with file.open("rb") as opened:
             check_file(opened)
-            async with mobstore.open_stores(url) as stores:
+            async with _to_fill(url) as stores:
                 with progress_bar("importing") as progress:
                     report = await import_stores(opened, stores, progress=progress)
     _tell("imported", report, as_json=as_json)
 
 
 COMMANDS = (copy, export, import_)
+
+
+@asynccontextmanager
+async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
+    """The stores at a URL; a file that was made for them goes again if the block raises."""
+    place = parse_url(url)
+    new = place.engine == "sqlite" and not os.path.lexists(place.name)
+    try:
+        async with mobstore.open_stores(url) as stores:
+            yield stores
+    except BaseException:
+        if new:
+            remove_empty(Path(place.name))
+        raise
 
 
 def _refuse_itself(url: str, file: Path) -> None:
@@ -154,9 +171,7 @@ def _pour(file: Path) -> None:
         except BrokenPipeError:
             raise  # whoever reads it has seen enough
         except OSError as error:
-            raise WriteFailedError(
-                f"standard output cannot be written: {type(error).__name__}"
-            ) from error
+            raise WriteFailedError(refused(error)) from error
 
 
 def _is_zip(file: Path) -> bool:
@@ -167,7 +182,7 @@ def _is_zip(file: Path) -> bool:
         with file.open("rb") as opened:
             return opened.read(len(_ZIP)) == _ZIP
     except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{file} cannot be read: {type(error).__name__}") from error
+        raise ReadFailedError(f"{file} cannot be read: {reason(error)}") from error
 
 
 def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:

@@ -5,12 +5,18 @@ JSON stays JSON: where the encoding is not UTF-8, its own escapes are used.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
+import os
 import re
+import select
 import sys
+from collections.abc import Coroutine
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Any, TextIO
+
+from mobstore.model.shown import reason
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -20,6 +26,46 @@ def configure() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def refused(error: OSError) -> str:
+    """What to say when standard output takes nothing; what it still holds is thrown away.
+
+    Without that, Python would try again at its end, and fail with a traceback.
+    """
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    return f"standard output cannot be written: {reason(error)}; is there room?"
+
+
+async def while_read(work: Coroutine[Any, Any, None]) -> None:
+    """Do something while anybody can read standard output.
+
+    Raises:
+        BrokenPipeError: the reader has gone.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_reader_gone())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise BrokenPipeError
+        working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _reader_gone() -> None:
+    """Wait until nobody can read standard output any more; for ever where that is not told."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told in any case
+    except (AttributeError, OSError):  # Windows; no descriptor
+        await asyncio.Event().wait()
+        return
+    while not poll.poll(0):  # noqa: ASYNC110 - no event tells it
+        await asyncio.sleep(1)
 
 
 def json_line(value: object, stream: TextIO | None = None) -> None:

@@ -13,6 +13,7 @@ from mobstore.audit import Verification
 from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.cli.sheet import Sheet
 
 _SHOWN = 100
 
@@ -44,7 +45,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
 
 def _show(console: Console, found: Verification) -> None:
     if found.problems:
-        table = display.table("problems", "table", "key", "what", "")
+        table = Sheet("problems", "table", "key", "what", "")
         for problem in found.problems[:_SHOWN]:
             table.add_row(
                 problem.table or "-",

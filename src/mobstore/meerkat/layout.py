@@ -10,6 +10,7 @@ from pathlib import Path
 from mobstore.engines.sqlite.connecting import find, resolve, unchanging
 from mobstore.engines.sqlite.file import APPLICATION_ID, translate
 from mobstore.errors import ReadFailedError
+from mobstore.model.shown import reason
 
 SCHEMA = {
     "mob_events": "cursor INTEGER PRIMARY KEY, event_json BLOB NOT NULL",
@@ -71,7 +72,7 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         with path.open("rb") as file:
             return file.read(len(magic)) == magic
     except OSError as error:
-        raise ReadFailedError(f"{path} cannot be read: {type(error).__name__}") from error
+        raise ReadFailedError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:

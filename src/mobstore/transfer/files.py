@@ -11,6 +11,7 @@ from secrets import token_hex
 
 from mobstore.bundles.urls import parse_path
 from mobstore.errors import WriteFailedError
+from mobstore.model.shown import reason
 
 _KINDS = (
     (stat.S_ISDIR, "directory"),
@@ -83,4 +84,7 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
 
 
 def _refusal(path: Path, error: Exception) -> WriteFailedError:
-    return WriteFailedError(f"{path} cannot be written: {type(error).__name__}")
+    why = reason(error)
+    if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+        why = f"the directory {path.parent} does not exist; create it first"
+    return WriteFailedError(f"{path} cannot be written: {why}")

@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError
+from mobstore.model.shown import reason
 
 _LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
 _LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
@@ -127,7 +128,7 @@ def find(path: Path) -> os.stat_result | None:
                 ) from None
             return None
     except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{path} cannot be opened: {type(error).__name__}") from error
+        raise ReadFailedError(f"{path} cannot be opened: {reason(error)}") from error
     if stat.S_ISDIR(status.st_mode):
         raise ReadFailedError(f"{path} is a directory; name a file in it")
     if not stat.S_ISREG(status.st_mode):

@@ -1,0 +1,129 @@
+"""Standard output that takes nothing, and readers that have gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore import MobId, MobReset, NewMobEvent
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
+WORDS = "standard output cannot be written: no space left on device; is there room?"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stores")
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{folder / 'mobs.db'}") as stores:
+            event = NewMobEvent(mob_id=MobId("m"), kind=MobReset())
+            await stores.events.append_batch([event] * 3)
+
+    asyncio.run(fill())
+    return folder
+
+
+@needs_full
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["events", "sqlite:mobs.db"], 1),
+        (["events", "sqlite:mobs.db", "--json"], 1),
+        (["events", "sqlite:mobs.db", "--follow"], 1),
+        (["info", "sqlite:mobs.db"], 1),
+        (["verify", "sqlite:mobs.db"], 1),
+        (["export", "sqlite:mobs.db", "-"], 1),
+        (["diff", "sqlite:mobs.db", "memory:"], 2),
+        (["--help"], 1),
+        (["events", "--help"], 1),
+        (["--version"], 1),
+        (["completion", "bash"], 1),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else str(one),
+)
+def test_a_full_disk_is_told_in_words(folder: Path, arguments: list[str], code: int) -> None:
+    with FULL.open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "mobstore", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=folder,
+        )
+    assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
+    assert ended.stderr.startswith("Error: ")
+    assert ended.stderr.endswith(f"{WORDS}\n")
+
+
+@needs_full
+def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
+    """Whoever prints without flushing finds out, too."""
+    code = "import sys; from mobstore.cli import main; sys.stdout.write('x'); main()"
+    with FULL.open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code, "copy", "sqlite:mobs.db", "nonsense:"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={name: of for name, of in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    assert WORDS in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["info sqlite:mobs.db --json", "export sqlite:mobs.db -"])
+def test_a_closed_output_is_told_in_words(folder: Path, command: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m mobstore {command} >&-"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "Error: standard output is closed\n")
+
+
+@pytest.mark.parametrize("options", [["--json"], []], ids=["json", "lines"])
+def test_following_ends_when_its_reader_has_gone(folder: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "mobstore", "events", "sqlite:mobs.db", "--follow", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        try:
+            for _ in range(3):
+                assert b"mob_reset" in following.stdout.readline()
+            following.stdout.close()
+            assert following.wait(timeout=10) == 1, "without another event"
+            assert following.stderr.read() == b""
+        finally:
+            following.kill()
+
+
+def test_following_into_a_file_goes_on(folder: Path, tmp_path: Path) -> None:
+    """A file has no reader that could go."""
+    out = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
+    with subprocess.Popen(
+        [sys.executable, "-m", "mobstore", "events", "sqlite:mobs.db", "--follow"],
+        stdout=out,
+        cwd=folder,
+    ) as following:
+        os.close(out)
+        with pytest.raises(subprocess.TimeoutExpired):
+            following.wait(timeout=2.5)
+        following.terminate()
+    assert (tmp_path / "out").read_bytes().count(b"\n") == 3

@@ -1,0 +1,126 @@
+"""A command that moves a store into a new file and fails leaves no file behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore import MobId, MobReset, NewMobEvent
+from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.meerkat import import_meerkat
+from mobstore.transfer import export_stores
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Sources of all three kinds whose damage shows only when all of them is read."""
+    (tmp_path / "mob.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'bad.db'}") as stores:
+            await import_meerkat(tmp_path / "mob.db", stores)
+            with (tmp_path / "good.zip").open("wb") as file:
+                await export_stores(stores, file)
+
+    asyncio.run(fill())
+    with (
+        zipfile.ZipFile(tmp_path / "good.zip") as good,
+        zipfile.ZipFile(tmp_path / "bad.zip", "w") as bad,
+    ):
+        for name in good.namelist():
+            text = good.read(name)
+            bad.writestr(name, text.replace(b"2026-", b"year-") if "events" in name else text)
+    with closing(sqlite3.connect(tmp_path / "bad.db")) as file:
+        file.execute("UPDATE events SET cursor = 1000 WHERE cursor = 50")
+        file.commit()
+    with closing(sqlite3.connect(tmp_path / "mob.db")) as file:
+        file.execute("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 70")
+        file.commit()
+    return tmp_path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "mobstore", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    return ended.stderr
+
+
+COMMANDS = [("import", "bad.zip"), ("import", "mob.db"), ("copy", "sqlite:bad.db")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_new_file_goes_again(folder: Path, command: tuple[str, str]) -> None:
+    before = names(folder)
+    assert "table" in refused(folder, *command, "sqlite:new.db")
+    assert names(folder) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_what_was_there_stays(folder: Path, command: tuple[str, str]) -> None:
+    async def make() -> None:
+        async with mobstore.open_stores(f"sqlite:{folder / 'old.db'}"):
+            pass
+
+    asyncio.run(make())
+    (folder / "nothing.db").touch()
+    before, content = names(folder), (folder / "old.db").read_bytes()
+    for name in ("old.db", "nothing.db"):
+        refused(folder, *command, f"sqlite:{name}")
+    assert names(folder) == before
+    assert (folder / "old.db").read_bytes() == content
+
+
+def test_a_store_that_is_used_or_holds_anything_stays(folder: Path) -> None:
+    path = folder / "new.db"
+
+    async def use() -> None:
+        async with mobstore.open_stores(path):
+            remove_empty(path)
+            assert path.exists()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("SELECT * FROM events").fetchall()
+            remove_empty(path)
+            assert path.exists()
+        async with mobstore.open_stores(path) as stores:
+            await stores.events.append(NewMobEvent(mob_id=MobId("m"), kind=MobReset()))
+            await stores.events.clear()
+        remove_empty(path)
+        assert path.exists(), "its cursors are used"
+
+    asyncio.run(use())
+    remove_empty(folder / "good.zip")
+    assert (folder / "good.zip").exists()
+
+
+def test_an_empty_store_that_nobody_uses_goes(folder: Path) -> None:
+    path = folder / "new.db"
+
+    async def make() -> None:
+        async with mobstore.open_stores(path):
+            pass
+
+    asyncio.run(make())
+    before = names(folder)
+    remove_empty(path)
+    assert names(folder) == before - {"new.db"}
