@@ -33,12 +33,12 @@ def main() -> None:
         sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         sys.exit("Error: standard output is closed")
-    output.configure()
     try:
+        output.configure()
         try:
             code = cli.main(prog_name="mobstore", standalone_mode=False)
         finally:
-            sys.stdout.flush()
+            sys.stdout.flush()  # now, while there are words for a failure
     except click.ClickException as error:
         error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
         code = error.exit_code

@@ -129,7 +129,7 @@ COMMANDS = (copy, export, import_)
 async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
     """The stores at a URL; a file that was made for them goes again if the block raises."""
     place = parse_url(url)
-    new = place.engine == "sqlite" and not os.path.lexists(place.name)
+    new = place.engine == "sqlite" and not os.path.lexists(place.name)  # noqa: ASYNC240 - at once
     try:
         async with mobstore.open_stores(url) as stores:
             yield stores

@@ -61,10 +61,11 @@ async def _reader_gone() -> None:
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told in any case
+        gone = select.POLLERR | select.POLLHUP  # not POLLNVAL: some systems poll no terminals
     except (AttributeError, OSError):  # Windows; no descriptor
         await asyncio.Event().wait()
         return
-    while not poll.poll(0):  # noqa: ASYNC110 - no event tells it
+    while not any(told & gone for _, told in poll.poll(0)):  # noqa: ASYNC110 - no event tells it
         await asyncio.sleep(1)
 
 

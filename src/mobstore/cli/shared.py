@@ -40,9 +40,6 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
             asyncio.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
             raise click.ClickException(plain(error)) from error
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has seen enough
-            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 

@@ -66,8 +66,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def resolve(path: Path) -> Path:
-    """The path of the file itself: SQLite would look for the log of a link beside the link."""
-    return Path(os.path.realpath(path))
+    """The path of the file itself: SQLite would look for the log of a link beside the link.
+
+    Raises:
+        ReadFailedError: it is relative, and the working directory was removed.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise ReadFailedError(
+            f"{path} cannot be opened: the working directory was removed; go to another one, or"
+            " name a whole path"
+        ) from error
 
 
 def find(path: Path) -> os.stat_result | None:
