@@ -144,7 +144,7 @@ def test_refusals(folder: Folder) -> None:
         (
             ("export", "sqlite:a.db", "no/new.zip"),
             1,
-            "directory no does not exist; create it first",
+            "the directory no does not exist",
         ),
         (("export", "sqlite:a.db", "new", "--format", "x"), 2, "'mobstore', 'meerkat'"),
         (("import", "missing.zip", "sqlite:new.db"), 1, "missing.zip is not a file"),
