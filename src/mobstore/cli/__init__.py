@@ -48,8 +48,6 @@ def main() -> None:
         output.refused(error)  # whoever read it has seen enough
         code = 1
     except OSError as error:
-        if error.filename is not None:
-            raise
         click.ClickException(output.refused(error)).show(sys.stderr)
         code = 1
     sys.exit(code)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
+from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -52,6 +53,20 @@ def open_present(url: str, *, read_only: bool = True) -> mobstore.Opening[mobsto
     Reading waits for no writer, and works on a medium that cannot be written.
     """
     return mobstore.open_stores(url, create=False, read_only=read_only)
+
+
+def temporary_folder() -> TemporaryDirectory[str]:
+    """A folder that goes when it is left.
+
+    Raises:
+        WriteFailedError: none can be made.
+    """
+    try:
+        return TemporaryDirectory(prefix="mobstore-")
+    except OSError as error:
+        raise mobstore.WriteFailedError(
+            "no temporary directory can be made; is there room?"
+        ) from error
 
 
 @contextmanager
