@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--version"], 1),
         (["completion", "bash"], 1),
     ],
-    ids=lambda one: " ".join(one) if isinstance(one, list) else str(one),
+    ids=str,
 )
 def test_a_full_disk_is_told_in_words(folder: Path, arguments: list[str], code: int) -> None:
     with FULL.open("wb") as full:
@@ -82,6 +82,23 @@ def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     assert WORDS in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["diff", "sqlite:mobs.db", "mobs.zip"], ["export", "sqlite:mobs.db", "-"]], ids=str
+)
+def test_no_room_for_a_temporary_folder(folder: Path, command: list[str]) -> None:
+    code = "import tempfile; tempfile.tempdir = '/missing'; from mobstore.cli import main; main()"
+    (folder / "mobs.zip").write_bytes(b"PK")
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    assert ended.returncode == (2 if "diff" in command else 1)
+    assert ended.stderr.endswith(": no temporary directory can be made; is there room?\n")
 
 
 @pytest.mark.parametrize("command", ["info sqlite:mobs.db --json", "export sqlite:mobs.db -"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,9 +23,9 @@ from mobstore.transfer import export_stores
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Sources of all three kinds whose damage shows only when all of them is read."""
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("sources")
     (tmp_path / "mob.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
 
     async def fill() -> None:
@@ -48,6 +49,12 @@ def folder(tmp_path: Path) -> Path:
         file.execute("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 70")
         file.commit()
     return tmp_path
+
+
+@pytest.fixture
+def folder(sources: Path, tmp_path: Path) -> Path:
+    """Sources of all three kinds whose damage shows only when all of them is read."""
+    return shutil.copytree(sources, tmp_path / "folder")
 
 
 def names(folder: Path) -> set[str]:

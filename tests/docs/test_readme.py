@@ -30,7 +30,7 @@ def test_every_python_block_has_its_output() -> None:
 
 def test_changing_the_url_keeps_the_state(tmp_path: Path) -> None:
     first = blocks(README, "python")[0].code
-    code = first.replace('"memory:"', '"sqlite:mobs.db"')
+    code = first.replace('"memory:"', '"sqlite:first.db"')
     assert code != first
     twice = blocks(README, "text")[1].code
     assert run(code, tmp_path) + run(code, tmp_path) == twice

@@ -233,6 +233,18 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert not Path("/mobs.db").exists()
 
 
+def test_a_working_directory_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    error = refused("sqlite:mobs.db")
+    assert isinstance(error, ReadFailedError)
+    assert "mobs.db cannot be opened: the working directory was removed" in str(error)
+    usable(tmp_path / "mobs.db")
+
+
 def test_a_name_with_a_nul_opens_no_other_file(tmp_path: Path) -> None:
     usable(tmp_path / "mobs.db")
     before = (tmp_path / "mobs.db").read_bytes()

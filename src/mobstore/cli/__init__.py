@@ -33,12 +33,12 @@ def main() -> None:
         sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         sys.exit("Error: standard output is closed")
-    output.configure()
     try:
+        output.configure()
         try:
             code = cli.main(prog_name="mobstore", standalone_mode=False)
         finally:
-            sys.stdout.flush()
+            sys.stdout.flush()  # now, while there are words for a failure
     except click.ClickException as error:
         error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
         code = error.exit_code
@@ -48,8 +48,6 @@ def main() -> None:
         output.refused(error)  # whoever read it has seen enough
         code = 1
     except OSError as error:
-        if error.filename is not None:
-            raise
         click.ClickException(output.refused(error)).show(sys.stderr)
         code = 1
     sys.exit(code)

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -15,7 +14,13 @@ import mobstore
 from mobstore.audit import Difference
 from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
-from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async
+from mobstore.cli.shared import (
+    json_option,
+    open_present,
+    progress_bar,
+    runs_async,
+    temporary_folder,
+)
 from mobstore.engines.sqlite.file import is_database
 from mobstore.model.shown import plain
 from mobstore.transfer import import_stores
@@ -55,8 +60,6 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        if error.filename is not None:
-            raise
         raise _TroubleError(refused(error)) from error
     if differs:
         sys.exit(1)
@@ -78,7 +81,7 @@ async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
         return
     if is_database(path):
         raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
-    with TemporaryDirectory(prefix="mobstore-") as folder:
+    with temporary_folder() as folder:
         url = f"sqlite:{Path(folder, 'mobs.db')}"
         async with mobstore.open_stores(url, durability="normal") as stores:
             with (

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -16,7 +15,14 @@ import mobstore
 from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
-from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
+from mobstore.cli.shared import (
+    json_option,
+    open_present,
+    progress_bar,
+    runs_async,
+    temporary_folder,
+    url_argument,
+)
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError
@@ -129,7 +135,7 @@ COMMANDS = (copy, export, import_)
 async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
     """The stores at a URL; a file that was made for them goes again if the block raises."""
     place = parse_url(url)
-    new = place.engine == "sqlite" and not os.path.lexists(place.name)
+    new = place.engine == "sqlite" and not os.path.lexists(place.name)  # noqa: ASYNC240 - at once
     try:
         async with mobstore.open_stores(url) as stores:
             yield stores
@@ -153,11 +159,7 @@ def _place(file: Path) -> Generator[Path]:
     if str(file) != "-":
         yield file
         return
-    try:
-        folder = TemporaryDirectory(prefix="mobstore-")
-    except OSError as error:
-        raise WriteFailedError("no temporary directory can be made; is there room?") from error
-    with folder as made:
+    with temporary_folder() as made:
         yield Path(made, "file")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from mobstore.model.shown import reason
+from mobstore.model.shown import plain, reason
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -33,6 +33,8 @@ def refused(error: OSError) -> str:
 
     Without that, Python would try again at its end, and fail with a traceback.
     """
+    if error.filename is not None:
+        return f"{plain(error.filename)} cannot be used: {reason(error)}"
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
         os.dup2(nothing.fileno(), sys.stdout.fileno())
     return f"standard output cannot be written: {reason(error)}; is there room?"
@@ -61,10 +63,11 @@ async def _reader_gone() -> None:
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told in any case
+        gone = select.POLLERR | select.POLLHUP  # not POLLNVAL: some systems poll no terminals
     except (AttributeError, OSError):  # Windows; no descriptor
         await asyncio.Event().wait()
         return
-    while not poll.poll(0):  # noqa: ASYNC110 - no event tells it
+    while not any(told & gone for _, told in poll.poll(0)):  # noqa: ASYNC110 - no event tells it
         await asyncio.sleep(1)
 
 

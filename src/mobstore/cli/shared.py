@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
+from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
 
 import click
@@ -40,9 +41,6 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
             asyncio.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
             raise click.ClickException(plain(error)) from error
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has seen enough
-            sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
@@ -55,6 +53,20 @@ def open_present(url: str, *, read_only: bool = True) -> mobstore.Opening[mobsto
     Reading waits for no writer, and works on a medium that cannot be written.
     """
     return mobstore.open_stores(url, create=False, read_only=read_only)
+
+
+def temporary_folder() -> TemporaryDirectory[str]:
+    """A folder that goes when it is left.
+
+    Raises:
+        WriteFailedError: none can be made.
+    """
+    try:
+        return TemporaryDirectory(prefix="mobstore-")
+    except OSError as error:
+        raise mobstore.WriteFailedError(
+            "no temporary directory can be made; is there room?"
+        ) from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ engine.py  which thread does what: one that writes, readers beside it
 writer.py  the thread that writes, with group commit
 rows.py    the tables in SQL: how reads are answered and writes applied
 file.py    opening, marking and refusing files; the driver's errors in our words
+unmaking.py  taking back a file that was made for nothing
 """
 
 from mobstore.engines.sqlite.engine import SqliteEngine

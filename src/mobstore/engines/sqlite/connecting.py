@@ -98,15 +98,17 @@ def resolve(path: Path) -> Path:
     """The path of the file itself: SQLite would look for the log of a link beside the link.
 
     Raises:
-        ReadFailedError: there is no such path.
+        ReadFailedError: there is no such path, or it is relative and the working directory was
+            removed.
     """
     try:
         return Path(os.path.realpath(path))
     except UnicodeEncodeError as error:
         raise ReadFailedError("the path has characters that no file here can have") from error
-    except FileNotFoundError as error:
+    except OSError as error:
         raise ReadFailedError(
-            f"{path} is a relative path, and the working directory is gone; name the whole path"
+            f"{path} cannot be opened: the working directory was removed; go to another one, or"
+            " name a whole path"
         ) from error
 
 

@@ -17,8 +17,8 @@ def remove_empty(path: Path) -> None:
     It is left, too, if anybody has it open: without others alone SQLite gives up the log. Whoever
     waits for its lock meanwhile finds out that the file has gone.
     """
-    path = resolve(path)
     with suppress(MobStoreError, sqlite3.Error, OSError):
+        path = resolve(path)
         if find(path) is None or has_log(path):  # a log: somebody uses it
             return
         with closing(connect(path, "rw")) as connection:
