@@ -479,10 +479,41 @@ def test_sets_and_maps_copy_what_they_hold() -> None:
     assert (hash(kernel_set), hash(kernel_map)) == hashes
 
 
-def test_what_is_read_cannot_change_the_state() -> None:
-    state = KernelState("P", {"x": (1,)})
-    cast("dict[str, Any]", state.fields)["x"] = 2
-    assert state.fields["x"] == (1,)
+def test_what_is_read_cannot_be_changed() -> None:
+    """An assignment would have no effect on the state, so it fails."""
+    state = KernelState("P", {"x": (1,), "m": {1: 2}})
+    fields = cast("dict[str, Any]", state.fields)
+    for change in (
+        lambda: fields.__setitem__("x", 2),
+        lambda: fields.__delitem__("x"),
+        lambda: fields.update(x=2),
+        lambda: fields["m"].__setitem__(1, 3),
+        lambda: fields["x"].append(2),
+    ):
+        with pytest.raises(AttributeError):
+            change()
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        fields["x"] = 2
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        fields["m"][1] = 3
+    assert state.fields == {"x": (1,), "m": {1: 2}}
+
+
+def test_fields_are_a_mapping_like_a_dict() -> None:
+    state = KernelState("P", {"b": True, "a": (1, None)})
+    fields, plain = state.fields, {"a": (1, None), "b": True}
+    assert fields == plain
+    assert plain == fields
+    assert fields != {"a": 1}
+    assert list(fields.items()) == list(plain.items())
+    assert {**fields} == dict(fields) == plain
+    assert repr(fields) == repr(plain)
+    for again in (pickle.loads(pickle.dumps(fields)), copy(fields), deepcopy(fields)):  # noqa: S301
+        assert again == fields
+        assert type(again) is type(fields)
+    with pytest.raises(KeyError):
+        fields["c"]
+    assert KernelState("P", fields) == state
 
 
 @pytest.mark.parametrize(

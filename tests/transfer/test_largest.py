@@ -144,7 +144,7 @@ def test_what_is_larger_is_refused() -> None:
                 ),
                 "definition": stores.specs.put_spec("m", definition),
                 "profile": stores.realm_profiles.create("p", profile),
-                "event.kind": stores.events.append_batch([samples.event(), event]),
+                r"events\[1\]\.kind": stores.events.append_batch([samples.event(), event]),
             }
             for place, call in calls.items():
                 with pytest.raises(SerializationError) as caught:

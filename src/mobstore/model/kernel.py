@@ -167,6 +167,28 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
         return f"KernelMap({list(self._pairs.values())})"
 
 
+class KernelFields(Mapping[str, "KernelValue"]):
+    """The fields of a state; read-only, as a change would have no effect on the state."""
+
+    __slots__ = ("_values",)
+    _values: dict[str, KernelValue]
+
+    def __init__(self, values: dict[str, KernelValue]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> KernelValue:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
 class KernelState:
     """The state of one machine: a phase and named fields; immutable.
 
@@ -235,8 +257,13 @@ class KernelState:
 
     @property
     def fields(self) -> Mapping[str, KernelValue]:
-        """The machine's fields, decoded anew at each access; see the module's table for types."""
-        return {name: _from_wire(value) for name, value in self._decoded()[1].items()}
+        """The machine's fields, decoded anew at each access; see the module's table for types.
+
+        They cannot be changed; `KernelState(phase, {**state.fields, name: value})` makes another
+        state.
+        """
+        decoded = self._decoded()[1].items()
+        return KernelFields({name: _from_wire(value) for name, value in decoded})
 
     def _decoded(self) -> tuple[str, dict[str, Wire]]:
         try:
