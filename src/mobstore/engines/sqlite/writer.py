@@ -21,12 +21,14 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.connecting import Mode, connect, open_files
 from mobstore.engines.sqlite.file import retrying, translate
+from mobstore.engines.sqlite.handing import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
@@ -175,6 +177,8 @@ class Writer:
         try:
             retrying(self._rows.begin, self.timeout)
             begun = True
+            # Who was cancelled while the lock was waited for has been told that nothing was done.
+            jobs = [job for job in jobs if not job.future.cancelled()]
             self.identity.check(WriteFailedError)
             writes = self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
@@ -246,8 +250,7 @@ def _deliver(jobs: _Jobs) -> None:
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, delivered in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, delivered)
+        hand_over(loop, partial(_settle, delivered))
 
 
 def _settle(jobs: _Jobs) -> None:
@@ -256,12 +259,8 @@ def _settle(jobs: _Jobs) -> None:
             continue
         if job.error is None:
             job.future.set_result(job.result)
-            continue
-        try:
-            job.future.set_exception(job.error)
-        except TypeError as error:  # StopIteration cannot be an awaitable's outcome
-            error.__cause__ = job.error
-            job.future.set_exception(error)
+        else:
+            fail(job.future, job.error)
 
 
 def _copy(error: BaseException) -> BaseException:
