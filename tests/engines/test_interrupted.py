@@ -30,7 +30,7 @@ def interrupted(place: int, *paths: str | None) -> Generator[list[int]]:
     """
     count = [0]
 
-    def trace(frame: FrameType, what: str, argument: Any) -> Any:
+    def trace(frame: FrameType, what: str, _: object) -> Any:
         if frame.f_code.co_filename not in paths or not settles(frame):
             return None
         frame.f_trace_opcodes = True
@@ -55,6 +55,10 @@ def settles(frame: FrameType | None) -> bool:
     return False
 
 
+def keep_quiet(_loop: asyncio.AbstractEventLoop, _what: dict[str, Any]) -> None:
+    """Do not log every interruption."""
+
+
 async def append(stores: MobStores) -> None:
     await asyncio.gather(*(stores.events.append(event(f"{n}")) for n in range(2)))
 
@@ -69,7 +73,7 @@ async def close(stores: MobStores) -> None:
 
 @asynccontextmanager
 async def quiet(path: Path) -> AsyncGenerator[MobStores]:
-    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it would log every one
+    asyncio.get_running_loop().set_exception_handler(keep_quiet)
     async with open_stores(f"sqlite:{path}") as stores:
         yield stores
 
@@ -93,7 +97,7 @@ def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
 
 def test_opening_is_not_held_up(tmp_path: Path) -> None:
     async def once(place: int) -> int:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        asyncio.get_running_loop().set_exception_handler(keep_quiet)
         with interrupted(place, handing.__file__) as count:
             async with asyncio.timeout(5):
                 stores = await open_stores(f"sqlite:{tmp_path / 'mobs.db'}")

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
+from mobstore.engines.sqlite.condition import Condition
 from mobstore.engines.sqlite.file import is_busy, retrying
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.rows import Rows
@@ -46,6 +47,7 @@ class Checkpoints:
         path: Path,
         connect: Callable[[], sqlite3.Connection],
         identity: OpenFiles,
+        condition: Condition,
     ) -> None:
         """Take over from SQLite.
 
@@ -54,8 +56,10 @@ class Checkpoints:
             path: the file.
             connect: opens a second connection to it.
             identity: of what the writer has open.
+            condition: of the file; while it is damaged, nothing is copied into it.
         """
         self._rows, self._connect, self._identity = rows, connect, identity
+        self._condition = condition
         self._log = path.with_name(f"{path.name}-wal")
         self._second: sqlite3.Connection | None = None
         self._commits = 0
@@ -98,6 +102,9 @@ class Checkpoints:
 
     def _attempt(self, work: Callable[[], bool]) -> None:
         self._commits = 0
+        if self._condition.damaged:
+            self._next_try = 0.0
+            return
         try:
             done = work()
         except WriteFailedError:  # the file is gone; whoever uses it next is told
@@ -108,6 +115,8 @@ class Checkpoints:
                 self._next_try = monotonic() + _LOCK_PATIENCE
                 return
             done = False
+            if isinstance(error, sqlite3.Error):
+                self._condition.note(error)
             _log(self._log, error)
         if done or self._size() <= LIMIT:
             self._patience, self._next_try = _PATIENCE, 0.0

@@ -228,9 +228,11 @@ class SqliteEngine(Engine):
             except IndexError:
                 rows = Rows(self._connect())
             self._writer.identity.check(ReadFailedError)
+            self._writer.condition.check(ReadFailedError)
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
+                self._writer.condition.note(error)
                 raise translate(error, self._writer.path, writing=False) from error
             if run is read_at_once:
                 raise NotAtOnce from error
