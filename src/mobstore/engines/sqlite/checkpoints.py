@@ -33,6 +33,7 @@ COMMITS = 200
 LIMIT = 16 * 2**20
 """Bytes. A larger log is copied at once, and its file is cut to this size."""
 
+_LOOK = 2.0  # seconds between looks at the log while nothing is written
 _LOCK_PATIENCE = 0.1  # seconds; if the lock is not free, it is tried again after as many
 _PATIENCE, _MOST_PATIENCE = 0.03, 0.25  # seconds in which readers may leave the log
 _REST = 20  # times the patience, until the next try: writers are held up for 5% of the time
@@ -65,6 +66,7 @@ class Checkpoints:
         self._commits = 0
         self._grown = True  # perhaps, since it was looked at
         self._patience = _PATIENCE
+        self._next_look = monotonic() + _LOOK
         self._next_try = 0.0  # when to try to cut the log again; 0: it is not too large
         rows.limit_log(LIMIT)
 
@@ -73,14 +75,17 @@ class Checkpoints:
         self._commits += 1
         self._grown = True
 
-    def pause(self) -> float | None:
-        """Seconds until `run_if_due` should be called even if nothing is written; None: never."""
-        return max(0.0, self._next_try - monotonic()) if self._next_try else None
+    def pause(self) -> float:
+        """Seconds until `run_if_due` should be called even if nothing is written."""
+        return max(0.0, (self._next_try or self._next_look) - monotonic())
 
     def run_if_due(self) -> None:
         """Copy the log if it is time to. If that fails nothing is lost, and it is tried later."""
+        now = monotonic()
+        if now >= self._next_look:  # another process may have died and left a large log
+            self._next_look, self._grown = now + _LOOK, True
         if self._next_try:
-            if monotonic() < self._next_try:
+            if now < self._next_try:
                 return
         elif not self._grown or (self._commits < COMMITS and self._size() <= LIMIT):
             self._grown = False

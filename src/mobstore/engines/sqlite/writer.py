@@ -154,8 +154,10 @@ class Writer:
 
     def _pause(self) -> float | None:
         """How long to wait for something to do; None: until it comes."""
-        pauses = [self._checkpoints.pause(), self._outside.pause() if self.listeners else None]
-        return min((pause for pause in pauses if pause is not None), default=None)
+        pauses = [self._checkpoints.pause()] if self._mode == "rw" else []
+        if self.listeners:
+            pauses.append(self._outside.pause())
+        return min(pauses, default=None)
 
     def _tell(self, writes: Sequence[Write] | None) -> None:
         """Wake listeners. What they raise, even to end the process, is not for this thread."""
