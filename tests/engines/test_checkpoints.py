@@ -197,6 +197,23 @@ def test_a_log_found_when_opening_is_cut(path: Path) -> None:
     asyncio.run(main())
 
 
+def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobstore.engines.sqlite.checkpoints._LOOK", 0.1)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            with running(write_and_wait, path) as process:
+                assert hear(process) == "written"
+                assert log_size(path) > LIMIT
+            await until(lambda: log_size(path) <= LIMIT)
+            assert len(await stores.events.poll(0, 10)) == 2
+
+    asyncio.run(main())
+
+
 def write_and_wait(path: str) -> None:
     """Child: leave a large log, held by a reader, and do not close."""
 

@@ -9,12 +9,20 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engines.children import damage, describe, use, use_once, write_beyond_a_limit
+from engines.children import (
+    damage,
+    describe,
+    die_with_a_log_of_ours,
+    use,
+    use_once,
+    write_beyond_a_limit,
+)
 from engines.support import (
     NOON,
     PROFILE,
@@ -28,6 +36,7 @@ from engines.support import (
     output,
     query,
     rich_run,
+    running,
     state,
     tag_of,
 )
@@ -175,6 +184,28 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
         ballast.unlink()
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("e"))
+
+    asyncio.run(main())
+
+
+def test_a_disk_too_full_for_the_shared_memory(small_disk: Path) -> None:
+    """After a process was killed, and only the file and its log were kept."""
+    path = small_disk / "mobs.db"
+    with running(die_with_a_log_of_ours, path) as process:
+        process.wait(30)
+    path.with_name("mobs.db-shm").unlink()
+    ballast = small_disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+    async def main() -> None:
+        with pytest.raises(WriteFailedError, match="no room to write") as caught:
+            await open_stores(f"sqlite:{path}")
+        assert caught.value.retry_safe
+        ballast.unlink()
+        async with open_stores(f"sqlite:{path}") as stores:
+            assert len(await stores.events.poll()) == 1
 
     asyncio.run(main())
 

@@ -145,3 +145,19 @@ def test_a_script_that_ends_the_process_leaves_the_others(
 
     asyncio.run(main())
     assert stored(path) == ["a", "b", "c", "put a", "put b", "put c"]
+
+
+def test_who_is_cancelled_while_the_lock_is_waited_for_has_written_nothing(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}", timeout=10) as stores:
+            async with together(path):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await stores.engine.write(adding("given up"))
+                late = asyncio.create_task(stores.engine.write(adding("waited for")))
+                await asyncio.sleep(0)
+            assert await late == "waited for"
+            assert stored(path)[-2:] == ["put waited for", "waited for"]
+            assert not any("given up" in name for name in stored(path))
+
+    asyncio.run(main())

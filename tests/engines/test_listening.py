@@ -136,14 +136,16 @@ def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> 
     asyncio.run(main())
 
 
-def test_without_listeners_the_writer_only_waits(path: Path) -> None:
+def test_without_listeners_the_writer_seldom_wakes(path: Path) -> None:
+    """Only to see whether the log has become large."""
+
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            assert pause(stores) is None
+            assert (pause(stores) or 0) > 1
             end = stores.engine.listen(Ear())
             assert 0 <= (pause(stores) or 0) <= 0.02
             end()
-            assert pause(stores) is None
+            assert (pause(stores) or 0) > 1
 
     asyncio.run(main())
 

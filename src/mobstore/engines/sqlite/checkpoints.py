@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
+from mobstore.engines.sqlite.condition import Condition
 from mobstore.engines.sqlite.file import is_busy, retrying
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.rows import Rows
@@ -32,6 +33,7 @@ COMMITS = 200
 LIMIT = 16 * 2**20
 """Bytes. A larger log is copied at once, and its file is cut to this size."""
 
+_LOOK = 2.0  # seconds between looks at the log while nothing is written
 _LOCK_PATIENCE = 0.1  # seconds; if the lock is not free, it is tried again after as many
 _PATIENCE, _MOST_PATIENCE = 0.03, 0.25  # seconds in which readers may leave the log
 _REST = 20  # times the patience, until the next try: writers are held up for 5% of the time
@@ -46,6 +48,7 @@ class Checkpoints:
         path: Path,
         connect: Callable[[], sqlite3.Connection],
         identity: OpenFiles,
+        condition: Condition,
     ) -> None:
         """Take over from SQLite.
 
@@ -54,13 +57,16 @@ class Checkpoints:
             path: the file.
             connect: opens a second connection to it.
             identity: of what the writer has open.
+            condition: of the file; while it is damaged, nothing is copied into it.
         """
         self._rows, self._connect, self._identity = rows, connect, identity
+        self._condition = condition
         self._log = path.with_name(f"{path.name}-wal")
         self._second: sqlite3.Connection | None = None
         self._commits = 0
         self._grown = True  # perhaps, since it was looked at
         self._patience = _PATIENCE
+        self._next_look = monotonic() + _LOOK
         self._next_try = 0.0  # when to try to cut the log again; 0: it is not too large
         rows.limit_log(LIMIT)
 
@@ -69,14 +75,17 @@ class Checkpoints:
         self._commits += 1
         self._grown = True
 
-    def pause(self) -> float | None:
-        """Seconds until `run_if_due` should be called even if nothing is written; None: never."""
-        return max(0.0, self._next_try - monotonic()) if self._next_try else None
+    def pause(self) -> float:
+        """Seconds until `run_if_due` should be called even if nothing is written."""
+        return max(0.0, (self._next_try or self._next_look) - monotonic())
 
     def run_if_due(self) -> None:
         """Copy the log if it is time to. If that fails nothing is lost, and it is tried later."""
+        now = monotonic()
+        if now >= self._next_look:  # another process may have died and left a large log
+            self._next_look, self._grown = now + _LOOK, True
         if self._next_try:
-            if monotonic() < self._next_try:
+            if now < self._next_try:
                 return
         elif not self._grown or (self._commits < COMMITS and self._size() <= LIMIT):
             self._grown = False
@@ -98,6 +107,9 @@ class Checkpoints:
 
     def _attempt(self, work: Callable[[], bool]) -> None:
         self._commits = 0
+        if self._condition.damaged:
+            self._next_try = 0.0
+            return
         try:
             done = work()
         except WriteFailedError:  # the file is gone; whoever uses it next is told
@@ -108,6 +120,8 @@ class Checkpoints:
                 self._next_try = monotonic() + _LOCK_PATIENCE
                 return
             done = False
+            if isinstance(error, sqlite3.Error):
+                self._condition.note(error)
             _log(self._log, error)
         if done or self._size() <= LIMIT:
             self._patience, self._next_try = _PATIENCE, 0.0

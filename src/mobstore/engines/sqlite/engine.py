@@ -35,6 +35,7 @@ from mobstore.engines.sqlite.file import (
     retrying,
     translate,
 )
+from mobstore.engines.sqlite.handing import outcome
 from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
@@ -107,7 +108,7 @@ class SqliteEngine(Engine):
 
         writer = Writer(connect_first, path, timeout, mode)
         try:
-            await asyncio.shield(asyncio.wrap_future(writer.opened))
+            await outcome(writer.opened)
         except asyncio.CancelledError:
             writer.queue.put(Stop(lambda: None))
             raise
@@ -165,7 +166,10 @@ class SqliteEngine(Engine):
             self._check()
             doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
         try:
-            return await asyncio.wrap_future(doing)
+            return await outcome(doing)
+        except asyncio.CancelledError:
+            doing.cancel()
+            raise
         except sqlite3.Error as error:
             raise translate(error, self._writer.path, writing=False) from error
 
@@ -180,7 +184,7 @@ class SqliteEngine(Engine):
                 self._abandoned.detach()
                 self._writer.queue.put(Stop(self._finish))
         # The writer's thread does it all, so it is done even if nobody awaits it any more.
-        await asyncio.shield(asyncio.wrap_future(self._writer.ended))
+        await outcome(self._writer.ended)
         self._writer.thread.join()
 
     def _finish(self) -> None:
@@ -224,9 +228,11 @@ class SqliteEngine(Engine):
             except IndexError:
                 rows = Rows(self._connect())
             self._writer.identity.check(ReadFailedError)
+            self._writer.condition.check(ReadFailedError)
             return run(rows, make)
         except sqlite3.Error as error:
             if not is_busy(error):
+                self._writer.condition.note(error)
                 raise translate(error, self._writer.path, writing=False) from error
             if run is read_at_once:
                 raise NotAtOnce from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+from mobstore.engines.sqlite.condition import is_damage
 from mobstore.engines.sqlite.rows import SCHEMA
 
 
@@ -18,7 +19,7 @@ def faults(connection: sqlite3.Connection) -> list[str]:
     try:
         there = _layout(connection)
     except sqlite3.DatabaseError as error:
-        if _is_damage(error):
+        if is_damage(error):
             return found
         raise
     with closing(sqlite3.connect(":memory:")) as empty:
@@ -38,15 +39,10 @@ def _damages(connection: sqlite3.Connection) -> list[str]:
     try:
         found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check")]
     except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         return ["SQLite finds the file damaged, and cannot tell where"]
     return [] if found == ["ok"] else [f"SQLite: {text}" for text in found]
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _layout(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:

@@ -21,12 +21,15 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import Checkpoints
+from mobstore.engines.sqlite.condition import Condition, log_left_alone
 from mobstore.engines.sqlite.connecting import Mode, connect, open_files
 from mobstore.engines.sqlite.file import retrying, translate
+from mobstore.engines.sqlite.handing import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
@@ -83,6 +86,7 @@ class Writer:
         self.timeout: float = timeout
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.listeners: Listeners = Listeners()
+        self.condition: Condition = Condition(path)
         self.identity: OpenFiles  # once `opened`
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -96,9 +100,13 @@ class Writer:
             self._rows = Rows(self._connect())
             self.identity = open_files(self.path, self._mode)
             self._checkpoints = Checkpoints(
-                self._rows, self.path, lambda: connect(self.path, "rw"), self.identity
+                self._rows,
+                self.path,
+                lambda: connect(self.path, "rw"),
+                self.identity,
+                self.condition,
             )
-            self._outside = Outside(self._rows, self.identity.intact, self._tell)
+            self._outside = Outside(self._rows, self.identity.intact, self._others_committed)
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
@@ -112,6 +120,8 @@ class Writer:
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
             ending.callback(self._tell, None)
+            if self.condition.damaged and self._mode != "immutable":
+                ending.enter_context(log_left_alone(self.path))
             ending.callback(self._rows.close)
             ending.callback(self._checkpoints.close)
             ending.callback(stop.finish)
@@ -144,8 +154,10 @@ class Writer:
 
     def _pause(self) -> float | None:
         """How long to wait for something to do; None: until it comes."""
-        pauses = [self._checkpoints.pause(), self._outside.pause() if self.listeners else None]
-        return min((pause for pause in pauses if pause is not None), default=None)
+        pauses = [self._checkpoints.pause()] if self._mode == "rw" else []
+        if self.listeners:
+            pauses.append(self._outside.pause())
+        return min(pauses, default=None)
 
     def _tell(self, writes: Sequence[Write] | None) -> None:
         """Wake listeners. What they raise, even to end the process, is not for this thread."""
@@ -154,11 +166,28 @@ class Writer:
         except BaseException:
             logging.getLogger("mobstore").exception("a commit listener raised")
 
+    def _others_committed(self, _: None) -> None:
+        try:
+            self.condition.format = self._rows.format()
+        except sqlite3.Error as error:
+            self.condition.note(error)
+        self._tell(None)
+
+    def _check(self) -> None:
+        """Refuse to write to what is not, or not any more, the store that was opened.
+
+        Raises:
+            WriteFailedError: the file is gone, damaged or of a newer format.
+        """
+        self.identity.check(WriteFailedError)
+        self.condition.format = self._rows.format()
+        self.condition.check(WriteFailedError)
+
     def _compact(self, job: Job[Any]) -> None:
         if job.future.cancelled():
             return
         try:
-            self.identity.check(WriteFailedError)
+            self._check()
             retrying(self._rows.vacuum, self.timeout)
             self._checkpoints.cut_off()
         except BaseException as error:  # noqa: BLE001 - as for other jobs
@@ -175,7 +204,9 @@ class Writer:
         try:
             retrying(self._rows.begin, self.timeout)
             begun = True
-            self.identity.check(WriteFailedError)
+            # Who was cancelled while the lock was waited for has been told that nothing was done.
+            jobs = [job for job in jobs if not job.future.cancelled()]
+            self._check()
             writes = self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
             refusal = self._refusal(error, jobs)
@@ -201,6 +232,7 @@ class Writer:
         """Say in our words why a transaction failed; a loading script's own errors stay."""
         refusal = error
         if isinstance(error, sqlite3.Error):
+            self.condition.note(error)
             refusal = translate(error, self.path, writing=True)
         elif isinstance(error, (TypeError, ValueError, OverflowError)) and not jobs[0].loading:
             refusal = damaged(self.path)
@@ -236,6 +268,7 @@ class Writer:
             try:
                 rows.commit()
             except sqlite3.Error as error:
+                self.condition.note(error)
                 raise translate(error, self.path, writing=True, committing=True) from error
         return None if loaded else writes
 
@@ -246,8 +279,7 @@ def _deliver(jobs: _Jobs) -> None:
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, delivered in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, delivered)
+        hand_over(loop, partial(_settle, delivered))
 
 
 def _settle(jobs: _Jobs) -> None:
@@ -256,12 +288,8 @@ def _settle(jobs: _Jobs) -> None:
             continue
         if job.error is None:
             job.future.set_result(job.result)
-            continue
-        try:
-            job.future.set_exception(job.error)
-        except TypeError as error:  # StopIteration cannot be an awaitable's outcome
-            error.__cause__ = job.error
-            job.future.set_exception(error)
+        else:
+            fail(job.future, job.error)
 
 
 def _copy(error: BaseException) -> BaseException:

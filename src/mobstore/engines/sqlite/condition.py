@@ -1,0 +1,74 @@
+"""What has become of a file while a store had it open: damage, or a newer format."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from pathlib import Path
+
+from mobstore.engines.sqlite.connecting import connect
+from mobstore.errors import ReadFailedError, WriteFailedError
+from mobstore.tables import FORMAT
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite met bytes that it did not write, or that are gone: of the file or its log."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+class Condition:
+    """What the connections of one store, of any thread, have found out about its file.
+
+    Attributes:
+        damaged: whether one of them met damage. To write then would make it worse, and so would
+            copying the log into the file: what had been there for long is perhaps still sound.
+        format: the file's format, as far as it is known.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.damaged: bool = False
+        self.format: int = FORMAT
+
+    def note(self, error: sqlite3.Error) -> None:
+        """Take note of what a connection met."""
+        self.damaged = self.damaged or is_damage(error)
+
+    def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:
+        """Refuse to write to a damaged file, and to use one of another format.
+
+        Raises:
+            ReadFailedError, WriteFailedError: whichever is given.
+        """
+        if self.format != FORMAT:
+            raise refusal(
+                f"{self._path} was upgraded by a newer mobstore while it was open: it has format"
+                f" {self.format}, this mobstore knows {FORMAT}; update it and open the store again"
+            )
+        if self.damaged and refusal is WriteFailedError:
+            raise refusal(
+                f"{self._path} was found damaged while it was open; nothing more is written to"
+                " it, nor copied into it from its log. Close all that use it, put a copy of it and"
+                f" of {self._path.name}-wal aside, then open it again and look with `mobstore"
+                " verify`, or restore a backup"
+            )
+
+
+@contextmanager
+def log_left_alone(path: Path) -> Generator[None]:
+    """Within, closing a file's last connections does not copy its log into it.
+
+    SQLite does that if it can lock the file for itself. It cannot while another connection shares
+    the file; and that one, closed last, cannot either because it may only read.
+    """
+    keeper: closing[sqlite3.Connection] | nullcontext[None] = nullcontext()
+    with suppress(sqlite3.Error, ReadFailedError):
+        connection = connect(path, "ro")
+        keeper = closing(connection)
+        connection.execute("PRAGMA schema_version").fetchone()  # if it fails the lock is kept
+    with keeper:
+        yield

@@ -1,0 +1,153 @@
+"""A file that is damaged, or upgraded by a newer mobstore, while a store has it open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from engines.support import event, plain, query, side_files
+from mobstore import (
+    MobStores,
+    ReadFailedError,
+    SerializationError,
+    WriteFailedError,
+    open_stores,
+)
+from mobstore.tables import FORMAT
+
+PADDING = "x" * 3000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mobs.db"
+
+
+async def fill(path: Path) -> None:
+    async with open_stores(f"sqlite:{path}") as stores:
+        await stores.events.append_batch([event("in the file", PADDING)] * 300)
+
+
+async def with_a_log(path: Path) -> MobStores:
+    """A store with events in the file, and others in its log."""
+    await fill(path)
+    stores = await open_stores(f"sqlite:{path}")
+    for _ in range(20):
+        await stores.events.append(event("in the log", PADDING))
+    return stores
+
+
+def cut_log(path: Path) -> None:
+    os.truncate(f"{path}-wal", 0)
+
+
+def garble(path: Path) -> None:
+    """Overwrite some pages of the table of events, as a failing disk would."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 4)
+        file.write(b"\xff" * (size // 4))
+
+
+def content(path: Path) -> tuple[bytes, ...]:
+    """What is in a file and its log; read by another process, as it would cost this one's locks."""
+    return tuple(subprocess.check_output(["cat", name]) for name in (path, f"{path}-wal"))
+
+
+@pytest.mark.parametrize("damaging", ["log", "file"])
+def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> None:
+    async def main() -> None:
+        await fill(path)
+        if damaging == "file":
+            garble(path)
+        stores = await open_stores(f"sqlite:{path}")
+        try:
+            await stores.events.append(event("in the log", PADDING))
+            if damaging == "log":
+                cut_log(path)
+            with pytest.raises(ReadFailedError):
+                await stores.events.replay_all()
+            before = content(path)
+            for call in (stores.events.append(event("lost")), stores.compact()):
+                with pytest.raises(WriteFailedError, match="found damaged while it was open"):
+                    await call
+        finally:
+            await stores.close()
+        assert content(path) == before, "the log was copied into the file, or removed"
+
+    asyncio.run(main())
+
+
+def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
+    """What was in the file before its log was damaged is there afterwards."""
+
+    async def main() -> None:
+        stores = await with_a_log(path)
+        cut_log(path)
+        with suppress(ReadFailedError):
+            await stores.events.replay_all()
+        with pytest.raises(WriteFailedError, match="found damaged"):
+            await stores.events.append(event("lost"))
+        await stores.close()
+        async with open_stores(f"sqlite:{path}") as again:
+            assert len(await again.events.replay_all()) == 300
+            await again.events.append(event("goes on"))
+        assert side_files(path) == []
+        assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+    asyncio.run(main())
+
+
+def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            query(path, "UPDATE events SET kind = x'00ff'")
+            with pytest.raises(SerializationError):
+                await stores.events.replay_all()
+            await stores.events.append(event("e"))
+
+    asyncio.run(main())
+
+
+def upgrade(path: Path) -> None:
+    with closing(plain(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+
+
+def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            upgrade(path)
+            for call in (stores.events.append(event("lost")), stores.compact()):
+                with pytest.raises(WriteFailedError, match="upgraded by a newer mobstore"):
+                    await call
+            with pytest.raises(ReadFailedError, match="upgraded by a newer mobstore"):
+                await stores.events.poll()
+        assert query(path, "SELECT count(*) FROM events") == [(1,)]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_who_follows_is_told_of_an_upgrade(path: Path, read_only: bool) -> None:
+    async def main() -> None:
+        await fill(path)
+        async with (
+            open_stores(f"sqlite:{path}", read_only=read_only) as stores,
+            stores.events.subscribe(300) as following,
+        ):
+            coming = asyncio.create_task(anext(following))
+            await asyncio.sleep(0.05)
+            upgrade(path)
+            async with asyncio.timeout(10):
+                with pytest.raises(ReadFailedError, match="upgraded by a newer mobstore"):
+                    await coming
+
+    asyncio.run(main())

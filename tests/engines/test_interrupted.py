@@ -1,0 +1,110 @@
+"""A signal handler that raises while the event loop is handed what another thread has done."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from engines.support import event
+from mobstore import MobStores, open_stores
+from mobstore.engines.sqlite import handing, writer
+
+
+class TimeLimitError(Exception):
+    """As a task queue raises it in the main thread, wherever that is."""
+
+
+@contextmanager
+def interrupted(place: int, *paths: str | None) -> Generator[list[int]]:
+    """Raise once, at one instruction of what the event loop calls in some modules.
+
+    Within, `asyncio` calls nothing of them but what settles futures. What is given holds how many
+    instructions there were.
+    """
+    count = [0]
+
+    def trace(frame: FrameType, what: str, _: object) -> Any:
+        if frame.f_code.co_filename not in paths or not settles(frame):
+            return None
+        frame.f_trace_opcodes = True
+        if what in {"call", "opcode"}:
+            count[0] += 1
+            if count[0] == place:
+                raise TimeLimitError
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield count
+    finally:
+        sys.settrace(None)
+
+
+def settles(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename in {handing.__file__, writer.__file__}:
+        if frame.f_code.co_name in {"settle", "_settle"}:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def keep_quiet(_loop: asyncio.AbstractEventLoop, _what: dict[str, Any]) -> None:
+    """Do not log every interruption."""
+
+
+async def append(stores: MobStores) -> None:
+    await asyncio.gather(*(stores.events.append(event(f"{n}")) for n in range(2)))
+
+
+async def read(stores: MobStores) -> None:
+    await stores.engine.faults()
+
+
+async def close(stores: MobStores) -> None:
+    await stores.close()
+
+
+@asynccontextmanager
+async def quiet(path: Path) -> AsyncGenerator[MobStores]:
+    asyncio.get_running_loop().set_exception_handler(keep_quiet)
+    async with open_stores(f"sqlite:{path}") as stores:
+        yield stores
+
+
+@pytest.mark.parametrize("call", [append, read, close])
+def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
+    tmp_path: Path, call: Callable[[MobStores], Awaitable[None]]
+) -> None:
+    async def once(place: int) -> int:
+        async with quiet(tmp_path / "mobs.db") as stores:
+            with interrupted(place, handing.__file__, writer.__file__) as count:
+                async with asyncio.timeout(5):
+                    await call(stores)
+            return count[0]
+
+    most = asyncio.run(once(0))
+    assert most > 10
+    for place in range(1, most + 1):
+        asyncio.run(once(place))
+
+
+def test_opening_is_not_held_up(tmp_path: Path) -> None:
+    async def once(place: int) -> int:
+        asyncio.get_running_loop().set_exception_handler(keep_quiet)
+        with interrupted(place, handing.__file__) as count:
+            async with asyncio.timeout(5):
+                stores = await open_stores(f"sqlite:{tmp_path / 'mobs.db'}")
+        await stores.close()
+        return count[0]
+
+    most = asyncio.run(once(0))
+    assert most > 10
+    for place in range(1, most + 1):
+        asyncio.run(once(place))
