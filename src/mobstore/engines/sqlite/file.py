@@ -206,8 +206,10 @@ def translate(
     primary = code & 0xFF
     if primary in _BUSY:
         return kind(f"{path} is locked by another process; try again", retry_safe=True)
-    if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
-        return WriteFailedError(
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the shared memory was to be written, for a read too
+        kind, primary = WriteFailedError, sqlite3.SQLITE_FULL
+    if primary == sqlite3.SQLITE_FULL:
+        return kind(
             f"no room to write {path}, or the temporary files that SQLite needs to compact it"
             " (where, SQLITE_TMPDIR says); free some disk space",
             retry_safe=True,
