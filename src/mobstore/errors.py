@@ -139,3 +139,10 @@ class InternalError(MobStoreError):
     """The call can never succeed as made; nothing was written."""
 
     label = "Internal error"
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused a file, in its words: "no space left on device"."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return "no file can have this name" if isinstance(error, ValueError) else "it was refused"
+    return error.strerror[:1].lower() + error.strerror[1:]

@@ -25,9 +25,8 @@ from mobstore.cli.shared import (
 )
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
-from mobstore.errors import ReadFailedError, WriteFailedError
+from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
-from mobstore.model.shown import reason
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
 

@@ -16,7 +16,8 @@ from collections.abc import Coroutine
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from mobstore.model.shown import plain, reason
+from mobstore.errors import reason
+from mobstore.model.shown import plain
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 

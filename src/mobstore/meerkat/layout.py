@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mobstore.engines.sqlite.connecting import find, resolve, unchanging
 from mobstore.engines.sqlite.file import APPLICATION_ID, translate
-from mobstore.errors import ReadFailedError
-from mobstore.model.shown import reason
+from mobstore.errors import ReadFailedError, reason
 
 SCHEMA = {
     "mob_events": "cursor INTEGER PRIMARY KEY, event_json BLOB NOT NULL",

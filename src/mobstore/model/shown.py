@@ -38,13 +38,6 @@ def brief(name: str) -> str:
     return plain(cut(name, 40))
 
 
-def reason(error: Exception) -> str:
-    """Why the system refused a file, in its words: "no space left on device"."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return "no file can have this name" if isinstance(error, ValueError) else "it was refused"
-    return error.strerror[:1].lower() + error.strerror[1:]
-
-
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number of things in words: "1 step", "5,000 steps"."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -10,8 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from mobstore.bundles.urls import parse_path
-from mobstore.errors import WriteFailedError
-from mobstore.model.shown import reason
+from mobstore.errors import WriteFailedError, reason
 
 _KINDS = (
     (stat.S_ISDIR, "directory"),

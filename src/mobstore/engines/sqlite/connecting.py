@@ -22,8 +22,7 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
-from mobstore.errors import InternalError, MobStoreError, ReadFailedError
-from mobstore.model.shown import reason
+from mobstore.errors import InternalError, MobStoreError, ReadFailedError, reason
 
 _LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
 _LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
