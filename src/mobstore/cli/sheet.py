@@ -34,7 +34,9 @@ class Sheet:
 
     def __init__(self, title: str, *columns: str, right: Sequence[int] = ()) -> None:
         """Begin without rows; the columns at the places in `right` are justified to the right."""
-        self.title, self.columns, self.right = title, columns, right
+        self.title: str = title
+        self.columns: tuple[str, ...] = columns
+        self.right: Sequence[int] = right
         self.rows: list[list[Text]] = []
 
     def add_row(self, *cells: str | Text) -> None:

@@ -49,7 +49,7 @@ class TableRows:
     ) -> None:
         self.by_key: dict[Key, Row] = by_key
         self.shared: bool = False
-        self.key_of = getter(table, table.key)
+        self.key_of: Callable[[Row], Key] = getter(table, table.key)
         self._table, self._indexes = table, indexes
         self._others = [rows for index, rows in indexes.items() if index is not table]
 
