@@ -91,7 +91,8 @@ def parse_path(path: str | PathLike[str], flavour: ModuleType = os.path) -> str:
     text: object = path if isinstance(path, str) else _fspath(path)
     if not isinstance(text, str):
         raise InternalError(
-            f"a store is named by a URL such as sqlite:mobs.db, or a path, not {_kind(path)}"
+            "a store is named by a URL such as sqlite:mobs.db, or a path, not"
+            f" {type(path).__name__}"
         )
     return _path(text, text, flavour, prefix="")
 
@@ -197,10 +198,6 @@ def _fspath(path: object) -> object:
         return os.fspath(path)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportUnknownVariableType, reportCallIssue]
     except TypeError:
         return None
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
 
 
 def _is_windows(flavour: ModuleType) -> bool:

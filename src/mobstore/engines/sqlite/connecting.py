@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
 
-from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
+from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile, which
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, reason
 
 _LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
@@ -169,7 +169,7 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
             cached_statements=256, factory=Connection,
         )  # fmt: skip
-        opened = _which(path)
+        opened = which(path)
         if opened is not None:
             _open[connection] = opened
     connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
@@ -238,16 +238,8 @@ class WrittenMeanwhileError(ReadFailedError):
         )
 
 
-def _which(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _refuse_inherited(path: Path) -> None:
-    if _which(path) in _inherited:
+    if which(path) in _inherited:
         raise InternalError(
             f"{path} was open when this process was forked, and cannot be used safely here:"
             " close stores before forking, or start processes with spawn"

@@ -78,7 +78,7 @@ class FileIdentity:
         raise refusal(f"{name} was removed or replaced while it was open; open the store again")
 
     def _find(self) -> list[_Mark]:
-        return [_which(name) for name in self._names]
+        return [which(name) for name in self._names]
 
 
 class UnusedFile:
@@ -108,7 +108,8 @@ class UnusedFile:
         return [_content(f"{self._path}{suffix}") for suffix in ("", "-wal", "-journal")]
 
 
-def _which(name: str) -> _Mark:
+def which(name: str | Path) -> tuple[int, int] | None:
+    """The device and inode of a file, whatever its name; None if there is none."""
     try:
         status = os.stat(name)  # noqa: PTH116 - a Path would cost twice the time
     except OSError:
