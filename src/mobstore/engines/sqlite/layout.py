@@ -4,15 +4,15 @@ A file that somebody sent may hold more than rows: views and generated columns t
 ever, triggers that change what is written, tables of a plugin. SQLite runs nothing of that before a
 statement names it, so `sqlite_master` is read first and compared.
 
-    entries(connection, path)           # of any file: what is there, each value checked
-    check(connection, path, statements) # that it is what these statements make, and nothing else
+    found = entries(connection, path)  # of any file: what is there, each value checked
+    check(found, path, statements)     # that it is what these statements make, and nothing else
 
-`check` compares the text of SQL, exactly: of a file that mobstore made it is known. For files that
-other programs made, take `entries` and compare what they say by other means; what SQLite made by
-itself is `Entry.automatic`. Once no entry is a view or a virtual table, the columns of a table may
-be asked for (`table_xinfo`), which runs nothing. Both are to be called within a transaction, and
-both raise ReadFailedError in words; `sqlite3.Error` only for what every statement may meet (a lock,
-a damaged file).
+`check` compares the text of SQL, exactly: of a file that mobstore made it is known. For a file that
+another program made, compare what `entries` gave by other means; an index without SQL is one that
+SQLite made for a key, and `Entry.statistics` a table of its ANALYZE. Once no entry is a view or a
+virtual table, the columns of a table may be asked for (`PRAGMA table_xinfo`), which runs nothing.
+Call both within one transaction. They raise ReadFailedError in words; `entries` also raises
+`sqlite3.Error` for what every statement may meet (a lock, a damaged file).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mobstore.model.shown import brief
 
 _MOST = 1000  # entries
 _LONGEST = 2**16  # bytes of a name or of SQL
-_STEPS = 10**6  # of SQLite's machine; it needs some ten for each entry
+_STEPS, _MOST_STEPS = 10**4, 6 * 10**4  # of SQLite's machine; it needs some fifty for each entry
 _STATISTICS = {
     "sqlite_stat1": "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
     "sqlite_stat4": "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
@@ -65,15 +65,10 @@ class Entry(NamedTuple):
     sql: str | None
 
     @property
-    def automatic(self) -> bool:
-        """Whether SQLite made it: the index of a key, or statistics."""
-        if self.type == "index":
-            return self.sql is None and self.name.startswith(f"sqlite_autoindex_{self.table}_")
-        return (
-            self.type == "table"
-            and self.name == self.table
-            and self.sql is not None
-            and _STATISTICS.get(self.name) == self.sql
+    def statistics(self) -> bool:
+        """Whether it is a table that ANALYZE makes."""
+        return (self.type, self.name, self.table) == ("table", self.name, self.name) and (
+            _STATISTICS.get(self.name, "") == self.sql
         )
 
     @property
@@ -95,25 +90,25 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
             page or with that of another one; or there are too many, or too long ones.
         sqlite3.Error: the file cannot be read.
     """
-    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
-    if encoding != "UTF-8":
-        raise refusal(path, f"its text is kept as {encoding}, not as UTF-8")
     steps = 0
 
-    def too_long() -> bool:
+    def too_many() -> bool:
         nonlocal steps
-        steps += 1
-        return steps > 100
+        steps += _STEPS
+        return steps > _MOST_STEPS
 
-    connection.set_progress_handler(too_long, _STEPS // 100)
+    connection.set_progress_handler(too_many, _STEPS)
     try:
-        rows = connection.execute(_SELECT).fetchall()
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()  # reads the list, too
+        rows = connection.execute(_SELECT).fetchall() if encoding == "UTF-8" else []
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         raise refusal(path, "the list of its tables has no end") from error
     finally:
         connection.set_progress_handler(None, 0)
+    if encoding != "UTF-8":
+        raise refusal(path, f"its text is kept as {encoding}, not as UTF-8")
     if len(rows) > _MOST:
         raise refusal(path, f"it has more than {_MOST} tables and indexes")
     found = [_entry(row, path) for row in rows]
@@ -151,28 +146,21 @@ def _check_roots(found: Sequence[Entry], path: Path) -> None:
             raise refusal(path, f"its {entry.shown} lies where its {other.shown} does")
 
 
-def check(
-    connection: sqlite3.Connection,
-    path: Path,
-    statements: Iterable[str],
-    found: Sequence[Entry] | None = None,
-) -> None:
+def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> None:
     """Refuse a file that holds anything but what some statements make.
 
     Args:
-        connection: to the file.
+        found: what `entries` has given.
         path: of the file, for messages.
         statements: that make its tables and indexes, as mobstore writes them.
-        found: what `entries` has given, if it was asked already.
 
     Raises:
         ReadFailedError: something is there that they do not make, is made in another way, or is
             missing.
-        sqlite3.Error: the file cannot be read.
     """
-    expected = dict(_made(tuple(statements)))
-    for entry in entries(connection, path) if found is None else found:
-        if entry.automatic and entry.type == "table":
+    expected = dict(made_by(statements))
+    for entry in found:
+        if entry.statistics:
             continue
         made = expected.pop((entry.type, entry.name), None)
         if made is None:
@@ -184,7 +172,7 @@ def check(
 
 
 @cache
-def _made(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str | None]]:
+def made_by(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str | None]]:
     """What is in the list of tables once some statements were run, by type and name."""
     made: dict[tuple[str, str], tuple[str, str | None]] = {}
     for statement in statements:
