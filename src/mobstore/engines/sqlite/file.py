@@ -26,7 +26,7 @@ from mobstore.engines.sqlite.connecting import (
     unchanging,
 )
 from mobstore.engines.sqlite.layout import check, entries
-from mobstore.engines.sqlite.rows import SCHEMA
+from mobstore.engines.sqlite.rows import LONGEST, SCHEMA
 from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
@@ -253,6 +253,11 @@ def translate(
         )
     if primary == sqlite3.SQLITE_CORRUPT:
         return kind(f"{path} is damaged ({name}); restore a backup")
+    if primary == sqlite3.SQLITE_TOOBIG:
+        return kind(
+            f"{path} holds a row of more than {LONGEST >> 20} MiB, and mobstore writes none: the"
+            " file is damaged, or not of mobstore; restore a backup"
+        )
     if primary == sqlite3.SQLITE_IOERR:
         # A commit frame may have reached the disk although the call that wrote it failed.
         return kind(f"the disk refused {path} ({name})", maybe_written=committing)

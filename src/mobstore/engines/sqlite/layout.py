@@ -27,7 +27,6 @@ from mobstore.errors import ReadFailedError
 from mobstore.model.shown import brief
 
 _MOST = 1000  # entries
-_LONGEST = 2**16  # bytes of a name or of SQL
 _STEPS, _MOST_STEPS = 10**4, 6 * 10**4  # of SQLite's machine; it needs some fifty for each entry
 _STATISTICS = {
     "sqlite_stat1": "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
@@ -35,14 +34,10 @@ _STATISTICS = {
 }
 """Tables that ANALYZE makes; they tell SQLite which index to take."""
 
-_SELECT = (  # blobs, because what is not UTF-8 could not be fetched as text
+_SELECT = (
     "SELECT typeof(type) = 'text' AND typeof(name) = 'text' AND typeof(tbl_name) = 'text'"  # noqa: S608 - ours
-    " AND typeof(rootpage) = 'integer' AND typeof(sql) IN ('text', 'null'), rootpage,"
-    + ", ".join(
-        f"substr(CAST({column} AS BLOB), 1, {_LONGEST + 1})"
-        for column in ("type", "name", "tbl_name", "sql")
-    )
-    + f" FROM sqlite_master LIMIT {_MOST + 1}"
+    " AND typeof(rootpage) = 'integer' AND typeof(sql) IN ('text', 'null'),"
+    f" type, name, tbl_name, rootpage, sql FROM sqlite_master LIMIT {_MOST + 1}"
 )
 
 
@@ -74,7 +69,8 @@ class Entry(NamedTuple):
     @property
     def virtual(self) -> bool:
         """Whether it is a virtual table: its rows are made by a program that its SQL names."""
-        return self.type == "table" and (self.sql or "").upper().startswith("CREATE VIRTUAL TABLE")
+        sql = self.sql or ""
+        return self.type == "table" and sql[:20].upper() == "CREATE VIRTUAL TABLE"
 
     @property
     def shown(self) -> str:
@@ -87,7 +83,7 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
 
     Raises:
         ReadFailedError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
-            page or with that of another one; or there are too many, or too long ones.
+            page or with that of another one; or there are too many.
         sqlite3.Error: the file cannot be read.
     """
     steps = 0
@@ -102,45 +98,32 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()  # reads the list, too
         rows = connection.execute(_SELECT).fetchall() if encoding == "UTF-8" else []
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        raise refusal(path, "the list of its tables has no end") from error
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # it is Python's, not SQLite's
+            raise refusal(path, "an entry in the list of its tables is not UTF-8") from error
+        if code == sqlite3.SQLITE_INTERRUPT:
+            raise refusal(path, "the list of its tables has no end") from error
+        raise
     finally:
         connection.set_progress_handler(None, 0)
     if encoding != "UTF-8":
         raise refusal(path, f"its text is kept as {encoding}, not as UTF-8")
     if len(rows) > _MOST:
         raise refusal(path, f"it has more than {_MOST} tables and indexes")
-    found = [_entry(row, path) for row in rows]
+    if not all(sound for sound, *_ in rows):
+        raise refusal(path, "an entry in the list of its tables is of a wrong type")
+    found = [Entry._make(row[1:]) for row in rows]
     _check_roots(found, path)
     return found
 
 
-def _entry(row: tuple[int, int, bytes, bytes, bytes, bytes | None], path: Path) -> Entry:
-    sound, root, type_, name, table, sql = row
-    if not sound:
-        raise refusal(path, "an entry in the list of its tables is of a wrong type")
-    if max(len(type_), len(name), len(table), len(sql or b"")) > _LONGEST:
-        raise refusal(path, f"an entry in the list of its tables is longer than {_LONGEST} bytes")
-    try:
-        return Entry(
-            type_.decode(),
-            name.decode(),
-            table.decode(),
-            root,
-            None if sql is None else sql.decode(),
-        )
-    except UnicodeDecodeError as error:
-        raise refusal(path, "an entry in the list of its tables is not UTF-8") from error
-
-
 def _check_roots(found: Sequence[Entry], path: Path) -> None:
-    taken: dict[int, Entry] = {1: Entry("table", "sqlite_master", "sqlite_master", 1, None)}
+    taken: dict[int, Entry] = {}
     for entry in found:
         if entry.type not in {"table", "index"} or entry.virtual:
             continue
         other = taken.setdefault(entry.root, entry)
-        if entry.root < 1:
+        if entry.root <= 1:  # the first page is that of the list itself
             raise refusal(path, f"its {entry.shown} has no page")
         if other is not entry:
             raise refusal(path, f"its {entry.shown} lies where its {other.shown} does")
