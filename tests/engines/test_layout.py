@@ -175,7 +175,7 @@ def assert_refused(path: Path, words: str) -> None:
     before = path.read_bytes()
     for read_only in (False, True):
         error = refused(f"sqlite:{path}", read_only=read_only)
-        assert type(error) is ReadFailedError
+        assert isinstance(error, ReadFailedError)
         said = str(error)
         assert words in said
         assert str(path) in said

@@ -443,6 +443,10 @@ def public() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+def modes(directory: Path) -> dict[str, int]:
+    return {entry.name: entry.stat().st_mode & 0o777 for entry in directory.iterdir()}
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o600), (0, 0o600), (0o277, 0o400)])
 def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: int) -> None:
     path = tmp_path / "mobs.db"
@@ -451,8 +455,7 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: in
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("e"))
             await stores.events.replay_all()
-            found = {entry.name: entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()}
-            assert found == dict.fromkeys(("mobs.db", "mobs.db-wal", "mobs.db-shm"), mode)
+            assert modes(tmp_path) == dict.fromkeys(("mobs.db", "mobs.db-wal", "mobs.db-shm"), mode)
 
     before = os.umask(umask)
     try:
@@ -473,9 +476,9 @@ def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, kind: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(event("e"))
-            assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o664}
+            assert set(modes(tmp_path).values()) == {0o664}
             await stores.compact()
-        assert path.stat().st_mode & 0o777 == 0o664
+        assert modes(tmp_path) == {"mobs.db": 0o664}
 
     asyncio.run(main())
 

@@ -8,11 +8,11 @@ statement names it, so `sqlite_master` is read first and compared.
     check(found, path, statements)     # that it is what these statements make, and nothing else
 
 `check` compares the text of SQL, exactly: of a file that mobstore made it is known. For a file that
-another program made, compare what `entries` gave by other means; an index without SQL is one that
-SQLite made for a key, and `Entry.statistics` a table of its ANALYZE. Once no entry is a view or a
-virtual table, the columns of a table may be asked for (`PRAGMA table_xinfo`), which runs nothing.
-Call both within one transaction. They raise ReadFailedError in words; `entries` also raises
-`sqlite3.Error` for what every statement may meet (a lock, a damaged file).
+another program made, compare what `entries` gave by other means; what SQLite made by itself is
+`Entry.automatic`. Once no entry is a view or a virtual table, the columns of a table may be asked
+for (`PRAGMA table_xinfo`), which runs nothing. Call both within one transaction. They raise
+ForeignError, a ReadFailedError in words, and `entries` also `sqlite3.Error` for what every
+statement may meet (a lock, a damaged file).
 """
 
 from __future__ import annotations
@@ -41,6 +41,22 @@ _SELECT = (
 )
 
 
+class ForeignError(ReadFailedError):
+    """A file is not made as it should be; nothing was read from it.
+
+    Attributes:
+        what: in which way.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
+            " file can change what is read and written, or go on for ever; take another copy of it"
+        )
+        self.args: tuple[Path, str] = (path, what)
+        self.what: str = what
+
+
 class Entry(NamedTuple):
     """One entry of `sqlite_master`, whose values are of the types that SQLite writes.
 
@@ -60,11 +76,12 @@ class Entry(NamedTuple):
     sql: str | None
 
     @property
-    def statistics(self) -> bool:
-        """Whether it is a table that ANALYZE makes."""
-        return (self.type, self.name, self.table) == ("table", self.name, self.name) and (
-            _STATISTICS.get(self.name, "") == self.sql
-        )
+    def automatic(self) -> bool:
+        """Whether SQLite made it: an index, for a key, or a table, of statistics by ANALYZE."""
+        if self.type == "index":
+            return self.sql is None
+        statistics = self.type == "table" and self.name == self.table
+        return statistics and _STATISTICS.get(self.name, "") == self.sql
 
     @property
     def virtual(self) -> bool:
@@ -82,7 +99,7 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     """Read what a file is made of; a forged entry is refused.
 
     Raises:
-        ReadFailedError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
+        ForeignError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
             page or with that of another one; or there are too many.
         sqlite3.Error: the file cannot be read.
     """
@@ -100,18 +117,18 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:  # it is Python's, not SQLite's
-            raise refusal(path, "an entry in the list of its tables is not UTF-8") from error
+            raise ForeignError(path, "an entry in the list of its tables is not UTF-8") from error
         if code == sqlite3.SQLITE_INTERRUPT:
-            raise refusal(path, "the list of its tables has no end") from error
+            raise ForeignError(path, "the list of its tables has no end") from error
         raise
     finally:
         connection.set_progress_handler(None, 0)
     if encoding != "UTF-8":
-        raise refusal(path, f"its text is kept as {encoding}, not as UTF-8")
+        raise ForeignError(path, f"its text is kept as {encoding}, not as UTF-8")
     if len(rows) > _MOST:
-        raise refusal(path, f"it has more than {_MOST} tables and indexes")
+        raise ForeignError(path, f"it has more than {_MOST} tables and indexes")
     if not all(sound for sound, *_ in rows):
-        raise refusal(path, "an entry in the list of its tables is of a wrong type")
+        raise ForeignError(path, "an entry in the list of its tables is of a wrong type")
     found = [Entry._make(row[1:]) for row in rows]
     _check_roots(found, path)
     return found
@@ -124,9 +141,9 @@ def _check_roots(found: Sequence[Entry], path: Path) -> None:
             continue
         other = taken.setdefault(entry.root, entry)
         if entry.root <= 1:  # the first page is that of the list itself
-            raise refusal(path, f"its {entry.shown} has no page")
+            raise ForeignError(path, f"its {entry.shown} has no page")
         if other is not entry:
-            raise refusal(path, f"its {entry.shown} lies where its {other.shown} does")
+            raise ForeignError(path, f"its {entry.shown} lies where its {other.shown} does")
 
 
 def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> None:
@@ -138,20 +155,20 @@ def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> No
         statements: that make its tables and indexes, as mobstore writes them.
 
     Raises:
-        ReadFailedError: something is there that they do not make, is made in another way, or is
+        ForeignError: something is there that they do not make, is made in another way, or is
             missing.
     """
     expected = dict(made_by(statements))
     for entry in found:
-        if entry.statistics:
+        if entry.automatic and entry.type == "table":
             continue
         made = expected.pop((entry.type, entry.name), None)
         if made is None:
-            raise refusal(path, f"its {entry.shown} is not of mobstore")
+            raise ForeignError(path, f"its {entry.shown} is not of mobstore")
         if made != (entry.table, entry.sql):
-            raise refusal(path, f"its {entry.shown} is made in another way than by mobstore")
+            raise ForeignError(path, f"its {entry.shown} is made in another way than by mobstore")
     for type_, name in expected:
-        raise refusal(path, f"its {type_} {name} is missing")
+        raise ForeignError(path, f"its {type_} {name} is missing")
 
 
 @cache
@@ -168,11 +185,3 @@ def made_by(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str
         if f"{key} INTEGER" not in statement:  # such a key is the row's number, and needs no index
             made["index", f"sqlite_autoindex_{name}_1"] = (name, None)
     return made
-
-
-def refusal(path: Path, what: str) -> ReadFailedError:
-    """What to say of a file that is not made as it should be."""
-    return ReadFailedError(
-        f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
-        " file can change what is read and written, or go on for ever; take another copy of it"
-    )

@@ -251,10 +251,6 @@ class Rows:
         """A number that changes when another connection has committed, and only then."""
         return int(self._execute("PRAGMA data_version").fetchone()[0])
 
-    def format(self) -> int:
-        """The number of the file's format."""
-        return int(self._execute("PRAGMA user_version").fetchone()[0])
-
     def touch(self) -> None:
         """Write, within the open transaction, what changes nothing."""
         (version,) = self._execute("PRAGMA user_version").fetchone()
