@@ -12,8 +12,10 @@ import pytest
 
 from engines.support import RUN, event, plain, rich_run
 from mobstore import ReadFailedError, SqliteMobStores, open_stores
-from mobstore.arguments import LARGEST_DOCUMENT
+from mobstore.arguments import LARGEST_DOCUMENT, LONGEST_NAME
 from mobstore.engines.sqlite.connecting import Mode, connect
+from mobstore.engines.sqlite.rows import LONGEST
+from mobstore.tables import TABLES
 
 
 @pytest.fixture
@@ -64,6 +66,11 @@ def test_neither_views_nor_triggers_nor_the_list_of_tables(path: Path, mode: Mod
             connection.execute("PRAGMA writable_schema = ON")
             with pytest.raises(sqlite3.Error, match="may not be modified"):
                 connection.execute("DELETE FROM sqlite_master")
+
+
+def test_a_row_may_hold_a_document_and_names() -> None:
+    assert max(len(table.columns) for table in TABLES) < 12
+    assert LARGEST_DOCUMENT + 12 * LONGEST_NAME <= LONGEST
 
 
 def test_a_value_that_mobstore_never_writes(tmp_path: Path) -> None:

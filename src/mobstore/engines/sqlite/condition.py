@@ -36,7 +36,8 @@ class Condition:
         self.damaged: bool = False
         self.format: int = FORMAT
         self._foreign = ""  # in which way its tables are not ours any more
-        self._seen = self._tables = -1  # the versions that were looked at
+        self._seen: int = -1  # the versions that were looked at
+        self._tables: int = -1
 
     def note(self, error: sqlite3.Error) -> None:
         """Take note of what a connection met."""

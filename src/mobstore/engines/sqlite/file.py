@@ -27,6 +27,7 @@ from mobstore.engines.sqlite.connecting import (
 )
 from mobstore.engines.sqlite.layout import check, entries
 from mobstore.engines.sqlite.rows import LONGEST, SCHEMA
+from mobstore.engines.sqlite.stopping import stopped
 from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
@@ -203,6 +204,8 @@ def translate(
         return InternalError("the database was used wrongly; this is a fault of mobstore")
     if code is None:
         return kind(f"{path} holds text that is not UTF-8: the file is damaged; restore a backup")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return stopped()
     name = getattr(error, "sqlite_errorname", "SQLite error")
     primary = code & 0xFF
     if primary in _BUSY:

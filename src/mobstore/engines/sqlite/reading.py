@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.transaction import Commit, Count, Get, Read, Scan, Script, drive
 
 T = TypeVar("T")
@@ -21,11 +22,16 @@ class NotAtOnce(Exception):  # noqa: N818 - not an error
     """The script reads much, or another process holds it up."""
 
 
-def read(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    """Run a script, however much it reads."""
+def read(rows: Rows, make: Callable[[], Script[T]], work: Stoppable) -> T:
+    """Run a script, however much it reads, until the work is stopped."""
+
+    def answer(read: Read[Any]) -> object:
+        work.check()
+        return rows.answer(read)
+
     rows.limit_values(LONGEST)
-    with rows.snapshot():
-        return drive(make(), rows.answer).result
+    with rows.stoppable(work), rows.snapshot():
+        return drive(make(), answer).result
 
 
 def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple, cast, get_type_hints
 
-from mobstore.arguments import LARGEST_DOCUMENT
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.tables import TABLES, Index, Table, Value
 from mobstore.transaction import (
     Add,
@@ -24,9 +24,10 @@ from mobstore.transaction import (
     key_in_use,
 )
 
-LONGEST = LARGEST_DOCUMENT + 2**20
-"""Bytes of a row: a document, and names."""
+LONGEST = 81 * 2**20
+"""Bytes of a row: a document of at most 80 MiB, and names."""
 
+_STEPS = 10**5  # of SQLite's machine, some hundredths of a second
 _PART = 16  # rows; reading in smaller parts takes longer
 
 
@@ -260,9 +261,21 @@ class Rows:
         """Have the log's file cut to this many bytes whenever a commit restarts it."""
         self._execute(f"PRAGMA journal_size_limit = {size}").fetchone()
 
-    def vacuum(self) -> None:
-        """Rewrite the file without the room of what was removed; nothing may be under way."""
-        self._execute("VACUUM")
+    def stoppable(self, work: Stoppable) -> AbstractContextManager[None]:
+        """Within, what is done here is part of some work, and ends with it."""
+        return work.on(self._connection)
+
+    def vacuum(self, unwanted: Callable[[], bool]) -> None:
+        """Rewrite the file without the room of what was removed; nothing may be under way.
+
+        Args:
+            unwanted: asked now and then; whether to leave the file as it is after all.
+        """
+        self._connection.set_progress_handler(unwanted, _STEPS)
+        try:
+            self._execute("VACUUM")
+        finally:
+            self._connection.set_progress_handler(None, 0)
 
     def close(self) -> None:
         """Close the connection; the last one of a file removes its side files."""

@@ -33,6 +33,7 @@ from mobstore.engines.sqlite.handing import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.engines.sqlite.stopping import stopped
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.listeners import Listeners
 from mobstore.transaction import LoadingScript, Script, Write, drive
@@ -88,6 +89,7 @@ class Writer:
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
         self.identity: OpenFiles  # once `opened`
+        self.closing: bool = False  # what need not be done is not done any more
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -185,12 +187,19 @@ class Writer:
         self.condition.check(WriteFailedError)
 
     def _compact(self, job: Job[Any]) -> None:
-        if job.future.cancelled():
-            return
+        def unwanted() -> bool:
+            return self.closing or job.future.cancelled()
+
+        def compact() -> None:
+            if unwanted():
+                raise stopped()
+            self._rows.vacuum(unwanted)
+
         try:
             self._check()
-            retrying(self._rows.vacuum, self.timeout)
-            self._checkpoints.cut_off()
+            retrying(compact, self.timeout)
+            if not unwanted():
+                self._checkpoints.cut_off()
         except BaseException as error:  # noqa: BLE001 - as for other jobs
             job.error = self._refusal(error, [job])
         _deliver([job])
