@@ -16,6 +16,7 @@ from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import (
+    Url,
     json_option,
     open_present,
     progress_bar,
@@ -34,8 +35,8 @@ _ZIP = b"PK"
 
 
 @click.command()
-@click.argument("source", metavar="URL")
-@click.argument("target", metavar="NEW_URL")
+@click.argument("source", metavar="URL", type=Url())
+@click.argument("target", metavar="NEW_URL", type=Url())
 @json_option
 @runs_async
 async def copy(source: str, target: str, *, as_json: bool) -> None:

@@ -1,6 +1,8 @@
-"""Standard output and error: what an encoding cannot hold comes out as backslash escapes.
+"""Standard output and error: all text that is not the command line's own passes through here.
 
-JSON stays JSON: where the encoding is not UTF-8, its own escapes are used.
+What shows nothing of itself, or what a terminal would obey, is escaped as `model.shown.plain` says,
+as is what an encoding cannot hold. JSON stays JSON, with its own escapes: it can be read back, and
+it does no harm to whoever looks at it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,17 @@ from collections.abc import Coroutine
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from mobstore.errors import reason
-from mobstore.model.shown import plain
+import click
+from rich.text import Text
 
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+from mobstore.errors import reason
+from mobstore.model.shown import bounded, plain, respelt
+
+LONGEST_CELL = 1_000
+"""Characters of a cell or a name; `--json` has all of them."""
+_LONGEST_MESSAGE = 2_000
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def configure() -> None:
@@ -29,13 +38,23 @@ def configure() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def show(error: click.ClickException) -> None:
+    """Print an error on standard error; its beginning and its end if it is very long."""
+    message = plain(error.message)
+    if len(message) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        message = f"{message[:half]} … {message[-half:]}"
+    vars(error).update(message=message)
+    error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+
+
 def refused(error: OSError) -> str:
     """What to say when standard output takes nothing; what it still holds is thrown away.
 
     Without that, Python would try again at its end, and fail with a traceback.
     """
     if error.filename is not None:
-        return f"{plain(error.filename)} cannot be used: {reason(error)}"
+        return f"{error.filename} cannot be used: {reason(error)}"
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
         os.dup2(nothing.fileno(), sys.stdout.fileno())
     return f"standard output cannot be written: {reason(error)}; is there room?"
@@ -80,11 +99,22 @@ def json_line(value: object, stream: TextIO | None = None) -> None:
 def json_text(text: str, stream: TextIO | None = None) -> None:
     """Print JSON text as a line, on standard output unless told otherwise."""
     out = stream or sys.stdout
+    text = respelt(text, _json_escape)  # outside of strings nothing needs it
     if not _is_utf_8(out):
-        # Outside of strings JSON is ASCII.
-        text = _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+        text = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), text)
     out.write(f"{text}\n")
     out.flush()  # whoever follows a store waits for it
+
+
+def _json_escape(char: str) -> str:
+    return "".join(
+        f"\\u{unit:04x}" for unit in memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
+    )
+
+
+def cell(of: object, style: str = "") -> Text:
+    """Text for a cell or a line, at most `LONGEST_CELL` characters, all of them to be seen."""
+    return Text(fitting(bounded(of, LONGEST_CELL)), style=style)
 
 
 def fitting(text: str) -> str:

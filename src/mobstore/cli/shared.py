@@ -11,21 +11,36 @@ from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
 
 import click
-from rich.console import Console
+from rich.progress import BarColumn, RenderableColumn, TaskProgressColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 import mobstore
-from mobstore.cli import INTERRUPTED
-from mobstore.model.shown import plain
+from mobstore.bundles.urls import parse_url
+from mobstore.cli import INTERRUPTED, display
+from mobstore.cli.output import cell
 from mobstore.transfer import Progress
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Url(click.ParamType):
+    """The URL of a store: what is none is a wrong call."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL as it was given."""
+        try:
+            parse_url(value)
+        except mobstore.InternalError as error:
+            self.fail(error.detail, param, ctx)
+        return value
+
+
 def url_argument(command: F) -> F:
     """Give a command the URL of a store."""
-    return click.argument("url")(command)
+    return click.argument("url", type=Url())(command)
 
 
 def json_option(command: F) -> F:
@@ -40,7 +55,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
         try:
             asyncio.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
-            raise click.ClickException(plain(error)) from error
+            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
@@ -72,7 +87,16 @@ def temporary_folder() -> TemporaryDirectory[str]:
 @contextmanager
 def progress_bar(doing: str) -> Generator[Progress]:
     """Show how far something is on stderr, while a person looks on."""
-    errors = Console(stderr=True)
-    with Bar(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(doing)
+    errors = display.console(stderr=True)
+    shown = Bar(
+        RenderableColumn(cell(doing)),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    with shown as bar:
+        task = bar.add_task("")
         yield lambda done, total: bar.update(task, completed=done, total=total)
