@@ -107,8 +107,9 @@ def branches(
             seen.add(key)
             of, name = key
             tree.append(Branch(of, name, name.removeprefix(prefix) or name, depth, number(key)))
+            prefix = f"{name}{_BETWEEN}"  # one for all: a long name may hold many
             lying_in = reversed(children.get(key, []))
-            waiting += [(child, f"{name}{_BETWEEN}", depth + 1) for child in lying_in]
+            waiting += [(child, prefix, depth + 1) for child in lying_in]
     return tree
 
 
