@@ -17,7 +17,7 @@ from click.shell_completion import get_completion_class
 import mobstore
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
-from mobstore.cli.output import cell, json_line, json_text, while_read
+from mobstore.cli.output import json_line, json_text, note, while_read
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
@@ -99,7 +99,7 @@ async def events(
     def leave_out(cursor: int, error: mobstore.SerializationError) -> None:
         nonlocal place
         place = cursor
-        display.console(stderr=True).print(cell(f"left out: {error.detail}"), soft_wrap=True)
+        note(f"left out: {error.detail}")
 
     on_unreadable = leave_out if skip_unreadable else None
     async with open_present(url) as stores:

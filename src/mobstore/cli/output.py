@@ -15,6 +15,7 @@ import re
 import select
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, TextIO
 
@@ -28,11 +29,18 @@ LONGEST_CELL = 1_000
 """Characters of a cell or a name; `--json` has all of them."""
 _LONGEST_MESSAGE = 2_000
 
+_SIZE = re.compile(r"[0-9]{1,6}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def configure() -> None:
-    """Let no text end a command, whatever the encodings of its streams."""
+    """Let no text end a command, whatever the encodings of its streams and its environment."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        # Else click would take standard output for it, and the next file its descriptor.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "1")):  # rich would try to read it
+            del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -45,7 +53,14 @@ def show(error: click.ClickException) -> None:
         half = _LONGEST_MESSAGE // 2
         message = f"{message[:half]} … {message[-half:]}"
     vars(error).update(message=message)
-    error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+    with suppress(OSError):  # the exit code tells, too
+        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+
+
+def note(text: str) -> None:
+    """Print a line on standard error, if it can be written."""
+    with suppress(OSError):
+        click.echo(bounded(text, _LONGEST_MESSAGE), file=sys.stderr)
 
 
 def refused(error: OSError) -> str:
