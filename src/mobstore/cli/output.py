@@ -16,6 +16,7 @@ import select
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import lru_cache
 from io import TextIOWrapper
 from typing import Any, TextIO
 
@@ -29,6 +30,7 @@ LONGEST_CELL = 1_000
 """Characters of a cell or a name; `--json` has all of them."""
 _LONGEST_MESSAGE = 2_000
 
+_PIECE = 2**20  # characters of JSON that are escaped at once: they may become six times as many
 _SIZE = re.compile(r"[0-9]{1,6}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -114,13 +116,17 @@ def json_line(value: object, stream: TextIO | None = None) -> None:
 def json_text(text: str, stream: TextIO | None = None) -> None:
     """Print JSON text as a line, on standard output unless told otherwise."""
     out = stream or sys.stdout
-    text = respelt(text, _json_escape)  # outside of strings nothing needs it
-    if not _is_utf_8(out):
-        text = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), text)
-    out.write(f"{text}\n")
+    is_utf_8 = _is_utf_8(out)
+    for start in range(0, len(text), _PIECE):
+        piece = respelt(text[start : start + _PIECE], _json_escape)  # only strings need it
+        if not is_utf_8:
+            piece = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), piece)
+        out.write(piece)
+    out.write("\n")
     out.flush()  # whoever follows a store waits for it
 
 
+@lru_cache(maxsize=1024)
 def _json_escape(char: str) -> str:
     return "".join(
         f"\\u{unit:04x}" for unit in memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
