@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 import mobstore
 from cli.hostile import HOSTILE, MARKUP, forbidden, run_commands, run_commands_in_terminal
@@ -42,6 +43,10 @@ NUMBERS = [
     if kind is int
 ]
 NUMBER = count()
+
+
+def slow(value: object) -> ParameterSet:
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 def commands(name: str) -> list[list[str]]:
@@ -106,9 +111,8 @@ def expect_harmless(folder: Path, jobs: list[list[str]]) -> None:
     assert ends(out) <= {"0", "1", "2"}
 
 
-@pytest.mark.parametrize(
-    "value", ["text", *(pytest.param(value, marks=pytest.mark.slow) for value in [*VALUES][1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("value", VALUES)
 def test_whatever_stands_in_a_column(folder: Path, value: str) -> None:
     jobs: list[list[str]] = []
     for table, column in COLUMNS:
@@ -149,7 +153,7 @@ def moved(name: str) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("width", [1, 2, 20, 80, 200])
+@pytest.mark.parametrize("width", [20, *map(slow, [1, 2, 80, 200])])
 def test_hostile_text_in_a_terminal(folder: Path, width: int) -> None:
     """It is shown: as escapes, in tables as wide as the terminal."""
     (folder / "in.db").unlink(missing_ok=True)
@@ -216,7 +220,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["text", "bytes", "long"])
+@pytest.mark.parametrize("kind", ["text", *map(slow, ["bytes", "long"])])
 def test_hostile_arguments_and_file_names(folder: Path, kind: str) -> None:
     """Also in the errors of click, and in bars."""
     text = re.sub("[\0/]", "", HOSTILE)

@@ -50,4 +50,7 @@ def main() -> None:
     except OSError as error:
         output.show(click.ClickException(output.refused(error)))
         code = 1
+    except MemoryError:
+        output.show(click.ClickException("there is not enough memory for what is to be shown"))
+        code = 1
     sys.exit(code)
