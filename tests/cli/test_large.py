@@ -141,7 +141,7 @@ def limited(folder: Path, *arguments: str, mebibytes: int = 700) -> str:
 
 def started(folder: Path, arguments: Sequence[str], mebibytes: int) -> tuple[str, str]:
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (mebibytes * MEBIBYTE,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (mebibytes * MEBIBYTE, mebibytes * MEBIBYTE))
 
     ended = subprocess.run(
         [sys.executable, "-m", "mobstore", *arguments],

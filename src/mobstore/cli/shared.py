@@ -24,23 +24,18 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Url(click.ParamType):
-    """The URL of a store: what is none is a wrong call."""
-
-    name = "url"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The URL as it was given."""
-        try:
-            parse_url(value)
-        except mobstore.InternalError as error:
-            self.fail(error.detail, param, ctx)
-        return value
+def is_url(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Let the value of an argument through if it is the URL of a store; else the call is wrong."""
+    try:
+        parse_url(value)
+    except mobstore.InternalError as error:
+        raise click.BadParameter(error.detail, param=parameter) from error
+    return value
 
 
 def url_argument(command: F) -> F:
     """Give a command the URL of a store."""
-    return click.argument("url", type=Url())(command)
+    return click.argument("url", callback=is_url)(command)
 
 
 def json_option(command: F) -> F:
