@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -14,13 +15,17 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
+from rich.console import Console
 
 import mobstore
 from cli.hostile import HOSTILE, MARKUP, forbidden, run_commands, run_commands_in_terminal
-from mobstore import MobId, NewMobEvent, PeersWired, StepId
+from mobstore import MobEvent, MobId, NewMobEvent, PeersWired, StepId, Timestamp
+from mobstore.cli import display
+from mobstore.meerkat import Unreadable
 from mobstore.model.ids import MeerkatId
 from mobstore.tables import TABLES
 from mobstore.testing.samples import definition, event, failure, frame, full_run, profile, step
+from mobstore.transfer import Summary
 
 RUN = "00000000-0000-0000-0000-000000000001"
 VALUES = {
@@ -176,6 +181,22 @@ def test_hostile_text_in_a_pipe(folder: Path) -> None:
     assert "\\x1b[999m" in joined
     assert "\\u202e" in joined
     assert MARKUP in joined
+
+
+def test_lines_of_their_own() -> None:
+    """Events that are followed, what an import leaves out, bars."""
+    out = io.StringIO()
+    console = Console(file=out, width=60, force_terminal=True, markup=False, emoji=False)
+    kind = PeersWired(a=MeerkatId(HOSTILE), b=MeerkatId(HOSTILE * 500))
+    at = Timestamp.from_sortable("2026-03-04T05:06:07.000000000Z")
+    display.event_line(
+        console, MobEvent(cursor=1, timestamp=at, mob_id=MobId(HOSTILE * 500), kind=kind)
+    )
+    left_out = Unreadable("runs", HOSTILE, HOSTILE)
+    display.moved(console, "imported", Summary(1, 2, 3, 4), [left_out])
+    assert forbidden(out.getvalue(), terminal=True) == []
+    assert out.getvalue().count(MARKUP) > 1
+    assert len(out.getvalue()) < 5_000
 
 
 def test_json_is_harmless_and_says_the_same(folder: Path) -> None:

@@ -86,6 +86,14 @@ def test_a_long_name_is_not_copied_for_each_frame_in_it() -> None:
     assert grown < 200_000, "kibibytes; all copies would be 1.3 million"
 
 
+def test_names_of_many_numbers_are_sorted_in_little_memory() -> None:
+    names = [f"{n}{'1a' * 2**15}" for n in range(300)]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert [branch.id for branch in branches("run", reversed(names), [], {})] == names
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200_000, "kibibytes; all numbers as such would be millions"
+
+
 @pytest.mark.parametrize("width", range(1, 30))
 def test_no_terminal_is_too_narrow(width: int) -> None:
     sheet = Sheet("a title of words", "run", "mob", "what")

@@ -13,6 +13,7 @@ from mobstore.model.run import MobRun
 _Key: TypeAlias = tuple[Literal["frame", "loop"], str]
 _BETWEEN = "::"
 _DIGITS = re.compile(r"([0-9]+)")
+_NUMBERS = 64  # in an id, that count as such: a name may hold tens of thousands
 
 
 class Branch(NamedTuple):
@@ -118,7 +119,7 @@ def _rank(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
     of, name = key
     pieces = [
         (len(digits), digits) if (digits := piece.lstrip("0")).isdecimal() else (0, piece)
-        for piece in _DIGITS.split(name)
+        for piece in _DIGITS.split(name, _NUMBERS)
     ]
     return of, pieces, name
 
