@@ -71,7 +71,7 @@ def refused(error: OSError) -> str:
     Without that, Python would try again at its end, and fail with a traceback.
     """
     if error.filename is not None:
-        return f"{error.filename} cannot be used: {reason(error)}"
+        return f"{plain(error.filename)} cannot be used: {reason(error)}"
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
         os.dup2(nothing.fileno(), sys.stdout.fileno())
     return f"standard output cannot be written: {reason(error)}; is there room?"
