@@ -30,6 +30,7 @@ from mobstore.transfer import Summary
 RUN = "00000000-0000-0000-0000-000000000001"
 VALUES = {
     "text": "?",
+    "moment": "'2026' || ? || 'Z'",
     "bytes": "X'1b5b333133376d9bff00'",
     "number": "7",
     "not UTF-8": "CAST(X'1b5b3939396dff9b' AS TEXT)",
