@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -158,10 +159,13 @@ def test_a_file_that_appears_at_the_last_moment_stays(
         monkeypatch.setattr(os, "link", without_links)
     path = tmp_path / "file"
 
+    def appear(_done: int, _total: int) -> None:
+        path.write_text("dear")
+
     async def export() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await stores.events.append(NewMobEvent(mob_id=MobId("m"), kind=MobReset()))
-            await export_meerkat(stores, path, progress=lambda *_: void(path.write_text("dear")))
+            await export_meerkat(stores, path, progress=appear)
 
     with pytest.raises(WriteFailedError, match="file is there already; it was left as it is"):
         asyncio.run(export())
@@ -177,10 +181,6 @@ def test_a_file_that_appears_at_the_last_moment_stays(
     assert path.stat().st_nlink == 1
     assert path.with_name("other").read_text() == "dear"
     assert {entry.name for entry in tmp_path.iterdir()} == {"file", "other"}
-
-
-def void(_: object) -> None:
-    """For a lambda that gives nothing."""
 
 
 def test_a_name_that_was_taken_for_nothing_goes_again(
@@ -302,7 +302,7 @@ def test_no_archive_is_written_into_a_database_that_is_open(tmp_path: Path, mode
             with path.open(mode[:3], buffering=0 if "un" in mode else -1) as file:
                 for source in (stores, memory):
                     with pytest.raises(WriteFailedError, match="a SQLite database that is open"):
-                        await export_stores(source, file)
+                        await export_stores(source, cast("BinaryIO", file))
             assert path.read_bytes() == before
 
     asyncio.run(main())
