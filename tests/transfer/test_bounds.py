@@ -94,7 +94,7 @@ class Watching(MemoryEngine):
                 except StopIteration as end:
                     return cast("Commit[T]", end.value)
                 answers = yield reads
-                found = [len(one) for one in answers if isinstance(one, list)]
+                found = [len(cast("list[Any]", one)) for one in answers if isinstance(one, list)]
                 self.asked = max([self.asked, *found])
 
         return await super().read(watched)

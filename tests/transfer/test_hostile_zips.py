@@ -8,9 +8,9 @@ import json
 import resource
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import pytest
 
@@ -31,7 +31,8 @@ END = struct.Struct("<4sHHHHIIH")
 def limit_memory(more: int) -> None:
     """Child: from now on, have at most so much more memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+    most = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def many_entries(count: int, *, zip64: bool) -> bytes:
@@ -144,10 +145,13 @@ def test_an_entry_that_is_longer_than_it_says(good: bytes) -> None:
     asyncio.run(check())
 
 
+Reads: TypeAlias = Callable[[int], bytes]
+
+
 class Odd(io.BytesIO):
     """A file object that somebody has written, whose `read` does what it should not."""
 
-    def __init__(self, data: bytes, does: Any) -> None:
+    def __init__(self, data: bytes, does: Callable[[Reads, int], object]) -> None:
         super().__init__(data)
         self.does = does
 
@@ -155,16 +159,20 @@ class Odd(io.BytesIO):
         return cast("bytes", self.does(super().read, -1 if size is None else size))
 
 
-def boom(_: object, __: int) -> bytes:
+def boom(_read: Reads, _size: int) -> object:
     raise ZeroDivisionError
 
 
-ODD = {
-    "None": lambda *_: None,
-    "text": lambda *_: "x",
+def little(read: Reads, size: int) -> object:
+    return read(1 if size else 0)
+
+
+ODD: dict[str, Callable[[Reads, int], object]] = {
+    "None": lambda _read, _size: None,
+    "text": lambda _read, _size: "x",
     "too much": lambda read, size: read(size) + b"x",
-    "for ever": lambda *_: bytes(10),
-    "nothing": lambda *_: b"",
+    "for ever": lambda _read, _size: bytes(10),
+    "nothing": lambda _read, _size: b"",
     "an error": boom,
 }
 
@@ -181,9 +189,6 @@ def test_files_that_do_what_they_should_not(good: bytes, does: str) -> None:
 
 
 def test_a_file_that_gives_a_byte_at_a_time(good: bytes) -> None:
-    def little(read: Any, size: int) -> bytes:
-        return cast("bytes", read(min(size, 1) if size > 0 else 1))
-
     async def check() -> None:
         async with mobstore.open_stores("memory:") as one, mobstore.open_stores("memory:") as other:
             await imported(good, one)
