@@ -30,7 +30,14 @@ from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
-from mobstore.transfer import Progress, Summary, check_file, export_stores, import_stores
+from mobstore.transfer import (
+    Progress,
+    Summary,
+    check_file,
+    export_stores,
+    import_stores,
+    refuse_database,
+)
 from mobstore.transfer.files import new_file
 
 _ZIP = b"PK"
@@ -170,6 +177,7 @@ async def _to_file(
 
 
 async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
+    refuse_database(sys.stdout.buffer)  # as `>> mobs.db` would make it
     if layout == "mobstore":
         with temporary_file() as made:
             summary = await export_stores(stores, made, progress=progress)

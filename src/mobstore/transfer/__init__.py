@@ -67,7 +67,7 @@ async def export_stores(
     """
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
-    _refuse_database(file)
+    refuse_database(file)
     with while_awaited(progress) as telling, _temporary() as archive:
         rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
@@ -147,8 +147,12 @@ def _check_file(file: object, mode: str, *does: str) -> None:
         )
 
 
-def _refuse_database(file: BinaryIO) -> None:
-    """Reject a database that is open here; the archive would overwrite it."""
+def refuse_database(file: BinaryIO) -> None:
+    """Reject a database that is open here, such as the store's own file, as what is written to.
+
+    Raises:
+        WriteFailedError: it is one.
+    """
     if "mobstore.engines.sqlite.connecting" not in sys.modules:
         return  # so none is; and there need not be a driver
     from mobstore.engines.sqlite.connecting import is_open
