@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class Source:
         Raises:
             OSError: the file has none such.
         """
-        return _asked(lambda: self._file.seek(offset, whence))
+        return _asked(partial(self._file.seek, offset, whence))
 
     def read(self, size: int | None = -1) -> bytes:
         """Read; without a size, as much as may be read at once.
@@ -56,7 +57,7 @@ class Source:
         read = bytearray()
         while len(read) < wanted:
             rest = wanted - len(read)
-            some: object = _asked(lambda rest=rest: self._file.read(rest))
+            some: object = _asked(partial(self._file.read, rest))
             if not isinstance(some, bytes) or len(some) > rest:
                 raise OSError("it is no file of bytes")
             if not some:
