@@ -13,7 +13,7 @@ T = TypeVar("T")
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 """A part of a script; to be used with `yield from`."""
 
-FIRST_LIMIT = 1
+FIRST_LIMIT = 64
 """How many rows the first page may have: how long they are is not known yet."""
 _MOST_ROWS = 256  # of a page
 _SIZE = 2**20  # characters of a page, about
