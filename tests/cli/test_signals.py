@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -25,20 +28,28 @@ CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129}
 signals = pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 
 MAIN = "from mobstore.cli import main; main()"
-SLOWLY = f"""
+
+
+def slowly(does: str, seconds: float = 0.05) -> str:
+    """The command line, which does something whenever some hundred rows are done, and waits."""
+    return f"""
 import os, time
 from rich.progress import Progress
 
-def slow(*_, **__):
-    os.write(2, b"working\\n")
-    time.sleep(0.05)
+tell = Progress.update
+
+def slow(*args, **options):
+    {does}
+    time.sleep({seconds})
 
 Progress.update = slow
 {MAIN}
 """
-"""The command line, which says when it has done some hundred rows, and takes its time for them."""
 
-STUCK = SLOWLY.replace("0.05", "60")
+
+SAYS = r'os.write(2, b"working\n")'
+SLOWLY = slowly(SAYS)
+STUCK = slowly(SAYS, 60)
 OPENING = f"""
 import os, time
 from mobstore.engines.sqlite import file
@@ -224,6 +235,32 @@ def test_the_second_signal_ends_at_once(folder: Folder, second: signal.Signals) 
             process.wait(timeout=0.3)
         process.send_signal(second)
         assert process.wait(timeout=10) == -second
+
+
+def test_a_terminal_that_goes(folder: Folder) -> None:
+    """The system sends a hang-up, and what is written to the terminal from then on fails."""
+    person, terminal = pty.openpty()
+    code = slowly("tell(*args, **options)")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "copy", f"sqlite:{folder.stored}/mobs.db", "sqlite:new"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=folder.work,
+        env={**os.environ, "TMPDIR": str(folder.temporary), "TERM": "xterm"},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads
+    ) as process:
+        os.close(terminal)
+        try:
+            seen = b""
+            while b"copying" not in seen:
+                seen += os.read(person, 4096)
+            os.close(person)
+            assert process.wait(timeout=30) == 129
+        finally:
+            process.kill()
+    assert folder.made() == set()
 
 
 def test_without_a_hangup(folder: Folder) -> None:
