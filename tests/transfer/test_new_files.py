@@ -222,11 +222,11 @@ def test_no_file_is_put_beside_a_database_as_its_log(
     with closing(sqlite3.connect(tmp_path / "mobs.db")) as file:
         file.execute("CREATE TABLE t (a)")
     path = tmp_path / f"mobs.db{suffix}"
-    assert f"{path} would be the log of a SQLite database; name another file" in refusal(
-        path, overwrite=overwrite
-    )
+    said = refusal(path, overwrite=overwrite)
+    assert f"{path} has the name that SQLite gives to a log of the file beside it" in said
     (tmp_path / "link").symlink_to(path.name)
-    assert "would be the log" in refusal(tmp_path / "link")
+    assert "has the name" in refusal(tmp_path / "link")
+    assert "has the name" in refusal(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
     assert {entry.name for entry in tmp_path.iterdir()} == {"mobs.db", "link"}
     write(tmp_path / f"other{suffix}", overwrite=overwrite)  # of no database
 

@@ -88,12 +88,10 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
     _refuse_itself(url, file)
     async with open_present(url) as stores:
         with progress_bar("exporting") as progress:
-            moving = (
-                _to_output(stores, layout, progress)
-                if piped
-                else _to_file(stores, file, layout, progress, overwrite=force)
-            )
-            summary = await moving
+            if piped:
+                summary = await _to_output(stores, layout, progress)
+            else:
+                summary = await _to_file(stores, file, layout, progress, overwrite=force)
     _tell("exported", summary, as_json=as_json, stderr=piped)
 
 

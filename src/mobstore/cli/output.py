@@ -68,6 +68,7 @@ async def while_read(work: Coroutine[Any, Any, None]) -> None:
         task.uncancel()
         raise BrokenPipeError from None
     finally:
+        gone.remove_done_callback(end)
         gone.cancel()
 
 

@@ -89,7 +89,8 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
     target = Path(os.path.realpath(path))
     if is_side_file(target):
         raise WriteFailedError(
-            f"{plain(path)} would be the log of a SQLite database; name another file"
+            f"{plain(path)} has the name that SQLite gives to a log of the file beside it; name"
+            " another file"
         )
     if in_use(target):
         # Its log would be applied to the new file, and whoever has it open would lose it.

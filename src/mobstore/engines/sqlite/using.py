@@ -42,8 +42,11 @@ def in_use(path: Path) -> bool:
 
 
 def is_side_file(path: Path) -> bool:
-    """Whether SQLite would take a file for what belongs to the database beside it."""
+    """Whether SQLite would take a file for what belongs to the file beside it.
+
+    Upper case counts as well: there are systems to which it is the same.
+    """
     return any(
-        path.name.endswith(suffix) and os.path.lexists(str(path).removesuffix(suffix))
+        path.name.lower().endswith(suffix) and os.path.lexists(str(path)[: -len(suffix)])
         for suffix in _SIDE_FILES
     )
