@@ -307,7 +307,8 @@ def test_a_file_of_0_5_1_and_a_lone_profile_file_are_fine(opening: Engine, sampl
         lone,
         (
             "CREATE TABLE realm_profiles (name TEXT PRIMARY KEY, profile_json BLOB NOT NULL,"
-            " revision INTEGER NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL)",
+            " revision INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL,"
+            " updated_at TEXT NOT NULL)",
             (),
         ),
         (

@@ -17,7 +17,8 @@ reference, it gives the same events, runs, specs and profiles, in the same order
 from __future__ import annotations
 
 from mobstore.meerkat.exporting import export_meerkat
-from mobstore.meerkat.importing import ImportReport, Unreadable, import_meerkat
-from mobstore.meerkat.layout import check_source
+from mobstore.meerkat.importing import import_meerkat
+from mobstore.meerkat.report import ImportReport, Unreadable
+from mobstore.meerkat.source import check_source
 
 __all__ = ["ImportReport", "Unreadable", "check_source", "export_meerkat", "import_meerkat"]
