@@ -76,10 +76,10 @@ def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:
             indexes.remove(entry.name)
         elif not (entry.automatic and entry.type == "table"):  # statistics
             raise _foreign(path, f"its {entry.shown} is none of theirs")
-    for missing in sorted(expected - tables):
-        raise _foreign(path, f"its table {missing} is missing")
-    for missing in sorted(indexes):
-        raise _foreign(path, f"its index {missing} is missing")
+    missing = sorted(expected - tables) or sorted(indexes)
+    if missing:
+        kind = "table" if missing[0] in SCHEMA else "index"
+        raise _foreign(path, f"its {kind} {missing[0]} is missing")
     return tables
 
 
@@ -106,8 +106,8 @@ def _made(table: str) -> list[str]:
 def _foreign(path: Path, what: str) -> ReadFailedError:
     return ReadFailedError(
         f"{path} is not made as meerkat-mob 0.5.1 and 0.5.2 make it: {what}. Nothing was read from"
-        " its tables. If another program added that, remove it from a copy of the file and import"
-        " the copy"
+        " its tables. If another program has changed that, change it back in a copy of the file and"
+        " import the copy; if it is damaged, restore a backup"
     )
 
 
