@@ -25,6 +25,7 @@ COUNTS: dict[str, object] = {
     "specs": 2,
     "realm_profiles": 2,
     "left_out": [],
+    "more_left_out": 0,
 }
 
 

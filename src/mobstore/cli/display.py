@@ -142,7 +142,11 @@ def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
 
 
 def moved(
-    console: Console, done: str, summary: Summary, left_out: Iterable[Unreadable] = ()
+    console: Console,
+    done: str,
+    summary: Summary,
+    left_out: Iterable[Unreadable] = (),
+    more_left_out: int = 0,
 ) -> None:
     """What was copied, exported or imported."""
     console.print(
@@ -151,6 +155,8 @@ def moved(
     )
     for unreadable in left_out:
         console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
+    if more_left_out:
+        console.print(Text(f"left out: {count(more_left_out, 'more row')}", style="yellow"))
 
 
 def _what(event: MobEvent) -> str:

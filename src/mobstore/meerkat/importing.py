@@ -100,13 +100,11 @@ class _Plan(NamedTuple):
         columns: its columns, the key first.
         convert: makes writes of their values.
         target: the table with the same keys, where the order of rows does not show doubles.
-        longest: bytes of a row.
     """
 
     columns: str
     convert: Callable[..., tuple[Write, ...]]
     target: Table[Any] | None = None
-    longest: int = _LONGEST
 
 
 class _TwiceError(SerializationError):
@@ -138,7 +136,7 @@ class _Import:
         plans = {
             "mob_event_meta": _Plan("key, value", self._meta),
             "mob_events": _Plan("cursor, event_json", self._event),
-            "mob_runs": _Plan("run_id, run_json", self._run, RUNS, _LONGEST_RUN),
+            "mob_runs": _Plan("run_id, run_json", self._run, RUNS),
             "mob_specs": _Plan("mob_id, spec_json", self._spec, SPECS),
             "realm_profiles": _Plan(
                 "name, profile_json, revision, created_at, updated_at",
@@ -159,7 +157,7 @@ class _Import:
         self, file: sqlite3.Connection, table: str, plan: _Plan, counted: int, total: int
     ) -> _Loading:
         read = 0
-        for page in pages(file, table, plan.columns, plan.longest):
+        for page in pages(file, table, plan.columns, _longest(table)):
             read += len(page)
             writes: list[Write] = []
             keys: list[Key] = []
@@ -182,7 +180,7 @@ class _Import:
         self, table: str, row: tuple[Any, ...] | TooLong, plan: _Plan
     ) -> tuple[Write, ...]:
         try:
-            return self._too_long(row, plan) if isinstance(row, TooLong) else plan.convert(*row)
+            return self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row)
         except SerializationError as error:
             key = row.key if isinstance(row, TooLong) else row[0]
             left_out = unreadable(table, key, error.detail)
@@ -191,10 +189,10 @@ class _Import:
             self._report.leave_out(left_out)
             return ()
 
-    def _too_long(self, row: TooLong, plan: _Plan) -> NoReturn:
-        if plan.convert == self._event:
+    def _too_long(self, table: str, row: TooLong) -> NoReturn:
+        if table == "mob_events":
             self._pass(row.rowid)
-        raise SerializationError(f"it has more than {plan.longest >> 20} MiB")
+        raise SerializationError(f"it has more than {_longest(table) >> 20} MiB")
 
     def _meta(self, key: object, value: object) -> tuple[Write, ...]:
         if key != CURSOR_KEY:
@@ -278,6 +276,10 @@ class _Import:
     def _refuse(self, version: object, sign: str) -> NoReturn:
         release = _RELEASES.get(version) if type(version) is int else None
         raise newer(self._path, release or "0.6 or newer", sign)
+
+
+def _longest(table: str) -> int:
+    return _LONGEST_RUN if table == "mob_runs" else _LONGEST
 
 
 def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
