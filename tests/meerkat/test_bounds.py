@@ -53,7 +53,9 @@ def test_pages_are_bounded_in_bytes(sample: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "long", [(1,), (99,), (50, 51), (1, 2, 3), (97, 99), tuple(range(1, 100))], ids=str
+    "long",
+    [(1,), (99,), (50, 51), (1, 2, 3), (97, 99), tuple(range(1, 100))],
+    ids=["first", "last", "neighbours", "the first three", "with one between", "all"],
 )
 def test_a_row_that_is_too_long_is_not_read(long: tuple[int, ...], sample: Path) -> None:
     listed = ", ".join(map(str, long))
