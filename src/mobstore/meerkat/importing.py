@@ -16,7 +16,7 @@ from mobstore.bundles.base import check_stores
 from mobstore.errors import ReadFailedError, SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.reading import TooLong, count, pages
-from mobstore.meerkat.report import ImportReport, unreadable
+from mobstore.meerkat.report import ImportReport, leave_out, unreadable
 from mobstore.meerkat.soundness import check_sound
 from mobstore.meerkat.source import source
 from mobstore.model.definition import MobDefinition
@@ -186,7 +186,7 @@ class _Import:
             left_out = unreadable(table, key, error.detail)
             if not self._skip or isinstance(error, _TwiceError):
                 raise SerializationError(f"{left_out}; nothing was imported") from error
-            self._report.leave_out(left_out)
+            leave_out(self._report, left_out)
             return ()
 
     def _too_long(self, table: str, row: TooLong) -> NoReturn:

@@ -48,9 +48,10 @@ class ImportReport:
     left_out: list[Unreadable] = field(default_factory=list[Unreadable])
     more_left_out: int = 0
 
-    def leave_out(self, row: Unreadable) -> None:
-        """Note a row that was left out."""
-        if len(self.left_out) < _MOST_LISTED:
-            self.left_out.append(row)
-        else:
-            self.more_left_out += 1
+
+def leave_out(report: ImportReport, row: Unreadable) -> None:
+    """Note a row that was left out."""
+    if len(report.left_out) < _MOST_LISTED:
+        report.left_out.append(row)
+    else:
+        report.more_left_out += 1
