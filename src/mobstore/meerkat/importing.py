@@ -180,7 +180,9 @@ class _Import:
         self, table: str, row: tuple[Any, ...] | TooLong, plan: _Plan
     ) -> tuple[Write, ...]:
         try:
-            return self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row)
+            return (
+                self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row[:-1])
+            )
         except SerializationError as error:
             key = row.key if isinstance(row, TooLong) else row[0]
             left_out = unreadable(table, key, error.detail)

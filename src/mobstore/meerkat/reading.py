@@ -51,14 +51,16 @@ def pages(
     Args:
         file: the file.
         table: the table's name.
-        columns: which ones, the key first.
+        columns: which ones, the key first; a row has its number after them.
         longest: bytes of a value, and of a row.
     """
     page: list[tuple[Any, ...] | TooLong] = []
     size = 0
     for row in _rows(file, table, columns, longest):
         page.append(row)
-        size += sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        for value in row:
+            if isinstance(value, (bytes, str)):
+                size += len(value)
         if len(page) == _ROWS or size >= _BYTES:
             yield page
             page, size = [], 0
@@ -70,17 +72,16 @@ def _rows(
     file: sqlite3.Connection, table: str, columns: str, longest: int
 ) -> Iterator[tuple[Any, ...] | TooLong]:
     file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)  # SQLite asks before it reads
-    select = f"SELECT rowid, {columns} FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - ours
+    select = f"SELECT {columns}, rowid FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - ours
     start = I64_MIN
     one_by_one = False  # a row that is too long hides the one before it: Python looks ahead
     while start <= I64_MAX:
-        read = 0
+        read = False
         try:
-            for rowid, *values in file.execute(
-                f"{select} LIMIT 1" if one_by_one else select, (start,)
-            ):
-                yield tuple(values)
-                start, read = rowid + 1, read + 1
+            for row in file.execute(f"{select} LIMIT 1" if one_by_one else select, (start,)):
+                yield row
+                start = row[-1] + 1
+                read = True
         except sqlite3.DataError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_TOOBIG:
                 raise
