@@ -4,15 +4,15 @@ A file that somebody sent may hold more than rows: views and generated columns t
 ever, triggers that change what is written, tables of a plugin. SQLite runs nothing of that before a
 statement names it, so `sqlite_master` is read first and compared.
 
-    entries(connection, path)           # of any file: what is there, each value checked
-    check(connection, path, statements) # that it is what these statements make, and nothing else
+    found = entries(connection, path)  # of any file: what is there, each value checked
+    check(found, path, statements)     # that it is what these statements make, and nothing else
 
-`check` compares the text of SQL, exactly: of a file that mobstore made it is known. For files that
-other programs made, take `entries` and compare what they say by other means; what SQLite made by
-itself is `Entry.automatic`. Once no entry is a view or a virtual table, the columns of a table may
-be asked for (`table_xinfo`), which runs nothing. Both are to be called within a transaction, and
-both raise ReadFailedError in words; `sqlite3.Error` only for what every statement may meet (a lock,
-a damaged file).
+`check` compares the text of SQL, exactly: of a file that mobstore made it is known. For a file that
+another program made, compare what `entries` gave by other means; what SQLite made by itself is
+`Entry.automatic`. Once no entry is a view or a virtual table, the columns of a table may be asked
+for (`PRAGMA table_xinfo`), which runs nothing. Call both within one transaction. They raise
+ForeignError, a ReadFailedError in words, and `entries` also `sqlite3.Error` for what every
+statement may meet (a lock, a damaged file).
 """
 
 from __future__ import annotations
@@ -27,23 +27,34 @@ from mobstore.errors import ReadFailedError
 from mobstore.model.shown import brief
 
 _MOST = 1000  # entries
-_LONGEST = 2**16  # bytes of a name or of SQL
-_STEPS = 10**6  # of SQLite's machine; it needs some ten for each entry
+_STEPS, _MOST_STEPS = 10**4, 6 * 10**4  # of SQLite's machine; it needs some fifty for each entry
 _STATISTICS = {
     "sqlite_stat1": "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
     "sqlite_stat4": "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
 }
 """Tables that ANALYZE makes; they tell SQLite which index to take."""
 
-_SELECT = (  # blobs, because what is not UTF-8 could not be fetched as text
+_SELECT = (
     "SELECT typeof(type) = 'text' AND typeof(name) = 'text' AND typeof(tbl_name) = 'text'"  # noqa: S608 - ours
-    " AND typeof(rootpage) = 'integer' AND typeof(sql) IN ('text', 'null'), rootpage,"
-    + ", ".join(
-        f"substr(CAST({column} AS BLOB), 1, {_LONGEST + 1})"
-        for column in ("type", "name", "tbl_name", "sql")
-    )
-    + f" FROM sqlite_master LIMIT {_MOST + 1}"
+    " AND typeof(rootpage) = 'integer' AND typeof(sql) IN ('text', 'null'),"
+    f" type, name, tbl_name, rootpage, sql FROM sqlite_master LIMIT {_MOST + 1}"
 )
+
+
+class ForeignError(ReadFailedError):
+    """A file is not made as it should be; nothing was read from it.
+
+    Attributes:
+        what: in which way.
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
+            " file can change what is read and written, or go on for ever; take another copy of it"
+        )
+        self.args: tuple[Path, str] = (path, what)
+        self.what: str = what
 
 
 class Entry(NamedTuple):
@@ -66,20 +77,17 @@ class Entry(NamedTuple):
 
     @property
     def automatic(self) -> bool:
-        """Whether SQLite made it: the index of a key, or statistics."""
+        """Whether SQLite made it: an index, for a key, or a table, of statistics by ANALYZE."""
         if self.type == "index":
-            return self.sql is None and self.name.startswith(f"sqlite_autoindex_{self.table}_")
-        return (
-            self.type == "table"
-            and self.name == self.table
-            and self.sql is not None
-            and _STATISTICS.get(self.name) == self.sql
-        )
+            return self.sql is None
+        statistics = self.type == "table" and self.name == self.table
+        return statistics and _STATISTICS.get(self.name, "") == self.sql
 
     @property
     def virtual(self) -> bool:
         """Whether it is a virtual table: its rows are made by a program that its SQL names."""
-        return self.type == "table" and (self.sql or "").upper().startswith("CREATE VIRTUAL TABLE")
+        sql = self.sql or ""
+        return self.type == "table" and sql[:20].upper() == "CREATE VIRTUAL TABLE"
 
     @property
     def shown(self) -> str:
@@ -91,100 +99,80 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     """Read what a file is made of; a forged entry is refused.
 
     Raises:
-        ReadFailedError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
-            page or with that of another one; or there are too many, or too long ones.
+        ForeignError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
+            page or with that of another one; or there are too many.
         sqlite3.Error: the file cannot be read.
     """
-    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
-    if encoding != "UTF-8":
-        raise refusal(path, f"its text is kept as {encoding}, not as UTF-8")
     steps = 0
 
-    def too_long() -> bool:
+    def too_many() -> bool:
         nonlocal steps
-        steps += 1
-        return steps > 100
+        steps += _STEPS
+        return steps > _MOST_STEPS
 
-    connection.set_progress_handler(too_long, _STEPS // 100)
+    connection.set_progress_handler(too_many, _STEPS)
     try:
-        rows = connection.execute(_SELECT).fetchall()
+        (encoding,) = connection.execute("PRAGMA encoding").fetchone()  # reads the list, too
+        rows = connection.execute(_SELECT).fetchall() if encoding == "UTF-8" else []
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        raise refusal(path, "the list of its tables has no end") from error
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # it is Python's, not SQLite's
+            raise ForeignError(path, "an entry in the list of its tables is not UTF-8") from error
+        if code == sqlite3.SQLITE_INTERRUPT:
+            raise ForeignError(path, "the list of its tables has no end") from error
+        raise
     finally:
         connection.set_progress_handler(None, 0)
+    if encoding != "UTF-8":
+        raise ForeignError(path, f"its text is kept as {encoding}, not as UTF-8")
     if len(rows) > _MOST:
-        raise refusal(path, f"it has more than {_MOST} tables and indexes")
-    found = [_entry(row, path) for row in rows]
+        raise ForeignError(path, f"it has more than {_MOST} tables and indexes")
+    if not all(sound for sound, *_ in rows):
+        raise ForeignError(path, "an entry in the list of its tables is of a wrong type")
+    found = [Entry._make(row[1:]) for row in rows]
     _check_roots(found, path)
     return found
 
 
-def _entry(row: tuple[int, int, bytes, bytes, bytes, bytes | None], path: Path) -> Entry:
-    sound, root, type_, name, table, sql = row
-    if not sound:
-        raise refusal(path, "an entry in the list of its tables is of a wrong type")
-    if max(len(type_), len(name), len(table), len(sql or b"")) > _LONGEST:
-        raise refusal(path, f"an entry in the list of its tables is longer than {_LONGEST} bytes")
-    try:
-        return Entry(
-            type_.decode(),
-            name.decode(),
-            table.decode(),
-            root,
-            None if sql is None else sql.decode(),
-        )
-    except UnicodeDecodeError as error:
-        raise refusal(path, "an entry in the list of its tables is not UTF-8") from error
-
-
 def _check_roots(found: Sequence[Entry], path: Path) -> None:
-    taken: dict[int, Entry] = {1: Entry("table", "sqlite_master", "sqlite_master", 1, None)}
+    taken: dict[int, Entry] = {}
     for entry in found:
         if entry.type not in {"table", "index"} or entry.virtual:
             continue
         other = taken.setdefault(entry.root, entry)
-        if entry.root < 1:
-            raise refusal(path, f"its {entry.shown} has no page")
+        if entry.root <= 1:  # the first page is that of the list itself
+            raise ForeignError(path, f"its {entry.shown} has no page")
         if other is not entry:
-            raise refusal(path, f"its {entry.shown} lies where its {other.shown} does")
+            raise ForeignError(path, f"its {entry.shown} lies where its {other.shown} does")
 
 
-def check(
-    connection: sqlite3.Connection,
-    path: Path,
-    statements: Iterable[str],
-    found: Sequence[Entry] | None = None,
-) -> None:
+def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> None:
     """Refuse a file that holds anything but what some statements make.
 
     Args:
-        connection: to the file.
+        found: what `entries` has given.
         path: of the file, for messages.
         statements: that make its tables and indexes, as mobstore writes them.
-        found: what `entries` has given, if it was asked already.
 
     Raises:
-        ReadFailedError: something is there that they do not make, is made in another way, or is
+        ForeignError: something is there that they do not make, is made in another way, or is
             missing.
-        sqlite3.Error: the file cannot be read.
     """
-    expected = dict(_made(tuple(statements)))
-    for entry in entries(connection, path) if found is None else found:
+    expected = dict(made_by(statements))
+    for entry in found:
         if entry.automatic and entry.type == "table":
             continue
         made = expected.pop((entry.type, entry.name), None)
         if made is None:
-            raise refusal(path, f"its {entry.shown} is not of mobstore")
+            raise ForeignError(path, f"its {entry.shown} is not of mobstore")
         if made != (entry.table, entry.sql):
-            raise refusal(path, f"its {entry.shown} is made in another way than by mobstore")
+            raise ForeignError(path, f"its {entry.shown} is made in another way than by mobstore")
     for type_, name in expected:
-        raise refusal(path, f"its {type_} {name} is missing")
+        raise ForeignError(path, f"its {type_} {name} is missing")
 
 
 @cache
-def _made(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str | None]]:
+def made_by(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str | None]]:
     """What is in the list of tables once some statements were run, by type and name."""
     made: dict[tuple[str, str], tuple[str, str | None]] = {}
     for statement in statements:
@@ -197,11 +185,3 @@ def _made(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str |
         if f"{key} INTEGER" not in statement:  # such a key is the row's number, and needs no index
             made["index", f"sqlite_autoindex_{name}_1"] = (name, None)
     return made
-
-
-def refusal(path: Path, what: str) -> ReadFailedError:
-    """What to say of a file that is not made as it should be."""
-    return ReadFailedError(
-        f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
-        " file can change what is read and written, or go on for ever; take another copy of it"
-    )
