@@ -173,6 +173,11 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     ),
     "dumped and read": dumped,
     "quoted names and comments": quoted,
+    "a comment that does not end": lambda path: forge(  # and would take minutes, square by square
+        path,
+        "UPDATE sqlite_master SET sql = sql || replace(hex(zeroblob(100000)), '00', ' /*')"
+        " WHERE name = 'mob_specs'",
+    ),
     "0.5.1": lambda path: change(path, "DROP TABLE realm_profiles"),
 }
 

@@ -43,7 +43,7 @@ _NEWER = ("mob_runtime_", "mob_identity_", "mob_run_remote_", "mob_external_deli
 _LATER = "realm_profiles"  # not in 0.5.1; and in a file by itself until that is first used
 _NAMES = "|".join([*SCHEMA, *(re.findall(r"\b[a-z_]+", " ".join(SCHEMA.values())))])
 _WORDS = re.compile(  # of what is quoted, names only: a quoted keyword is none
-    rf"""--[^\n]*|/\*.*?\*/|\s+|"({_NAMES})"|\[({_NAMES})\]|`({_NAMES})`|(\w+|.)""",
+    rf"""--[^\n]*|/\*.*?(?:\*/|\Z)|\s+|"({_NAMES})"|\[({_NAMES})\]|`({_NAMES})`|(\w+|.)""",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
 

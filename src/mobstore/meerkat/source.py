@@ -40,9 +40,10 @@ def source(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
         if find(file) is None:
             raise ReadFailedError(f"{path} is not a file; name a database of meerkat-mob")
         with unchanging(file) as connection:
-            connection.text_factory = _text
             connection.execute("BEGIN")
-            yield connection, _tables(connection, path)
+            tables = _tables(connection, path)
+            connection.text_factory = _text
+            yield connection, tables
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB:
             raise translate(error, path, writing=False) from error
