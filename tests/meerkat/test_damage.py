@@ -145,3 +145,41 @@ def test_a_key_that_is_there_twice_is_refused(table: str, *, skip: bool, sample:
     said = asyncio.run(attempt(sample, check=False, skip=skip))
     assert isinstance(said, str)
     assert f"table {table}, key {key}: it stands there twice" in said
+
+
+def branching(data: bytes, root: int, leaf: bytes) -> bytes:
+    """A table of a few pages with more rows than anybody can count.
+
+    Twelve pages lead to the next one 300 times each, and the last to a leaf.
+    """
+    (size,) = struct.unpack(">H", data[16:18])
+    first = len(data) // size + 1
+    made = bytearray(data)
+    for level in range(12):
+        child = first + level
+        cells = [struct.pack(">IB", child, 1)] * 300
+        start = size - 5 * len(cells)
+        header = struct.pack(">BHHHBI", 5, 0, len(cells), start, 0, child)
+        places = b"".join(struct.pack(">H", start + 5 * cell) for cell in range(len(cells)))
+        page = (header + places).ljust(start, b"\0") + b"".join(cells)
+        if level == 0:
+            made[(root - 1) * size : root * size] = page
+        else:
+            made += page
+    made += leaf
+    made[28:32] = struct.pack(">I", len(made) // size)
+    return bytes(made)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_table_without_end_is_refused(*, check: bool, sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as file:
+        (root,) = file.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'mob_events'"
+        ).fetchone()
+    data = sample.read_bytes()
+    leaf = next(place for place, kind in pages_of(data) if kind == 13 and place > 100)
+    sample.write_bytes(branching(data, root, data[leaf : leaf + 4096]))
+    said = asyncio.run(asyncio.wait_for(attempt(sample, check=check), 20))
+    assert isinstance(said, str)
+    assert "is damaged" in said

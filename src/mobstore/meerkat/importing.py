@@ -70,7 +70,7 @@ async def import_meerkat(
         skip_unreadable: leave out rows that cannot be read and list them in the report, instead
             of failing on the first.
         check: whether SQLite looks for damage in the whole file first. Otherwise a damaged page
-            may hide rows, and nobody notices.
+            may hide rows, and nobody notices; and one that was forged may take very long.
         progress: told how far it is, every few hundred rows; and with no row done, while damage is
             looked for.
 
@@ -148,7 +148,7 @@ class _Import:
         total = 0
         for table in plans:
             if table in tables:
-                counts[table] = count(file, table, partial(self._progress, 0, total))
+                counts[table] = count(file, self._path, table, partial(self._progress, 0, total))
                 total += counts[table]
         for table, counted in counts.items():
             yield from self._table(file, table, plans[table], counted, total)
@@ -170,6 +170,8 @@ class _Import:
             yield _merged(writes)
             self._done += len(page)
             self._progress(self._done, total)
+            if read > counted:
+                break
         if read != counted:
             raise ReadFailedError(
                 f"{self._path} is damaged: table {table} tells of {counted:,} rows, and"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from mobstore.errors import ReadFailedError
 from mobstore.meerkat.layout import KEY_INDEXES
 from mobstore.model.json import I64_MAX, I64_MIN
 from mobstore.model.shown import brief
@@ -17,6 +19,7 @@ from mobstore.model.shown import brief
 _ROWS = 256  # of a page
 _BYTES = 2**20  # of a page, or one row that is longer
 _COUNTED = 10_000  # rows at once
+_SMALLEST = 4  # bytes of a row: its place, its length, its number
 
 
 class TooLong(NamedTuple):
@@ -26,19 +29,33 @@ class TooLong(NamedTuple):
     key: str
 
 
-def count(file: sqlite3.Connection, table: str, step: Callable[[], None]) -> int:
+def count(
+    file: sqlite3.Connection, path: Path, table: str, step: Callable[[], None] = lambda: None
+) -> int:
     """Count the rows of a table; where it has an index of keys, the rows that this knows of.
 
     Args:
         file: the file.
+        path: where it is, for messages.
         table: the table's name.
         step: called every few thousand rows.
+
+    Raises:
+        ReadFailedError: there are more than the file has room for: its pages lead to each other.
     """
+    size = 1
+    for of in ("page_count", "page_size"):
+        size *= file.execute(f"PRAGMA {of}").fetchone()[0]
     by = f"INDEXED BY {KEY_INDEXES[table]}" if table in KEY_INDEXES else "NOT INDEXED"
     counted = 0
     found = file.execute(f"SELECT 1 FROM {table} {by}")  # noqa: S608 - ours
     while some := found.fetchmany(_COUNTED):
         counted += len(some)
+        if counted > size // _SMALLEST:
+            raise ReadFailedError(
+                f"{path} is damaged: table {table} has more rows than the file has room for;"
+                " nothing was imported. Restore a backup"
+            )
         step()
     return counted
 

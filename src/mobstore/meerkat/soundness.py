@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mobstore.engines.sqlite.handing import outcome
 from mobstore.errors import ReadFailedError
+from mobstore.meerkat.reading import count
 from mobstore.meerkat.source import source
 from mobstore.model.shown import cut, plain
 from mobstore.progress import Progress
@@ -84,10 +85,7 @@ class _Search:
         with source(self._path) as (file, tables):
             self._hold(file)
             try:
-                self.rows = sum(
-                    file.execute(f"SELECT count(*) FROM {table} NOT INDEXED").fetchone()[0]  # noqa: S608 - ours
-                    for table in tables
-                )
+                self.rows = sum(count(file, self._path, table) for table in tables)
                 (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
             finally:
                 self._hold(None)
