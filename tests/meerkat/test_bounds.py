@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import signal
 import sqlite3
@@ -109,6 +110,30 @@ def test_what_is_left_out_is_listed_up_to_a_number(sample: Path) -> None:
     change(sample, MANY.format(2500, "x'7b7d'"))
     report = brought(sample)
     assert (report.events, len(report.left_out), report.more_left_out) == (99, 1000, 1500)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_says_how_many_more(*, as_json: bool, sample: Path, tmp_path: Path) -> None:
+    change(sample, MANY.format(1002, "x'7b7d'"))
+    options = ["--skip-unreadable", "--no-check", *(["--json"] if as_json else [])]
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mobstore",
+            "import",
+            sample,
+            f"sqlite:{tmp_path / 'a.db'}",
+            *options,
+        ],
+        capture_output=True,
+        check=True,
+    )
+    if as_json:
+        told = json.loads(ended.stdout)
+        assert (len(told["left_out"]), told["more_left_out"]) == (1000, 2)
+    else:
+        assert ended.stdout.decode().splitlines()[-1] == "left out: 2 more rows"
 
 
 @pytest.mark.parametrize("skip", [False, True])
