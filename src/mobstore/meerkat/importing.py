@@ -162,10 +162,10 @@ class _Import:
             writes: list[Write] = []
             keys: list[Key] = []
             for row in page:
-                if made := self._converted(table, row, plan):
+                if made := self._converted(table, row, plan):  # none of what is left out
                     writes += made
                     keys.append(row[:1])
-            if plan.target is not None:
+            if plan.target is not None and keys:
                 yield from _refuse_doubles(table, plan.target, keys)
             yield _merged(writes)
             self._done += len(page)

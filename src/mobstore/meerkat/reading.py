@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,10 +115,10 @@ def _rows(
 
 def _too_long(file: sqlite3.Connection, table: str, columns: str, start: int) -> TooLong:
     first = f"FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1"
-    (rowid,) = file.execute(f"SELECT rowid {first}", (start,)).fetchone()
-    try:
+    # What another process writes meanwhile may be there no more; that is noticed in the end.
+    (rowid,) = file.execute(f"SELECT rowid {first}", (start,)).fetchone() or (I64_MAX,)
+    named = f"of row {rowid}"
+    with suppress(sqlite3.DataError):  # the key itself is too long
         key, *_ = columns.split(", ")
-        (named,) = file.execute(f"SELECT {key} {first}", (start,)).fetchone()
-    except sqlite3.DataError:  # the key itself
-        named = f"of row {rowid}"
-    return TooLong(rowid, brief(str(named)))
+        (named,) = file.execute(f"SELECT {key} {first}", (start,)).fetchone() or (named,)
+    return TooLong(rowid, brief(named) if isinstance(named, str) else str(rowid))
