@@ -197,6 +197,25 @@ def test_the_search_for_damage_is_ended(
     assert time.monotonic() - ended[0] < 5
 
 
+def test_waiting_for_a_lock_is_ended(sample: Path) -> None:
+    async def work() -> float:
+        async with mobstore.open_stores("memory:") as stores:
+            task = asyncio.create_task(import_meerkat(sample, stores))
+            await asyncio.sleep(0.2)
+            assert checking()
+            began = time.monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return time.monotonic() - began
+
+    with closing(sqlite3.connect(sample)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("UPDATE mob_event_meta SET value = 500")
+        holder.commit()
+        assert asyncio.run(work()) < 2
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_ctrl_c_ends_the_command(*, check: bool, sample: Path, tmp_path: Path) -> None:
     change(sample, MANY.format(1_000_000, "x'7b7d'"))

@@ -12,11 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 from mobstore.engines.sqlite.handing import outcome
-from mobstore.errors import ReadFailedError
+from mobstore.errors import InternalError, ReadFailedError
 from mobstore.meerkat.reading import count
 from mobstore.meerkat.source import source
 from mobstore.model.shown import cut, plain
@@ -27,7 +27,7 @@ _PAUSE = 0.05  # seconds
 
 
 async def check_sound(path: Path, progress: Progress, still: Callable[[], Awaitable[None]]) -> None:
-    """Have SQLite look for damage; no statement is under way any more when this ends.
+    """Have SQLite look for damage; it does not go on when this ends.
 
     Args:
         path: the file.
@@ -62,6 +62,7 @@ class _Search:
         self._path = path
         self._lock = threading.Lock()  # what is closed must not be interrupted
         self._file: sqlite3.Connection | None = None
+        self._wanted = True
         self.rows = 0  # once they are counted
         self.done: Future[None] = Future()
 
@@ -74,12 +75,17 @@ class _Search:
             self.done.set_result(None)
 
     def end(self) -> None:
-        """Have it end if it has not; that takes no longer than to read a page."""
-        while not self.done.done():
-            with self._lock:
-                if self._file is not None:
-                    self._file.interrupt()  # in vain before a statement has begun
+        """Have it end if it has not: at once, or as soon as it has the lock it waits for."""
+        self._wanted = False
+        while self._interrupted():  # in vain between two statements
             time.sleep(0.001)
+        wait({self.done}, timeout=0.2)
+
+    def _interrupted(self) -> bool:
+        with self._lock:
+            if self._file is not None:
+                self._file.interrupt()
+            return self._file is not None
 
     def _look(self) -> None:
         with source(self._path) as (file, tables):
@@ -99,4 +105,6 @@ class _Search:
 
     def _hold(self, file: sqlite3.Connection | None) -> None:
         with self._lock:
+            if file is not None and not self._wanted:
+                raise InternalError("the task was cancelled")
             self._file = file
