@@ -17,7 +17,6 @@ from mobstore.displays.texts import fields, moment, named
 from mobstore.displays.texts import value as one_line
 from mobstore.displays.tree import Branch, branches_of, nodes, phase
 from mobstore.errors import SerializationError
-from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
@@ -142,11 +141,7 @@ def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
 
 
 def moved(
-    console: Console,
-    done: str,
-    summary: Summary,
-    left_out: Iterable[Unreadable] = (),
-    more_left_out: int = 0,
+    console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()
 ) -> None:
     """What was copied, exported or imported."""
     console.print(
@@ -155,8 +150,6 @@ def moved(
     )
     for unreadable in left_out:
         console.print(Text(plain(f"left out: {unreadable}"), style="yellow"))
-    if more_left_out:
-        console.print(Text(f"left out: {count(more_left_out, 'more row')}", style="yellow"))
 
 
 def _what(event: MobEvent) -> str:

@@ -27,6 +27,7 @@ from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
+from mobstore.model.shown import count
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
 
@@ -197,12 +198,11 @@ def _is_zip(file: Path) -> bool:
 
 def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:
     imported = moved if isinstance(moved, ImportReport) else ImportReport()
-    left_out, more = imported.left_out, imported.more_left_out
+    left_out, more = list(map(str, imported.left_out)), imported.more_left_out
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     if as_json:
-        told = {
-            **summary._asdict(), "left_out": list(map(str, left_out)), "more_left_out": more
-        }  # fmt: skip
+        told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
         json_line(told, sys.stderr if stderr else sys.stdout)
     else:
-        display.moved(display.console(stderr=stderr), done, summary, left_out, more)
+        left_out += [count(more, "more row")] if more else []
+        display.moved(display.console(stderr=stderr), done, summary, left_out)
