@@ -1,6 +1,6 @@
 /** Files coming in, chosen or dropped, and the store going out as one. */
 import { h } from "./dom.js";
-import { bytes, count } from "./format.js";
+import { bytes, count, fileName } from "./format.js";
 import { ask, job, news } from "./notices.js";
 import { choice } from "./parts.js";
 
@@ -48,11 +48,12 @@ export function openSample(app) {
 }
 
 export const exportStore = (app) => job("Exporting the store", async (progress) => {
-  const file = await app.call("export_file", {}, progress);
-  const address = URL.createObjectURL(file);
-  h("a", { href: address, download: `${app.store}.zip` }).click();
+  const content = await app.call("export_file", {}, progress);
+  const address = URL.createObjectURL(content);
+  const file = `${fileName(app.store)}.zip`;
+  h("a", { href: address, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  return `Exported ${bytes(file.size)} to ${app.store}.zip. It is in your downloads.`;
+  return `Exported ${bytes(content.size)} to ${file}. It is in your downloads.`;
 });
 
 export async function erase(app) {

@@ -3,7 +3,7 @@ import { Player, demoView } from "./demo.js";
 import { button, fill, h, renew, say } from "./dom.js";
 import { eventsView } from "./events.js";
 import { setUpFiles } from "./files.js";
-import { count, name } from "./format.js";
+import { count, cut, name, visible } from "./format.js";
 import { definitionView, mobsView, profilesView } from "./mobs.js";
 import { problem } from "./notices.js";
 import { empty, heading, linkTo } from "./parts.js";
@@ -18,6 +18,7 @@ import { Tabs } from "./tabs.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
+const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); // by tab
 let view = null;
 let refreshing = null; // the refresh under way
 let again = false; // whether it must be followed by another
@@ -34,7 +35,7 @@ function viewOf(place) {
   if (place.run !== undefined && place.mob === undefined) return runView(app, place);
   if (place.tab === "events") return eventsView(app, place);
   if (place.mob === undefined) return place.tab === "profiles" ? profilesView(app) : mobsView(app);
-  return { runs: runsView, definition: definitionView }[place.tab]?.(app, place) ?? rosterView(app, place);
+  return (OF_MOB.get(place.tab) ?? rosterView)(app, place);
 }
 
 async function show() {
@@ -47,7 +48,7 @@ async function show() {
   await refresh();
   main.removeAttribute("aria-busy");
   for (const current of document.querySelectorAll("[aria-current]")) current.scrollIntoView({ block: "nearest", inline: "nearest" });
-  document.title = `${view.title ?? main.querySelector("h1")?.textContent ?? "Mobs"} – mobstore inspector`;
+  document.title = `${visible(cut(view.title ?? main.querySelector("h1")?.textContent ?? "Mobs", 100))} – mobstore inspector`;
   if (tabbing) main.querySelector(".tabs [aria-current]")?.focus();
   else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
@@ -159,7 +160,7 @@ async function begin() {
     if (byId("boot-text")) say(byId("boot-text"), text);
   });
   setUpFiles(app);
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => show().catch(problem));
   addEventListener("popstate", () => storeName() !== app.store && location.reload());
   await open(storeName());
   byId("open-file").disabled = false;

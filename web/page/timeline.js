@@ -5,7 +5,7 @@
 import { button, h, pill, sayAll, sayStatus } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, span } from "./format.js";
+import { count, moment, name, span, visible } from "./format.js";
 import { openable, pairs } from "./parts.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
@@ -51,8 +51,8 @@ export function timelineView(app, runId) {
       if (!scroller.clientWidth || line.start_ms === null) return;
       look();
       const { color, backgroundColor, fontFamily } = getComputedStyle(scroller);
-      const status = {};
-      for (const { firstChild: mark } of legend.children) status[mark.dataset.status] = getComputedStyle(mark).color;
+      const status = new Map();
+      for (const { firstChild: mark } of legend.children) status.set(mark.dataset.status, getComputedStyle(mark).color);
       drawing.draw({ ground: backgroundColor, text: color, font: fontFamily, current: list.current, status });
     });
   }
@@ -61,7 +61,7 @@ export function timelineView(app, runId) {
   canvas.onclick = (event) => hit(event) >= 0 && list.go(hit(event), true);
   canvas.onpointermove = (event) => {
     const bar = line.bars[hit(event)];
-    canvas.title = bar ? `${bar.step_id} by ${line.members[bar.lane]}: ${bar.status}, ${took(bar)}` : "";
+    canvas.title = bar ? visible(`${name(bar.step_id)} by ${name(line.members[bar.lane])}: ${bar.status}, ${took(bar)}`) : "";
   };
 
   const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : span(bar.end_ms - bar.start_ms));

@@ -53,7 +53,7 @@ export function treeView(app, runId) {
     else fill(cells[2], states?.map(chip));
   }
 
-  const chip = ({ node_id, status }) => h("span", { class: "node", "data-status": status.toLowerCase(), title: `${node_id}: ${status}` }, node_id);
+  const chip = ({ node_id, status }) => h("span", { class: "node", "data-status": status.toLowerCase(), title: `${name(node_id)}: ${status}` }, name(node_id));
 
   const title = (branch) => (branch.iteration === null ? name(branch.label) : `${name(branch.label)} (iteration ${branch.iteration})`);
 
