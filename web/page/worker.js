@@ -41,7 +41,8 @@ async function fetched(path) {
 const notFetched = (path, why) => failure("load", `The site's file ${path} could not be fetched (${why}).`,
   "Look whether the whole site is there and being served, then reload the page.");
 
-self.onmessage = async ({ data: { id, method, params } }) => {
+self.onmessage = async ({ data: { alive, id, method, params } }) => {
+  if (alive) return postMessage({ alive });
   try {
     postMessage({ id, result: await answer(id, method, params) });
   } catch (error) {
@@ -86,7 +87,7 @@ async function call(python, id, method, params) {
 /** A file in Python's file system, in memory; in a folder of its own, so that it keeps its name. */
 async function upload(blob) {
   const folder = `/tmp/upload-${++files}`;
-  const path = `${folder}/${(blob.name ?? "sample").replaceAll("/", "_")}`;
+  const path = `${folder}/${(blob.name ?? "sample").replace(/^\.*$|[/\0]/g, "_").slice(-80)}`;
   pyodide.FS.mkdir(folder);
   pyodide.FS.writeFile(path, new Uint8Array(await blob.arrayBuffer()), { canOwn: true });
   return path;
