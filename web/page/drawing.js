@@ -2,6 +2,7 @@
 import { name, span, visible } from "./format.js";
 
 const BAR = 20;
+const ROWS = 100; // of one member; what overlaps beyond that is drawn over the last
 const AXIS = 24;
 const FAINT = new Map([["dispatched", 0.5], ["skipped", 0.35], ["canceled", 0.35]]); // by status
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 432e5, 864e5];
@@ -30,7 +31,7 @@ export class Drawing {
     for (const index of this.#order) {
       const taken = ends[bars[index].lane];
       const free = taken.findIndex((end) => end <= bars[index].start_ms);
-      this.#rows[index] = free < 0 ? taken.length : free;
+      this.#rows[index] = free < 0 ? Math.min(taken.length, ROWS - 1) : free;
       taken[this.#rows[index]] = this.#end(index);
     }
     let below = 0;

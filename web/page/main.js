@@ -4,7 +4,7 @@ import { button, fill, h, renew, say } from "./dom.js";
 import { eventsView } from "./events.js";
 import { contents, setUpFiles } from "./files.js";
 import { count, cut, name, visible } from "./format.js";
-import { definitionView, mobsView, profilesView } from "./mobs.js";
+import { LISTED, definitionView, mobsView, profilesView } from "./mobs.js";
 import { LIMIT, atWork, busy, job, news, problem } from "./notices.js";
 import { empty, heading, linkTo } from "./parts.js";
 import { invited, raceView } from "./race.js";
@@ -93,7 +93,7 @@ function sidebar() {
     h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
   const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
   renew(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
-    app.overview.mobs.map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
+    app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
   renew(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
 }
 

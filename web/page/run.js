@@ -3,7 +3,7 @@ import { fill, h, pill, renew, sayAll } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, short, span } from "./format.js";
 import { ledgerView } from "./ledger.js";
-import { documentOf, empty, heading, linkTo, openable, pairs } from "./parts.js";
+import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./parts.js";
 import { link } from "./route.js";
 import { timelineView } from "./timeline.js";
 import { treeView } from "./tree.js";
@@ -70,8 +70,9 @@ function headOf(run) {
 
 function outputsView(app, id) {
   let outputs = [];
+  const more = h("div", {});
   const { list, element } = new Explorer({
-    label: "Outputs", kind: "outputs", columns: ["Step", "Loop", "Iteration", "Output"], fill: row, details,
+    label: "Outputs", kind: "outputs", columns: ["Step", "Loop", "Iteration", "Output"], above: more, fill: row, details,
   });
 
   function row(cells, index) {
@@ -87,7 +88,9 @@ function outputsView(app, id) {
   return {
     element,
     async update() {
-      ({ outputs } = await app.call("outputs", { run_id: id }));
+      const found = await app.call("outputs", { run_id: id });
+      ({ outputs } = found);
+      fill(more, leftOut(found.left_out, "outputs are", "the exported store has all of them"));
       list.update(outputs.length);
     },
   };

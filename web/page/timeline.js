@@ -2,11 +2,11 @@
  * The steps of a run over time, one lane for each member: drawn on a canvas as large as what is visible, which is moved
  * along while its surroundings scroll; below it the same as a list, which the keyboard and screen readers use.
  */
-import { button, h, pill, sayAll, sayStatus } from "./dom.js";
+import { button, fill, h, pill, sayAll, sayStatus } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, span, visible } from "./format.js";
-import { openable, pairs } from "./parts.js";
+import { leftOut, openable, pairs } from "./parts.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
 
@@ -20,10 +20,11 @@ export function timelineView(app, runId) {
   const room = h("div", { class: "room" }, canvas);
   const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: soon }, room);
   const legend = h("ul", { class: "legend", "aria-label": "Colours" }, STATUSES.map((status) => h("li", {}, pill(status))));
+  const more = h("div", {});
   const tools = h("div", { class: "line" }, legend, h("div", { class: "actions" },
     button("Zoom out", () => magnify(0.5)), button("Zoom in", () => magnify(2)), button("Whole run", () => magnify(0))));
   const { list, element } = new Explorer({
-    label: "Steps", kind: "bars", columns: ["Start", "Step", "Member", "Status", "Took"], above: [tools, scroller], fill: row, details,
+    label: "Steps", kind: "bars", columns: ["Start", "Step", "Member", "Status", "Took"], above: [tools, scroller, more], fill: row, details,
   });
 
   function magnify(by) {
@@ -96,6 +97,7 @@ export function timelineView(app, runId) {
       canvas.setAttribute("aria-label", told);
       scroller.hidden = tools.hidden = line.start_ms === null || line.bars.length === 0;
       scroller.style.setProperty("--tall", `${drawing.height}px`);
+      fill(more, leftOut(line.left_out, "entries are", "the step ledger has all of them"));
       size();
       list.update(line.bars.length);
     },
