@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import NamedTuple
 
@@ -86,6 +87,16 @@ def test_lists_and_details(shown: Shown, place: dict[str, str], label: str) -> N
     if label != "Runs":  # it leads to the run
         panel = shown.page.get_by_role("complementary")
         expect(panel.get_by_text(shown.seen).first).to_be_visible()
+    harmless(shown)
+
+
+@pytest.mark.parametrize("part", ["Content", "As stored"])
+def test_documents_stay_json(shown: Shown, part: str) -> None:
+    shown.go({"run": RUN, "tab": "ledger"})
+    rows(shown.page, "Step ledger").first.click()
+    panel = shown.page.get_by_role("complementary")
+    panel.get_by_text("As stored", exact=True).click()
+    assert json.loads(panel.get_by_label(part).inner_text()) == shown.text
     harmless(shown)
 
 

@@ -33,6 +33,12 @@ def explain(error: Exception) -> Failure:
         if error.maybe_written:
             message += " It may have been written all the same: look before you do it again."
         return {"kind": kind, "message": message, "way_out": _WAYS_OUT[kind]}
+    if isinstance(error, MemoryError):
+        return {
+            "kind": "refused",
+            "message": "The memory of this page is not enough for that.",
+            "way_out": "Close other tabs and reload the page, or use the command line: mobstore.",
+        }
     return {
         "kind": "bug",
         "message": f"The inspector itself went wrong ({type(error).__name__}).",

@@ -36,6 +36,10 @@ export const visible = (text) => text.replace(HIDDEN, (char) => {
   return SHORT.get(char) ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`);
 });
 
+/** JSON in which all of that is escaped as JSON does it, so that a copy of it is JSON still. */
+export const visibleJson = (text) => text.replace(HIDDEN, (char) =>
+  char === "\n" ? char : char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""));
+
 /** At most so many characters. */
 export const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1).toWellFormed()}…` : text);
 

@@ -1,6 +1,6 @@
 /** Parts that several areas share: headings with tabs, empty places, documents that open. */
 import { fill, h } from "./dom.js";
-import { count } from "./format.js";
+import { count, visibleJson } from "./format.js";
 import { link, route } from "./route.js";
 
 /**
@@ -53,8 +53,8 @@ export const leftOut = (number, what, where) =>
 /** What a reference leads to, decoded now. */
 export async function documentOf(app, ref) {
   const { text, stored, note } = await app.call("document", { ref });
-  return h("div", { class: "document" }, note && h("p", { class: "quiet" }, note), h("pre", { tabindex: 0, "aria-label": "Content" }, text),
-    h("details", {}, h("summary", {}, "As stored"), h("pre", { class: "stored", tabindex: 0, "aria-label": "As stored" }, stored)));
+  return h("div", { class: "document" }, note && h("p", { class: "quiet" }, note), h("pre", { tabindex: 0, "aria-label": "Content" }, visibleJson(text)),
+    h("details", {}, h("summary", {}, "As stored"), h("pre", { class: "stored", tabindex: 0, "aria-label": "As stored" }, visibleJson(stored))));
 }
 
 /** A title that opens what a reference leads to, which is read and decoded only then. */
