@@ -72,3 +72,21 @@ def test_a_table_without_an_end(path: Path, call: str) -> None:
 
 def test_verify_tells_of_a_table_without_an_end(path: Path) -> None:
     assert "SQLite: " in output(read_what_never_ends, path, "verify", seconds=20)
+
+
+def test_values_of_several_types_are_in_their_order(tmp_path: Path) -> None:
+    """SQLite sorts numbers before text, and text before bytes; each such row is told by itself."""
+    path = tmp_path / "mobs.db"
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append_batch([event(f"{n}") for n in range(300)])
+            with closing(plain(path)) as connection:
+                connection.execute("UPDATE events SET timestamp = x'ff' WHERE cursor % 3 = 0")
+                connection.execute("UPDATE events SET mob_id = x'00' WHERE cursor % 5 = 0")
+            found = await mobstore.verify(stores)
+            assert found.rows["events"] == 300
+            bad = {n for n in range(1, 301) if n % 3 == 0 or n % 5 == 0}
+            assert {problem.key[0] for problem in found.problems} == bad
+
+    asyncio.run(main())

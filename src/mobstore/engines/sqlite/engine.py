@@ -54,10 +54,8 @@ from mobstore.transaction import (
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
-_GRACE, _AGAIN = (
-    0.25,
-    0.05,
-)  # seconds for reads to end when the store is closed; then between asking
+_GRACE = 0.25  # seconds in which reads may still end when the store is closed
+_AGAIN = 0.05  # seconds until they are interrupted once more
 
 
 class SqliteEngine(Engine):

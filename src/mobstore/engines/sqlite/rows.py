@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from itertools import chain, islice, pairwise
-from operator import le, lt
+from itertools import chain, pairwise, starmap
+from operator import ge, gt, le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.engines.sqlite.stopping import Stoppable
@@ -145,7 +145,7 @@ def _least_size(row: tuple[object, ...]) -> int:
     return 4 + sum(len(value) for value in row if isinstance(value, (str, bytes)))
 
 
-def check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
+def _check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
     """Refuse rows that do not come in the order of their index.
 
     Whoever reads on after the last of them would never come to an end.
@@ -154,17 +154,18 @@ def check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
         DisorderError: they do not.
     """
     index = scan.index
-    places = list(map(index.table.getter(index.sorted_by), rows))
-    if scan.backwards:
-        places.reverse()
-    before: Callable[[Any, Any], bool] = lt if index is index.table else le
+    place = index.table.getter(index.sorted_by)
+    ordered: Callable[[Any, Any], bool]
+    if index is index.table:  # whose keys are all different
+        ordered = gt if scan.backwards else lt
+    else:
+        ordered = ge if scan.backwards else le
     try:
-        ordered = all(map(before, places, islice(places, 1, None)))
+        sound = all(starmap(ordered, pairwise(map(place, rows))))
     except TypeError:  # values of several types, which SQLite sorts by their types
-        ordered = all(
-            before(_sorted_by_type(one), _sorted_by_type(other)) for one, other in pairwise(places)
-        )
-    if not ordered:
+        typed = map(_sorted_by_type, map(place, rows))
+        sound = all(starmap(ordered, pairwise(typed)))
+    if not sound:
         raise DisorderError("rows are not in the order of their index")
 
 
@@ -202,7 +203,7 @@ class Rows:
         if len(rows) == _MANY:
             rows += self._rest(scan.index.table, cursor)
         if len(rows) > 1:
-            check_order(scan, rows)
+            _check_order(scan, rows)
         return rows
 
     def _rest(self, table: Table[Any], cursor: sqlite3.Cursor) -> Generator[Any]:

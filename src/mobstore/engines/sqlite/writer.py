@@ -125,7 +125,7 @@ class Writer:
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
             ending.callback(self._tell, None)
-            if left or self.condition.damaged:
+            if (left or self.condition.damaged) and self._mode != "immutable":
                 ending.enter_context(log_left_alone(self.path))
             ending.callback(self._rows.close)
             ending.callback(self._checkpoints.close)
