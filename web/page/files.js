@@ -38,7 +38,7 @@ export function importFile(app, file) {
   if (file.size > MOST) {
     return problem({
       message: `${cut(file.name, 100)} cannot be imported here: it has ${bytes(file.size)}, and this page takes at most ${bytes(MOST)}. Nothing was changed.`,
-      wayOut: "Import it on this machine with the command line: mobstore import. It takes files of any size.",
+      wayOut: "Import it on this machine with the command line: mobstore import.",
     });
   }
   return job(`Reading ${cut(file.name, 100)}`, async (progress) => {
