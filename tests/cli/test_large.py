@@ -191,6 +191,7 @@ main()
     assert (ended.returncode, ended.stderr) == (1, words)
 
 
+@pytest.mark.slow
 def test_a_long_list_is_printed_in_pieces(folder: Path) -> None:
     out = limited(folder, "runs", "sqlite:huge.db")
     assert out.count("created") == 2, "two heads"
