@@ -18,7 +18,6 @@ from mobstore.displays.texts import fields, moment, named
 from mobstore.displays.texts import value as one_line
 from mobstore.displays.tree import Branch, branches_of, nodes, phase
 from mobstore.errors import SerializationError
-from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
@@ -211,9 +210,7 @@ def profile_cells(stored: StoredRealmProfile) -> Sequence[object]:
     return stored.name, stored.revision, profile.model, updated, profile.peer_description
 
 
-def moved(
-    console: Console, done: str, summary: Summary, left_out: Iterable[Unreadable] = ()
-) -> None:
+def moved(console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()) -> None:
     """What was copied, exported or imported."""
     console.print(
         f"{done} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"

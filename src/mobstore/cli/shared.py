@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
-from tempfile import TemporaryDirectory
-from typing import Any, ParamSpec, TypeVar
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 import click
 from rich.progress import BarColumn, RenderableColumn, TaskProgressColumn, TimeRemainingColumn
@@ -16,7 +15,7 @@ from rich.progress import Progress as Bar
 
 import mobstore
 from mobstore.bundles.urls import parse_url
-from mobstore.cli import INTERRUPTED, display
+from mobstore.cli import INTERRUPTED, display, ending
 from mobstore.cli.output import cell
 from mobstore.transfer import Progress
 
@@ -48,7 +47,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
 
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            asyncio.run(command(*args, **kwargs))
+            ending.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
@@ -77,6 +76,18 @@ def temporary_folder() -> TemporaryDirectory[str]:
         raise mobstore.WriteFailedError(
             "no temporary directory can be made; is there room?"
         ) from error
+
+
+def temporary_file() -> BinaryIO:
+    """A file without a name, which goes when it is closed, and with the process.
+
+    Raises:
+        WriteFailedError: none can be made.
+    """
+    try:
+        return cast("BinaryIO", TemporaryFile())
+    except OSError as error:
+        raise mobstore.WriteFailedError("no temporary file can be made; is there room?") from error
 
 
 @contextmanager
