@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
 from itertools import chain, pairwise, starmap
 from operator import ge, gt, le, lt
@@ -197,11 +197,12 @@ class Rows:
 
     def scan(self, scan: Scan[Any]) -> list[Any]:
         """The rows of a scan."""
-        cursor = self._select(scan, scan.limit)
         make: Callable[[Any], Any] = scan.index.table.row._make
-        rows = list(map(make, cursor.fetchmany(_MANY)))
-        if len(rows) == _MANY:
-            rows += self._rest(scan.index.table, cursor)
+        # Closed, lest the traceback of an interruption keep its statement, and so the file, open.
+        with closing(self._select(scan, scan.limit)) as cursor:
+            rows = list(map(make, cursor.fetchmany(_MANY)))
+            if len(rows) == _MANY:
+                rows += self._rest(scan.index.table, cursor)
         if len(rows) > 1:
             _check_order(scan, rows)
         return rows
