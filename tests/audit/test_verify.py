@@ -115,8 +115,10 @@ LEFT: list[Damage] = [
            "loop_step_outputs", (ONE, "else", 0, "s"), "it belongs to nothing in loop_outputs"),
     Damage(f"INSERT INTO loop_step_outputs VALUES ('{ONE}', 'loop', 3, 's', 0, '1')",
            "loop_step_outputs", (ONE, "loop", 3, "s"), "its loop has no such iteration"),
-    of("loop_outputs", "iterations = 200000", f"{FIRST} AND loop_id = 'loop'", (ONE, "loop"),
-       "more iterations than its outputs allow"),
+    Damage(f"UPDATE loop_outputs SET iterations = 1057 WHERE {FIRST} AND loop_id = 'loop'",
+           "runs", (ONE,), "its loops have more iterations than their outputs allow"),
+    Damage(f"UPDATE loop_outputs SET iterations = 1054 WHERE {FIRST} AND loop_id = 'never'",
+           "runs", (ONE,), "its loops have more iterations than their outputs allow"),
 ]  # fmt: skip
 
 MENDED: list[Damage] = [

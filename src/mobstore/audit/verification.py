@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from mobstore.audit.examination import examine, is_well_typed
 from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
-from mobstore.audit.relations import FILE_ORDER, Checks, outputs_due
+from mobstore.audit.relations import FILE_ORDER, TOO_FEW_OUTPUTS, Checks
 from mobstore.model.json import I64_MAX
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
@@ -17,7 +17,6 @@ from mobstore.tables import (
     COUNTERS,
     EVENTS,
     IDENTITY,
-    LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     META,
     RUN_STATES,
@@ -27,7 +26,6 @@ from mobstore.tables import (
     CounterRow,
     Index,
     Key,
-    LoopOutputRow,
     MetaRow,
     Row,
     Table,
@@ -113,6 +111,9 @@ class _Looking:
             after, limit = place(rows[-1]), next_limit(limit, len(rows), size_of(rows))
             yield from self._rows(index, rows)
             self._meter.add(len(rows))
+        if index.table is LOOP_STEP_OUTPUTS:
+            for run_id in self._checks.short:
+                self.problems.append(Problem(RUNS.name, (run_id,), TOO_FEW_OUTPUTS))
 
     def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
         table = index.table
@@ -127,8 +128,6 @@ class _Looking:
             self._found(table, rows[place], why)
         if table is RUNS:
             yield from self._states(rows)
-        elif table is LOOP_OUTPUTS:
-            yield from self._loops(cast("Sequence[LoopOutputRow]", rows))
 
     def _found(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
         self.problems.append(Problem(table.name, table.getter(table.key)(row), what, repairable))
@@ -158,13 +157,6 @@ class _Looking:
             for key, state in zip(keys, states, strict=True)
             if state is None
         ]
-
-    def _loops(self, loops: Sequence[LoopOutputRow]) -> Asking[None]:
-        long = [loop for loop in loops if outputs_due(loop)]
-        counts = yield tuple(Count(Scan(LOOP_STEP_OUTPUTS, loop[:2])) for loop in long)
-        for loop, count in zip(long, counts, strict=True):
-            if count < outputs_due(loop):
-                self._found(LOOP_OUTPUTS, loop, "it has more iterations than its outputs allow")
 
 
 def repair_script(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:
