@@ -15,7 +15,7 @@ Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 
 FIRST_LIMIT = 4
 """How many rows the first page may have: how long they are is not known yet."""
-_MOST_TIES = 16  # rows of one place that are read; in a sound store there is one
+_MOST_TIES = 1024  # rows of one place that are read; in a sound store there is one
 _MOST_ROWS = 256  # of a page
 _SIZE = 2**20  # characters of a page, about
 
