@@ -308,8 +308,8 @@ def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine
                 assert iterations in lengths
             else:
                 message = await refusal(data, stores, mobstore.SerializationError)
-                run = samples.run_id(1 + loop // 2)
-                assert f"loop_outputs, run {run}: its loops have more iterations" in message
+                run_id = samples.run_id(1 + loop // 2)
+                assert f"loop_outputs, run {run_id}: its loops have more iterations" in message
 
     asyncio.run(check())
 

@@ -129,9 +129,9 @@ async def bounds_empty_iterations(subject: Subject) -> None:
     """All loops of a run have at most 1,024 iterations, and 16 more for each of their outputs."""
     runs = (await subject.open()).runs
     for lengths in ((FREE + 1,), (FREE, 1), (0, FREE // 2, FREE // 2 + 1)):
-        loops = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
-        call = runs.create_run(_run(loop_iteration_outputs=loops))
-        await refused(SerializationError, call, f"a run with loops of {lengths} iterations")
+        loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
+        creation = runs.create_run(_run(loop_iteration_outputs=loops))
+        await refused(SerializationError, creation, f"a run with loops of {lengths} iterations")
     most = (*({},) * (FREE - 10), {"a": 0, "b": 0})  # two outputs allow 32 more
     await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": ({},) * 10}))
     length = 1 + 2 * EACH + EACH - 2  # of a new loop, with the output that makes it
