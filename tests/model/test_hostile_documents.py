@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from mobstore import (
     InternalError,
@@ -174,7 +175,7 @@ def test_values_are_counted_without_parsing(monkeypatch: pytest.MonkeyPatch) -> 
         assert not nested_deeper(raw, levels), raw
 
 
-def most(more: int = 0) -> list[int]:
+def most(more: int = 0) -> list[JsonValue]:
     """An array of as many values as a document may have."""
     return [0] * (MAX_VALUES - 1 + more)
 
@@ -182,13 +183,14 @@ def most(more: int = 0) -> list[int]:
 def test_documents_have_so_many_values_at_most() -> None:
     assert json.loads(output_text(most(), "output")) == most()
     profile = Profile(model="", output_schema=most())
-    for what, call in (
+    refused: list[tuple[str, Callable[[], object]]] = [
         ("output", lambda: output_text(most(1), "output")),
         ("profile", lambda: record_text(profile, Profile, "profile")),
         ("JSON", lambda: parse(json.dumps(most(100)))),
         ("JSON", lambda: MobRun.from_json(json.dumps(most(100)))),
         ("JSON", lambda: KernelState.from_json(b"[" + b"{}," * MAX_VALUES + b"{}]")),
-    ):
+    ]
+    for what, call in refused:
         words = rf"{what} has more than 1,048,576 values \(an empty array or object counts twice\)"
         with pytest.raises(SerializationError, match=words):
             call()
