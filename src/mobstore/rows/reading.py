@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
-from mobstore.model.shown import cut, plain
+from mobstore.model.shown import brief, cut, plain
 
 
 def unreadable(what: str, error: Exception) -> SerializationError:
@@ -26,7 +26,7 @@ def unreadable(what: str, error: Exception) -> SerializationError:
 
 
 @contextmanager
-def reading(what: str) -> Generator[None]:
+def reading(what: str, key: str) -> Generator[None]:
     """Say what was being read when its content turned out not to be what was written.
 
     Raises:
@@ -35,7 +35,7 @@ def reading(what: str) -> Generator[None]:
     try:
         yield
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise unreadable(what, error)  # noqa: B904 - it brings its cause
+        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
 
 
 R = TypeVar("R")
