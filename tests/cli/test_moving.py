@@ -25,6 +25,7 @@ COUNTS: dict[str, object] = {
     "specs": 2,
     "realm_profiles": 2,
     "left_out": [],
+    "more_left_out": 0,
 }
 
 
@@ -127,6 +128,27 @@ def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
     assert folder.names() == {"mob.db", "a.db", "file"}
 
 
+@pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
+def test_an_export_is_not_led_into_the_store_itself(folder: Folder, layout: str) -> None:
+    folder.said("import", "mob.db", "sqlite:a.db")
+    before = (folder.path / "a.db").read_bytes()
+    with (folder.path / "a.db").open("ab") as out:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "mobstore", "export", "sqlite:a.db", "-"),
+                *("--format", layout),
+            ],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=folder.path,
+        )
+    assert ended.returncode == 1
+    assert b"the file is a SQLite database in use; write to another one" in ended.stderr
+    assert (folder.path / "a.db").read_bytes() == before
+    assert folder.names() == {"mob.db", "a.db"}
+
+
 def test_refusals(folder: Folder) -> None:
     folder.said("import", "mob.db", "sqlite:a.db")
     folder.said("export", "sqlite:a.db", "mobs.zip")
@@ -151,6 +173,7 @@ def test_refusals(folder: Folder) -> None:
         (("import", "text", "sqlite:new.db"), 1, "text is not a SQLite database"),
         (("import", "cut.zip", "sqlite:new.db"), 1, "not one of mobstore"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
+        (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
     ):
         assert words in folder.refused(*arguments, code=code), arguments

@@ -4,7 +4,8 @@ commands.py  the commands, their options and their exit codes
 moving.py    those that move whole stores
 verify.py    the command that looks for damage
 diff.py      the command that compares two stores
-shared.py    what all of them share: how they run, how they end
+shared.py    what all of them share
+ending.py    how they run, and how signals end them
 output.py    standard output and error: encodings, JSON lines
 queries.py   what they ask that the stores' interfaces do not offer
 display.py   results for people
@@ -40,7 +41,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # now, while there are words for a failure
     except click.ClickException as error:
-        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+        output.show(error)
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
@@ -48,6 +49,9 @@ def main() -> None:
         output.refused(error)  # whoever read it has seen enough
         code = 1
     except OSError as error:
-        click.ClickException(output.refused(error)).show(sys.stderr)
+        output.show(click.ClickException(output.refused(error)))
+        code = 1
+    except MemoryError:
+        output.show(click.ClickException("there is not enough memory for what is to be shown"))
         code = 1
     sys.exit(code)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
-from mobstore.model.shown import brief, cut, plain
+from mobstore.model.shown import bounded, brief
 
 
 def unreadable(what: str, error: Exception) -> SerializationError:
@@ -21,7 +21,7 @@ def unreadable(what: str, error: Exception) -> SerializationError:
         why = explain(error)  # its own text shows what was read
     else:
         why = error.detail if isinstance(error, MobStoreError) else str(error)
-    said.__cause__ = SerializationError(plain(cut(why, 400)))
+    said.__cause__ = SerializationError(bounded(why, 400))
     return said
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from mobstore.engines.sqlite.rows import Rows, size_of
+from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
 from mobstore.transaction import Commit, Count, Get, Read, Scan, Script, drive
 
 T = TypeVar("T")
@@ -15,7 +15,6 @@ T = TypeVar("T")
 _FEW_ROWS = 1000
 _FEW_CHARACTERS = 2**20
 _SHORT = 2**16  # bytes of a single value; a part of a scan has 16 of them for each column
-_ANY = 2**31 - 1  # whatever SQLite was built to store
 
 
 class NotAtOnce(Exception):  # noqa: N818 - not an error
@@ -24,7 +23,7 @@ class NotAtOnce(Exception):  # noqa: N818 - not an error
 
 def read(rows: Rows, make: Callable[[], Script[T]]) -> T:
     """Run a script, however much it reads."""
-    rows.limit_values(_ANY)
+    rows.limit_values(LONGEST)
     with rows.snapshot():
         return drive(make(), rows.answer).result
 

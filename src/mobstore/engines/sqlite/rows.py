@@ -9,6 +9,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple, cast, get_type_hints
 
+from mobstore.arguments import LARGEST_DOCUMENT
 from mobstore.tables import TABLES, Index, Table, Value
 from mobstore.transaction import (
     Add,
@@ -22,6 +23,9 @@ from mobstore.transaction import (
     Write,
     key_in_use,
 )
+
+LONGEST = LARGEST_DOCUMENT + 2**20
+"""Bytes of a row: a document, and names."""
 
 _PART = 16  # rows; reading in smaller parts takes longer
 
@@ -132,6 +136,7 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
+        self.limit_values(LONGEST)
 
     def answer(self, read: Read[Any]) -> object:
         """Answer one read."""
@@ -245,10 +250,6 @@ class Rows:
     def data_version(self) -> int:
         """A number that changes when another connection has committed, and only then."""
         return int(self._execute("PRAGMA data_version").fetchone()[0])
-
-    def format(self) -> int:
-        """The number of the file's format."""
-        return int(self._execute("PRAGMA user_version").fetchone()[0])
 
     def touch(self) -> None:
         """Write, within the open transaction, what changes nothing."""

@@ -97,7 +97,8 @@ class Writer:
 
     def _work(self) -> None:
         try:
-            self._rows = Rows(self._connect())
+            self._connection = self._connect()
+            self._rows = Rows(self._connection)
             self.identity = open_files(self.path, self._mode)
             self._checkpoints = Checkpoints(
                 self._rows,
@@ -168,7 +169,7 @@ class Writer:
 
     def _others_committed(self, _: None) -> None:
         try:
-            self.condition.format = self._rows.format()
+            self.condition.look(self._connection)
         except sqlite3.Error as error:
             self.condition.note(error)
         self._tell(None)
@@ -177,10 +178,10 @@ class Writer:
         """Refuse to write to what is not, or not any more, the store that was opened.
 
         Raises:
-            WriteFailedError: the file is gone, damaged or of a newer format.
+            WriteFailedError: the file is gone, damaged, of a newer format, or has other tables.
         """
         self.identity.check(WriteFailedError)
-        self.condition.format = self._rows.format()
+        self.condition.look(self._connection)
         self.condition.check(WriteFailedError)
 
     def _compact(self, job: Job[Any]) -> None:
