@@ -437,6 +437,8 @@ def spec(part: str) -> Callable[[], object]:
         lambda: KernelState.from_canonical(STATE % '{"type":"set","items":[5]}').fields,
         lambda: KernelState.from_canonical(STATE % '{"type":"u64"}').fields,
         lambda: KernelState.from_canonical("[]").phase,
+        lambda: KernelState.from_canonical('{"phase":7,"fields":{}}').phase,
+        lambda: KernelState.from_canonical('{"phase":"","fields":7}').fields,
         lambda: KernelState("", {"f": LONG + "\ud800"}),
         lambda: output_text({LONG: float("nan")}, "output"),
         lambda: output_text({LONG: {"a": "\ud800"}}, "output"),
