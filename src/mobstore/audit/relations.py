@@ -158,7 +158,7 @@ class Checks:
     def _loops(self, loops: Sequence[LoopOutputRow]) -> None:
         run, iterations = self._of_run
         for loop in loops:
-            iterations = loop.iterations + (iterations if loop.run_id == run else 0)
+            iterations = max(0, loop.iterations) + (iterations if loop.run_id == run else 0)
             run = loop.run_id
             if needed := outputs_needed(iterations):
                 self.short[run] = needed

@@ -15,7 +15,7 @@ from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
 from mobstore.model.record import Record
 from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
-from mobstore.rows.reading import uncollected, unreadable
+from mobstore.rows.reading import UNREADABLE, uncollected, unreadable
 from mobstore.tables import EventRow
 
 EventDraft: TypeAlias = tuple[str, str, str, str, str]
@@ -133,14 +133,14 @@ def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[Unreadab
     try:
         with uncollected():
             return _decoded(rows), []
-    except (ValueError, TypeError):
+    except UNREADABLE:
         pass
     events: list[MobEvent] = []
     found: list[UnreadableEvent] = []
     for row in rows:
         try:
             events += _decoded((row,))
-        except (ValueError, TypeError) as error:
+        except UNREADABLE as error:
             said = unreadable(f"table events, cursor {brief(str(row.cursor))}", error)
             found.append(UnreadableEvent(row.cursor, said))
     return events, found

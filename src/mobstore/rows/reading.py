@@ -13,6 +13,9 @@ from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
 from mobstore.model.shown import bounded, brief
 
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
+"""What content raises that is not what was written."""
+
 
 def unreadable(what: str, error: Exception) -> SerializationError:
     """The error of a row that cannot be read; its cause says why, on a line."""
@@ -34,7 +37,7 @@ def reading(what: str, key: str) -> Generator[None]:
     """
     try:
         yield
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except UNREADABLE as error:
         raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
 
 
@@ -51,7 +54,7 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
     decoded: list[T] = []
     try:
         decoded.extend(map(read, rows))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except UNREADABLE as error:
         raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it brings its cause
     return decoded
 

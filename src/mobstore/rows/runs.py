@@ -314,7 +314,7 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
 def _loop_outputs(
     run_id: str, loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
-    _require_allowed(run_id, sum(row.iterations for row in loops), len(outputs))
+    _require_allowed(run_id, sum(max(0, row.iterations) for row in loops), len(outputs))
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }
