@@ -30,7 +30,7 @@ from mobstore.model import extent
 from mobstore.model.extent import MAX_VALUES, has_more_values, nested_deeper
 from mobstore.model.json import encode_json, parse
 from mobstore.rows.events import read_all, read_events
-from mobstore.rows.runs import RunRows, outputs_needed, read_run
+from mobstore.rows.runs import RunRows, outputs_needed, read_header, read_run
 from mobstore.rows.specs import read_spec
 from mobstore.tables import EventRow, LoopOutputRow, LoopStepOutputRow, SpecRow
 from mobstore.testing import samples
@@ -378,6 +378,21 @@ def test_a_row_of_a_loop_costs_no_more_than_its_outputs_allow(lengths: tuple[int
     if outputs:
         read = read_run(stored.run(1), (*parts[:-1], outputs))
         assert sum(map(len, read.loop_iteration_outputs.values())) == sum(lengths)
+
+
+def test_a_negative_length_makes_no_room_for_another_loop() -> None:
+    stored = RunRows(samples.make_run(1))
+    loops = [LoopOutputRow(stored.run_id, "a", -(2**40)), LoopOutputRow(stored.run_id, "b", 2**40)]
+    with pytest.raises(SerializationError, match="more than their 0 outputs allow"):
+        read_run(stored.run(1), (stored.state, (), (), (), (), (), (), loops, ()))
+
+
+def test_stored_json_as_deep_as_the_stack() -> None:
+    stored = RunRows(samples.make_run(1))
+    row = stored.run(1)._replace(activation_params="[" * SIZE + "]" * SIZE)
+    with pytest.raises(SerializationError, match=f"run {row.run_id} cannot be read") as caught:
+        read_header(row)
+    assert_short(caught.value)
 
 
 @pytest.mark.parametrize(
