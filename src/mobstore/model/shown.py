@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _UNUSUAL = re.compile(r"[^ -~]{1,256}")  # in pieces, as a text may be huge
 # Default_Ignorable_Code_Point where the category says a letter or a mark; and U+2800.
@@ -78,6 +78,12 @@ def bounded(value: object, most: int) -> str:
 def brief(name: str) -> str:
     """A name for a line that holds others, too: cut to 40 characters, all printable."""
     return plain(cut(name, 40))
+
+
+def joined(names: Iterable[object]) -> str:
+    """A way through names, such as `rows.1.cost`; of a long one the beginning and the end."""
+    way = ".".join(brief(str(name)) for name in names)
+    return way if len(way) <= 200 else f"{way[:100]}…{way[-99:]}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

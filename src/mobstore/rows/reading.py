@@ -7,11 +7,29 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mobstore.errors import SerializationError
+from pydantic import ValidationError
+
+from mobstore.errors import MobStoreError, SerializationError
+from mobstore.model.record import explain
+from mobstore.model.shown import bounded, brief
+
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
+"""What content raises that is not what was written."""
+
+
+def unreadable(what: str, error: Exception) -> SerializationError:
+    """The error of a row that cannot be read; its cause says why, on a line."""
+    said = SerializationError(f"{what} cannot be read")
+    if isinstance(error, ValidationError):
+        why = explain(error)  # its own text shows what was read
+    else:
+        why = error.detail if isinstance(error, MobStoreError) else str(error)
+    said.__cause__ = SerializationError(bounded(why, 400))
+    return said
 
 
 @contextmanager
-def reading(what: str) -> Generator[None]:
+def reading(what: str, key: str) -> Generator[None]:
     """Say what was being read when its content turned out not to be what was written.
 
     Raises:
@@ -19,8 +37,8 @@ def reading(what: str) -> Generator[None]:
     """
     try:
         yield
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise SerializationError(f"{what} cannot be read") from error
+    except UNREADABLE as error:
+        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
 
 
 R = TypeVar("R")
@@ -36,8 +54,8 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
     decoded: list[T] = []
     try:
         decoded.extend(map(read, rows))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise SerializationError(f"{name(rows[len(decoded)])} cannot be read") from error
+    except UNREADABLE as error:
+        raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it brings its cause
     return decoded
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast, get_args
 from uuid import UUID
@@ -37,6 +36,7 @@ from mobstore.model.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.rows.reading import reading
 from mobstore.tables import (
@@ -52,8 +52,14 @@ from mobstore.tables import (
     StepLedgerRow,
 )
 
-MAX_ITERATION_GAP = 65_536
-"""How far past the last recorded iteration an output may lie; the reference has no bound."""
+FREE_ITERATIONS = 1_024
+"""Iterations of all loops of a run that need no output; the reference has no bound."""
+ITERATIONS_PER_OUTPUT = 16
+"""Further iterations of a run's loops for each output of one.
+
+A row says how many iterations a loop has, and each takes memory when the run is read. Iterations
+without output are so bounded by what is stored, with room for steps that run now and then.
+"""
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
 _FIELDS = tuple(MobRun.model_fields)
@@ -112,8 +118,9 @@ class RunRows:
             )
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
-        for loop_id, iterations in run.loop_iteration_outputs.items():
-            _require_plausible(loop_id, len(iterations), sum(map(len, iterations)))
+        loops = run.loop_iteration_outputs.values()
+        recorded = sum(sum(map(len, iterations)) for iterations in loops)
+        _require_allowed(key, sum(map(len, loops)), recorded)
         self.loop_outputs: list[LoopOutputRow] = [
             LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
             for loop_id, iterations in run.loop_iteration_outputs.items()
@@ -208,7 +215,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
         SerializationError: a part of it cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
-    with reading(f"run {row.run_id}"):
+    with reading("run", row.run_id):
         if state is None:
             raise ValueError("its state is missing")
         found: dict[str, Any] = {
@@ -230,10 +237,10 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             },
             "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
             "root_step_outputs": {
-                cast("StepId", output.step_id): decode_json(output.output)
+                cast("StepId", _text(output.step_id)): decode_json(output.output)
                 for output in root_outputs
             },
-            "loop_iteration_outputs": _loop_outputs(loop_outputs, outputs),
+            "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
         }
         return MobRun.assemble({name: found[name] for name in _FIELDS})
 
@@ -244,7 +251,7 @@ def read_header(row: RunRow) -> RunHeader:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"run {row.run_id}"):
+    with reading("run", row.run_id):
         return RunHeader.assemble(_head(row))
 
 
@@ -273,9 +280,9 @@ def read_step(row: StepLedgerRow) -> StepLedgerEntry:
     """Decode an entry of the step ledger."""
     return StepLedgerEntry.assemble(
         {
-            "step_id": row.step_id,
-            "meerkat_id": row.meerkat_id,
-            "status": row.status,
+            "step_id": _text(row.step_id),
+            "meerkat_id": _text(row.meerkat_id),
+            "status": _text(row.status),
             "output": decode_json(row.output),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
@@ -286,8 +293,8 @@ def read_failure(row: FailureLedgerRow) -> FailureLedgerEntry:
     """Decode an entry of the failure ledger."""
     return FailureLedgerEntry.assemble(
         {
-            "step_id": row.step_id,
-            "reason": row.reason,
+            "step_id": _text(row.step_id),
+            "reason": _text(row.reason),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
     )
@@ -297,31 +304,35 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
     """Decode an entry of the loop iteration ledger."""
     return LoopIterationLedgerEntry.assemble(
         {
-            "loop_instance_id": row.loop_instance_id,
+            "loop_instance_id": _text(row.loop_instance_id),
             "iteration": int(row.iteration),
-            "frame_id": row.frame_id,
+            "frame_id": _text(row.frame_id),
         }
     )
 
 
 def _loop_outputs(
-    loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
+    run_id: str, loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
-    recorded = Counter(row.loop_id for row in outputs)
-    for _, loop_id, iterations in loops:
-        _require_plausible(loop_id, iterations, recorded[loop_id])
+    _require_allowed(run_id, sum(max(0, row.iterations) for row in loops), len(outputs))
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }
     for output in sorted(outputs, key=lambda row: row.position):
         iteration = found[output.loop_id][output.iteration]
-        iteration[cast("StepId", output.step_id)] = decode_json(output.output)
+        iteration[cast("StepId", _text(output.step_id))] = decode_json(output.output)
     return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
 
 
-def _require_plausible(loop_id: str, iterations: int, recorded: int) -> None:
-    """Refuse a length that no writer within the bounds can have reached; it may fill the memory."""
-    if iterations > MAX_ITERATION_GAP * (recorded + 1):
+def outputs_needed(iterations: int) -> int:
+    """How many outputs a run must have for its loops to have so many iterations in all."""
+    return -(-max(0, iterations - FREE_ITERATIONS) // ITERATIONS_PER_OUTPUT)
+
+
+def _require_allowed(run_id: str, iterations: int, recorded: int) -> None:
+    """Reject a number that no writer within the bounds can have reached; it may fill the memory."""
+    if recorded < outputs_needed(iterations):
         raise SerializationError(
-            f"loop '{loop_id}' has {iterations} iterations but only {recorded} outputs"
+            f"run {brief(run_id)}: its loops have {iterations} iterations, which is more than their"
+            f" {recorded} outputs allow"
         )

@@ -15,7 +15,7 @@ def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"table specs, mob {row.mob_id}"):
+    with reading("table specs, mob", row.mob_id):
         return MobDefinition.model_validate_json(row.definition), row.revision
 
 
@@ -25,7 +25,7 @@ def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"table realm_profiles, name {row.name}"):
+    with reading("table realm_profiles, name", row.name):
         return StoredRealmProfile.assemble(
             {
                 "name": row.name,
