@@ -26,6 +26,7 @@ def start(run: Callable[[int, Bases, Path], Case]) -> None:
     folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     bases = make_bases()
+    print("ready", flush=True)
     for line in sys.stdin:
         faulthandler.dump_traceback_later(seconds)
         case = run(int(line), bases, folder / "case")

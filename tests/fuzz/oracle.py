@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -85,11 +86,13 @@ def unchanged(folder: Path, before: Files) -> None:
 
 
 async def contents(stores: MobStores) -> list[Any]:
-    """Return all that the interfaces tell of a store, and of each mob in its events."""
+    """Return all that the interfaces tell of a store; each record is one that can be written."""
     events = await stores.events.replay_all()
-    mobs = sorted({str(event.mob_id) for event in events})
+    mobs = sorted({event.mob_id for event in events})
     specs = await stores.specs.list_specs()
     runs = [await stores.runs.list_runs(mob) for mob in sorted({*mobs, *specs})]
+    for record in chain(events, *runs):
+        _comes_back(record, type(record).from_json)
     return [
         events,
         runs,
@@ -264,12 +267,14 @@ async def _write(path: Path) -> None:
             return
         after = await stores.events.replay_all()
         new = [] if isinstance(event, MobStoreError) else [event]
-        require(after == [*before[0], *new], "an append did more, or less, than append")
+        # Where the counter is behind, which verify says, it is not the last one.
+        expected = sorted([*before[0], *new], key=lambda event: event.cursor)
+        require(after == expected, "an append did more, or less, than append")
         of_mob = [one for one in before[1] if one and one[0].mob_id == "mob"]
-        expected = sum(map(len, of_mob)) + (not isinstance(created, MobStoreError))
+        many = sum(map(len, of_mob)) + (not isinstance(created, MobStoreError))
         if of_mob:
             there = len(await stores.runs.list_runs("mob"))
-            require(there == expected, f"{there} runs after one was made, not {expected}")
+            require(there == many, f"{there} runs after one was made, not {many}")
 
 
 # Documents ---------------------------------------------------------------------------------------

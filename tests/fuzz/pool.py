@@ -33,20 +33,17 @@ class Child:
         """Run one case; a process that dies of it or does not answer is a fault."""
         process = self._process or self._start()
         assert process.stdin is not None
-        assert process.stdout is not None
         process.stdin.write(f"{seed}\n")
         process.stdin.flush()
-        # One line for each seed: nothing of the next is in the buffer.
-        ready, _, _ = select.select([process.stdout], [], [], self._seconds)
-        line = process.stdout.readline() if ready else ""
+        line = self._line(self._seconds)
         if line:
             return Case(**json.loads(line))
-        process.kill()
-        code = process.wait()
+        if line is None:
+            process.kill()
+        code = process.wait(timeout=10)
+        how = f"is stuck after {self._seconds} s" if line is None else f"died with {code}"
         self.close()
-        how = f"died with {code}" if ready else f"is stuck after {self._seconds} s"
-        said = (self._folder / "stderr").read_text(errors="replace")[-4000:]
-        return Case(seed, kind_of(seed), how, f"the process {how}\n{said}", self._seconds)
+        return Case(seed, kind_of(seed), how, f"the process {how}\n{self._stderr()}", self._seconds)
 
     def close(self) -> None:
         """End the process."""
@@ -63,7 +60,20 @@ class Child:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", "tests"])},
                 cwd=TESTS.parent,
             )  # fmt: skip
+        if self._line() != "ready\n":
+            raise RuntimeError(f"no case can be run\n{self._stderr()}")
         return self._process
+
+    def _line(self, seconds: float = 120) -> str | None:
+        """Return its next line; "" if it ends, None if it says nothing for so long."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        # One line for each seed: nothing of the next is in the buffer.
+        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
+        return self._process.stdout.readline() if ready else None
+
+    def _stderr(self) -> str:
+        return (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
 def run_all(seeds: Iterable[int], folder: Path) -> list[Case]:
