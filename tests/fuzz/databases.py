@@ -211,7 +211,7 @@ def _virtual(chance: Chance, table: str, columns: Sequence[str]) -> str:
 def _generated(chance: Chance, table: str, columns: Sequence[str]) -> str:
     column = chance.choice(columns)
     value = chance.choice(("zeroblob(900000000)", "1", "'x'", "CAST(zeroblob(400000000) AS TEXT)"))
-    kind = chance.choice(("VIRTUAL", "VIRTUAL", "STORED"))
+    kind = "STORED" if value in {"1", "'x'"} and chance.odds(50) else "VIRTUAL"
     if chance.odds(40):
         return f"ALTER TABLE {table} ADD COLUMN extra GENERATED ALWAYS AS ({value}) VIRTUAL;"
     made = [f"{c} GENERATED ALWAYS AS ({value}) {kind}" if c == column else c for c in columns]

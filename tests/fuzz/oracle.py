@@ -92,7 +92,8 @@ async def contents(stores: MobStores) -> list[Any]:
     specs = await stores.specs.list_specs()
     runs = [await stores.runs.list_runs(mob) for mob in sorted({*mobs, *specs})]
     for record in chain(events, *runs):
-        _comes_back(record, type(record).from_json)
+        again = type(record).from_json(record.to_json())
+        require(again == record, f"a stored {type(record).__name__} cannot be written and read")
     return [
         events,
         runs,
