@@ -143,6 +143,14 @@ def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedE
     )
 
 
+def below_first(name: str, value: int) -> WriteFailedError:
+    """The error of numbering what is new by a counter that is below its first value, 1."""
+    return WriteFailedError(
+        f"the counter {name} is {value}, and 1 is its first value: what it numbers could not be"
+        " found again; nothing was written. mobstore verify URL --repair sets it right"
+    )
+
+
 class Commit(NamedTuple, Generic[T]):
     """The end of a script: what the operation returns, and what is to be written for it.
 

@@ -320,32 +320,6 @@ def test_others_may_write_meanwhile(sound: bytes, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@pytest.mark.parametrize(
-    ("sql", "words"),
-    [
-        ("DROP INDEX events_by_time", "index events_by_time is missing"),
-        (
-            "DROP INDEX events_by_time; CREATE INDEX events_by_time ON events (cursor)",
-            "index events_by_time is made in another way",
-        ),
-        ("CREATE TABLE notes (text)", "table notes is not of mobstore"),
-        ("CREATE TRIGGER t AFTER INSERT ON events BEGIN SELECT 1; END", "trigger t is not of"),
-        ("DROP TABLE frames", "table frames is missing"),
-    ],
-)
-def test_a_layout_that_is_not_ours(sound: bytes, sql: str, words: str, tmp_path: Path) -> None:
-    async def check() -> None:
-        path = tmp_path / "mobs.db"
-        path.write_bytes(sound)
-        with closing(sqlite3.connect(path)) as file:
-            file.executescript(sql)
-        (problem,) = (await verified(path, repair=True)).left
-        assert (problem.table, problem.key) == ("", ())
-        assert words in problem.what
-
-    asyncio.run(check())
-
-
 def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
     """Wherever it is, it is refused when it is opened, or told; it never passes for sound."""
     path = tmp_path / "mobs.db"

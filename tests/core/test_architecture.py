@@ -38,7 +38,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "errors",
     },
     "atomic": {"held", "tables", "transaction", "errors"},
-    "engines": {"held", "tables", "transaction", "listeners", "errors"},
+    "engines": {"held", "model", "tables", "transaction", "listeners", "errors"},
     "bundles": {
         "atomic",
         "engines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -75,7 +76,7 @@ def make_old(path: Path, version: int) -> list[object]:
     sample.unlink()
     before = content(path)
     with closing(plain(path)) as connection:
-        connection.executescript({1: _TO_FORMAT_1, 2: _TO_FORMAT_2}[version])
+        connection.executescript(re.sub(r"\n +", " ", {1: _TO_FORMAT_1, 2: _TO_FORMAT_2}[version]))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return before
 

@@ -151,3 +151,56 @@ def test_who_follows_is_told_of_an_upgrade(path: Path, read_only: bool) -> None:
                     await coming
 
     asyncio.run(main())
+
+
+CHANGES = {
+    "trigger": "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END",
+    "table": "CREATE TABLE notes (text)",
+    "index": "DROP INDEX events_by_time",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, change: str) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            assert len(await stores.events.replay_all()) == 1
+            query(path, CHANGES[change])
+            for call in (stores.events.append(event("lost")), stores.compact()):
+                with pytest.raises(WriteFailedError, match=rf"open: its {change} \w+ is"):
+                    await call
+            with pytest.raises(ReadFailedError, match="while it was open"):
+                await stores.events.replay_all()
+
+    asyncio.run(main())
+    assert query(path, "SELECT count(*) FROM events") == [(1,)]
+
+
+def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
+    async def main() -> None:
+        await fill(path)
+        async with (
+            open_stores(f"sqlite:{path}") as stores,
+            stores.events.subscribe(300) as following,
+        ):
+            coming = asyncio.create_task(anext(following))
+            await asyncio.sleep(0.05)
+            query(path, CHANGES["trigger"])
+            async with asyncio.timeout(10):
+                with pytest.raises(ReadFailedError, match="trigger t is not of mobstore"):
+                    await coming
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("change", ["ANALYZE", "VACUUM", "REINDEX"])
+def test_what_others_may_do_to_an_open_file(path: Path, change: str) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            query(path, change)
+            await stores.events.append(event("f"))
+            assert len(await stores.events.replay_all()) == 2
+
+    asyncio.run(main())

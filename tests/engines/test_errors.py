@@ -61,7 +61,7 @@ TABLE = [
     Expected(
         sqlite3.SQLITE_CONSTRAINT_TRIGGER, "SQLITE_CONSTRAINT_TRIGGER", "SQLITE_CONSTRAINT_TRIGGER"
     ),
-    Expected(sqlite3.SQLITE_TOOBIG, "SQLITE_TOOBIG", "SQLITE_TOOBIG"),
+    Expected(sqlite3.SQLITE_TOOBIG, "SQLITE_TOOBIG", "a row of more than 81 MiB"),
     Expected(sqlite3.SQLITE_ERROR, "SQLITE_ERROR", "SQLITE_ERROR"),
 ]
 

@@ -17,6 +17,7 @@ from mobstore import open_stores
 from mobstore.engines.sqlite.connecting import connect
 from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.operations import events as event_log
 from mobstore.operations import run_reading
 from mobstore.transaction import Script
@@ -97,4 +98,4 @@ def test_it_stops_before_it_has_read_much(
         finally:
             tracemalloc.stop()
         assert peak < 4_000_000
-        assert read(rows, make)
+        assert read(rows, make, Stoppable())

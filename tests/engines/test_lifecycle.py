@@ -473,15 +473,12 @@ def test_only_the_guilty_of_a_group_fail(path: Path) -> None:
 def test_a_write_that_the_database_refuses_fails_alone(path: Path) -> None:
     async def main() -> None:
         async with with_run(path, timeout=10) as stores:
-            query(
-                path,
-                "CREATE TRIGGER refuse BEFORE INSERT ON step_ledger WHEN new.step_id LIKE 'bad%'"
-                " BEGIN SELECT RAISE(ABORT, 'the secret of bad'); END",
-            )
             async with _gathering(path):
                 tasks = [
-                    asyncio.create_task(
-                        stores.runs.append_step_entry(RUN, step("bad" if n % 10 == 5 else f"{n}"))
+                    asyncio.ensure_future(
+                        stores.engine.write(lambda: _refused_by_sqlite("secret"))
+                        if n % 10 == 5
+                        else stores.runs.append_step_entry(RUN, step(f"{n}"))
                     )
                     for n in range(64)
                 ]
@@ -500,15 +497,18 @@ def test_a_write_that_the_database_refuses_fails_alone(path: Path) -> None:
             good = [f"{n}" for n in range(64) if n % 10 != 5]
             assert [entry.step_id for entry in run.step_ledger] == good
             # A refused write in the middle of a script's writes undoes those before it.
-            query(
-                path,
-                "CREATE TRIGGER no BEFORE INSERT ON counters BEGIN SELECT RAISE(FAIL, ''); END",
-            )
             with pytest.raises(WriteFailedError):
-                await stores.events.append_batch([event("half"), event("half")])
-            assert await stores.events.replay_all() == []
+                await stores.engine.write(lambda: _refused_by_sqlite("half"))
+            assert await _counter(stores.engine) is None
 
     asyncio.run(main())
+
+
+def _refused_by_sqlite(name: str) -> Script[None]:
+    """A script of whose rows SQLite refuses the second: a column may not be empty."""
+    yield ()
+    refused = CounterRow(name, cast("int", None))
+    return Commit(None, (Put(COUNTERS, (CounterRow("next_cursor", 7),)), Put(COUNTERS, (refused,))))
 
 
 # Reading beside writing ------------------------------------------------------------------------
@@ -637,16 +637,17 @@ async def _counter(engine: Engine) -> int | None:
     return await engine.read(script)
 
 
+def _loading_what_sqlite_refuses() -> LoadingScript[None]:
+    yield from _loading(100, lambda: None)
+    yield (Put(COUNTERS, (CounterRow("refused", cast("int", None)),)),)
+    return Commit(None)
+
+
 def test_a_load_that_the_database_refuses_leaves_nothing(path: Path) -> None:
     async def main() -> None:
         async with with_run(path) as stores:
-            query(
-                path,
-                "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.cursor = 150"
-                " BEGIN SELECT RAISE(FAIL, 'no'); END",
-            )
             with pytest.raises(WriteFailedError):
-                await stores.engine.load(lambda: _loading(100, lambda: None))
+                await stores.engine.load(_loading_what_sqlite_refuses)
             assert await stores.events.replay_all() == []
             await stores.runs.append_failure_entry(RUN, failure("s"))
 

@@ -443,6 +443,46 @@ def public() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+def modes(directory: Path) -> dict[str, int]:
+    return {entry.name: entry.stat().st_mode & 0o777 for entry in directory.iterdir()}
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o600), (0, 0o600), (0o277, 0o400)])
+def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "mobs.db"
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            await stores.events.replay_all()
+            assert modes(tmp_path) == dict.fromkeys(("mobs.db", "mobs.db-wal", "mobs.db-shm"), mode)
+
+    before = os.umask(umask)
+    try:
+        asyncio.run(main())
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("kind", ["empty", "a store"])
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, kind: str) -> None:
+    """As one that its owner has shared with a group."""
+    path = tmp_path / "mobs.db"
+    path.touch()
+    if kind == "a store":
+        usable(path)
+    path.chmod(0o664)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(event("e"))
+            assert set(modes(tmp_path).values()) == {0o664}
+            await stores.compact()
+        assert modes(tmp_path) == {"mobs.db": 0o664}
+
+    asyncio.run(main())
+
+
 def _opened_by_nobody(path: Path) -> tuple[str, str, bool]:
     kind, text, has_cause = json.loads(output(as_nobody, f"sqlite:{path}"))
     return kind, text, has_cause

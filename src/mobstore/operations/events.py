@@ -23,6 +23,7 @@ from mobstore.transaction import (
     Scan,
     Script,
     add_or_put,
+    below_first,
     fetch,
 )
 
@@ -35,6 +36,8 @@ def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
     first = 1 if counter is None else counter.value
     if not drafts:
         return Commit(first)
+    if first < 1:
+        raise below_first(NEXT_CURSOR, first)
     following = first + len(drafts)
     if following > I64_MAX:
         raise InternalError(f"cursor value {following} exceeds i64::MAX")

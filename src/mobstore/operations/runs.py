@@ -55,6 +55,7 @@ from mobstore.transaction import (
     Script,
     Write,
     add_or_put,
+    below_first,
     fetch,
     key_in_use,
     refuse,
@@ -78,10 +79,12 @@ def create_run(run: RunRows) -> Script[None]:
     if present is not None:
         raise InternalError(f"run already exists: {run.run_id}")
     number = 1 if counter is None else counter.value
+    if number < 1:
+        raise below_first(NEXT_RUN, number)
+    if max(number, last[0].number + 1 if last else 0) >= I64_MAX:
+        raise InternalError("the numbers of runs are used up")
     if last and last[0].number >= number:  # two runs of one number could not be told apart in order
         raise key_in_use(RUNS, (last[0].number,), "number")
-    if number >= I64_MAX:
-        raise InternalError("the numbers of runs are used up")
     count = CounterRow(NEXT_RUN, number + 1)
     return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 
@@ -203,6 +206,8 @@ def _last(ledger: Table[PositionedRow], run_id: str) -> Scan[PositionedRow]:
 
 
 def _after(last: Sequence[PositionedRow], row: PositionedRow) -> PositionedRow:
+    if last and last[0].position >= I64_MAX:
+        raise InternalError(f"run {row.run_id} has an entry at the last position there is")
     return row._replace(position=last[0].position + 1 if last else 0)
 
 
@@ -357,4 +362,6 @@ def _place(
 ) -> int:
     if same is not None:
         return same.position
+    if last and last[0].position >= I64_MAX:
+        raise InternalError(f"run {last[0].run_id} has an output at the last position there is")
     return last[0].position + 1 if last else 0

@@ -1,4 +1,4 @@
-"""What has become of a file while a store had it open: damage, or a newer format."""
+"""What has become of a file while a store had it open: damage, a newer format, other tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from mobstore.engines.sqlite.connecting import connect
+from mobstore.engines.sqlite.layout import ForeignError, check, entries
+from mobstore.engines.sqlite.upgrade import statements
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
 
@@ -33,13 +35,38 @@ class Condition:
         self._path = path
         self.damaged: bool = False
         self.format: int = FORMAT
+        self._foreign = ""  # in which way its tables are not ours any more
+        self._seen: int = -1  # the versions that were looked at
+        self._tables: int = -1
 
     def note(self, error: sqlite3.Error) -> None:
         """Take note of what a connection met."""
         self.damaged = self.damaged or is_damage(error)
 
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find out what others have made of the file, if they have committed anything.
+
+        As long as they have not, this costs one question. Always ask on the same connection.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+        """
+        version = _number(connection, "data_version")
+        if version == self._seen:
+            return
+        self.format = _number(connection, "user_version")
+        tables = _number(connection, "schema_version")
+        if self.format == FORMAT and tables != self._tables:
+            try:
+                check(entries(connection, self._path), self._path, statements(FORMAT))
+            except ForeignError as error:
+                self._foreign = error.what
+            else:
+                self._foreign = ""
+        self._seen, self._tables = version, tables
+
     def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:
-        """Refuse to write to a damaged file, and to use one of another format.
+        """Refuse to write to a damaged file, and to use one of another format or other tables.
 
         Raises:
             ReadFailedError, WriteFailedError: whichever is given.
@@ -48,6 +75,11 @@ class Condition:
             raise refusal(
                 f"{self._path} was upgraded by a newer mobstore while it was open: it has format"
                 f" {self.format}, this mobstore knows {FORMAT}; update it and open the store again"
+            )
+        if self._foreign:
+            raise refusal(
+                f"{self._path} was changed by another program while it was open: {self._foreign}."
+                " Nothing more is read or written; undo that, and open the store again"
             )
         if self.damaged and refusal is WriteFailedError:
             raise refusal(
@@ -72,3 +104,7 @@ def log_left_alone(path: Path) -> Generator[None]:
         connection.execute("PRAGMA schema_version").fetchone()  # if it fails the lock is kept
     with keeper:
         yield
+
+
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

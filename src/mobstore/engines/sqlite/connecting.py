@@ -5,6 +5,12 @@ SQLite knows that and keeps its own descriptors open; `open(path)` in Python doe
 here or elsewhere opens a database, its log or its shared memory by other means; what SQLite says
 (SQLITE_NOTADB) decides what is no database.
 
+A file that does not exist is made empty first, for its owner alone, and closed before SQLite opens
+it: SQLite itself would let everybody read it. Nobody can have a lock on it by then.
+
+What is opened may have been sent by anybody. So every connection is told to trust nothing in it,
+and has limits.
+
 A forked process inherits SQLite's table of locks without the locks: a file that is open there
 would be opened again without any. So it is remembered which files are open.
 """
@@ -14,9 +20,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -36,6 +43,18 @@ _OPTIONS: dict[Mode, str] = {
     "query": "mode=rw",  # to read; as `ro` it would leave its side files behind
     "ro": "mode=ro",  # to read where the side files are there already, or nothing can be made
     "immutable": "mode=ro&immutable=1",  # to read what nobody writes
+}
+
+_SETTINGS = (
+    "wal_autocheckpoint = 0",  # `checkpoints.py` says why
+    "trusted_schema = OFF",  # SQL in the file calls no function that could do harm
+    "cell_size_check = ON",  # damage is noticed when a page is read
+    "mmap_size = 0",  # a file that is cut short by others is an error, not a signal
+)
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 2**20,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
 }
 
 
@@ -151,8 +170,6 @@ def find(path: Path) -> os.stat_result | None:
 def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
     """A bare connection for any thread: no implicit transactions, no waiting for locks.
 
-    It does not checkpoint by itself; `checkpoints.py` says why.
-
     Args:
         path: the file, resolved.
         mode: what for.
@@ -165,6 +182,8 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
     uri = f"{path.as_uri()}?{_OPTIONS[mode]}"
     with _guard:
         _refuse_inherited(path)
+        if mode == "rwc":
+            _make_private(path)
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
             cached_statements=256, factory=Connection,
@@ -172,10 +191,28 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
         opened = which(path)
         if opened is not None:
             _open[connection] = opened
-    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+    _harden(connection, mode)
     if mode == "query":
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file unless there is one; the side files will have its mode."""
+    with suppress(OSError):  # SQLite meets it, too
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _harden(connection: sqlite3.Connection, mode: Mode) -> None:
+    for setting in _SETTINGS:
+        connection.execute(f"PRAGMA {setting}").fetchone()
+    for limit, most in _LIMITS.items():
+        connection.setlimit(limit, most)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, mode in {"rwc", "rw"})  # VACUUM needs one
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
 
 
 def reading_mode(path: Path) -> Mode:

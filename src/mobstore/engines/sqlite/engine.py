@@ -7,7 +7,8 @@ reads a few hundred rows at most, and about a megabyte, runs at once on the call
 times faster than a hop to another; one that turns out to read more begins anew on a thread of the
 engine.
 
-A task that is cancelled leaves its script undone if it had not begun, and done if it had.
+A task that is cancelled leaves its script undone if it had not begun, and done if it had. A read or
+a compaction under way is interrupted then, and so it is if it outlasts the closing of the store.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ from mobstore.engines.sqlite.file import (
 from mobstore.engines.sqlite.handing import outcome
 from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.transaction import (
@@ -52,6 +54,10 @@ from mobstore.transaction import (
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
+_GRACE, _AGAIN = (
+    0.25,
+    0.05,
+)  # seconds for reads to end when the store is closed; then between asking
 
 
 class SqliteEngine(Engine):
@@ -62,6 +68,7 @@ class SqliteEngine(Engine):
         self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
+        self._reading: dict[Future[Any], Stoppable] = {}
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
         self._closed = False
         self._reads = 0
@@ -119,7 +126,7 @@ class SqliteEngine(Engine):
         self._check_process()
         self._check()
         try:
-            found = self._with_reader(read_at_once, make)
+            found = self._with_reader(lambda rows: read_at_once(rows, make))
         except NotAtOnce:
             pass
         else:
@@ -127,7 +134,9 @@ class SqliteEngine(Engine):
             if self._reads % _READS_PER_TURN == 0:
                 await asyncio.sleep(0)  # a task that only reads must not starve the others
             return found
-        return await self._elsewhere(lambda: self._with_reader(read, make))
+        return await self._elsewhere(
+            lambda work: self._with_reader(lambda rows: read(rows, make, work), waits=True)
+        )
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make)
@@ -154,21 +163,30 @@ class SqliteEngine(Engine):
         fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
         return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
 
-    def _faults(self) -> list[str]:
-        with closing(self._connect()) as connection:
+    def _faults(self, work: Stoppable) -> list[str]:
+        with closing(self._connect()) as connection, work.on(connection):
             return faults(connection)
 
-    async def _elsewhere(self, work: Callable[[], T]) -> T:
+    async def _elsewhere(self, read_with: Callable[[Stoppable], T]) -> T:
         """Read on a thread that may wait, again while another process is in its way."""
         refuse_within_atomic()
         self._check_process()
+        work = Stoppable()
+
+        def attempt() -> T:
+            work.check()
+            return read_with(work)
+
         with self._gate:
             self._check()
-            doing = self._threads.submit(lambda: retrying(work, self._writer.timeout))
+            doing = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
+            self._reading[doing] = work
+        doing.add_done_callback(self._reading.pop)
         try:
             return await outcome(doing)
         except asyncio.CancelledError:
             doing.cancel()
+            work.stop()
             raise
         except sqlite3.Error as error:
             raise translate(error, self._writer.path, writing=False) from error
@@ -182,13 +200,19 @@ class SqliteEngine(Engine):
             closing, self._closed = not self._closed, True
             if closing:
                 self._abandoned.detach()
+                self._writer.closing = True
                 self._writer.queue.put(Stop(self._finish))
         # The writer's thread does it all, so it is done even if nobody awaits it any more.
         await outcome(self._writer.ended)
         self._writer.thread.join()
 
     def _finish(self) -> None:
-        """Wait for reads under way, and close what read."""
+        """Let reads under way end, or end them, and close what read."""
+        pause = _GRACE
+        while (reading := dict(self._reading)) and wait(reading, pause).not_done:
+            pause = _AGAIN
+            for work in reading.values():
+                work.stop()
         self._threads.shutdown()
         with self._gate:
             _close_all(self._readers)
@@ -217,9 +241,7 @@ class SqliteEngine(Engine):
                 " or start processes with spawn"
             )
 
-    def _with_reader(
-        self, run: Callable[[Rows, Callable[[], Script[T]]], T], make: Callable[[], Script[T]]
-    ) -> T:
+    def _with_reader(self, run: Callable[[Rows], T], *, waits: bool = False) -> T:
         """Run a script on a connection of its own; raises `sqlite3.Error` only for a lock."""
         rows: Rows | None = None
         try:
@@ -229,14 +251,14 @@ class SqliteEngine(Engine):
                 rows = Rows(self._connect())
             self._writer.identity.check(ReadFailedError)
             self._writer.condition.check(ReadFailedError)
-            return run(rows, make)
+            return run(rows)
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._writer.condition.note(error)
                 raise translate(error, self._writer.path, writing=False) from error
-            if run is read_at_once:
-                raise NotAtOnce from error
-            raise
+            if waits:
+                raise
+            raise NotAtOnce from error
         except (TypeError, ValueError) as error:
             raise damaged(self._writer.path) from error
         finally:

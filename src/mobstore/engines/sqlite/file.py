@@ -25,8 +25,10 @@ from mobstore.engines.sqlite.connecting import (
     resolve,
     unchanging,
 )
-from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.engines.sqlite.upgrade import identify, upgrade
+from mobstore.engines.sqlite.layout import check, entries
+from mobstore.engines.sqlite.rows import LONGEST, SCHEMA
+from mobstore.engines.sqlite.stopping import stopped
+from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
 from mobstore.transaction import Durability
@@ -202,6 +204,8 @@ def translate(
         return InternalError("the database was used wrongly; this is a fault of mobstore")
     if code is None:
         return kind(f"{path} holds text that is not UTF-8: the file is damaged; restore a backup")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return stopped()
     name = getattr(error, "sqlite_errorname", "SQLite error")
     primary = code & 0xFF
     if primary in _BUSY:
@@ -252,6 +256,11 @@ def translate(
         )
     if primary == sqlite3.SQLITE_CORRUPT:
         return kind(f"{path} is damaged ({name}); restore a backup")
+    if primary == sqlite3.SQLITE_TOOBIG:
+        return kind(
+            f"{path} holds a row of more than {LONGEST >> 20} MiB, and mobstore writes none: the"
+            " file is damaged, or not of mobstore; restore a backup"
+        )
     if primary == sqlite3.SQLITE_IOERR:
         # A commit frame may have reached the disk although the call that wrote it failed.
         return kind(f"the disk refused {path} ({name})", maybe_written=committing)
@@ -332,7 +341,7 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
     try:
         application = _mark(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        found = entries(connection, path) if version <= FORMAT else []
     finally:
         if looking:
             _rollback(connection)
@@ -343,7 +352,9 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
             )
         if version < 1:
             raise ReadFailedError(f"{path} is damaged: it has no format; restore a backup")
+        check(found, path, statements(version))
         return int(version)
+    names = {entry.name for entry in found}
     if names >= _TABLES:
         raise ReadFailedError(
             f"{path} has the tables of a store but not its mark, as a copy made by `.dump`: make"
@@ -355,7 +366,7 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
         raise ReadFailedError(
             f"{path} is a database of meerkat-mob; copy it with `mobstore import {path} URL`"
         )
-    if names or application or version:
+    if found or application or version:
         raise ReadFailedError(f"{path} is a SQLite database of another program; name another file")
     return 0
 

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from mobstore.engines.sqlite.rows import Rows, size_of
+from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.transaction import Commit, Count, Get, Read, Scan, Script, drive
 
 T = TypeVar("T")
@@ -15,18 +16,22 @@ T = TypeVar("T")
 _FEW_ROWS = 1000
 _FEW_CHARACTERS = 2**20
 _SHORT = 2**16  # bytes of a single value; a part of a scan has 16 of them for each column
-_ANY = 2**31 - 1  # whatever SQLite was built to store
 
 
 class NotAtOnce(Exception):  # noqa: N818 - not an error
     """The script reads much, or another process holds it up."""
 
 
-def read(rows: Rows, make: Callable[[], Script[T]]) -> T:
-    """Run a script, however much it reads."""
-    rows.limit_values(_ANY)
-    with rows.snapshot():
-        return drive(make(), rows.answer).result
+def read(rows: Rows, make: Callable[[], Script[T]], work: Stoppable) -> T:
+    """Run a script, however much it reads, until the work is stopped."""
+
+    def answer(read: Read[Any]) -> object:
+        work.check()
+        return rows.answer(read)
+
+    rows.limit_values(LONGEST)
+    with rows.stoppable(work), rows.snapshot():
+        return drive(make(), answer).result
 
 
 def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple, cast, get_type_hints
 
+from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.tables import TABLES, Index, Table, Value
 from mobstore.transaction import (
     Add,
@@ -23,6 +24,10 @@ from mobstore.transaction import (
     key_in_use,
 )
 
+LONGEST = 81 * 2**20
+"""Bytes of a row: a document of at most 80 MiB, and names."""
+
+_STEPS = 10**5  # of SQLite's machine, some hundredths of a second
 _PART = 16  # rows; reading in smaller parts takes longer
 
 
@@ -132,6 +137,7 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
+        self.limit_values(LONGEST)
 
     def answer(self, read: Read[Any]) -> object:
         """Answer one read."""
@@ -246,10 +252,6 @@ class Rows:
         """A number that changes when another connection has committed, and only then."""
         return int(self._execute("PRAGMA data_version").fetchone()[0])
 
-    def format(self) -> int:
-        """The number of the file's format."""
-        return int(self._execute("PRAGMA user_version").fetchone()[0])
-
     def touch(self) -> None:
         """Write, within the open transaction, what changes nothing."""
         (version,) = self._execute("PRAGMA user_version").fetchone()
@@ -259,9 +261,21 @@ class Rows:
         """Have the log's file cut to this many bytes whenever a commit restarts it."""
         self._execute(f"PRAGMA journal_size_limit = {size}").fetchone()
 
-    def vacuum(self) -> None:
-        """Rewrite the file without the room of what was removed; nothing may be under way."""
-        self._execute("VACUUM")
+    def stoppable(self, work: Stoppable) -> AbstractContextManager[None]:
+        """Within, what is done here is part of some work, and ends with it."""
+        return work.on(self._connection)
+
+    def vacuum(self, unwanted: Callable[[], bool]) -> None:
+        """Rewrite the file without the room of what was removed; nothing may be under way.
+
+        Args:
+            unwanted: asked now and then; whether to leave the file as it is after all.
+        """
+        self._connection.set_progress_handler(unwanted, _STEPS)
+        try:
+            self._execute("VACUUM")
+        finally:
+            self._connection.set_progress_handler(None, 0)
 
     def close(self) -> None:
         """Close the connection; the last one of a file removes its side files."""

@@ -33,6 +33,7 @@ from mobstore.engines.sqlite.handing import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.engines.sqlite.stopping import stopped
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.listeners import Listeners
 from mobstore.transaction import LoadingScript, Script, Write, drive
@@ -88,6 +89,7 @@ class Writer:
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
         self.identity: OpenFiles  # once `opened`
+        self.closing: bool = False  # what need not be done is not done any more
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -97,7 +99,8 @@ class Writer:
 
     def _work(self) -> None:
         try:
-            self._rows = Rows(self._connect())
+            self._connection = self._connect()
+            self._rows = Rows(self._connection)
             self.identity = open_files(self.path, self._mode)
             self._checkpoints = Checkpoints(
                 self._rows,
@@ -168,7 +171,7 @@ class Writer:
 
     def _others_committed(self, _: None) -> None:
         try:
-            self.condition.format = self._rows.format()
+            self.condition.look(self._connection)
         except sqlite3.Error as error:
             self.condition.note(error)
         self._tell(None)
@@ -177,19 +180,26 @@ class Writer:
         """Refuse to write to what is not, or not any more, the store that was opened.
 
         Raises:
-            WriteFailedError: the file is gone, damaged or of a newer format.
+            WriteFailedError: the file is gone, damaged, of a newer format, or has other tables.
         """
         self.identity.check(WriteFailedError)
-        self.condition.format = self._rows.format()
+        self.condition.look(self._connection)
         self.condition.check(WriteFailedError)
 
     def _compact(self, job: Job[Any]) -> None:
-        if job.future.cancelled():
-            return
+        def unwanted() -> bool:
+            return self.closing or job.future.cancelled()
+
+        def compact() -> None:
+            if unwanted():
+                raise stopped()
+            self._rows.vacuum(unwanted)
+
         try:
             self._check()
-            retrying(self._rows.vacuum, self.timeout)
-            self._checkpoints.cut_off()
+            retrying(compact, self.timeout)
+            if not unwanted():
+                self._checkpoints.cut_off()
         except BaseException as error:  # noqa: BLE001 - as for other jobs
             job.error = self._refusal(error, [job])
         _deliver([job])

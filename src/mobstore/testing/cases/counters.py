@@ -1,4 +1,4 @@
-"""Cases of counters that are behind what they number: nothing acknowledged is overwritten."""
+"""Cases of counters that are behind what they number, or at their end: nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mobstore.bundles import MobStores, Stores
-from mobstore.errors import WriteFailedError
+from mobstore.errors import InternalError, WriteFailedError
+from mobstore.model.json import I64_MAX
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import COUNTERS, EVENTS, RUNS, CounterRow
+from mobstore.tables import COUNTERS, EVENTS, FAILURE_LEDGER, RUNS, STEP_LEDGER, CounterRow
 from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import event, make_run, run_id
-from mobstore.testing.scripts import writing
+from mobstore.testing.samples import event, failure, make_run, run_id, step
+from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Delete, Put, key_in_use
+from mobstore.transaction import Delete, Put, Scan, below_first, key_in_use
 
 
 async def _put_back(stores: MobStores, counter: str, value: int) -> None:
@@ -76,3 +77,55 @@ async def keeps_runs_apart(subject: Subject) -> None:
     await _put_back(stores, NEXT_RUN, 4)
     await stores.runs.create_run(make_run(4))
     same(len(await stores.runs.run_headers("mob")), 4, "runs after the counter was mended")
+
+
+@case("events.counter-used-up")
+async def ends_with_the_last_cursor(subject: Subject) -> None:
+    """The last cursor is 2**63 - 2; after it appending says so, and the log can be read."""
+    stores = await subject.open()
+    await _put_back(stores, NEXT_CURSOR, I64_MAX - 1)
+    same((await stores.events.append(event())).cursor, I64_MAX - 1, "the last cursor")
+    for count in (1, 3):
+        text = f"Internal error: cursor value {I64_MAX + count} exceeds i64::MAX"
+        batch = stores.events.append_batch([event()] * count)
+        await refused(InternalError, batch, f"appending {count}", text)
+    same([one.cursor for one in await stores.events.poll(0, 10)], [I64_MAX - 1], "the log")
+    same(await stores.events.latest_cursor(), I64_MAX - 1, "the latest cursor")
+
+
+@case("runs.counter-used-up")
+async def ends_with_the_last_number(subject: Subject) -> None:
+    """Where the numbers of runs or the positions of a ledger are used up, the error says that."""
+    stores = await subject.open()
+    await _put_back(stores, NEXT_RUN, I64_MAX - 1)
+    await stores.runs.create_run(make_run(1))
+    text = "Internal error: the numbers of runs are used up"
+    await refused(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
+    await _put_back(stores, NEXT_RUN, 5)  # no repair could set it right
+    await refused(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
+    await stores.runs.append_step_entry(run_id(1), step("s"))
+    await stores.runs.append_failure_entry(run_id(1), failure("s"))
+    (steps,) = await stores.engine.read(reading(Scan(STEP_LEDGER)))
+    (failures,) = await stores.engine.read(reading(Scan(FAILURE_LEDGER)))
+    last_steps = Put(STEP_LEDGER, (steps._replace(position=I64_MAX),))
+    last_failures = Put(FAILURE_LEDGER, (failures._replace(position=I64_MAX),))
+    await stores.engine.write(writing(last_steps, last_failures))
+    text = f"Internal error: run {run_id(1)} has an entry at the last position there is"
+    for what, call in {
+        "a step": stores.runs.append_step_entry(run_id(1), step("t")),
+        "a failure": stores.runs.append_failure_entry(run_id(1), failure("t")),
+    }.items():
+        await refused(InternalError, call, what, text)
+
+
+@case("engine.counters.impossible")
+async def begins_with_one(subject: Subject) -> None:
+    """A counter below 1 numbers nothing: what it numbered could not be found again."""
+    stores = await subject.open()
+    for value in (0, -7):
+        for counter in (NEXT_CURSOR, NEXT_RUN):
+            await _put_back(stores, counter, value)
+        text = str(below_first(NEXT_CURSOR, value))
+        await refused(WriteFailedError, stores.events.append(event()), "append", text)
+        text = str(below_first(NEXT_RUN, value))
+        await refused(WriteFailedError, stores.runs.create_run(make_run(1)), "create_run", text)
