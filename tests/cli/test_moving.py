@@ -25,6 +25,7 @@ COUNTS: dict[str, object] = {
     "specs": 2,
     "realm_profiles": 2,
     "left_out": [],
+    "more_left_out": 0,
 }
 
 
@@ -151,6 +152,7 @@ def test_refusals(folder: Folder) -> None:
         (("import", "text", "sqlite:new.db"), 1, "text is not a SQLite database"),
         (("import", "cut.zip", "sqlite:new.db"), 1, "not one of mobstore"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
+        (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
     ):
         assert words in folder.refused(*arguments, code=code), arguments

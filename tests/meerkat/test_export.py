@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 
 import mobstore
 from engines.support import open_files
+from mobstore.audit.paging import FIRST_LIMIT, size_of
 from mobstore.meerkat import export_meerkat, exporting, import_meerkat
-from mobstore.tables import COUNTERS, FRAMES, CounterRow
+from mobstore.tables import COUNTERS, FRAMES, CounterRow, Row
 from mobstore.testing import samples
 from mobstore.transaction import Put
 from mobstore.transfer import Summary
@@ -157,10 +159,11 @@ def test_a_time_that_the_reference_cannot_read_is_refused(
             stores.realm_profiles = mobstore.MobStores(
                 stores.engine, clock=lambda: mobstore.Timestamp(f"{year}-01-01T00:00:00Z")
             ).realm_profiles
-            await stores.realm_profiles.create("far", samples.profile())
+            await stores.realm_profiles.create("far" * 10_000, samples.profile())
             with pytest.raises(mobstore.SerializationError) as caught:
                 await export_meerkat(stores, tmp_path / "mob.db")
-            assert f"key far: {year}-01-01T00:00:00Z is not within the years" in str(caught.value)
+            assert f"far…: {year}-01-01T00:00:00Z is not within the years" in str(caught.value)
+            assert len(str(caught.value)) < 300
         assert not left(tmp_path)
 
     asyncio.run(check())
@@ -197,6 +200,28 @@ def test_a_row_that_cannot_be_read_is_named(engine: str, tmp_path: Path) -> None
         assert not left(tmp_path)
 
     asyncio.run(check())
+
+
+def test_pages_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def seen(rows: Sequence[Row]) -> int:
+        sizes.append(len(rows))
+        return size_of(rows)
+
+    monkeypatch.setattr(exporting, "size_of", seen)
+
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            mob = mobstore.MobCreated(
+                definition=mobstore.MobDefinition(id=mobstore.MobId("m" * 400_000))
+            )
+            await stores.events.append_batch([samples.event(kind=mob) for _ in range(70)])
+            await export_meerkat(stores, tmp_path / "mob.db")
+
+    asyncio.run(check())
+    assert sizes[0] == FIRST_LIMIT
+    assert max(sizes[1:]) == 2
 
 
 def test_a_file_is_replaced_only_if_told_so(sample: Path) -> None:

@@ -169,6 +169,15 @@ UNREADABLE = [
         ("realm_profiles", "web-scout", "created_at = 'x'", "name = 'web-scout'"),
         ("mob_runs", RUN, "run_json = x'5b5d'", f"run_id = '{RUN}'"),
         ("mob_runs", "other", "run_id = 'other'", f"run_id = '{RUN}'"),
+        ("mob_runs", RUN.upper(), "run_id = upper(run_id)", f"run_id = '{RUN}'"),
+        (
+            "mob_runs",
+            RUN.replace("-", ""),
+            "run_id = replace(run_id, '-', '')",
+            f"run_id = '{RUN}'",
+        ),
+        ("mob_events", str(2**63 - 1), "cursor = 9223372036854775807", "cursor = 99"),
+        ("mob_events", str(-(2**63)), "cursor = -9223372036854775808", "cursor = 1"),
     )
 ]
 
@@ -216,6 +225,85 @@ def test_cursors_go_on_above_what_was_left_out(opening: Engine, sample: Path) ->
             return (await stores.events.append(event)).cursor
 
     assert asyncio.run(check()) == 100
+
+
+@pytest.mark.parametrize(
+    ("value", "following"),
+    [("-5", 100), ("0", 100), ("100", 100), ("9223372036854775806", 2**63 - 2)],
+)
+def test_the_counter_goes_on(opening: Engine, sample: Path, value: str, following: int) -> None:
+    change(sample, (f"UPDATE mob_event_meta SET value = {value}", ()))
+
+    async def check() -> int:
+        async with opening() as stores:
+            await import_meerkat(sample, stores)
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            return (await stores.events.append(event)).cursor
+
+    assert asyncio.run(check()) == following
+
+
+@pytest.mark.parametrize("value", ["1e300", "1.5", "'many'", "x'01'"])
+def test_a_counter_that_is_none_is_unreadable(opening: Engine, sample: Path, value: str) -> None:
+    change(sample, (f"UPDATE mob_event_meta SET value = {value}", ()))
+    said = refused(opening, sample, mobstore.SerializationError)
+    assert "table mob_event_meta, key next_cursor: next_cursor is not a whole number" in said
+
+
+def test_a_used_up_counter_comes_over_and_ends_what_is_appended(
+    opening: Engine, sample: Path
+) -> None:
+    change(sample, (f"UPDATE mob_event_meta SET value = {2**63 - 1}", ()))
+
+    async def check() -> None:
+        async with opening() as stores:
+            assert (await import_meerkat(sample, stores)).events == 99
+            with pytest.raises(mobstore.MobStoreError):
+                await stores.events.append(
+                    mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+                )
+            assert len(await stores.events.replay_all()) == 99
+
+    asyncio.run(check())
+
+
+def test_another_counter_is_told(opening: Engine, sample: Path) -> None:
+    change(sample, ("INSERT INTO mob_event_meta VALUES ('other', 1)", ()))
+    said = refused(opening, sample, mobstore.SerializationError)
+    assert "table mob_event_meta, key other: meerkat-mob keeps no counter but next_cursor" in said
+
+
+def test_keys_are_told_apart_by_every_byte(opening: Engine, sample: Path) -> None:
+    names = ["Caf\u00e9", "Cafe\u0301", "caf\u00e9", "caf\u00e9\0", "caf\u00e9\0x", "", " "]
+    (spec,) = column(sample, "SELECT spec_json FROM mob_specs WHERE mob_id = 'night-desk'")
+    change(
+        sample,
+        ("DELETE FROM mob_specs", ()),
+        *(("INSERT INTO mob_specs VALUES (?, ?)", (name, spec)) for name in names),
+    )
+
+    async def check() -> None:
+        async with opening() as stores:
+            assert (await import_meerkat(sample, stores)).specs == len(names)
+            assert await stores.specs.list_specs() == sorted(names)
+
+    asyncio.run(check())
+
+
+def test_json_that_is_text_is_read_as_well(opening: Engine, sample: Path) -> None:
+    for table, name in (
+        ("mob_events", "event_json"),
+        ("mob_runs", "run_json"),
+        ("mob_specs", "spec_json"),
+        ("realm_profiles", "profile_json"),
+    ):
+        change(sample, (f"UPDATE {table} SET {name} = CAST({name} AS TEXT)", ()))
+
+    async def check() -> ImportReport:
+        async with opening() as stores:
+            return await import_meerkat(sample, stores)
+
+    assert asyncio.run(check()) == ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
 
 
 def edited(table: str, column: str, old: str, new: str) -> str:
@@ -307,7 +395,8 @@ def test_a_file_of_0_5_1_and_a_lone_profile_file_are_fine(opening: Engine, sampl
         lone,
         (
             "CREATE TABLE realm_profiles (name TEXT PRIMARY KEY, profile_json BLOB NOT NULL,"
-            " revision INTEGER NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL)",
+            " revision INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL,"
+            " updated_at TEXT NOT NULL)",
             (),
         ),
         (

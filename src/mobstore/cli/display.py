@@ -17,7 +17,6 @@ from mobstore.displays.texts import fields, moment, named
 from mobstore.displays.texts import value as one_line
 from mobstore.displays.tree import Branch, branches_of, nodes, phase
 from mobstore.errors import SerializationError
-from mobstore.meerkat import Unreadable
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
@@ -142,7 +141,7 @@ def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
 
 
 def moved(
-    console: Console, done: str, summary: Summary, left_out: Iterable[Unreadable] = ()
+    console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()
 ) -> None:
     """What was copied, exported or imported."""
     console.print(

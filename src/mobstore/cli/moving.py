@@ -27,6 +27,7 @@ from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
+from mobstore.model.shown import count
 from mobstore.transfer import Summary, check_file, export_stores, import_stores
 from mobstore.transfer.files import new_file
 
@@ -96,9 +97,16 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
     is_flag=True,
     help="Of a database of meerkat-mob, leave out rows that cannot be read, and list them.",
 )
+@click.option(
+    "--no-check",
+    is_flag=True,
+    help="Of a database of meerkat-mob, do not look for damage first.",
+)
 @json_option
 @runs_async
-async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool) -> None:
+async def import_(
+    file: Path, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
+) -> None:
     """Bring FILE into the empty or new store at URL.
 
     FILE is what export wrote, or a database of meerkat-mob 0.5.1 or 0.5.2; its content tells
@@ -114,10 +122,12 @@ async def import_(file: Path, url: str, *, skip_unreadable: bool, as_json: bool)
         async with _to_fill(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
-                    file, stores, skip_unreadable=skip_unreadable, progress=progress
-                )
-    elif skip_unreadable:
-        raise click.UsageError("--skip-unreadable is for databases of meerkat-mob")
+                    file, stores, skip_unreadable=skip_unreadable, check=not no_check,
+                    progress=progress,
+                )  # fmt: skip
+    elif skip_unreadable or no_check:
+        option = "--skip-unreadable" if skip_unreadable else "--no-check"
+        raise click.UsageError(f"{option} is for databases of meerkat-mob")
     else:
         with file.open("rb") as opened:
             check_file(opened)
@@ -187,10 +197,12 @@ def _is_zip(file: Path) -> bool:
 
 
 def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:
-    left_out = moved.left_out if isinstance(moved, ImportReport) else []
+    imported = moved if isinstance(moved, ImportReport) else ImportReport()
+    left_out, more = list(map(str, imported.left_out)), imported.more_left_out
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     if as_json:
-        told = {**summary._asdict(), "left_out": list(map(str, left_out))}
+        told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
         json_line(told, sys.stderr if stderr else sys.stdout)
     else:
+        left_out += [count(more, "more row")] if more else []
         display.moved(display.console(stderr=stderr), done, summary, left_out)

@@ -5,9 +5,13 @@
 
 An import is atomic: all of the file is there when it returns, and nothing if it fails or the
 process dies. It goes into an empty store only, because events keep their cursors and consumers
-their places. It needs memory for a few hundred rows, however large the file is.
+their places. It needs memory for about a megabyte of rows, or for one row that is longer, however
+large the file is.
 
-The file is opened for reading only. One that no process has open (there is no `-wal` beside it) is
+The file may come from anywhere: it is refused if it holds anything that these releases do not make,
+or is damaged.
+
+It is opened for reading only. One that no process has open (there is no `-wal` beside it) is
 not even locked: if a process begins to write to it, the import fails and says so.
 
 An export loses nothing: what the layout cannot hold is an error. Read back, by mobstore or by the
@@ -17,7 +21,8 @@ reference, it gives the same events, runs, specs and profiles, in the same order
 from __future__ import annotations
 
 from mobstore.meerkat.exporting import export_meerkat
-from mobstore.meerkat.importing import ImportReport, Unreadable, import_meerkat
-from mobstore.meerkat.layout import check_source
+from mobstore.meerkat.importing import import_meerkat
+from mobstore.meerkat.report import ImportReport, Unreadable
+from mobstore.meerkat.source import check_source
 
 __all__ = ["ImportReport", "Unreadable", "check_source", "export_meerkat", "import_meerkat"]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import cast
+from typing import Generic, cast
 
-from mobstore.audit.paging import Asking
+from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
 from mobstore.bundles import MobStores
 from mobstore.bundles.base import check_stores
 from mobstore.engines.sqlite.connecting import connect, resolve
@@ -17,18 +17,28 @@ from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
+from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.run_reading import get_run
 from mobstore.progress import Meter, while_awaited
 from mobstore.rows.events import read_all
 from mobstore.rows.specs import read_realm_profile, read_spec
-from mobstore.tables import COUNTERS, EVENTS, REALM_PROFILES, RUNS, RUNS_BY_NUMBER, SPECS
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.tables import (
+    COUNTERS,
+    EVENTS,
+    REALM_PROFILES,
+    RUNS,
+    RUNS_BY_NUMBER,
+    SPECS,
+    Index,
+    Key,
+    R,
+)
+from mobstore.transaction import Commit, Count, Get, Scan, Script
 from mobstore.transfer import Progress, Summary
 from mobstore.transfer.files import new_file
 
-_ROWS_AT_ONCE = 256
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
 
 
@@ -99,19 +109,36 @@ def _everything(file: sqlite3.Connection, progress: Progress) -> Asking[Summary]
     return summary
 
 
+class _Pages(Generic[R]):
+    """The rows of an index, in pages that are bounded by what the one before held."""
+
+    def __init__(self, index: Index[R]) -> None:
+        self._index = index
+        self._after: Key | None = None
+        self._limit = FIRST_LIMIT
+
+    def next(self) -> Asking[list[R]]:
+        """The next rows; none after the last."""
+        rows = yield from page(self._index, self._after, self._limit)
+        if rows:
+            self._after = self._index.table.getter(self._index.sorted_by)(rows[-1])
+            self._limit = next_limit(self._limit, len(rows), size_of(rows))
+        return rows
+
+
 def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
-    after = None
-    while rows := (yield from fetch(Scan(EVENTS, after=after, limit=_ROWS_AT_ONCE))):
-        after = rows[-1].cursor
-        documents = [(event.cursor, event.to_json_bytes()) for event in read_all(rows)]
+    pages = _Pages(EVENTS)
+    while rows := (yield from pages.next()):
+        documents = ((event.cursor, event.to_json_bytes()) for event in read_all(rows))
         _insert(file, "mob_events", documents)
         meter.add(len(rows))
 
 
 def _runs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
-    after = None  # by their number: the reference lists runs in the order of insertion
-    while rows := (yield from fetch(Scan(RUNS_BY_NUMBER, after=after, limit=_ROWS_AT_ONCE))):
-        after = rows[-1].number
+    pages = _Pages(
+        RUNS_BY_NUMBER
+    )  # by their number: the reference lists runs in the order of insertion
+    while rows := (yield from pages.next()):
         for row in rows:
             run = (yield from get_run(row.run_id)).result
             _insert(file, "mob_runs", [(row.run_id, _document(cast("MobRun", run)))])
@@ -126,9 +153,8 @@ def _document(run: MobRun) -> bytes:
 
 
 def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
-    after = None
-    while rows := (yield from fetch(Scan(SPECS, after=after, limit=_ROWS_AT_ONCE))):
-        after = rows[-1].mob_id
+    pages = _Pages(SPECS)
+    while rows := (yield from pages.next()):
         for row in rows:
             definition, revision = read_spec(row)
             document = b'{"definition":%b,"revision":%d}' % (definition.to_json_bytes(), revision)
@@ -137,9 +163,8 @@ def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
 
 
 def _profiles(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
-    after = None
-    while rows := (yield from fetch(Scan(REALM_PROFILES, after=after, limit=_ROWS_AT_ONCE))):
-        after = rows[-1].name
+    pages = _Pages(REALM_PROFILES)
+    while rows := (yield from pages.next()):
         for row in rows:
             stored = read_realm_profile(row)
             values = (
@@ -159,8 +184,9 @@ def _insert(
     for row in rows:
         if any(isinstance(value, bytes) and len(value) > _MOST_BYTES for value in row):
             raise SerializationError(
-                f"table {table}, key {row[0]!s}: its JSON has more than {_MOST_BYTES:,} bytes,"
-                " which SQLite cannot hold in one piece; no file was written"
+                f"table {table}, key {brief(str(row[0]))}: its JSON has more than"
+                f" {_MOST_BYTES:,} bytes, which SQLite cannot hold in one piece; no file was"
+                " written"
             )
         places = ", ".join("?" * len(row))
         file.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608 - ours
@@ -171,7 +197,7 @@ def _moment(timestamp: Timestamp, name: str) -> str:
     text = str(timestamp)
     if text[0] in "+-":
         raise SerializationError(
-            f"table realm_profiles, key {name}: {text} is not within the years 0 to 9999,"
+            f"table realm_profiles, key {brief(name)}: {text} is not within the years 0 to 9999,"
             " and meerkat-mob could not read it; no file was written"
         )
     return f"{text.removesuffix('Z')}+00:00"

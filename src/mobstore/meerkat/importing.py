@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from mobstore.arguments import record_text, text
+from mobstore.audit.paging import Asking
 from mobstore.bundles import MobStores
 from mobstore.bundles.base import check_stores
-from mobstore.errors import SerializationError
-from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA, check_tables, newer, source
+from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.meerkat.layout import CURSOR_KEY, newer
+from mobstore.meerkat.reading import TooLong, count, pages
+from mobstore.meerkat.report import ImportReport, leave_out, unreadable
+from mobstore.meerkat.soundness import check_sound
+from mobstore.meerkat.source import source
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX, I64_MIN, parse
@@ -30,39 +35,23 @@ from mobstore.tables import (
     COUNTERS,
     EVENTS,
     REALM_PROFILES,
+    RUNS,
     SPECS,
     CounterRow,
     EventRow,
+    Key,
     RealmProfileRow,
     SpecRow,
+    Table,
 )
-from mobstore.transaction import Add, Commit, LoadingScript, Write
+from mobstore.transaction import Add, Commit, Get, LoadingScript, Read, Write
 from mobstore.transfer.importing import must_be_empty
 
-_ROWS_AT_ONCE = 256
+_LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
+_LONGEST_RUN = 2**28  # the reference keeps all parts of a run in one document
 _RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
-
-
-class Unreadable(NamedTuple):
-    """A row of the source that has no meaning to the reference either."""
-
-    table: str
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"table {self.table}, key {self.key}: {self.reason}"
-
-
-@dataclass
-class ImportReport:
-    """What an import brought, and what it left out because it could not be read."""
-
-    events: int = 0
-    runs: int = 0
-    specs: int = 0
-    realm_profiles: int = 0
-    left_out: list[Unreadable] = field(default_factory=list[Unreadable])
+_TWICE = "it stands there twice, or not in its order"
+_Loading: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]
 
 
 async def import_meerkat(
@@ -70,6 +59,7 @@ async def import_meerkat(
     stores: MobStores,
     *,
     skip_unreadable: bool = False,
+    check: bool = True,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Copy all of a reference's database into an empty store.
@@ -79,12 +69,16 @@ async def import_meerkat(
         stores: where to; on any engine.
         skip_unreadable: leave out rows that cannot be read and list them in the report, instead
             of failing on the first.
-        progress: told how far it is, every few hundred rows.
+        check: whether SQLite looks for damage in the whole file first. Otherwise a damaged page
+            may hide rows, and nobody notices; and one that was forged may take very long.
+        progress: told how far it is, every few hundred rows; and with no row done, while damage is
+            looked for.
 
     Raises:
-        SerializationError: a row cannot be read; its table and key are named. Nothing was imported.
-        ReadFailedError: the file cannot be read, is damaged, or is none of meerkat-mob 0.5.1 or
-            0.5.2. Nothing was imported.
+        SerializationError: a row cannot be read, or is there twice; its table and key are named.
+            Nothing was imported.
+        ReadFailedError: the file cannot be read, is damaged, holds anything that meerkat-mob 0.5.1
+            and 0.5.2 do not make, or is of another release. Nothing was imported.
         InternalError: the store is not empty, or an argument is of another type. Nothing was
             imported.
         WriteFailedError: the store's medium failed.
@@ -92,79 +86,131 @@ async def import_meerkat(
     check_stores(stores)
     path = Path(source)
     with while_awaited(progress) as telling:
+        if check:
+            await check_sound(path, telling, lambda: stores.engine.read(must_be_empty))
         return await stores.engine.load(
             lambda: _Import(path, telling, skip_unreadable=skip_unreadable).script()
         )
+
+
+class _Plan(NamedTuple):
+    """How a table of the reference is brought in.
+
+    Attributes:
+        columns: its columns, the key first.
+        convert: makes writes of their values.
+        target: the table with the same keys, where the order of rows does not show doubles.
+    """
+
+    columns: str
+    convert: Callable[..., tuple[Write, ...]]
+    target: Table[Any] | None = None
+
+
+class _TwiceError(SerializationError):
+    """Of two rows with one key nobody can say which is right, so neither is left out."""
+
+    def __init__(self) -> None:
+        super().__init__(_TWICE)
 
 
 class _Import:
     def __init__(self, path: Path, progress: Progress, *, skip_unreadable: bool) -> None:
         self._path, self._progress, self._skip = path, progress, skip_unreadable
         self._report = ImportReport()
-        self._next_cursor = self._next_run = 1
+        self._counter: int | None = None
+        self._last_cursor: int | None = None
+        self._next_run = 1
+        self._done = 0
 
     def script(self) -> LoadingScript[ImportReport]:
         yield from must_be_empty()
-        with source(self._path) as file:
-            yield from self._copy(file)
-        counters = (
-            CounterRow(NEXT_CURSOR, self._next_cursor),
-            CounterRow(NEXT_RUN, self._next_run),
-        )
+        with source(self._path) as (file, tables):
+            yield from self._copy(file, tables)
+        after = min(self._last_cursor or 0, I64_MAX - 1) + 1  # also after what was left out
+        next_cursor = max(1, self._counter or 1, after)
+        counters = (CounterRow(NEXT_CURSOR, next_cursor), CounterRow(NEXT_RUN, self._next_run))
         return Commit(self._report, (Add(COUNTERS, counters),))
 
-    def _copy(self, file: sqlite3.Connection) -> Generator[tuple[Write, ...], Any, None]:
-        present = check_tables(file, self._path)
-        counts = {
-            table: file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - ours
-            for table in SCHEMA
-            if table in present
-        }
-        total, done = sum(counts.values()), 0
-        for table, key, sql, convert in (
-            ("mob_event_meta", "key", "key, value", self._meta),
-            ("mob_events", "cursor", "cursor, event_json", self._event),
-            ("mob_runs", "rowid", "run_id, run_json", self._run),
-            ("mob_specs", "mob_id", "mob_id, spec_json", self._spec),
-            (
-                "realm_profiles",
-                "name",
+    def _copy(self, file: sqlite3.Connection, tables: set[str]) -> _Loading:
+        plans = {
+            "mob_event_meta": _Plan("key, value", self._meta),
+            "mob_events": _Plan("cursor, event_json", self._event),
+            "mob_runs": _Plan("run_id, run_json", self._run, RUNS),
+            "mob_specs": _Plan("mob_id, spec_json", self._spec, SPECS),
+            "realm_profiles": _Plan(
                 "name, profile_json, revision, created_at, updated_at",
                 self._profile,
+                REALM_PROFILES,
             ),
-        ):
-            if table not in counts:
-                continue
-            found = file.execute(f"SELECT {sql} FROM {table} ORDER BY {key}")  # noqa: S608 - ours
-            while batch := found.fetchmany(_ROWS_AT_ONCE):
-                writes = [self._converted(table, row, convert) for row in batch]
-                yield _merged(write for of_row in writes for write in of_row)
-                done += len(batch)
-                self._progress(done, total)
+        }
+        counts: dict[str, int] = {}
+        total = 0
+        for table in plans:
+            if table in tables:
+                counts[table] = count(file, self._path, table, partial(self._progress, 0, total))
+                total += counts[table]
+        for table, counted in counts.items():
+            yield from self._table(file, table, plans[table], counted, total)
+
+    def _table(
+        self, file: sqlite3.Connection, table: str, plan: _Plan, counted: int, total: int
+    ) -> _Loading:
+        read = 0
+        for page in pages(file, table, plan.columns, _longest(table)):
+            read += len(page)
+            writes: list[Write] = []
+            keys: list[Key] = []
+            for row in page:
+                if made := self._converted(table, row, plan):  # none of what is left out
+                    writes += made
+                    keys.append(row[:1])
+            if plan.target is not None and keys:
+                yield from _refuse_doubles(table, plan.target, keys)
+            yield _merged(writes)
+            self._done += len(page)
+            self._progress(self._done, total)
+            if read > counted:
+                break
+        if read != counted:
+            raise ReadFailedError(
+                f"{self._path} is damaged: table {table} tells of {counted:,} rows, and"
+                f" {read:,} were read; nothing was imported. Restore a backup"
+            )
 
     def _converted(
-        self, table: str, row: tuple[Any, ...], convert: Callable[..., tuple[Write, ...]]
+        self, table: str, row: tuple[Any, ...] | TooLong, plan: _Plan
     ) -> tuple[Write, ...]:
         try:
-            return convert(*row)
+            return (
+                self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row[:-1])
+            )
         except SerializationError as error:
-            key = row[0] if isinstance(row[0], (str, int)) else type(row[0]).__name__
-            unreadable = Unreadable(table, str(key), error.detail)
-            if not self._skip:
-                raise SerializationError(f"{unreadable}; nothing was imported") from error
-            self._report.left_out.append(unreadable)
+            key = row.key if isinstance(row, TooLong) else row[0]
+            left_out = unreadable(table, key, error.detail)
+            if not self._skip or isinstance(error, _TwiceError):
+                raise SerializationError(f"{left_out}; nothing was imported") from error
+            leave_out(self._report, left_out)
             return ()
 
+    def _too_long(self, table: str, row: TooLong) -> NoReturn:
+        if table == "mob_events":
+            self._pass(row.rowid)
+        raise SerializationError(f"it has more than {_longest(table) >> 20} MiB")
+
     def _meta(self, key: object, value: object) -> tuple[Write, ...]:
-        if key == CURSOR_KEY:
-            # The reference takes a negative one for 0.
-            self._next_cursor = max(1, _counted(value, "next_cursor", least=I64_MIN))
+        if key != CURSOR_KEY:
+            raise SerializationError(f"meerkat-mob keeps no counter but {CURSOR_KEY}")
+        if self._counter is not None:
+            raise _TwiceError
+        # The reference takes a negative one for 0.
+        self._counter = _counted(value, CURSOR_KEY, least=I64_MIN)
         return ()
 
     def _event(self, cursor: object, json: object) -> tuple[Write, ...]:
         if type(cursor) is not int:
             raise SerializationError("its cursor is not a whole number")
-        self._next_cursor = max(self._next_cursor, min(cursor, I64_MAX - 1) + 1)
+        self._pass(cursor)
         document = _document(json)
         if "event" in document and "schema_version" in document and "cursor" not in document:
             self._refuse(document["schema_version"], "events lie in envelopes")
@@ -177,6 +223,11 @@ class _Import:
         self._report.events += 1
         return (Add(EVENTS, (row,)),)
 
+    def _pass(self, cursor: int) -> None:
+        if self._last_cursor is not None and cursor <= self._last_cursor:
+            raise _TwiceError
+        self._last_cursor = cursor
+
     def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
         document = _document(json)
         version = document.get("schema_version")
@@ -186,6 +237,8 @@ class _Import:
             self._refuse(6, "a run with flow_authority_inputs")
         run = validate(MobRun, document)
         if str(run.run_id) != run_id:
+            if isinstance(run_id, str) and run_id.lower() == str(run.run_id):
+                raise SerializationError("meerkat-mob finds a run by its id in lower case only")
             raise SerializationError(f"its JSON has another run_id: {run.run_id}")
         encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
@@ -229,12 +282,27 @@ class _Import:
         raise newer(self._path, release or "0.6 or newer", sign)
 
 
+def _longest(table: str) -> int:
+    return _LONGEST_RUN if table == "mob_runs" else _LONGEST
+
+
 def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
     """The same writes with those to one table joined, which an engine applies much faster."""
     by_table: dict[Any, list[Any]] = {}
     for write in cast("Iterable[Add[Any]]", writes):
         by_table.setdefault(write.table, []).extend(write.rows)
     return tuple(Add(table, rows_) for table, rows_ in by_table.items())
+
+
+def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> Asking[None]:
+    """Refuse a key that was there before: of two rows nobody can say which one is right."""
+    found = yield tuple(Get(target, key) for key in keys)
+    earlier: set[Key] = set()
+    for key, held in zip(keys, found, strict=True):
+        if held or key in earlier:
+            there = unreadable(table, key[0], _TWICE)
+            raise SerializationError(f"{there}; nothing was imported")
+        earlier.add(key)
 
 
 def _document(json: object) -> dict[str, Any]:

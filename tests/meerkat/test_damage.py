@@ -1,0 +1,185 @@
+"""Damaged databases of the reference: an import brings everything or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import struct
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore.meerkat import ImportReport, import_meerkat, soundness
+
+WHOLE = ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
+
+
+async def attempt(path: Path, *, check: bool = True, skip: bool = False) -> ImportReport | str:
+    """Import a file; give what it brought, or why it was refused and that nothing came over."""
+    async with mobstore.open_stores("memory:") as stores:
+        try:
+            return await import_meerkat(path, stores, check=check, skip_unreadable=skip)
+        except mobstore.MobStoreError as error:
+            assert not await stores.events.replay_all()
+            assert not await stores.runs.list_runs("tide-desk")
+            assert not await stores.specs.list_specs()
+            assert not await stores.realm_profiles.list()
+            return str(error)
+
+
+def pages_of(data: bytes) -> Generator[tuple[int, int]]:
+    """Where in a file the header of each b-tree page lies, and its kind."""
+    (size,) = struct.unpack(">H", data[16:18])
+    for page in range(len(data) // size):
+        place = page * size + (100 if page == 0 else 0)
+        if data[place] in {2, 5, 10, 13}:
+            yield place, data[place]
+
+
+def aimed(data: bytes) -> Generator[tuple[str, bytes]]:
+    """Files with one byte changed, in the header of a page or among the places of its cells."""
+    for place, kind in pages_of(data):
+        header = 12 if kind in {2, 5} else 8
+        cells = struct.unpack(">H", data[place + 3 : place + 5])[0]
+        changes = [
+            (place, 13 if kind != 13 else 5),  # its kind
+            (place + 2, data[place + 2] ^ 0x10),  # the first free block
+            (place + 4, max(0, cells - 1)),  # one cell less
+            (place + 4, cells // 2),  # half of the cells
+            (place + 6, data[place + 6] ^ 1),  # where content begins
+            (place + 7, data[place + 7] ^ 7),  # fragments
+            (place + header, data[place + header] ^ 1),  # the first cell
+        ]
+        if header == 12:
+            changes.append((place + 11, data[place + 11] ^ 1))  # the right-most page
+        for at, value in changes:
+            if data[at] != value:
+                yield (
+                    f"{data[at]:02x} at {at} made {value:02x}",
+                    (data[:at] + bytes([value]) + data[at + 1 :]),
+                )
+
+
+def test_one_aimed_byte_never_loses_rows_unseen(sample: Path) -> None:
+    found = caught = unseen = 0
+    with asyncio.Runner() as runner:
+        for what, data in aimed(sample.read_bytes()):
+            sample.write_bytes(data)
+            result = runner.run(attempt(sample))
+            assert isinstance(result, str) or result == WHOLE, what
+            found += 1
+            if isinstance(result, str):
+                assert "damaged" in result, result
+                caught += "SQLite:" in result
+                bare = runner.run(attempt(sample, check=False))
+                unseen += isinstance(bare, ImportReport) and bare != WHOLE
+    print(f"{found} files: {caught} found by quick_check, {unseen} lose rows without it")
+    assert found > 150
+    assert unseen > 0  # so the check is worth while
+
+
+def test_what_quick_check_finds_is_said_in_words(
+    sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(sample.read_bytes())
+    leaves = (place for place, kind in pages_of(bytes(data)) if kind == 13 and place > 100)
+    place = next(place for place in leaves if data[place + 4] > 4)
+    data[place + 4] //= 2
+    sample.write_bytes(data)
+    said = asyncio.run(attempt(sample))
+    monkeypatch.setattr(soundness, "_THREADS", False)  # as in a page
+    assert asyncio.run(attempt(sample)) == said
+    assert isinstance(said, str)
+    assert "is damaged, and rows may be missing (SQLite: " in said
+    assert said.isprintable()
+    assert sample.read_bytes() == data
+
+
+def forge(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA writable_schema = ON")
+        (version,) = file.execute("PRAGMA schema_version").fetchone()
+        file.executescript(f"{script}; PRAGMA schema_version = {version + 1}")
+
+
+DOUBLES = {
+    "mob_runs": "run_id, run_json",
+    "mob_specs": "mob_id, spec_json",
+    "realm_profiles": "name, profile_json, revision, created_at, updated_at",
+    "mob_event_meta": "key, value",
+}
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("table", DOUBLES)
+def test_a_key_that_is_there_twice_is_refused(table: str, *, skip: bool, sample: Path) -> None:
+    """The key's index is hidden while the row is added, so it knows of one of them only."""
+    columns = DOUBLES[table]
+    with closing(sqlite3.connect(sample)) as file:
+        (made,) = file.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        index = f"sqlite_autoindex_{table}_1"
+        (root,) = file.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = ?", (index,)
+        ).fetchone()
+        key, *_ = file.execute(f"SELECT {columns} FROM {table} ORDER BY rowid").fetchone()
+    forge(
+        sample,
+        f"DELETE FROM sqlite_master WHERE name = '{index}';"
+        f"UPDATE sqlite_master SET sql = replace(sql, ' PRIMARY KEY', '') WHERE name = '{table}'",
+    )
+    with closing(sqlite3.connect(sample)) as file:
+        first = f"SELECT {columns} FROM {table} ORDER BY rowid LIMIT 1"
+        file.execute(f"INSERT INTO {table} ({columns}) {first}")
+        file.commit()
+    with closing(sqlite3.connect(sample)) as file:
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (made, table))
+        file.execute(
+            "INSERT INTO sqlite_master VALUES ('index', ?, ?, ?, NULL)", (index, table, root)
+        )
+        file.execute("PRAGMA schema_version = 90")
+        file.commit()
+    said = asyncio.run(attempt(sample, check=False, skip=skip))
+    assert isinstance(said, str)
+    assert f"table {table}, key {key}: it stands there twice" in said
+
+
+def branching(data: bytes, root: int, leaf: bytes) -> bytes:
+    """A table of a few pages with more rows than anybody can count.
+
+    Twelve pages lead to the next one 300 times each, and the last to a leaf.
+    """
+    (size,) = struct.unpack(">H", data[16:18])
+    first = len(data) // size + 1
+    made = bytearray(data)
+    for level in range(12):
+        child = first + level
+        cells = [struct.pack(">IB", child, 1)] * 300
+        start = size - 5 * len(cells)
+        header = struct.pack(">BHHHBI", 5, 0, len(cells), start, 0, child)
+        places = b"".join(struct.pack(">H", start + 5 * cell) for cell in range(len(cells)))
+        page = (header + places).ljust(start, b"\0") + b"".join(cells)
+        if level == 0:
+            made[(root - 1) * size : root * size] = page
+        else:
+            made += page
+    made += leaf
+    made[28:32] = struct.pack(">I", len(made) // size)
+    return bytes(made)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_table_without_end_is_refused(*, check: bool, sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as file:
+        (root,) = file.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'mob_events'"
+        ).fetchone()
+    data = sample.read_bytes()
+    leaf = next(place for place, kind in pages_of(data) if kind == 13 and place > 100)
+    sample.write_bytes(branching(data, root, data[leaf : leaf + 4096]))
+    said = asyncio.run(asyncio.wait_for(attempt(sample, check=check), 20))
+    assert isinstance(said, str)
+    assert "is damaged" in said
