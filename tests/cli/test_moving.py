@@ -128,6 +128,27 @@ def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
     assert folder.names() == {"mob.db", "a.db", "file"}
 
 
+@pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
+def test_an_export_is_not_led_into_the_store_itself(folder: Folder, layout: str) -> None:
+    folder.said("import", "mob.db", "sqlite:a.db")
+    before = (folder.path / "a.db").read_bytes()
+    with (folder.path / "a.db").open("ab") as out:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "mobstore", "export", "sqlite:a.db", "-"),
+                *("--format", layout),
+            ],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=folder.path,
+        )
+    assert ended.returncode == 1
+    assert b"the file is a SQLite database that is open; write to another one" in ended.stderr
+    assert (folder.path / "a.db").read_bytes() == before
+    assert folder.names() == {"mob.db", "a.db"}
+
+
 def test_refusals(folder: Folder) -> None:
     folder.said("import", "mob.db", "sqlite:a.db")
     folder.said("export", "sqlite:a.db", "mobs.zip")

@@ -85,9 +85,15 @@ def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["diff", "sqlite:mobs.db", "mobs.zip"], ["export", "sqlite:mobs.db", "-"]], ids=str
+    ("command", "what"),
+    [
+        (["diff", "sqlite:mobs.db", "mobs.zip"], "directory"),
+        (["export", "sqlite:mobs.db", "-", "--format", "meerkat"], "directory"),
+        (["export", "sqlite:mobs.db", "-"], "file"),
+    ],
+    ids=str,
 )
-def test_no_room_for_a_temporary_folder(folder: Path, command: list[str]) -> None:
+def test_no_room_for_what_is_temporary(folder: Path, command: list[str], what: str) -> None:
     code = "import tempfile; tempfile.tempdir = '/missing'; from mobstore.cli import main; main()"
     (folder / "mobs.zip").write_bytes(b"PK")
     ended = subprocess.run(
@@ -98,7 +104,7 @@ def test_no_room_for_a_temporary_folder(folder: Path, command: list[str]) -> Non
         cwd=folder,
     )
     assert ended.returncode == (2 if "diff" in command else 1)
-    assert ended.stderr.endswith(": no temporary directory can be made; is there room?\n")
+    assert ended.stderr.endswith(f": no temporary {what} can be made; is there room?\n")
 
 
 @pytest.mark.parametrize("command", ["info sqlite:mobs.db --json", "export sqlite:mobs.db -"])

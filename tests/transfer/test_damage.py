@@ -109,6 +109,11 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
     (
         "more rows than said",
         lambda data: with_manifest(data, lambda m: m["tables"]["runs"].update(rows=1)),
+        "table runs: it holds more than manifest.json tells of",
+    ),
+    (
+        "fewer rows than said",
+        lambda data: with_manifest(data, lambda m: m["tables"]["runs"].update(rows=2**63)),
         "table runs: its checksum differs",
     ),
     (

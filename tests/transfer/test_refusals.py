@@ -351,16 +351,17 @@ def test_lines_that_are_no_rows(good: bytes, line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "most"),
+    ("name", "lines", "kind", "most"),
     [
-        ("events.jsonl", mobstore.SerializationError, 300),
-        ("manifest.json", mobstore.ReadFailedError, 8),
+        ("events.jsonl", 2, mobstore.SerializationError, 300),
+        ("events.jsonl", 0, mobstore.ReadFailedError, 8),
+        ("manifest.json", 0, mobstore.ReadFailedError, 8),
     ],
 )
 def test_a_bomb_is_refused_in_little_memory(
-    good: bytes, name: str, kind: type[mobstore.MobStoreError], most: int
+    good: bytes, name: str, lines: int, kind: type[mobstore.MobStoreError], most: int
 ) -> None:
-    parts = {**entries(good), name: b" " * 120 * 2**20}
+    parts = {**entries(good), name: b" " * 120 * 2**20 + b"\n" * lines}
     data = resealed(parts) if name != "manifest.json" else zipped(parts)
     assert len(data) < 2**20
     del parts
@@ -375,7 +376,7 @@ def test_a_bomb_is_refused_in_little_memory(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    if name == "events.jsonl":
+    if lines:
         assert "table events, line 1: it is longer than 96 MiB" in message
     assert peak < most * 2**20
 

@@ -4,7 +4,8 @@ commands.py  the commands, their options and their exit codes
 moving.py    those that move whole stores
 verify.py    the command that looks for damage
 diff.py      the command that compares two stores
-shared.py    what all of them share: how they run, how they end
+shared.py    what all of them share
+ending.py    how they run, and how signals end them
 output.py    standard output and error: encodings, JSON lines
 queries.py   what they ask that the stores' interfaces do not offer
 display.py   results for people

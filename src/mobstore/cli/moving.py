@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -20,6 +22,7 @@ from mobstore.cli.shared import (
     open_present,
     progress_bar,
     runs_async,
+    temporary_file,
     temporary_folder,
     url_argument,
 )
@@ -28,7 +31,14 @@ from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
 from mobstore.model.shown import count
-from mobstore.transfer import Summary, check_file, export_stores, import_stores
+from mobstore.transfer import (
+    Progress,
+    Summary,
+    check_file,
+    export_stores,
+    import_stores,
+    refuse_database,
+)
 from mobstore.transfer.files import new_file
 
 _ZIP = b"PK"
@@ -78,14 +88,11 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
         raise click.UsageError("a terminal shows no such file; name one, or lead - into a pipe")
     _refuse_itself(url, file)
     async with open_present(url) as stores:
-        with progress_bar("exporting") as progress, _place(file) as place:
-            if layout == "meerkat":
-                summary = await export_meerkat(stores, place, overwrite=force, progress=progress)
-            else:
-                with new_file(place, overwrite=force) as beside, beside.open("r+b") as opened:
-                    summary = await export_stores(stores, opened, progress=progress)
+        with progress_bar("exporting") as progress:
             if piped:
-                _pour(place)
+                summary = await _to_output(stores, layout, progress)
+            else:
+                summary = await _to_file(stores, file, layout, progress, overwrite=force)
     _tell("exported", summary, as_json=as_json, stderr=piped)
 
 
@@ -145,8 +152,14 @@ async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
     """The stores at a URL; a file that was made for them goes again if the block raises."""
     place = parse_url(url)
     new = place.engine == "sqlite" and not os.path.lexists(place.name)  # noqa: ASYNC240 - at once
+    opening = asyncio.ensure_future(mobstore.open_stores(url))
     try:
-        async with mobstore.open_stores(url) as stores:
+        try:
+            await asyncio.wait({opening})
+        except asyncio.CancelledError:
+            await (await opening).close()  # only now is there something to be taken back
+            raise
+        async with opening.result() as stores:
             yield stores
     except BaseException:
         if new:
@@ -162,27 +175,41 @@ def _refuse_itself(url: str, file: Path) -> None:
             raise WriteFailedError(f"{file} is the store itself; name another file")
 
 
-@contextmanager
-def _place(file: Path) -> Generator[Path]:
-    """Where a file is made: at its place, or in a temporary one for standard output."""
-    if str(file) != "-":
-        yield file
-        return
-    with temporary_folder() as made:
-        yield Path(made, "file")
+async def _to_file(
+    stores: mobstore.MobStores, file: Path, layout: str, progress: Progress, *, overwrite: bool
+) -> Summary:
+    if layout == "meerkat":
+        return await export_meerkat(stores, file, overwrite=overwrite, progress=progress)
+    with new_file(file, overwrite=overwrite) as beside, beside.open("r+b") as opened:
+        return await export_stores(stores, opened, progress=progress)
 
 
-def _pour(file: Path) -> None:
+async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
+    refuse_database(sys.stdout.buffer)  # as `>> mobs.db` would make it
+    if layout == "mobstore":
+        with temporary_file() as made:
+            summary = await export_stores(stores, made, progress=progress)
+            made.seek(0)
+            _pour(made)
+        return summary
+    with temporary_folder() as folder:  # SQLite needs a name
+        place = Path(folder, "file")
+        summary = await export_meerkat(stores, place, progress=progress)
+        with place.open("rb") as made:  # noqa: ASYNC230 - nothing else runs
+            _pour(made)
+    return summary
+
+
+def _pour(file: BinaryIO) -> None:
     """Write a whole file to standard output."""
     out = sys.stdout.buffer
-    with file.open("rb") as opened:
-        try:
-            shutil.copyfileobj(opened, out, 2**20)
-            out.flush()
-        except BrokenPipeError:
-            raise  # whoever reads it has seen enough
-        except OSError as error:
-            raise WriteFailedError(refused(error)) from error
+    try:
+        shutil.copyfileobj(file, out, 2**20)
+        out.flush()
+    except BrokenPipeError:
+        raise  # whoever reads it has seen enough
+    except OSError as error:
+        raise WriteFailedError(refused(error)) from error
 
 
 def _is_zip(file: Path) -> bool:

@@ -36,9 +36,14 @@ def refused(error: OSError) -> str:
     """
     if error.filename is not None:
         return f"{plain(error.filename)} cannot be used: {reason(error)}"
+    discard()
+    return f"standard output cannot be written: {reason(error)}; is there room?"
+
+
+def discard() -> None:
+    """Throw away what standard output still holds, and whatever comes after."""
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
         os.dup2(nothing.fileno(), sys.stdout.fileno())
-    return f"standard output cannot be written: {reason(error)}; is there room?"
 
 
 async def while_read(work: Coroutine[Any, Any, None]) -> None:
@@ -47,16 +52,24 @@ async def while_read(work: Coroutine[Any, Any, None]) -> None:
     Raises:
         BrokenPipeError: the reader has gone.
     """
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_reader_gone())
+    task, gone = asyncio.current_task(), asyncio.ensure_future(_reader_gone())
+    assert task is not None  # noqa: S101 - this is a coroutine
+
+    def end(ended: asyncio.Future[None]) -> None:
+        if not ended.cancelled():
+            task.cancel()
+
+    gone.add_done_callback(end)
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise BrokenPipeError
-        working.result()
+        await work
+    except asyncio.CancelledError:
+        if not gone.done():
+            raise
+        task.uncancel()
+        raise BrokenPipeError from None
     finally:
-        working.cancel()
+        gone.remove_done_callback(end)
         gone.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 async def _reader_gone() -> None:

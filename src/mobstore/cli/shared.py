@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
-from tempfile import TemporaryDirectory
-from typing import Any, ParamSpec, TypeVar
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 import mobstore
-from mobstore.cli import INTERRUPTED
+from mobstore.cli import INTERRUPTED, ending
 from mobstore.model.shown import plain
 from mobstore.transfer import Progress
 
@@ -38,7 +37,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
 
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            asyncio.run(command(*args, **kwargs))
+            ending.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
             raise click.ClickException(plain(error)) from error
         except KeyboardInterrupt:
@@ -67,6 +66,18 @@ def temporary_folder() -> TemporaryDirectory[str]:
         raise mobstore.WriteFailedError(
             "no temporary directory can be made; is there room?"
         ) from error
+
+
+def temporary_file() -> BinaryIO:
+    """A file without a name, which goes when it is closed, and with the process.
+
+    Raises:
+        WriteFailedError: none can be made.
+    """
+    try:
+        return cast("BinaryIO", TemporaryFile())
+    except OSError as error:
+        raise mobstore.WriteFailedError("no temporary file can be made; is there room?") from error
 
 
 @contextmanager

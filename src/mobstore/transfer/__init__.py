@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
@@ -59,11 +61,13 @@ async def export_stores(
         SerializationError: the store is damaged; table and key are named. JSON is not looked
             into: an import does that.
         ReadFailedError: the store's medium failed.
-        WriteFailedError: the file, or a temporary one, cannot be written.
+        WriteFailedError: the file, or a temporary one, cannot be written; or it is a SQLite
+            database that this process has open, such as the store's own file.
         InternalError: an argument is of another type.
     """
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
+    refuse_database(file)
     with while_awaited(progress) as telling, _temporary() as archive:
         rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
@@ -141,6 +145,24 @@ def _check_file(file: object, mode: str, *does: str) -> None:
             f"the file is one of bytes that is open, such as open(path, {mode!r}) gives, not"
             f" {type(file).__name__}"
         )
+
+
+def refuse_database(file: BinaryIO) -> None:
+    """Reject a database that is open here, such as the store's own file, as what is written to.
+
+    Raises:
+        WriteFailedError: it is one.
+    """
+    if "mobstore.engines.sqlite.connecting" not in sys.modules:
+        return  # so none is; and there need not be a driver
+    from mobstore.engines.sqlite.connecting import is_open
+
+    try:
+        opened = is_open(os.fstat(file.fileno()))
+    except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
+        return
+    if opened:
+        raise WriteFailedError("the file is a SQLite database that is open; write to another one")
 
 
 def _summary(rows: Rows) -> Summary:

@@ -19,9 +19,12 @@ from mobstore.errors import ReadFailedError, SerializationError, WriteFailedErro
 from mobstore.model.record import U64, OrderedMap, Record
 from mobstore.tables import FORMAT, TABLES
 from mobstore.transfer.lines import LONGEST
+from mobstore.transfer.source import Source, TooMuchError
 
 _MANIFEST = "manifest.json"
 _MOST_OF_MANIFEST = 2**16  # bytes
+_OTHERS = "the file does not hold each table once and nothing else"
+_MORE = f"it holds more than {_MANIFEST} tells of; the file is damaged"
 
 
 class _Head(Record):
@@ -128,6 +131,9 @@ def _entry(name: str) -> ZipInfo:
 class ArchiveReader:
     """Reads an archive from a file that can seek, and takes nothing in it on trust.
 
+    No more is read than the manifest can account for: a table that has more bytes than its rows
+    can have is refused at once, one that has more rows when the first of them is met.
+
     Attributes:
         parts: what the manifest says of each table, by name.
     """
@@ -139,14 +145,20 @@ class ArchiveReader:
             ReadFailedError: the file cannot be read, is not one of ours, damaged, or newer.
         """
         with _reading("the file"):
-            self._zip = ZipFile(file)
+            try:
+                self._zip = ZipFile(cast("BinaryIO", Source(file)))
+            except TooMuchError:
+                raise ReadFailedError(_OTHERS) from None
             names = self._zip.namelist()
             if _MANIFEST not in names:
                 raise ReadFailedError(f"the file holds no {_MANIFEST}: it is not one of mobstore")
             with self._open(_MANIFEST) as manifest:
                 self.parts: dict[str, Part] = _parts(manifest.read(_MOST_OF_MANIFEST))
         if sorted(names) != sorted([_MANIFEST, *map(_name, self.parts)]):
-            raise ReadFailedError("the file does not hold each table once and nothing else")
+            raise ReadFailedError(_OTHERS)
+        for table, part in self.parts.items():
+            if self._zip.getinfo(_name(table)).file_size > part.rows * (LONGEST + 1):
+                raise ReadFailedError(f"table {table}: {_MORE}")
 
     def lines(self, table: str) -> Generator[bytes]:
         """The lines of a table with their newlines, each cut after `LONGEST` bytes and one.
@@ -160,6 +172,8 @@ class ArchiveReader:
             while line := file.readline(LONGEST + 1):
                 digest.update(line)
                 rows += 1
+                if rows > self.parts[table].rows:
+                    raise ReadFailedError(f"table {table}: {_MORE}")
                 yield line
         if Part(rows=rows, sha256=digest.hexdigest()) != self.parts[table]:
             raise ReadFailedError(f"table {table}: its checksum differs; the file is damaged")

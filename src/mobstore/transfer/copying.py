@@ -1,7 +1,8 @@
 """The two scripts that copy a store by way of a temporary file.
 
 Two engines do not take turns in one transaction: all rows are read before the first is written.
-Between the two they lie in the file as plain tuples, which costs a tenth of what JSON would.
+Between the two they lie in the file as plain tuples, which costs a tenth of what JSON would. The
+file has no name, so nobody else puts anything into it: to read pickles of others would run them.
 """
 
 from __future__ import annotations

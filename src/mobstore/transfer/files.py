@@ -10,7 +10,9 @@ from pathlib import Path
 from secrets import token_hex
 
 from mobstore.bundles.urls import parse_path
+from mobstore.engines.sqlite.using import in_use, is_side_file
 from mobstore.errors import WriteFailedError, reason
+from mobstore.model.shown import plain
 
 _KINDS = (
     (stat.S_ISDIR, "directory"),
@@ -19,49 +21,58 @@ _KINDS = (
     (stat.S_ISCHR, "device"),
     (stat.S_ISBLK, "device"),
 )
-_LOGS = ("-wal", "-journal")
+_OWN = 0o600
+_RIGHTS = 0o777  # without the bits that let others run a file as somebody else
 
 
 @contextmanager
 def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
-    """Give an empty file to write to, which is renamed to `path` when the block ends well.
+    """Give an empty file to write to, which is put in its place when the block ends well.
 
     It lies beside `path` under a hidden name, and is removed if the block raises. A process that
-    dies may leave it behind, but nothing half written under the name that was asked for.
+    is killed may leave it behind, but nothing half written under the name that was asked for.
 
-    A symbolic link is followed: the file it leads to is replaced, with its rights, and the link
-    stays.
+    Nobody but its owner may read or write it (0600), unless the umask is stricter still. One that
+    replaces another has the mode of that one when it is in its place.
+
+    A symbolic link is followed: the file it leads to is replaced, and the link stays.
 
     Args:
         path: the file to be.
-        overwrite: whether it may replace one.
+        overwrite: whether it may replace one. If not, one that appears meanwhile is left, too.
 
     Raises:
         InternalError: the path is a URL, or begins with ~.
-        WriteFailedError: there is one already, it is no regular file or a SQLite database in use,
-            or it cannot be written.
+        WriteFailedError: there is one already; it is no regular file, a SQLite database in use,
+            or the log of one; or it cannot be written.
     """
     parse_path(path)
     try:
-        replaced = _replaceable(path, overwrite=overwrite)
+        _replaceable(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))
-        beside = target.with_name(f".{target.name}.{token_hex(4)}")
-        beside.open("xb").close()
-        if replaced is not None:
-            beside.chmod(stat.S_IMODE(replaced.st_mode))
+        beside = target.with_name(f".{target.name[:40]}.{token_hex(8)}")
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN))
     except (OSError, ValueError) as error:
         raise _refusal(path, error) from error
     try:
         yield beside
+        replaced = _replaceable(target, overwrite=overwrite)  # it may have taken long
         with beside.open("r+b") as written:
             os.fsync(written.fileno())
-        _replaceable(path, overwrite=overwrite)  # it may have taken long
-        beside.replace(target)
+        if replaced is not None:
+            beside.chmod(stat.S_IMODE(replaced.st_mode) & _RIGHTS)
+        if overwrite:
+            beside.replace(target)
+        else:
+            _put(beside, target)
+    except FileExistsError as error:
+        raise _there(path) from error
     except OSError as error:
         raise _refusal(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+    _keep(target.parent)
 
 
 def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
@@ -72,18 +83,52 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
         found = None
     if found is not None and not stat.S_ISREG(found.st_mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "special file")
-        raise WriteFailedError(f"{path} cannot be written: it is a {kind}, not a file")
+        raise WriteFailedError(f"{plain(path)} cannot be written: it is a {kind}, not a file")
     if not overwrite and os.path.lexists(path):
-        raise WriteFailedError(f"{path} is there already; it was left as it is")
-    target = os.path.realpath(path)
-    if any(os.path.lexists(f"{target}{log}") for log in _LOGS):
-        # Its log would be applied to the new file, and a store that has it open would lose it.
-        raise WriteFailedError(f"{path} is a SQLite database in use; name another file")
+        raise _there(path)
+    target = Path(os.path.realpath(path))
+    if is_side_file(target):
+        raise WriteFailedError(
+            f"{plain(path)} has the name that SQLite gives to a log of the file beside it; name"
+            " another file"
+        )
+    if in_use(target):
+        # Its log would be applied to the new file, and whoever has it open would lose it.
+        raise WriteFailedError(f"{plain(path)} is a SQLite database in use; name another file")
     return found
+
+
+def _put(beside: Path, target: Path) -> None:
+    """Give a file another name, if that is free; a rename would replace what has it."""
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise
+    except (OSError, AttributeError):  # FAT and some containers have no links, others no call
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN))
+        try:
+            beside.replace(target)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _keep(directory: Path) -> None:
+    """Let the names in a directory survive a power failure, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _there(path: Path) -> WriteFailedError:
+    return WriteFailedError(f"{plain(path)} is there already; it was left as it is")
 
 
 def _refusal(path: Path, error: Exception) -> WriteFailedError:
     why = reason(error)
     if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
-        why = f"the directory {path.parent} does not exist; create it first"
-    return WriteFailedError(f"{path} cannot be written: {why}")
+        why = f"the directory {plain(path.parent)} does not exist; create it first"
+    return WriteFailedError(f"{plain(path)} cannot be written: {why}")

@@ -5,6 +5,7 @@ writer.py  the thread that writes, with group commit
 rows.py    the tables in SQL: how reads are answered and writes applied
 file.py    opening, marking and refusing files; the driver's errors in our words
 unmaking.py  taking back a file that was made for nothing
+using.py   whether anybody uses a file that is to be replaced
 """
 
 from mobstore.engines.sqlite.engine import SqliteEngine

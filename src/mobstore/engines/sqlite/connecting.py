@@ -275,6 +275,13 @@ class WrittenMeanwhileError(ReadFailedError):
         )
 
 
+def is_open(status: os.stat_result) -> bool:
+    """Whether this process has a database file open, or had it when it was forked."""
+    file = status.st_dev, status.st_ino
+    with _guard:
+        return file in _inherited or file in _open.values()
+
+
 def _refuse_inherited(path: Path) -> None:
     if which(path) in _inherited:
         raise InternalError(
