@@ -19,7 +19,8 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, SerializationError
-from mobstore.model.json import I64_MAX, MAX_DEPTH, encode_json, encode_string, nested_deeper
+from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
+from mobstore.model.json import I64_MAX, encode_json, encode_string, too_many_values
 from mobstore.model.kept import read_back, same_but_for_order
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
@@ -53,8 +54,8 @@ def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
         raise SerializationError(f"{what} must be text, not {type(value).__name__}")
     try:
         size = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise SerializationError(f"{what} must not hold lone surrogates") from error
+    except UnicodeEncodeError:
+        raise SerializationError(f"{what} must not hold lone surrogates") from None
     if size > most:
         raise _too_large(what, size, most)
     return str.__str__(value)  # not a subclass that its owner could change
@@ -76,12 +77,14 @@ def _fitting(document: str, what: str) -> str:
     """Check the size of JSON.
 
     Raises:
-        SerializationError: it is too large.
+        SerializationError: it is too large, or has too many values.
     """
     if 4 * len(document) > LARGEST_DOCUMENT:  # a character has at most so many bytes in UTF-8
         size = len(document) if document.isascii() else len(document.encode())
         if size > LARGEST_DOCUMENT:
             raise _too_large(what, size, LARGEST_DOCUMENT)
+    if len(document) > MAX_VALUES and has_more_values(document.encode()):
+        raise SerializationError(too_many_values(what))
     return document
 
 
@@ -139,11 +142,13 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
     """
     if type(value) is not int:
         raise SerializationError(f"{what} must be a whole number, not {type(value).__name__}")
+    if 0 <= value <= most:
+        return value
+    # Python refuses to write integers of thousands of digits.
+    written = str(value) if abs(value) < 10**100 else "with more than 100 digits"
     if value < 0:
-        raise InternalError(f"{what} {value} is negative")
-    if value > most:
-        raise InternalError(f"{what} {value} exceeds {'i64::MAX' if most == I64_MAX else most}")
-    return value
+        raise InternalError(f"{what} {written} is negative")
+    raise InternalError(f"{what} {written} exceeds {'i64::MAX' if most == I64_MAX else most}")
 
 
 def callback(value: object, what: str) -> None:
@@ -194,8 +199,8 @@ def encoding(what: str) -> Generator[None]:
     """
     try:
         yield
-    except (AttributeError, TypeError, ValueError) as error:
-        raise SerializationError(f"{what} cannot be stored: a part is of a wrong type") from error
+    except (AttributeError, TypeError, ValueError):
+        raise SerializationError(f"{what} cannot be stored: a part is of a wrong type") from None
 
 
 def state_text(state: KernelState, what: str) -> str:
@@ -256,9 +261,11 @@ def document_text(record: Record, what: str) -> str:
     try:
         encoded = record.to_json_bytes()
     except SerializationError as error:
-        raise SerializationError(f"{what}: {error.detail}") from error
+        raise SerializationError(f"{what}: {error.detail}") from None
     if len(encoded) > LARGEST_DOCUMENT:
         raise _too_large(what, len(encoded), LARGEST_DOCUMENT)
+    if has_more_values(encoded):
+        raise SerializationError(too_many_values(what))
     if nested_deeper(encoded, _RECORD_ROOM):
         raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
     return encoded.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -15,11 +16,27 @@ import pytest
 import mobstore
 from engines.old import make_old
 from mobstore.audit import Problem, Verification, verify
+from mobstore.audit.paging import page
 from mobstore.meerkat import import_meerkat
-from mobstore.tables import EVENTS, ROOT_STEP_OUTPUTS, RUN_STATES, STEP_LEDGER, RunStateRow
+from mobstore.tables import (
+    EVENTS,
+    FAILURE_LEDGER,
+    META,
+    REALM_PROFILES,
+    ROOT_STEP_OUTPUTS,
+    ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_STATES,
+    RUNS,
+    SPECS,
+    STEP_LEDGER,
+    FailureLedgerRow,
+    RootStepOutputRow,
+    RunStateRow,
+    SpecRow,
+)
 from mobstore.testing import samples
 from mobstore.testing.scripts import reading
-from mobstore.transaction import Delete, Put, Scan
+from mobstore.transaction import Commit, Delete, Put, Scan, Script
 from transfer.support import fill, load, rows_of, stores_of
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -115,8 +132,10 @@ LEFT: list[Damage] = [
            "loop_step_outputs", (ONE, "else", 0, "s"), "it belongs to nothing in loop_outputs"),
     Damage(f"INSERT INTO loop_step_outputs VALUES ('{ONE}', 'loop', 3, 's', 0, '1')",
            "loop_step_outputs", (ONE, "loop", 3, "s"), "its loop has no such iteration"),
-    of("loop_outputs", "iterations = 200000", f"{FIRST} AND loop_id = 'loop'", (ONE, "loop"),
-       "more iterations than its outputs allow"),
+    Damage(f"UPDATE loop_outputs SET iterations = 1057 WHERE {FIRST} AND loop_id = 'loop'",
+           "runs", (ONE,), "its loops have more iterations than their outputs allow"),
+    Damage(f"UPDATE loop_outputs SET iterations = 1054 WHERE {FIRST} AND loop_id = 'never'",
+           "runs", (ONE,), "its loops have more iterations than their outputs allow"),
 ]  # fmt: skip
 
 MENDED: list[Damage] = [
@@ -299,6 +318,109 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert told[-1] == (told[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
+    """Of a store in ruins the first ten thousand problems are listed; it is never called sound."""
+
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            await stores.runs.create_run(samples.make_run(1))
+            step = FailureLedgerRow(ONE, 0, "s", "r", "noon")
+            await load(
+                stores,
+                Put(FAILURE_LEDGER, [step._replace(position=n) for n in range(10_100)]),
+                Delete(META, ("identity",)),
+            )
+            found = await verify(stores)
+            assert len(found.problems) == 10_001
+            assert found.problems[0].table == "meta"
+            last = found.problems[-1]
+            assert (last.table, last.key) == ("", ())
+            assert last.what == "there are 101 more problems than are listed"
+            repaired = await verify(stores, repair=True)
+            assert len(repaired.left) == 10_000, "one was mended"
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_long_keys_are_not_all_listed(engine: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            rows = [SpecRow(f"{n}{'k' * 2**20}", 0, "{}") for n in range(40)]
+            await load(stores, Put(SPECS, rows))
+            found = await verify(stores)
+            assert [len(p.key) for p in found.problems] == [*[1] * 15, 0]
+            assert found.problems[-1].what == "there are 25 more problems than are listed"
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None:
+    """A store keeps one row at a position; of thousands, those that are read show the damage."""
+
+    async def check() -> None:
+        async with stores_of(engine, tmp_path) as stores:
+            await stores.runs.create_run(samples.make_run(1))
+            await stores.runs.create_run(samples.make_run(2, root_step_outputs={"s": 1}))
+            rows = [RootStepOutputRow(ONE, f"{n}", 0, "1") for n in range(5000)]
+            await load(stores, Put(ROOT_STEP_OUTPUTS, [*rows, rows[0]._replace(position=1)]))
+            pages: list[int] = []
+            after = None
+
+            def script() -> Script[list[RootStepOutputRow]]:
+                return Commit((yield from page(ROOT_STEP_OUTPUTS_BY_POSITION, after, 4)))
+
+            while some := await stores.engine.read(script):
+                pages.append(len(some))
+                after = (some[-1].run_id, some[-1].position)
+            assert pages == [1024, 2]
+            found = await verify(stores)
+            assert {p.table for p in found.problems} == {"root_step_outputs"}
+            assert 1000 < len(found.problems) <= 1024
+            with pytest.raises(mobstore.SerializationError, match="it stands there twice"):
+                await mobstore.transfer.export_stores(stores, io.BytesIO())
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "moment", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
+)
+def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with stores_of("sqlite", tmp_path) as stores:
+            await stores.events.append(samples.event())
+            await stores.runs.create_run(samples.full_run(1))
+            await stores.realm_profiles.create("p", samples.profile())
+            events = await stores.engine.read(reading(Scan(EVENTS)))
+            runs = await stores.engine.read(reading(Scan(RUNS)))
+            profiles = await stores.engine.read(reading(Scan(REALM_PROFILES)))
+            await load(
+                stores,
+                Put(EVENTS, [row._replace(timestamp=moment) for row in events]),
+                Put(RUNS, [row._replace(created_at=moment) for row in runs]),
+                Put(REALM_PROFILES, [row._replace(updated_at=moment) for row in profiles]),
+            )
+            for call, name in (
+                (stores.events.replay_all(), "table events, cursor 1"),
+                (stores.runs.get_run(ONE), f"run {ONE}"),
+                (stores.runs.run_headers("mob"), f"run {ONE}"),
+                (stores.realm_profiles.get("p"), "table realm_profiles, name p"),
+            ):
+                with pytest.raises(mobstore.SerializationError, match=f"{name} cannot be read"):
+                    await call
+            found = {(p.table, p.what) for p in (await verify(stores)).problems}
+            assert found == {
+                ("events", f"timestamp {STORED}"),
+                ("runs", f"created_at {STORED}"),
+                ("realm_profiles", f"updated_at {STORED}"),
+            }
+
+    asyncio.run(check())
 
 
 def test_others_may_write_meanwhile(sound: bytes, tmp_path: Path) -> None:

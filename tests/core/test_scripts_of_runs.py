@@ -40,7 +40,7 @@ from mobstore.tables import (
     RunStateRow,
     StepLedgerRow,
 )
-from mobstore.transaction import Add, Commit, Get, Put, Scan, Script, add_or_put
+from mobstore.transaction import Add, Commit, Count, Get, Put, Scan, Script, add_or_put
 from support.scripts import play
 
 NO_RUN = f"run not found: {ID}"
@@ -370,6 +370,8 @@ def test_output_of_the_root(same: Any, last: list[RootStepOutputRow], place: int
 def test_output_of_a_loop(length: int | None, iteration: int, following: int | None) -> None:
     stored = None if length is None else LoopOutputRow(ID, "o", length)
     outputs: tuple[tuple[Any, ...], ...] = () if following else ((None, []),)
+    if iteration > (length or 0):  # iterations are left out
+        outputs = (([] if stored is None else [stored],),)
     asked, commit = play(complete(("o", iteration)), (FRAME, stored), *outputs)
     assert asked[0] == (Get(FRAMES, (ID, "f")), Get(LOOP_OUTPUTS, (ID, "o")))
     if following is None:  # else there can be no output yet
@@ -406,13 +408,19 @@ def test_place_of_a_loop_s_output(same: Any, last: Any, place: int) -> None:
 
 @pytest.mark.parametrize("length", [None, 0, 1, 10])
 def test_how_far_an_iteration_may_lie(length: int | None) -> None:
+    """All loops of the run count, and all their outputs, where iterations are left out."""
     stored = None if length is None else LoopOutputRow(ID, "o", length)
-    last_recorded = (length or 0) - 1
-    allowed = last_recorded + 65_536
-    assert ended(complete(("o", allowed)), (FRAME, stored)).result is True
+    found: tuple[Any, ...] = (FRAME, stored)
+    loops = [LoopOutputRow(ID, "a", 500), *([stored] if stored else [])]
+    asked, _ = play(complete(("o", 541)), found, (loops[:0],))
+    assert asked[1:] == [(Scan(LOOP_OUTPUTS, (ID,)),)], "few enough for no outputs to be counted"
+    allowed = 1_024 + 16 * 4 - 500 - 1
+    asked, commit = play(complete(("o", allowed)), found, (loops,), (3,))
+    assert asked[2] == (Count(Scan(LOOP_STEP_OUTPUTS, (ID,))),)
+    assert commit.result is True
     for iteration in (allowed + 1, 2**64 - 1):
-        with pytest.raises(InternalError, match=f"loop iteration {iteration} is more than 65536"):
-            ended(complete(("o", iteration)), (FRAME, stored))
+        with pytest.raises(InternalError, match=f"loop iteration {iteration} is too far"):
+            ended(complete(("o", iteration)), found, (loops,), (3,))
         # The comparison comes first.
         assert "frame 'f'" in refused(complete(("o", iteration)), (None, stored), (RUN,))
 

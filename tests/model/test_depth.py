@@ -25,7 +25,8 @@ from mobstore import (
     Record,
     SerializationError,
 )
-from mobstore.model.json import copy_json, encode_json, nested_deeper, parse, write_deep
+from mobstore.model.extent import nested_deeper
+from mobstore.model.json import copy_json, encode_json, parse, write_deep
 from mobstore.model.record import decode, opened, validate
 from support import golden
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mobstore import Profile, SerializationError
-from mobstore.model.json import copy_json, decode_json, encode_json, nested_deeper, parse
+from mobstore.model.extent import nested_deeper
+from mobstore.model.json import copy_json, decode_json, encode_json, parse
 from support import golden
 
 keys = st.text(st.characters(codec="utf-8"), max_size=4)

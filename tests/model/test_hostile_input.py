@@ -237,7 +237,7 @@ def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 wrong = [(value, SerializationError) for value in WRONG_FREE]
             elif name == "loop_context":
                 wrong = [(value, SerializationError) for value in WRONG_CONTEXTS]
-                wrong += [(("o", value), InternalError) for value in (*OUT_OF_RANGE, 65_537)]
+                wrong += [(("o", value), InternalError) for value in (*OUT_OF_RANGE, 1_041)]
                 wrong += [(("o", value), SerializationError) for value in NO_NUMBERS]
             else:
                 wrong = [(value, SerializationError) for value in WRONG_OBJECTS]

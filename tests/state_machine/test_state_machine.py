@@ -683,11 +683,15 @@ class Machine(RuleBasedStateMachine):
             elif expected and context is not None:
                 loop_id, iteration = context
                 recorded = run["loop_iteration_outputs"].get(loop_id, [])
-                if iteration > len(recorded) - 1 + 65_536:
+                loops = run["loop_iteration_outputs"].values()
+                outputs = 1 + sum(len(one) for loop in loops for one in loop)
+                following = sum(map(len, loops)) - len(recorded) + iteration + 1
+                if iteration > len(recorded) and following > 1_024 + 16 * outputs:
                     expected = self.refusal(
                         INTERNAL,
-                        f"loop iteration {iteration} is more than 65536"
-                        f" past the last recorded one of loop '{loop_id}'",
+                        f"loop iteration {iteration} is too far past the last recorded one of loop"
+                        f" '{loop_id}': the loops of a run may have 1024 iterations, and"
+                        " 16 more for each of their outputs",
                     )
                 else:
                     recorded += [{} for _ in range(iteration + 1 - len(recorded))]

@@ -248,7 +248,7 @@ def test_every_wrong_value_is_the_only_thing_wrong(good: bytes) -> None:
         (
             "loop_outputs",
             changed(2, iterations=2**63 - 1),
-            "table loop_outputs: a loop has too few outputs",
+            ": its loops have more iterations than their outputs allow",
         ),
         ("loop_outputs", list[Document].clear, "table loop_step_outputs, line 1: it belongs"),
     ],
@@ -288,12 +288,12 @@ def test_what_stands_twice_far_apart(table: str, column_name: str) -> None:
 @pytest.mark.parametrize(
     ("loop", "iterations", "fine"),
     [
-        (0, 3 * 65_536, True),  # it has two outputs
-        (0, 3 * 65_536 + 1, False),
-        (1, 65_536, True),  # it has none
-        (1, 65_537, False),
-        (2, 3 * 65_536, True),  # it has two again, and those of others do not count
-        (2, 3 * 65_536 + 1, False),
+        (0, 1_024 + 2 * 16, True),  # its run has two outputs
+        (0, 1_024 + 2 * 16 + 1, False),
+        (1, 1_024 + 2 * 16 - 3, True),  # the other loop of the run has three
+        (1, 1_024 + 2 * 16 - 2, False),
+        (2, 1_024 + 2 * 16, True),  # what other runs have does not count
+        (2, 1_024 + 2 * 16 + 1, False),
     ],
 )
 def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine: bool) -> None:
@@ -309,7 +309,8 @@ def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine
                 assert iterations in lengths
             else:
                 message = await refusal(data, stores, mobstore.SerializationError)
-                assert "loop_outputs: a loop has too few outputs" in message
+                run_id = samples.run_id(1 + loop // 2)
+                assert f"loop_outputs, run {run_id}: its loops have more iterations" in message
 
     asyncio.run(check())
 

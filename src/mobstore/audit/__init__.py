@@ -28,7 +28,8 @@ async def verify(
     gaps; all that belongs to a run must have that run, and every run its state. In SQLite the file
     itself is looked through as well.
 
-    It needs memory for about a thousand rows, and for all that it finds.
+    It needs memory for about a thousand rows, and for the 10,000 problems that it lists. Of more
+    than a thousand rows at one position of a run the others are not looked at.
 
     Args:
         stores: what to look through; on any engine. Others may go on writing to it.

@@ -232,8 +232,8 @@ def _moment(row: _Columns, column: str) -> str:
 def _formed(column: str) -> Generator[None]:
     try:
         yield
-    except ValueError as error:
-        raise SerializationError(f"{column} {NOT_AS_STORED}") from error
+    except ValueError:  # its text may show the value
+        raise SerializationError(f"{column} {NOT_AS_STORED}") from None
 
 
 _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {

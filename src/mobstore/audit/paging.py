@@ -13,8 +13,9 @@ T = TypeVar("T")
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
 """A part of a script; to be used with `yield from`."""
 
-FIRST_LIMIT = 64
+FIRST_LIMIT = 4
 """How many rows the first page may have: how long they are is not known yet."""
+_MOST_TIES = 1024  # rows of one place that are read; in a sound store there is one
 _MOST_ROWS = 256  # of a page
 _SIZE = 2**20  # characters of a page, about
 
@@ -25,7 +26,8 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
     Args:
         index: the index; all its rows are walked, whatever its prefix.
         after: the values of `index.sorted_by` in the last row before; None: from the first row.
-        limit: at most so many, and all that tie with the last of them.
+        limit: at most so many, and some that tie with the last of them. A place of which more rows
+            are than that is damage that those show, and the others are passed over.
     """
     rows: list[R] = []
     depth = 0 if after is None else len(after) - 1
@@ -39,7 +41,7 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
         last = place(rows[-1])
         while rows and place(rows[-1]) == last:
             rows.pop()
-        rows += yield from fetch(Scan(index, last))
+        rows += yield from fetch(Scan(index, last, limit=_MOST_TIES))
     return rows
 
 

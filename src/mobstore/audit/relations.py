@@ -12,9 +12,10 @@ from typing import Any, TypeAlias, cast
 
 from mobstore.audit.paging import Asking
 from mobstore.errors import SerializationError
+from mobstore.model.shown import brief
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
-from mobstore.rows.runs import MAX_ITERATION_GAP
+from mobstore.rows.runs import outputs_needed
 from mobstore.tables import (
     COUNTERS,
     EVENTS,
@@ -58,6 +59,8 @@ Rows: TypeAlias = dict[Table[Any], int]
 Naming: TypeAlias = Callable[[int], str]
 """Tells how to call the row at a place in a page."""
 
+TOO_FEW_OUTPUTS = "its loops have more iterations than their outputs allow"
+
 _Wrong: TypeAlias = Iterator[tuple[int, str]]
 """The places of rows that are wrong, and why."""
 
@@ -67,6 +70,8 @@ class Checks:
 
     Attributes:
         rows: how many rows of each table were seen.
+        short: how many outputs of loops have still to come of each run; of those alone whose loops
+            have more iterations than need none.
     """
 
     def __init__(self) -> None:
@@ -75,8 +80,8 @@ class Checks:
         self._index: Index[Any] | None = None
         self._key: Callable[[Row], Key]
         self._last: Key = ()
-        self._of_loop = 0  # outputs seen of the loop that the last row belongs to
-        self._short_loops = 0
+        self._of_run = ("", 0)  # the run of the last row of LOOP_OUTPUTS, its iterations so far
+        self.short: dict[str, int] = {}
 
     def see(self, index: Index[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
         """See the next rows of a table as `faults` does; refuse what is wrong.
@@ -116,8 +121,8 @@ class Checks:
         """
         if self.rows[RUN_STATES] != self.rows[RUNS]:
             raise SerializationError("table run_states: a run has no state")
-        if self._short_loops:
-            raise SerializationError("table loop_outputs: a loop has too few outputs")
+        for run_id in self.short:
+            raise SerializationError(f"table loop_outputs, run {brief(run_id)}: {TOO_FEW_OUTPUTS}")
 
     def _wrong(
         self,
@@ -146,21 +151,28 @@ class Checks:
                 NEXT_RUN, [row.number for row in cast("Sequence[RunRow]", rows)]
             )
         elif table is LOOP_OUTPUTS:
-            loops = cast("Sequence[LoopOutputRow]", rows)
-            self._short_loops += sum(outputs_due(loop) > 0 for loop in loops)
+            self._loops(cast("Sequence[LoopOutputRow]", rows))
         elif table is LOOP_STEP_OUTPUTS:
-            yield from self._outputs(keys, before, cast("Sequence[LoopOutputRow | None]", parents))
+            yield from self._outputs(keys, cast("Sequence[LoopOutputRow | None]", parents))
 
-    def _outputs(
-        self, keys: Sequence[Key], before: Sequence[Key], loops: Sequence[LoopOutputRow | None]
-    ) -> _Wrong:
-        for place, (last, key, loop) in enumerate(zip(before, keys, loops, strict=False)):
-            if loop is None:
-                continue  # said already
-            if cast("int", key[2]) >= loop.iterations:
+    def _loops(self, loops: Sequence[LoopOutputRow]) -> None:
+        run, iterations = self._of_run
+        for loop in loops:
+            iterations = loop.iterations + (iterations if loop.run_id == run else 0)
+            run = loop.run_id
+            if needed := outputs_needed(iterations):
+                self.short[run] = needed
+        self._of_run = run, iterations
+
+    def _outputs(self, keys: Sequence[Key], loops: Sequence[LoopOutputRow | None]) -> _Wrong:
+        for place, (key, loop) in enumerate(zip(keys, loops, strict=True)):
+            run = cast("str", key[0])
+            if run in self.short:
+                self.short[run] -= 1
+                if not self.short[run]:
+                    del self.short[run]
+            if loop is not None and cast("int", key[2]) >= loop.iterations:
                 yield place, "its loop has no such iteration"
-            self._of_loop = 1 if last[:2] != key[:2] else self._of_loop + 1
-            self._short_loops -= self._of_loop == outputs_due(loop)
 
     def _uncounted(self, counter: str, given: Iterable[int]) -> _Wrong:
         following = self._next[counter]
@@ -170,7 +182,8 @@ class Checks:
 
 def row_name(table: Table[Any], row: Row) -> str:
     """How a row of a store is called in an error."""
-    return f"table {table.name}, key {', '.join(map(str, table.getter(table.key)(row)))}"
+    key = ", ".join(brief(str(value)) for value in table.getter(table.key)(row))
+    return f"table {table.name}, key {key}"
 
 
 def _parents(table: Table[Any], rows: Sequence[Row]) -> Asking[Sequence[Row | None] | None]:
@@ -194,8 +207,3 @@ def _gaps(keys: Sequence[Key], before: Sequence[Key]) -> _Wrong:
 
 def _where(wrong: Iterable[bool], why: str) -> _Wrong:
     return ((place, why) for place, is_wrong in enumerate(wrong) if is_wrong)
-
-
-def outputs_due(loop: LoopOutputRow) -> int:
-    """How many outputs a loop must have at least for its number of iterations to be plausible."""
-    return max(0, (loop.iterations - 1) // MAX_ITERATION_GAP)

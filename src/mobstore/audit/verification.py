@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from mobstore.audit.examination import examine, is_well_typed
 from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
-from mobstore.audit.relations import FILE_ORDER, Checks, outputs_due
+from mobstore.audit.relations import FILE_ORDER, TOO_FEW_OUTPUTS, Checks
 from mobstore.model.json import I64_MAX
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.runs import NEXT_RUN
@@ -17,7 +17,6 @@ from mobstore.tables import (
     COUNTERS,
     EVENTS,
     IDENTITY,
-    LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     META,
     RUN_STATES,
@@ -27,7 +26,6 @@ from mobstore.tables import (
     CounterRow,
     Index,
     Key,
-    LoopOutputRow,
     MetaRow,
     Row,
     Table,
@@ -60,7 +58,8 @@ class Verification:
 
     Attributes:
         rows: how many rows each table has, by its name; empty if the medium is too damaged.
-        problems: what is wrong, by table and key.
+        problems: what is wrong, by table and key; at most 10,000. If there are more, the last one
+            says how many: mend those, and look again.
     """
 
     rows: Mapping[str, int]
@@ -82,6 +81,10 @@ _NUMBERED: Mapping[str, tuple[Index[Any], str]] = {
 """What each counter numbers, and in which column."""
 
 
+_MOST_PROBLEMS = 10_000
+_MOST_CHARACTERS = 2**24  # of all their keys, which in a damaged store may be of any length
+
+
 def verify_script(progress: Progress) -> Script[Verification]:
     """Look through everything."""
     counts = yield tuple(Count(Scan(table)) for table in TABLES)
@@ -89,16 +92,25 @@ def verify_script(progress: Progress) -> Script[Verification]:
     for index in _ORDER:
         yield from looking.table(index)
     rows = {table.name: count for table, count in zip(TABLES, counts, strict=True)}
-    return Commit(Verification(rows, tuple(looking.problems)))
+    return Commit(Verification(rows, looking.problems()))
 
 
 class _Looking:
     """One attempt at looking through a store; an engine that begins anew makes another one."""
 
     def __init__(self, meter: Meter) -> None:
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
+        self._characters = 0
+        self._more = 0
         self._meter = meter
         self._checks = Checks()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All that was found, or as much as may be listed and how many more there are."""
+        if self._more:
+            what = f"there are {self._more:,} more problems than are listed"
+            return (*self._problems, Problem("", (), what))
+        return tuple(self._problems)
 
     def table(self, index: Index[Any]) -> Asking[None]:
         """Look through a table, after those before it."""
@@ -113,6 +125,9 @@ class _Looking:
             after, limit = place(rows[-1]), next_limit(limit, len(rows), size_of(rows))
             yield from self._rows(index, rows)
             self._meter.add(len(rows))
+        if index.table is LOOP_STEP_OUTPUTS:
+            for run_id in self._checks.short:
+                self._list(Problem(RUNS.name, (run_id,), TOO_FEW_OUTPUTS))
 
     def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
         table = index.table
@@ -127,11 +142,18 @@ class _Looking:
             self._found(table, rows[place], why)
         if table is RUNS:
             yield from self._states(rows)
-        elif table is LOOP_OUTPUTS:
-            yield from self._loops(cast("Sequence[LoopOutputRow]", rows))
 
     def _found(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
-        self.problems.append(Problem(table.name, table.getter(table.key)(row), what, repairable))
+        self._list(Problem(table.name, table.getter(table.key)(row), what, repairable))
+
+    def _list(self, problem: Problem) -> None:
+        characters = sum(len(part) for part in problem.key if isinstance(part, str | bytes))
+        self._characters += characters
+        if len(self._problems) < _MOST_PROBLEMS and self._characters <= _MOST_CHARACTERS:
+            self._problems.append(problem)
+        else:
+            self._characters -= characters
+            self._more += 1
 
     def _identity(self) -> Asking[None]:
         """See that the store has an identity; what it is comes with the other rows."""
@@ -153,18 +175,10 @@ class _Looking:
     def _states(self, runs: Sequence[Row]) -> Asking[None]:
         keys = list(map(RUNS.getter(RUNS.key), runs))
         states = yield tuple(Get(RUN_STATES, key) for key in keys)
-        self.problems += [
-            Problem(RUN_STATES.name, key, "it is missing, and the run cannot be read without it")
-            for key, state in zip(keys, states, strict=True)
-            if state is None
-        ]
-
-    def _loops(self, loops: Sequence[LoopOutputRow]) -> Asking[None]:
-        long = [loop for loop in loops if outputs_due(loop)]
-        counts = yield tuple(Count(Scan(LOOP_STEP_OUTPUTS, loop[:2])) for loop in long)
-        for loop, count in zip(long, counts, strict=True):
-            if count < outputs_due(loop):
-                self._found(LOOP_OUTPUTS, loop, "it has more iterations than its outputs allow")
+        for key, state in zip(keys, states, strict=True):
+            if state is None:
+                what = "it is missing, and the run cannot be read without it"
+                self._list(Problem(RUN_STATES.name, key, what))
 
 
 def repair_script(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:

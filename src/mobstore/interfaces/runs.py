@@ -223,9 +223,11 @@ class MobRunStore(MobRunReader):
 
         Raises:
             NotFoundError: there is no such run.
-            InternalError: the iteration is more than 65,536 past the last recorded one.
+            InternalError: it would leave out iterations although the run's loops have more than
+                1,024 in all, and 16 more for each of their outputs.
 
-        Contract: runs.outputs.root, runs.outputs.loop, runs.outputs.padding, runs.ledger.missing.
+        Contract: runs.outputs.root, runs.outputs.loop, runs.outputs.padding,
+            runs.outputs.allowance, runs.ledger.missing.
         """
 
     @abstractmethod

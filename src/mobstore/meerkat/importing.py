@@ -21,6 +21,7 @@ from mobstore.meerkat.soundness import check_sound
 from mobstore.meerkat.source import source
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
+from mobstore.model.extent import MAX_VALUES
 from mobstore.model.json import I64_MAX, I64_MIN, parse
 from mobstore.model.profile import Profile
 from mobstore.model.record import validate
@@ -308,7 +309,8 @@ def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> Aski
 def _document(json: object) -> dict[str, Any]:
     if not isinstance(json, (bytes, str)):
         raise SerializationError(f"its JSON is stored as {type(json).__name__}")
-    document = parse(json, bounded=True)  # as parts are encoded
+    # As parts are encoded, they are bounded; a run is one document with all that it holds.
+    document = parse(json, bounded=True, most=4 * MAX_VALUES)
     if not isinstance(document, dict):
         raise SerializationError("its JSON is not an object")
     return cast("dict[str, Any]", document)

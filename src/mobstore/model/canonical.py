@@ -10,12 +10,29 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
-from mobstore.model.json import MAX_DEPTH, U64_MAX, encode_string, without_duplicates
+from mobstore.model.extent import MAX_DEPTH
+from mobstore.model.json import U64_MAX, encode_string, without_duplicates
 
 Wire: TypeAlias = dict[str, Any]
 """A kernel value as it stands in JSON."""
 
 _OrderKey: TypeAlias = tuple[Any, ...]
+
+
+class Walk:
+    """One walk through a value.
+
+    Attributes:
+        deepest: the deepest level seen.
+        keys: the order keys of sequences, sets and maps by their `id`; without them each level of
+            sets in sets would build the keys of all that lies below it once more.
+    """
+
+    __slots__ = ("deepest", "keys")
+
+    def __init__(self, deepest: int = 0) -> None:
+        self.deepest = deepest
+        self.keys: dict[int, _OrderKey] = {}
 
 
 def canonical_state(wire: object) -> tuple[str, int]:
@@ -32,17 +49,17 @@ def canonical_state(wire: object) -> tuple[str, int]:
         raise ValueError("a kernel state has a phase (text) and fields (an object)")
     if not all(type(name) is str for name in cast("dict[object, object]", fields)):
         raise ValueError("the names of fields are text")
-    deepest = [2]
+    walk = Walk(2)
     written = [
-        f"{_quoted(name)}:{canonical_value(value, 3, deepest)}"
+        f"{_quoted(name)}:{canonical_value(value, 3, walk)}"
         for name, value in sorted(cast("dict[str, object]", fields).items())
     ]
     text = f'{{"phase":{_quoted(phase)},"fields":{{{",".join(written)}}}}}'
     try:
         text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("text must not hold lone surrogates") from error
-    return text, deepest[0]
+    except UnicodeEncodeError:
+        raise ValueError("text must not hold lone surrogates") from None
+    return text, walk.deepest
 
 
 def _quoted(text: str) -> str:
@@ -53,16 +70,16 @@ def _quoted(text: str) -> str:
 _quoted_name = lru_cache(maxsize=4096)(encode_string)
 
 
-def canonical_value(value: Any, depth: int, deepest: list[int]) -> str:
+def canonical_value(value: Any, depth: int, walk: Walk) -> str:
     """Check one parsed kernel value that opens at `depth`; give its canonical text.
 
     Raises:
         ValueError: it is not a kernel value, or nested deeper than a document may be.
     """
-    if depth > deepest[0]:
+    if depth > walk.deepest:
         if depth > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-        deepest[0] = depth
+        walk.deepest = depth
     if value.__class__ is not dict:
         raise ValueError("a kernel value is an object with a type")
     kind = value.get("type")
@@ -88,40 +105,40 @@ def canonical_value(value: Any, depth: int, deepest: list[int]) -> str:
     elif kind == "map":
         entries = value.get("entries")
         if entries.__class__ is list:
-            deepest[0] = max(deepest[0], depth + 1)
-            texts = [_entry(pair, depth, deepest) for pair in entries]
-            return f'{{"type":"map","entries":[{",".join(_last_by_key(entries, texts))}]}}'
+            walk.deepest = max(walk.deepest, depth + 1)
+            texts = [_entry(pair, depth, walk) for pair in entries]
+            return f'{{"type":"map","entries":[{",".join(_last_by_key(entries, texts, walk))}]}}'
     elif kind == "seq" or kind == "set":  # noqa: PLR1714 - twice as fast as a membership test
         items = value.get("items")
         if items.__class__ is list:
-            deepest[0] = max(deepest[0], depth + 1)
-            texts = [canonical_value(item, depth + 2, deepest) for item in items]
+            walk.deepest = max(walk.deepest, depth + 1)
+            texts = [canonical_value(item, depth + 2, walk) for item in items]
             if kind == "set":
-                texts = _ordered(items, texts)
+                texts = _ordered(items, texts, walk)
             return f'{{"type":"{kind}","items":[{",".join(texts)}]}}'
     raise ValueError("a kernel value is one of the eight types, with its payload")
 
 
-def _entry(pair: Any, depth: int, deepest: list[int]) -> str:
+def _entry(pair: Any, depth: int, walk: Walk) -> str:
     if pair.__class__ is not list or len(pair) != 2:
         raise ValueError("a map entry is a pair")
-    key, value = (canonical_value(item, depth + 3, deepest) for item in pair)
+    key, value = (canonical_value(item, depth + 3, walk) for item in pair)
     return f"[{key},{value}]"
 
 
-def _ordered(items: Any, texts: list[str]) -> list[str]:
+def _ordered(items: Any, texts: list[str], walk: Walk) -> list[str]:
     """The texts of a set's items, each once, in the total order."""
-    by_key = {order_key(item): text for item, text in zip(items, texts, strict=True)}
+    by_key = {order_key(item, walk): text for item, text in zip(items, texts, strict=True)}
     return [by_key[key] for key in sorted(by_key)]
 
 
-def _last_by_key(pairs: Any, texts: list[str]) -> list[str]:
+def _last_by_key(pairs: Any, texts: list[str], walk: Walk) -> list[str]:
     """The texts of a map's entries in the order of their keys; of equal keys, the last."""
-    by_key = {order_key(pair[0]): text for pair, text in zip(pairs, texts, strict=True)}
+    by_key = {order_key(pair[0], walk): text for pair, text in zip(pairs, texts, strict=True)}
     return [by_key[key] for key in sorted(by_key)]
 
 
-def order_key(wire: Wire) -> _OrderKey:
+def order_key(wire: Wire, walk: Walk) -> _OrderKey:
     """A tuple that sorts as kernel values do: by kind, then by payload."""
     kind = wire["type"]
     if kind == "string":
@@ -132,11 +149,18 @@ def order_key(wire: Wire) -> _OrderKey:
         return (1, wire["value"])
     if kind == "named_variant":
         return (3, wire["enum_name"], wire["variant"])
-    if kind == "seq":
-        return (4, tuple(map(order_key, wire["items"])))
-    if kind == "set":
-        return (5, tuple(sorted({order_key(item) for item in wire["items"]})))
-    if kind == "map":
-        by_key = {order_key(key): order_key(value) for key, value in wire["entries"]}
-        return (6, tuple(sorted(by_key.items())))
-    return (7,)
+    if kind == "none":
+        return (7,)
+    key = walk.keys.get(id(wire))
+    if key is None:
+        key = walk.keys[id(wire)] = _order_key_of_many(wire, walk)
+    return key
+
+
+def _order_key_of_many(wire: Wire, walk: Walk) -> _OrderKey:
+    if wire["type"] == "seq":
+        return (4, tuple([order_key(item, walk) for item in wire["items"]]))
+    if wire["type"] == "set":
+        return (5, tuple(sorted({order_key(item, walk) for item in wire["items"]})))
+    by_key = {order_key(key, walk): order_key(value, walk) for key, value in wire["entries"]}
+    return (6, tuple(sorted(by_key.items())))

@@ -1,5 +1,6 @@
 """The definition of a mob: profiles, wiring, flows and limits. Nothing is cross-checked here."""
 
+import re
 from collections.abc import Awaitable, Callable
 from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
@@ -18,7 +19,7 @@ from mobstore.model.profile import (
     ToolConfig,
 )
 from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
-from mobstore.model.shown import Shown, brief, count
+from mobstore.model.shown import Shown, brief, count, cut, plain
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
@@ -172,18 +173,10 @@ class MobDefinition(Shown, Record):
         JSON becomes an object with one key, NaN and infinity become null, as in the reference.
 
         Raises:
-            SerializationError: the text is not TOML, or not a definition.
+            SerializationError: the text is not TOML, or not a definition; or it has more than
+                1,048,576 characters, or a key of more than 16 parts between dots.
         """
-        import tomllib  # seldom needed, and slow to load
-
-        if not isinstance(text, str):
-            raise SerializationError(f"TOML is text, not {type(text).__name__}")
-        try:
-            document = cast("dict[str, Any]", _from_toml_value(tomllib.loads(text)))
-        except RecursionError as error:
-            raise SerializationError("not a definition: nested too deeply") from error
-        except ValueError as error:
-            raise SerializationError(f"not TOML: {error}") from error
+        document = _from_toml(text)
         mob: object = document.get("mob")
         if not isinstance(mob, dict):
             raise SerializationError("a definition has a table [mob]")
@@ -262,6 +255,35 @@ class MobDefinition(Shown, Record):
         if stored is None:
             raise NotFoundError(f"profile not found: {name}")
         return stored.profile
+
+
+def _from_toml(text: str) -> dict[str, Any]:
+    import tomllib  # seldom needed, and slow to load
+
+    if not isinstance(text, str):
+        raise SerializationError(f"TOML is text, not {type(text).__name__}")
+    if len(text) > _LONGEST_TOML:
+        raise SerializationError(
+            f"the TOML of a definition has at most {_LONGEST_TOML:,} characters, not {len(text):,};"
+            " a longer definition can be read as JSON"
+        )
+    if re.search(_LONG_KEY, text):
+        raise SerializationError(f"a key of TOML has at most {_MOST_PARTS} parts between dots")
+    try:
+        return cast("dict[str, Any]", _from_toml_value(tomllib.loads(text)))
+    except RecursionError:
+        why = "not a definition: nested too deeply"
+    except ValueError as error:
+        why = f"not TOML: {plain(cut(str(error), 200))}"
+    raise SerializationError(why)
+
+
+# The time that tomllib takes grows with the square of a key's parts: a definition within these
+# limits takes it two seconds at most, one key of 40,000 parts takes a minute.
+_LONGEST_TOML = 2**20
+_MOST_PARTS = 16
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}"
 
 
 def _from_toml_value(value: object) -> object:

@@ -20,16 +20,14 @@ from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
 
 from mobstore.errors import SerializationError
-from mobstore.model.shown import brief
+from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
+from mobstore.model.shown import joined
 
-MAX_DEPTH = 127
 I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 _WRITABLE_DEPTH = 255  # what pydantic allows where stacks are large
 _RECURSION_KILLS = sys.platform == "emscripten"  # some 5,000 levels end the whole interpreter
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_FLATTEN = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_AROUND = 64  # values that may stand around a document: the columns of its row, an event's fields
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 NULL_IN_FREE_JSON = object()
@@ -54,35 +52,47 @@ def without_duplicates(value: Any) -> Any:
     return value
 
 
-def parse(document: str | bytes, *, bounded: bool = False) -> object:
+def parse(document: str | bytes, *, bounded: bool = False, most: int = MAX_VALUES) -> object:
     """Read one JSON document as serde_json would.
 
     Args:
         document: the text.
         bounded: the caller bounds the depth of all that it takes out of the document.
+        most: values of the document; a few more are taken, for what may stand around it.
 
     Returns:
         `None`, bool, int, float, str, lists and dicts; in a dict the value of a key that stood
         twice is a `Duplicate`. Integers lie within -2**63 ... 2**64-1.
 
     Raises:
-        SerializationError: the text is not one JSON document, or is nested too deeply.
+        SerializationError: the text is not one JSON document, is nested too deeply, or has too
+            many values.
     """
     if not isinstance(document, (str, bytes)):
         raise SerializationError(f"JSON is text or bytes, not {type(document).__name__}")
+    # The errors of Python hold the whole document; none of them is kept as a cause.
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
+        if has_more_values(raw, most + _AROUND):
+            raise SerializationError(too_many_values("JSON", most))
         if (not bounded or _RECURSION_KILLS) and nested_deeper(raw):
             raise SerializationError(f"JSON is nested deeper than {MAX_DEPTH} levels")
         value = _decoder().decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False, default=_duplicate_value).encode()
-    except UnicodeError as error:
-        raise SerializationError("JSON text must be UTF-8 without lone surrogates") from error
+    except UnicodeError:
+        why = "JSON text must be UTF-8 without lone surrogates"
     except (ValueError, RecursionError) as error:
-        raise SerializationError(f"not a JSON document: {error}") from error
-    return value
+        why = f"not a JSON document: {error}"
+    else:
+        return value
+    raise SerializationError(why)
+
+
+def too_many_values(what: str, most: int = MAX_VALUES) -> str:
+    """The message of `has_more_values`."""
+    return f"{what} has more than {most:,} values (an empty array or object counts twice)"
 
 
 def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
@@ -99,9 +109,35 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
     """
     try:
         return _copy(value, room)
-    except ValueError as error:
-        place = _place(value, room, _copy)
-        raise ValueError(f"{place}: {error}" if place else str(error)) from error
+    except _UnfitError as error:
+        why = error.with_place()
+    raise ValueError(why)
+
+
+class _UnfitError(ValueError):
+    """A value that is not free JSON; it finds its place on its way up through what it lies in."""
+
+    def __init__(self, why: str, part: object) -> None:
+        super().__init__(why)
+        self._part = part
+        self._names: list[str] = []
+
+    def lies_in(self, whole: object) -> None:
+        # Of parts that are one object, the first one was the first that failed.
+        self._names += [name for name, part in _parts(whole) if part is self._part][:1]
+        self._part = whole
+
+    def with_place(self, what: str = "") -> str:
+        """What is wrong and where, such as `rows.1.cost`."""
+        where = joined(filter(None, (what, *reversed(self._names))))
+        return f"{where}: {self}" if where else str(self)
+
+
+class _TooDeepError(_UnfitError):
+    """A value that is nested too deeply. Its place would be as long, and is not said."""
+
+    def lies_in(self, whole: object) -> None:
+        pass
 
 
 def _copy(value: Any, room: int) -> JsonValue:
@@ -113,50 +149,53 @@ def _copy(value: Any, room: int) -> JsonValue:
         return None
     if kind is int:
         if not I64_MIN <= value <= U64_MAX:
-            raise ValueError("free JSON holds integers of -2**63 to 2**64-1 only")
+            raise _UnfitError("free JSON holds integers of -2**63 to 2**64-1 only", value)
         return plain
     if kind is float:
         if not isfinite(value):
-            raise ValueError("free JSON cannot hold NaN or infinity")
+            raise _UnfitError("free JSON cannot hold NaN or infinity", value)
         return plain
     if room == 0:
-        raise ValueError("free JSON is nested too deeply")
-    if kind is list or kind is tuple:
-        return [_copy(item, room - 1) for item in value]
+        raise _TooDeepError("free JSON is nested too deeply", value)
+    try:
+        if kind is list or kind is tuple:
+            return [_copy(item, room - 1) for item in value]
+        if issubclass(kind, dict):
+            items: dict[Any, Any] = without_duplicates(value)
+            if all(type(key) is str for key in items):
+                return {key: _copy(items[key], room - 1) for key in sorted(items)}
+    except _UnfitError as error:
+        error.lies_in(value)
+        raise
     if issubclass(kind, dict):
-        items: dict[Any, Any] = without_duplicates(value)
-        if not all(type(key) is str for key in items):
-            raise ValueError("object keys of free JSON must be text")
-        return {key: _copy(items[key], room - 1) for key in sorted(items)}
-    raise ValueError(f"free JSON cannot hold {kind.__name__}")
+        raise _UnfitError("object keys of free JSON must be text", value)
+    raise _UnfitError(f"free JSON cannot hold {kind.__name__}", value)
 
 
-def _place(value: Any, room: int, check: Callable[[Any, int], object]) -> str:
-    """The place in a value of what `check` raises for, such as `rows.1.cost`; "" for the whole.
-
-    What is nested too deeply has none: its place would be as long.
-    """
-    names: list[str] = []
-    while room:
-        for name, part in _parts(value):
-            try:
-                check(part, room - 1)
-            except (ValueError, PydanticSerializationError):
-                names.append(brief(name))
-                value, room = part, room - 1
-                break
-        else:
-            return ".".join(names)
-    return ""
+def _require_text(value: JsonValue) -> None:
+    """See that a copy of free JSON holds no lone surrogates."""
+    try:
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, list):
+            for item in value:
+                _require_text(item)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                key.encode()
+                _require_text(item)
+    except _UnfitError as error:
+        error.lies_in(value)
+        raise
+    except UnicodeEncodeError:
+        raise _UnfitError("text must not hold lone surrogates", value) from None
 
 
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     """The parts of an array or object by their names, in the order in which they are copied."""
     if value.__class__ is list or value.__class__ is tuple:
-        return [(str(number), item) for number, item in enumerate(value)]
-    if issubclass(value.__class__, dict) and all(type(key) is str for key in value):
-        return sorted(without_duplicates(value).items(), key=lambda item: item[0])
-    return ()
+        return ((str(number), item) for number, item in enumerate(value))
+    return sorted(without_duplicates(value).items(), key=lambda item: item[0])
 
 
 def encode_json(value: object, room: int = MAX_DEPTH, what: str = "") -> str:
@@ -171,21 +210,12 @@ def encode_json(value: object, room: int = MAX_DEPTH, what: str = "") -> str:
         try:
             return to_json(copied).decode()
         except PydanticSerializationError:
-            return write_deep(copied)
-    except PydanticSerializationError as error:
-        place = _place(value, room, _write)
-        raise _without_form(what, place, "text must not hold lone surrogates") from error
-    except ValueError as error:
-        raise _without_form(what, _place(value, room, _copy), str(error)) from error
-
-
-def _write(value: Any, room: int) -> None:
-    write_deep(_copy(value, room))
-
-
-def _without_form(what: str, place: str, why: str) -> SerializationError:
-    where = ".".join(filter(None, (what, place)))
-    return SerializationError(f"{where}: {why}" if where else why)
+            pass  # perhaps only nested too deeply for pydantic
+        _require_text(copied)
+        return write_deep(copied)
+    except _UnfitError as error:
+        why = error.with_place(what)
+    raise SerializationError(why)
 
 
 def write_deep(
@@ -228,26 +258,6 @@ def _written(value: object) -> str:
 def decode_json(text: str) -> JsonValue:
     """Read text that `encode_json` wrote."""
     return cast("JsonValue", json.loads(text))
-
-
-def nested_deeper(raw: bytes, most: int = MAX_DEPTH) -> bool:
-    """Whether JSON text has more than `most` levels of arrays and objects.
-
-    Text that is never closed counts as deep if it opens so many, unless it is very short.
-    """
-    if len(raw) <= 2 * most or raw.count(b"[") + raw.count(b"{") <= most:
-        return False
-    # Outside strings stands every second piece between quotes, unless a quote is escaped.
-    outside = _STRING.sub(b"", raw) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
-    brackets = outside.translate(_FLATTEN, _NOT_BRACKETS)
-    depth = 0
-    while brackets and depth <= most:  # each pass removes the innermost level
-        shorter = brackets.replace(b"[]", b"")
-        if shorter == brackets:  # unbalanced: the parser will refuse it, but may go down so far
-            depth += brackets.count(b"[")
-            break
-        brackets, depth = shorter, depth + 1
-    return depth > most
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import SerializationError
 from mobstore.model.record import Record, explain
-from mobstore.model.shown import brief
+from mobstore.model.shown import joined
 
 R = TypeVar("R", bound=Record)
 
@@ -41,7 +41,8 @@ def read_back(kind: type[R], document: str | bytes, what: str) -> R:
     try:
         return kind.model_validate_json(document)
     except ValidationError as error:
-        raise _not_as_it_is(what, explain(error)) from error
+        why = explain(error)
+    raise _not_as_it_is(what, why)
 
 
 def is_exactly_same(given: Record, read: Record) -> bool:
@@ -114,11 +115,11 @@ def _parts(value: object) -> Mapping[Any, object] | None:
 
 
 def _would_differ(what: str, place: _Place | None) -> SerializationError:
-    names: list[str] = []
+    names: list[object] = []
     while place:
-        names.append(brief(str(place.name)))
+        names.append(place.name)
         place = place.whole
-    where = ".".join(reversed(names))
+    where = joined(reversed(names))
     return _not_as_it_is(what, f"{where}: it would be read as something else".removeprefix(": "))
 
 

@@ -16,9 +16,10 @@ Kernel values in Python:
 
 from __future__ import annotations
 
-from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, ItemsView, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from json import loads
+from contextlib import contextmanager
+from json import JSONEncoder, loads
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias, TypeVar, Union, cast
 
@@ -26,8 +27,9 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.errors import SerializationError
-from mobstore.model.canonical import Wire, canonical_state, canonical_value, order_key
-from mobstore.model.json import MAX_DEPTH, U64_MAX, parse
+from mobstore.model.canonical import Walk, Wire, canonical_state, canonical_value, order_key
+from mobstore.model.extent import MAX_DEPTH
+from mobstore.model.json import U64_MAX, parse
 
 
 class NamedVariant(NamedTuple):
@@ -70,9 +72,9 @@ class KernelSet(Collection["KernelValue"]):
 
     @classmethod
     def from_wires(cls, wires: list[Wire]) -> KernelSet:
-        """Build one from items as they stand in JSON, which were checked."""
+        """Build one from items as they stand in a state's canonical text."""
         kernel_set = cls.__new__(cls)
-        kernel_set._items = _members(wires)  # noqa: SLF001 - its own
+        kernel_set._items = {_given(wire): _from_wire(wire) for wire in wires}  # noqa: SLF001 - its own
         return kernel_set
 
     def __contains__(self, item: object) -> bool:
@@ -133,10 +135,12 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
         self._pairs = _entries(zip(keys, values, strict=True))
 
     @classmethod
-    def from_wires(cls, wires: list[Wire]) -> KernelMap:
-        """Build one from entries as they stand in JSON, which were checked."""
+    def from_wires(cls, wires: list[list[Wire]]) -> KernelMap:
+        """Build one from entries as they stand in a state's canonical text."""
         kernel_map = cls.__new__(cls)
-        kernel_map._pairs = _entries(wires)  # noqa: SLF001 - its own
+        kernel_map._pairs = {  # noqa: SLF001 - its own
+            _given(key): (_from_wire(key), _from_wire(value)) for key, value in wires
+        }
         return kernel_map
 
     def __getitem__(self, key: KernelValue) -> KernelValue:
@@ -213,7 +217,7 @@ class KernelState:
             wire = {name: _to_wire(value, 3) for name, value in (fields or {}).items()}
             self._text, self.depth = canonical_state({"phase": phase, "fields": wire})
         except ValueError as error:
-            raise SerializationError(f"not a kernel state: {error}") from error
+            raise SerializationError(f"not a kernel state: {error}") from None
 
     @classmethod
     def from_json(cls, document: str | bytes) -> KernelState:
@@ -243,7 +247,7 @@ class KernelState:
         try:
             state._text, state.depth = canonical_state(wire)  # noqa: SLF001 - its own
         except ValueError as error:
-            raise SerializationError(f"not a kernel state: {error}") from error
+            raise SerializationError(f"not a kernel state: {error}") from None
         return state
 
     def to_json(self) -> str:
@@ -253,7 +257,8 @@ class KernelState:
     @property
     def phase(self) -> str:
         """The machine's phase, such as `Running`."""
-        return self._decoded()[0]
+        with _decoding():
+            return cast("str", loads(self._text)["phase"])
 
     @property
     def fields(self) -> Mapping[str, KernelValue]:
@@ -262,15 +267,9 @@ class KernelState:
         They cannot be changed; `KernelState(phase, {**state.fields, name: value})` makes another
         state.
         """
-        decoded = self._decoded()[1].items()
-        return KernelFields({name: _from_wire(value) for name, value in decoded})
-
-    def _decoded(self) -> tuple[str, dict[str, Wire]]:
-        try:
-            state = loads(self._text)
-            return state["phase"], state["fields"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise SerializationError("the stored kernel state cannot be read") from error
+        with _decoding():
+            decoded = loads(self._text)["fields"].items()
+            return KernelFields({name: _from_wire(value) for name, value in decoded})
 
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, KernelState) else NotImplemented
@@ -289,7 +288,7 @@ class KernelState:
             try:
                 return cls._from_wire(value)
             except SerializationError as error:
-                raise ValueError(error.detail) from error
+                raise ValueError(error.detail) from None
 
         return core_schema.no_info_plain_validator_function(
             validate,
@@ -297,6 +296,14 @@ class KernelState:
                 lambda state: loads(state.to_json()), when_used="json"
             ),
         )
+
+
+@contextmanager
+def _decoding() -> Generator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise SerializationError("the stored kernel state cannot be read") from None
 
 
 def _to_wire(value: object, depth: int) -> Wire:
@@ -351,23 +358,37 @@ def _wires(values: Iterable[object]) -> list[Wire]:
         for wire in wires:
             _text(wire)
     except ValueError as error:
-        raise SerializationError(f"not a kernel value: {error}") from error
+        raise SerializationError(f"not a kernel value: {error}") from None
     return wires
 
 
 def _members(wires: list[Wire]) -> dict[str, KernelValue]:
     """The items of a set by their canonical text, in the total order."""
-    return {_text(wire): _from_wire(wire) for wire in sorted(wires, key=order_key)}
+    walk = Walk()
+    ordered = sorted(wires, key=lambda wire: order_key(wire, walk))
+    return {_text(wire): _from_wire(wire) for wire in ordered}
 
 
 def _entries(wires: Iterable[Any]) -> dict[str, tuple[KernelValue, KernelValue]]:
     """The entries of a map by the canonical text of their keys, in the order of the keys."""
-    ordered = sorted(wires, key=lambda entry: order_key(entry[0]))
+    walk = Walk()
+    ordered = sorted(wires, key=lambda entry: order_key(entry[0], walk))
     return {_text(key): (_from_wire(key), _from_wire(value)) for key, value in ordered}
 
 
+def _given(wire: Wire) -> str:
+    """The text of a value as it stands in canonical text, found without looking at all its parts.
+
+    Sets in sets would be looked through once more on every level.
+    """
+    return _dumped(wire) if wire["type"] in {"seq", "set", "map"} else _text(wire)
+
+
+_dumped = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
 def _text(wire: Wire) -> str:
-    return canonical_value(wire, 3, [0])
+    return canonical_value(wire, 3, Walk())
 
 
 def _text_or_none(value: object) -> str | None:

@@ -1,14 +1,16 @@
 """What all stored models share: immutable, strict, the reference's JSON.
 
 Unknown keys are ignored, as the reference does; a wrong type, a missing key, a null where none
-belongs and a key that stands twice are refused. Sequences are tuples. Maps are read-only to the
-type checker and copied when a model takes them.
+belongs and a key that stands twice are refused. Of sequences and maps the first wrong item is told
+alone: an error for each of millions would take a thousand times the memory of the text. Sequences
+are tuples. Maps are read-only to the type checker and copied when a model takes them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args
 
@@ -26,6 +28,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
+from mobstore.model.shown import cut, joined
 from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")
@@ -92,13 +95,12 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
             # Pydantic writes it also for surrogates in the keys of maps.
         except PydanticSerializationError:
             pass  # perhaps only nested too deeply for pydantic
-        try:
+        with suppress(ValueError, RecursionError):  # their texts show what the record holds
             return write_deep(self, opened).encode()
-        except (ValueError, RecursionError) as error:
-            raise SerializationError(
-                "a record that is nested too deeply, or holds lone surrogates or what is no JSON,"
-                " has no JSON form"
-            ) from error
+        raise SerializationError(
+            "a record that is nested too deeply, or holds lone surrogates or what is no JSON,"
+            " has no JSON form"
+        )
 
     @classmethod
     def assemble(cls, fields: dict[str, object]) -> Self:
@@ -167,13 +169,14 @@ def validate(kind: type[T], value: object) -> T:
         except ValidationError as error:
             if not _stopped_by_depth(error):
                 raise
-            # In objects pydantic fears circles; in text it follows models as deep as they lie.
-            # Text cannot tell what stands twice in a struct or in a map, so both are refused.
-            return adapter.validate_json(write_deep(value))
+        # In objects pydantic fears circles; in text it follows models as deep as they lie.
+        # Text cannot tell what stands twice in a struct or in a map, so both are refused.
+        return adapter.validate_json(write_deep(value))
     except ValidationError as error:
-        raise SerializationError(explain(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise SerializationError("nested too deeply") from error
+        why = explain(error)  # all that is said of it: the error itself shows what was read
+    except (ValueError, RecursionError):
+        why = "nested too deeply"
+    raise SerializationError(why)
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
@@ -194,10 +197,10 @@ def _stopped_by_depth(error: ValidationError) -> bool:
 def explain(error: ValidationError) -> str:
     """The first complaint, with its place; never the value, which may be private."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"])) or "document"
+    place = joined(first["loc"]) or "document"
     if first["type"] == "union_tag_invalid":  # pydantic's own text shows the tag
         return f"{place}: unknown kind"
-    return f"{place}: {first['msg']}"
+    return f"{place}: {cut(first['msg'], 400)}"
 
 
 def _same(one: object, other: object) -> bool:
@@ -222,9 +225,12 @@ class _ArraySchema:
         checked = handler.generate_schema(item)
         return core_schema.json_or_python_schema(
             # Not strict: below a function pydantic still says JSON but brings Python's lists.
-            json_schema=core_schema.tuple_schema([checked], variadic_item_index=0, strict=False),
+            json_schema=core_schema.tuple_schema(
+                [checked], variadic_item_index=0, strict=False, fail_fast=True
+            ),
             python_schema=core_schema.no_info_before_validator_function(
-                _as_tuple, core_schema.tuple_schema([checked], variadic_item_index=0)
+                _as_tuple,
+                core_schema.tuple_schema([checked], variadic_item_index=0, fail_fast=True),
             ),
         )
 
@@ -244,7 +250,7 @@ class _MapSchema:
     ) -> CoreSchema:
         key, value = get_args(source)
         checked: CoreSchema = core_schema.dict_schema(
-            handler.generate_schema(key), handler.generate_schema(value)
+            handler.generate_schema(key), handler.generate_schema(value), fail_fast=True
         )
         if self.by_key:
             checked = core_schema.no_info_after_validator_function(_sorted_map, checked)

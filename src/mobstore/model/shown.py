@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class Shown:
     """Something that a notebook shows as HTML.
@@ -36,6 +38,12 @@ def cut(text: str, most: int) -> str:
 def brief(name: str) -> str:
     """A name for a line that holds others, too: cut to 40 characters, all printable."""
     return plain(cut(name, 40))
+
+
+def joined(names: Iterable[object]) -> str:
+    """A way through names, such as `rows.1.cost`; of a long one the beginning and the end."""
+    way = ".".join(brief(str(name)) for name in names)
+    return way if len(way) <= 200 else f"{way[:100]}…{way[-99:]}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

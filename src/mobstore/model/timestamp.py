@@ -30,7 +30,10 @@ _COMMON = re.compile(  # newer Pythons take 24:00 for midnight; chrono does not
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z"
 )
 _MAX_YEAR = 262_142  # of chrono
-_SORTABLE_LENGTH = 30
+# The form of sortable text with every digit a zero: compared in half the time of a pattern.
+_FORM = b"0000-00-00T00:00:00.000000000Z"
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_FAR_FORMS = (b"Y000000" + _FORM[4:], b"-000000" + _FORM[4:])
 _CYCLE = 400  # years after which the Gregorian calendar repeats
 
 
@@ -77,12 +80,13 @@ class Timestamp:
 
     @classmethod
     def from_sortable(cls, text: str) -> Timestamp:
-        """Take back what `sortable` gave; only looked at, not checked.
+        """Take back what `sortable` gave; only its form is checked: digits where they belong.
 
         Raises:
-            ValueError: it cannot be what `sortable` gave.
+            ValueError: it is not of the form that `sortable` gives.
         """
-        if type(text) is not str or len(text) < _SORTABLE_LENGTH or text[-1] != "Z":
+        form = text.encode().translate(_ZEROS) if type(text) is str else b""
+        if form != _FORM and form not in _FAR_FORMS:
             raise ValueError("not the text of a timestamp")
         timestamp = cls.__new__(cls)
         timestamp._text = text  # noqa: SLF001 - its own
@@ -186,7 +190,7 @@ def _read(text: str) -> str:
         moment += -offset if sign == "+" else offset
     year = moment.year + cycles * _CYCLE
     if abs(year) > _MAX_YEAR:
-        raise ValueError(f"the year {year} is out of range")
+        raise ValueError(f"a year is within -{_MAX_YEAR} to {_MAX_YEAR}")
     if year > 9999:
         years = f"Y{year:06d}"
     elif year < 0:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.json import I64_MAX
 from mobstore.model.run import is_terminal
-from mobstore.rows.runs import MAX_ITERATION_GAP, RunRows
+from mobstore.rows.runs import FREE_ITERATIONS, ITERATIONS_PER_OUTPUT, RunRows, outputs_needed
 from mobstore.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -48,6 +48,7 @@ from mobstore.tables import (
 from mobstore.transaction import (
     Add,
     Commit,
+    Count,
     Get,
     Put,
     Read,
@@ -287,7 +288,7 @@ def cas_complete_step(
         step_id: the key of the output; an output recorded before keeps its place.
         output: free JSON.
         loop: None records a root step's output, else that of a loop's iteration; iterations
-            before it that have no output yet become empty ones.
+            before it that have no output yet become empty ones, as far as a run may have such.
     """
     stored_frame, length = yield from fetch(
         Get(FRAMES, (run_id, frame.key)),
@@ -306,11 +307,8 @@ def cas_complete_step(
         return Commit(True, (put_frame, add_or_put(ROOT_STEP_OUTPUTS, same, row)))
     loop_id, iteration = loop
     iterations = 0 if length is None else length.iterations
-    if iteration >= iterations + MAX_ITERATION_GAP:
-        raise InternalError(
-            f"loop iteration {iteration} is more than {MAX_ITERATION_GAP}"
-            f" past the last recorded one of loop '{loop_id}'"
-        )
+    if iteration > iterations:  # the others need no allowance: they bring an output each
+        yield from _require_allowance(run_id, loop_id, iterations, iteration)
     place, same_in_loop = 0, None
     if iteration < iterations:  # a further iteration has no output yet
         same_in_loop, last_in_loop = yield from fetch(
@@ -326,6 +324,23 @@ def cas_complete_step(
         longer = LoopOutputRow(run_id, loop_id, iteration + 1)
         writes.append(add_or_put(LOOP_OUTPUTS, length, longer))
     return Commit(True, tuple(writes))
+
+
+def _require_allowance(
+    run_id: str, loop_id: str, iterations: int, iteration: int
+) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], None]:
+    """Raise if a run must not have the iterations that its next output leaves out."""
+    loops = yield from fetch(Scan(LOOP_OUTPUTS, (run_id,)))
+    needed = outputs_needed(sum(loop.iterations for loop in loops) - iterations + iteration + 1)
+    if needed <= 1:
+        return  # the output that comes is enough
+    recorded = yield from fetch(Count(Scan(LOOP_STEP_OUTPUTS, (run_id,))))
+    if recorded + 1 < needed:
+        raise InternalError(
+            f"loop iteration {iteration} is too far past the last recorded one of loop"
+            f" '{loop_id}': the loops of a run may have {FREE_ITERATIONS} iterations, and"
+            f" {ITERATIONS_PER_OUTPUT} more for each of their outputs"
+        )
 
 
 def upsert_loop_snapshot(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import FailFast, TypeAdapter
 
 from mobstore.arguments import document_text, instance, moment, text
 from mobstore.errors import SerializationError
 from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
 from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
 from mobstore.model.record import Record
+from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
-from mobstore.rows.reading import uncollected
+from mobstore.rows.reading import uncollected, unreadable
 from mobstore.tables import EventRow
 
 EventDraft: TypeAlias = tuple[str, str, str, str, str]
@@ -82,8 +83,8 @@ def _read_back(
         read_back(type(event.kind), written, what)
         try:
             _kinds().validate_json(f"[{written}]")
-        except ValueError as error:
-            raise SerializationError(f"{what} is none of the kinds of events") from error
+        except ValueError:
+            raise SerializationError(f"{what} is none of the kinds of events") from None
     raise SerializationError("events cannot be read back")  # though each can
 
 
@@ -135,15 +136,14 @@ def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[Unreadab
     except (ValueError, TypeError):
         pass
     events: list[MobEvent] = []
-    unreadable: list[UnreadableEvent] = []
+    found: list[UnreadableEvent] = []
     for row in rows:
         try:
             events += _decoded((row,))
         except (ValueError, TypeError) as error:
-            said = SerializationError(f"table events, cursor {row.cursor} cannot be read")
-            said.__cause__ = error
-            unreadable.append(UnreadableEvent(row.cursor, said))
-    return events, unreadable
+            said = unreadable(f"table events, cursor {brief(str(row.cursor))}", error)
+            found.append(UnreadableEvent(row.cursor, said))
+    return events, found
 
 
 def read_all(rows: Sequence[EventRow]) -> list[MobEvent]:
@@ -152,9 +152,9 @@ def read_all(rows: Sequence[EventRow]) -> list[MobEvent]:
     Raises:
         SerializationError: one cannot be read; its cursor is named.
     """
-    events, unreadable = read_events(rows)
-    if unreadable:
-        raise unreadable[0].error
+    events, found = read_events(rows)
+    if found:
+        raise found[0].error
     return events
 
 
@@ -170,4 +170,4 @@ def _decoded(rows: Sequence[EventRow]) -> list[MobEvent]:
 
 @cache
 def _kinds() -> TypeAdapter[list[MobEventKind]]:
-    return TypeAdapter(list[MobEventKind])
+    return TypeAdapter(Annotated[list[MobEventKind], FailFast()])

@@ -7,7 +7,22 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mobstore.errors import SerializationError
+from pydantic import ValidationError
+
+from mobstore.errors import MobStoreError, SerializationError
+from mobstore.model.record import explain
+from mobstore.model.shown import cut, plain
+
+
+def unreadable(what: str, error: Exception) -> SerializationError:
+    """The error of a row that cannot be read; its cause says why, on a line."""
+    said = SerializationError(f"{what} cannot be read")
+    if isinstance(error, ValidationError):
+        why = explain(error)  # its own text shows what was read
+    else:
+        why = error.detail if isinstance(error, MobStoreError) else str(error)
+    said.__cause__ = SerializationError(plain(cut(why, 400)))
+    return said
 
 
 @contextmanager
@@ -20,7 +35,7 @@ def reading(what: str) -> Generator[None]:
     try:
         yield
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise SerializationError(f"{what} cannot be read") from error
+        raise unreadable(what, error)  # noqa: B904 - it brings its cause
 
 
 R = TypeVar("R")
@@ -37,7 +52,7 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
     try:
         decoded.extend(map(read, rows))
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise SerializationError(f"{name(rows[len(decoded)])} cannot be read") from error
+        raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it brings its cause
     return decoded
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast, get_args
 from uuid import UUID
@@ -52,8 +51,14 @@ from mobstore.tables import (
     StepLedgerRow,
 )
 
-MAX_ITERATION_GAP = 65_536
-"""How far past the last recorded iteration an output may lie; the reference has no bound."""
+FREE_ITERATIONS = 1_024
+"""Iterations of all loops of a run that need no output; the reference has no bound."""
+ITERATIONS_PER_OUTPUT = 16
+"""Further iterations of a run's loops for each output of one.
+
+A row says how many iterations a loop has, and each takes memory when the run is read. Iterations
+without output are so bounded by what is stored, with room for steps that run now and then.
+"""
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
 _FIELDS = tuple(MobRun.model_fields)
@@ -112,8 +117,9 @@ class RunRows:
             )
             for n, (step_id, output) in enumerate(run.root_step_outputs.items())
         ]
-        for loop_id, iterations in run.loop_iteration_outputs.items():
-            _require_plausible(loop_id, len(iterations), sum(map(len, iterations)))
+        loops = run.loop_iteration_outputs.values()
+        recorded = sum(sum(map(len, iterations)) for iterations in loops)
+        _require_allowed(sum(map(len, loops)), recorded)
         self.loop_outputs: list[LoopOutputRow] = [
             LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
             for loop_id, iterations in run.loop_iteration_outputs.items()
@@ -300,9 +306,7 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
 def _loop_outputs(
     loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
-    recorded = Counter(row.loop_id for row in outputs)
-    for _, loop_id, iterations in loops:
-        _require_plausible(loop_id, iterations, recorded[loop_id])
+    _require_allowed(sum(row.iterations for row in loops), len(outputs))
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }
@@ -312,9 +316,14 @@ def _loop_outputs(
     return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
 
 
-def _require_plausible(loop_id: str, iterations: int, recorded: int) -> None:
-    """Refuse a length that no writer within the bounds can have reached; it may fill the memory."""
-    if iterations > MAX_ITERATION_GAP * (recorded + 1):
+def outputs_needed(iterations: int) -> int:
+    """How many outputs a run must have for its loops to have so many iterations in all."""
+    return -(-max(0, iterations - FREE_ITERATIONS) // ITERATIONS_PER_OUTPUT)
+
+
+def _require_allowed(iterations: int, recorded: int) -> None:
+    """Reject a number that no writer within the bounds can have reached; it may fill the memory."""
+    if recorded < outputs_needed(iterations):
         raise SerializationError(
-            f"loop '{loop_id}' has {iterations} iterations but only {recorded} outputs"
+            f"the loops of the run have {iterations} iterations but only {recorded} outputs"
         )

@@ -1,13 +1,18 @@
-"""Cases of numbers at their ends: the last is one like others, and what is used up is said."""
+"""Cases of what is bounded: the last of its kind is one like others, and more is refused."""
 
 from __future__ import annotations
+
+from pydantic import JsonValue
 
 from mobstore.errors import (
     CasConflictError,
     InternalError,
+    SerializationError,
     SpecRevisionConflictError,
 )
+from mobstore.model.extent import MAX_VALUES
 from mobstore.model.json import I64_MAX, U64_MAX
+from mobstore.model.profile import Profile
 from mobstore.operations.runs import NEXT_RUN
 from mobstore.tables import COUNTERS, REALM_PROFILES, SPECS, CounterRow, RealmProfileRow, SpecRow
 from mobstore.testing.kit import case, refused, same
@@ -63,6 +68,25 @@ async def profiles_end(subject: Subject) -> None:
         await refused(CasConflictError, profiles.delete("p", revision), f"a removal at {revision}")
     same(await profiles.get("p"), last, "the profile")
     same(await profiles.delete("p", I64_MAX), last, "its removal")
+
+
+@case("limits.values")
+async def values_of_documents(subject: Subject) -> None:
+    """A document has at most 1,048,576 values; one with more is refused and nothing is written."""
+    stores = await subject.open()
+    most: list[JsonValue] = [0] * (MAX_VALUES - 1)  # and the array itself
+    run = make_run(activation_params=most)
+    await stores.runs.create_run(run)
+    same(await stores.runs.get_run(run.run_id), run, "a run with the longest of arrays")
+    longer = [*most, 0]
+    for call in (
+        stores.runs.create_run(make_run(2, activation_params=longer)),
+        stores.runs.create_run(make_run(2, root_step_outputs={"s": [[]] * (MAX_VALUES // 2)})),
+        stores.realm_profiles.create("p", Profile(model="m", output_schema=most)),
+    ):
+        await refused(SerializationError, call, "a document of more values")
+    same(await stores.runs.list_runs("mob"), [run], "runs after the refusals")
+    same(await stores.realm_profiles.list(), [], "profiles after the refusals")
 
 
 @case("limits.numbers-in-runs")

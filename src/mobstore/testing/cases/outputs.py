@@ -7,15 +7,16 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from mobstore.errors import InternalError, MobStoreError
+from mobstore.errors import InternalError, MobStoreError, SerializationError
 from mobstore.interfaces import MobRunStore
-from mobstore.model.ids import LoopId, StepId
+from mobstore.model.ids import LoopId
 from mobstore.model.run import MobRun
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import frame, full_run, make_run, run_id, state
 from mobstore.testing.subject import Subject
 
-GAP = 65_536  # how far past the last recorded iteration the next may lie
+FREE = 1_024  # iterations of a run's loops that need no output
+EACH = 16  # more for each output
 
 
 def _run(**parts: Any) -> MobRun:
@@ -113,7 +114,7 @@ async def records_loop_outputs(subject: Subject) -> None:
 
 @case("runs.outputs.padding")
 async def pads_iterations(subject: Subject) -> None:
-    """Iterations left out become empty ones; too wide a gap is refused and changes nothing."""
+    """Iterations left out become empty ones."""
     runs = (await subject.open()).runs
     await runs.create_run(_run())
     same(await _record(runs, "a", 1, ("loop", 3)), True, "iteration 3 of a new loop")
@@ -121,17 +122,34 @@ async def pads_iterations(subject: Subject) -> None:
     same(await _record(runs, "b", 2, ("loop", 1)), True, "an iteration that was left out")
     want = '[{}, {"b": 2}, {}, {"a": 1}]'
     same(_json(await _stored(runs), "loop"), want, "the outputs")
+
+
+@case("runs.outputs.allowance")
+async def bounds_empty_iterations(subject: Subject) -> None:
+    """All loops of a run have at most 1,024 iterations, and 16 more for each of their outputs."""
+    runs = (await subject.open()).runs
+    for lengths in ((FREE + 1,), (FREE, 1), (0, FREE // 2, FREE // 2 + 1)):
+        loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
+        creation = runs.create_run(_run(loop_iteration_outputs=loops))
+        await refused(SerializationError, creation, f"a run with loops of {lengths} iterations")
+    most = (*({},) * (FREE - 10), {"a": 0, "b": 0})  # two outputs allow 32 more
+    await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": ({},) * 10}))
+    length = 1 + 2 * EACH + EACH - 2  # of a new loop, with the output that makes it
     before = await _stored(runs)
-    for loop, wide in (("loop", 3 + GAP + 1), ("new", GAP), ("loop", 2**64 - 1), ("new", 2**63)):
+    for loop, wide in (
+        ("new", length), ("loop", FREE - 9 + length), ("new", 2**63), ("loop", 2**64 - 1),
+    ):  # fmt: skip
         call = _record(runs, "a", 1, (loop, wide), following=9)
         await refused(InternalError, call, f"iteration {wide} of {loop}")
     same(await _stored(runs), before, "the run after refusals")
-    for loop, widest in (("loop", 3 + GAP), ("new", GAP - 1)):
-        same(await _record(runs, "c", 3, (loop, widest)), True, f"iteration {widest} of {loop}")
-        outputs = (await _stored(runs)).loop_iteration_outputs[LoopId(loop)]
-        same(len(outputs), widest + 1, f"iterations of {loop}")
-        same(outputs[-1], {StepId("c"): 3}, f"the last iteration of {loop}")
-        same(outputs[-2], {}, f"the last iteration but one of {loop}")
+    same(await _record(runs, "c", 3, ("new", length - 1)), True, "the last allowed iteration")
+    outputs = (await _stored(runs)).loop_iteration_outputs[LoopId("new")]
+    same((len(outputs), outputs[-2], outputs[-1]), (length, {}, {"c": 3}), "its loop")
+    await refused(InternalError, _record(runs, "a", 1, ("new", length + EACH)), "one too many")
+    same(await _record(runs, "a", 1, ("new", length)), True, "the iteration that comes next")
+    # Each output allows itself and fifteen more, in whichever loop.
+    await refused(InternalError, _record(runs, "a", 1, ("other", 10 + 2 * EACH - 1)), "a gap")
+    same(await _record(runs, "a", 1, ("other", 10 + 2 * EACH - 2)), True, "the widest gap")
 
 
 @case("runs.outputs.context")
