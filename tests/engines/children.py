@@ -410,6 +410,20 @@ def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
     asyncio.run(main())
 
 
+def die_within_a_write(path: str, journal: str) -> None:
+    """A process that is killed when it has changed the file, or its log, and not committed all."""
+    connection = plain(Path(path))
+    connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("UPDATE counters SET value = value")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("PRAGMA cache_spill = 1")
+    connection.execute("BEGIN")
+    for number in range(500):
+        connection.execute("INSERT INTO specs VALUES (?, 1, ?)", (f"{number}", "x" * 1000))
+    say("ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def without_descriptors(path: str, moment: str) -> None:
     """Open, or read for the first time, with so many descriptors left; tell what was refused."""
 

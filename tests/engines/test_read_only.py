@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from engines.children import append_some, die_with_a_log_of_ours, read_as_nobody
+from engines.children import append_some, die_with_a_log_of_ours, die_within_a_write, read_as_nobody
 from engines.old import make_old
 from engines.support import (
     RUN,
@@ -24,6 +25,7 @@ from engines.support import (
     hold_lock,
     open_files,
     output,
+    plain,
     rich_run,
     running,
     side_files,
@@ -31,6 +33,7 @@ from engines.support import (
     tell,
 )
 from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
+from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.tables import EVENTS
 from mobstore.transaction import Commit, DeleteRange, Engine, Scan, Script
@@ -209,13 +212,80 @@ def test_an_older_format(path: Path) -> None:
     assert side_files(path) == []
 
 
-def test_a_log_that_a_killed_process_left(path: Path) -> None:
+def _state(path: Path) -> dict[str, tuple[bytes, int]]:
+    """Every byte of a store's files, and when each was written; but for the shared memory."""
+    return {
+        entry.name: (entry.read_bytes(), entry.stat().st_mtime_ns)
+        for entry in path.parent.iterdir()
+        if not entry.name.endswith("-shm")
+    }
+
+
+READING = [
+    ["info", "URL"],
+    ["events", "URL", "--json"],
+    ["verify", "URL"],
+    ["diff", "URL", "URL"],
+    ["export", "URL", "OUT"],
+]
+
+
+@pytest.mark.parametrize("left", ["nothing", "a log", "a journal", "format 1", "format 1, a log"])
+def test_no_command_that_reads_rewrites_a_file(
+    path: Path, tmp_path_factory: pytest.TempPathFactory, left: str
+) -> None:
+    if left.startswith("format 1"):
+        make_old(path, 1)
+        with closing(plain(path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+    else:
+        asyncio.run(_fill(path))
+    if left not in {"nothing", "format 1"}:
+        journal = "DELETE" if left == "a journal" else "WAL"
+        with running(die_within_a_write, path, journal) as process:
+            assert hear(process) == "ready"
+            process.wait()
+        assert f"mobs.db-{'journal' if left == 'a journal' else 'wal'}" in side_files(path)
+    before = _state(path)
+    names = {"URL": f"sqlite:{path}", "OUT": f"{tmp_path_factory.mktemp('out')}/out.zip"}
+    for command in READING:
+        result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
+        assert _state(path) == before, command
+        if left == "a journal":
+            assert "left in the middle of a write; open it once for writing" in result.output
+        elif left.startswith("format 1"):
+            assert "open it once for writing upgrades it" in result.output
+        else:
+            assert result.exit_code == 0, result.output
+
+
+def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
     with running(die_with_a_log_of_ours, path) as process:
         assert hear(process) == "ready"
         process.wait()
-    assert side_files(path) == ["mobs.db-shm", "mobs.db-wal"]
+    before = _state(path)
     assert asyncio.run(_tags(path)) == ["in the log"]
+    assert _state(path) == before
+    asyncio.run(_fill(path))
+    assert asyncio.run(_tags(path)) == ["in the log", "e"]
     assert side_files(path) == []
+
+
+def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
+    """What the error says helps."""
+    asyncio.run(_fill(path))
+    with running(die_within_a_write, path, "DELETE") as process:
+        assert hear(process) == "ready"
+        process.wait()
+
+    async def main() -> None:
+        with pytest.raises(ReadFailedError, match="left in the middle of a write"):
+            await open_stores(f"sqlite:{path}", read_only=True)
+        async with open_stores(f"sqlite:{path}"):
+            pass
+
+    asyncio.run(main())
+    assert asyncio.run(_tags(path)) == ["e"]
 
 
 # Media that cannot be written ------------------------------------------------------------------

@@ -232,6 +232,11 @@ def has_log(path: Path) -> bool:
     return any(_size(path, suffix) is not None for suffix in ("-wal", "-journal"))
 
 
+def has_content(path: Path) -> bool:
+    """Whether the log of a file holds anything."""
+    return bool(_size(path, "-wal"))
+
+
 @contextmanager
 def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
     """A connection that does not change one byte of the file.

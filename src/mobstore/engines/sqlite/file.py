@@ -72,17 +72,26 @@ def open_to_read(path: Path, mode: Mode, timeout: float) -> sqlite3.Connection:
         ReadFailedError: it cannot be opened or must not be: no store, another format.
         InternalError: it was open when this process was forked.
     """
-    _look(path, timeout, create=False)
+    # Before it is connected in a way in which SQLite might write to it.
+    _check_readable(_look(path, timeout, create=False), path)
     with _in_our_words(path, writing=False), _kept_open(connect(path, mode)) as connection:
-        found = retrying(lambda: _format(connection, path), timeout)
-        if found == 0:
-            raise _no_store(path)
-        if found < FORMAT:
-            raise ReadFailedError(
-                f"{path} has mobstore format {found}, and to be read it needs {FORMAT}; to"
-                " open it once for writing upgrades it"
-            )
+        _check_readable(retrying(lambda: _format(connection, path), timeout), path)
         return connection
+
+
+def _check_readable(found: int | None, path: Path) -> None:
+    if found is None:
+        raise ReadFailedError(
+            f"{path} was left in the middle of a write; open it once for writing, which takes that"
+            " write back"
+        )
+    if found == 0:
+        raise _no_store(path)
+    if found < FORMAT:
+        raise ReadFailedError(
+            f"{path} has mobstore format {found}, and to be read it needs {FORMAT}; to open it once"
+            " for writing upgrades it"
+        )
 
 
 def is_database(path: Path) -> bool:
@@ -131,30 +140,33 @@ def _kept_open(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
         raise
 
 
-def _look(path: Path, timeout: float, *, create: bool) -> None:
+def _look(path: Path, timeout: float, *, create: bool) -> int | None:
     """Refuse what is no store, without changing it.
 
     Even to close a connection that may write can change a file that a crash left behind.
+
+    Returns:
+        Its format, 0 if it is empty; None if a write to it was left in the middle.
     """
     status = find(path)
     if status is None:
         if not create:
             raise ReadFailedError(f"{path} does not exist; is the name right?")
-        return
+        return 0
     if status.st_size == 0 and not has_log(path):
         if not create:
             raise _no_store(path)
-        return
+        return 0
 
     if status.st_size == 1:  # SQLite takes it for empty, and it may be somebody's
         raise ReadFailedError(f"{path} is not a SQLite database; name another file")
 
-    def look() -> None:
+    def look() -> int:
         with unchanging(path, timeout) as looking:
-            _format(looking, path)
+            return _format(looking, path)
 
     try:
-        retrying(look, timeout)
+        return retrying(look, timeout)
     except UnicodeError as error:
         raise ReadFailedError(f"{path} is damaged; restore a backup") from error
     except sqlite3.Error as error:
@@ -164,6 +176,7 @@ def _look(path: Path, timeout: float, *, create: bool) -> None:
         with closing(connect(path, "immutable")) as looking:
             if _mark(looking) != APPLICATION_ID:
                 raise translate(error, path, writing=False) from error
+        return None
 
 
 def retrying(attempt: Callable[[], T], patience: float) -> T:

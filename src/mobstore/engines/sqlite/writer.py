@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, log_left_alone
-from mobstore.engines.sqlite.connecting import Mode, connect, open_files
+from mobstore.engines.sqlite.connecting import Mode, connect, has_content, open_files
 from mobstore.engines.sqlite.file import retrying, translate
 from mobstore.engines.sqlite.handing import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
@@ -98,6 +98,8 @@ class Writer:
         self.thread.start()
 
     def _work(self) -> None:
+        # Who only reads leaves a log that is there already: it is for those who write.
+        left = self._mode != "rw" and has_content(self.path)
         try:
             self._connection = self._connect()
             self._rows = Rows(self._connection)
@@ -123,7 +125,7 @@ class Writer:
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
             ending.callback(self._tell, None)
-            if self.condition.damaged and self._mode != "immutable":
+            if left or self.condition.damaged:
                 ending.enter_context(log_left_alone(self.path))
             ending.callback(self._rows.close)
             ending.callback(self._checkpoints.close)
