@@ -103,6 +103,18 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
     asyncio.run(main())
 
 
+def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -> None:
+    async def main() -> None:
+        await fill(path)
+        garble(path)
+        async with open_stores(f"sqlite:{path}", read_only=True) as stores:
+            with pytest.raises(ReadFailedError):
+                await stores.events.replay_all()
+        assert side_files(path) == []
+
+    asyncio.run(main())
+
+
 def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
