@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from itertools import chain
+from itertools import chain, islice, pairwise
+from operator import le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.engines.sqlite.stopping import Stoppable
-from mobstore.tables import TABLES, Index, Table, Value
+from mobstore.tables import TABLES, Index, Key, Table, Value
 from mobstore.transaction import (
     Add,
     Count,
@@ -28,6 +29,7 @@ LONGEST = 81 * 2**20
 """Bytes of a row: a document of at most 80 MiB, and names."""
 
 _STEPS = 10**5  # of SQLite's machine, some hundredths of a second
+_MANY = 1000  # rows; what they are more is counted
 _PART = 16  # rows; reading in smaller parts takes longer
 
 
@@ -131,6 +133,46 @@ def _bounds(scan: Scan[Any]) -> tuple[_Shape, list[Value]]:
     return _Shape(scan.index, given, scan.after is not None, scan.before is not None), values
 
 
+class DisorderError(sqlite3.DatabaseError):
+    """Rows come over and over, or not in the order of their index: a tree of pages is damaged."""
+
+    sqlite_errorcode: int = sqlite3.SQLITE_CORRUPT
+    sqlite_errorname: str = "SQLITE_CORRUPT"
+
+
+def _least_size(row: tuple[object, ...]) -> int:
+    """How many bytes a row has in a file at least."""
+    return 4 + sum(len(value) for value in row if isinstance(value, (str, bytes)))
+
+
+def check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
+    """Refuse rows that do not come in the order of their index.
+
+    Whoever reads on after the last of them would never come to an end.
+
+    Raises:
+        DisorderError: they do not.
+    """
+    index = scan.index
+    places = list(map(index.table.getter(index.sorted_by), rows))
+    if scan.backwards:
+        places.reverse()
+    before: Callable[[Any, Any], bool] = lt if index is index.table else le
+    try:
+        ordered = all(map(before, places, islice(places, 1, None)))
+    except TypeError:  # values of several types, which SQLite sorts by their types
+        ordered = all(
+            before(_sorted_by_type(one), _sorted_by_type(other)) for one, other in pairwise(places)
+        )
+    if not ordered:
+        raise DisorderError("rows are not in the order of their index")
+
+
+def _sorted_by_type(place: Key) -> list[tuple[int, object]]:
+    ranks = {int: 1, float: 1, str: 2, bytes: 3}
+    return [(ranks.get(type(value), 0), value) for value in place]
+
+
 class Rows:
     """The rows behind one connection."""
 
@@ -154,8 +196,29 @@ class Rows:
 
     def scan(self, scan: Scan[Any]) -> list[Any]:
         """The rows of a scan."""
+        cursor = self._select(scan, scan.limit)
         make: Callable[[Any], Any] = scan.index.table.row._make
-        return list(map(make, self._select(scan, scan.limit).fetchall()))
+        rows = list(map(make, cursor.fetchmany(_MANY)))
+        if len(rows) == _MANY:
+            rows += self._rest(scan.index.table, cursor)
+        if len(rows) > 1:
+            check_order(scan, rows)
+        return rows
+
+    def _rest(self, table: Table[Any], cursor: sqlite3.Cursor) -> Generator[Any]:
+        """The further rows, as long as they are not more than the file can hold.
+
+        A forged tree may lead to the same rows over and over.
+        """
+        (pages,), (size,) = (
+            self._execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+        )
+        left: int = pages * size
+        while part := cursor.fetchmany(_MANY):
+            left -= sum(map(_least_size, part))
+            if left < 0:
+                raise DisorderError("there are more rows than the file can hold")
+            yield from map(cast("Any", table.row)._make, part)
 
     def few(self, scan: Scan[Any], most: int, size: int) -> tuple[list[Any], int]:
         """The first rows of a scan, and how many characters they hold.
