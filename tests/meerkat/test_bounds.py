@@ -133,7 +133,7 @@ def test_the_command_says_how_many_more(*, as_json: bool, sample: Path, tmp_path
         told = json.loads(ended.stdout)
         assert (len(told["left_out"]), told["more_left_out"]) == (1000, 2)
     else:
-        assert ended.stdout.decode().splitlines()[-1] == "left out: 2 more rows"
+        assert ended.stdout.decode().splitlines()[-1] == "left out: 2 more"
 
 
 @pytest.mark.parametrize("skip", [False, True])

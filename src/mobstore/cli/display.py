@@ -140,9 +140,7 @@ def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
     console.print(shown)
 
 
-def moved(
-    console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()
-) -> None:
+def moved(console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()) -> None:
     """What was copied, exported or imported."""
     console.print(
         f"{done} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"

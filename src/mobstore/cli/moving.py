@@ -30,7 +30,6 @@ from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
-from mobstore.model.shown import count
 from mobstore.transfer import (
     Progress,
     Summary,
@@ -231,5 +230,5 @@ def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bo
         told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
         json_line(told, sys.stderr if stderr else sys.stdout)
     else:
-        left_out += [count(more, "more row")] if more else []
+        left_out += [f"{more:,} more"] if more else []
         display.moved(display.console(stderr=stderr), done, summary, left_out)
