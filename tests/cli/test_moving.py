@@ -144,7 +144,7 @@ def test_an_export_is_not_led_into_the_store_itself(folder: Folder, layout: str)
             cwd=folder.path,
         )
     assert ended.returncode == 1
-    assert b"the file is a SQLite database that is open; write to another one" in ended.stderr
+    assert b"the file is a SQLite database in use; write to another one" in ended.stderr
     assert (folder.path / "a.db").read_bytes() == before
     assert folder.names() == {"mob.db", "a.db"}
 

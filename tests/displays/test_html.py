@@ -80,7 +80,14 @@ def test_text_stays_text(make: Callable[[str], Shown]) -> None:
 
 
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("text", ["\ud800", "\u202e", "\0", "\x1b[31m"], ids=ascii)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\ud800", "\u202e", "\0", "\x1b[31m", "\x9b", "\x7f", "\u2028", "\u200d", "\ufe0f"),
+        *("\ufeff", "\u3164", "\u2067", "\U000e0041", "\U000e0100", "\ue000"),
+    ],
+    ids=ascii,
+)
 def test_what_cannot_be_sent_or_seen_is_spelt_out(make: Callable[[str], Shown], text: str) -> None:
     shown = html(make(f"a{text}b"))
     assert text not in shown
@@ -227,6 +234,13 @@ def test_a_long_listing_shows_its_ends() -> None:
     assert "960 records not shown" in found.text
     for shown, text in [(True, "step-0"), (True, "step-999"), (False, "step-500")]:
         assert (f"{text}\n" in found.text) is shown
+
+
+def test_statuses_that_nobody_wrote_are_few() -> None:
+    """A damaged store may hold any, and each is counted."""
+    runs = [make_run().model_copy(update={"status": f"{n}-" + "x" * 500}) for n in range(1000)]
+    found = parts(Listing(runs), MUCH)
+    assert "and 960 others" in found.text
 
 
 def test_a_listing_of_nothing() -> None:

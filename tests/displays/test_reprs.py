@@ -59,6 +59,25 @@ def test_they_stay_short_and_printable(shown: object) -> None:
     assert repr(shown).isprintable()
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        step(LONG, LONG, "completed", {LONG: [LONG]}),
+        failure(LONG, LONG),
+        profile(LONG),
+        full_run(mob=LONG).step_ledger[0],
+        a_profile(LONG).profile,
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_other_records_do_so_too(record: object) -> None:
+    """As in a traceback, or when one is printed."""
+    assert len(repr(record)) < 12_000
+    assert repr(record).isprintable()
+    assert str(record).isprintable()
+    assert repr(step("a", output={"b": 1})).startswith("StepLedgerEntry(step_id='a', meerkat_id=")
+
+
 def test_stores_name_what_they_lie_on(tmp_path: Path) -> None:
     async def told(url: str) -> str:
         async with open_stores(url) as stores:

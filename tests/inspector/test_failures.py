@@ -56,6 +56,12 @@ def test_the_name_of_a_bug_is_told() -> None:
     assert "ZeroDivisionError" in explain(ZeroDivisionError())["message"]
 
 
+def test_too_little_memory_is_no_bug() -> None:
+    failure = explain(MemoryError())
+    assert failure["kind"] == "refused"
+    assert "memory" in failure["message"]
+
+
 def test_nothing_works_before_a_store_is_open(page: Page) -> None:
     page.ask("close")
     for method in ("overview", "erase", "demo_start"):

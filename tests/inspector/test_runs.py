@@ -148,7 +148,13 @@ def test_moments_beyond_the_calendar_are_shown_and_not_reckoned_with(page: Page)
 
 def test_a_run_without_anything(page: Page) -> None:
     run = make(page)
-    assert run["timeline"] == {"members": [], "bars": [], "start_ms": None, "end_ms": None}
+    assert run["timeline"] == {
+        "members": [],
+        "bars": [],
+        "start_ms": None,
+        "end_ms": None,
+        "left_out": 0,
+    }
     assert (run["tree"], run["outputs"], run["params_preview"]) == ([], 0, "null")
 
 

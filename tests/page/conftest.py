@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.browsers import Chromium
-from browser.conftest import chromium, chromium_program, origin, site
+from browser.conftest import chromium, chromium_program, firefox_program, origin, site
 from page.visits import Visits
 from support.golden import GOLDEN
 
-__all__ = ["chromium", "chromium_program", "origin", "site"]
+__all__ = ["chromium", "chromium_program", "firefox_program", "origin", "site"]
 
 expect.set_options(timeout=30_000)
 

@@ -31,8 +31,19 @@ from mobstore.testing.samples import (
 from mobstore.transfer import export_stores
 
 MANY = 20_000
-HOSTILE = "<img src=x onerror=\"document.title='stolen'\">"
+MARKUP = "<img src=x onerror=\"document.title='stolen'\">"
 """Shown as text it does no harm."""
+KEY = "__proto__"
+"""A name that every object of JavaScript knows."""
+HIDDEN = (
+    "pay \u202e\u2066\u200b\u00ad\u3164\U000e0041\x1b[2J\x9b\x7f\u2028\xa0\r\n\tend \u2714\ufe0f"
+)
+"""It turns, hides or controls what stands beside it."""
+SEEN = {
+    HIDDEN: r"pay \u202e\u2066\u200b\xad\u3164\U000e0041\x1b[2J\x9b\x7f\u2028\xa0\r\n\tend "
+    "\u2714\ufe0f"
+}
+"""What is to be seen of a text that is not seen as it is."""
 
 
 async def long_log(stores: MobStores) -> None:
@@ -41,28 +52,28 @@ async def long_log(stores: MobStores) -> None:
     await stores.events.append_batch([event("long", kind=pair) for pair in pairs])
 
 
-async def hostile(stores: MobStores) -> None:
-    """The hostile text wherever a store takes text."""
+async def hostile(stores: MobStores, text: str) -> None:
+    """A hostile text wherever a store takes text."""
     run = full_run(
-        mob=HOSTILE,
-        flow=HOSTILE,
-        activation_params={HOSTILE: HOSTILE},
-        step_ledger=(step(HOSTILE, HOSTILE, "completed", HOSTILE),),
-        failure_ledger=(failure(HOSTILE, HOSTILE),),
-        loop_iteration_ledger=(iteration(0, HOSTILE, HOSTILE),),
-        root_step_outputs={HOSTILE: HOSTILE},
-        loop_iteration_outputs={HOSTILE: ({HOSTILE: HOSTILE},)},
+        mob=text,
+        flow=text,
+        activation_params={text: text},
+        step_ledger=(step(text, text, "completed", text),),
+        failure_ledger=(failure(text, text),),
+        loop_iteration_ledger=(iteration(0, text, text),),
+        root_step_outputs={text: text},
+        loop_iteration_outputs={text: ({text: text},)},
     )
     await stores.runs.create_run(run)
-    await stores.specs.put_spec(HOSTILE, definition(HOSTILE))
-    await stores.realm_profiles.create(HOSTILE, profile(HOSTILE))
+    await stores.specs.put_spec(text, definition(text))
+    await stores.realm_profiles.create(text, profile(text))
     for kind in (
-        PeersWired(a=MeerkatId(HOSTILE), b=MeerkatId(HOSTILE)),
-        FlowStarted(run_id=run_id(1), flow_id=run.flow_id, params={HOSTILE: HOSTILE}),
-        StepFailed(run_id=run_id(1), step_id=StepId(HOSTILE), reason=HOSTILE),
-        TaskCreated(task_id=TaskId(HOSTILE), subject=HOSTILE, description=HOSTILE, blocked_by=()),
+        PeersWired(a=MeerkatId(text), b=MeerkatId(text)),
+        FlowStarted(run_id=run_id(1), flow_id=run.flow_id, params={text: text}),
+        StepFailed(run_id=run_id(1), step_id=StepId(text), reason=text),
+        TaskCreated(task_id=TaskId(text), subject=text, description=text, blocked_by=()),
     ):
-        await stores.events.append(event(HOSTILE, kind=kind))
+        await stores.events.append(event(text, kind=kind))
 
 
 def export(fill: Callable[[MobStores], Awaitable[None]], folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_a_wrong_file_is_refused_in_words(empty: Page, tmp_path: Path, content: 
     expect(alert).to_contain_text("Drop a mob.db of meerkat-mob 0.5.1 or 0.5.2")
     alert.get_by_role("button", name="Dismiss").click()
     expect(alert).to_have_count(0)
+    expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
+
+
+def test_a_file_that_is_gone_by_then(empty: Page, tide_desk: Path, tmp_path: Path) -> None:
+    file = tmp_path / "gone.db"
+    shutil.copy(tide_desk, file)
+    drop(empty, file)
+    news(empty, IMPORTED)
+    drop(empty, file)
+    dialog = empty.get_by_role("dialog", name="Import a database of meerkat-mob")
+    expect(dialog).to_be_visible()
+    file.unlink()
+    dialog.get_by_role("button", name="Import").click()
+    alert = empty.get_by_role("alert")
+    expect(alert).to_contain_text("gone.db cannot be read (")
+    expect(alert).to_contain_text("Nothing was imported.")
+    alert.get_by_role("button", name="Dismiss").click()
     expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from threading import Thread
+from threading import Thread, active_count
 
 import pytest
 
-from serve import CONTENT_SECURITY_POLICY, make_server
+from serve import CONTENT_SECURITY_POLICY, MOST_CONNECTIONS, Server, make_server
 from support.interrupts import interruptible
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +28,20 @@ SCRIPT = ROOT / "web" / "tools" / "serve.py"
 class Client:
     """One connection to a served folder."""
 
-    def __init__(self, folder: Path, port: int, log: list[tuple[str, int]]) -> None:
-        self.folder, self.port, self.log = folder, port, log
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    def __init__(self, folder: Path, server: Server, log: list[tuple[str, int]]) -> None:
+        self.folder, self.server, self.log = folder, server, log
+        self.port = server.server_port
+        self._connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def raw(self, request: bytes) -> bytes:
+        """Send these bytes on a connection of their own, and read until the server closes it."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(request)
+            answer = b""
+            with suppress(ConnectionError):  # it had not read all of a bad request
+                while more := connection.recv(65536):
+                    answer += more
+            return answer
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
         self._connection.request(method, path, headers=headers)
@@ -46,11 +60,22 @@ def client(tmp_path: Path) -> Generator[Client]:
     (folder / "a file.js").write_text("export {};")
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "way-out").symlink_to(tmp_path / "secret.txt")
+    (folder / "led-out").mkdir()
+    (folder / "led-out" / "index.html").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.txt").write_text("secret")
+    (tmp_path / "elsewhere" / "index.html").write_text("secret")
+    (folder / "outside").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "inside").symlink_to(folder / "index.html")
+    os.mkfifo(folder / "pipe")
     log: list[tuple[str, int]] = []
-    server = make_server(folder, log=lambda path, status: log.append((path, status)))
+    server = make_server(
+        folder, hosts=("named",), log=lambda path, status: log.append((path, status))
+    )
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    client = Client(folder, server.server_port, log)
+    client = Client(folder, server, log)
     try:
         yield client
     finally:
@@ -96,7 +121,18 @@ def test_escaped_names(client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/a%20file.js", "/missing"])
 def test_the_policy_is_in_every_answer(client: Client, path: str) -> None:
-    assert client.ask(path)[0].getheader("Content-Security-Policy") == CONTENT_SECURITY_POLICY
+    assert client.ask(path)[0].getheader("Content-Security-Policy") == (
+        f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'"
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/missing"])
+def test_every_answer_protects_the_page_from_others(client: Client, path: str) -> None:
+    answer, _ = client.ask(path)
+    assert answer.getheader("X-Frame-Options") == "DENY"
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+    assert answer.getheader("Referrer-Policy") == "no-referrer"
+    assert answer.getheader("Cross-Origin-Resource-Policy") == "same-origin"
 
 
 def test_the_page_states_the_same_policy() -> None:
@@ -145,17 +181,101 @@ def test_head_is_get_without_the_content(client: Client) -> None:
         "/%2fetc/passwd",
         "/way-out",
         "/index.html%00",
+        "/..%5csecret.txt",
+        "/pyodide%5c..%5cindex.html",
+        "/led-out/",  # a folder whose page is a link
+        "/outside/",  # a link to a folder
+        "/outside/secret.txt",
+        "/loop",
+        "/loop/x",
+        "/pipe",
+        "/unreadable-%ff%fe",
+        "/%",
+        "/%zz",
+        "//[",
+        "*",
+        "/" + "x" * 300,  # longer than a name may be
+        "/" + "x/" * 3000,  # longer than a path may be
+        "/" + "%2e%2e/" * 40 + "etc/passwd",
     ],
+    ids=lambda path: path[:30],
 )
-def test_nothing_outside_the_folder(client: Client, path: str) -> None:
+def test_nothing_outside_the_folder(
+    client: Client, path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     answer, content = client.ask(path)
     assert (answer.status, content) == (404, b"Not found\n")
+    assert client.ask("/")[0].status == 200  # on the same connection
+    assert capfd.readouterr().err == ""
+
+
+def test_a_link_inside_the_folder_is_followed(client: Client) -> None:
+    assert client.ask("/inside")[1] == b"<!doctype html>"
+
+
+def test_a_file_that_cannot_be_read_is_not_found(client: Client) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads all")
+    (client.folder / "locked").touch(mode=0)
+    assert client.ask("/locked")[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n", 421),  # no host
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n", 421),
+        (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 200, 431),
+        (b"GET / HTTP/9.9\r\nHost: localhost\r\n", 505),
+        (b"GET / spam\x1b[31m\r\nHost: localhost\r\n", 400),
+        (b"\x16\x03\x01 TLS\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nGET ", 501),
+        (b"<script> / HTTP/1.1\r\nHost: localhost\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nGET ", 200),
+    ],
+    ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else "",
+)
+def test_what_is_no_good_request_ends_the_connection(
+    client: Client, request_: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = client.raw(request_ + b"\r\n")
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nX-Frame-Options: DENY" in head
+    assert content.count(b"\n") <= 1, "the body was taken for a second request"
+    assert b"<script>" not in answer
+    assert b"\x1b" not in answer
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:9000", "named:1"])
+def test_names_of_this_machine(client: Client, host: str) -> None:
+    assert client.ask("/", Host=host)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "", ":80"],
+)
+def test_no_other_name_leads_here(client: Client, host: str) -> None:
+    """A page whose name was made to mean this machine must not read it."""
+    answer, content = client.ask("/", Host=host)
+    assert answer.status == 421
+    assert b"doctype" not in content
+
+
+def test_ranges_are_not_offered(client: Client) -> None:
+    answer, content = client.ask("/", Range="bytes=0-3")
+    assert (answer.status, content) == (200, b"<!doctype html>")
 
 
 def test_the_log_hears_of_every_answer(client: Client) -> None:
     client.ask("/?a=b")
     client.ask("/missing")
-    assert client.log == [("/?a=b", 200), ("/missing", 404)]
+    client.raw(b"GET /\x1b[31m\xe9 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert client.log == [("/?a=b", 200), ("/missing", 404), ("/%1B[31m%E9", 404)]
 
 
 def test_a_client_that_leaves_makes_no_noise(
@@ -163,10 +283,116 @@ def test_a_client_that_leaves_makes_no_noise(
 ) -> None:
     (client.folder / "large").write_bytes(bytes(50_000_000))
     with socket.create_connection(("127.0.0.1", client.port)) as leaving:
-        leaving.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        leaving.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         leaving.recv(10)
     assert client.ask("/")[0].status == 200
     assert capsys.readouterr().err == ""
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fail after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the server ended a connection; what it had sent is dropped."""
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"], ids=["idle", "half"])
+def test_who_never_asks_is_left(
+    client: Client, sent: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client.server.seconds = 0.2
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as slow:
+        slow.sendall(sent)
+        assert ended(slow)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_byte_now_and_then_does_not_keep_a_connection(client: Client) -> None:
+    client.server.seconds = 0.3
+    with socket.create_connection(("127.0.0.1", client.port), timeout=0.05) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nX: ")
+
+        def drip() -> bool:
+            try:
+                slow.sendall(b"x")
+            except ConnectionError:
+                return True
+            return ended(slow)
+
+        eventually(drip)
+
+
+def test_who_reads_too_slowly_is_left(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    (client.folder / "large").write_bytes(bytes(50_000_000))
+    client.server.seconds, client.server.slowest = 0.2, 1_000_000_000
+    before = active_count()
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as slow:
+        slow.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        eventually(lambda: active_count() > before)
+        eventually(lambda: active_count() == before)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_reader_has_time_for_what_is_large(client: Client) -> None:
+    (client.folder / "large").write_bytes(bytes(10_000_000))
+    client.server.seconds, client.server.slowest = 0.1, 10_000_000
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as slow:
+        slow.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.4)  # of the 1.1 seconds
+        got = 0
+        while got < 10_000_000 and (more := slow.recv(1_000_000)):
+            got += len(more)
+    assert got >= 10_000_000
+
+
+def test_connections_are_bounded(client: Client) -> None:
+    before = active_count()
+    held = [
+        socket.create_connection(("127.0.0.1", client.port), timeout=10)
+        for _ in range(MOST_CONNECTIONS + 20)
+    ]
+    eventually(lambda: active_count() - before == MOST_CONNECTIONS)
+    assert sum(map(ended, held[MOST_CONNECTIONS:])) == 20
+    for connection in held:
+        connection.close()
+    eventually(lambda: active_count() == before)
+    assert client.ask("/")[0].status == 200
+
+
+def test_large_files_are_sent_in_pieces(client: Client) -> None:
+    with (client.folder / "huge").open("wb") as huge:
+        huge.truncate(400_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert client.ask("/huge", "HEAD")[0].getheader("Content-Length") == "400000000"
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as reader:
+        reader.sendall(b"GET /huge HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reader.recv(1000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_fault_is_one_line_on_the_console(
+    client: Client, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("first\nsecond")
+
+    monkeypatch.setattr("serve.hashlib.file_digest", fail)
+    assert client.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+    eventually(lambda: client.server.connections == 0)
+    assert capfd.readouterr().err == "serve: an answer failed (RuntimeError)\n"
 
 
 def test_answers_on_a_kept_connection_do_not_wait(client: Client) -> None:

@@ -301,11 +301,32 @@ def test_no_archive_is_written_into_a_database_that_is_open(tmp_path: Path, mode
             before = path.read_bytes()
             with path.open(mode[:3], buffering=0 if "un" in mode else -1) as file:
                 for source in (stores, memory):
-                    with pytest.raises(WriteFailedError, match="a SQLite database that is open"):
+                    with pytest.raises(WriteFailedError, match="a SQLite database in use"):
                         await export_stores(source, cast("BinaryIO", file))
             assert path.read_bytes() == before
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_no_archive_is_written_where_a_log_would_be_applied_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mobs.db").write_text("old")
+    Path(f"mobs.db{suffix}").write_text("log")
+    Path("link").symlink_to("mobs.db")
+
+    async def export(name: Path, mode: str) -> None:
+        with name.open(mode) as file:
+            async with mobstore.open_stores("memory:") as stores:
+                await export_stores(stores, cast("BinaryIO", file))
+
+    for name in (Path("mobs.db"), Path("link")):
+        with pytest.raises(WriteFailedError, match="a SQLite database in use"):
+            asyncio.run(export(name, "r+b"))
+    assert Path("mobs.db").read_text() == "old"
+    asyncio.run(export(Path("mobs.zip"), "wb"))
 
 
 def hold(path: str, journal: str, begin: str) -> None:

@@ -189,8 +189,9 @@ class Inspector:
         return await self.stores.engine.read(lambda: runs.run(run_id))
 
     async def nodes(self, run_id: str, frame_ids: list[str]) -> Nodes:
-        """The nodes of frames."""
-        return await self.stores.engine.read(lambda: tree.nodes_of(run_id, frame_ids))
+        """The nodes of frames, at most 500 of each, and of 500 frames."""
+        few = frame_ids[:_MOST_AT_ONCE]
+        return await self.stores.engine.read(lambda: tree.nodes_of(run_id, few))
 
     async def ledger(self, run_id: str, which: Which, offset: int = 0, limit: int = 100) -> Ledger:
         """A page of a ledger."""

@@ -45,6 +45,7 @@ from mobstore import (
     Stores,
     is_terminal,
 )
+from mobstore.model.shown import brief
 from mobstore.tables import FRAMES, LOOPS, RUN_STATES, RUNS, RUNS_BY_FLOW
 from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
@@ -125,7 +126,7 @@ def _standing(run_id: str) -> Script[States]:
     of_run = (run_id,)
     run, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, DEMO_FLOW):
-        raise NotFoundError(f"demo run not found: {run_id}")
+        raise NotFoundError(f"demo run not found: {brief(run_id)}")
     frames, loops = yield from fetch(Scan(FRAMES, of_run), Scan(LOOPS, of_run))
     return Commit(
         (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from inspector.pieces import PARSED
 from inspector.shapes import Document, Ref
-from inspector.texts import parsed, plain, pretty
+from inspector.texts import cut, parsed, plain, pretty, shortened
 from mobstore.errors import NotFoundError
 from mobstore.model.kernel import KernelState
 from mobstore.tables import (
@@ -24,9 +25,13 @@ from mobstore.tables import (
 )
 from mobstore.transaction import Commit, Get, Script, fetch
 
+_EXPORT = "Export the store to have all of it."
+_MOST = 200_000
+"""Characters that are shown of a document: a browser cannot lay out much more."""
+
 
 def document(ref: Ref) -> Script[Document]:
-    """Open what a result referred to.
+    """Open what a result referred to; of what is very long only the beginning.
 
     Raises:
         NotFoundError: it is not there any more.
@@ -34,16 +39,23 @@ def document(ref: Ref) -> Script[Document]:
     """
     table, key, title, column = _place(ref)
     row = yield from fetch(Get(table, key))
+    title = cut(title)
     if row is None:
         raise NotFoundError(f"{title} is not there any more")
     stored = cast("str", getattr(row, column))
+    if len(stored) > PARSED:
+        note = f"It has {len(stored):,} characters, which is too long to be decoded here. {_EXPORT}"
+        beginning = shortened(stored, _MOST)
+        return Commit({"title": title, "text": beginning, "stored": beginning, "note": note})
     if column in {"flow_state", "kernel_state"}:
         state = KernelState.from_canonical(stored)
         fields = {name: plain(value) for name, value in state.fields.items()}
         readable: object = {"phase": state.phase, "fields": fields}
     else:
         readable = parsed(stored, title)
-    return Commit({"title": title, "text": pretty(readable), "stored": stored})
+    text, whole = pretty(readable, _MOST)
+    note = "" if whole and len(stored) <= _MOST else f"Only the beginning is shown. {_EXPORT}"
+    return Commit({"title": title, "text": text, "stored": shortened(stored, _MOST), "note": note})
 
 
 def _place(ref: Ref) -> tuple[Table[Any], Key, str, str]:

@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
+from inspector.pieces import PARSED, get_all, walk
 from inspector.shapes import EventIndex, EventLine, Events
 from inspector.texts import compact, cut, parsed, shown
 from mobstore.errors import SerializationError
 from mobstore.tables import EVENTS, EVENTS_BY_RUN, EventRow
-from mobstore.transaction import Commit, Get, Scan, Script, fetch
+from mobstore.transaction import Commit, Scan, Script, fetch
 
 _LONGEST_VALUE = 60
+_LONGEST_PREVIEW = 1000
+_SIZE = 2**24  # characters of the events that are read at once
 
 
 class Slice(NamedTuple):
@@ -28,13 +31,12 @@ class Slice(NamedTuple):
 
 
 def log_slice(after: int, limit: int, run_id: str | None = None) -> Script[Slice]:
-    """Read at most `limit` events after a cursor, of the whole log or of one run."""
+    """Read at most `limit` events after a cursor, fewer if they are long; of all or of a run."""
     index, prefix = (EVENTS, ()) if run_id is None else (EVENTS_BY_RUN, (run_id,))
-    first, rows, last = yield from fetch(
-        Scan(index, prefix, limit=1),
-        Scan(index, prefix, after=after, limit=limit),
-        Scan(index, prefix, limit=1, backwards=True),
+    first, last = yield from fetch(
+        Scan(index, prefix, limit=1), Scan(index, prefix, limit=1, backwards=True)
     )
+    rows = yield from walk(index, prefix, _same, most=limit, after=(*prefix, after), size=_SIZE)
     return Commit(Slice(after, first[0] if first else None, rows, last[0].cursor if last else 0))
 
 
@@ -68,12 +70,14 @@ def event_index(found: Slice) -> EventIndex:
     }
 
 
+def _same(row: EventRow) -> EventRow:
+    return row
+
+
 def event_lines(cursors: Sequence[int]) -> Script[Events]:
     """These events, each on a line."""
-    found = yield tuple(Get(EVENTS, (cursor,)) for cursor in cursors)
-    rows = [row for row in cast("tuple[EventRow | None, ...]", found) if row is not None]
-    lines = [_line(row, event) for row, event in zip(rows, _decoded(rows), strict=True)]
-    return Commit({"events": lines})
+    keys = [(cursor,) for cursor in cursors]
+    return Commit({"events": (yield from get_all(EVENTS, keys, _line))})
 
 
 def _coded(column: Sequence[str | None]) -> tuple[list[int], list[str]]:
@@ -85,9 +89,10 @@ def _coded(column: Sequence[str | None]) -> tuple[list[int], list[str]]:
 
 
 def _decoded(rows: Sequence[EventRow]) -> list[dict[str, Any]]:
-    """The kinds of events as JSON: all in one call, without models."""
+    """The kinds of events as JSON: all in one call, without models; {} for what is too long."""
+    kinds = [row.kind if len(row.kind) <= PARSED else "{}" for row in rows]
     try:
-        events = json.loads(f"[{','.join([row.kind for row in rows])}]")
+        events = json.loads(f"[{','.join(kinds)}]")
     except (ValueError, TypeError) as error:
         for row in rows:
             parsed(row.kind, f"event {row.cursor}")
@@ -96,7 +101,7 @@ def _decoded(rows: Sequence[EventRow]) -> list[dict[str, Any]]:
 
 
 def _members(event: dict[str, Any]) -> tuple[str | None, str | None]:
-    match event["type"]:
+    match event.get("type"):
         case "peers_wired" | "peers_unwired":
             return event["a"], event["b"]
         case "external_peer_wired" | "external_peer_unwired":
@@ -111,7 +116,8 @@ def _members(event: dict[str, Any]) -> tuple[str | None, str | None]:
             return event.get("meerkat_id"), None
 
 
-def _line(row: EventRow, event: dict[str, Any]) -> EventLine:
+def _line(row: EventRow) -> EventLine:
+    event = _decoded([row])[0]
     fields = [
         f"{name}={cut(value if isinstance(value, str) else compact(value), _LONGEST_VALUE)}"
         for name, value in event.items()
@@ -122,6 +128,6 @@ def _line(row: EventRow, event: dict[str, Any]) -> EventLine:
         "timestamp_at": shown(row.timestamp),
         "mob_id": row.mob_id,
         "type": row.type,
-        "preview": " ".join(fields),
+        "preview": cut(" ".join(fields) if event else row.kind, _LONGEST_PREVIEW),
         "event": {"of": "event", "cursor": row.cursor},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspector.shapes import Failure, FailureKind
+from inspector.texts import cut
 from mobstore.errors import (
     MobStoreError,
     NotFoundError,
@@ -10,6 +11,8 @@ from mobstore.errors import (
     SerializationError,
     WriteFailedError,
 )
+
+_LONGEST = 1000  # characters of what an error says
 
 
 class RefusedError(Exception):
@@ -26,10 +29,16 @@ def explain(error: Exception) -> Failure:
         return error.failure
     if isinstance(error, MobStoreError):
         kind = _kind(error)
-        message = f"{error.detail[:1].upper()}{error.detail[1:]}."
+        message = f"{error.detail[:1].upper()}{cut(error.detail[1:], _LONGEST)}."
         if error.maybe_written:
             message += " It may have been written all the same: look before you do it again."
         return {"kind": kind, "message": message, "way_out": _WAYS_OUT[kind]}
+    if isinstance(error, MemoryError):
+        return {
+            "kind": "refused",
+            "message": "The memory of this page is not enough for that.",
+            "way_out": "Close other tabs and reload the page, or use the command line: mobstore.",
+        }
     return {
         "kind": "bug",
         "message": f"The inspector itself went wrong ({type(error).__name__}).",

@@ -7,6 +7,7 @@ from pathlib import Path
 from inspector.failures import RefusedError
 from inspector.overview import is_empty
 from inspector.shapes import Erased, Exported, FileInfo, Imported, Progress
+from inspector.texts import cut
 from mobstore import MobStores
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError
 from mobstore.meerkat import ImportReport, check_source, import_meerkat
@@ -95,7 +96,7 @@ def erase(identity: str) -> Script[Erased]:
 
 
 def _wrong(file: Path, error: MobStoreError) -> RefusedError:
-    told = error.detail.replace(str(file), file.name)
+    told = cut(error.detail.replace(str(file), file.name), 1000)
     return RefusedError(
         "wrong_file",
         f"{file.name} cannot be imported: {told}. Nothing was changed.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
+from inspector.pieces import walk
 from inspector.shapes import (
     FailureEntry,
     IterationEntry,
@@ -14,8 +15,9 @@ from inspector.shapes import (
     StepEntry,
     StepStatus,
 )
-from inspector.texts import cut, shown
+from inspector.texts import cut, shortened, shown
 from mobstore.errors import NotFoundError
+from mobstore.model.shown import brief
 from mobstore.tables import (
     FAILURE_LEDGER,
     LOOP_ITERATIONS,
@@ -31,6 +33,11 @@ from mobstore.tables import (
 )
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
 
+R = TypeVar("R", RootStepOutputRow, LoopStepOutputRow)
+
+_LONGEST_REASON = 10_000
+_MOST_OUTPUTS = 5000
+
 Which: TypeAlias = Literal["step", "failure", "iteration"]
 
 
@@ -41,15 +48,12 @@ def ledger(run_id: str, which: Which, offset: int, limit: int) -> Script[Ledger]
         NotFoundError: there is no such run.
     """
     table, entry = _LEDGERS[which]
-    run, total, rows = yield from fetch(
-        Get(RUNS, (run_id,)),
-        Count(Scan(table, (run_id,))),
-        # Positions count from 0 without a gap.
-        Scan(table, (run_id,), after=offset - 1, limit=limit),
-    )
+    run, total = yield from fetch(Get(RUNS, (run_id,)), Count(Scan(table, (run_id,))))
     if run is None:
-        raise NotFoundError(f"run not found: {run_id}")
-    return Commit({"total": total, "offset": offset, "entries": [entry(row) for row in rows]})
+        raise NotFoundError(f"run not found: {brief(run_id)}")
+    # Positions count from 0 without a gap.
+    entries = yield from walk(table, (run_id,), entry, most=limit, after=(run_id, offset - 1))
+    return Commit({"total": total, "offset": offset, "entries": entries})
 
 
 def _step(row: StepLedgerRow) -> StepEntry:
@@ -68,7 +72,7 @@ def _failure(row: FailureLedgerRow) -> FailureEntry:
     return {
         "position": row.position,
         "step_id": row.step_id,
-        "reason": row.reason,
+        "reason": shortened(row.reason, _LONGEST_REASON),
         "timestamp_at": shown(row.timestamp),
     }
 
@@ -90,12 +94,23 @@ _LEDGERS: dict[Which, tuple[Any, Callable[[Any], Any]]] = {
 
 
 def outputs(run_id: str) -> Script[Outputs]:
-    """What the steps of a run put out."""
-    of_root, of_loops = yield from fetch(
-        Scan(ROOT_STEP_OUTPUTS_BY_POSITION, (run_id,)), Scan(LOOP_STEP_OUTPUTS, (run_id,))
+    """What the steps of a run put out, as far as it is not too much."""
+    of_run = (run_id,)
+    roots, loops = yield from fetch(
+        Count(Scan(ROOT_STEP_OUTPUTS_BY_POSITION, of_run)), Count(Scan(LOOP_STEP_OUTPUTS, of_run))
     )
-    in_order = sorted(of_loops, key=lambda row: (row.loop_id, row.iteration, row.position))
-    return Commit({"outputs": [*map(_of_root, of_root), *map(_of_loop, in_order)]})
+    of_root = yield from walk(ROOT_STEP_OUTPUTS_BY_POSITION, of_run, _beginning, most=_MOST_OUTPUTS)
+    of_loops = yield from walk(
+        LOOP_STEP_OUTPUTS, of_run, _beginning, most=_MOST_OUTPUTS - len(of_root)
+    )
+    of_loops.sort(key=lambda row: (row.loop_id, row.iteration, row.position))
+    found = [*map(_of_root, of_root), *map(_of_loop, of_loops)]
+    return Commit({"outputs": found, "left_out": roots + loops - len(found)})
+
+
+def _beginning(row: R) -> R:
+    """An output without what is not shown of it."""
+    return row._replace(output=cut(row.output))
 
 
 def _of_root(row: RootStepOutputRow) -> Output:
@@ -103,7 +118,7 @@ def _of_root(row: RootStepOutputRow) -> Output:
         "step_id": row.step_id,
         "loop_id": None,
         "iteration": None,
-        "preview": cut(row.output),
+        "preview": row.output,
         "output": {"of": "output", "run_id": row.run_id, "step_id": row.step_id},
     }
 
@@ -113,7 +128,7 @@ def _of_loop(row: LoopStepOutputRow) -> Output:
         "step_id": row.step_id,
         "loop_id": row.loop_id,
         "iteration": row.iteration,
-        "preview": cut(row.output),
+        "preview": row.output,
         "output": {
             "of": "output",
             "run_id": row.run_id,

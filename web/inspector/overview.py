@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from inspector.pieces import PARSED, walk
 from inspector.roster import Fold
 from inspector.shapes import MobSummary, Overview, ProfileSummary
-from inspector.texts import parsed, shown
+from inspector.texts import cut, parsed, shortened, shown
+from mobstore.model.shown import brief
 from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.overview import counts_by_mob
 from mobstore.operations.runs import NEXT_RUN
@@ -20,26 +22,30 @@ from mobstore.tables import (
     RUNS,
     RUNS_BY_MOB,
     SPECS,
+    EventRow,
     RealmProfileRow,
     SpecRow,
 )
 from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
 _ROWS_AT_ONCE = 1000
+_MOST_NAMES = 50
+_SIZE = 2**28  # characters of names: all mobs are counted
+_LONGEST_DESCRIPTION = 1000
 
 
 def overview(told: Fold) -> Script[Overview]:
     """Count everything, by mob; of the events those only that a fold of the log does not know."""
     empty = yield from _is_empty()
-    specs, profiles = yield from fetch(Scan(SPECS), Scan(REALM_PROFILES))
+    specs = yield from walk(SPECS, (), _spec, size=_SIZE)
+    profiles = yield from walk(REALM_PROFILES, (), _profile, size=_SIZE)
     known = [spec.mob_id for spec in specs]
     runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, known)
-    first, new = yield from fetch(
-        Scan(EVENTS, limit=1), Scan(EVENTS, after=told.cursor, limit=_ROWS_AT_ONCE)
-    )
+    first = yield from fetch(Scan(EVENTS, limit=1))
+    new = yield from walk(EVENTS, (), _mob_of, most=_ROWS_AT_ONCE, after=(told.cursor,), size=_SIZE)
     events: dict[str, int]
     if len(new) < _ROWS_AT_ONCE and told.first in {None, *first}:
-        events = told.events + Counter(row.mob_id for row in new)
+        events = told.events + Counter(new)
     else:
         events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(runs))
     by_mob = {spec.mob_id: spec for spec in specs}
@@ -52,7 +58,7 @@ def overview(told: Fold) -> Script[Overview]:
                 _mob(mob_id, events.get(mob_id, 0), runs.get(mob_id, 0), by_mob.get(mob_id))
                 for mob_id in sorted({*events, *runs})
             ],
-            "profiles": [_profile(profile) for profile in profiles],
+            "profiles": profiles,
         }
     )
 
@@ -68,28 +74,49 @@ def _is_empty() -> Generator[tuple[Any, ...], tuple[Any, ...], bool]:
     return not (cursor or run or specs or profiles)
 
 
-def _mob(mob_id: str, events: int, runs: int, spec: SpecRow | None) -> MobSummary:
-    definition: dict[str, Any] = {}
-    if spec is not None:
-        definition = cast("dict[str, Any]", parsed(spec.definition, f"the spec of {mob_id}"))
+class _Spec(NamedTuple):
+    """What is shown of a spec."""
+
+    mob_id: str
+    revision: int
+    roles: list[str]
+    flows: list[str]
+
+
+def _spec(row: SpecRow) -> _Spec:
+    definition = _decoded(row.definition, f"the spec of {brief(row.mob_id)}")
+    roles, flows = (list(definition.get(part, ()))[:_MOST_NAMES] for part in ("profiles", "flows"))
+    return _Spec(row.mob_id, row.revision, roles, flows)
+
+
+def _mob_of(row: EventRow) -> str:
+    return row.mob_id
+
+
+def _decoded(stored: str, what: str) -> dict[str, Any]:
+    """A document, or {} if it is too long."""
+    return cast("dict[str, Any]", parsed(stored, what)) if len(stored) <= PARSED else {}
+
+
+def _mob(mob_id: str, events: int, runs: int, spec: _Spec | None) -> MobSummary:
     return {
         "mob_id": mob_id,
         "events": events,
         "runs": runs,
         "spec_revision": None if spec is None else spec.revision,
-        "roles": list(definition.get("profiles", ())),
-        "flows": list(definition.get("flows", ())),
+        "roles": [] if spec is None else spec.roles,
+        "flows": [] if spec is None else spec.flows,
         "spec": None if spec is None else {"of": "spec", "id": mob_id},
     }
 
 
 def _profile(row: RealmProfileRow) -> ProfileSummary:
-    profile = cast("dict[str, Any]", parsed(row.profile, f"the realm profile {row.name}"))
+    profile = _decoded(row.profile, f"the realm profile {brief(row.name)}")
     return {
         "name": row.name,
         "revision": row.revision,
-        "model": profile["model"],
-        "description": profile["peer_description"],
+        "model": cut(profile.get("model", "")),
+        "description": shortened(profile.get("peer_description", ""), _LONGEST_DESCRIPTION),
         "updated_at": shown(row.updated_at),
         "profile": {"of": "profile", "id": row.name},
     }

@@ -6,21 +6,23 @@ that was read; whoever read the same state and comes later finds it changed and 
 
 from __future__ import annotations
 
-import json
 from typing import cast
 from uuid import UUID
 
 from inspector.demo_play import DEMO_MOB
 from inspector.failures import RefusedError
 from inspector.shapes import Progress, Race
+from inspector.texts import parsed
 from mobstore import FlowId, KernelState, MobRun, MobStores, Stores
-from mobstore.errors import NotFoundError
+from mobstore.errors import NotFoundError, SerializationError
+from mobstore.model.shown import brief
 from mobstore.tables import RUN_STATES, RUNS
 from mobstore.transaction import Commit, Get, Script, fetch
 
 RACE_FLOW = FlowId("race")
 
 _MOST_ROUNDS = 1000
+_LONGEST = 2**17  # characters of a state: a name for each round
 
 
 async def race_open(stores: MobStores, rounds: int) -> Race:
@@ -79,9 +81,18 @@ async def race(stores: MobStores, run_id: str, who: str, progress: Progress | No
 def _standing(run_id: str) -> Script[tuple[int, KernelState]]:
     run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, RACE_FLOW):
-        raise NotFoundError(f"race not found: {run_id}")
-    rounds = cast("int", json.loads(run.activation_params)["rounds"])
-    return Commit((rounds, KernelState.from_canonical(state.flow_state)))
+        raise NotFoundError(f"race not found: {brief(run_id)}")
+    found = (run.activation_params, state.flow_state)
+    if max(map(len, found)) <= _LONGEST:
+        params, flow_state = parsed(found[0], "a race"), KernelState.from_canonical(found[1])
+        match params, flow_state.fields:
+            case {"rounds": int(rounds)}, {"winners": tuple(winners)} if len(
+                winners
+            ) <= rounds <= _MOST_ROUNDS and all(isinstance(winner, str) for winner in winners):
+                return Commit((rounds, flow_state))
+            case _:
+                pass
+    raise SerializationError(f"run {brief(run_id)} cannot be read as a race")
 
 
 def _state(winners: tuple[str, ...]) -> KernelState:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from inspector.pieces import next_limit, walk
 from inspector.shapes import Bar, Run, RunHeader, Runs, RunStatus, StepStatus, Timeline
 from inspector.texts import cut, millis, shown
 from inspector.tree import phase_of, tree_of
 from mobstore.displays.timeline import bars
 from mobstore.errors import NotFoundError, SerializationError
+from mobstore.model.shown import brief
 from mobstore.tables import (
     FAILURE_LEDGER,
     FRAMES,
@@ -24,9 +26,13 @@ from mobstore.tables import (
     RUNS_BY_MOB,
     RUNS_BY_MOB_STATUS,
     STEP_LEDGER,
+    FrameRow,
     Index,
+    LoopIterationRow,
+    LoopRow,
     RunRow,
     StepLedgerRow,
+    Table,
 )
 from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
 
@@ -39,16 +45,37 @@ _INDEXES: dict[tuple[bool, bool], Index[RunRow]] = {
 """By whether a flow and a status are given."""
 
 
+_MOST_STEPS = 20_000
+"""Entries of the ledger that are drawn."""
+_MOST_BRANCHES = 10_000
+"""Frames, and loops, and iterations."""
+_COUNTED: tuple[Table[Any], ...] = (
+    STEP_LEDGER,
+    FAILURE_LEDGER,
+    FRAMES,
+    LOOPS,
+    LOOP_ITERATIONS,
+    ROOT_STEP_OUTPUTS,
+    LOOP_STEP_OUTPUTS,
+)
+
+
 def headers(
     mob_id: str, flow_id: str | None, status: str | None, before: int | None, limit: int
 ) -> Script[Runs]:
     """Runs of a mob, of one of its flows, in one status; newest first, from before a number on."""
     index = _INDEXES[flow_id is not None, status is not None]
     prefix = tuple(one for one in (mob_id, flow_id, status) if one is not None)
-    total, found = yield from fetch(
-        Count(Scan(index, prefix)),
-        Scan(index, prefix, before=before, limit=limit + 1, backwards=True),
-    )
+    total = yield from fetch(Count(Scan(index, prefix)))
+    found: list[RunRow] = []
+    piece = 8  # rows: how long their parameters are is not known yet
+    while len(found) <= limit:
+        wanted = min(piece, limit + 1 - len(found))
+        rows = yield from fetch(Scan(index, prefix, before=before, limit=wanted, backwards=True))
+        found += [row._replace(activation_params="") for row in rows]
+        if len(rows) < wanted:
+            break
+        before, piece = rows[-1].number, next_limit(wanted, rows)
     rows = found[:limit]
     return Commit(
         {
@@ -66,32 +93,29 @@ def run(run_id: str) -> Script[Run]:
         NotFoundError: there is no such run.
     """
     of_run = (run_id,)
-    row, state, steps = yield from fetch(
-        Get(RUNS, of_run), Get(RUN_STATES, of_run), Scan(STEP_LEDGER, of_run)
-    )
+    row, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
     if row is None:
-        raise NotFoundError(f"run not found: {run_id}")
+        raise NotFoundError(f"run not found: {brief(run_id)}")
     if state is None:
-        raise SerializationError(f"run {run_id} cannot be read: its state is missing")
-    frames, loops, iterations = yield from fetch(
-        Scan(FRAMES, of_run), Scan(LOOPS, of_run), Scan(LOOP_ITERATIONS, of_run)
-    )
-    failures, root_outputs, loop_outputs = yield from fetch(
-        Count(Scan(FAILURE_LEDGER, of_run)),
-        Count(Scan(ROOT_STEP_OUTPUTS, of_run)),
-        Count(Scan(LOOP_STEP_OUTPUTS, of_run)),
-    )
+        raise SerializationError(f"run {brief(run_id)} cannot be read: its state is missing")
+    counted = yield tuple(Count(Scan(table, of_run)) for table in _COUNTED)
+    count = dict(zip(_COUNTED, counted, strict=True))
+    steps = yield from walk(STEP_LEDGER, of_run, _step, most=_MOST_STEPS)
+    frames = yield from walk(FRAMES, of_run, _frame, most=_MOST_BRANCHES)
+    loops = yield from walk(LOOPS, of_run, _loop, most=_MOST_BRANCHES)
+    iterations = yield from walk(LOOP_ITERATIONS, of_run, _iteration, most=_MOST_BRANCHES)
     return Commit(
         {
-            "header": _header(row, len(steps), failures),
+            "header": _header(row, count[STEP_LEDGER], count[FAILURE_LEDGER]),
             "flow_phase": phase_of(state.flow_state),
             "params": {"of": "params", "run_id": run_id},
             "params_preview": cut(row.activation_params),
             "flow_state": {"of": "run", "run_id": run_id},
-            "timeline": _timeline(steps),
+            "timeline": _timeline(steps, count[STEP_LEDGER]),
             "tree": tree_of(run_id, frames, loops, iterations),
-            "iterations": len(iterations),
-            "outputs": root_outputs + loop_outputs,
+            "tree_left_out": count[FRAMES] + count[LOOPS] - len(frames) - len(loops),
+            "iterations": count[LOOP_ITERATIONS],
+            "outputs": count[ROOT_STEP_OUTPUTS] + count[LOOP_STEP_OUTPUTS],
         }
     )
 
@@ -122,11 +146,36 @@ def _header(row: RunRow, steps: int, failures: int) -> RunHeader:
     }
 
 
-def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:
+class _Step(NamedTuple):
+    """What is drawn of an entry of the step ledger."""
+
+    step_id: str
+    member_id: str
+    status: str
+    timestamp: str
+
+
+def _step(row: StepLedgerRow) -> _Step:
+    return _Step(row.step_id, row.meerkat_id, row.status, row.timestamp)
+
+
+def _frame(row: FrameRow) -> tuple[str, str]:
+    return row.frame_id, phase_of(row.kernel_state)
+
+
+def _loop(row: LoopRow) -> tuple[str, str]:
+    return row.loop_instance_id, phase_of(row.kernel_state)
+
+
+def _iteration(row: LoopIterationRow) -> LoopIterationRow:
+    return row
+
+
+def _timeline(steps: Sequence[_Step], entries: int) -> Timeline:
     lanes: dict[str, int] = {}
     drawn: list[Bar] = [
         {
-            "step_id": bar.step_id,
+            "step_id": cut(bar.step_id),
             "lane": lanes.setdefault(bar.member_id, len(lanes)),
             "start_ms": millis(steps[bar.first].timestamp),
             "end_ms": None if bar.end is None else millis(steps[bar.end].timestamp),
@@ -134,12 +183,13 @@ def _timeline(steps: Sequence[StepLedgerRow]) -> Timeline:
             "first": bar.first,
             "last": bar.first if bar.end is None or bar.status == "dispatched" else bar.end,
         }
-        for bar in bars((row.step_id, row.meerkat_id, row.status) for row in steps)
+        for bar in bars((step.step_id, step.member_id, step.status) for step in steps)
     ]
     moments = [ms for bar in drawn for ms in (bar["start_ms"], bar["end_ms"]) if ms is not None]
     return {
-        "members": list(lanes),
+        "members": list(map(cut, lanes)),
         "bars": drawn,
         "start_ms": min(moments, default=None),
         "end_ms": max(moments, default=None),
+        "left_out": entries - len(steps),
     }

@@ -63,7 +63,10 @@ class Opened(TypedDict):
 
 
 class MobSummary(TypedDict):
-    """A mob that has a spec, a run or an event. Without a spec: null, [] and []."""
+    """A mob that has a spec, a run or an event. Without a spec: null, [] and [].
+
+    Of roles and flows the first 50.
+    """
 
     mob_id: str
     events: int
@@ -133,14 +136,19 @@ class Task(TypedDict):
 
 
 class Roster(TypedDict):
-    """Members in the order in which they were first spawned, tasks in the order of creation."""
+    """Members in the order in which they were first spawned, tasks in the order of creation.
+
+    Of each the first 500; lists of names in them end with "and 1,234 more" where they are long.
+    """
 
     mob_id: str
     state: Literal["active", "completed"]
     as_of_cursor: int
     """The cursor of the mob's last event, 0 if it has none."""
     members: list[Member]
+    members_left_out: int
     tasks: list[Task]
+    tasks_left_out: int
 
 
 class EventIndex(TypedDict):
@@ -242,6 +250,8 @@ class Timeline(TypedDict):
     """The earliest moment in the ledger; runs may be created or ended at quite other times."""
     end_ms: int | None
     """The latest one."""
+    left_out: int
+    """Entries of the ledger, the last ones, that were too many for bars."""
 
 
 class Branch(TypedDict):
@@ -269,6 +279,8 @@ class Run(TypedDict):
     timeline: Timeline
     tree: list[Branch]
     """In the order of display: what lies in a branch follows it, one deeper."""
+    tree_left_out: int
+    """Frames and loops that were too many."""
     iterations: int
     """Entries of the loop iteration ledger."""
     outputs: int
@@ -352,6 +364,8 @@ class Outputs(TypedDict):
     """Those of the root in the order of recording, then those of loops by loop and iteration."""
 
     outputs: list[Output]
+    left_out: int
+    """How many there are besides these."""
 
 
 class Document(TypedDict):
@@ -363,6 +377,8 @@ class Document(TypedDict):
     `Enum::Variant`, a set as a list, a map as an object or as a list of pairs)."""
     stored: str
     """The text as the store keeps it; for a kernel state what compare-and-swap compares."""
+    note: str
+    """That only the beginning is there; "" if all of it is."""
 
 
 class FileInfo(TypedDict):

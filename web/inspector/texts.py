@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from mobstore.errors import SerializationError
@@ -13,6 +13,8 @@ from mobstore.model.timestamp import Timestamp
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LONGEST = 200
+_LONGEST_NAME = 100  # in a row of names
+_MOST_NAMES = 50
 
 
 def shown(sortable: str) -> str:
@@ -43,14 +45,38 @@ def cut(text: str, most: int = _LONGEST) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, and how many were left out."""
+    left_out = len(text) - most
+    return text if left_out <= 0 else f"{text[:most]}… ({left_out:,} more characters)"
+
+
+def listed(names: Iterable[str]) -> list[str]:
+    """At most 50 names, each cut, and how many were left out."""
+    whole = list(names)
+    shown = [cut(name, _LONGEST_NAME) for name in whole[:_MOST_NAMES]]
+    left_out = len(whole) - len(shown)
+    return [*shown, f"and {left_out:,} more"] if left_out else shown
+
+
 def compact(value: object) -> str:
     """A value as JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def pretty(value: object) -> str:
-    """A value as JSON to read."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+def pretty(value: object, most: int) -> tuple[str, bool]:
+    """The beginning of a value as JSON to read, and whether that is all of it.
+
+    It is made in pieces: what lies deep is indented, which can make it a hundred times as long.
+    """
+    pieces: list[str] = []
+    size = 0
+    for piece in json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(value):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            return "".join(pieces)[:most], False
+    return "".join(pieces), True
 
 
 def parsed(text: str, what: str) -> object:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import cast
 
+from inspector.pieces import PARSED, get_all
 from inspector.shapes import Branch, FrameNodes, Nodes
-from mobstore.displays.tree import branches, nodes
+from inspector.texts import cut, listed
+from mobstore.displays.tree import Node, branches, nodes
 from mobstore.errors import SerializationError
 from mobstore.model.kernel import KernelState
-from mobstore.tables import FRAMES, FrameRow, LoopIterationRow, LoopRow
-from mobstore.transaction import Commit, Get, Script
+from mobstore.tables import FRAMES, FrameRow, LoopIterationRow
+from mobstore.transaction import Commit, Script
 
 _PHASE = '{"phase":'
+_MOST_NODES = 500
 
 
 def phase_of(state: str) -> str:
@@ -28,23 +30,30 @@ def phase_of(state: str) -> str:
         except ValueError:
             pass
         else:
-            return str(phase)
+            return cut(str(phase))
     raise SerializationError("a stored kernel state cannot be read")
 
 
 def tree_of(
     run_id: str,
-    frames: Sequence[FrameRow],
-    loops: Sequence[LoopRow],
+    frames: Sequence[tuple[str, str]],
+    loops: Sequence[tuple[str, str]],
     iterations: Sequence[LoopIterationRow],
 ) -> list[Branch]:
-    """All frames and loops of a run in the order of display: what lies in a branch follows it."""
-    states = {("frame", row.frame_id): row.kernel_state for row in frames}
-    states.update({("loop", row.loop_instance_id): row.kernel_state for row in loops})
+    """Frames and loops of a run in the order of display: what lies in a branch follows it.
+
+    Args:
+        run_id: the run's.
+        frames: the ids of frames and the phases of their states.
+        loops: those of loops.
+        iterations: of the ledger.
+    """
+    phases = {("frame", frame_id): phase for frame_id, phase in frames}
+    phases.update({("loop", loop_id): phase for loop_id, phase in loops})
     found = branches(
         run_id,
-        [row.frame_id for row in frames],
-        [row.loop_instance_id for row in loops],
+        [frame_id for frame_id, _ in frames],
+        [loop_id for loop_id, _ in loops],
         {row.frame_id: (row.loop_instance_id, int(row.iteration)) for row in iterations},
     )
     return [
@@ -53,7 +62,7 @@ def tree_of(
             "id": branch.id,
             "label": branch.label,
             "depth": branch.depth,
-            "phase": phase_of(states[branch.of, branch.id]),
+            "phase": phases[branch.of, branch.id],
             "iteration": None if branch.iteration is None else str(branch.iteration),
             "state": {"of": branch.of, "run_id": run_id, "id": branch.id},
         }
@@ -62,10 +71,9 @@ def tree_of(
 
 
 def nodes_of(run_id: str, frame_ids: Sequence[str]) -> Script[Nodes]:
-    """The nodes of these frames; their states are decoded."""
-    found = yield tuple(Get(FRAMES, (run_id, frame_id)) for frame_id in frame_ids)
-    rows = [row for row in cast("tuple[FrameRow | None, ...]", found) if row is not None]
-    return Commit({"frames": [_nodes(row) for row in rows]})
+    """The first nodes of these frames; their states are decoded unless they are too long."""
+    keys = [(run_id, frame_id) for frame_id in frame_ids]
+    return Commit({"frames": (yield from get_all(FRAMES, keys, _nodes))})
 
 
 def _nodes(row: FrameRow) -> FrameNodes:
@@ -73,11 +81,15 @@ def _nodes(row: FrameRow) -> FrameNodes:
         "frame_id": row.frame_id,
         "nodes": [
             {
-                "node_id": node.node_id,
-                "kind": node.kind,
-                "status": node.status,
-                "depends_on": list(node.depends_on),
+                "node_id": cut(node.node_id),
+                "kind": cut(node.kind),
+                "status": cut(node.status),
+                "depends_on": listed(node.depends_on),
             }
-            for node in nodes(KernelState.from_canonical(row.kernel_state))
+            for node in _decoded(row.kernel_state)[:_MOST_NODES]
         ],
     }
+
+
+def _decoded(state: str) -> list[Node]:
+    return nodes(KernelState.from_canonical(state)) if len(state) <= PARSED else []

@@ -106,9 +106,9 @@ export function demoView(app) {
   const log = h("ol", { class: "moves", "aria-label": "Moves made in this tab, newest first" });
   const element = h("section", { class: "view" },
     heading({ title: "Play a flow" }),
-    h("p", { class: "lead" }, `Three members write a story, by the real stores: each move is one commit that compares a state with what
-      was read, and swaps it. If another tab was faster, nothing is changed and the move is tried again. Reload in the middle, or open a
-      second tab: both stay in step.`),
+    h("p", { class: "lead" }, "Three members write a story, by the real stores: each move is one commit that compares a state with what "
+      + "was read, and swaps it. If another tab was faster, nothing is changed and the move is tried again. Reload in the middle, or open a "
+      + "second tab: both stay in step."),
     h("div", { class: "actions" }, start, play, step, secondTab()),
     h("div", { class: "stand" }, made, next), log);
 

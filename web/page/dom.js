@@ -1,4 +1,7 @@
-/** Making elements. Stored text goes in as text nodes only, so it is shown and never run. */
+/** Making elements. Stored text goes in as text nodes only, so it is shown and never run; what it would hide is escaped. */
+import { visible } from "./format.js";
+
+const READ = new Set(["aria-label", "placeholder", "title"]); // attributes that people read
 
 /**
  * @param {string} tag
@@ -10,9 +13,9 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value == null) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : READ.has(name) ? visible(String(value)) : value);
   }
-  element.append(...content(children));
+  element.append(...content(children, tag === "pre"));
   return element;
 }
 
@@ -40,7 +43,8 @@ export function renew(element, ...children) {
 
 /** Set text, but leave the node alone if it says so already. */
 export function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const seen = visible(String(text));
+  if (element.textContent !== seen) element.textContent = seen;
 }
 
 export const button = (text, onclick, attributes = {}) =>
@@ -57,4 +61,9 @@ export function sayStatus(cell, status) {
 /** A status in words, with a mark and a colour of its own. */
 export const pill = (status) => h("span", { class: "pill", "data-status": status }, status);
 
-const content = (children) => children.flat(Infinity).filter((child) => child != null && typeof child !== "boolean");
+/** Children as nodes and as text that hides nothing; `lines`: line breaks stay. */
+function content(children, lines = false) {
+  const shown = (text) => (lines ? text.split("\n").map(visible).join("\n") : visible(text));
+  return children.flat(Infinity).filter((child) => child != null && typeof child !== "boolean")
+    .map((child) => (child instanceof Node ? child : shown(String(child))));
+}

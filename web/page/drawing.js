@@ -1,9 +1,10 @@
 /** Draws the bars of a timeline on a canvas: one lane for each member, only what is visible. */
-import { name, span } from "./format.js";
+import { name, span, visible } from "./format.js";
 
 const BAR = 20;
+const ROWS = 100; // of one member; what overlaps beyond that is drawn over the last
 const AXIS = 24;
-const FAINT = { dispatched: 0.5, skipped: 0.35, canceled: 0.35 };
+const FAINT = new Map([["dispatched", 0.5], ["skipped", 0.35], ["canceled", 0.35]]); // by status
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 432e5, 864e5];
 
 export class Drawing {
@@ -30,7 +31,7 @@ export class Drawing {
     for (const index of this.#order) {
       const taken = ends[bars[index].lane];
       const free = taken.findIndex((end) => end <= bars[index].start_ms);
-      this.#rows[index] = free < 0 ? taken.length : free;
+      this.#rows[index] = free < 0 ? Math.min(taken.length, ROWS - 1) : free;
       taken[this.#rows[index]] = this.#end(index);
     }
     let below = 0;
@@ -77,7 +78,7 @@ export class Drawing {
     }) ?? -1;
   }
 
-  /** @param {{ground: string, text: string, font: string, current: number, status: Object<string, string>}} look  colours and the rest */
+  /** @param {{ground: string, text: string, font: string, current: number, status: Map<string, string>}} look  colours and the rest */
   draw({ ground, text, font, current, status }) {
     const { canvas, width, tall, gutter } = this;
     const pen = this.#pen;
@@ -103,19 +104,19 @@ export class Drawing {
       const to = Math.min(x + wide, width) - (wide > 4 ? 1 : 0);
       pen.fillStyle = ground;
       pen.fillRect(from, y + 3, to - from, BAR - 6);
-      pen.fillStyle = status[bar.status];
-      pen.globalAlpha = FAINT[bar.status] ?? 1;
+      pen.fillStyle = status.get(bar.status) ?? text;
+      pen.globalAlpha = FAINT.get(bar.status) ?? 1;
       pen.fillRect(from, y + 3, to - from, BAR - 6);
       pen.globalAlpha = 1;
       if (bar.status === "failed") pen.fillRect(from, y + 1, Math.min(to - from, 3), BAR - 2);
       if (index === current) pen.strokeRect(from - 1, y + 1.5, to - from + 2, BAR - 3);
-      if (to - from > 36) this.#write(name(bar.step_id), from + 5, y + BAR / 2, to - from - 10, FAINT[bar.status] ? text : ground);
+      if (to - from > 36) this.#write(visible(name(bar.step_id)), from + 5, y + BAR / 2, to - from - 10, FAINT.has(bar.status) ? text : ground);
     }
 
     pen.fillStyle = ground;
     pen.fillRect(0, 0, gutter - 6, tall);
     this.#line.members.forEach((member, lane) => {
-      this.#write(name(member), 8, AXIS + (this.#lanes[lane] + 0.5) * BAR - this.top, gutter - 20, text);
+      this.#write(visible(name(member)), 8, AXIS + (this.#lanes[lane] + 0.5) * BAR - this.top, gutter - 20, text);
     });
     pen.fillStyle = ground;
     pen.fillRect(0, 0, width, AXIS - 1);

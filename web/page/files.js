@@ -1,9 +1,11 @@
 /** Files coming in, chosen or dropped, and the store going out as one. */
 import { h } from "./dom.js";
-import { bytes, count } from "./format.js";
-import { ask, job, news } from "./notices.js";
+import { bytes, count, cut, fileName } from "./format.js";
+import { ask, job, news, problem } from "./notices.js";
 import { choice } from "./parts.js";
 
+const MOST = 500_000_000; // bytes of a file: it is held in memory, and so is what is read from it
+const LISTED = 100; // rows that were left out
 const input = document.getElementById("file");
 const dropping = document.getElementById("dropping");
 
@@ -33,27 +35,34 @@ export function setUpFiles(app) {
 }
 
 export function importFile(app, file) {
-  return job(`Reading ${file.name}`, async (progress) => {
+  if (file.size > MOST) {
+    return problem({
+      message: `${cut(file.name, 100)} cannot be imported here: it has ${bytes(file.size)}, and this page takes at most ${bytes(MOST)}. Nothing was changed.`,
+      wayOut: "Import it on this machine with the command line: mobstore import. It takes files of any size.",
+    });
+  }
+  return job(`Reading ${cut(file.name, 100)}`, async (progress) => {
     const { format } = await app.call("check_file", { path: file });
     if (!(await makeRoom(app, file.name, format === "meerkat" ? "a database of meerkat-mob" : "an exported store"))) return "";
     return imported(file.name, await app.call("import_file", { path: file }, progress));
-  });
+  }, app.stop);
 }
 
 export function openSample(app) {
   return job("Opening the sample", async (progress) => {
     if (!(await makeRoom(app, "tide-desk", "the sample"))) return "";
     return imported("The sample", await app.call("import_sample", {}, progress));
-  });
+  }, app.stop);
 }
 
 export const exportStore = (app) => job("Exporting the store", async (progress) => {
-  const file = await app.call("export_file", {}, progress);
-  const address = URL.createObjectURL(file);
-  h("a", { href: address, download: `${app.store}.zip` }).click();
+  const content = await app.call("export_file", {}, progress);
+  const address = URL.createObjectURL(content);
+  const file = `${fileName(app.store)}.zip`;
+  h("a", { href: address, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  return `Exported ${bytes(file.size)} to ${app.store}.zip. It is in your downloads.`;
-});
+  return `Exported ${bytes(content.size)} to ${file}. It is in your downloads.`;
+}, app.stop);
 
 export async function erase(app) {
   const sure = await ask({
@@ -81,13 +90,14 @@ async function makeRoom(app, title, what) {
   return true;
 }
 
-const contents = ({ overview: { mobs, events, runs } }) => `${count(mobs.length, "mob")}, ${count(events, "event")} and ${count(runs, "run")}`;
+export const contents = ({ overview: { mobs, events, runs } }) => `${count(mobs.length, "mob")}, ${count(events, "event")} and ${count(runs, "run")}`;
 
 const unused = (title) => `${title.replace(/\.\w+$/, "")}-${new Date().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}`;
 
 function imported(title, { events, runs, specs, realm_profiles, left_out }) {
   if (left_out.length) {
-    const which = h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.map((row) => h("li", {}, row))));
+    const which = h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.slice(0, LISTED).map((row) => h("li", {}, row)),
+      left_out.length > LISTED && h("li", {}, `and ${count(left_out.length - LISTED)} more`)));
     news(`${count(left_out.length, "row")} could not be read and were left out.`, which);
   }
   const counts = [count(events, "event"), count(runs, "run"), count(specs, "definition"), count(realm_profiles, "profile")];

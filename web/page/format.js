@@ -27,8 +27,27 @@ export function bytes(size) {
   return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
-/** An identifier that may be empty. */
-export const name = (id) => (id === "" ? "(empty name)" : id);
+const HIDDEN = /[[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]--[ \u{fe0e}\u{fe0f}]]/gv; // the two only choose between forms of a sign
+const SHORT = new Map([["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"]]);
+
+/** Text in which all that is not seen, or that turns or hides what stands beside it, is escaped as Python does it. */
+export const visible = (text) => text.replace(HIDDEN, (char) => {
+  const code = char.codePointAt(0).toString(16);
+  return SHORT.get(char) ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`);
+});
+
+/** JSON in which all of that is escaped as JSON does it, so that a copy of it is JSON still. */
+export const visibleJson = (text) => text.replace(HIDDEN, (char) =>
+  char === "\n" ? char : char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""));
+
+/** At most so many characters. */
+export const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1).toWellFormed()}…` : text);
+
+/** An identifier that may be empty or very long. */
+export const name = (id) => (id === "" ? "(empty name)" : cut(id, 200));
+
+/** A text as part of a file's name, on every system. */
+export const fileName = (text) => cut(text.replace(HIDDEN, "_").replace(/[^\p{L}\p{N} _.-]/gu, "_").replace(/^[ .]+|[ .]+$/g, ""), 60) || "store";
 
 /** The part of a run's id that people compare by eye. */
 export const short = (runId) => runId.slice(0, 8);

@@ -52,7 +52,7 @@ export function ledgerView(app, runId, which, label) {
     const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry } = found;
     if (which === "iteration") return [`Iteration ${iteration}`, pairs([["Loop", loop_instance_id], ["Frame", frame_id]])];
     const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", moment(timestamp_at)]]);
-    return [name(step_id), facts, which === "step" ? await documentOf(app, entry) : h("p", { class: "reason" }, reason)];
+    return [name(step_id), facts, which === "step" ? await documentOf(app, entry) : h("pre", { class: "reason" }, reason)];
   }
 
   return {

@@ -2,14 +2,14 @@
 import { Player, demoView } from "./demo.js";
 import { button, fill, h, renew, say } from "./dom.js";
 import { eventsView } from "./events.js";
-import { setUpFiles } from "./files.js";
-import { count, name } from "./format.js";
-import { definitionView, mobsView, profilesView } from "./mobs.js";
-import { problem } from "./notices.js";
+import { contents, setUpFiles } from "./files.js";
+import { count, cut, name, visible } from "./format.js";
+import { LISTED, definitionView, mobsView, profilesView } from "./mobs.js";
+import { LIMIT, atWork, busy, job, news, problem } from "./notices.js";
 import { empty, heading, linkTo } from "./parts.js";
 import { invited, raceView } from "./race.js";
 import { rosterView } from "./roster.js";
-import { link, route, storeName } from "./route.js";
+import { link, note, route, storeName } from "./route.js";
 import { Failure, Rpc } from "./rpc.js";
 import { runView } from "./run.js";
 import { runsView } from "./runs.js";
@@ -18,13 +18,15 @@ import { Tabs } from "./tabs.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
+const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); // by tab
 let view = null;
 let refreshing = null; // the refresh under way
 let again = false; // whether it must be followed by another
 let changed = true; // whether the store changed since the overview was read
 
-const app = { call: (...call) => rpc.call(...call), open };
+let opening = Promise.resolve(); // a store that is being opened; calls wait for it
 let rpc;
+const app = { call: (...call) => opening.then(() => rpc.call(...call)), open, stop };
 
 /** What the address names. */
 function viewOf(place) {
@@ -34,7 +36,7 @@ function viewOf(place) {
   if (place.run !== undefined && place.mob === undefined) return runView(app, place);
   if (place.tab === "events") return eventsView(app, place);
   if (place.mob === undefined) return place.tab === "profiles" ? profilesView(app) : mobsView(app);
-  return { runs: runsView, definition: definitionView }[place.tab]?.(app, place) ?? rosterView(app, place);
+  return (OF_MOB.get(place.tab) ?? rosterView)(app, place);
 }
 
 async function show() {
@@ -47,7 +49,7 @@ async function show() {
   await refresh();
   main.removeAttribute("aria-busy");
   for (const current of document.querySelectorAll("[aria-current]")) current.scrollIntoView({ block: "nearest", inline: "nearest" });
-  document.title = `${view.title ?? main.querySelector("h1")?.textContent ?? "Mobs"} – mobstore inspector`;
+  document.title = `${visible(cut(view.title ?? main.querySelector("h1")?.textContent ?? "Mobs", 100))} – mobstore inspector`;
   if (tabbing) main.querySelector(".tabs [aria-current]")?.focus();
   else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
@@ -91,7 +93,7 @@ function sidebar() {
     h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
   const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
   renew(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
-    app.overview.mobs.map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
+    app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
   renew(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
 }
 
@@ -105,9 +107,11 @@ async function open(store) {
 async function opened(url, store) {
   rpc.changed = () => {}; // what is being left is not read again
   await refreshing;
-  const { durable } = await app.call("open", { url });
+  const answer = rpc.call("open", { url });
+  opening = answer.catch(() => {});
+  const { durable } = await answer;
   app.tabs?.close();
-  Object.assign(app, { store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
+  Object.assign(app, { url, store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
   changed = true;
   rpc.changed = () => {
@@ -123,6 +127,21 @@ async function opened(url, store) {
   }
   say(byId("where"), `Store: ${store}${durable ? "" : " (in memory only)"}`);
   await show();
+}
+
+/**
+ * End whatever Python does, by ending Python, and open the store anew. A transaction that was not committed leaves nothing.
+ * @param {string} [why]  what to say
+ */
+async function stop(why = "Stopped.") {
+  const { url, store, durable } = app;
+  if (!atWork()) note({ page: "store" }); // what was looked at may take as long again
+  rpc.changed = () => {};
+  rpc.stop();
+  await job("Starting Python anew", () => opened(url, store));
+  if (changed) return; // it is not known what the store holds; a failure has been shown
+  const holds = app.overview.empty ? "is empty: nothing was imported" : `holds ${contents(app)}`;
+  news(`${why} The store "${store}" ${holds}.${durable ? "" : " It was in memory only, and is a new one."}`);
 }
 
 /** Light or dark as chosen here, else as the system has it. */
@@ -148,6 +167,11 @@ async function begin() {
     event.preventDefault(); // the address is ours
     main.focus();
   };
+  if (globalThis.top !== globalThis) {
+    return fill(main, h("section", { class: "view" }, heading({ title: "Not shown in a frame" }),
+      empty("This page is inside another page", "What another page lays around or over this one could lead you to erase or export a store unawares.",
+        linkTo("Open it in a tab of its own", route(), { target: "_blank", rel: "noopener" }))));
+  }
   if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.BroadcastChannel) {
     throw new Failure({
       kind: "browser", message: "This browser cannot run Python: it lacks WebAssembly, workers or broadcast channels.",
@@ -158,8 +182,12 @@ async function begin() {
     Object.assign(byId("boot-bar") ?? {}, { max: total, value: done });
     if (byId("boot-text")) say(byId("boot-text"), text);
   });
+  rpc.silent = (seconds) => {
+    busy(seconds, stop);
+    if (seconds >= LIMIT && atWork()) stop(`Stopped after ${LIMIT} seconds without progress.`);
+  };
   setUpFiles(app);
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => show().catch(problem));
   addEventListener("popstate", () => storeName() !== app.store && location.reload());
   await open(storeName());
   byId("open-file").disabled = false;

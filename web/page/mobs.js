@@ -1,8 +1,8 @@
 /** All mobs of the store, the profiles they share, and the definition of one. */
 import { button, fill, h } from "./dom.js";
-import { count, moment, name } from "./format.js";
+import { count, cut, moment, name } from "./format.js";
 import { chooseFile, openSample } from "./files.js";
-import { empty, heading, linkTo, openable } from "./parts.js";
+import { empty, heading, leftOut, linkTo, openable } from "./parts.js";
 import { link } from "./route.js";
 
 export const nothingYet = (app) => empty("This store is empty",
@@ -12,7 +12,12 @@ export const nothingYet = (app) => empty("This store is empty",
   button("Choose a file", chooseFile),
   linkTo("Play a flow", { page: "demo" }));
 
+export const LISTED = 500; // mobs and profiles; elements for many more would take minutes
+
 const tabs = [["Mobs", {}], ["Events", { tab: "events" }], ["Profiles", { tab: "profiles" }]];
+
+/** Names in a row; of many only the first are known here. */
+const some = (names) => names.slice(0, 49).map((each) => cut(name(each), 60)).join(", ") + (names.length > 49 ? " and more" : "");
 
 /** The head of what concerns all mobs. */
 export const allHeading = ({ overview }) => heading({
@@ -38,14 +43,15 @@ export function mobsView(app) {
     element,
     async refresh() {
       const { mobs } = app.overview;
-      fill(element, allHeading(app), mobs.length === 0 ? nothingYet(app) : h("ul", { class: "cards" }, mobs.map((mob) =>
+      fill(element, allHeading(app), mobs.length === 0 ? nothingYet(app) : [h("ul", { class: "cards" }, mobs.slice(0, LISTED).map((mob) =>
         h("li", { class: "card" },
           h("h2", {}, h("a", { href: link({ mob: mob.mob_id }) }, name(mob.mob_id))),
-          h("p", {}, mob.roles.length ? `Roles: ${mob.roles.join(", ")}` : "No definition stored"),
-          mob.flows.length > 0 && h("p", {}, `Flows: ${mob.flows.join(", ")}`),
+          h("p", {}, mob.roles.length ? `Roles: ${some(mob.roles)}` : "No definition stored"),
+          mob.flows.length > 0 && h("p", {}, `Flows: ${some(mob.flows)}`),
           h("p", { class: "links" },
             h("a", { href: link({ mob: mob.mob_id, tab: "events" }) }, count(mob.events, "event")),
-            h("a", { href: link({ mob: mob.mob_id, tab: "runs" }) }, count(mob.runs, "run")))))));
+            h("a", { href: link({ mob: mob.mob_id, tab: "runs" }) }, count(mob.runs, "run")))))),
+        leftOut(mobs.length - LISTED, "mobs are", "a link such as #mob=NAME leads to any of them")]);
     },
   };
 }
@@ -58,10 +64,11 @@ export function profilesView(app) {
       const { profiles } = app.overview;
       fill(element, allHeading(app), profiles.length === 0
         ? empty("No shared profiles", "Profiles that all mobs of a realm share would be listed here.")
-        : h("ul", { class: "cards" }, profiles.map((profile) =>
+        : [h("ul", { class: "cards" }, profiles.slice(0, LISTED).map((profile) =>
           h("li", { class: "card" }, h("h2", {}, name(profile.name)), profile.description && h("p", {}, profile.description),
             h("p", { class: "quiet" }, `${profile.model}, revision ${profile.revision}, ${moment(profile.updated_at)}`),
-            openable(app, "Profile", profile.profile)))));
+            openable(app, "Profile", profile.profile)))),
+        leftOut(profiles.length - LISTED, "profiles are", "the exported store has all of them")]);
     },
   };
 }
@@ -76,7 +83,7 @@ export function definitionView(app, { mob: id }) {
       if (shown && shown === mob?.spec_revision) return fill(element.firstChild, ...mobHeading(app, id).childNodes);
       shown = mob?.spec_revision;
       fill(element, mobHeading(app, id), mob?.spec
-        ? [h("p", {}, `Roles: ${mob.roles.join(", ") || "none"}. Flows: ${mob.flows.join(", ") || "none"}.`),
+        ? [h("p", {}, `Roles: ${some(mob.roles) || "none"}. Flows: ${some(mob.flows) || "none"}.`),
           openable(app, "Definition", mob.spec, true)]
         : empty("No definition", "Nobody has stored a definition for this mob; it is known by its events or runs only."));
     },

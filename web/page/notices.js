@@ -1,13 +1,19 @@
 /** What a person is told and asked: failures with their way out, news, how far long work has come, questions. */
-import { button, h } from "./dom.js";
+import { button, h, say } from "./dom.js";
 
 const banners = document.getElementById("banners");
 const jobs = document.getElementById("jobs");
+
+const OFFERED = 5; // seconds without a sign of Python after which a person is told, and can stop it
+export const LIMIT = 60; // after which an import or export is stopped
+const working = new Map(); // titles by the elements that show them, of what takes long
+let waiting = null; // says that something else takes long
 
 const RELOAD = new Set(["bug", "busy", "load", "not_open", "storage", "worker"]); // kinds of failures that it may end
 
 /** Show a failure until it is dismissed. `actions` are buttons that lead out of it. */
 export function problem(error, ...actions) {
+  if (error.kind === "stopped") return; // whoever stopped it says so
   const title = error.message || String(error);
   for (const shown of banners.children) if (shown.dataset.title === title) shown.remove();
   const element = h("div", { class: "problem", role: "alert", "data-title": title },
@@ -30,13 +36,15 @@ export function news(text, ...more) {
  * Do something that takes long, with a progress bar.
  * @param {string} title
  * @param {(progress: Function) => Promise<string>} work  gives what to say when it is done
+ * @param {Function} [stop]  ends it
  * @returns {Promise<boolean>} whether it was done; a failure has been shown
  */
-export async function job(title, work) {
+export async function job(title, work, stop) {
   const bar = h("progress", { "aria-label": title });
   const text = h("p", {}, title);
-  const element = h("div", { class: "job" }, text, bar);
+  const element = h("div", { class: "job" }, text, bar, stop && h("div", { class: "actions" }, button("Stop", () => stop())));
   jobs.append(element);
+  if (stop) working.set(text, title);
   try {
     const done = await work(({ done, total }) => {
       bar.max = total || 1;
@@ -48,7 +56,25 @@ export async function job(title, work) {
     problem(error);
     return false;
   } finally {
+    working.delete(text);
     element.remove();
+  }
+}
+
+/** Whether work is under way that can be stopped. */
+export const atWork = () => working.size > 0;
+
+/** Say that Python has not answered for so many seconds, 0 if it does, and let a person stop it. */
+export function busy(seconds, stop) {
+  const long = seconds >= OFFERED;
+  for (const [text, title] of working) say(text, long ? `${title}: no progress at the moment. It is stopped after ${LIMIT} seconds without any.` : title);
+  if (long && !waiting && !atWork()) {
+    waiting = h("div", { class: "job" }, h("p", {}, "This takes long. The page waits for Python, which is busy."),
+      h("div", { class: "actions" }, button("Stop", () => stop())));
+    jobs.append(waiting);
+  } else if (!long || atWork()) {
+    waiting?.remove();
+    waiting = null;
   }
 }
 

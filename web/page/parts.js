@@ -1,5 +1,6 @@
 /** Parts that several areas share: headings with tabs, empty places, documents that open. */
 import { fill, h } from "./dom.js";
+import { count, visibleJson } from "./format.js";
 import { link, route } from "./route.js";
 
 /**
@@ -45,11 +46,15 @@ export function pairs(entries) {
   return h("dl", { class: "pairs" }, known.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
 }
 
+/** That more is there than is shown; nothing if there is not. */
+export const leftOut = (number, what, where) =>
+  number > 0 && h("p", { class: "quiet" }, `${count(number)} more ${what} not shown here: ${where}.`);
+
 /** What a reference leads to, decoded now. */
 export async function documentOf(app, ref) {
-  const { text, stored } = await app.call("document", { ref });
-  return h("div", { class: "document" }, h("pre", { tabindex: 0, "aria-label": "Content" }, text),
-    h("details", {}, h("summary", {}, "As stored"), h("pre", { class: "stored", tabindex: 0, "aria-label": "As stored" }, stored)));
+  const { text, stored, note } = await app.call("document", { ref });
+  return h("div", { class: "document" }, note && h("p", { class: "quiet" }, note), h("pre", { tabindex: 0, "aria-label": "Content" }, visibleJson(text)),
+    h("details", {}, h("summary", {}, "As stored"), h("pre", { class: "stored", tabindex: 0, "aria-label": "As stored" }, visibleJson(stored))));
 }
 
 /** A title that opens what a reference leads to, which is read and decoded only then. */

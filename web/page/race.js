@@ -1,6 +1,6 @@
 /** Several tabs compare-and-swap one run as fast as they can; who won each round is read from the run itself. */
-import { button, fill, h } from "./dom.js";
-import { count, short } from "./format.js";
+import { button, fill, h, say } from "./dom.js";
+import { count, name, short } from "./format.js";
 import { news, problem } from "./notices.js";
 import { empty, heading, secondTab } from "./parts.js";
 import { link, note } from "./route.js";
@@ -16,8 +16,8 @@ export function raceView(app, place) {
   const begin = button("Race another tab", () => start().catch(problem), { class: "primary" });
   const result = h("div", { class: "race" });
   const element = h("section", { class: "view" }, heading({ title: "Race another tab" }),
-    h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can.
-      Each round has one winner; whoever comes too late reads again. No update is lost and none is made twice.`),
+    h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can. `
+      + "Each round has one winner; whoever comes too late reads again. No update is lost and none is made twice."),
     h("div", { class: "actions" }, begin, secondTab()), others, result);
 
   async function start() {
@@ -36,14 +36,14 @@ export function raceView(app, place) {
 
   async function refresh() {
     const there = [...app.tabs.others];
-    others.textContent = !app.durable ? "This store is in memory only, so that no other tab can see it."
+    say(others, !app.durable ? "This store is in memory only, so that no other tab can see it."
       : there.length === 0 ? `This is ${me}. No other tab is open on this store: open a second one first.`
-      : `This is ${me}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`;
+      : `This is ${me}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`);
     if (!runId) return fill(result, empty("No race yet", "Open this page in a second tab, then start the race in either of them."));
     const race = await app.call("race_state", { run_id: runId });
     if (JSON.stringify(race) === known) return;
     known = JSON.stringify(race);
-    fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Look at run ${short(runId)}`)));
+    fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Look at run ${name(short(runId))}`)));
   }
 
   begin.disabled = !app.durable;

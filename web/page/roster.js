@@ -2,7 +2,7 @@
 import { fill, h, pill } from "./dom.js";
 import { count, moment, name, words } from "./format.js";
 import { mobHeading } from "./mobs.js";
-import { empty, linkTo, pairs } from "./parts.js";
+import { empty, leftOut, linkTo, pairs } from "./parts.js";
 import { link } from "./route.js";
 
 export function rosterView(app, { mob }) {
@@ -12,12 +12,14 @@ export function rosterView(app, { mob }) {
     element,
     async refresh() {
       const told = ({ done, total }) => Object.assign(bar, { max: total || 1, value: done });
-      const { members, tasks } = await app.call("roster", { mob_id: mob }, told);
+      const { members, members_left_out, tasks, tasks_left_out } = await app.call("roster", { mob_id: mob }, told);
       fill(element, mobHeading(app, mob),
         members.length === 0 && tasks.length === 0 && empty("Nobody is here yet", "Members appear when the events tell that they were spawned.",
           linkTo("See the events", { mob, tab: "events" })),
         members.length > 0 && h("ul", { class: "cards" }, members.map((member) => card(mob, member))),
-        tasks.length > 0 && [h("h2", {}, count(tasks.length, "task")), h("ul", { class: "cards" }, tasks.map(task))]);
+        leftOut(members_left_out, "members are", "the events tell of all of them"),
+        tasks.length > 0 && [h("h2", {}, count(tasks.length + tasks_left_out, "task")), h("ul", { class: "cards" }, tasks.map(task))],
+        leftOut(tasks_left_out, "tasks are", "the events tell of all of them"));
     },
   };
 }

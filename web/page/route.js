@@ -1,7 +1,12 @@
 /** What is looked at, kept in the address after `#`, so that reloading and links come back to it. */
 
-/** @returns {Object<string, string>} such as {mob, tab}, {run, tab} or {page} */
-export const route = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+const KEYS = ["page", "mob", "run", "tab", "type", "member", "text", "order", "flow", "status"];
+
+/** @returns {Object<string, string>} such as {mob, tab}, {run, tab} or {page}; what else an address says is no part of it */
+export function route() {
+  const told = new URLSearchParams(location.hash.slice(1));
+  return Object.fromEntries(KEYS.filter((key) => told.has(key)).map((key) => [key, told.get(key)]));
+}
 
 /** The address of a place; empty values are left out. */
 export const link = (place) =>

@@ -3,13 +3,13 @@ import { fill, h, pill, renew, sayAll } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, short, span } from "./format.js";
 import { ledgerView } from "./ledger.js";
-import { documentOf, empty, heading, linkTo, openable, pairs } from "./parts.js";
+import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./parts.js";
 import { link } from "./route.js";
 import { timelineView } from "./timeline.js";
 import { treeView } from "./tree.js";
 
 /** By tab: title, how many things it shows, what to say if there are none, and what shows them. */
-const PARTS = {
+const PARTS = new Map(Object.entries({
   "": {
     title: "Timeline", of: (run) => run.header.steps, view: timelineView,
     nothing: ["No steps yet", "Steps appear here when they are dispatched to members."],
@@ -35,10 +35,10 @@ const PARTS = {
     nothing: ["No outputs", "No step of this run has put anything out."],
   },
   state: { title: "State", of: () => 1, view: stateView },
-};
+}));
 
 export function runView(app, { run: id, tab = "" }) {
-  const part = PARTS[tab] ?? PARTS[""];
+  const part = PARTS.get(tab) ?? PARTS.get("");
   const shown = part.view(app, id);
   const head = h("div", {});
   const nothing = h("div", {});
@@ -52,7 +52,7 @@ export function runView(app, { run: id, tab = "" }) {
       await shown.update(run);
     },
     close: () => shown.close?.(),
-    title: `Run ${short(id)}`,
+    title: `Run ${name(short(id))}`,
   };
 }
 
@@ -63,15 +63,16 @@ function headOf(run) {
     above: h("a", { href: link({ mob: mob_id, tab: "runs" }) }, `Runs of ${name(mob_id)}`),
     facts: [h("span", { class: "id" }, run_id), `created ${moment(created_at)}`, completed_at && `completed ${moment(completed_at)}`,
       duration_ms !== null && `took ${span(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
-    tabs: Object.entries(PARTS).map(([tab, { title, counted, of }]) => [counted ? `${title} ${count(of(run))}` : title, { run: run_id, tab }]),
+    tabs: [...PARTS].map(([tab, { title, counted, of }]) => [counted ? `${title} ${count(of(run))}` : title, { run: run_id, tab }]),
     actions: [linkTo("Its events", { mob: mob_id, tab: "events", run: run_id }), linkTo("Race another tab", { page: "race" })],
   });
 }
 
 function outputsView(app, id) {
   let outputs = [];
+  const more = h("div", {});
   const { list, element } = new Explorer({
-    label: "Outputs", kind: "outputs", columns: ["Step", "Loop", "Iteration", "Output"], fill: row, details,
+    label: "Outputs", kind: "outputs", columns: ["Step", "Loop", "Iteration", "Output"], above: more, fill: row, details,
   });
 
   function row(cells, index) {
@@ -87,7 +88,9 @@ function outputsView(app, id) {
   return {
     element,
     async update() {
-      ({ outputs } = await app.call("outputs", { run_id: id }));
+      const found = await app.call("outputs", { run_id: id });
+      ({ outputs } = found);
+      fill(more, leftOut(found.left_out, "outputs are", "the exported store has all of them"));
       list.update(outputs.length);
     },
   };

@@ -2,11 +2,11 @@
  * The steps of a run over time, one lane for each member: drawn on a canvas as large as what is visible, which is moved
  * along while its surroundings scroll; below it the same as a list, which the keyboard and screen readers use.
  */
-import { button, h, pill, sayAll, sayStatus } from "./dom.js";
+import { button, fill, h, pill, sayAll, sayStatus } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, span } from "./format.js";
-import { openable, pairs } from "./parts.js";
+import { count, moment, name, span, visible } from "./format.js";
+import { leftOut, openable, pairs } from "./parts.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
 
@@ -20,10 +20,11 @@ export function timelineView(app, runId) {
   const room = h("div", { class: "room" }, canvas);
   const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: soon }, room);
   const legend = h("ul", { class: "legend", "aria-label": "Colours" }, STATUSES.map((status) => h("li", {}, pill(status))));
+  const more = h("div", {});
   const tools = h("div", { class: "line" }, legend, h("div", { class: "actions" },
     button("Zoom out", () => magnify(0.5)), button("Zoom in", () => magnify(2)), button("Whole run", () => magnify(0))));
   const { list, element } = new Explorer({
-    label: "Steps", kind: "bars", columns: ["Start", "Step", "Member", "Status", "Took"], above: [tools, scroller], fill: row, details,
+    label: "Steps", kind: "bars", columns: ["Start", "Step", "Member", "Status", "Took"], above: [tools, scroller, more], fill: row, details,
   });
 
   function magnify(by) {
@@ -51,8 +52,8 @@ export function timelineView(app, runId) {
       if (!scroller.clientWidth || line.start_ms === null) return;
       look();
       const { color, backgroundColor, fontFamily } = getComputedStyle(scroller);
-      const status = {};
-      for (const { firstChild: mark } of legend.children) status[mark.dataset.status] = getComputedStyle(mark).color;
+      const status = new Map();
+      for (const { firstChild: mark } of legend.children) status.set(mark.dataset.status, getComputedStyle(mark).color);
       drawing.draw({ ground: backgroundColor, text: color, font: fontFamily, current: list.current, status });
     });
   }
@@ -61,7 +62,7 @@ export function timelineView(app, runId) {
   canvas.onclick = (event) => hit(event) >= 0 && list.go(hit(event), true);
   canvas.onpointermove = (event) => {
     const bar = line.bars[hit(event)];
-    canvas.title = bar ? `${bar.step_id} by ${line.members[bar.lane]}: ${bar.status}, ${took(bar)}` : "";
+    canvas.title = bar ? visible(`${name(bar.step_id)} by ${name(line.members[bar.lane])}: ${bar.status}, ${took(bar)}`) : "";
   };
 
   const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : span(bar.end_ms - bar.start_ms));
@@ -96,6 +97,7 @@ export function timelineView(app, runId) {
       canvas.setAttribute("aria-label", told);
       scroller.hidden = tools.hidden = line.start_ms === null || line.bars.length === 0;
       scroller.style.setProperty("--tall", `${drawing.height}px`);
+      fill(more, leftOut(line.left_out, "entries are", "the step ledger has all of them"));
       size();
       list.update(line.bars.length);
     },

@@ -3,7 +3,9 @@ import { fill, h, pill, say, sayStatus } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { name } from "./format.js";
 import { problem } from "./notices.js";
-import { openable, pairs } from "./parts.js";
+import { leftOut, openable, pairs } from "./parts.js";
+
+const CHIPS = 50; // nodes in a row
 
 export function treeView(app, runId) {
   let tree = [];
@@ -11,8 +13,9 @@ export function treeView(app, runId) {
   const closed = new Set();
   let nodes = new Map(); // of frames, by id
 
+  const more = h("div", {});
   const { list, element } = new Explorer({
-    label: "Frames and loops", kind: "tree", columns: ["Frame or loop", "Phase", "Nodes"], fill: row, settled, expand, details,
+    label: "Frames and loops", kind: "tree", columns: ["Frame or loop", "Phase", "Nodes"], above: more, fill: row, settled, expand, details,
   });
 
   const holds = (place) => tree[place + 1]?.depth > tree[place].depth;
@@ -50,10 +53,10 @@ export function treeView(app, runId) {
     sayStatus(cells[1], branch.phase.toLowerCase());
     const states = nodes.get(branch.id);
     if (branch.of === "loop") say(cells[2], "loop");
-    else fill(cells[2], states?.map(chip));
+    else fill(cells[2], states?.slice(0, CHIPS).map(chip), states?.length > CHIPS && "…");
   }
 
-  const chip = ({ node_id, status }) => h("span", { class: "node", "data-status": status.toLowerCase(), title: `${node_id}: ${status}` }, node_id);
+  const chip = ({ node_id, status }) => h("span", { class: "node", "data-status": status.toLowerCase(), title: `${name(node_id)}: ${status}` }, name(node_id));
 
   const title = (branch) => (branch.iteration === null ? name(branch.label) : `${name(branch.label)} (iteration ${branch.iteration})`);
 
@@ -90,6 +93,7 @@ export function treeView(app, runId) {
     element,
     async update(run) {
       tree = run.tree;
+      fill(more, leftOut(run.tree_left_out, "frames and loops are", "the exported store has all of them"));
       nodes = new Map();
       arrange();
     },

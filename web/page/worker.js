@@ -41,15 +41,21 @@ async function fetched(path) {
 const notFetched = (path, why) => failure("load", `The site's file ${path} could not be fetched (${why}).`,
   "Look whether the whole site is there and being served, then reload the page.");
 
-self.onmessage = async ({ data: { id, method, params } }) => {
+self.onmessage = async ({ data: { alive, id, method, params } }) => {
+  if (alive) return postMessage({ alive });
   try {
     postMessage({ id, result: await answer(id, method, params) });
   } catch (error) {
-    const cause = error.message.trim().split("\n").at(-1); // of a traceback
-    postMessage({ id, error: error.failure ?? failure("load", `Python could not be started: ${cause}`,
-      "Reload the page. If it happens again, the site is incomplete or this browser is too old for it.").failure });
+    postMessage({ id, error: (error.failure ? error : unexpected(error)).failure });
   }
 };
+
+function unexpected(error) {
+  const cause = error.message.trim().split("\n").at(-1).slice(0, 200); // of a traceback
+  if (pyodide) return failure("worker", `Python in this page has failed: ${cause}`, "Reload the page. What was stored is still there.");
+  return failure("load", `Python could not be started: ${cause}`,
+    "Reload the page. If it happens again, the site is incomplete or this browser is too old for it.");
+}
 
 const failure = (kind, message, way_out) => Object.assign(new Error(message), { failure: { kind, message, way_out } });
 
@@ -86,9 +92,13 @@ async function call(python, id, method, params) {
 /** A file in Python's file system, in memory; in a folder of its own, so that it keeps its name. */
 async function upload(blob) {
   const folder = `/tmp/upload-${++files}`;
-  const path = `${folder}/${(blob.name ?? "sample").replaceAll("/", "_")}`;
+  const path = `${folder}/${(blob.name ?? "sample").replace(/^\.*$|[/\0]/g, "_").slice(-80)}`;
+  const content = await blob.arrayBuffer().catch(({ name }) => {
+    throw failure("wrong_file", `${blob.name ?? "The sample"} cannot be read (${name}). Nothing was imported.`,
+      "It may have been changed, moved or deleted, or be too large for this page's memory. Choose it once more.");
+  });
   pyodide.FS.mkdir(folder);
-  pyodide.FS.writeFile(path, new Uint8Array(await blob.arrayBuffer()), { canOwn: true });
+  pyodide.FS.writeFile(path, new Uint8Array(content), { canOwn: true });
   return path;
 }
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias
 from mobstore.audit.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.bundles import MobStores
 from mobstore.bundles.base import check_stores
+from mobstore.errors import SerializationError
 from mobstore.model.run import MobRun
 from mobstore.tables import (
     EVENTS,
@@ -153,6 +154,7 @@ class _Walk(Generic[R]):
     def __init__(self, engines: _Engines, table: Table[R]) -> None:
         self._one, self._other = (_Rows(engine, table) for engine in engines)
         self._key = table.getter(table.key)
+        self._table = table.name
 
     async def pairs(self, run_id: str | None = None) -> AsyncGenerator[tuple[R | None, R | None]]:
         """The rows of both that have the same key; None where one of them is missing.
@@ -166,10 +168,15 @@ class _Walk(Generic[R]):
                 return
             if one is not None and other is not None:
                 key, other_key = self._key(one), self._key(other)
-                if key < other_key:
-                    other = None
-                elif other_key < key:
-                    one = None
+                try:
+                    if key < other_key:
+                        other = None
+                    elif other_key < key:
+                        one = None
+                except TypeError as error:
+                    raise SerializationError(
+                        f"table {self._table}: a key is not of its type; `verify` names its row"
+                    ) from error
             self._one.place += one is not None
             self._other.place += other is not None
             yield one, other

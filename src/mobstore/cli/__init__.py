@@ -41,7 +41,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # now, while there are words for a failure
     except click.ClickException as error:
-        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+        output.show(error)
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
@@ -49,6 +49,9 @@ def main() -> None:
         output.refused(error)  # whoever read it has seen enough
         code = 1
     except OSError as error:
-        click.ClickException(output.refused(error)).show(sys.stderr)
+        output.show(click.ClickException(output.refused(error)))
+        code = 1
+    except MemoryError:
+        output.show(click.ClickException("there is not enough memory for what is to be shown"))
         code = 1
     sys.exit(code)

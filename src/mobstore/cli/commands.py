@@ -7,6 +7,7 @@ is 0 for success, 1 when a store refuses, 2 for a wrong call.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
@@ -16,14 +17,15 @@ from click.shell_completion import get_completion_class
 import mobstore
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
-from mobstore.cli.output import json_line, json_text, while_read
+from mobstore.cli.output import json_line, json_text, note, while_read
 from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
-from mobstore.model.shown import plain
+from mobstore.model.json import I64_MAX
 from mobstore.operations.run_reading import Selection
 
 _PAGE = 1000
+_NUMBER = click.IntRange(0, I64_MAX)
 _STATUSES = get_args(mobstore.MobRunStatus)
 
 
@@ -57,10 +59,13 @@ async def info(url: str, *, as_json: bool) -> None:
 
 @cli.command()
 @url_argument
-@click.option("--after", default=0, show_default=True, help="Only events after this cursor.")
 @click.option(
-    "--limit", default=100, show_default=True, help="At most so many events; unless --follow."
+    "--after", type=_NUMBER, default=0, show_default=True, help="Only events after this cursor."
 )
+@click.option(
+    "--limit", type=_NUMBER, default=100, show_default=True,
+    help="At most so many events; unless --follow.",
+)  # fmt: skip
 @click.option("--mob", help="Only events of this mob.")
 @click.option("--run", "run_id", type=click.UUID, help="Only events that name this run.")
 @click.option(
@@ -94,7 +99,7 @@ async def events(
     def leave_out(cursor: int, error: mobstore.SerializationError) -> None:
         nonlocal place
         place = cursor
-        click.echo(f"left out: {plain(error.detail)}", err=True)
+        note(f"left out: {error.detail}")
 
     on_unreadable = leave_out if skip_unreadable else None
     async with open_present(url) as stores:
@@ -146,16 +151,29 @@ async def runs(
     """
     if flow is not None and mob is None:
         raise click.UsageError("flows are named within a mob; give --mob, too")
-    selected = Selection(mob, flow, status)
+    console = display.console()
+    shown = False
+    after: str | None = None
     async with open_present(url) as stores:
-        found = await stores.engine.read(lambda: queries.run_lines(selected))
-    if as_json:
-        for header, steps, failures in found:
-            line = header.model_dump(mode="json", exclude={"activation_params", "schema_version"})
-            line |= {"steps": steps, "failures": failures}
-            json_line(line)
-    else:
-        display.runs(display.console(), found)
+        while True:
+            selected = Selection(mob, flow, status, after, _PAGE)
+            found = await stores.engine.read(partial(queries.run_lines, selected))
+            if not found:
+                break
+            after = str(found[-1].header.run_id)
+            if as_json:
+                for header, steps, failures in found:
+                    shorter = header.model_copy(update={"activation_params": None})
+                    line = json.loads(shorter.to_json())
+                    for name in ("activation_params", "schema_version"):
+                        line.pop(name, None)
+                    line |= {"steps": steps, "failures": failures}
+                    json_line(line)
+            else:
+                display.runs(console, found)
+            shown = True
+    if not (as_json or shown):
+        display.runs(console, [])
 
 
 @cli.command()
@@ -191,19 +209,26 @@ async def specs(url: str, *, as_json: bool) -> None:
 
     Example: mobstore specs sqlite:mobs.db
     """
-    found: list[tuple[str, mobstore.MobDefinition, int]] = []
+    console = display.console()
+    shown = False
+    found: list[display.SpecLine] = []
     async with open_present(url) as stores:
         for mob in await stores.specs.list_specs():
             stored = await stores.specs.get_spec(mob)
-            if stored is not None:
-                found.append((mob, *stored))
-    if as_json:
-        for mob_id, definition, revision in found:
-            spec: dict[str, Any] = {"mob_id": mob_id, "revision": revision}
-            spec["definition"] = json.loads(definition.to_json())
-            json_line(spec)
-    else:
-        display.specs(display.console(), found)
+            if stored is None:
+                continue
+            definition, revision = stored
+            if as_json:
+                spec: dict[str, Any] = {"mob_id": mob, "revision": revision}
+                spec["definition"] = json.loads(definition.to_json())
+                json_line(spec)
+                continue
+            found.append(display.SpecLine.of(mob, revision, definition))
+            if len(found) == _PAGE:
+                display.specs(console, found)
+                found, shown = [], True
+    if not as_json and (found or not shown):
+        display.specs(console, found)
 
 
 @cli.command()
@@ -221,7 +246,9 @@ async def profiles(url: str, *, as_json: bool) -> None:
         for stored in found:
             json_text(stored.to_json())
     else:
-        display.profiles(display.console(), found)
+        console = display.console()
+        for start in range(0, max(1, len(found)), _PAGE):
+            display.profiles(console, found[start : start + _PAGE])
 
 
 @cli.command()

@@ -13,7 +13,7 @@ import click
 import mobstore
 from mobstore.audit import Difference
 from mobstore.cli import display
-from mobstore.cli.output import json_line, refused
+from mobstore.cli.output import cell, json_line, refused
 from mobstore.cli.shared import (
     json_option,
     open_present,
@@ -22,7 +22,6 @@ from mobstore.cli.shared import (
     temporary_folder,
 )
 from mobstore.engines.sqlite.file import is_database
-from mobstore.model.shown import plain
 from mobstore.transfer import import_stores
 
 
@@ -54,9 +53,9 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                 async for group in _grouped(found):
                     differs = True
                     line = group.line({"first": first, "second": second})
-                    console.print(plain(line), soft_wrap=True)
+                    console.print(cell(line), soft_wrap=True)
     except mobstore.MobStoreError as error:
-        raise _TroubleError(plain(error)) from error
+        raise _TroubleError(str(error)) from error
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -18,6 +18,7 @@ from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import (
+    is_url,
     json_option,
     open_present,
     progress_bar,
@@ -44,8 +45,8 @@ _ZIP = b"PK"
 
 
 @click.command()
-@click.argument("source", metavar="URL")
-@click.argument("target", metavar="NEW_URL")
+@click.argument("source", metavar="URL", callback=is_url)
+@click.argument("target", metavar="NEW_URL", callback=is_url)
 @json_option
 @runs_async
 async def copy(source: str, target: str, *, as_json: bool) -> None:

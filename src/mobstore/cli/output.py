@@ -1,6 +1,8 @@
-"""Standard output and error: what an encoding cannot hold comes out as backslash escapes.
+"""Standard output and error: all text that is not the command line's own passes through here.
 
-JSON stays JSON: where the encoding is not UTF-8, its own escapes are used.
+What shows nothing of itself, or what a terminal would obey, is escaped as `model.shown.plain` says,
+as is what an encoding cannot hold. JSON stays JSON, with its own escapes: it can be read back, and
+it does no harm to whoever looks at it.
 """
 
 from __future__ import annotations
@@ -13,20 +15,54 @@ import re
 import select
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
+from functools import lru_cache
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from mobstore.errors import reason
-from mobstore.model.shown import plain
+import click
+from rich.text import Text
 
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+from mobstore.errors import reason
+from mobstore.model.shown import bounded, plain, respelt
+
+LONGEST_CELL = 1_000
+"""Characters of a cell or a name; `--json` has all of them."""
+_LONGEST_MESSAGE = 2_000
+
+_PIECE = 2**20  # characters of JSON that are escaped at once: they may become six times as many
+_SIZE = re.compile(r"[0-9]{1,6}")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def configure() -> None:
-    """Let no text end a command, whatever the encodings of its streams."""
+    """Let no text end a command, whatever the encodings of its streams and its environment."""
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        # Else click would take standard output for it, and the next file its descriptor.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "1")):  # rich would try to read it
+            del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def show(error: click.ClickException) -> None:
+    """Print an error on standard error; its beginning and its end if it is very long."""
+    message = plain(error.message)
+    if len(message) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        message = f"{message[:half]} … {message[-half:]}"
+    vars(error).update(message=message)
+    with suppress(OSError):  # the exit code tells, too
+        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+
+
+def note(text: str) -> None:
+    """Print a line on standard error, if it can be written."""
+    with suppress(OSError):
+        click.echo(bounded(text, _LONGEST_MESSAGE), file=sys.stderr)
 
 
 def refused(error: OSError) -> str:
@@ -93,11 +129,26 @@ def json_line(value: object, stream: TextIO | None = None) -> None:
 def json_text(text: str, stream: TextIO | None = None) -> None:
     """Print JSON text as a line, on standard output unless told otherwise."""
     out = stream or sys.stdout
-    if not _is_utf_8(out):
-        # Outside of strings JSON is ASCII.
-        text = _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
-    out.write(f"{text}\n")
+    is_utf_8 = _is_utf_8(out)
+    for start in range(0, len(text), _PIECE):
+        piece = respelt(text[start : start + _PIECE], _json_escape)  # only strings need it
+        if not is_utf_8:
+            piece = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), piece)
+        out.write(piece)
+    out.write("\n")
     out.flush()  # whoever follows a store waits for it
+
+
+@lru_cache(maxsize=1024)
+def _json_escape(char: str) -> str:
+    return "".join(
+        f"\\u{unit:04x}" for unit in memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
+    )
+
+
+def cell(of: object, style: str = "") -> Text:
+    """Text for a cell or a line, at most `LONGEST_CELL` characters, all of them to be seen."""
+    return Text(fitting(bounded(of, LONGEST_CELL)), style=style)
 
 
 def fitting(text: str) -> str:

@@ -10,21 +10,31 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 import click
-from rich.console import Console
+from rich.progress import BarColumn, RenderableColumn, TaskProgressColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 import mobstore
-from mobstore.cli import INTERRUPTED, ending
-from mobstore.model.shown import plain
+from mobstore.bundles.urls import parse_url
+from mobstore.cli import INTERRUPTED, display, ending
+from mobstore.cli.output import cell
 from mobstore.transfer import Progress
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def is_url(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Let the value of an argument through if it is the URL of a store; else the call is wrong."""
+    try:
+        parse_url(value)
+    except mobstore.InternalError as error:
+        raise click.BadParameter(error.detail, param=parameter) from error
+    return value
+
+
 def url_argument(command: F) -> F:
     """Give a command the URL of a store."""
-    return click.argument("url")(command)
+    return click.argument("url", callback=is_url)(command)
 
 
 def json_option(command: F) -> F:
@@ -39,7 +49,7 @@ def runs_async(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
         try:
             ending.run(command(*args, **kwargs))
         except mobstore.MobStoreError as error:
-            raise click.ClickException(plain(error)) from error
+            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
@@ -83,7 +93,16 @@ def temporary_file() -> BinaryIO:
 @contextmanager
 def progress_bar(doing: str) -> Generator[Progress]:
     """Show how far something is on stderr, while a person looks on."""
-    errors = Console(stderr=True)
-    with Bar(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(doing)
+    errors = display.console(stderr=True)
+    shown = Bar(
+        RenderableColumn(cell(doing)),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    with shown as bar:
+        task = bar.add_task("")
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
+from mobstore.cli.output import cell
+
 # Never broken: ids and times are for copying, and a narrow bar would mean another time.
 _WHOLE = {
     "", "run", "cursor", "time", "created", "status", "steps", "failures", "revision", "updated",
@@ -34,14 +36,14 @@ class Sheet:
 
     def __init__(self, title: str, *columns: str, right: Sequence[int] = ()) -> None:
         """Begin without rows; the columns at the places in `right` are justified to the right."""
-        self.title: str = title
+        self.title: Text = cell(title, "bold")
         self.columns: tuple[str, ...] = columns
         self.right: Sequence[int] = right
         self.rows: list[list[Text]] = []
 
-    def add_row(self, *cells: str | Text) -> None:
-        """Add a row: a cell for each column, which shows text as it stands."""
-        self.rows.append([Text(cell) if isinstance(cell, str) else cell for cell in cells])
+    def add_row(self, *cells: object) -> None:
+        """Add a row: a cell for each column; what `cell` has not made goes through it here."""
+        self.rows.append([of if isinstance(of, Text) else cell(of) for of in cells])
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -68,7 +70,7 @@ class Sheet:
 
     def _table(self) -> Table:
         made = Table(
-            title=Text(self.title, style="bold"),
+            title=self.title,
             title_justify="left",
             show_header=any(self.columns),
             box=box.SIMPLE_HEAD,
@@ -87,20 +89,20 @@ class Sheet:
         return made
 
     def _list(self, console: Console, width: int) -> Generator[Text]:
-        yield Text(self.title, style="bold", overflow="fold")
+        yield from self.title.wrap(console, width, overflow="fold")
         yield Text()
         for row in self.rows:
             line = Text()
-            for place, (name, cell) in enumerate(zip(self.columns, row, strict=True)):
-                if not cell:
+            for place, (name, held) in enumerate(zip(self.columns, row, strict=True)):
+                if not held:
                     continue
-                pair = Text.assemble((f"{name} " if name else "", "dim"), cell)
+                pair = Text.assemble((f"{name} " if name else "", "dim"), held)
                 if line and line.cell_len + _GAP + pair.cell_len <= width:
                     line = Text(" " * _GAP).join([line, pair])
                     continue
                 if line:
                     yield line
-                indent = _INDENT if place else ""
+                indent = _INDENT if place and width > _LEAST else ""
                 *whole, line = [
                     Text.assemble(indent, part)
                     for part in pair.wrap(console, width - len(indent), overflow="fold")

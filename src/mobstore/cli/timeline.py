@@ -35,10 +35,7 @@ def timeline(
     whole = (ended - begun).total_seconds() or 1.0
     for bar, start, end in drawn:
         took = span(end - start) if end else "at work"
-        sheet.add_row(
-            display.cell(bar.member_id), display.cell(bar.step_id), "", took,
-            display.status(bar.status),
-        )  # fmt: skip
+        sheet.add_row(bar.member_id, bar.step_id, "", took, display.status(bar.status))
     room = max(_LEAST, min(_WIDTH, width - sheet.least_width() + len("when")))
     for row, (bar, start, end) in zip(sheet.rows, drawn, strict=True):
         first = int((room - 1) * (start - begun).total_seconds() / whole)

@@ -49,8 +49,8 @@ def _show(console: Console, found: Verification) -> None:
         for problem in found.problems[:_SHOWN]:
             table.add_row(
                 problem.table or "-",
-                display.cell(", ".join(map(str, problem.key)) or "-"),
-                display.cell(problem.what),
+                ", ".join(map(str, problem.key)) or "-",
+                problem.what,
                 "repaired" if problem.repaired else "repairable" if problem.repairable else "",
             )
         console.print(table)

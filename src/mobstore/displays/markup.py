@@ -7,7 +7,7 @@ from html import escape
 from typing import TypeAlias, TypeVar
 
 from mobstore.displays.style import STYLE
-from mobstore.model.shown import count, cut, plain
+from mobstore.model.shown import bounded, count
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def together(*content: Content) -> Markup:
 def _safe(text: str) -> str:
     # Also invisible characters: some turn the direction of all that follows, and lone surrogates
     # would keep the whole from being sent.
-    return escape(cut(plain(cut(text, LONGEST_TEXT)), LONGEST_TEXT))
+    return escape(bounded(text, LONGEST_TEXT))
 
 
 def block(kind: str, *content: Content, **attributes: str) -> Markup:

@@ -27,6 +27,8 @@ from mobstore.model.shown import count, cut
 
 RECORDS = 40
 """Lines of a table of records: the first and the last."""
+KINDS = 40
+"""Types or statuses that are counted: all that are written; a damaged store may hold more."""
 LONGEST_DETAILS = 60
 """Characters of what has no column of its own; the tooltip has more."""
 
@@ -85,7 +87,7 @@ def listing(shown: Listing) -> Markup:
     return together(
         head("", count(len(records), "record")),
         None if mob is None else facts([("mob", named(mob))]),
-        facts((name, f"{number:,}") for name, number in _frequent(records)),
+        facts(_frequent(records)),
         table(words, records, row, most=RECORDS, noun="record") if records else None,
     )
 
@@ -108,14 +110,16 @@ def _only_mob(records: Sequence[Tabular]) -> str | None:
     return mobs.pop() if len(mobs) == 1 else None
 
 
-def _frequent(records: Sequence[Tabular]) -> list[tuple[str, int]]:
-    """How many records there are of each type or status."""
+def _frequent(records: Sequence[Tabular]) -> list[tuple[str, str]]:
+    """How many records there are of each type or status, the most frequent ones first."""
     words: Counter[str] = Counter(
         record.kind.type if isinstance(record, MobEvent) else record.status
         for record in records
         if isinstance(record, (MobEvent, MobRun, RunHeader, StepLedgerEntry))
     )
-    return words.most_common()
+    most = [(word, f"{number:,}") for word, number in words.most_common(KINDS)]
+    others = len(words) - KINDS
+    return [*most, (f"and {others:,} others", "…")] if others > 0 else most
 
 
 def tools(of: Profile) -> str:

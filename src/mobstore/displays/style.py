@@ -28,7 +28,7 @@ _SHEET = """
 .vscode-light .mobstore-display { color-scheme: light; }
 [data-jp-theme-light="false"] .mobstore-display, [data-theme="dark"] .mobstore-display,
 .vscode-dark .mobstore-display { color-scheme: dark; }
-.mobstore-display * { box-sizing: border-box; }
+.mobstore-display * { box-sizing: border-box; unicode-bidi: isolate; }
 .mobstore-display .ms-head { font-size: 15px; display: flex; flex-wrap: wrap; gap: 2px 8px;
   align-items: baseline; }
 .mobstore-display .ms-quiet, .mobstore-display .ms-left-out, .mobstore-display .ms-axis,

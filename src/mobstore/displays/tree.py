@@ -13,6 +13,7 @@ from mobstore.model.run import MobRun
 _Key: TypeAlias = tuple[Literal["frame", "loop"], str]
 _BETWEEN = "::"
 _DIGITS = re.compile(r"([0-9]+)")
+_NUMBERS = 64  # in an id, that count as such: a name may hold tens of thousands
 
 
 class Branch(NamedTuple):
@@ -107,8 +108,9 @@ def branches(
             seen.add(key)
             of, name = key
             tree.append(Branch(of, name, name.removeprefix(prefix) or name, depth, number(key)))
+            prefix = f"{name}{_BETWEEN}"  # one for all: a long name may hold many
             lying_in = reversed(children.get(key, []))
-            waiting += [(child, f"{name}{_BETWEEN}", depth + 1) for child in lying_in]
+            waiting += [(child, prefix, depth + 1) for child in lying_in]
     return tree
 
 
@@ -117,7 +119,7 @@ def _rank(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
     of, name = key
     pieces = [
         (len(digits), digits) if (digits := piece.lstrip("0")).isdecimal() else (0, piece)
-        for piece in _DIGITS.split(name)
+        for piece in _DIGITS.split(name, _NUMBERS)
     ]
     return of, pieces, name
 

@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
-from mobstore.model.shown import cut, joined
+from mobstore.model.shown import bounded, cut, joined
 from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")
@@ -36,6 +36,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
+_LONGEST_PART = 1_000  # characters of a field in `repr`
 _REPLACEMENT = "\ufffd".encode()
 _new = object.__new__
 # The four places in which pydantic keeps what makes a model, as `model_construct` fills them.
@@ -123,12 +124,23 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
             return None
         return next(name for name in cls.model_fields if name not in record.__dict__)
 
+    def __repr_str__(self, join_str: str) -> str:
+        """The fields for `repr` and `str`, all that is long cut: a document may have 80 MiB."""
+        return join_str.join(
+            f"{name}={_brief(part)}" for name, part in self.__repr_args__() if name is not None
+        )
+
     def __eq__(self, other: object) -> bool:
         """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ.
 
         Records can be hashed unless they hold maps or free JSON.
         """
         return type(self) is type(other) and _same(self.__dict__, other.__dict__)
+
+
+def _brief(part: object) -> str:
+    written = repr(cut(part, _LONGEST_PART) if isinstance(part, str) else part)
+    return bounded(written, _LONGEST_PART)
 
 
 def opened(value: object) -> object:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+
+_UNUSUAL = re.compile(r"[^ -~]{1,256}")  # in pieces, as a text may be huge
+# Default_Ignorable_Code_Point where the category says a letter or a mark; and U+2800.
+_IGNORED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 class Shown:
@@ -21,18 +28,51 @@ class Shown:
 
 
 def plain(value: object) -> str:
-    """Text in which everything that is not printable is escaped."""
-    text = str(value)
-    if text.isprintable():
+    r"""Text in which everything that a reader cannot see, or a terminal obeys, is escaped.
+
+    That is what `respelt` finds, as Python writes it: `\x1b`, `\u202e`, `\U000e0041`. Emoji that
+    are joined by U+200D or that end with a variation selector come apart into their pieces.
+    """
+    return respelt(str(value), _python_escape)
+
+
+def respelt(text: str, spell: Callable[[str], str]) -> str:
+    """Text in which `spell` gives another form of each character that shows nothing of itself.
+
+    These are, by their categories in Unicode: controls (Cc: C0, DEL, C1), format characters (Cf:
+    those that turn the direction of text, of no width, tags), lone surrogates (Cs), private use
+    and unassigned (Co, Cn), separators of lines and paragraphs (Zl, Zp), spaces but U+0020 (Zs);
+    and what no category tells of: the other characters that Unicode lets programs ignore, such as
+    variation selectors and Hangul fillers, and the empty pattern of Braille.
+    """
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+
+    def of_several(found: re.Match[str]) -> str:
+        several = found[0]
+        if several.isprintable() and not _IGNORED.search(several):
+            return several
+        return "".join(char if _is_seen(char) else spell(char) for char in several)
+
+    return _UNUSUAL.sub(of_several, text)
+
+
+def _is_seen(char: str) -> bool:
+    return char.isprintable() and not _IGNORED.match(char)
+
+
+def _python_escape(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 def cut(text: str, most: int) -> str:
     """At most so many characters; what was longer ends with "…"."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def bounded(value: object, most: int) -> str:
+    """At most so many characters of a value, all to be seen, however long it is."""
+    return cut(plain(cut(str(value), most)), most)
 
 
 def brief(name: str) -> str:

@@ -223,13 +223,13 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             "step_ledger": tuple(map(read_step, steps)),
             "failure_ledger": tuple(map(read_failure, failures)),
             "frames": {
-                cast("FrameId", frame_id): FrameSnapshot.assemble(
+                cast("FrameId", _text(frame_id)): FrameSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, frame_id, state_text in frames
             },
             "loops": {
-                cast("LoopInstanceId", loop_id): LoopSnapshot.assemble(
+                cast("LoopInstanceId", _text(loop_id)): LoopSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, loop_id, state_text in loops
@@ -258,14 +258,21 @@ def _head(row: RunRow) -> dict[str, Any]:
     ended = row.completed_at
     return {
         "run_id": RunId(UUID(row.run_id)),
-        "mob_id": row.mob_id,
-        "flow_id": row.flow_id,
-        "status": row.status,
+        "mob_id": _text(row.mob_id),
+        "flow_id": _text(row.flow_id),
+        "status": _text(row.status),
         "activation_params": decode_json(row.activation_params),
         "created_at": Timestamp.from_sortable(row.created_at),
         "completed_at": Timestamp.from_sortable(ended) if ended else None,
         "schema_version": row.schema_version,
     }
+
+
+def _text(stored: str) -> str:
+    """Text as stored; a damaged file may hold bytes where it belongs."""
+    if type(stored) is not str:
+        raise TypeError("not text")
+    return stored
 
 
 def read_step(row: StepLedgerRow) -> StepLedgerEntry:

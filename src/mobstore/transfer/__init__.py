@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
@@ -34,6 +35,7 @@ from mobstore.transfer.importing import import_script, must_be_empty
 __all__ = ["Progress", "Summary", "check_file", "copy", "export_stores", "import_stores"]
 
 _CHUNK = 2**20  # bytes
+_LOGS = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
 
 
 class Summary(NamedTuple):
@@ -62,7 +64,7 @@ async def export_stores(
             into: an import does that.
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file, or a temporary one, cannot be written; or it is a SQLite
-            database that this process has open, such as the store's own file.
+            database in use, such as the store's own file.
         InternalError: an argument is of another type.
     """
     check_stores(stores)
@@ -148,21 +150,34 @@ def _check_file(file: object, mode: str, *does: str) -> None:
 
 
 def refuse_database(file: BinaryIO) -> None:
-    """Reject a database that is open here, such as the store's own file, as what is written to.
+    """Reject a database that is in use, such as the store's own file, as what is written to.
 
     Raises:
-        WriteFailedError: it is one.
+        WriteFailedError: this process has it open, or there is a log that would be applied to it.
     """
-    if "mobstore.engines.sqlite.connecting" not in sys.modules:
-        return  # so none is; and there need not be a driver
-    from mobstore.engines.sqlite.connecting import is_open
-
     try:
-        opened = is_open(os.fstat(file.fileno()))
+        status = os.fstat(file.fileno())
     except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
         return
-    if opened:
-        raise WriteFailedError("the file is a SQLite database that is open; write to another one")
+    if _is_open(status) or _has_log(file, status):
+        raise WriteFailedError("the file is a SQLite database in use; write to another one")
+
+
+def _is_open(status: os.stat_result) -> bool:
+    if "mobstore.engines.sqlite.connecting" not in sys.modules:
+        return False  # none is, and there need not be a driver
+    from mobstore.engines.sqlite.connecting import is_open
+
+    return is_open(status)
+
+
+def _has_log(file: BinaryIO, status: os.stat_result) -> bool:
+    try:
+        path = Path(os.path.realpath(file.name))
+        named = os.path.samestat(path.stat(), status)
+    except (AttributeError, OSError, TypeError, ValueError):  # it has no name, or has lost it
+        return False
+    return named and any(os.path.lexists(f"{path}{log}") for log in _LOGS)
 
 
 def _summary(rows: Rows) -> Summary:

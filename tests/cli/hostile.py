@@ -1,0 +1,106 @@
+"""Text that harms a terminal which obeys it, and what may reach one."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202d\u202e"
+    "\u2028\u2029\u2060\u2064\u2066\u2067\u2069\u206a\u3164\ufe00\ufe0f\ufeff\uffa0\ufff9\ue000"
+    "\U000e0001\U000e0041\U000e007f\U000e0100\U000e01ef\U0010ffff"
+)
+CONTROL = (
+    "\x1b[999m\x1b]0;owned\x07\x1b]8;;http://x\x1b\\\0\b\r\n\t\v\f\x7f\x85\x90\x9b999m\x9d0;x\x9c"
+)
+MARKUP = "[red]b[/nope]:smile:[link=http://x]l[/link][bold"
+HOSTILE = f"a{CONTROL}{INVISIBLE}{MARKUP}z"
+"""All of it; lone surrogates are for where text is not UTF-8."""
+
+_ALLOWED = re.compile(r"\x1b\[(?!999)[0-9;?]*[A-Za-z]")  # those of rich
+_FORBIDDEN = re.compile(f"[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff{INVISIBLE}]")
+
+# One process for many commands: to start one takes longer than what it does.
+_ALL = """
+import json, os, sys
+from mobstore.cli import main
+for arguments in json.load(open(sys.argv[1])):
+    sys.argv[1:] = [os.fsdecode(one.encode("utf-8", "surrogateescape")) for one in arguments]
+    print("::", arguments[0][:9].encode("ascii", "replace"), flush=True)
+    try:
+        main()
+    except SystemExit as end:
+        print(":: ended with", end.code or 0, flush=True)
+"""
+
+
+def forbidden(shown: str, *, terminal: bool = False) -> list[str]:
+    """Each character in what was shown that a terminal would obey or hide."""
+    if terminal:  # which makes \\r\\n of line ends, and rich goes back in a line for its bars
+        shown = _ALLOWED.sub("", shown).replace("\r", "")
+    return sorted({ascii(found) for found in _FORBIDDEN.findall(shown)})
+
+
+def run_commands(
+    folder: Path, commands: Sequence[Sequence[str]], environment: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """Run commands with pipes; return what they wrote to standard output and error."""
+    ended = subprocess.run(
+        _command(folder, commands),
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=_environment(environment),
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    return ended.stdout.decode(), ended.stderr.decode()
+
+
+def run_commands_in_terminal(
+    folder: Path,
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str] | None = None,
+    width: int = 80,
+) -> str:
+    """Run commands in a terminal; return what it received."""
+    person, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (50, width))
+    variables = {"TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})}
+    with subprocess.Popen(
+        _command(folder, commands),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=folder,
+        env=_environment(variables),
+    ):
+        os.close(terminal)
+        out = b""
+        while True:
+            try:
+                piece = os.read(person, 65536)
+            except OSError:  # the other end is closed and all is read
+                break
+            if not piece:
+                break
+            out += piece
+    os.close(person)
+    return out.decode()
+
+
+def _command(folder: Path, commands: Sequence[Sequence[str]]) -> list[str]:
+    (folder / "commands.json").write_text(json.dumps(commands))
+    return [sys.executable, "-c", _ALL, "commands.json"]
+
+
+def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return {**kept, "PYTHONIOENCODING": "utf-8", **(variables or {})}

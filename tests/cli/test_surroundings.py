@@ -1,0 +1,98 @@
+"""Encodings, variables of the environment and streams, of which some are odd or closed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mobstore
+from mobstore.testing.samples import definition, full_run, profile, run_id
+
+ODD = "Café-日本-🦦-e\u0301"
+RUN = str(run_id(1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stores")
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{folder / 'mobs.db'}") as stores:
+            await stores.runs.create_run(full_run(1, mob=ODD, flow=ODD))
+            await stores.specs.put_spec(ODD, definition(ODD))
+            await stores.realm_profiles.create(ODD, profile(ODD))
+
+    asyncio.run(fill())
+    return folder
+
+
+def started(folder: Path, command: str, **environment: str) -> tuple[int, bytes, bytes]:
+    """Run a line of the shell in which `mobstore` stands for the command."""
+    ended = subprocess.run(
+        ["sh", "-c", command.replace("mobstore", f"{sys.executable} -m mobstore")],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["latin-1:strict", "utf-7", "utf-32", "shift_jis", "iso2022_jp", "cp037:ignore", "punycode"],
+)
+def test_any_encoding(folder: Path, encoding: str) -> None:
+    code, out, errors = started(
+        folder, f"mobstore run sqlite:mobs.db {RUN}", PYTHONIOENCODING=encoding
+    )
+    assert (code, errors) == (0, b"")
+    assert f"run {RUN}" in out.decode(encoding.partition(":")[0])
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["COLUMNS=²", f"LINES={'9' * 5000}", "COLUMNS=0", "COLUMNS=-1", "TERM=", "FORCE_COLOR=1"],
+    ids=lambda variable: variable[:12],
+)
+def test_any_variable(folder: Path, variable: str) -> None:
+    name, _, value = variable.partition("=")
+    code, out, errors = started(folder, "mobstore info sqlite:mobs.db", **{name: value})
+    assert (code, errors) == (0, b"")
+    assert b"runs" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("info", 2), ("info sqlite:missing.db", 1), ("nonsense", 2), ("info sqlite:mobs.db", 0)],
+)
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_standard_error_that_takes_nothing(
+    folder: Path, command: str, code: int, where: str
+) -> None:
+    """What would go there goes nowhere else, and the exit code stays."""
+    found, out, errors = started(folder, f"mobstore {command} {where}")
+    assert (found, errors) == (code, b"")
+    assert (out == b"") is (code != 0)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_offers_nothing_that_is_stored(folder: Path, shell: str) -> None:
+    """Names of commands and options only: a shell may run what else is offered to it."""
+    _, script, _ = started(folder, f"mobstore completion {shell}")
+    assert script.isascii()
+    for word in ("", "sqlite:", "$(touch owned)"):
+        code, offered, errors = started(
+            folder,
+            "mobstore",
+            _MOBSTORE_COMPLETE=f"{shell}_complete",
+            COMP_WORDS=f"mobstore run sqlite:mobs.db '{word}'",
+            COMP_CWORD="3",
+        )
+        assert (code, offered.strip(), errors) == (0, b"", b"")
+    assert not (folder / "owned").exists()

@@ -1,0 +1,115 @@
+"""Links that somebody else made: whatever they say, the page can be used."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from page.visits import Visits, go, news, ready, settled
+
+pytestmark = pytest.mark.slow
+
+RUN = "49b64a08-72e6-4c3a-babc-ed2057ee05cd"
+INHERITED = ("__proto__", "constructor", "toString", "hasOwnProperty", "valueOf")
+LONG = "x" * 100_000
+
+LINKS = [
+    *(f"tab={name}" for name in INHERITED),
+    *(f"page={name}" for name in INHERITED),
+    *(f"{name}=x" for name in INHERITED),
+    *(f"mob=tide-desk&tab={name}" for name in INHERITED),
+    *(f"run={RUN}&tab={name}" for name in INHERITED),
+    *(f"mob={name}&tab=runs" for name in INHERITED[:2]),
+    *(f"mob={name}&tab=definition" for name in INHERITED[:2]),
+    *(f"run={name}" for name in (*INHERITED[:2], "1e999", "-1", "NaN", "", "0x10", LONG)),
+    *(f"page=race&run={name}" for name in (INHERITED[0], "1e999", "", RUN, LONG)),
+    "mob=",
+    f"mob={LONG}",
+    f"mob={LONG}&tab=events",
+    f"mob={LONG}&tab=runs",
+    f"tab={LONG}",
+    f"tab=events&type={LONG}&member={LONG}&run={LONG}&text={LONG}",
+    f"{LONG}={LONG}",
+    "&".join(f"mob={n}" for n in range(5_000)),
+    "tab=events&type=__proto__&member=constructor&run=toString&text=valueOf&order=__proto__",
+    "mob=tide-desk&tab=events&type=constructor",
+    "mob=tide-desk&tab=runs&flow=__proto__&status=constructor",
+    "mob=tide-desk&tab=runs&status=1e999",
+    "%",
+    "%zz&%=%",
+    "mob=%",
+    "run=%E0%A4%A",
+    "mob=%00",
+    "mob=%ED%A0%80",
+    "mob=%F0%9F%92%A9%E2%80%AE",
+    "&&==&=",
+    r"""#?#[]{}<>\"'`""",
+    "mob=<img src=x onerror=alert(1)>",
+    "javascript:alert(1)",
+]
+
+
+@pytest.fixture(scope="module")
+def desk(visits: Visits) -> Page:
+    """A tab with the sample."""
+    page = visits.open("links")
+    page.get_by_role("button", name="Open the sample").click()
+    news(page, "The sample is imported: 99 events, 8 runs")
+    return page
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: repr(link[:60]))
+def test_the_page_can_be_used_after_a_link(desk: Page, visits: Visits, link: str) -> None:
+    desk.evaluate("link => location.hash = link", link)
+    settled(desk)
+    expect(desk.get_by_role("main").get_by_role("heading", level=1)).to_be_visible()
+    expect(desk.get_by_role("alert")).to_have_count(0)
+    assert len(desk.title()) < 150
+    usable(desk)
+    assert visits.complaints == []
+
+
+@pytest.mark.parametrize("link", ["tab=__proto__", f"run={RUN}&tab=constructor", "run=1e999", "%"])
+def test_the_page_starts_with_a_link(visits: Visits, link: str) -> None:
+    page = visits.tab()
+    page.goto(f"{visits.chromium.origin}/?store=links#{link}")
+    ready(page)
+    usable(page)
+    page.close()
+    assert visits.complaints == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *INHERITED[:2],
+        *("%", "%00", "%ED%A0%80", "..", "a/b%5C", "x?y=z%23#", "memory:", "%20"),
+        "y" * 5000,
+    ],
+    ids=lambda name: name[:20],
+)
+def test_a_store_of_any_name_is_opened(visits: Visits, name: str) -> None:
+    page = visits.tab()
+    page.goto(f"{visits.chromium.origin}/?store={name}")
+    ready(page)
+    expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
+    go(page, page="store")
+    expect(page.get_by_role("main").get_by_role("heading", level=1)).to_have_text(
+        re.compile('Store ".+"')
+    )
+    page.close()
+    assert visits.complaints == []
+
+
+def usable(page: Page) -> None:
+    """A click shows another place, with its tabs."""
+    page.get_by_role("navigation", name="Mobs and tools").get_by_text("tide-desk").click()
+    settled(page)
+    expect(page.get_by_role("heading", name="writer-1")).to_be_visible()
+    tabs = page.get_by_role("navigation", name="Views")
+    expect(tabs.get_by_role("link")).to_have_text(["Roster", "Events", "Runs", "Definition"])
+    tabs.get_by_role("link", name="Events").click()
+    found = page.get_by_role("main").get_by_role("status")
+    expect(found).to_have_text(re.compile(r"^\d+ (of \d+ )?events$"))

@@ -1,0 +1,150 @@
+"""A worker that is busy for ever, and a file that is too large: the page can be used again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from page.visits import Visits, choose, drop, facts, go, news, ready
+
+pytestmark = pytest.mark.slow
+
+IMPORTED = "is imported: 99 events, 8 runs, 2 definitions, 2 profiles."
+
+BUSY_IN_IMPORTS = """(() => {
+  const post = self.postMessage;
+  self.postMessage = (message) => {
+    post(message);
+    if (message.progress) for (;;);
+  };
+})()"""
+"""The next call that tells its progress never comes back, in the middle of Python."""
+
+BUSY = "setTimeout(() => { for (;;); }, 0)"
+
+WAITS_IN_IMPORTS = """(() => {
+  const post = self.postMessage;
+  self.postMessage = (message) => {
+    post(message);
+    if (!message.progress) return;
+    const request = new XMLHttpRequest();
+    request.open("GET", "/wait", false);
+    request.send();
+  };
+})()"""
+"""Progress is told, and then the worker does nothing until the server answers."""
+
+
+@pytest.fixture
+def page(visits: Visits, request: pytest.FixtureRequest) -> Generator[Page]:
+    """A tab with an empty store, and a clock that can be moved."""
+    page = visits.tab()
+    page.clock.install()
+    page.goto(visits.address(request.node.name))
+    ready(page)
+    yield page
+    page.close()
+
+
+def make_busy(page: Page, script: str) -> None:
+    """Let a script run in the worker."""
+    page.workers[-1].evaluate(script)
+
+
+def seconds(page: Page, number: int) -> None:
+    """Let time go by in the page, whose worker is busy."""
+    page.clock.run_for(1000 * number)
+
+
+def told(job: Locator) -> None:
+    """Wait until the worker has told how far it is."""
+    expect(job.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"\d"))
+
+
+def test_an_import_is_stopped(page: Page, visits: Visits, tide_desk: Path) -> None:
+    other = visits.open("test_an_import_is_stopped")
+    make_busy(page, BUSY_IN_IMPORTS)
+    drop(page, tide_desk)
+    job = page.locator(".job").filter(has_text="Reading tide-desk.db")
+    told(job)
+    seconds(page, 8)
+    expect(job).to_contain_text("no progress at the moment")
+    job.get_by_role("button", name="Stop").click()
+    news(page, 'Stopped. The store "test_an_import_is_stopped" is empty: nothing was imported.')
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
+
+    drop(other, tide_desk)  # nothing holds the store
+    news(other, IMPORTED)
+    expect(facts(page)).to_contain_text("99 events")
+    go(page, mob="tide-desk")
+    expect(page.get_by_role("heading", name="writer-1")).to_be_visible()
+    other.close()
+
+
+def test_an_import_without_progress_is_stopped_after_a_minute(page: Page, tide_desk: Path) -> None:
+    make_busy(page, BUSY_IN_IMPORTS)
+    choose(page, "Choose a file", tide_desk)
+    told(page.locator(".job").filter(has_text="Reading tide-desk.db"))
+    seconds(page, 63)
+    news(page, "Stopped after 60 seconds without progress. The store")
+    expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
+    drop(page, tide_desk)
+    news(page, IMPORTED)
+
+
+def test_progress_gives_an_import_more_time(page: Page, tide_desk: Path) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if len(held) == 3:
+            route.fulfill(body="go on")
+        else:
+            held.append(route)
+
+    page.route("**/wait", hold)
+    make_busy(page, WAITS_IN_IMPORTS)
+    drop(page, tide_desk)
+    job = page.locator(".job").filter(has_text="Reading tide-desk.db")
+    for number in range(3):
+        while len(held) == number:
+            page.wait_for_timeout(20)
+        expect(job).to_have_text("Reading tide-desk.dbStop")
+        seconds(page, 40)
+        expect(job).to_contain_text("no progress at the moment")
+        held[number].fulfill(body="go on")
+    news(page, IMPORTED)
+
+
+def test_what_is_looked_at_is_left_when_it_takes_for_ever(page: Page, tide_desk: Path) -> None:
+    drop(page, tide_desk)
+    news(page, IMPORTED)
+    make_busy(page, BUSY)
+    page.get_by_role("link", name="Events", exact=True).click()
+    seconds(page, 100)  # what is only read is not stopped unasked
+    waiting = page.locator(".job").filter(has_text="The page waits for Python, which is busy.")
+    waiting.get_by_role("button", name="Stop").click()
+    news(page, "holds 2 mobs, 99 events and 8 runs.")
+    expect(waiting).to_have_count(0)
+    expect(page.get_by_role("heading", name="Store", exact=False).first).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    go(page, mob="tide-desk", tab="events")
+    expect(page.get_by_role("main").get_by_role("status")).to_contain_text("events")
+
+
+def test_a_file_that_is_too_large_is_not_read(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "huge.db"
+    with file.open("wb") as huge:
+        huge.truncate(3_000_000_000)
+    drop(page, file)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("huge.db cannot be imported here: it has 3.0 GB")
+    expect(alert).to_contain_text("this page takes at most 500.0 MB. Nothing was changed.")
+    expect(alert).to_contain_text("with the command line: mobstore import")
+    alert.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
