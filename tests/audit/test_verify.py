@@ -37,6 +37,7 @@ from mobstore.tables import (
 from mobstore.testing import samples
 from mobstore.testing.scripts import reading
 from mobstore.transaction import Commit, Delete, Put, Scan, Script
+from mobstore.transfer import export_stores
 from transfer.support import fill, load, rows_of, stores_of
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -382,7 +383,7 @@ def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None
             assert {p.table for p in found.problems} == {"root_step_outputs"}
             assert 1000 < len(found.problems) <= 1024
             with pytest.raises(mobstore.SerializationError, match="it stands there twice"):
-                await mobstore.transfer.export_stores(stores, io.BytesIO())
+                await export_stores(stores, io.BytesIO())
 
     asyncio.run(check())
 

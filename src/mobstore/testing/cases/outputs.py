@@ -132,7 +132,10 @@ async def bounds_empty_iterations(subject: Subject) -> None:
         loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
         creation = runs.create_run(_run(loop_iteration_outputs=loops))
         await refused(SerializationError, creation, f"a run with loops of {lengths} iterations")
-    most = (*({},) * (FREE - 10), {"a": 0, "b": 0})  # two outputs allow 32 more
+    most: tuple[dict[str, JsonValue], ...] = (
+        *({},) * (FREE - 10),
+        {"a": 0, "b": 0},
+    )  # two outputs allow 32 more
     await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": ({},) * 10}))
     length = 1 + 2 * EACH + EACH - 2  # of a new loop, with the output that makes it
     before = await _stored(runs)
