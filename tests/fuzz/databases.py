@@ -118,8 +118,8 @@ _VALUES = (
     "''", "x''", "x'ff00'", "CAST(x'ff' AS TEXT)", "CAST(x'6100c3' AS TEXT)",
     "CAST(x'eda080' AS TEXT)",
     "CAST({c} AS BLOB)", "CAST({c} AS TEXT)", "{c} || 'x'", "{c} + 1", "{c} - 1", "substr({c}, 2)",
-    "upper({c})", "replace({c}, 'a', char(0))", "zeroblob(100000)", "zeroblob(100000000)",
-    "CAST(zeroblob(30000000) AS TEXT)", "hex(zeroblob(5000000))", "'{{}}'", "'[]'",
+    "upper({c})", "replace({c}, 'a', char(0))", "zeroblob(100000)", "zeroblob(10000000)",
+    "CAST(zeroblob(3000000) AS TEXT)", "hex(zeroblob(500000))", "'{{}}'", "'[]'",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -80,8 +81,12 @@ def unchanged(folder: Path, before: Files) -> None:
     """Check that a source was left as it was, and that nothing is beside it but what was there."""
     after = files_in(folder)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    # Without shared memory SQLite reads no log; there is nothing in it that would be missed.
-    changed -= {f"{name[:-4]}-shm" for name in before if name.endswith("-wal")}
+    # Beside what a killed process left, SQLite makes and removes what holds nothing: shared memory,
+    # and an empty log.
+    for name in before:
+        stem = re.sub("-(wal|journal|shm)$", "", name)
+        changed -= {f"{stem}-shm"} if stem != name else set()
+        changed -= {f"{stem}-wal"} if stem != name and after.get(f"{stem}-wal") == b"" else set()
     require(not changed, f"the source was changed, or something was left beside it: {changed}")
 
 

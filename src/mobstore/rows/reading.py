@@ -13,6 +13,9 @@ from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
 from mobstore.model.shown import cut, plain
 
+# Of deep nesting in what another program wrote, Python's own parser reports a RecursionError.
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
+
 
 def unreadable(what: str, error: Exception) -> SerializationError:
     """The error of a row that cannot be read; its cause says why, on a line."""
@@ -34,7 +37,7 @@ def reading(what: str) -> Generator[None]:
     """
     try:
         yield
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except _UNREADABLE as error:
         raise unreadable(what, error)  # noqa: B904 - it brings its cause
 
 
@@ -51,7 +54,7 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
     decoded: list[T] = []
     try:
         decoded.extend(map(read, rows))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except _UNREADABLE as error:
         raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it brings its cause
     return decoded
 
