@@ -198,9 +198,12 @@ class Rows:
         """The rows of a scan."""
         cursor = self._select(scan, scan.limit)
         make: Callable[[Any], Any] = scan.index.table.row._make
-        rows = list(map(make, cursor.fetchmany(_MANY)))
-        if len(rows) == _MANY:
-            rows += self._rest(scan.index.table, cursor)
+        try:
+            rows = list(map(make, cursor.fetchmany(_MANY)))
+            if len(rows) == _MANY:
+                rows += self._rest(scan.index.table, cursor)
+        finally:
+            cursor.close()  # an error that is kept would keep the file open
         if len(rows) > 1:
             check_order(scan, rows)
         return rows
@@ -230,10 +233,12 @@ class Rows:
         make: Callable[[Any], Any] = scan.index.table.row._make
         rows: list[Any] = []
         found = 0
-        while found <= size and (part := cursor.fetchmany(_PART)):
-            found += size_of(scan.index.table, part)
-            rows += map(make, part)
-        cursor.close()  # a statement that is not at its end would keep its snapshot
+        try:
+            while found <= size and (part := cursor.fetchmany(_PART)):
+                found += size_of(scan.index.table, part)
+                rows += map(make, part)
+        finally:
+            cursor.close()  # a statement that is not at its end would keep its snapshot
         return rows, found
 
     def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:
