@@ -132,11 +132,9 @@ async def bounds_empty_iterations(subject: Subject) -> None:
         loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
         creation = runs.create_run(_run(loop_iteration_outputs=loops))
         await refused(SerializationError, creation, f"a run with loops of {lengths} iterations")
-    most: tuple[dict[str, JsonValue], ...] = (
-        *({},) * (FREE - 10),
-        {"a": 0, "b": 0},
-    )  # two outputs allow 32 more
-    await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": ({},) * 10}))
+    empty: dict[str, JsonValue] = {}
+    most = [*[empty] * (FREE - 10), {"a": 0, "b": 0}]  # two outputs allow 32 more
+    await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": [empty] * 10}))
     length = 1 + 2 * EACH + EACH - 2  # of a new loop, with the output that makes it
     before = await _stored(runs)
     for loop, wide in (
@@ -147,7 +145,7 @@ async def bounds_empty_iterations(subject: Subject) -> None:
     same(await _stored(runs), before, "the run after refusals")
     same(await _record(runs, "c", 3, ("new", length - 1)), True, "the last allowed iteration")
     outputs = (await _stored(runs)).loop_iteration_outputs[LoopId("new")]
-    same((len(outputs), outputs[-2], outputs[-1]), (length, {}, {"c": 3}), "its loop")
+    same((len(outputs), outputs[-2], outputs[-1]), (length, empty, {"c": 3}), "its loop")
     await refused(InternalError, _record(runs, "a", 1, ("new", length + EACH)), "one too many")
     same(await _record(runs, "a", 1, ("new", length)), True, "the iteration that comes next")
     # Each output allows itself and fifteen more, in whichever loop.
