@@ -314,4 +314,4 @@ class Engine(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Wait for what is under way, then let go of everything; closing twice is fine."""
+        """Let writes under way end, end reads that last, let go of all; closing twice is fine."""

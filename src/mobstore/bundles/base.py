@@ -38,7 +38,7 @@ class Closable:
         self._engine = engine
 
     async def close(self) -> None:
-        """Wait for what is under way, then let go of the engine; closing twice is fine.
+        """Wait for writes under way, end reads that last, let go of all; closing twice is fine.
 
         Raises:
             InternalError: called within an atomic call, for which it would have to wait.

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from mobstore.engines.sqlite.connecting import connect
-from mobstore.engines.sqlite.layout import ForeignError, check, entries
+from mobstore.engines.sqlite.layout import difference, entries
 from mobstore.engines.sqlite.upgrade import statements
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.tables import FORMAT
@@ -58,11 +58,11 @@ class Condition:
         tables = _number(connection, "schema_version")
         if self.format == FORMAT and tables != self._tables:
             try:
-                check(entries(connection, self._path), self._path, statements(FORMAT))
-            except ForeignError as error:
-                self._foreign = error.what
+                found = entries(connection, self._path)
+            except ReadFailedError:
+                self._foreign = "the list of its tables is none that SQLite writes"
             else:
-                self._foreign = ""
+                self._foreign = difference(found, statements(FORMAT))
         self._seen, self._tables = version, tables
 
     def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:

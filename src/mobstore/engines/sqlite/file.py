@@ -277,7 +277,11 @@ def translate(
     if primary == sqlite3.SQLITE_IOERR:
         # A commit frame may have reached the disk although the call that wrote it failed.
         return kind(f"the disk refused {path} ({name})", maybe_written=committing)
-    return kind(f"{path}: {name}")
+    return kind(
+        f"{path} cannot be used ({name}): it is damaged, or needs a newer SQLite; restore a backup"
+        if primary == sqlite3.SQLITE_ERROR
+        else f"{path}: {name}"
+    )
 
 
 def _none_left() -> bool:

@@ -11,8 +11,8 @@ statement names it, so `sqlite_master` is read first and compared.
 another program made, compare what `entries` gave by other means; what SQLite made by itself is
 `Entry.automatic`. Once no entry is a view or a virtual table, the columns of a table may be asked
 for (`PRAGMA table_xinfo`), which runs nothing. Call both within one transaction. They raise
-ForeignError, a ReadFailedError in words, and `entries` also `sqlite3.Error` for what every
-statement may meet (a lock, a damaged file).
+ReadFailedError in words, and `entries` also `sqlite3.Error` for what every statement may meet (a
+lock, a damaged file).
 """
 
 from __future__ import annotations
@@ -39,22 +39,6 @@ _SELECT = (
     " AND typeof(rootpage) = 'integer' AND typeof(sql) IN ('text', 'null'),"
     f" type, name, tbl_name, rootpage, sql FROM sqlite_master LIMIT {_MOST + 1}"
 )
-
-
-class ForeignError(ReadFailedError):
-    """A file is not made as it should be; nothing was read from it.
-
-    Attributes:
-        what: in which way.
-    """
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(
-            f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
-            " file can change what is read and written, or go on for ever; take another copy of it"
-        )
-        self.args: tuple[Path, str] = (path, what)
-        self.what: str = what
 
 
 class Entry(NamedTuple):
@@ -99,7 +83,7 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     """Read what a file is made of; a forged entry is refused.
 
     Raises:
-        ForeignError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
+        ReadFailedError: an entry is none that SQLite writes: of a wrong type, not UTF-8, without a
             page or with that of another one; or there are too many.
         sqlite3.Error: the file cannot be read.
     """
@@ -117,18 +101,18 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:  # it is Python's, not SQLite's
-            raise ForeignError(path, "an entry in the list of its tables is not UTF-8") from error
+            raise _refusal(path, "an entry in the list of its tables is not UTF-8") from error
         if code == sqlite3.SQLITE_INTERRUPT:
-            raise ForeignError(path, "the list of its tables has no end") from error
+            raise _refusal(path, "the list of its tables is too long, or has no end") from error
         raise
     finally:
         connection.set_progress_handler(None, 0)
     if encoding != "UTF-8":
-        raise ForeignError(path, f"its text is kept as {encoding}, not as UTF-8")
+        raise _refusal(path, f"its text is kept as {encoding}, not as UTF-8")
     if len(rows) > _MOST:
-        raise ForeignError(path, f"it has more than {_MOST} tables and indexes")
+        raise _refusal(path, f"it has more than {_MOST} tables and indexes")
     if not all(sound for sound, *_ in rows):
-        raise ForeignError(path, "an entry in the list of its tables is of a wrong type")
+        raise _refusal(path, "an entry in the list of its tables is of a wrong type")
     found = [Entry._make(row[1:]) for row in rows]
     _check_roots(found, path)
     return found
@@ -141,9 +125,9 @@ def _check_roots(found: Sequence[Entry], path: Path) -> None:
             continue
         other = taken.setdefault(entry.root, entry)
         if entry.root <= 1:  # the first page is that of the list itself
-            raise ForeignError(path, f"its {entry.shown} has no page")
+            raise _refusal(path, f"its {entry.shown} has no page")
         if other is not entry:
-            raise ForeignError(path, f"its {entry.shown} lies where its {other.shown} does")
+            raise _refusal(path, f"its {entry.shown} lies where its {other.shown} does")
 
 
 def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> None:
@@ -155,20 +139,25 @@ def check(found: Iterable[Entry], path: Path, statements: tuple[str, ...]) -> No
         statements: that make its tables and indexes, as mobstore writes them.
 
     Raises:
-        ForeignError: something is there that they do not make, is made in another way, or is
-            missing.
+        ReadFailedError: there is a difference.
     """
+    what = difference(found, statements)
+    if what:
+        raise _refusal(path, what)
+
+
+def difference(found: Iterable[Entry], statements: tuple[str, ...]) -> str:
+    """What is not made by some statements, is made in another way, or is missing; else nothing."""
     expected = dict(made_by(statements))
     for entry in found:
         if entry.automatic and entry.type == "table":
             continue
         made = expected.pop((entry.type, entry.name), None)
         if made is None:
-            raise ForeignError(path, f"its {entry.shown} is not of mobstore")
+            return f"its {entry.shown} is not of mobstore"
         if made != (entry.table, entry.sql):
-            raise ForeignError(path, f"its {entry.shown} is made in another way than by mobstore")
-    for type_, name in expected:
-        raise ForeignError(path, f"its {type_} {name} is missing")
+            return f"its {entry.shown} is made in another way than by mobstore"
+    return next((f"its {type_} {name} is missing" for type_, name in expected), "")
 
 
 @cache
@@ -185,3 +174,10 @@ def made_by(statements: tuple[str, ...]) -> dict[tuple[str, str], tuple[str, str
         if f"{key} INTEGER" not in statement:  # such a key is the row's number, and needs no index
             made["index", f"sqlite_autoindex_{name}_1"] = (name, None)
     return made
+
+
+def _refusal(path: Path, what: str) -> ReadFailedError:
+    return ReadFailedError(
+        f"{path} is not made as it should be: {what}. Nothing was read from it, because such a"
+        " file can change what is read and written, or go on for ever; take another copy of it"
+    )
