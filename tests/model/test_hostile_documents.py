@@ -30,8 +30,10 @@ from mobstore.model import extent
 from mobstore.model.extent import MAX_VALUES, has_more_values, nested_deeper
 from mobstore.model.json import encode_json, parse
 from mobstore.rows.events import read_all, read_events
+from mobstore.rows.runs import RunRows, outputs_needed, read_run
 from mobstore.rows.specs import read_spec
-from mobstore.tables import EventRow, SpecRow
+from mobstore.tables import EventRow, LoopOutputRow, LoopStepOutputRow, SpecRow
+from mobstore.testing import samples
 
 STARTED = '{{"type":"flow_started","run_id":"{}","flow_id":"f","params":{}}}'
 RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
@@ -357,6 +359,34 @@ def test_what_is_said_of_toml_is_short(toml: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
+# Loops -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lengths", [(1025,), (1024, 1), (2**40,), (1024, 0, 0, 7)])
+def test_a_row_of_a_loop_costs_no_more_than_its_outputs_allow(lengths: tuple[int, ...]) -> None:
+    """Refused before anything is made of it."""
+    stored = RunRows(samples.make_run(1))
+    loops = [LoopOutputRow(stored.run_id, f"l{n}", length) for n, length in enumerate(lengths)]
+    parts = (stored.state, (), (), (), (), (), (), loops, ())
+    words = f"its loops have {sum(lengths)} iterations, which is more than their 0 outputs allow"
+    with pytest.raises(SerializationError, match=f"run {stored.run_id}: {words}"):
+        read_run(stored.run(1), parts)
+    outputs = [
+        LoopStepOutputRow(stored.run_id, "l0", 0, f"{n}", n, "1")
+        for n in range(outputs_needed(sum(lengths)) if sum(lengths) < 2000 else 0)
+    ]
+    if outputs:
+        read = read_run(stored.run(1), (*parts[:-1], outputs))
+        assert sum(map(len, read.loop_iteration_outputs.values())) == sum(lengths)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "outputs"), [(0, 0), (1024, 0), (1025, 1), (1040, 1), (1041, 2)]
+)
+def test_how_many_outputs_loops_need(iterations: int, outputs: int) -> None:
+    assert outputs_needed(iterations) == outputs
+
+
 # What is said ----------------------------------------------------------------------------------
 
 LONG = "k" * 2**20
@@ -407,6 +437,8 @@ def spec(part: str) -> Callable[[], object]:
         lambda: KernelState.from_canonical(STATE % '{"type":"set","items":[5]}').fields,
         lambda: KernelState.from_canonical(STATE % '{"type":"u64"}').fields,
         lambda: KernelState.from_canonical("[]").phase,
+        lambda: KernelState.from_canonical('{"phase":7,"fields":{}}').phase,
+        lambda: KernelState.from_canonical('{"phase":"","fields":7}').fields,
         lambda: KernelState("", {"f": LONG + "\ud800"}),
         lambda: output_text({LONG: float("nan")}, "output"),
         lambda: output_text({LONG: {"a": "\ud800"}}, "output"),

@@ -291,7 +291,7 @@ DAMAGE: list[tuple[Write, str]] = [
     ),
     (
         Put(LOOP_OUTPUTS, (LOOP_OUTPUTS.row(str(samples.run_id(2)), "loop", 10**12),)),
-        "table loop_outputs: a loop has too few outputs",
+        ": its loops have more iterations than their outputs allow",
     ),
     (
         Put(LOOP_OUTPUTS, (LOOP_OUTPUTS.row(str(samples.run_id(2)), "loop", 1),)),

@@ -19,7 +19,7 @@ from mobstore.model.profile import (
     ToolConfig,
 )
 from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
-from mobstore.model.shown import Shown, brief, count, cut, plain
+from mobstore.model.shown import Shown, bounded, brief, count
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
@@ -274,7 +274,7 @@ def _from_toml(text: str) -> dict[str, Any]:
     except RecursionError:
         why = "not a definition: nested too deeply"
     except ValueError as error:
-        why = f"not TOML: {plain(cut(str(error), 200))}"
+        why = f"not TOML: {bounded(error, 200)}"
     raise SerializationError(why)
 
 

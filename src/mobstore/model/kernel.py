@@ -258,7 +258,7 @@ class KernelState:
     def phase(self) -> str:
         """The machine's phase, such as `Running`."""
         with _decoding():
-            return cast("str", loads(self._text)["phase"])
+            return self._decoded()[0]
 
     @property
     def fields(self) -> Mapping[str, KernelValue]:
@@ -268,8 +268,15 @@ class KernelState:
         state.
         """
         with _decoding():
-            decoded = loads(self._text)["fields"].items()
-            return KernelFields({name: _from_wire(value) for name, value in decoded})
+            fields = self._decoded()[1]
+            return KernelFields({name: _from_wire(value) for name, value in fields.items()})
+
+    def _decoded(self) -> tuple[str, dict[str, Wire]]:
+        state = loads(self._text)
+        phase, fields = state["phase"], state["fields"]
+        if type(phase) is not str:
+            raise TypeError("a phase is text")
+        return phase, fields
 
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, KernelState) else NotImplemented

@@ -13,6 +13,7 @@ from mobstore.model.run import (
     RunHeader,
     StepLedgerEntry,
 )
+from mobstore.model.shown import brief
 from mobstore.operations.runs import require
 from mobstore.rows.reading import read_each
 from mobstore.rows.runs import (
@@ -136,7 +137,9 @@ def _page(
     place = ledger.columns.index("position")
     return Commit(
         read_each(
-            rows, read, lambda row: f"table {ledger.name}, run {run_id}, position {row[place]}"
+            rows,
+            read,
+            lambda row: f"table {ledger.name}, run {run_id}, position {brief(str(row[place]))}",
         )
     )
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
-from mobstore.model.shown import cut, plain
+from mobstore.model.shown import bounded, brief
 
 # Of deep nesting in what another program wrote, Python's own parser reports a RecursionError.
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
@@ -24,12 +24,12 @@ def unreadable(what: str, error: Exception) -> SerializationError:
         why = explain(error)  # its own text shows what was read
     else:
         why = error.detail if isinstance(error, MobStoreError) else str(error)
-    said.__cause__ = SerializationError(plain(cut(why, 400)))
+    said.__cause__ = SerializationError(bounded(why, 400))
     return said
 
 
 @contextmanager
-def reading(what: str) -> Generator[None]:
+def reading(what: str, key: str) -> Generator[None]:
     """Say what was being read when its content turned out not to be what was written.
 
     Raises:
@@ -38,7 +38,7 @@ def reading(what: str) -> Generator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        raise unreadable(what, error)  # noqa: B904 - it brings its cause
+        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
 
 
 R = TypeVar("R")

@@ -36,6 +36,7 @@ from mobstore.model.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.rows.reading import reading
 from mobstore.tables import (
@@ -119,7 +120,7 @@ class RunRows:
         ]
         loops = run.loop_iteration_outputs.values()
         recorded = sum(sum(map(len, iterations)) for iterations in loops)
-        _require_allowed(sum(map(len, loops)), recorded)
+        _require_allowed(key, sum(map(len, loops)), recorded)
         self.loop_outputs: list[LoopOutputRow] = [
             LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
             for loop_id, iterations in run.loop_iteration_outputs.items()
@@ -214,7 +215,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
         SerializationError: a part of it cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
-    with reading(f"run {row.run_id}"):
+    with reading("run", row.run_id):
         if state is None:
             raise ValueError("its state is missing")
         found: dict[str, Any] = {
@@ -236,10 +237,10 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             },
             "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
             "root_step_outputs": {
-                cast("StepId", output.step_id): decode_json(output.output)
+                cast("StepId", _text(output.step_id)): decode_json(output.output)
                 for output in root_outputs
             },
-            "loop_iteration_outputs": _loop_outputs(loop_outputs, outputs),
+            "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
         }
         return MobRun.assemble({name: found[name] for name in _FIELDS})
 
@@ -250,7 +251,7 @@ def read_header(row: RunRow) -> RunHeader:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"run {row.run_id}"):
+    with reading("run", row.run_id):
         return RunHeader.assemble(_head(row))
 
 
@@ -279,9 +280,9 @@ def read_step(row: StepLedgerRow) -> StepLedgerEntry:
     """Decode an entry of the step ledger."""
     return StepLedgerEntry.assemble(
         {
-            "step_id": row.step_id,
-            "meerkat_id": row.meerkat_id,
-            "status": row.status,
+            "step_id": _text(row.step_id),
+            "meerkat_id": _text(row.meerkat_id),
+            "status": _text(row.status),
             "output": decode_json(row.output),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
@@ -292,8 +293,8 @@ def read_failure(row: FailureLedgerRow) -> FailureLedgerEntry:
     """Decode an entry of the failure ledger."""
     return FailureLedgerEntry.assemble(
         {
-            "step_id": row.step_id,
-            "reason": row.reason,
+            "step_id": _text(row.step_id),
+            "reason": _text(row.reason),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
     )
@@ -303,23 +304,23 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
     """Decode an entry of the loop iteration ledger."""
     return LoopIterationLedgerEntry.assemble(
         {
-            "loop_instance_id": row.loop_instance_id,
+            "loop_instance_id": _text(row.loop_instance_id),
             "iteration": int(row.iteration),
-            "frame_id": row.frame_id,
+            "frame_id": _text(row.frame_id),
         }
     )
 
 
 def _loop_outputs(
-    loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
+    run_id: str, loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
 ) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
-    _require_allowed(sum(row.iterations for row in loops), len(outputs))
+    _require_allowed(run_id, sum(row.iterations for row in loops), len(outputs))
     found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
         loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
     }
     for output in sorted(outputs, key=lambda row: row.position):
         iteration = found[output.loop_id][output.iteration]
-        iteration[cast("StepId", output.step_id)] = decode_json(output.output)
+        iteration[cast("StepId", _text(output.step_id))] = decode_json(output.output)
     return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
 
 
@@ -328,9 +329,10 @@ def outputs_needed(iterations: int) -> int:
     return -(-max(0, iterations - FREE_ITERATIONS) // ITERATIONS_PER_OUTPUT)
 
 
-def _require_allowed(iterations: int, recorded: int) -> None:
+def _require_allowed(run_id: str, iterations: int, recorded: int) -> None:
     """Reject a number that no writer within the bounds can have reached; it may fill the memory."""
     if recorded < outputs_needed(iterations):
         raise SerializationError(
-            f"the loops of the run have {iterations} iterations but only {recorded} outputs"
+            f"run {brief(run_id)}: its loops have {iterations} iterations, which is more than their"
+            f" {recorded} outputs allow"
         )

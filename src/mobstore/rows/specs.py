@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mobstore.model.definition import MobDefinition
 from mobstore.model.profile import Profile, StoredRealmProfile
-from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.rows.reading import reading
 from mobstore.tables import RealmProfileRow, SpecRow
@@ -16,7 +15,7 @@ def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"table specs, mob {brief(row.mob_id)}"):
+    with reading("table specs, mob", row.mob_id):
         return MobDefinition.model_validate_json(row.definition), row.revision
 
 
@@ -26,7 +25,7 @@ def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading(f"table realm_profiles, name {brief(row.name)}"):
+    with reading("table realm_profiles, name", row.name):
         return StoredRealmProfile.assemble(
             {
                 "name": row.name,
