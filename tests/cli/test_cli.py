@@ -356,6 +356,7 @@ def test_specs_and_profiles(url: str) -> None:
         (("events", "memory:", "--limit", "-1"), 2, "-1 is not in the range"),
         (("events", "memory:", "--after", str(2**63)), 2, "is not in the range"),
         (("copy", "memory:", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
+        (("events", "memory:", "--mob", "m", "--run", RUN), 2, "give --mob or --run, not both"),
         (("events", "memory:", "--after", "x"), 2, "is not a valid integer"),
         (("import", "missing.db", "memory:"), 1, "missing.db is not a file"),
         (("nonsense",), 2, "No such command"),

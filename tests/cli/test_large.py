@@ -8,7 +8,6 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -16,12 +15,12 @@ import pytest
 from rich.console import Console
 
 import mobstore
-from mobstore import MobRun, StepId
+from mobstore import MobReset, MobRun, StepFailed, StepId
 from mobstore.cli import display
 from mobstore.cli.sheet import Sheet
 from mobstore.cli.timeline import timeline
 from mobstore.displays.tree import branches
-from mobstore.testing.samples import failure, frame, full_run, loop, make_run, step
+from mobstore.testing.samples import event, failure, frame, full_run, loop, make_run, run_id, step
 
 MEBIBYTE = 2**20
 
@@ -122,7 +121,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def fill() -> None:
         url = f"sqlite:{folder / 'huge.db'}"
         async with mobstore.open_stores(url, durability="normal") as stores:
-            huge = "\x1b\u202eé" * (4 * MEBIBYTE)
+            huge = "\x1b\u202eé" * (2 * MEBIBYTE)
             name = "k" * 2**16
             run = full_run(
                 1,
@@ -134,6 +133,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await stores.runs.create_run(run)
             for n in range(2, 1203):
                 await stores.runs.create_run(make_run(n, mob="m"))
+            failed = StepFailed(run_id=run_id(1), step_id=StepId(name), reason="x" * 8 * MEBIBYTE)
+            for _ in range(16):
+                await stores.events.append(event("m", kind=failed))
+            await stores.events.append_batch([event("m", kind=MobReset())] * 1500)
 
     asyncio.run(fill())
     return folder
@@ -142,12 +145,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def limited(folder: Path, *arguments: str, mebibytes: int = 700) -> str:
     """Run a command that may use so much memory."""
 
-    out, errors = started(folder, arguments, mebibytes)
-    assert errors == ""
-    return out
-
-
-def started(folder: Path, arguments: Sequence[str], mebibytes: int) -> tuple[str, str]:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (mebibytes * MEBIBYTE, mebibytes * MEBIBYTE))
 
@@ -159,7 +156,8 @@ def started(folder: Path, arguments: Sequence[str], mebibytes: int) -> tuple[str
         preexec_fn=limit,
         timeout=120,
     )
-    return ended.stdout.decode(), ended.stderr.decode()
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    return ended.stdout.decode()
 
 
 RUN = "00000000-0000-0000-0000-000000000001"
@@ -172,22 +170,36 @@ def test_huge_values_in_tables(folder: Path) -> None:
 @pytest.mark.slow
 def test_huge_values_in_json(folder: Path) -> None:
     """Their escapes are made piece by piece."""
-    out = limited(folder, "run", "sqlite:huge.db", RUN, "--json", mebibytes=1200)
+    out = limited(folder, "run", "sqlite:huge.db", RUN, "--json", mebibytes=700)
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert json.loads(out)["step_ledger"][0]["output"]["a"][:3] == "\x1b\u202eé"
 
 
-def test_too_little_memory_is_told_in_words(folder: Path) -> None:
-    out, errors = started(folder, ["run", "sqlite:huge.db", RUN, "--json"], 400)
-    assert errors == "Error: there is not enough memory for what is to be shown\n"
-    assert out == ""
+def test_too_little_memory_is_told_in_words() -> None:
+    """Where it runs out cannot be said beforehand, so it is made to."""
+    code = """
+from mobstore.cli import display, main
+def console(): bytes(2**62)
+display.console = console
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "runs", "memory:"], capture_output=True, check=False
+    )
+    words = b"Error: there is not enough memory for what is to be shown\n"
+    assert (ended.returncode, ended.stderr) == (1, words)
 
 
+@pytest.mark.slow
 def test_a_long_list_is_printed_in_pieces(folder: Path) -> None:
     out = limited(folder, "runs", "sqlite:huge.db")
     assert out.count("created") == 2, "two heads"
     assert out.count("pending") == 1201
+    events = limited(folder, "events", "sqlite:huge.db", "--limit", "5000", mebibytes=400)
+    assert events.count("cursor") == 2
+    assert events.count("mob_reset") == 1500
+    assert events.count("step_failed") == 16
     lines = limited(folder, "runs", "sqlite:huge.db", "--json").splitlines()
     numbers = [int(json.loads(line)["run_id"][-12:], 16) for line in lines]
     assert numbers == list(range(1, 1203))

@@ -7,6 +7,7 @@ is 0 for success, 1 when a store refuses, 2 for a wrong call.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, get_args
 from uuid import UUID
@@ -15,6 +16,7 @@ import click
 from click.shell_completion import get_completion_class
 
 import mobstore
+from mobstore.audit.paging import next_limit
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
 from mobstore.cli.output import json_line, json_text, note, while_read
@@ -24,7 +26,7 @@ from mobstore.cli.verify import verify
 from mobstore.model.json import I64_MAX
 from mobstore.operations.run_reading import Selection
 
-_PAGE = 1000
+_PAGE = 64  # runs read at once: their parameters may be huge
 _NUMBER = click.IntRange(0, I64_MAX)
 _STATUSES = get_args(mobstore.MobRunStatus)
 
@@ -93,8 +95,9 @@ async def events(
 
     Example: mobstore events sqlite:mobs.db --mob tide-desk --after 90 --follow
     """
-    place = after
-    console = display.console()
+    if mob is not None and run_id is not None:
+        raise click.UsageError("a run is of one mob; give --mob or --run, not both")
+    place, console = after, display.console()
 
     def leave_out(cursor: int, error: mobstore.SerializationError) -> None:
         nonlocal place
@@ -115,24 +118,31 @@ async def events(
                         display.event_line(console, event)
 
             await while_read(show())
-        shown = False
-        while page := await log.poll(
-            place,
-            min(limit, _PAGE),
-            mob_id=mob,
-            run_id=run_id,
-            reject_stale=True,
-            on_unreadable=on_unreadable,
-        ):
-            place, limit = max(place, page[-1].cursor), limit - len(page)
-            if as_json:
+        size = 1  # one may be huge
+        with nullcontext() if as_json else display.events(console) as lines:
+            while page := await log.poll(
+                place,
+                min(limit, size),
+                mob_id=mob,
+                run_id=run_id,
+                reject_stale=True,
+                on_unreadable=on_unreadable,
+            ):
+                place, limit = max(place, page[-1].cursor), limit - len(page)
                 for event in page:
-                    json_text(event.to_json())
-            else:
-                display.events(console, page)
-            shown = True
-    if not (as_json or shown):
-        display.events(console, [])
+                    if lines is None:
+                        json_text(event.to_json())
+                    else:
+                        lines.add(*display.event_cells(event))
+                size = next_limit(size, len(page), sum(map(_length, page)))
+
+
+def _length(event: mobstore.MobEvent) -> int:
+    """About how many characters an event has."""
+    try:
+        return len(event.to_json_bytes())
+    except mobstore.SerializationError:  # bytes in place of text; a table shows them
+        return 0
 
 
 @cli.command()
@@ -151,29 +161,24 @@ async def runs(
     """
     if flow is not None and mob is None:
         raise click.UsageError("flows are named within a mob; give --mob, too")
-    console = display.console()
-    shown = False
     after: str | None = None
+    shown = nullcontext() if as_json else display.runs(display.console())
     async with open_present(url) as stores:
-        while True:
-            selected = Selection(mob, flow, status, after, _PAGE)
-            found = await stores.engine.read(partial(queries.run_lines, selected))
-            if not found:
-                break
-            after = str(found[-1].header.run_id)
-            if as_json:
-                for header, steps, failures in found:
-                    shorter = header.model_copy(update={"activation_params": None})
-                    line = json.loads(shorter.to_json())
+        with shown as lines:
+            while True:
+                selected = Selection(mob, flow, status, after, _PAGE)
+                found = await stores.engine.read(partial(queries.run_lines, selected))
+                if not found:
+                    break
+                after = str(found[-1].header.run_id)
+                for run in found:
+                    if lines is not None:
+                        lines.add(*display.run_cells(run))
+                        continue
+                    line = json.loads(run.header.to_json())
                     for name in ("activation_params", "schema_version"):
                         line.pop(name, None)
-                    line |= {"steps": steps, "failures": failures}
-                    json_line(line)
-            else:
-                display.runs(console, found)
-            shown = True
-    if not (as_json or shown):
-        display.runs(console, [])
+                    json_line(line | {"steps": run.steps, "failures": run.failures})
 
 
 @cli.command()
@@ -209,26 +214,20 @@ async def specs(url: str, *, as_json: bool) -> None:
 
     Example: mobstore specs sqlite:mobs.db
     """
-    console = display.console()
-    shown = False
-    found: list[display.SpecLine] = []
+    shown = nullcontext() if as_json else display.specs(display.console())
     async with open_present(url) as stores:
-        for mob in await stores.specs.list_specs():
-            stored = await stores.specs.get_spec(mob)
-            if stored is None:
-                continue
-            definition, revision = stored
-            if as_json:
+        with shown as lines:
+            for mob in await stores.specs.list_specs():
+                stored = await stores.specs.get_spec(mob)
+                if stored is None:
+                    continue
+                definition, revision = stored
+                if lines is not None:
+                    lines.add(*display.spec_cells(mob, definition, revision))
+                    continue
                 spec: dict[str, Any] = {"mob_id": mob, "revision": revision}
                 spec["definition"] = json.loads(definition.to_json())
                 json_line(spec)
-                continue
-            found.append(display.SpecLine.of(mob, revision, definition))
-            if len(found) == _PAGE:
-                display.specs(console, found)
-                found, shown = [], True
-    if not as_json and (found or not shown):
-        display.specs(console, found)
 
 
 @cli.command()
@@ -246,9 +245,9 @@ async def profiles(url: str, *, as_json: bool) -> None:
         for stored in found:
             json_text(stored.to_json())
     else:
-        console = display.console()
-        for start in range(0, max(1, len(found)), _PAGE):
-            display.profiles(console, found[start : start + _PAGE])
+        with display.profiles(display.console()) as lines:
+            for stored in found:
+                lines.add(*display.profile_cells(stored))
 
 
 @cli.command()

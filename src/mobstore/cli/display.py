@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from mobstore.cli.output import LONGEST_CELL, cell
+from mobstore.cli.output import cell
 from mobstore.cli.queries import Inventory, RunLine
 from mobstore.cli.sheet import Sheet
 from mobstore.dicts import fields_of
@@ -29,7 +29,7 @@ from mobstore.model.run import (
     MobRun,
     StepLedgerEntry,
 )
-from mobstore.model.shown import count, cut
+from mobstore.model.shown import count
 from mobstore.transfer import Summary
 
 T = TypeVar("T")
@@ -62,14 +62,44 @@ def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str,
     console.print(shown)
 
 
-def events(console: Console, found: Iterable[MobEvent]) -> None:
-    """Events, one a line."""
-    shown = Sheet("events", "cursor", "time", "mob", "kind", "what", right=[0])
-    for event in found:
-        shown.add_row(
-            event.cursor, moment(event.timestamp), event.mob_id, event.kind.type, _what(event)
-        )
-    console.print(shown)
+class Lines:
+    """The lines of a long list, printed as a table whenever there are `ROWS` of them.
+
+    Leaving it prints the rest; an empty table if there was no line, unless an error says why.
+    """
+
+    def __init__(self, console: Console, make: Callable[[], Sheet]) -> None:
+        self._console, self._make = console, make
+        self._sheet, self._is_printed = make(), False
+
+    def add(self, *cells: object) -> None:
+        """Add a line."""
+        self._sheet.add_row(*cells)
+        if len(self._sheet.rows) == ROWS:
+            self._print()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._sheet.rows or not (self._is_printed or error):
+            self._print()
+
+    def _print(self) -> None:
+        sheet, self._sheet, self._is_printed = self._sheet, self._make(), True
+        self._console.print(sheet)
+
+
+def events(console: Console) -> Lines:
+    """A table for events; see `event_cells`."""
+    return Lines(
+        console, lambda: Sheet("events", "cursor", "time", "mob", "kind", "what", right=[0])
+    )
+
+
+def event_cells(event: MobEvent) -> Sequence[object]:
+    """An event as a line of a table."""
+    return event.cursor, moment(event.timestamp), event.mob_id, event.kind.type, _what(event)
 
 
 def event_line(console: Console, event: MobEvent) -> None:
@@ -84,15 +114,17 @@ def event_line(console: Console, event: MobEvent) -> None:
     console.print(_GAP.join(parts), soft_wrap=True)
 
 
-def runs(console: Console, found: Iterable[RunLine]) -> None:
-    """Runs, one a line."""
-    shown = Sheet("runs", "run", "mob", "flow", "status", "created", "steps", "failures")
-    for run, steps, failures in found:
-        shown.add_row(
-            run.run_id, run.mob_id, run.flow_id, status(run.status),
-            moment(run.created_at), steps, failures,
-        )  # fmt: skip
-    console.print(shown)
+def runs(console: Console) -> Lines:
+    """A table for runs; see `run_cells`."""
+    columns = ("run", "mob", "flow", "status", "created", "steps", "failures")
+    return Lines(console, lambda: Sheet("runs", *columns))
+
+
+def run_cells(line: RunLine) -> Sequence[object]:
+    """A run as a line of a table."""
+    run, steps, failures = line
+    created = moment(run.created_at)
+    return run.run_id, run.mob_id, run.flow_id, status(run.status), created, steps, failures
 
 
 def run(console: Console, found: MobRun, timeline: Sheet) -> None:
@@ -156,38 +188,26 @@ def _left_out(console: Console, number: int) -> None:
         console.print(cell(f"{number:,} more between the first and the last; --json tells all"))
 
 
-class SpecLine(NamedTuple):
-    """A spec in a list: what it is of, and names of what it defines."""
-
-    mob_id: str
-    revision: int
-    profiles: str
-    flows: str
-
-    @classmethod
-    def of(cls, mob_id: str, revision: int, definition: MobDefinition) -> SpecLine:
-        """What a list shows of a definition; the rest of it need not be kept."""
-        names = (", ".join(part) for part in (definition.profiles, definition.flows))
-        return cls(mob_id, revision, *(cut(text, LONGEST_CELL) for text in names))
+def specs(console: Console) -> Lines:
+    """A table for specs; see `spec_cells`."""
+    return Lines(console, lambda: Sheet("specs", "mob", "revision", "profiles", "flows"))
 
 
-def specs(console: Console, found: Iterable[SpecLine]) -> None:
-    """Specs, one a line."""
-    shown = Sheet("specs", "mob", "revision", "profiles", "flows")
-    for spec in found:
-        shown.add_row(*spec)
-    console.print(shown)
+def spec_cells(mob_id: str, definition: MobDefinition, revision: int) -> Sequence[object]:
+    """A spec as a line of a table."""
+    return mob_id, revision, ", ".join(definition.profiles), ", ".join(definition.flows)
 
 
-def profiles(console: Console, found: Iterable[StoredRealmProfile]) -> None:
-    """Realm profiles, one a line."""
-    shown = Sheet("realm profiles", "name", "revision", "model", "updated", "description")
-    for stored in found:
-        shown.add_row(
-            stored.name, stored.revision, stored.profile.model,
-            moment(stored.updated_at), stored.profile.peer_description,
-        )  # fmt: skip
-    console.print(shown)
+def profiles(console: Console) -> Lines:
+    """A table for realm profiles; see `profile_cells`."""
+    columns = ("name", "revision", "model", "updated", "description")
+    return Lines(console, lambda: Sheet("realm profiles", *columns))
+
+
+def profile_cells(stored: StoredRealmProfile) -> Sequence[object]:
+    """A realm profile as a line of a table."""
+    profile, updated = stored.profile, moment(stored.updated_at)
+    return stored.name, stored.revision, profile.model, updated, profile.peer_description
 
 
 def moved(console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()) -> None:

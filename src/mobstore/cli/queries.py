@@ -60,7 +60,7 @@ def inventory() -> Script[Inventory]:
 
 
 def run_lines(of: Selection) -> Script[list[RunLine]]:
-    """Runs for a list."""
+    """Runs for a list; without their parameters, which may be huge."""
     headers = (yield from run_headers(of)).result
     lines: list[RunLine] = []
     for header in headers:
@@ -68,5 +68,6 @@ def run_lines(of: Selection) -> Script[list[RunLine]]:
         steps, failures = yield from fetch(
             Count(Scan(STEP_LEDGER, of_run)), Count(Scan(FAILURE_LEDGER, of_run))
         )
-        lines.append(RunLine(header, steps, failures))
+        shorter = header.model_copy(update={"activation_params": None})
+        lines.append(RunLine(shorter, steps, failures))
     return Commit(lines)
