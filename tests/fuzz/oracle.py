@@ -69,7 +69,9 @@ def checked(error: MobStoreError) -> MobStoreError:
 
 def name_of(result: object) -> str:
     """Return how a call ended, for the statistics."""
-    return type(result).__name__ if isinstance(result, MobStoreError) else "accepted"
+    if not isinstance(result, MobStoreError):
+        return "accepted"
+    return next(kind.__name__ for kind in type(result).__mro__ if kind.__name__ in mobstore.__all__)
 
 
 def files_in(folder: Path) -> Files:

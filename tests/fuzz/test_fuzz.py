@@ -37,7 +37,7 @@ REACHED = {
     ("reference: side files", "accepted"): 1,
     ("store: rows", "damage named"): 4,
     ("store: rows", "accepted"): 1,
-    ("store: schema", "ForeignError"): 4,
+    ("store: schema", "ReadFailedError"): 4,
     ("store: pages", "damage named"): 1,
     ("JSON", "both"): 4,
     ("TOML", "both"): 4,

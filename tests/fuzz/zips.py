@@ -64,7 +64,8 @@ def of_size(chance: Chance, bases: Bases) -> bytes:
     if chance.odds(20):
         of_table[place] = bulk(chance).encode()
     elif chance.odds(30):
-        of_table[place : place + 1] = [of_table[place]] * chance.size(300, 3000, 100_000)
+        times = min(chance.size(300, 3000, 100_000), 2 * 10**7 // len(of_table[place]))
+        of_table[place : place + 1] = [of_table[place]] * times
     elif chance.odds(30):
         column = chance.choice(sorted(row))
         wrong = (chance.choice(("{}", "0", '"x"', "null", '{"type":"none"}')),) * chance.size(
