@@ -229,6 +229,15 @@ def test_a_race_that_is_none(page: Page, params: str, state: KernelState) -> Non
     assert page.failure("race", run_id=race, who="me")["kind"] == "data"
 
 
+def test_a_run_that_only_says_it_is_of_the_demo(page: Page) -> None:
+    run = page.ask("demo_start")["run_id"]
+    rows = [FrameRow(run, f"f-{n}", "x" * 1_000_000) for n in range(100)]
+    add(page, FRAMES, rows)
+    with little_memory(5_000_000):
+        assert page.ask("demo_state")["run_id"] is None
+        assert "another version" in page.failure("demo_move", run_id=run)["message"]
+
+
 # Events ----------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,18 @@ def test_rows_that_nobody_can_read_are_left_out_and_listed(page: Page, sample: P
     assert report["events"] == 98
     (told,) = report["left_out"]
     assert "table mob_events, key 7" in told
+    assert report["more_left_out"] == 0
+
+
+def test_of_many_rows_that_nobody_can_read_the_first_are_listed(page: Page, sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as file:
+        file.executemany(
+            "INSERT INTO mob_events (cursor, event_json) VALUES (?, '{}')",
+            [(cursor,) for cursor in range(1000, 2200)],
+        )
+        file.commit()
+    report = page.ask("import_file", path=str(sample))
+    assert (len(report["left_out"]), report["more_left_out"]) == (100, 1100)
 
 
 @pytest.mark.parametrize(

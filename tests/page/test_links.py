@@ -12,7 +12,7 @@ from page.visits import Visits, go, news, ready, settled
 pytestmark = pytest.mark.slow
 
 RUN = "49b64a08-72e6-4c3a-babc-ed2057ee05cd"
-INHERITED = ("__proto__", "constructor", "toString", "hasOwnProperty", "valueOf")
+INHERITED = ("__proto__", "constructor", "toString")
 LONG = "x" * 100_000
 
 LINKS = [
@@ -85,7 +85,7 @@ def test_the_page_starts_with_a_link(visits: Visits, link: str) -> None:
     "name",
     [
         *INHERITED[:2],
-        *("%", "%00", "%ED%A0%80", "..", "a/b%5C", "x?y=z%23#", "memory:", "%20"),
+        *("%00%ED%A0%80%", "..", "a/b%5C?y=z%23#", "%20"),
         "y" * 5000,
     ],
     ids=lambda name: name[:20],

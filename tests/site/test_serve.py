@@ -71,7 +71,7 @@ def client(tmp_path: Path) -> Generator[Client]:
     os.mkfifo(folder / "pipe")
     log: list[tuple[str, int]] = []
     server = make_server(
-        folder, hosts=("named",), log=lambda path, status: log.append((path, status))
+        folder, hosts=("Named",), log=lambda path, status: log.append((path, status))
     )
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

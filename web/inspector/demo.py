@@ -23,6 +23,7 @@ from inspector.demo_play import (
     first_state,
 )
 from inspector.failures import RefusedError
+from inspector.pieces import walk
 from inspector.shapes import DemoMove, DemoRun, RunStatus
 from inspector.texts import compact, plain
 from mobstore import (
@@ -46,11 +47,21 @@ from mobstore import (
     is_terminal,
 )
 from mobstore.model.shown import brief
-from mobstore.tables import FRAMES, LOOPS, RUN_STATES, RUNS, RUNS_BY_FLOW
+from mobstore.tables import (
+    FRAMES,
+    LOOPS,
+    RUN_STATES,
+    RUNS,
+    RUNS_BY_FLOW,
+    FrameRow,
+    LoopRow,
+)
 from mobstore.transaction import Commit, Get, Scan, Script, fetch
 
 _ROLES = {"editor-1": "editor", "writer-1": "writer", "critic-1": "critic"}
 _RUNS_BACK = 20
+_MOST_PARTS = 100  # frames of a run, and loops
+_LARGEST = 2**20  # characters of their states
 
 _play = lru_cache(maxsize=4)(Play)
 
@@ -127,15 +138,25 @@ def _standing(run_id: str) -> Script[States]:
     run, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, DEMO_FLOW):
         raise NotFoundError(f"demo run not found: {brief(run_id)}")
-    frames, loops = yield from fetch(Scan(FRAMES, of_run), Scan(LOOPS, of_run))
+    # A run of the demo has a few of each, and small ones.
+    frames = yield from walk(FRAMES, of_run, _frame, most=_MOST_PARTS, size=_LARGEST)
+    loops = yield from walk(LOOPS, of_run, _loop, most=_MOST_PARTS, size=_LARGEST)
     return Commit(
         (
             run.status,
             state.flow_state,
-            frozenset((frame.frame_id, frame.kernel_state) for frame in frames),
-            frozenset((loop.loop_instance_id, loop.kernel_state) for loop in loops),
+            frozenset(frames),
+            frozenset(loops),
         )
     )
+
+
+def _frame(row: FrameRow) -> tuple[str, str]:
+    return row.frame_id, row.kernel_state
+
+
+def _loop(row: LoopRow) -> tuple[str, str]:
+    return row.loop_instance_id, row.kernel_state
 
 
 # Events of a new mob ---------------------------------------------------------------------------

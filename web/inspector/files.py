@@ -16,6 +16,7 @@ from mobstore.transaction import Add, Commit, DeleteRange, Scan, Script
 from mobstore.transfer import Summary, export_stores, import_stores
 
 _ZIP = b"PK\x03\x04"
+_MOST_LISTED = 100  # rows that were left out
 
 
 def check(path: str) -> FileInfo:
@@ -66,13 +67,15 @@ async def bring_in(stores: MobStores, path: str, progress: Progress | None) -> I
     # A store that fails in an import fails to write.
     except (ReadFailedError, SerializationError) as error:
         raise _wrong(file, error) from error
+    left_out = report if isinstance(report, ImportReport) else ImportReport()
     return {
         "format": info["format"],
         "events": report.events,
         "runs": report.runs,
         "specs": report.specs,
         "realm_profiles": report.realm_profiles,
-        "left_out": list(map(str, report.left_out)) if isinstance(report, ImportReport) else [],
+        "left_out": [str(row) for row in left_out.left_out[:_MOST_LISTED]],
+        "more_left_out": len(left_out.left_out[_MOST_LISTED:]) + left_out.more_left_out,
     }
 
 

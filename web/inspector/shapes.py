@@ -397,7 +397,8 @@ class Imported(TypedDict):
     specs: int
     realm_profiles: int
     left_out: list[str]
-    """Rows that nobody can read, each in words with table, key and reason."""
+    """The first 100 rows that nobody can read, each in words with table, key and reason."""
+    more_left_out: int
 
 
 class Exported(TypedDict):

@@ -5,7 +5,6 @@ import { ask, job, news, problem } from "./notices.js";
 import { choice } from "./parts.js";
 
 const MOST = 500_000_000; // bytes of a file: it is held in memory, and so is what is read from it
-const LISTED = 100; // rows that were left out
 const input = document.getElementById("file");
 const dropping = document.getElementById("dropping");
 
@@ -38,7 +37,7 @@ export function importFile(app, file) {
   if (file.size > MOST) {
     return problem({
       message: `${cut(file.name, 100)} cannot be imported here: it has ${bytes(file.size)}, and this page takes at most ${bytes(MOST)}. Nothing was changed.`,
-      wayOut: "Import it on this machine with the command line: mobstore import. It takes files of any size.",
+      wayOut: "Import it on this machine with the command line: mobstore import.",
     });
   }
   return job(`Reading ${cut(file.name, 100)}`, async (progress) => {
@@ -94,11 +93,11 @@ export const contents = ({ overview: { mobs, events, runs } }) => `${count(mobs.
 
 const unused = (title) => `${title.replace(/\.\w+$/, "")}-${new Date().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}`;
 
-function imported(title, { events, runs, specs, realm_profiles, left_out }) {
+function imported(title, { events, runs, specs, realm_profiles, left_out, more_left_out }) {
   if (left_out.length) {
-    const which = h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.slice(0, LISTED).map((row) => h("li", {}, row)),
-      left_out.length > LISTED && h("li", {}, `and ${count(left_out.length - LISTED)} more`)));
-    news(`${count(left_out.length, "row")} could not be read and were left out.`, which);
+    const which = h("details", {}, h("summary", {}, "Which"), h("ul", {}, left_out.map((row) => h("li", {}, row)),
+      more_left_out > 0 && h("li", {}, `and ${count(more_left_out)} more`)));
+    news(`${count(left_out.length + more_left_out, "row")} could not be read and were left out.`, which);
   }
   const counts = [count(events, "event"), count(runs, "run"), count(specs, "definition"), count(realm_profiles, "profile")];
   return `${title} is imported: ${counts.join(", ")}.`;

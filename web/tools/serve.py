@@ -72,7 +72,7 @@ def make_server(
     Raises:
         OSError: when the port is taken.
     """
-    return Server(folder.resolve(), port, {"127.0.0.1", "localhost", *hosts}, log)
+    return Server(folder.resolve(), port, {"127.0.0.1", "localhost", *map(str.lower, hosts)}, log)
 
 
 class Server(ThreadingHTTPServer):
