@@ -40,7 +40,8 @@ environment() {
     rm -rf "$folder"
     "$(python)" -m venv "$folder"
     "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --upgrade pip
-    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --editable ".[$extra]"
+    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt \
+      --build-constraint .ci/constraints.txt --editable ".[$extra]"
     echo "$wanted" >"$folder/.wanted"
   fi
 }
@@ -114,7 +115,8 @@ bench)
 build)
   environment .venv check
   rm -rf dist
-  .venv/bin/python -m build --quiet
+  # With the backend of the environment, which is pinned: in isolation the newest would be fetched.
+  .venv/bin/python -m build --quiet --no-isolation
   ls -l dist
   ;;
 *)

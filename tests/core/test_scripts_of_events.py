@@ -107,6 +107,13 @@ def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
     assert [found.cursor for found in followed.result] == [8, 9, 10]
 
 
+def test_an_event_whose_mob_is_no_text_is_named() -> None:
+    mob: Any = b"mob"
+    rows = [EventRow(8, *DRAFT), EventRow(9, mob, *DRAFT[1:])]
+    with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
+        play(events.replay_all(), (rows,))
+
+
 @pytest.mark.parametrize("counter", [None, CounterRow("next_cursor", 7)])
 def test_a_cursor_that_was_never_given(counter: CounterRow | None) -> None:
     page = Scan(EVENTS, after=7, limit=3)

@@ -89,6 +89,7 @@ def test_get_a_missing_run() -> None:
         (1, [StepLedgerRow(ID, 0, "s", "m", "completed", "{", OLD)]),
         (5, [LoopIterationRow(ID, 0, "l", "x", "f")]),
         (6, [RootStepOutputRow(ID, "s", 0, "")]),
+        (6, [RootStepOutputRow(ID, "s", 0, "[" * 100_000)]),
         (8, [LoopStepOutputRow(ID, "nowhere", 0, "s", 0, "1")]),
         (8, [LoopStepOutputRow(ID, "polish", 5, "s", 0, "1")]),
     ],

@@ -103,6 +103,33 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
     asyncio.run(main())
 
 
+def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -> None:
+    async def main() -> None:
+        await fill(path)
+        garble(path)
+        async with open_stores(f"sqlite:{path}", read_only=True) as stores:
+            with pytest.raises(ReadFailedError):
+                await stores.events.replay_all()
+        assert side_files(path) == []
+
+    asyncio.run(main())
+
+
+def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
+    """Its traceback leads to what was being read."""
+
+    async def main() -> None:
+        await fill(path)
+        query(path, "UPDATE events SET mob_id = CAST(x'ff' AS TEXT) WHERE cursor = 2")
+        async with open_stores(f"sqlite:{path}", read_only=True) as stores:
+            with pytest.raises(ReadFailedError) as kept:
+                await stores.events.replay_all()
+        assert side_files(path) == []
+        assert "UTF-8" in str(kept.value)
+
+    asyncio.run(main())
+
+
 def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:

@@ -124,6 +124,7 @@ WRONG: list[Wrong] = [
     *column("runs", 2, "number", *NOT_NUMBERS, 0),
     *column("runs", 2, "number", 3, words="next_run is not ahead"),
     *column("runs", 2, "number", 1, words="twice"),
+    Wrong("runs", 2, "twice", changed(2, number=1, mob_id="of another mob")),
     *column("runs", 2, "mob_id", *NOT_TEXTS),
     *column("runs", 2, "flow_id", *NOT_TEXTS),
     *column("runs", 2, "activation_params", nested(124), words="nested too deeply"),

@@ -12,7 +12,6 @@ import argparse
 import fcntl
 import gzip
 import hashlib
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -119,9 +118,7 @@ def _download(requirements: Path, info: Info) -> list[Path]:
 
 
 def _own_wheel() -> Path:
-    command = ["-m", "build", "--wheel", str(ROOT)]
-    if importlib.util.find_spec("hatchling") is not None:
-        command.append("--no-isolation")  # else the backend is downloaded
+    command = ["-m", "build", "--wheel", "--no-isolation", str(ROOT)]  # else a backend is fetched
     sources = [ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE")]
     sources += _files(ROOT / "src")
     key = _digest(sources)

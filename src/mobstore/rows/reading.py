@@ -13,6 +13,7 @@ from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
 from mobstore.model.shown import bounded, brief
 
+# Of deep nesting in what another program wrote, Python's own parser reports a RecursionError.
 UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
 """What content raises that is not what was written."""
 

@@ -19,7 +19,7 @@ from mobstore.tables import (
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUNS,
-    RUNS_BY_MOB,
+    RUNS_BY_NUMBER,
     SPECS,
     TABLES,
     Index,
@@ -36,7 +36,7 @@ _ROWS = 256  # at once
 _BYTES = 2**20  # at once, or one line that is longer
 
 _ALSO_UNIQUE: Mapping[Table[Any], Index[Any]] = {
-    RUNS: RUNS_BY_MOB,
+    RUNS: RUNS_BY_NUMBER,
     ROOT_STEP_OUTPUTS: ROOT_STEP_OUTPUTS,
     LOOP_STEP_OUTPUTS: LOOP_STEP_OUTPUTS,
 }

@@ -232,10 +232,12 @@ class Rows:
         make: Callable[[Any], Any] = scan.index.table.row._make
         rows: list[Any] = []
         found = 0
-        while found <= size and (part := cursor.fetchmany(_PART)):
-            found += size_of(scan.index.table, part)
-            rows += map(make, part)
-        cursor.close()  # a statement that is not at its end would keep its snapshot
+        try:
+            while found <= size and (part := cursor.fetchmany(_PART)):
+                found += size_of(scan.index.table, part)
+                rows += map(make, part)
+        finally:
+            cursor.close()  # a statement that is not at its end would keep its snapshot
         return rows, found
 
     def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:

@@ -122,10 +122,13 @@ class Writer:
                 self._checkpoints.run_if_due()
             stop = self._turn()
         # Each of these is done whatever the others raise, the last one first.
+        # An empty log that reading has made goes in any case; of one of a writer it is not known
+        # that it is empty: it may have been cut.
+        keep = self.condition.damaged and (self._mode == "rw" or has_content(self.path))
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
             ending.callback(self._tell, None)
-            if (left or self.condition.damaged) and self._mode != "immutable":
+            if (left or keep) and self._mode != "immutable":
                 ending.enter_context(log_left_alone(self.path))
             ending.callback(self._rows.close)
             ending.callback(self._checkpoints.close)
