@@ -31,7 +31,7 @@ class Walk:
     __slots__ = ("deepest", "keys")
 
     def __init__(self, deepest: int = 0) -> None:
-        self.deepest = deepest
+        self.deepest: int = deepest
         self.keys: dict[int, _OrderKey] = {}
 
 
