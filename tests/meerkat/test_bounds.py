@@ -190,7 +190,9 @@ def test_the_search_for_damage_is_ended(
             kinds = (asyncio.CancelledError, KeyError, mobstore.InternalError)
             with pytest.raises(kinds):
                 await task
-            assert not checking()
+            while checking():  # a busy machine may need longer than is waited for
+                assert time.monotonic() < ended[0] + 10
+                await asyncio.sleep(0.01)
             assert not open_files(sample.parent)
 
     asyncio.run(work())

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from pathlib import Path
 
 from mobstore.engines.sqlite.handing import outcome
@@ -24,6 +24,7 @@ from mobstore.progress import Progress
 
 _THREADS = sys.platform != "emscripten"
 _PAUSE = 0.05  # seconds
+_PATIENCE = 0.2  # seconds; who waits for a lock cannot be interrupted
 
 
 async def check_sound(path: Path, progress: Progress, still: Callable[[], Awaitable[None]]) -> None:
@@ -44,7 +45,7 @@ async def check_sound(path: Path, progress: Progress, still: Callable[[], Awaita
         search.run()
         search.done.result()
         return
-    threading.Thread(target=search.run, name="mobstore-check", daemon=True).start()
+    search.start()
     found = outcome(search.done)
     try:
         while not (await asyncio.wait({found}, timeout=_PAUSE))[0]:
@@ -65,6 +66,10 @@ class _Search:
         self._wanted = True
         self.rows = 0  # once they are counted
         self.done: Future[None] = Future()
+        self._thread = threading.Thread(target=self.run, name="mobstore-check", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
 
     def run(self) -> None:
         try:
@@ -79,7 +84,7 @@ class _Search:
         self._wanted = False
         while self._interrupted():  # in vain between two statements
             time.sleep(0.001)
-        wait({self.done}, timeout=0.2)
+        self._thread.join(_PATIENCE)
 
     def _interrupted(self) -> bool:
         with self._lock:

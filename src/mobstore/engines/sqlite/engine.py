@@ -54,7 +54,7 @@ from mobstore.transaction import (
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
-_GRACE = 0.25  # seconds in which reads may still end when the store is closed
+_GRACE = 2.0  # seconds in which reads may still end when the store is closed
 _AGAIN = 0.05  # seconds until they are interrupted once more
 
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -35,7 +36,9 @@ def outcome(done: Future[T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[T] = loop.create_future()
 
-    def settle() -> None:
+    # It is given the future, lest the two hold each other, and a large result, until the collector
+    # comes.
+    def settle(done: Future[T]) -> None:
         if not waiting.done():
             error = done.exception()
             if error is None:
@@ -43,7 +46,7 @@ def outcome(done: Future[T]) -> asyncio.Future[T]:
             else:
                 fail(waiting, error)
 
-    done.add_done_callback(lambda _: hand_over(loop, settle))
+    done.add_done_callback(lambda done: hand_over(loop, partial(settle, done)))
     return waiting
 
 
