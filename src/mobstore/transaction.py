@@ -136,8 +136,9 @@ def add_or_put(table: Table[R], stored: R | None, row: R) -> Add[R] | Put[R]:
 
 def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedError:
     """The error of an `Add` whose key is taken, or of a number that is."""
+    named = ", ".join(str(part)[:80] for part in key)
     return WriteFailedError(
-        f"table {table.name} already has a row with the {column} {', '.join(map(str, key))}, so a"
+        f"table {table.name} already has a row with the {column} {named}, so a"
         " counter is behind its rows; nothing was written. mobstore verify URL --repair sets the"
         " counters of events and runs right; of others mobstore verify says where they are"
     )

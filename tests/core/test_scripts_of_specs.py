@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mobstore import MobDefinition, SerializationError, SpecRevisionConflictError
@@ -53,6 +55,12 @@ def test_list() -> None:
     asked, commit = play(specs.list_specs(), ([STORED, SpecRow("n", 1, "broken")],))
     assert asked == [(Scan(SPECS),)]
     assert commit == Commit(["m", "n"])
+
+
+def test_a_mob_whose_id_is_no_text_is_named() -> None:
+    mob: Any = b"mob"
+    with pytest.raises(SerializationError, match="table specs, mob b'mob' cannot be read"):
+        play(specs.list_specs(), ([STORED, SpecRow(mob, 1, STORED.definition)],))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ timeline.py  the steps of a run over time
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells count it."""
@@ -23,6 +24,13 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; exit code 0 is success, 1 a refusal, 2 a wrong call."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> NoReturn:
     try:
         import click
 

@@ -6,7 +6,7 @@ from mobstore.errors import InternalError, SpecRevisionConflictError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX
-from mobstore.rows.specs import read_spec
+from mobstore.rows.specs import read_mob_id, read_spec
 from mobstore.tables import SPECS, SpecRow
 from mobstore.transaction import Commit, Delete, Get, Scan, Script, add_or_put, fetch, refuse
 
@@ -32,7 +32,7 @@ def get_spec(mob_id: str) -> Script[tuple[MobDefinition, int] | None]:
 def list_specs() -> Script[list[MobId]]:
     """The mobs that have a spec, by id."""
     found = yield from fetch(Scan(SPECS))
-    return Commit([MobId(row.mob_id) for row in found])
+    return Commit(list(map(read_mob_id, found)))
 
 
 def delete_spec(mob_id: str, revision: int | None) -> Script[bool]:

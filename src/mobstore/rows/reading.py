@@ -42,6 +42,17 @@ def reading(what: str, key: str) -> Generator[None]:
         raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
 
 
+def stored_text(stored: str) -> str:
+    """Text as stored; a damaged file may hold bytes where it belongs.
+
+    Raises:
+        TypeError: it does.
+    """
+    if type(stored) is not str:
+        raise TypeError("not text")
+    return stored
+
+
 R = TypeVar("R")
 T = TypeVar("T")
 

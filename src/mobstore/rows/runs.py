@@ -38,7 +38,7 @@ from mobstore.model.run import (
 )
 from mobstore.model.shown import brief
 from mobstore.model.timestamp import Timestamp
-from mobstore.rows.reading import reading
+from mobstore.rows.reading import reading, stored_text
 from mobstore.tables import (
     FailureLedgerRow,
     FrameRow,
@@ -224,20 +224,20 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             "step_ledger": tuple(map(read_step, steps)),
             "failure_ledger": tuple(map(read_failure, failures)),
             "frames": {
-                cast("FrameId", _text(frame_id)): FrameSnapshot.assemble(
+                cast("FrameId", stored_text(frame_id)): FrameSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, frame_id, state_text in frames
             },
             "loops": {
-                cast("LoopInstanceId", _text(loop_id)): LoopSnapshot.assemble(
+                cast("LoopInstanceId", stored_text(loop_id)): LoopSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, loop_id, state_text in loops
             },
             "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
             "root_step_outputs": {
-                cast("StepId", _text(output.step_id)): decode_json(output.output)
+                cast("StepId", stored_text(output.step_id)): decode_json(output.output)
                 for output in root_outputs
             },
             "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
@@ -259,9 +259,9 @@ def _head(row: RunRow) -> dict[str, Any]:
     ended = row.completed_at
     return {
         "run_id": RunId(UUID(row.run_id)),
-        "mob_id": _text(row.mob_id),
-        "flow_id": _text(row.flow_id),
-        "status": _text(row.status),
+        "mob_id": stored_text(row.mob_id),
+        "flow_id": stored_text(row.flow_id),
+        "status": stored_text(row.status),
         "activation_params": decode_json(row.activation_params),
         "created_at": Timestamp.from_sortable(row.created_at),
         "completed_at": Timestamp.from_sortable(ended) if ended else None,
@@ -269,20 +269,13 @@ def _head(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _text(stored: str) -> str:
-    """Text as stored; a damaged file may hold bytes where it belongs."""
-    if type(stored) is not str:
-        raise TypeError("not text")
-    return stored
-
-
 def read_step(row: StepLedgerRow) -> StepLedgerEntry:
     """Decode an entry of the step ledger."""
     return StepLedgerEntry.assemble(
         {
-            "step_id": _text(row.step_id),
-            "meerkat_id": _text(row.meerkat_id),
-            "status": _text(row.status),
+            "step_id": stored_text(row.step_id),
+            "meerkat_id": stored_text(row.meerkat_id),
+            "status": stored_text(row.status),
             "output": decode_json(row.output),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
@@ -293,8 +286,8 @@ def read_failure(row: FailureLedgerRow) -> FailureLedgerEntry:
     """Decode an entry of the failure ledger."""
     return FailureLedgerEntry.assemble(
         {
-            "step_id": _text(row.step_id),
-            "reason": _text(row.reason),
+            "step_id": stored_text(row.step_id),
+            "reason": stored_text(row.reason),
             "timestamp": Timestamp.from_sortable(row.timestamp),
         }
     )
@@ -304,9 +297,9 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
     """Decode an entry of the loop iteration ledger."""
     return LoopIterationLedgerEntry.assemble(
         {
-            "loop_instance_id": _text(row.loop_instance_id),
+            "loop_instance_id": stored_text(row.loop_instance_id),
             "iteration": int(row.iteration),
-            "frame_id": _text(row.frame_id),
+            "frame_id": stored_text(row.frame_id),
         }
     )
 
@@ -320,7 +313,7 @@ def _loop_outputs(
     }
     for output in sorted(outputs, key=lambda row: row.position):
         iteration = found[output.loop_id][output.iteration]
-        iteration[cast("StepId", _text(output.step_id))] = decode_json(output.output)
+        iteration[cast("StepId", stored_text(output.step_id))] = decode_json(output.output)
     return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mobstore.model.definition import MobDefinition
+from mobstore.model.ids import MobId
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.timestamp import Timestamp
-from mobstore.rows.reading import reading
+from mobstore.rows.reading import reading, stored_text
 from mobstore.tables import RealmProfileRow, SpecRow
 
 
@@ -19,6 +20,16 @@ def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
         return MobDefinition.model_validate_json(row.definition), row.revision
 
 
+def read_mob_id(row: SpecRow) -> MobId:
+    """The mob that a definition is of.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with reading("table specs, mob", row.mob_id):
+        return MobId(stored_text(row.mob_id))
+
+
 def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     """Decode a realm profile.
 
@@ -28,7 +39,7 @@ def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     with reading("table realm_profiles, name", row.name):
         return StoredRealmProfile.assemble(
             {
-                "name": row.name,
+                "name": stored_text(row.name),
                 "profile": Profile.model_validate_json(row.profile),
                 "revision": row.revision,
                 "created_at": Timestamp.from_sortable(row.created_at),
