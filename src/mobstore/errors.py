@@ -40,11 +40,17 @@ class MobStoreError(Exception):
         return f"{self.label}: {self.detail}"
 
 
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class _MediumError(MobStoreError):
     def __init__(
         self, detail: str, *, retry_safe: bool = False, maybe_written: bool = False
     ) -> None:
-        super().__init__(detail)
+        super().__init__(_printable(detail))  # a file may have any name
         self.retry_safe = retry_safe
         self.maybe_written = maybe_written
 

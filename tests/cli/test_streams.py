@@ -65,6 +65,17 @@ def test_a_full_disk_is_told_in_words(folder: Path, arguments: list[str], code: 
 
 
 @needs_full
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_export_into_a_pipe_needs_no_standard_error(folder: Path, more: list[str]) -> None:
+    command = [sys.executable, "-m", "mobstore", "export", "sqlite:mobs.db", "-", *more]
+    with FULL.open("wb") as full:
+        ended = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, check=False, cwd=folder
+        )
+    assert (ended.returncode, ended.stdout[:2]) == (0, b"PK")
+
+
+@needs_full
 def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
     """Whoever prints without flushing finds out, too."""
     code = "import sys; from mobstore.cli import main; sys.stdout.write('x'); main()"

@@ -85,6 +85,7 @@ def test_text_stays_text(make: Callable[[str], Shown]) -> None:
     [
         *("\ud800", "\u202e", "\0", "\x1b[31m", "\x9b", "\x7f", "\u2028", "\u200d", "\ufe0f"),
         *("\ufeff", "\u3164", "\u2067", "\U000e0041", "\U000e0100", "\ue000"),
+        *("\U00016fe4", "\u0301" * 5),
     ],
     ids=ascii,
 )
@@ -93,6 +94,13 @@ def test_what_cannot_be_sent_or_seen_is_spelt_out(make: Callable[[str], Shown], 
     assert text not in shown
     assert text.encode("unicode_escape").decode() in shown
     shown.encode()
+
+
+@pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
+def test_text_is_no_formula(make: Callable[[str], Shown]) -> None:
+    r"""A notebook's MathJax would make `$\href{...}{...}$` a link and `$\phantom{...}$` nothing."""
+    (_, outermost), *_ = parts(make("$x$")).elements
+    assert {"mathjax_ignore", "tex2jax_ignore"} <= set((outermost["class"] or "").split())
 
 
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from mobstore import (
+    KernelMap,
+    KernelSet,
+    KernelState,
     Listing,
     MeerkatId,
     MobEvent,
@@ -76,6 +79,17 @@ def test_other_records_do_so_too(record: object) -> None:
     assert repr(record).isprintable()
     assert str(record).isprintable()
     assert repr(step("a", output={"b": 1})).startswith("StepLedgerEntry(step_id='a', meerkat_id=")
+
+
+def test_kernel_states_do_so_too() -> None:
+    """As the value of a notebook's cell."""
+    state = KernelState(LONG, {LONG: LONG, "map": KernelMap({LONG: 1}), "set": KernelSet([LONG])})
+    assert KernelState.from_json(state.to_json()) == state
+    for shown in (state, state.fields, state.fields["map"], state.fields["set"]):
+        assert len(repr(shown)) < 2_000
+        assert repr(shown).isprintable()
+    small = KernelState("on", {"n": 1})
+    assert repr(small) == "KernelState(phase='on', fields={'n': 1})"
 
 
 def test_stores_name_what_they_lie_on(tmp_path: Path) -> None:

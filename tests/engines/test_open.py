@@ -218,6 +218,20 @@ def test_names_are_taken_as_they_stand(tmp_path: Path, name: str) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
+def test_names_are_printable_in_messages(tmp_path: Path) -> None:
+    """Whoever prints a traceback does not obey them."""
+    for made in (None, b"no database", "directory"):
+        path = tmp_path / f"{len(str(made))}\x1b]0;title\x07\u202eb.db"
+        if isinstance(made, bytes):
+            path.write_bytes(made)
+        elif made:
+            path.mkdir()
+        error = refused(f"sqlite:{path}", create=False)
+        assert isinstance(error, ReadFailedError)
+        assert str(error).isprintable()
+        assert r"\x1b]0;title\x07\u202eb.db" in str(error)
+
+
 def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with open_stores("sqlite:mobs.db") as stores:

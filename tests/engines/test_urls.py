@@ -150,6 +150,15 @@ def test_look_alikes_name_the_url_to_write(flavour: ModuleType, url: Any, words:
         assert parse_url(use, flavour), "what is advised works"
 
 
+@pytest.mark.parametrize("url", ["{}", "sqlite://{}", "{}:x", "~/{}", "file:{}", "sqlite:~/{}"])
+def test_messages_are_short_and_printable(url: str) -> None:
+    for name in ("x" * 900_000, "\x1b]0;title\x07\u202e" * 100, "x+" * 100_000):
+        with pytest.raises(InternalError) as caught:
+            parse_url(url.format(name))
+        assert len(str(caught.value)) < 1_500
+        assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [

@@ -173,7 +173,7 @@ def test_nesting_of_toml_never_exhausts_the_stack() -> None:
                 toml(text)
 
 
-@pytest.mark.parametrize("text", [None, 5, b'[mob]\nid = "m"'])
+@pytest.mark.parametrize("text", [None, 5, b'[mob]\nid = "m"', '[mob]\nid = "\ud800"'])
 def test_toml_is_text(text: Any) -> None:
     with pytest.raises(SerializationError):
         MobDefinition.from_toml(text)

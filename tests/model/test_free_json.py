@@ -257,7 +257,10 @@ def test_depth_of_python_values_and_circles() -> None:
     [
         (Decimal(1), "output: free JSON cannot hold Decimal"),
         ({"rows": [{}, {"cost": Decimal(1)}]}, "output.rows.1.cost: free JSON cannot hold Decimal"),
-        ([1, float("nan")], "output.1: free JSON cannot hold NaN or infinity"),
+        (
+            [1, float("nan")],
+            "output.1: free JSON cannot hold NaN, infinity or a number beyond 1.8e308",
+        ),
         ({"b": object(), "a": [0, {1: 2}]}, "output.a.1: object keys of free JSON must be text"),
         ({"a": {"b": 2**64}}, "output.a.b: free JSON holds integers of -2**63 to 2**64-1 only"),
         ({"x" * 50 + "\x1b": b""}, f"output.{'x' * 39}…: free JSON cannot hold bytes"),

@@ -358,6 +358,35 @@ def test_a_reader_has_time_for_what_is_large(client: Client) -> None:
     assert got >= 10_000_000
 
 
+@pytest.mark.parametrize("ends", [1_000, 33_000_000])
+def test_a_file_that_changes_while_it_is_sent(client: Client, ends: int) -> None:
+    """What was announced is sent, or the connection ends: else the rest is the next answer."""
+    size = 30_000_000
+    (client.folder / "large").write_bytes(bytes(size))
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as reader:
+        request = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        reader.sendall(request)
+        answer = reader.recv(100)
+        with (client.folder / "large").open("r+b") as large:
+            large.truncate(min(ends, size))
+            large.seek(0, 2)
+            large.write(b"!" * max(0, ends - size))
+        with suppress(OSError):  # the connection has ended
+            reader.sendall(request.replace(b"GET /large", b"HEAD /"))
+            reader.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            while more := reader.recv(1_000_000):
+                answer += more
+    assert b"!" not in answer
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {size}".encode() in head
+    if ends < size:
+        assert len(rest) < size
+        assert b"HTTP/1.1" not in rest
+    else:
+        assert rest[size:].startswith(b"HTTP/1.1 200 OK")  # the second answer
+
+
 def test_connections_are_bounded(client: Client) -> None:
     before = active_count()
     held = [

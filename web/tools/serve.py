@@ -7,7 +7,6 @@ contents do. Nothing is compressed, which on one machine only costs time.
 import argparse
 import hashlib
 import re
-import shutil
 import string
 import sys
 import time
@@ -17,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR, socket
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit
 
 # The same stands in the page, for hosts that send no such header; workers heed only the header, and
@@ -51,6 +50,8 @@ _PROTECTION = {
 }
 MOST_CONNECTIONS = 64
 """At a time; each has a thread. A further one is closed at once."""
+
+_PIECE = 2**16  # bytes
 
 _Log = Callable[[str, int], None]
 
@@ -171,7 +172,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, kind, size, tag)
             if self.command != "HEAD":
                 source.seek(0)
-                shutil.copyfileobj(source, self.wfile)
+                self._pour(source, size)
+
+    def _pour(self, source: BinaryIO, size: int) -> None:
+        """Send as many bytes as were announced; a file may be written meanwhile."""
+        while size and (piece := source.read(min(size, _PIECE))):
+            self.wfile.write(piece)
+            size -= len(piece)
+        if size:
+            self.close_connection = True  # whoever waits for the rest learns that there is none
 
     def _find(self) -> Path:
         name = unquote(urlsplit(self.path).path).lstrip("/")

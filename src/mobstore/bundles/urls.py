@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Literal, NamedTuple
 
 from mobstore.errors import InternalError
-from mobstore.model.shown import plain
+from mobstore.model.shown import bounded
 
 EngineName = Literal["memory", "sqlite", "indexeddb"]
 
@@ -32,6 +32,7 @@ _USE = "use memory: or sqlite:PATH, in a browser indexeddb:NAME"
 _WITH_COLON = {"memory": "memory:", "sqlite": "sqlite:PATH", "indexeddb": "indexeddb:NAME"}
 _LONG = "\\\\?\\"
 _LONG_SHARE = "\\\\?\\UNC\\"
+_LONGEST = 600  # characters of what was given, in a message
 
 
 class Place(NamedTuple):
@@ -114,9 +115,10 @@ def _path(path: str, given: str, flavour: ModuleType, *, prefix: str) -> str:
         if prefix:
             raise _refusal(given, "names an engine twice", path)
         inner = parse_url(path, flavour)  # names what to write, if it is wrong itself
+        shown = bounded(path, _LONGEST)
         raise InternalError(
-            f"{plain(path)} is a URL, not a path; use open_stores({plain(path)!r})"
-            + (f", or the path {plain(inner.name)}" if inner.engine == "sqlite" else "")
+            f"{shown} is a URL, not a path; use open_stores({shown!r})"
+            + (f", or the path {bounded(inner.name, _LONGEST)}" if inner.engine == "sqlite" else "")
         )
     if _HOME.match(path) or flavour.expanduser(path) != path:
         home = flavour.expanduser(path)
@@ -167,7 +169,7 @@ def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> InternalError:
         return _refusal(url, "has no colon", _WITH_COLON[url])
     if scheme or url in {"", ":"}:
         # Of a URL that nobody here can read no more is shown: it may hold a password.
-        return InternalError(f"no engine for '{scheme}:'; {_USE}")
+        return InternalError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
     try:
         path = _path(url, url, flavour, prefix="sqlite:")
     except InternalError as error:
@@ -205,4 +207,4 @@ def _is_windows(flavour: ModuleType) -> bool:
 
 
 def _refusal(given: str, what: str, use: str) -> InternalError:
-    return InternalError(f"{plain(given)} {what}; use {plain(use)}")
+    return InternalError(f"{bounded(given, _LONGEST)} {what}; use {bounded(use, _LONGEST)}")

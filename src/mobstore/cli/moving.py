@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -227,6 +227,14 @@ def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bo
     imported = moved if isinstance(moved, ImportReport) else ImportReport()
     left_out, more = list(map(str, imported.left_out)), imported.more_left_out
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
+    # Of an export that is piped, its exit code tells as well.
+    with suppress(OSError) if stderr else nullcontext():
+        _say(done, summary, left_out, more, as_json=as_json, stderr=stderr)
+
+
+def _say(
+    done: str, summary: Summary, left_out: list[str], more: int, *, as_json: bool, stderr: bool
+) -> None:
     if as_json:
         told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
         json_line(told, sys.stderr if stderr else sys.stdout)

@@ -78,8 +78,9 @@ def long(text: str) -> Content:
 
 
 def whole(*content: Content) -> str:
-    """A complete display."""
-    return element("div", Markup(f"<style>{STYLE}</style>"), *content, class_="mobstore-display")
+    """A complete display; no MathJax of notebooks, old or new, takes its text for formulas."""
+    classes = "mobstore-display mathjax_ignore tex2jax_ignore"
+    return element("div", Markup(f"<style>{STYLE}</style>"), *content, class_=classes)
 
 
 def head(kind: str, name: str, *more: Content) -> Markup:

@@ -270,6 +270,7 @@ def _from_toml(text: str) -> dict[str, Any]:
     if re.search(_LONG_KEY, text):
         raise SerializationError(f"a key of TOML has at most {_MOST_PARTS} parts between dots")
     try:
+        text.encode()  # tomllib lets lone surrogates through
         return cast("dict[str, Any]", _from_toml_value(tomllib.loads(text)))
     except RecursionError:
         why = "not a definition: nested too deeply"

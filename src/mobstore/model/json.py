@@ -153,7 +153,9 @@ def _copy(value: Any, room: int) -> JsonValue:
         return plain
     if kind is float:
         if not isfinite(value):
-            raise _UnfitError("free JSON cannot hold NaN or infinity", value)
+            raise _UnfitError(
+                "free JSON cannot hold NaN, infinity or a number beyond 1.8e308", value
+            )
         return plain
     if room == 0:
         raise _TooDeepError("free JSON is nested too deeply", value)

@@ -30,6 +30,7 @@ from mobstore.errors import SerializationError
 from mobstore.model.canonical import Walk, Wire, canonical_state, canonical_value, order_key
 from mobstore.model.extent import MAX_DEPTH
 from mobstore.model.json import U64_MAX, parse
+from mobstore.model.shown import LONGEST_REPR, cut
 
 
 class NamedVariant(NamedTuple):
@@ -99,7 +100,7 @@ class KernelSet(Collection["KernelValue"]):
         return hash(frozenset(self))  # that of an equal frozenset
 
     def __repr__(self) -> str:
-        return f"KernelSet({list(self)})"
+        return cut(f"KernelSet({list(self)})", LONGEST_REPR)
 
 
 class _Items(ItemsView["KernelValue", "KernelValue"]):
@@ -168,7 +169,7 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
         return hash(_text_or_none(self))
 
     def __repr__(self) -> str:
-        return f"KernelMap({list(self._pairs.values())})"
+        return cut(f"KernelMap({list(self._pairs.values())})", LONGEST_REPR)
 
 
 class KernelFields(Mapping[str, "KernelValue"]):
@@ -190,7 +191,7 @@ class KernelFields(Mapping[str, "KernelValue"]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return repr(self._values)
+        return cut(repr(self._values), LONGEST_REPR)
 
 
 class KernelState:
@@ -285,6 +286,8 @@ class KernelState:
         return hash(self._text)
 
     def __repr__(self) -> str:
+        if len(self._text) > LONGEST_REPR:
+            return f"KernelState.from_json({cut(self._text, LONGEST_REPR)!r})"
         return f"KernelState(phase={self.phase!r}, fields={dict(self.fields)!r})"
 
     @classmethod

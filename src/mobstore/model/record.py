@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
-from mobstore.model.shown import bounded, cut, joined
+from mobstore.model.shown import LONGEST_REPR, bounded, cut, joined
 from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")
@@ -36,7 +36,6 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 
-_LONGEST_PART = 1_000  # characters of a field in `repr`
 _REPLACEMENT = "\ufffd".encode()
 _new = object.__new__
 # The four places in which pydantic keeps what makes a model, as `model_construct` fills them.
@@ -139,8 +138,8 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
 
 
 def _brief(part: object) -> str:
-    written = repr(cut(part, _LONGEST_PART) if isinstance(part, str) else part)
-    return bounded(written, _LONGEST_PART)
+    written = repr(cut(part, LONGEST_REPR) if isinstance(part, str) else part)
+    return bounded(written, LONGEST_REPR)
 
 
 def opened(value: object) -> object:

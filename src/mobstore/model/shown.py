@@ -8,8 +8,14 @@ from collections.abc import Callable, Iterable
 _UNUSUAL = re.compile(r"[^ -~]{1,256}")  # in pieces, as a text may be huge
 # Default_Ignorable_Code_Point where the category says a letter or a mark; and U+2800.
 _IGNORED = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U000e0100-\U000e01ef]"
 )
+_PILED = re.compile(  # runs of marks that pile up on one letter, over the lines around it
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}"
+)
+
+LONGEST_REPR = 1_000
+"""Characters of a field or a kernel value in `repr`: a notebook shows it, and it may be huge."""
 
 
 class Shown:
@@ -43,16 +49,17 @@ def respelt(text: str, spell: Callable[[str], str]) -> str:
     those that turn the direction of text, of no width, tags), lone surrogates (Cs), private use
     and unassigned (Co, Cn), separators of lines and paragraphs (Zl, Zp), spaces but U+0020 (Zs);
     and what no category tells of: the other characters that Unicode lets programs ignore, such as
-    variation selectors and Hangul fillers, and the empty pattern of Braille.
+    variation selectors and Hangul fillers, and the empty pattern of Braille. Combining marks that
+    stand five or more in a row are found, too: no script piles up so many.
     """
     if text.isascii() and text.isprintable():
         return text
 
     def of_several(found: re.Match[str]) -> str:
         several = found[0]
-        if several.isprintable() and not _IGNORED.search(several):
-            return several
-        return "".join(char if _is_seen(char) else spell(char) for char in several)
+        if not (several.isprintable() and not _IGNORED.search(several)):
+            several = "".join(char if _is_seen(char) else spell(char) for char in several)
+        return _PILED.sub(lambda piled: "".join(map(spell, piled[0])), several)
 
     return _UNUSUAL.sub(of_several, text)
 
