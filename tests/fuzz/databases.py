@@ -56,7 +56,7 @@ def of_pages(chance: Chance, path: Path) -> None:
         elif edit == 3:
             pages.append(chance.choice((pages[other], bytes(_PAGE), chance.randbytes(_PAGE))))
         elif edit == 4 and len(pages) > 3:
-            del pages[chance.choice((one, len(pages) - 1)) :]
+            del pages[max(2, chance.choice((one, len(pages) - 1))) :]
         else:
             pages[one] = pages[one][: chance.randrange(_PAGE)].ljust(_PAGE, b"\0")
     data = b"".join(pages)

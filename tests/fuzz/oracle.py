@@ -187,7 +187,9 @@ _REFERENCE = ("mob_events", "mob_runs", "mob_specs", "realm_profiles")
 def _nothing_passed_over(source: Path, report: mobstore.ImportReport) -> None:
     """Check that a database whose import succeeded is one without damage, and came over whole."""
     with closing(_copy(source)) as file:
-        require(_is_whole(file), "SQLite finds damage in a database that was imported")
+        # An import reads tables without their indexes, whose keys `quick_check` does not compare.
+        whole = _is_whole(file, "quick_check")
+        require(whole, "SQLite finds damage in a database that was imported")
         for table, count in zip(_REFERENCE, _counts(report), strict=True):
             kinds = file.execute(
                 "SELECT type FROM sqlite_master WHERE name = ?", (table,)
@@ -209,9 +211,9 @@ def _copy(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(folder / path.name, isolation_level=None)
 
 
-def _is_whole(file: sqlite3.Connection) -> bool:
+def _is_whole(file: sqlite3.Connection, check: str = "integrity_check") -> bool:
     try:
-        return [*file.execute("PRAGMA integrity_check(1)")] == [("ok",)]
+        return [*file.execute(f"PRAGMA {check}(1)")] == [("ok",)]
     except sqlite3.Error:
         return False
 
@@ -270,13 +272,12 @@ async def _write(path: Path) -> None:
         if sound_before:
             found = await mobstore.verify(stores)
             require(not found.problems, f"after writing verify finds {found.problems[:3]}")
-        if isinstance(before, MobStoreError):
+        # Where pages are damaged, which verify says, what is added may go where nobody finds it.
+        if not sound_before or isinstance(before, MobStoreError):
             return
         after = await stores.events.replay_all()
         new = [] if isinstance(event, MobStoreError) else [event]
-        # Where the counter is behind, which verify says, it is not the last one.
-        expected = sorted([*before[0], *new], key=lambda event: event.cursor)
-        require(after == expected, "an append did more, or less, than append")
+        require(after == [*before[0], *new], "an append did more, or less, than append")
         of_mob = [one for one in before[1] if one and one[0].mob_id == "mob"]
         many = sum(map(len, of_mob)) + (not isinstance(created, MobStoreError))
         if of_mob:
