@@ -350,6 +350,8 @@ def test_specs_and_profiles(url: str) -> None:
         (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
         (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
         (("info", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
+        (("diff", "no.zip", "memory:"), 2, "there is no file no.zip; as a store, no.zip is a path"),
+        (("import", "-", "memory:"), 2, "what comes through a pipe cannot be imported"),
         (("info", "sqlite:///mobs.db"), 2, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
         (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),

@@ -83,6 +83,21 @@ def test_a_new_file_goes_again(folder: Path, command: tuple[str, str]) -> None:
     assert names(folder) == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX")
+def test_a_file_for_which_there_is_no_room_goes_again(folder: Path) -> None:
+    import resource
+
+    before = names(folder)
+    ended = subprocess.run(
+        [sys.executable, "-m", "mobstore", "import", "good.zip", "sqlite:new.db"],
+        capture_output=True, text=True, check=False, cwd=folder,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Traceback" not in ended.stderr
+    assert names(folder) == before
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_what_was_there_stays(folder: Path, command: tuple[str, str]) -> None:
     async def make() -> None:

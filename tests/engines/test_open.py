@@ -232,6 +232,22 @@ def test_names_are_printable_in_messages(tmp_path: Path) -> None:
         assert r"\x1b]0;title\x07\u202eb.db" in str(error)
 
 
+@pytest.mark.parametrize("kind", ["missing-wal", "missing-journal", "empty-wal"])
+def test_a_log_without_its_file_is_kept(tmp_path: Path, kind: str) -> None:
+    """SQLite would remove it when it makes the file anew, and it may hold the last commits."""
+    path = tmp_path / "mobs.db"
+    there, _, suffix = kind.partition("-")
+    log = tmp_path / f"mobs.db-{suffix}"
+    log.write_bytes(b"commits" * 1000)
+    if there == "empty":
+        path.touch()
+    error = refused(f"sqlite:{path}")
+    assert isinstance(error, ReadFailedError)
+    assert "may hold the last commits of a file that was moved or lost" in str(error)
+    assert log.read_bytes() == b"commits" * 1000
+    assert path.exists() == (there == "empty")
+
+
 def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with open_stores("sqlite:mobs.db") as stores:

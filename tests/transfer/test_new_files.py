@@ -231,6 +231,15 @@ def test_no_file_is_put_beside_a_database_as_its_log(
     write(tmp_path / f"other{suffix}", overwrite=overwrite)  # of no database
 
 
+def test_a_log_without_its_database_is_not_taken_for_one_in_use(tmp_path: Path) -> None:
+    (tmp_path / "mob.db-wal").write_bytes(b"log")
+    with (
+        pytest.raises(WriteFailedError, match="is not there, but a log of it is"),
+        new_file(tmp_path / "mob.db"),
+    ):
+        pass
+
+
 def test_a_store_is_not_replaced_by_its_own_export(tmp_path: Path) -> None:
     """Beneath the open store it would go on writing to a file without a name."""
 

@@ -12,6 +12,7 @@ import click
 
 import mobstore
 from mobstore.audit import Difference
+from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import cell, json_line, refused
 from mobstore.cli.shared import (
@@ -75,6 +76,11 @@ async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
     """The store at a URL; that of a file, in a temporary place."""
     path = Path(name)
     if not path.is_file():  # noqa: ASYNC240 - nothing else runs yet
+        try:
+            parse_url(name)
+        except mobstore.InternalError as error:
+            said = f"there is no file {name}; as a store, {error.detail}"
+            raise mobstore.ReadFailedError(said) from error
         async with open_present(name) as stores:
             yield stores
         return

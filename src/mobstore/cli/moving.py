@@ -124,6 +124,10 @@ async def import_(
     Example: mobstore import mob.db sqlite:mobs.db
     """  # noqa: D301 - click's own mark
     report: Summary | ImportReport
+    if str(file) == "-":
+        raise click.UsageError(
+            "what comes through a pipe cannot be imported; save it to a file first"
+        )
     if not _is_zip(file):
         check_source(file)  # before a store is made for it
         async with _to_fill(url) as stores:

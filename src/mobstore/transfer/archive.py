@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
-from io import BufferedReader, RawIOBase
+from io import SEEK_END, BufferedReader, RawIOBase
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -22,6 +22,9 @@ from mobstore.transfer.lines import LONGEST
 from mobstore.transfer.source import Source, TooMuchError
 
 _MANIFEST = "manifest.json"
+_BEGIN = b"PK\x03\x04"
+_END = b"PK\x05\x06"
+_LENGTH_OF_END = 22  # bytes; a comment comes after them
 _MOST_OF_MANIFEST = 2**16  # bytes
 _OTHERS = "the file does not hold each table once and nothing else"
 _MORE = f"it holds more than {_MANIFEST} tells of; the file is damaged"
@@ -152,6 +155,11 @@ class ArchiveReader:
             names = self._zip.namelist()
             if _MANIFEST not in names:
                 raise ReadFailedError(f"the file holds no {_MANIFEST}: it is not one of mobstore")
+            if not self._is_alone(file):
+                raise ReadFailedError(
+                    "the file holds more than one zip, or something after it; cut that off, or"
+                    " export the store once more"
+                )
             with self._open(_MANIFEST) as manifest:
                 self.parts: dict[str, Part] = _parts(manifest.read(_MOST_OF_MANIFEST))
         if sorted(names) != sorted([_MANIFEST, *map(_name, self.parts)]):
@@ -178,10 +186,23 @@ class ArchiveReader:
         if Part(rows=rows, sha256=digest.hexdigest()) != self.parts[table]:
             raise ReadFailedError(f"table {table}: its checksum differs; the file is damaged")
 
+    def _is_alone(self, file: BinaryIO) -> bool:
+        """Whether no other zip lies before it, and nothing after it; `zipfile` takes the last."""
+        source = Source(file)
+        source.seek(0)
+        begins = source.read(4)
+        source.seek(-_LENGTH_OF_END - len(self._zip.comment), SEEK_END)
+        ends = source.read(4)
+        first = min(entry.header_offset for entry in self._zip.infolist())
+        return ends == _END and (first == 0 or begins != _BEGIN)
+
     def _open(self, name: str) -> BufferedReader:
         entry = self._zip.getinfo(name)
         if entry.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
-            raise BadZipFile  # others are read in pieces as large as whoever wrote them likes
+            # Others are read in pieces as large as whoever wrote them likes.
+            raise ReadFailedError(
+                f"{name} in the file is neither deflated nor stored; pack it anew"
+            )
         return BufferedReader(cast("RawIOBase", self._zip.open(entry)), 2**16)
 
 

@@ -93,6 +93,11 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
             " another file"
         )
     if in_use(target):
+        if found is None:
+            raise WriteFailedError(
+                f"{plain(path)} is not there, but a log of it is, which SQLite would apply to the"
+                " new file; name another file, or remove the log if nobody needs it"
+            )
         # Its log would be applied to the new file, and whoever has it open would lose it.
         raise WriteFailedError(f"{plain(path)} is a SQLite database in use; name another file")
     return found

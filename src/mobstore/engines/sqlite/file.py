@@ -21,6 +21,7 @@ from mobstore.engines.sqlite.connecting import (
     WrittenMeanwhileError,
     connect,
     find,
+    has_content,
     has_log,
     resolve,
     unchanging,
@@ -101,11 +102,11 @@ def is_database(path: Path) -> bool:
         ReadFailedError: it is no file, or cannot be read.
         InternalError: it was open when this process was forked.
     """
-    path = resolve(path)
+    given, path = path, resolve(path)
     with _in_our_words(path, writing=False):
         status = find(path)
         if status is None:
-            raise ReadFailedError(f"{path} is not a file; is the name right?")
+            raise ReadFailedError(f"{given} is not a file; is the name right?")
         if status.st_size < 2:  # SQLite takes it for an empty database
             return False
 
@@ -152,7 +153,15 @@ def _look(path: Path, timeout: float, *, create: bool) -> int | None:
     if status is None:
         if not create:
             raise ReadFailedError(f"{path} does not exist; is the name right?")
-        return 0
+        if not has_log(path):
+            return 0
+        status = find(path)  # another process may have made it just now
+    if status is None or (status.st_size == 0 and has_content(path)):
+        raise ReadFailedError(
+            f"{path} is not there, or empty, but a log of it is ({path.name}-wal or"
+            f" {path.name}-journal), and may hold the last commits of a file that was moved or"
+            " lost: SQLite would remove it. Put the file back, name another one, or remove the log"
+        )
     if status.st_size == 0 and not has_log(path):
         if not create:
             raise _no_store(path)

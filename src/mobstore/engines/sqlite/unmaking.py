@@ -31,6 +31,8 @@ def remove_empty(path: Path) -> None:
 
 
 def _holds_something(connection: sqlite3.Connection) -> bool:
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return False  # it was to become a store
     return any(
         connection.execute(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")').fetchone()[0]  # noqa: S608 - ours
         for table in TABLES
