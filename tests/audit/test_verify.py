@@ -388,6 +388,42 @@ def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None
     asyncio.run(check())
 
 
+def test_a_row_without_a_part_of_its_key_is_not_read_over_and_over(tmp_path: Path) -> None:
+    """Of a record that damage has cut short SQLite reads the rest as NULL."""
+    path = tmp_path / "mobs.db"
+
+    async def fill() -> None:
+        async with mobstore.open_stores(path) as stores:
+            await stores.runs.create_run(samples.make_run(1, root_step_outputs={"s": 1}))
+            await stores.runs.create_run(samples.make_run(2))
+
+    async def check() -> None:
+        async with mobstore.open_stores(path) as stores:
+            with pytest.raises(mobstore.SerializationError, match="lacks a part of its key"):
+                await verify(stores)
+            with pytest.raises(mobstore.SerializationError, match="its number is not a number"):
+                await export_stores(stores, io.BytesIO())
+            with pytest.raises(mobstore.SerializationError, match=f"run {TWO} cannot be read"):
+                await stores.runs.run_headers(after=TWO)
+
+    asyncio.run(fill())
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        kept = dict(file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        file.execute("PRAGMA writable_schema = ON")
+        for table in ("root_step_outputs", "runs"):
+            file.execute(
+                "UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE name = ?",
+                (table,),
+            )
+        file.execute("PRAGMA writable_schema = RESET")
+        file.execute("UPDATE root_step_outputs SET position = NULL")
+        file.execute("UPDATE runs SET number = NULL WHERE run_id = ?", (TWO,))
+        file.execute("PRAGMA writable_schema = ON")
+        for name, sql in kept.items():
+            file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, name))
+    asyncio.run(asyncio.wait_for(check(), 20))
+
+
 @pytest.mark.parametrize(
     "moment", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import mobstore
 from mobstore import MobId, MobReset, NewMobEvent
+from mobstore.testing import samples
 
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full")
@@ -128,6 +130,34 @@ def test_a_closed_output_is_told_in_words(folder: Path, command: str) -> None:
         cwd=folder,
     )
     assert (ended.returncode, ended.stderr) == (1, "Error: standard output is closed\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_an_export_whose_reader_goes_in_the_middle_has_failed(
+    tmp_path: Path, unbuffered: str
+) -> None:
+    """Unbuffered, a write that is cut short by that says how much was taken, and no more."""
+
+    async def fill() -> None:
+        async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
+            params = random.Random(1).randbytes(200_000).hex()  # more than a pipe holds, packed
+            await stores.runs.create_run(samples.make_run(activation_params=params))
+
+    asyncio.run(fill())
+    exporting = subprocess.Popen(
+        [sys.executable, "-m", "mobstore", "export", "sqlite:mobs.db", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    with exporting:
+        assert exporting.stdout is not None
+        assert exporting.stderr is not None
+        assert exporting.stdout.read(2) == b"PK"
+        exporting.stdout.close()
+        assert exporting.stderr.read() == b""
+    assert exporting.returncode == 1
 
 
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "lines"])

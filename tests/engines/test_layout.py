@@ -155,6 +155,10 @@ FOREIGN = {
     "another kind": (forged("type = 'view'"), ""),
     "a page that is text": (forged("rootpage = 'x'"), ""),
     "SQL that SQLite cannot read": (forged("sql = 'CREATE nonsense'"), ""),
+    "SQL that SQLite cannot read, of a name that is not UTF-8": (
+        forged("name = CAST(x'73ff' AS TEXT), sql = 'CREATE nonsense'"),
+        "",
+    ),
     "SQL of great length": (forged("sql = sql || ' --' || hex(zeroblob(200000))"), ""),
     "very many tables": (
         ";".join(f"CREATE TABLE t{n} (x)" for n in range(1100)),

@@ -90,6 +90,8 @@ def changed(chance: Chance, document: Json) -> Json:
     holder = [copy.deepcopy(document)]
     for _ in chance.few():
         slots = list(_slots(holder))
+        if not slots:
+            break  # nothing is left
         container, key = chance.choice(slots[1:] or slots)
         edit = chance.choice(_EDITS)
         edit(chance, container, key)

@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from fuzz.bases import Bases, entries, manifest, pack
@@ -99,7 +100,8 @@ def _copy(bases: Bases) -> Rows:
 
 
 def _value(chance: Chance, lines: Rows, table: str, place: int) -> None:
-    lines[table][place] = write(changed(chance, json.loads(lines[table][place]))).encode()
+    with suppress(ValueError):  # a line that is no JSON any more
+        lines[table][place] = write(changed(chance, json.loads(lines[table][place]))).encode()
 
 
 def _as_elsewhere(chance: Chance, lines: Rows, table: str, place: int) -> None:

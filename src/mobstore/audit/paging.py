@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from mobstore.errors import SerializationError
 from mobstore.tables import Index, Key, R, Row
 from mobstore.transaction import Read, Scan, fetch
 
@@ -28,6 +29,10 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
         after: the values of `index.sorted_by` in the last row before; None: from the first row.
         limit: at most so many, and some that tie with the last of them. A place of which more rows
             are than that is damage that those show, and the others are passed over.
+
+    Raises:
+        SerializationError: the last of them lacks a part of its place, as rows on damaged pages
+            do: nothing comes after that, and whoever asked for it would begin anew for ever.
     """
     rows: list[R] = []
     depth = 0 if after is None else len(after) - 1
@@ -42,6 +47,12 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
         while rows and place(rows[-1]) == last:
             rows.pop()
         rows += yield from fetch(Scan(index, last, limit=_MOST_TIES))
+    if rows:
+        values: Sequence[object] = index.table.getter(index.sorted_by)(rows[-1])
+        if None in values:
+            raise SerializationError(
+                f"table {index.table.name}: a row lacks a part of its key; restore a backup"
+            )
     return rows
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -208,7 +207,9 @@ def _pour(file: BinaryIO) -> None:
     """Write a whole file to standard output."""
     out = sys.stdout.buffer
     try:
-        shutil.copyfileobj(file, out, 2**20)
+        while piece := file.read(2**20):
+            while piece:  # unbuffered, it may take a part of it only
+                piece = piece[out.write(piece) :]
         out.flush()
     except BrokenPipeError:
         raise  # whoever reads it has seen enough

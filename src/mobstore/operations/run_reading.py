@@ -15,7 +15,7 @@ from mobstore.model.run import (
 )
 from mobstore.model.shown import brief
 from mobstore.operations.runs import require
-from mobstore.rows.reading import read_each
+from mobstore.rows.reading import read_each, reading, stored_number
 from mobstore.rows.runs import (
     RunParts,
     read_failure,
@@ -152,7 +152,8 @@ def _select(of: Selection) -> Generator[tuple[Any, ...], tuple[Any, ...], list[R
         before = yield from fetch(Get(RUNS, (of.after,)))
         if before is None:
             raise NotFoundError(f"run not found: {of.after}; it can be followed by no other")
-        after = before.number
+        with reading("run", of.after):  # after nothing would be from the beginning again
+            after = stored_number(before.number)
     found = yield from fetch(Scan(index, tuple(given), after=after, limit=of.limit))
     return list(found)
 

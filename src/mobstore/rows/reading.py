@@ -53,6 +53,17 @@ def stored_text(stored: str) -> str:
     return stored
 
 
+def stored_number(stored: int) -> int:
+    """A number as stored; a damaged file may hold anything or nothing where it belongs.
+
+    Raises:
+        TypeError: it does.
+    """
+    if type(stored) is not int:
+        raise TypeError("not a number")
+    return stored
+
+
 R = TypeVar("R")
 T = TypeVar("T")
 

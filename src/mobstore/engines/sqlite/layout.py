@@ -27,6 +27,7 @@ from mobstore.errors import ReadFailedError
 from mobstore.model.shown import brief
 
 _MOST = 1000  # entries
+_NOT_UTF_8 = "an entry in the list of its tables is not UTF-8"
 _STEPS, _MOST_STEPS = 10**4, 6 * 10**4  # of SQLite's machine; it needs some fifty for each entry
 _STATISTICS = {
     "sqlite_stat1": "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
@@ -98,10 +99,12 @@ def entries(connection: sqlite3.Connection, path: Path) -> list[Entry]:
     try:
         (encoding,) = connection.execute("PRAGMA encoding").fetchone()  # reads the list, too
         rows = connection.execute(_SELECT).fetchall() if encoding == "UTF-8" else []
+    except UnicodeDecodeError:  # of the message in which SQLite repeats an entry
+        raise _refusal(path, _NOT_UTF_8) from None
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:  # it is Python's, not SQLite's
-            raise _refusal(path, "an entry in the list of its tables is not UTF-8") from error
+            raise _refusal(path, _NOT_UTF_8) from error
         if code == sqlite3.SQLITE_INTERRUPT:
             raise _refusal(path, "the list of its tables is too long, or has no end") from error
         raise
