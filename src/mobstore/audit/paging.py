@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from mobstore.errors import SerializationError
 from mobstore.tables import Index, Key, R, Row
@@ -48,8 +48,8 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
             rows.pop()
         rows += yield from fetch(Scan(index, last, limit=_MOST_TIES))
     if rows:
-        values: Sequence[object] = index.table.getter(index.sorted_by)(rows[-1])
-        if None in values:
+        values = index.table.getter(index.sorted_by)(rows[-1])
+        if None in cast("Sequence[object]", values):
             raise SerializationError(
                 f"table {index.table.name}: a row lacks a part of its key; restore a backup"
             )
