@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 from differential.model import AllRows, Clash, Model, show
 from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
+from mobstore.errors import WriteFailedError
 from mobstore.tables import COUNTERS, SPECS
 from mobstore.transaction import Read
 
@@ -233,7 +234,8 @@ class _Replay:
                         clash = clash or state.apply((one,))
             clash = clash or state.apply(trace.writes or ())
         if record.status == "clashed":
-            _require(str(clash) in record.message, f"{record.message}; expected: {clash}")
+            expected = WriteFailedError(str(clash)).detail  # what cannot be printed is escaped
+            _require(expected in record.message, f"{record.message}; expected: {expected}")
         elif record.status != "raised":
             _require(clash is None, f"must have failed: {clash}")
         return state
