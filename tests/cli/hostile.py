@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from support.terminals import run_in_terminal
 
 INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202d\u202e"
@@ -71,29 +71,8 @@ def run_commands_in_terminal(
     width: int = 80,
 ) -> str:
     """Run commands in a terminal; return what it received."""
-    person, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (50, width))
     variables = {"TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})}
-    with subprocess.Popen(
-        _command(folder, commands),
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        cwd=folder,
-        env=_environment(variables),
-    ):
-        os.close(terminal)
-        out = b""
-        while True:
-            try:
-                piece = os.read(person, 65536)
-            except OSError:  # the other end is closed and all is read
-                break
-            if not piece:
-                break
-            out += piece
-    os.close(person)
-    return out.decode()
+    return run_in_terminal(_command(folder, commands), width, _environment(variables), folder)
 
 
 def _command(folder: Path, commands: Sequence[Sequence[str]]) -> list[str]:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gzip
 import os
-import pty
 import re
 import sqlite3
-import struct
-import subprocess
 import sys
-import termios
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +18,7 @@ from rich.console import Console
 import mobstore
 from mobstore.cli.sheet import Sheet
 from mobstore.meerkat import import_meerkat
+from support.terminals import run_in_terminal
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
@@ -45,28 +41,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def seen(width: int, *arguments: str) -> list[str]:
     """The lines that a person sees in a terminal."""
-    person, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    with subprocess.Popen(
+    shown = run_in_terminal(
         [sys.executable, "-m", "mobstore", *arguments],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env={**environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"},
-    ):
-        os.close(terminal)
-        out = b""
-        while True:
-            try:
-                piece = os.read(person, 65536)
-            except OSError:  # the other end is closed and all is read
-                break
-            if not piece:
-                break
-            out += piece
-    os.close(person)
-    lines = [line.rstrip() for line in ANSI.sub("", out.decode()).splitlines()]
+        width,
+        {**environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+    )
+    lines = [line.rstrip() for line in ANSI.sub("", shown).splitlines()]
     # The lines of diff are prose, which the terminal wraps.
     assert arguments[0] == "diff" or all(len(line) <= width for line in lines)
     return lines

@@ -34,6 +34,7 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
         SerializationError: the last of them lacks a part of its place, as rows on damaged pages
             do: nothing comes after that, and whoever asked for it would begin anew for ever.
     """
+    place = index.table.getter(index.sorted_by)
     rows: list[R] = []
     depth = 0 if after is None else len(after) - 1
     # On from a key (a, b): what else begins with a, then what is after a.
@@ -42,17 +43,14 @@ def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
         rows += yield from fetch(Scan(index, prefix, after=bound, limit=limit - len(rows)))
         depth -= 1
     if len(rows) == limit and index is not index.table:
-        place = index.table.getter(index.sorted_by)
         last = place(rows[-1])
         while rows and place(rows[-1]) == last:
             rows.pop()
         rows += yield from fetch(Scan(index, last, limit=_MOST_TIES))
-    if rows:
-        values = index.table.getter(index.sorted_by)(rows[-1])
-        if None in cast("Sequence[object]", values):
-            raise SerializationError(
-                f"table {index.table.name}: a row lacks a part of its key; restore a backup"
-            )
+    if rows and None in cast("Sequence[object]", place(rows[-1])):
+        raise SerializationError(
+            f"table {index.table.name}: a row lacks a part of its key; restore a backup"
+        )
     return rows
 
 

@@ -22,7 +22,6 @@ from mobstore.cli.shared import (
     open_present,
     progress_bar,
     runs_async,
-    temporary_file,
     temporary_folder,
     url_argument,
 )
@@ -38,6 +37,7 @@ from mobstore.transfer import (
     import_stores,
     refuse_database,
 )
+from mobstore.transfer.archive import temporary
 from mobstore.transfer.files import new_file
 
 _ZIP = b"PK"
@@ -190,7 +190,7 @@ async def _to_file(
 async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
     refuse_database(sys.stdout.buffer)  # as `>> mobs.db` would make it
     if layout == "mobstore":
-        with temporary_file() as made:
+        with temporary() as made:
             summary = await export_stores(stores, made, progress=progress)
             made.seek(0)
             _pour(made)
@@ -234,15 +234,9 @@ def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bo
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     # Of an export that is piped, its exit code tells as well.
     with suppress(OSError) if stderr else nullcontext():
-        _say(done, summary, left_out, more, as_json=as_json, stderr=stderr)
-
-
-def _say(
-    done: str, summary: Summary, left_out: list[str], more: int, *, as_json: bool, stderr: bool
-) -> None:
-    if as_json:
-        told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
-        json_line(told, sys.stderr if stderr else sys.stdout)
-    else:
-        left_out += [f"{more:,} more"] if more else []
-        display.moved(display.console(stderr=stderr), done, summary, left_out)
+        if as_json:
+            told = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
+            json_line(told, sys.stderr if stderr else sys.stdout)
+        else:
+            left_out += [f"{more:,} more"] if more else []
+            display.moved(display.console(stderr=stderr), done, summary, left_out)

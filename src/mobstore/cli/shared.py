@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import update_wrapper
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
+from tempfile import TemporaryDirectory
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from rich.progress import BarColumn, RenderableColumn, TaskProgressColumn, TimeRemainingColumn
@@ -76,18 +76,6 @@ def temporary_folder() -> TemporaryDirectory[str]:
         raise mobstore.WriteFailedError(
             "no temporary directory can be made; is there room?"
         ) from error
-
-
-def temporary_file() -> BinaryIO:
-    """A file without a name, which goes when it is closed, and with the process.
-
-    Raises:
-        WriteFailedError: none can be made.
-    """
-    try:
-        return cast("BinaryIO", TemporaryFile())
-    except OSError as error:
-        raise mobstore.WriteFailedError("no temporary file can be made; is there room?") from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mobstore.engines.sqlite.connecting import size_of_file
 from mobstore.errors import ReadFailedError
 from mobstore.meerkat.layout import KEY_INDEXES
 from mobstore.model.json import I64_MAX, I64_MIN
@@ -44,9 +45,7 @@ def count(
     Raises:
         ReadFailedError: there are more than the file has room for: its pages lead to each other.
     """
-    size = 1
-    for of in ("page_count", "page_size"):
-        size *= file.execute(f"PRAGMA {of}").fetchone()[0]
+    size = size_of_file(file)
     by = f"INDEXED BY {KEY_INDEXES[table]}" if table in KEY_INDEXES else "NOT INDEXED"
     counted = 0
     found = file.execute(f"SELECT 1 FROM {table} {by}")  # noqa: S608 - ours

@@ -15,11 +15,8 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 from mobstore.audit.relations import Rows
 from mobstore.bundles import MobStores
@@ -27,7 +24,7 @@ from mobstore.bundles.base import check_stores
 from mobstore.errors import InternalError, WriteFailedError
 from mobstore.progress import Progress, while_awaited
 from mobstore.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
-from mobstore.transfer.archive import ArchiveReader
+from mobstore.transfer.archive import ArchiveReader, temporary
 from mobstore.transfer.copying import load, unload
 from mobstore.transfer.exporting import export_script
 from mobstore.transfer.importing import import_script, must_be_empty
@@ -70,7 +67,7 @@ async def export_stores(
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
     refuse_database(file)
-    with while_awaited(progress) as telling, _temporary() as archive:
+    with while_awaited(progress) as telling, temporary() as archive:
         rows = await stores.engine.read(lambda: export_script(archive, telling))
         archive.seek(0)
         await _copy(archive, file)
@@ -133,7 +130,7 @@ async def copy(
     check_stores(source, "source")
     check_stores(target, "target")
     await target.engine.read(must_be_empty)  # a whole store is much to read in vain
-    with while_awaited(progress) as telling, _temporary() as file:
+    with while_awaited(progress) as telling, temporary() as file:
         rows = await source.engine.read(lambda: unload(file, _half(telling, second=False)))
         count = sum(rows.values())
         await target.engine.load(lambda: load(file, count, _half(telling, second=True)))
@@ -186,19 +183,6 @@ def _summary(rows: Rows) -> Summary:
 
 def _half(progress: Progress, *, second: bool) -> Progress:
     return lambda done, total: progress(total * second + done, 2 * total)
-
-
-@contextmanager
-def _temporary() -> Generator[BinaryIO]:
-    try:
-        file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise WriteFailedError("no temporary file can be made") from error
-    try:
-        yield file
-    finally:
-        with suppress(OSError):  # what could not be written was said when it was flushed
-            file.close()
 
 
 async def _copy(archive: BinaryIO, file: BinaryIO) -> None:

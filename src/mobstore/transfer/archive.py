@@ -8,9 +8,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from io import SEEK_END, BufferedReader, RawIOBase
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -122,6 +123,24 @@ def writing() -> Generator[None]:
         yield
     except OSError as error:
         raise WriteFailedError("a temporary file cannot be written; is there room?") from error
+
+
+@contextmanager
+def temporary() -> Generator[BinaryIO]:
+    """A file without a name, which goes when it is closed, and with the process.
+
+    Raises:
+        WriteFailedError: none can be made.
+    """
+    try:
+        file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise WriteFailedError("no temporary file can be made; is there room?") from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what could not be written was said when it was flushed
+            file.close()
 
 
 def _entry(name: str) -> ZipInfo:

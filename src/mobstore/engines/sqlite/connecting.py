@@ -227,6 +227,14 @@ def open_files(path: Path, mode: Mode) -> OpenFiles:
     return UnusedFile(path) if mode == "immutable" else FileIdentity(path)
 
 
+def size_of_file(connection: sqlite3.Connection) -> int:
+    """How many bytes a database has by its pages, those in its log included."""
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    return int(pages * size)
+
+
 def has_log(path: Path) -> bool:
     """Whether a log or journal lies beside a file: it is in use, or its user was killed."""
     return any(_size(path, suffix) is not None for suffix in ("-wal", "-journal"))

@@ -10,6 +10,7 @@ from itertools import chain, pairwise, starmap
 from operator import ge, gt, le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
+from mobstore.engines.sqlite.connecting import size_of_file
 from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.tables import TABLES, Index, Key, Table, Value
 from mobstore.transaction import (
@@ -212,10 +213,7 @@ class Rows:
 
         A forged tree may lead to the same rows over and over.
         """
-        (pages,), (size,) = (
-            self._execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
-        )
-        left: int = pages * size
+        left = size_of_file(self._connection)
         while part := cursor.fetchmany(_MANY):
             left -= sum(map(_least_size, part))
             if left < 0:
