@@ -264,7 +264,7 @@ def test_no_room_for_a_temporary_file(
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
             await imported(good, stores)
-            monkeypatch.setattr("mobstore.transfer.TemporaryFile", temporary)
+            monkeypatch.setattr("mobstore.transfer.archive.TemporaryFile", temporary)
             file = io.BytesIO()
             with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
                 await export_stores(stores, file)
