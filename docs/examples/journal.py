@@ -17,10 +17,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
+from mobstore.engines.listeners import Listeners
 from mobstore.errors import InternalError, ReadFailedError, WriteFailedError
-from mobstore.listeners import Listeners
-from mobstore.tables import TABLES, Key, Row, Table
-from mobstore.transaction import (
+from mobstore.scripts.tables import TABLES, Key, Row, Table
+from mobstore.scripts.transaction import (
     Add,
     Count,
     Delete,

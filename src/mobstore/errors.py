@@ -1,18 +1,21 @@
-"""Every failure a user of a store can meet, with the reference's kinds and texts.
+"""Every failure that a user of a store can meet, with the reference's kinds and texts.
 
     MobStoreError
-    ├── WriteFailedError           the medium refused a write: disk, lock, quota
-    ├── ReadFailedError            the medium refused a read
-    ├── NotFoundError              the run or realm profile is not there
-    │   └── StaleCursorError       a cursor was never given in this store
-    ├── CasConflictError           a realm profile exists already, or is at another revision
-    │   └── RefusedError           within an atomic call, a comparison failed
-    ├── SpecRevisionConflictError  a spec is at another revision
-    ├── SerializationError         a value cannot be written as JSON, or stored JSON cannot be read
-    └── InternalError              a call that can never succeed as made
+    ├── WriteFailedError               the medium failed a write: disk, lock, quota
+    ├── ReadFailedError                the medium failed a read
+    ├── NotFoundError                  the run or realm profile does not exist
+    │   └── StaleCursorError           the cursor was never assigned in this store
+    ├── ConflictError                  the state differs from the one the caller expected
+    │   ├── CasConflictError           a realm profile exists, or is at another revision
+    │   │   └── RefusedError           in an atomic call, a comparison failed
+    │   └── SpecRevisionConflictError  a spec is at another revision
+    ├── SerializationError             a value has no JSON form, or stored JSON cannot be read
+    └── InternalError                  the call cannot succeed
+        ├── UsageError                 an argument, URL or option is wrong; also a ValueError
+        └── ClosedError                the store is closed
 
-An error from a write means that nothing was written, unless `maybe_written` says otherwise.
-A driver's own exception is never raised; it is the `__cause__`.
+An error from a write means that nothing was written, unless `maybe_written` is true. Driver
+exceptions are never raised; they are the `__cause__`.
 """
 
 from __future__ import annotations
@@ -94,7 +97,11 @@ class StaleCursorError(NotFoundError):
         self.latest = latest
 
 
-class CasConflictError(MobStoreError):
+class ConflictError(MobStoreError):
+    """The stored state is not the one that the caller expected; nothing was written."""
+
+
+class CasConflictError(ConflictError):
     """A realm profile is not in the state that the caller holds; nothing was written."""
 
     label = "CAS conflict"
@@ -113,7 +120,7 @@ class RefusedError(CasConflictError):
         self.operation = operation
 
 
-class SpecRevisionConflictError(MobStoreError):
+class SpecRevisionConflictError(ConflictError):
     """A spec is not at the revision that the caller holds; nothing was written.
 
     Attributes:
@@ -142,9 +149,17 @@ class SerializationError(MobStoreError):
 
 
 class InternalError(MobStoreError):
-    """The call can never succeed as made; nothing was written."""
+    """The call cannot succeed; nothing was written. The reference's kind for all that follows."""
 
     label = "Internal error"
+
+
+class UsageError(InternalError, ValueError):
+    """An argument, URL or option is wrong: the call cannot succeed as made; nothing was written."""
+
+
+class ClosedError(InternalError):
+    """The store, or its subscription, is closed; nothing was written."""
 
 
 def reason(error: Exception) -> str:

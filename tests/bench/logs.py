@@ -15,7 +15,7 @@ from bench import samples
 from mobstore import MobStores, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.operations.events import NEXT_CURSOR
+from mobstore.scripts.tables import NEXT_CURSOR
 
 FULL = ("wal", 2)
 """What `PRAGMA journal_mode` and `PRAGMA synchronous` tell of WAL with synchronous=FULL."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from browser.browsers import Chromium, Firefox
-from mobstore.arguments import LARGEST_DOCUMENT
+from mobstore.codec.arguments import LARGEST_DOCUMENT
 
 pytestmark = pytest.mark.slow
 

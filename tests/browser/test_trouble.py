@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
-from mobstore.tables import FORMAT, META, TABLES
+from mobstore.scripts.tables import FORMAT, META, TABLES
 
 pytestmark = pytest.mark.slow
 

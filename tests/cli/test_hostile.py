@@ -21,11 +21,11 @@ import mobstore
 from cli.hostile import HOSTILE, MARKUP, forbidden, run_commands, run_commands_in_terminal
 from mobstore import MobEvent, MobId, NewMobEvent, PeersWired, StepId, Timestamp
 from mobstore.cli import display
+from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat import Unreadable
 from mobstore.model.ids import MeerkatId
-from mobstore.tables import TABLES
+from mobstore.scripts.tables import TABLES
 from mobstore.testing.samples import definition, event, failure, frame, full_run, profile, step
-from mobstore.transfer import Summary
 
 RUN = "00000000-0000-0000-0000-000000000001"
 VALUES = {

@@ -19,7 +19,7 @@ from mobstore import MobReset, MobRun, StepFailed, StepId
 from mobstore.cli import display
 from mobstore.cli.sheet import Sheet
 from mobstore.cli.timeline import timeline
-from mobstore.displays.tree import branches
+from mobstore.notebook.tree import branches
 from mobstore.testing.samples import event, failure, frame, full_run, loop, make_run, run_id, step
 
 MEBIBYTE = 2**20

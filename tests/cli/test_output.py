@@ -17,8 +17,8 @@ import pytest
 
 import mobstore
 from mobstore import FlowId, MeerkatId, MobId, NewMobEvent, PeersWired, StepId
+from mobstore.maintenance.transfer import export_stores
 from mobstore.testing.samples import definition, failure, frame, full_run, profile, run_id, step
-from mobstore.transfer import export_stores
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 ODD = "Café-日本-🦦"

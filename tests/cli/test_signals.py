@@ -20,8 +20,8 @@ import pytest
 
 import mobstore
 from mobstore import MobId, MobReset, NewMobEvent
+from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import export_meerkat
-from mobstore.transfer import export_stores
 
 pytestmark = pytest.mark.slow
 CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129}

@@ -17,8 +17,8 @@ import pytest
 import mobstore
 from mobstore import MobId, MobReset, NewMobEvent
 from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import import_meerkat
-from mobstore.transfer import export_stores
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import mobstore
+from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import import_meerkat
-from mobstore.transfer import export_stores
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 

@@ -11,12 +11,16 @@ from uuid import UUID
 
 from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent, Stores
 from mobstore.engines.memory import MemoryEngine
-from mobstore.held.tables import HeldTables
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.stores import Clock, EngineEventStore, EngineRunStore
-from mobstore.tables import COUNTERS, EVENTS, RUNS_BY_MOB, STEP_LEDGER, EventRow
-from mobstore.testing import Capability, Subject
-from mobstore.transaction import (
+from mobstore.scripts.memory_tables import MemoryTables
+from mobstore.scripts.tables import (
+    COUNTERS,
+    EVENTS,
+    NEXT_CURSOR,
+    RUNS_BY_MOB,
+    STEP_LEDGER,
+    EventRow,
+)
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Delete,
@@ -31,6 +35,10 @@ from mobstore.transaction import (
     Write,
     drive,
 )
+from mobstore.stores.base import Clock
+from mobstore.stores.events import MobEventStore
+from mobstore.stores.runs import MobRunStore
+from mobstore.testing import Capability, Subject
 
 T = TypeVar("T")
 
@@ -46,7 +54,7 @@ def on(engine: Callable[[], MemoryEngine], *capabilities: Capability) -> type[Su
     return OnEngine
 
 
-def holding(tables: type[HeldTables], *capabilities: Capability) -> type[Subject]:
+def holding(tables: type[MemoryTables], *capabilities: Capability) -> type[Subject]:
     """A subject whose engine holds its rows in these tables."""
     return on(lambda: MemoryEngine(tables()), *capabilities)
 
@@ -75,7 +83,7 @@ class HalfVisible(MemoryEngine):
         return commit.result
 
 
-class HalfCommit(HeldTables):
+class HalfCommit(MemoryTables):
     """Forgets the second write of a script that has several."""
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -93,7 +101,7 @@ class Deaf(MemoryEngine):
         return super().listen(lambda: None)
 
 
-class Backwards(HeldTables):
+class Backwards(MemoryTables):
     """Gives rows in whatever order they lie: here the latest first."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -103,7 +111,7 @@ class Backwards(HeldTables):
         return answer
 
 
-class NumbersAsText(HeldTables):
+class NumbersAsText(MemoryTables):
     """Orders the positions in a ledger as text."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -113,7 +121,7 @@ class NumbersAsText(HeldTables):
         return answer
 
 
-class OrderByUtf16(HeldTables):
+class OrderByUtf16(MemoryTables):
     """Orders text as JavaScript and IndexedDB do."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -125,7 +133,7 @@ class OrderByUtf16(HeldTables):
         return answer
 
 
-class ReusedCursor(HeldTables):
+class ReusedCursor(MemoryTables):
     """Counts on from the last event that is left."""
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -136,7 +144,7 @@ class ReusedCursor(HeldTables):
             super().write((Put(COUNTERS, (row,)),))
 
 
-class InclusiveBounds(HeldTables):
+class InclusiveBounds(MemoryTables):
     """Takes `after` and `before` to include the value itself."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -147,7 +155,7 @@ class InclusiveBounds(HeldTables):
         return Scan(scan.index, scan.prefix, after, scan.before, scan.limit, scan.backwards)
 
 
-class WholePrefixesOnly(HeldTables):
+class WholePrefixesOnly(MemoryTables):
     """Finds nothing unless each value of an index's prefix is given."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -155,7 +163,7 @@ class WholePrefixesOnly(HeldTables):
         return super().answer(read) if whole else []
 
 
-class CutsAtNul(HeldTables):
+class CutsAtNul(MemoryTables):
     """Takes text to end at the first NUL, as C does."""
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -165,7 +173,7 @@ class CutsAtNul(HeldTables):
         return (v.partition("\0")[0] if isinstance(v, str) else v for v in row)
 
 
-class Normalises(HeldTables):
+class Normalises(MemoryTables):
     """Composes letters and their accents."""
 
     def answer(self, read: Read[Any]) -> Any:
@@ -182,7 +190,7 @@ class Normalises(HeldTables):
         return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class Microseconds(HeldTables):
+class Microseconds(MemoryTables):
     """Keeps times to the microsecond."""
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -203,7 +211,7 @@ class LoadsInPart(MemoryEngine):
             self._tables.keep()
 
 
-class ForgetsDeletes(HeldTables):
+class ForgetsDeletes(MemoryTables):
     """Removes ranges, but no single rows."""
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -249,7 +257,7 @@ def _committing(commit: Commit[T]) -> Script[T]:
 # Broken stores ---------------------------------------------------------------------------------
 
 
-class AliasedRuns(EngineRunStore):
+class AliasedRuns(MobRunStore):
     """Gives out the very run that it was given."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -264,7 +272,7 @@ class AliasedRuns(EngineRunStore):
         return self._kept.get(UUID(str(run_id))) or await super().get_run(run_id)
 
 
-class CachedEvents(EngineEventStore):
+class CachedEvents(MobEventStore):
     """Gives out the same events again and again."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -283,7 +291,7 @@ class CachedEvents(EngineEventStore):
         return [self._kept.get(event.cursor, event) for event in found]
 
 
-class LateArguments(EngineRunStore):
+class LateArguments(MobRunStore):
     """Looks at its arguments only once it is its turn."""
 
     async def create_run(self, run: MobRun) -> None:
@@ -291,7 +299,7 @@ class LateArguments(EngineRunStore):
         await super().create_run(run)
 
 
-class UnlockedFlowState(EngineRunStore):
+class UnlockedFlowState(MobRunStore):
     """Compares a state that it has read before, then writes."""
 
     async def cas_flow_state(
@@ -311,7 +319,7 @@ class UnlockedFlowState(EngineRunStore):
 
 
 class WithRuns(Subject):
-    runs: type[EngineRunStore]
+    runs: type[MobRunStore]
 
     async def connect(self) -> MobStores:
         stores = MobStores(MemoryEngine(), clock=self.clock)

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from mobstore import MobRun
-from mobstore.rows.runs import RunRows
-from mobstore.tables import RunRow, RunStateRow
-from mobstore.transaction import Commit, Script
+from mobstore.codec.runs import RunRows
+from mobstore.scripts.tables import RunRow, RunStateRow
+from mobstore.scripts.transaction import Commit, Script
 from support.scripts import play
 
 ID = "5f0c1a52-0e6b-4f0b-9a7a-1d2f3a4b5c6d"

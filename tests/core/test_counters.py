@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from mobstore import WriteFailedError, open_stores
-from mobstore.audit import verify
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import COUNTERS, CounterRow
+from mobstore.maintenance.verification import verify
+from mobstore.scripts.tables import COUNTERS, NEXT_CURSOR, NEXT_RUN, CounterRow
+from mobstore.scripts.transaction import DeleteRange, Put, Scan, Write
 from mobstore.testing.samples import event, make_run
 from mobstore.testing.scripts import writing
-from mobstore.transaction import DeleteRange, Put, Scan, Write
 
 URLS = pytest.mark.parametrize("url", ["memory:", "sqlite:{}/mobs.db"])
 

@@ -15,8 +15,8 @@ import pytest
 from mobstore import MobStores, WriteFailedError
 from mobstore.engines import memory
 from mobstore.engines.memory import MemoryEngine
-from mobstore.held import indexes, tables
-from mobstore.tables import (
+from mobstore.scripts import memory_tables, sorted_rows
+from mobstore.scripts.tables import (
     EVENTS,
     EVENTS_BY_TIME,
     META,
@@ -26,16 +26,16 @@ from mobstore.tables import (
     SpecRow,
     StepLedgerRow,
 )
+from mobstore.scripts.transaction import Add, Delete, DeleteRange, Get, Put, Scan, Write
 from mobstore.testing.samples import event, make_run, moment, run_id, step
 from mobstore.testing.scripts import loading, reading, writing
-from mobstore.transaction import Add, Delete, DeleteRange, Get, Put, Scan, Write
 
 State: TypeAlias = dict[str, object]
 Change: TypeAlias = Callable[[MobStores], Coroutine[Any, Any, object]]
 
 # Who holds the lock in a `with` is left out: what is raised while that ends, which no signal can
 # do, leaves it locked.
-_OURS = {tables.__file__, indexes.__file__}
+_OURS = {memory_tables.__file__, sorted_rows.__file__}
 _HELPERS = {"_apply", "_recover", "_begin", "_run_at_once", "_slice", "answer", "make"}
 
 
@@ -66,8 +66,8 @@ def interrupted(at: int, *, unit: str = "opcode") -> Generator[list[str]]:
         sys.settrace(None)
 
 
-def held(stores: MobStores) -> tables.HeldTables:
-    return cast("tables.HeldTables", vars(stores.engine)["_tables"])
+def held(stores: MobStores) -> memory_tables.MemoryTables:
+    return cast("memory_tables.MemoryTables", vars(stores.engine)["_tables"])
 
 
 def state(stores: MobStores) -> State:

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import pytest
 
 from mobstore import InternalError, MobStores, Stores, WriteFailedError
-from mobstore.audit import verify
 from mobstore.engines import memory
 from mobstore.engines.memory import MemoryEngine
-from mobstore.tables import EVENTS, SPECS, EventRow, SpecRow
+from mobstore.maintenance.transfer import copy
+from mobstore.maintenance.verification import verify
+from mobstore.scripts.tables import EVENTS, SPECS, EventRow, SpecRow
+from mobstore.scripts.transaction import Add, Commit, Count, LoadingScript, Put, Scan, Script, fetch
 from mobstore.testing.samples import event, make_run, moment, run_id, step
 from mobstore.testing.scripts import reading
-from mobstore.transaction import Add, Commit, Count, LoadingScript, Put, Scan, Script, fetch
-from mobstore.transfer import copy
 
 T = TypeVar("T")
 

@@ -14,20 +14,19 @@ from typing import Any, cast
 import pytest
 
 from mobstore import Stores, Timestamp, open_stores
-from mobstore.atomic import together
-from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
-from mobstore.held.tables import HeldTables
-from mobstore.tables import (
+from mobstore.scripts.atomic import together
+from mobstore.scripts.memory_tables import MemoryTables
+from mobstore.scripts.overlay import Overlay
+from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     LOOP_STEP_OUTPUTS_BY_POSITION,
     SPECS,
     Index,
+    LoopStepOutputRow as Output,
     SpecRow,
 )
-from mobstore.tables import LoopStepOutputRow as Output
-from mobstore.testing.samples import make_run, run_id, step
-from mobstore.transaction import (
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Count,
@@ -41,6 +40,7 @@ from mobstore.transaction import (
     Write,
     drive,
 )
+from mobstore.testing.samples import make_run, run_id, step
 
 INDEXES: tuple[Index[Output], ...] = (LOOP_STEP_OUTPUTS, LOOP_STEP_OUTPUTS_BY_POSITION)
 
@@ -144,7 +144,7 @@ class Asking:
         self.overlay = Overlay()
         self.asked: list[Read[Any]] = []
         self.rows = 0
-        self._store = HeldTables()
+        self._store = MemoryTables()
         self._store.write((Put(LOOP_STEP_OUTPUTS, stored),))
 
     def __call__(self, *reads: Read[Any], then: Sequence[Write] = ()) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.transaction import Engine
+from mobstore.scripts.transaction import Engine
 
 
 def test_nothing_is_answered_by_a_default() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from mobstore import InternalError, MobEvent, SerializationError, StaleCursorError
 from mobstore.operations import events
-from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
-from mobstore.transaction import Add, Commit, Count, DeleteRange, Get, Put, Scan, Script
+from mobstore.scripts.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow
+from mobstore.scripts.transaction import Add, Commit, Count, DeleteRange, Get, Put, Scan, Script
 from support.scripts import play
 
 NEXT = Get(COUNTERS, ("next_cursor",))

@@ -15,8 +15,8 @@ from mobstore import (
     Timestamp,
 )
 from mobstore.operations import realm_profiles
-from mobstore.tables import REALM_PROFILES, RealmProfileRow
-from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan, Script
+from mobstore.scripts.tables import REALM_PROFILES, RealmProfileRow
+from mobstore.scripts.transaction import Add, Commit, Delete, Get, Put, Scan, Script
 from support.scripts import play
 
 OLD = "2026-03-04T05:06:07.000000000Z"

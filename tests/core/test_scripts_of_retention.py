@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from core.runs import ID, NOW, RUN, ended
-from mobstore.operations.retention import delete_run, prune_runs
-from mobstore.tables import RUNS, RUNS_BY_END, TABLES, RunRow
-from mobstore.transaction import Commit, Delete, DeleteRange, Get, Scan
+from mobstore.operations.runs import delete_run, prune_runs
+from mobstore.scripts.tables import RUNS, RUNS_BY_END, TABLES, RunRow
+from mobstore.scripts.transaction import Commit, Delete, DeleteRange, Get, Scan
 from support.scripts import play
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, STATE, encoded, ended, state
 from mobstore import InternalError, NotFoundError, WriteFailedError
-from mobstore.operations import runs
-from mobstore.operations.runs import KeyedSwap, Swap
-from mobstore.tables import (
+from mobstore.operations import frames, ledgers, runs
+from mobstore.operations.frames import KeyedSwap, Swap
+from mobstore.scripts.tables import (
     COUNTERS,
     FAILURE_LEDGER,
     FRAMES,
@@ -40,7 +40,7 @@ from mobstore.tables import (
     RunStateRow,
     StepLedgerRow,
 )
-from mobstore.transaction import Add, Commit, Count, Get, Put, Scan, Script, add_or_put
+from mobstore.scripts.transaction import Add, Commit, Count, Get, Put, Scan, Script, add_or_put
 from support.scripts import play
 
 NO_RUN = f"run not found: {ID}"
@@ -202,22 +202,24 @@ SAME_STEP = Scan(STEP_LEDGER_BY_IDENTITY, (ID, "s", "m", "completed"), limit=1)
 )
 def test_append_a_step(last: list[StepLedgerRow], place: int) -> None:
     add = (Add(STEP_LEDGER, (STEP._replace(position=place),)),)
-    asked, commit = play(runs.append_step_entry(STEP), (RUN, last))
+    asked, commit = play(ledgers.append_step_entry(STEP), (RUN, last))
     assert asked == [(Get(RUNS, (ID,)), LAST_STEP)]
     assert commit == Commit(None, add)
-    asked_too, commit_too = play(runs.append_step_entry_if_absent(STEP), (RUN, [], last))
+    asked_too, commit_too = play(ledgers.append_step_entry_if_absent(STEP), (RUN, [], last))
     assert asked_too == [(Get(RUNS, (ID,)), SAME_STEP, LAST_STEP)]
     assert commit_too == Commit(True, add)
 
 
 def test_a_step_that_is_there() -> None:
     other = STEP._replace(position=3, output='"x"')
-    assert ended(runs.append_step_entry_if_absent(STEP), (RUN, [other], [other])) == Commit(False)
+    assert ended(ledgers.append_step_entry_if_absent(STEP), (RUN, [other], [other])) == Commit(
+        False
+    )
 
 
 def test_output_of_the_last_entry() -> None:
     last = STEP._replace(position=5)
-    asked, commit = play(runs.put_step_output(ID, "s", '"x"'), (RUN, [last]))
+    asked, commit = play(ledgers.put_step_output(ID, "s", '"x"'), (RUN, [last]))
     by_step = Scan(STEP_LEDGER_BY_STEP, (ID, "s"), limit=1, backwards=True)
     assert asked == [(Get(RUNS, (ID,)), by_step)]
     assert commit == Commit(None, (Put(STEP_LEDGER, (last._replace(output='"x"'),)),))
@@ -225,13 +227,13 @@ def test_output_of_the_last_entry() -> None:
 
 def test_output_of_an_unknown_step() -> None:
     with pytest.raises(InternalError) as caught:
-        ended(runs.put_step_output(ID, "s", "1"), (RUN, []))
+        ended(ledgers.put_step_output(ID, "s", "1"), (RUN, []))
     assert caught.value.detail == f"cannot set output for unknown step 's' in run '{ID}'"
 
 
 @pytest.mark.parametrize(("last", "place"), [([], 0), ([FAILURE._replace(position=2)], 3)])
 def test_append_a_failure(last: list[FailureLedgerRow], place: int) -> None:
-    asked, commit = play(runs.append_failure_entry(FAILURE), (RUN, last))
+    asked, commit = play(ledgers.append_failure_entry(FAILURE), (RUN, last))
     last_failure = Scan(FAILURE_LEDGER, (ID,), limit=1, backwards=True)
     assert asked == [(Get(RUNS, (ID,)), last_failure)]
     assert commit == Commit(None, (Add(FAILURE_LEDGER, (FAILURE._replace(position=place),)),))
@@ -257,7 +259,7 @@ ABOUT_ENTRY = (
 
 
 def test_all_states_at_once() -> None:
-    script = runs.cas_states(
+    script = frames.cas_states(
         ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY
     )
     asked, commit = play(script, (STATE, FRAME, LOOP), ([], [ENTRY._replace(position=6)]))
@@ -270,30 +272,30 @@ def test_all_states_at_once() -> None:
 
 
 def test_an_entry_that_is_there() -> None:
-    script = runs.cas_states(ID, frame=FRAME_SWAP, entry=ENTRY)
+    script = frames.cas_states(ID, frame=FRAME_SWAP, entry=ENTRY)
     assert ended(script, (RUN, FRAME, None), ([ENTRY], [ENTRY])) == Commit(True, (PUT_FRAME,))
 
 
 def test_the_first_entry() -> None:
-    script = runs.cas_states(ID, loop=LOOP_SWAP, entry=ENTRY)
+    script = frames.cas_states(ID, loop=LOOP_SWAP, entry=ENTRY)
     add_entry = Add(LOOP_ITERATIONS, (ENTRY,))
     assert ended(script, (RUN, None, LOOP), ([], [])) == Commit(True, (PUT_LOOP, add_entry))
 
 
 def test_a_flow_state_alone() -> None:
-    commit = ended(runs.cas_states(ID, flow_state=FLOW_SWAP), (STATE, None, None))
+    commit = ended(frames.cas_states(ID, flow_state=FLOW_SWAP), (STATE, None, None))
     assert commit == Commit(True, (PUT_FLOW,))
 
 
 def test_a_frame_alone_needs_no_state() -> None:
-    asked, commit = play(runs.cas_states(ID, frame=FRAME_SWAP), (RUN, FRAME, None))
+    asked, commit = play(frames.cas_states(ID, frame=FRAME_SWAP), (RUN, FRAME, None))
     assert asked[0][:2] == (Get(RUNS, (ID,)), Get(FRAMES, (ID, "f")))
     assert commit == Commit(True, (PUT_FRAME,))
 
 
 def test_adding_a_frame_and_a_loop() -> None:
     frame, loop = KeyedSwap("f", None, "G"), KeyedSwap("l", None, "M")
-    script = runs.cas_states(ID, frame=frame, loop=loop)
+    script = frames.cas_states(ID, frame=frame, loop=loop)
     assert ended(script, (RUN, None, None)) == Commit(True, (ADD_FRAME, ADD_LOOP))
 
 
@@ -310,7 +312,7 @@ def test_adding_a_frame_and_a_loop() -> None:
 def test_one_difference_refuses_all(
     stored: RunStateRow, frame: FrameRow | None, loop: LoopRow | None, what: str
 ) -> None:
-    script = runs.cas_states(
+    script = frames.cas_states(
         ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY
     )
     assert refused(script, (stored, frame, loop)) == what
@@ -318,21 +320,21 @@ def test_one_difference_refuses_all(
 
 def test_what_must_not_exist_exists() -> None:
     frame, loop = KeyedSwap("f", None, "F"), KeyedSwap("l", None, "L")
-    assert "frame 'f'" in refused(runs.cas_states(ID, frame=frame), (RUN, FRAME, None))
-    assert "loop 'l'" in refused(runs.cas_states(ID, loop=loop), (RUN, None, LOOP))
+    assert "frame 'f'" in refused(frames.cas_states(ID, frame=frame), (RUN, FRAME, None))
+    assert "loop 'l'" in refused(frames.cas_states(ID, loop=loop), (RUN, None, LOOP))
 
 
 @pytest.mark.parametrize(
     ("stored", "write"), [(None, ADD_LOOP), (LOOP, PUT_LOOP), (LoopRow(ID, "l", "M"), PUT_LOOP)]
 )
 def test_upsert_a_loop(stored: LoopRow | None, write: Add[LoopRow] | Put[LoopRow]) -> None:
-    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", None), (RUN, stored))
+    asked, commit = play(frames.upsert_loop_snapshot(ID, "l", "M", None), (RUN, stored))
     assert asked == [(Get(RUNS, (ID,)), Get(LOOPS, (ID, "l")))]
     assert commit == Commit(None, (write,))
-    asked, commit = play(runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (RUN, stored), ([], []))
+    asked, commit = play(frames.upsert_loop_snapshot(ID, "l", "M", ENTRY), (RUN, stored), ([], []))
     assert asked == [(Get(RUNS, (ID,)), Get(LOOPS, (ID, "l"))), ABOUT_ENTRY]
     assert commit == Commit(None, (write, Add(LOOP_ITERATIONS, (ENTRY,))))
-    there = runs.upsert_loop_snapshot(ID, "l", "M", ENTRY)
+    there = frames.upsert_loop_snapshot(ID, "l", "M", ENTRY)
     assert ended(there, (RUN, stored), ([ENTRY], [ENTRY])) == Commit(None, (write,))
 
 
@@ -340,7 +342,7 @@ def test_upsert_a_loop(stored: LoopRow | None, write: Add[LoopRow] | Put[LoopRow
 
 
 def complete(loop: tuple[str, int] | None) -> Script[bool]:
-    return runs.cas_complete_step(ID, FRAME_SWAP, "s", "1", loop)
+    return frames.cas_complete_step(ID, FRAME_SWAP, "s", "1", loop)
 
 
 @pytest.mark.parametrize(
@@ -439,13 +441,16 @@ def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) ->
     cast(
         "list[tuple[Any, Any]]",
         [
-            (lambda: runs.append_step_entry(STEP), (None, [])),
-            (lambda: runs.append_step_entry_if_absent(STEP), (None, [STEP], [])),
-            (lambda: runs.put_step_output(ID, "s", "1"), (None, [])),
-            (lambda: runs.append_failure_entry(FAILURE), (None, [])),
-            (lambda: runs.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None, None)),
-            (lambda: runs.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
-            (lambda: runs.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP), (None, None, None)),
+            (lambda: ledgers.append_step_entry(STEP), (None, [])),
+            (lambda: ledgers.append_step_entry_if_absent(STEP), (None, [STEP], [])),
+            (lambda: ledgers.put_step_output(ID, "s", "1"), (None, [])),
+            (lambda: ledgers.append_failure_entry(FAILURE), (None, [])),
+            (lambda: frames.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None, None)),
+            (lambda: frames.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
+            (
+                lambda: frames.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP),
+                (None, None, None),
+            ),
         ],
     ),
 )

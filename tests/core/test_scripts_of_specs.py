@@ -8,8 +8,8 @@ import pytest
 
 from mobstore import MobDefinition, SerializationError, SpecRevisionConflictError
 from mobstore.operations import specs
-from mobstore.tables import SPECS, SpecRow
-from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan
+from mobstore.scripts.tables import SPECS, SpecRow
+from mobstore.scripts.transaction import Add, Commit, Delete, Get, Put, Scan
 from support.scripts import play
 
 GET = (Get(SPECS, ("m",)),)

@@ -9,10 +9,10 @@ import pytest
 
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, encoded, ended, read
 from mobstore import NotFoundError, RunHeader, SerializationError, Timestamp
+from mobstore.codec.runs import RunRows
 from mobstore.operations import run_reading
 from mobstore.operations.run_reading import Selection
-from mobstore.rows.runs import RunRows
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
     LOOP_ITERATIONS,
@@ -35,7 +35,7 @@ from mobstore.tables import (
     RootStepOutputRow,
     StepLedgerRow,
 )
-from mobstore.transaction import Commit, Get, Scan, Script
+from mobstore.scripts.transaction import Commit, Get, Scan, Script
 from support.scripts import play
 
 PARTS = (

@@ -17,8 +17,8 @@ from differential.model import AllRows, Clash, Model, show
 from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
 from mobstore.errors import WriteFailedError
-from mobstore.tables import COUNTERS, SPECS
-from mobstore.transaction import Read
+from mobstore.scripts.tables import COUNTERS, SPECS
+from mobstore.scripts.transaction import Read
 
 
 class DifferenceError(AssertionError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     FRAMES,
@@ -26,7 +26,17 @@ from mobstore.tables import (
     Table,
     Value,
 )
-from mobstore.transaction import Add, Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
+from mobstore.scripts.transaction import (
+    Add,
+    Count,
+    Delete,
+    DeleteRange,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Write,
+)
 
 T = TypeVar("T")
 

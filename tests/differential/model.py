@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
 
-from mobstore.tables import TABLES, Key, Row, Table
-from mobstore.transaction import Add, Count, Delete, Get, Put, Read, Scan, Write
+from mobstore.scripts.tables import TABLES, Key, Row, Table
+from mobstore.scripts.transaction import Add, Count, Delete, Get, Put, Read, Scan, Write
 
 _TYPES = {table.name: tuple(get_type_hints(table.row).values()) for table in TABLES}
 _MOST_SHOWN = 700  # characters of an answer in a message

@@ -7,7 +7,7 @@ import io
 import pickle
 from typing import Any, cast
 
-from mobstore.tables import TABLES, Index
+from mobstore.scripts.tables import TABLES, Index
 
 
 def _name(index: Index[Any]) -> str:

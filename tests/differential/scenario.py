@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 from differential.choices import Pool
 from differential.model import AllRows
 from differential.scripts import FailError, Run, StopError, Style, Writer
-from mobstore.atomic.together import Outcome, together
 from mobstore.errors import WriteFailedError
-from mobstore.tables import TABLES
-from mobstore.transaction import Commit, Engine, LoadingScript, Scan, Script
+from mobstore.scripts.atomic import Outcome, together
+from mobstore.scripts.tables import TABLES
+from mobstore.scripts.transaction import Commit, Engine, LoadingScript, Scan, Script
 
 T = TypeVar("T")
 Way: TypeAlias = Literal["read", "write", "load", "atomic"]

@@ -12,8 +12,18 @@ from typing import Any, Literal, TypeAlias
 
 from differential.choices import BATCH, LARGE_BATCH, Choices, Pool
 from mobstore.errors import NotFoundError
-from mobstore.tables import COUNTERS, SPECS, CounterRow, SpecRow
-from mobstore.transaction import Add, Commit, Get, LoadingScript, Put, Read, Scan, Script, Write
+from mobstore.scripts.tables import COUNTERS, SPECS, CounterRow, SpecRow
+from mobstore.scripts.transaction import (
+    Add,
+    Commit,
+    Get,
+    LoadingScript,
+    Put,
+    Read,
+    Scan,
+    Script,
+    Write,
+)
 
 Style: TypeAlias = Literal[
     "read", "glance", "write", "batch", "large", "clash", "stop", "stop first", "fail", "blind"

@@ -14,8 +14,8 @@ from contract import broken
 from differential.checking import DifferenceError, check
 from differential.scenario import Kind, Scenario, rows_of
 from mobstore.engines.memory import MemoryEngine
-from mobstore.tables import COUNTERS, Row, Value
-from mobstore.transaction import (
+from mobstore.scripts.tables import COUNTERS, Row, Value
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Count,

@@ -16,7 +16,7 @@ from differential.checking import check
 from differential.scenario import Kind, Scenario, rows_of
 from mobstore import open_stores
 from mobstore.engines.memory import MemoryEngine
-from mobstore.transaction import Engine
+from mobstore.scripts.transaction import Engine
 from support.pending import PendingEngine
 
 Engines: TypeAlias = Callable[[Path], AbstractAsyncContextManager[list[Engine]]]

@@ -25,7 +25,7 @@ OF_WHOLE_STORES = (
     "copy", "diff", "verify", "export_stores", "import_stores", "export_meerkat", "import_meerkat",
     "Summary", "Difference", "Problem", "Verification", "ImportReport", "Unreadable",
 )  # fmt: skip
-# Its methods are for those who write an engine, with the words of `mobstore.transaction`.
+# Its methods are for those who write an engine, with the words of `mobstore.scripts.transaction`.
 FOR_ENGINES = {"Engine"}
 
 
@@ -49,6 +49,8 @@ def annotated() -> Iterator[tuple[str, str, dict[str, object]]]:
                 if not field.startswith("_"):
                     yield f"{name}.{field}", str(annotation), module
             for method, raw in list(vars(base).items()):
+                if base is mobstore.Subscription and method == "__init__":
+                    continue  # `subscribe` and `watch` make them
                 if method == "__init__" or not method.startswith("_"):
                     function = getattr(raw, "fget", getattr(raw, "__func__", raw))
                     if inspect.isfunction(function):

@@ -15,9 +15,10 @@ from typing import Any
 from engines.support import NOON, event, new_run, say
 from mobstore import InternalError, MobStores, open_stores
 from mobstore.engines.sqlite.file import is_database
-from mobstore.meerkat import check_source, import_meerkat
-from mobstore.tables import COUNTERS, EVENTS, CounterRow, EventRow
-from mobstore.transaction import Add, Commit, LoadingScript, Put
+from mobstore.meerkat import import_meerkat
+from mobstore.meerkat.source import check_source
+from mobstore.scripts.tables import COUNTERS, EVENTS, CounterRow, EventRow
+from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put
 
 
 def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:

@@ -20,7 +20,7 @@ from mobstore import open_stores
 from mobstore.engines.sqlite import file
 from mobstore.engines.sqlite.upgrade import upgrade
 from mobstore.meerkat import import_meerkat
-from mobstore.tables import META, TABLES
+from mobstore.scripts.tables import META, TABLES
 
 _TO_FORMAT_1 = """
 BEGIN;

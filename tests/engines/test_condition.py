@@ -18,7 +18,7 @@ from mobstore import (
     WriteFailedError,
     open_stores,
 )
-from mobstore.tables import FORMAT
+from mobstore.scripts.tables import FORMAT
 
 PADDING = "x" * 3000
 

@@ -12,8 +12,8 @@ import pytest
 
 from engines.support import plain, query
 from mobstore import MobStores, WriteFailedError, open_stores
-from mobstore.tables import COUNTERS, CounterRow
-from mobstore.transaction import Add, Commit, LoadingScript, Put, Scan, Script, fetch
+from mobstore.scripts.tables import COUNTERS, CounterRow
+from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put, Scan, Script, fetch
 
 
 @pytest.fixture

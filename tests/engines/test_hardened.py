@@ -12,10 +12,10 @@ import pytest
 
 from engines.support import RUN, event, plain, rich_run
 from mobstore import ReadFailedError, SqliteMobStores, open_stores
-from mobstore.arguments import LARGEST_DOCUMENT, LONGEST_NAME
+from mobstore.codec.arguments import LARGEST_DOCUMENT, LONGEST_NAME
 from mobstore.engines.sqlite.connecting import Mode, connect
 from mobstore.engines.sqlite.rows import LONGEST
-from mobstore.tables import TABLES
+from mobstore.scripts.tables import TABLES
 
 
 @pytest.fixture

@@ -18,9 +18,8 @@ from mobstore.engines.sqlite.connecting import connect
 from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.stopping import Stoppable
-from mobstore.operations import events as event_log
-from mobstore.operations import run_reading
-from mobstore.transaction import Script
+from mobstore.operations import events as event_log, run_reading
+from mobstore.scripts.transaction import Script
 
 KEY = str(RUN)
 WHOLE_RUN = lambda: run_reading.get_run(KEY)  # noqa: E731

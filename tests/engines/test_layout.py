@@ -16,7 +16,7 @@ from mobstore import ReadFailedError, open_stores
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import entries, made_by
 from mobstore.engines.sqlite.upgrade import statements
-from mobstore.tables import FORMAT
+from mobstore.scripts.tables import FORMAT
 
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
 COLUMNS = "x AS cursor, 'm' AS mob_id, 't' AS timestamp, 'e' AS type, '' AS run_id, '{}' AS kind"

@@ -32,7 +32,8 @@ from mobstore import (
     open_stores,
 )
 from mobstore.engines.sqlite.file import is_database
-from mobstore.meerkat import check_source, import_meerkat
+from mobstore.meerkat import import_meerkat
+from mobstore.meerkat.source import check_source
 
 SIDES = ["", "-wal", "-shm"]
 

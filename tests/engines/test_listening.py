@@ -16,8 +16,8 @@ from engines.support import event, hear, no_store_threads, open_files, running, 
 from mobstore import MobStoreError, MobStores, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.writer import Writer
-from mobstore.tables import COUNTERS, EVENTS_BY_MOB, SPECS, CounterRow
-from mobstore.transaction import Commit, LoadingScript, Put, Scan
+from mobstore.scripts.tables import COUNTERS, EVENTS_BY_MOB, SPECS, CounterRow
+from mobstore.scripts.transaction import Commit, LoadingScript, Put, Scan
 
 LATER = 0.2  # seconds; ten looks for commits of others
 

@@ -52,7 +52,7 @@ from mobstore import (
     open_stores,
 )
 from mobstore.engines.sqlite import file
-from mobstore.tables import FORMAT
+from mobstore.scripts.tables import FORMAT
 
 WAL_HEADER = 32
 WRITE_VERSION = 18  # where a database's header has it

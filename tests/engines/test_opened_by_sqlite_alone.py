@@ -18,9 +18,10 @@ from engines.support import event, hear, output, query, running, side_files, tag
 from mobstore import MobStores, ReadFailedError, open_stores
 from mobstore.cli.commands import cli
 from mobstore.engines.sqlite.file import is_database
-from mobstore.meerkat import check_source, export_meerkat, import_meerkat
-from mobstore.tables import FORMAT
-from mobstore.transfer import export_stores
+from mobstore.maintenance.transfer import export_stores
+from mobstore.meerkat import export_meerkat, import_meerkat
+from mobstore.meerkat.source import check_source
+from mobstore.scripts.tables import FORMAT
 
 
 def locks(path: Path) -> list[str]:

@@ -35,8 +35,8 @@ from engines.support import (
 from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
 from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.tables import EVENTS
-from mobstore.transaction import Commit, DeleteRange, Engine, Scan, Script
+from mobstore.scripts.tables import EVENTS
+from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
 
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",

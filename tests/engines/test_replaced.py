@@ -11,8 +11,8 @@ import pytest
 
 import mobstore
 from mobstore import FlowId, KernelState, MobId, MobReset, MobRun, NewMobEvent
-from mobstore.tables import REALM_PROFILES, SPECS, RealmProfileRow, SpecRow
-from mobstore.transaction import Commit, Put, Script
+from mobstore.scripts.tables import REALM_PROFILES, SPECS, RealmProfileRow, SpecRow
+from mobstore.scripts.transaction import Commit, Put, Script
 
 EVENT = NewMobEvent(mob_id=MobId("m"), kind=MobReset())
 

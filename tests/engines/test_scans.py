@@ -11,10 +11,14 @@ from typing import Any, cast
 import pytest
 
 import mobstore
-from mobstore.tables import LOOP_STEP_OUTPUTS, LOOP_STEP_OUTPUTS_BY_POSITION, Index
-from mobstore.tables import LoopStepOutputRow as Output
+from mobstore.scripts.tables import (
+    LOOP_STEP_OUTPUTS,
+    LOOP_STEP_OUTPUTS_BY_POSITION,
+    Index,
+    LoopStepOutputRow as Output,
+)
+from mobstore.scripts.transaction import Count, DeleteRange, Put, Scan
 from mobstore.testing.scripts import reading, writing
-from mobstore.transaction import Count, DeleteRange, Put, Scan
 
 TEXTS = ("", "a", "b", "\uffff", "\U00010000")
 ROWS = [

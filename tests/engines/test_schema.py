@@ -1,4 +1,4 @@
-"""The file is what `mobstore.tables` declares, and every question to it is answered by an index."""
+"""The file has the tables that are declared, and an index answers every query of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from engines.support import plain, query
 from mobstore import SqliteMobStores
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.tables import FORMAT, TABLES, Index, Key, Table, Value
-from mobstore.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
+from mobstore.scripts.tables import FORMAT, TABLES, Index, Key, Table, Value
+from mobstore.scripts.transaction import Count, Delete, DeleteRange, Get, Put, Read, Scan, Write
 
 INDEXES: list[Index[Any]] = [index for table in TABLES for index in (table, *table.indexes)]
 

@@ -19,8 +19,8 @@ from engines.support import event, hear, no_store_threads, plain, running, say
 from mobstore import InternalError, open_stores
 from mobstore.cli import main as command_line
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.tables import EVENTS, META
-from mobstore.transaction import Commit, Count, Read, Scan, Script, fetch
+from mobstore.scripts.tables import EVENTS, META
+from mobstore.scripts.transaction import Commit, Count, Read, Scan, Script, fetch
 
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 SOON = 3  # seconds; a busy machine takes its time

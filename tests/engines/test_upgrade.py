@@ -15,7 +15,7 @@ from engines.children import open_new
 from engines.old import content, die_upgrading, make_old
 from engines.support import hear, output, plain, query, running, side_files, tag_of, tell
 from mobstore import MobStores, SerializationError, open_stores
-from mobstore.tables import FORMAT
+from mobstore.scripts.tables import FORMAT
 
 
 @pytest.fixture(scope="module", params=[1, 2])

@@ -13,7 +13,7 @@ import pytest
 
 import mobstore
 from mobstore import InternalError, MobStoreError, SqliteMobStores, SqliteRealmProfileStore
-from mobstore.bundles.urls import Place, parse_path, parse_url
+from mobstore.stores.urls import Place, parse_path, parse_url
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import mobstore
-from mobstore.tables import FORMAT
+from mobstore.maintenance.transfer import export_stores, import_stores
+from mobstore.scripts.tables import FORMAT
 from mobstore.testing import samples
-from mobstore.transfer import export_stores, import_stores
 from support.golden import GOLDEN
 
 Lines: TypeAlias = Mapping[str, list[bytes]]

@@ -24,10 +24,10 @@ from typing import Any, TypeAlias, TypeVar, cast
 import mobstore
 from fuzz.bases import NOW
 from mobstore import MobEvent, MobRun, MobStoreError, MobStores, Record
+from mobstore.maintenance.transfer import Summary, export_stores, import_stores
 from mobstore.model.kernel import KernelState
-from mobstore.tables import TABLES
+from mobstore.scripts.tables import TABLES
 from mobstore.testing import samples
-from mobstore.transfer import Summary, export_stores, import_stores
 from support import golden
 
 T = TypeVar("T")

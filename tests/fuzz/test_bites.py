@@ -15,7 +15,7 @@ from fuzz import broken, oracle
 from fuzz.bases import Bases, make_bases
 from fuzz.cases import KINDS, run
 from fuzz.pool import Child
-from mobstore.transfer import Summary, import_stores
+from mobstore.maintenance.transfer import Summary, import_stores
 
 Import: TypeAlias = Callable[[BinaryIO, mobstore.MobStores], Awaitable[Summary]]
 

@@ -14,7 +14,7 @@ import pytest
 from inspector.eventlog import Slice
 from inspector.roster import Fold
 from mobstore import FlowId, KernelState, MobId, MobRun, RunId, Timestamp
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
@@ -36,8 +36,8 @@ from mobstore.tables import (
     StepLedgerRow,
     Table,
 )
+from mobstore.scripts.transaction import Add, Commit, Get, Put, Script
 from mobstore.testing.samples import run_id
-from mobstore.transaction import Add, Commit, Get, Put, Script
 from support.pages import Page
 
 RUN = str(run_id(1))

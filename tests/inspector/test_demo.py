@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from mobstore import FlowId, KernelState, MobId, MobRun, WriteFailedError
-from mobstore.transaction import Engine, Scan, Script
+from mobstore.scripts.transaction import Engine, Scan, Script
 from support.pages import Page
 
 T = TypeVar("T")

@@ -30,8 +30,8 @@ from mobstore import (
     Timestamp,
     TrustedPeerSpec,
 )
-from mobstore.tables import EVENTS, EventRow
-from mobstore.transaction import Commit, Put, Script
+from mobstore.scripts.tables import EVENTS, EventRow
+from mobstore.scripts.transaction import Commit, Put, Script
 from support.pages import Page
 
 MARKUP = '<img src=x onerror="alert(1)">'

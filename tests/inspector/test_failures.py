@@ -19,8 +19,8 @@ from mobstore import (
     SerializationError,
     WriteFailedError,
 )
-from mobstore.tables import EVENTS, EventRow
-from mobstore.transaction import Commit, Put, Script
+from mobstore.scripts.tables import EVENTS, EventRow
+from mobstore.scripts.transaction import Commit, Put, Script
 from support.pages import Page
 
 

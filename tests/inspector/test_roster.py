@@ -36,8 +36,8 @@ from mobstore import (
     TaskUpdated,
     TrustedPeerSpec,
 )
-from mobstore.tables import EVENTS
-from mobstore.transaction import Commit, Get, Put, Script
+from mobstore.scripts.tables import EVENTS
+from mobstore.scripts.transaction import Commit, Get, Put, Script
 from support.pages import Page
 
 SESSION = SessionMember(session_id=SessionId(UUID(int=1)))

@@ -14,14 +14,14 @@ import pytest
 
 import mobstore
 from engines.support import open_files
-from mobstore.audit.paging import FIRST_LIMIT, size_of
+from maintenance.support import TIMES, contents, load, rows_of, stores_of
+from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat import export_meerkat, exporting, import_meerkat
-from mobstore.tables import COUNTERS, FRAMES, CounterRow, Row
+from mobstore.scripts.paging import FIRST_LIMIT, size_of
+from mobstore.scripts.tables import COUNTERS, FRAMES, CounterRow, Row
+from mobstore.scripts.transaction import Put
 from mobstore.testing import samples
-from mobstore.transaction import Put
-from mobstore.transfer import Summary
 from support import golden
-from transfer.support import TIMES, contents, load, rows_of, stores_of
 
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
 SCRIPTS = [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import mobstore
-from mobstore.meerkat import ImportReport, check_source, import_meerkat
+from mobstore.meerkat import ImportReport, import_meerkat
+from mobstore.meerkat.source import check_source
 
 
 def left_behind(path: Path, script: str) -> None:

@@ -25,14 +25,14 @@ from mobstore import (
     Timestamp,
     event_kind_from_json,
 )
-from mobstore.arguments import number, output_text, record_text
+from mobstore.codec.arguments import number, output_text, record_text
+from mobstore.codec.events import read_all, read_events
+from mobstore.codec.runs import RunRows, outputs_needed, read_header, read_run
+from mobstore.codec.specs import read_spec
 from mobstore.model import extent
 from mobstore.model.extent import MAX_VALUES, has_more_values, nested_deeper
 from mobstore.model.json import encode_json, parse
-from mobstore.rows.events import read_all, read_events
-from mobstore.rows.runs import RunRows, outputs_needed, read_header, read_run
-from mobstore.rows.specs import read_spec
-from mobstore.tables import EventRow, LoopOutputRow, LoopStepOutputRow, SpecRow
+from mobstore.scripts.tables import EventRow, LoopOutputRow, LoopStepOutputRow, SpecRow
 from mobstore.testing import samples
 
 STARTED = '{{"type":"flow_started","run_id":"{}","flow_id":"f","params":{}}}'

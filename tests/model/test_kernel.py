@@ -11,8 +11,7 @@ from functools import cmp_to_key
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mobstore import KernelMap, KernelSet, KernelState, NamedVariant, SerializationError
 

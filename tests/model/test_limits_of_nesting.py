@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 
 import mobstore
+from maintenance.support import is_empty, rows_of
 from mobstore import (
     ConditionEq,
     ConditionExpr,
@@ -42,11 +43,10 @@ from mobstore import (
     StepId,
     StoredRealmProfile,
 )
-from mobstore.audit import verify
+from mobstore.maintenance.transfer import export_stores, import_stores
+from mobstore.maintenance.verification import verify
 from mobstore.meerkat import export_meerkat, import_meerkat
 from mobstore.testing import samples
-from mobstore.transfer import export_stores, import_stores
-from transfer.support import is_empty, rows_of
 
 MOST = 127  # levels of a document, for the reference's reader
 RUN = samples.run_id(1)

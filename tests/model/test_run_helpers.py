@@ -9,8 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mobstore import (
     FlowContext,

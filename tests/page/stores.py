@@ -16,6 +16,7 @@ from mobstore import (
     StepId,
     TaskCreated,
     TaskId,
+    export_stores,
     open_stores,
 )
 from mobstore.testing.samples import (
@@ -28,7 +29,6 @@ from mobstore.testing.samples import (
     run_id,
     step,
 )
-from mobstore.transfer import export_stores
 
 MANY = 20_000
 MARKUP = "<img src=x onerror=\"document.title='stolen'\">"

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar, cast
 
-from mobstore.atomic.overlay import Overlay
 from mobstore.engines.memory import MemoryEngine
-from mobstore.held.tables import HeldTables
-from mobstore.testing.scripts import writing
-from mobstore.transaction import (
+from mobstore.scripts.memory_tables import MemoryTables
+from mobstore.scripts.overlay import Overlay
+from mobstore.scripts.transaction import (
     Commit,
     LoadingScript,
     Read,
@@ -22,6 +21,7 @@ from mobstore.transaction import (
     drive,
     refuse_within_atomic,
 )
+from mobstore.testing.scripts import writing
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class PendingEngine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.overlay = Overlay()
-        self._written = HeldTables()  # the same; knows at once what is there already
+        self._written = MemoryTables()  # the same; knows at once what is there already
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return (await self._over(make)).result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from mobstore.transaction import Commit, Script
+from mobstore.scripts.transaction import Commit, Script
 
 T = TypeVar("T")
 Asked = list[tuple[Any, ...]]

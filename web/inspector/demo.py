@@ -46,8 +46,8 @@ from mobstore import (
     Stores,
     is_terminal,
 )
-from mobstore.model.shown import brief
-from mobstore.tables import (
+from mobstore.model.text import brief
+from mobstore.scripts.tables import (
     FRAMES,
     LOOPS,
     RUN_STATES,
@@ -56,7 +56,7 @@ from mobstore.tables import (
     FrameRow,
     LoopRow,
 )
-from mobstore.transaction import Commit, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
 
 _ROLES = {"editor-1": "editor", "writer-1": "writer", "critic-1": "critic"}
 _RUNS_BACK = 20

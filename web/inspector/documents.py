@@ -9,7 +9,7 @@ from inspector.shapes import Document, Ref
 from inspector.texts import cut, parsed, plain, pretty, shortened
 from mobstore.errors import NotFoundError
 from mobstore.model.kernel import KernelState
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     EVENTS,
     FRAMES,
     LOOP_STEP_OUTPUTS,
@@ -23,7 +23,7 @@ from mobstore.tables import (
     Key,
     Table,
 )
-from mobstore.transaction import Commit, Get, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Script, fetch
 
 _EXPORT = "Export the store to have all of it."
 _MOST = 200_000

@@ -10,8 +10,8 @@ from inspector.pieces import PARSED, get_all, walk
 from inspector.shapes import EventIndex, EventLine, Events
 from inspector.texts import compact, cut, parsed, shown
 from mobstore.errors import SerializationError
-from mobstore.tables import EVENTS, EVENTS_BY_RUN, EventRow
-from mobstore.transaction import Commit, Scan, Script, fetch
+from mobstore.scripts.tables import EVENTS, EVENTS_BY_RUN, EventRow
+from mobstore.scripts.transaction import Commit, Scan, Script, fetch
 
 _LONGEST_VALUE = 60
 _LONGEST_PREVIEW = 1000

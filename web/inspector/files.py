@@ -10,10 +10,11 @@ from inspector.shapes import Erased, Exported, FileInfo, Imported, Progress
 from inspector.texts import cut
 from mobstore import MobStores
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError
-from mobstore.meerkat import ImportReport, check_source, import_meerkat
-from mobstore.tables import IDENTITY, META, TABLES, MetaRow
-from mobstore.transaction import Add, Commit, DeleteRange, Scan, Script
-from mobstore.transfer import Summary, export_stores, import_stores
+from mobstore.maintenance.transfer import Summary, export_stores, import_stores
+from mobstore.meerkat import ImportReport, import_meerkat
+from mobstore.meerkat.source import check_source
+from mobstore.scripts.tables import IDENTITY, META, TABLES, MetaRow
+from mobstore.scripts.transaction import Add, Commit, DeleteRange, Scan, Script
 
 _ZIP = b"PK\x03\x04"
 _MOST_LISTED = 100  # rows that were left out

@@ -17,8 +17,8 @@ from inspector.shapes import (
 )
 from inspector.texts import cut, shortened, shown
 from mobstore.errors import NotFoundError
-from mobstore.model.shown import brief
-from mobstore.tables import (
+from mobstore.model.text import brief
+from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     LOOP_ITERATIONS,
     LOOP_STEP_OUTPUTS,
@@ -31,7 +31,7 @@ from mobstore.tables import (
     RootStepOutputRow,
     StepLedgerRow,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
 
 R = TypeVar("R", RootStepOutputRow, LoopStepOutputRow)
 

@@ -10,14 +10,14 @@ from inspector.pieces import PARSED, walk
 from inspector.roster import Fold
 from inspector.shapes import MobSummary, Overview, ProfileSummary
 from inspector.texts import cut, parsed, shortened, shown
-from mobstore.model.shown import brief
-from mobstore.operations.events import NEXT_CURSOR
+from mobstore.model.text import brief
 from mobstore.operations.overview import counts_by_mob
-from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
+    NEXT_CURSOR,
+    NEXT_RUN,
     REALM_PROFILES,
     RUNS,
     RUNS_BY_MOB,
@@ -26,7 +26,7 @@ from mobstore.tables import (
     RealmProfileRow,
     SpecRow,
 )
-from mobstore.transaction import Commit, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
 
 _ROWS_AT_ONCE = 1000
 _MOST_NAMES = 50

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar, cast
 
-from mobstore.tables import Index, Key, R
-from mobstore.transaction import Get, Read, Scan, fetch
+from mobstore.scripts.tables import Index, Key, R
+from mobstore.scripts.transaction import Get, Read, Scan, fetch
 
 T = TypeVar("T")
 Part = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]

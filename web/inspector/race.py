@@ -15,9 +15,9 @@ from inspector.shapes import Progress, Race
 from inspector.texts import parsed
 from mobstore import FlowId, KernelState, MobRun, MobStores, Stores
 from mobstore.errors import NotFoundError, SerializationError
-from mobstore.model.shown import brief
-from mobstore.tables import RUN_STATES, RUNS
-from mobstore.transaction import Commit, Get, Script, fetch
+from mobstore.model.text import brief
+from mobstore.scripts.tables import RUN_STATES, RUNS
+from mobstore.scripts.transaction import Commit, Get, Script, fetch
 
 RACE_FLOW = FlowId("race")
 

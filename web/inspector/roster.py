@@ -18,8 +18,8 @@ from inspector.eventlog import Slice, log_slice
 from inspector.pieces import PARSED
 from inspector.shapes import Member, Progress, Roster, Task
 from inspector.texts import cut, listed, parsed, shortened, shown
-from mobstore.tables import EventRow
-from mobstore.transaction import Engine
+from mobstore.scripts.tables import EventRow
+from mobstore.scripts.transaction import Engine
 
 _ROWS_AT_ONCE = 5000
 _MOST = 500  # members, and tasks

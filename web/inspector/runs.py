@@ -9,10 +9,10 @@ from inspector.pieces import next_limit, walk
 from inspector.shapes import Bar, Run, RunHeader, Runs, RunStatus, StepStatus, Timeline
 from inspector.texts import cut, millis, shown
 from inspector.tree import phase_of, tree_of
-from mobstore.displays.timeline import bars
 from mobstore.errors import NotFoundError, SerializationError
-from mobstore.model.shown import brief
-from mobstore.tables import (
+from mobstore.model.text import brief
+from mobstore.notebook.timeline import bars
+from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
     LOOP_ITERATIONS,
@@ -34,7 +34,7 @@ from mobstore.tables import (
     StepLedgerRow,
     Table,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
 
 _INDEXES: dict[tuple[bool, bool], Index[RunRow]] = {
     (False, False): RUNS_BY_MOB,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from inspector.pieces import PARSED, get_all
 from inspector.shapes import Branch, FrameNodes, Nodes
 from inspector.texts import cut, listed
-from mobstore.displays.tree import Node, branches, nodes
 from mobstore.errors import SerializationError
 from mobstore.model.kernel import KernelState
-from mobstore.tables import FRAMES, FrameRow, LoopIterationRow
-from mobstore.transaction import Commit, Script
+from mobstore.notebook.tree import Node, branches, nodes
+from mobstore.scripts.tables import FRAMES, FrameRow, LoopIterationRow
+from mobstore.scripts.transaction import Commit, Script
 
 _PHASE = '{"phase":'
 _MOST_NODES = 500

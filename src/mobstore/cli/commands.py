@@ -16,7 +16,6 @@ import click
 from click.shell_completion import get_completion_class
 
 import mobstore
-from mobstore.audit.paging import next_limit
 from mobstore.cli import display, moving, queries
 from mobstore.cli.diff import diff
 from mobstore.cli.output import json_line, json_text, note, while_read
@@ -25,6 +24,7 @@ from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
 from mobstore.model.json import I64_MAX
 from mobstore.operations.run_reading import Selection
+from mobstore.scripts.paging import next_limit
 
 _PAGE = 64  # runs read at once: their parameters may be huge
 _NUMBER = click.IntRange(0, I64_MAX)

@@ -11,8 +11,6 @@ from pathlib import Path
 import click
 
 import mobstore
-from mobstore.audit import Difference
-from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import cell, json_line, refused
 from mobstore.cli.shared import (
@@ -23,7 +21,9 @@ from mobstore.cli.shared import (
     temporary_folder,
 )
 from mobstore.engines.sqlite.file import is_database
-from mobstore.transfer import import_stores
+from mobstore.maintenance.comparison import Difference
+from mobstore.maintenance.transfer import import_stores
+from mobstore.stores.urls import parse_url
 
 
 @click.command()

@@ -12,12 +12,8 @@ from rich.tree import Tree
 from mobstore.cli.output import cell
 from mobstore.cli.queries import Inventory, RunLine
 from mobstore.cli.sheet import Sheet
-from mobstore.dicts import fields_of
-from mobstore.displays.markup import DEEPEST, ends
-from mobstore.displays.texts import fields, moment, named
-from mobstore.displays.texts import value as one_line
-from mobstore.displays.tree import Branch, branches_of, nodes, phase
 from mobstore.errors import SerializationError
+from mobstore.maintenance.transfer import Summary
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
@@ -29,8 +25,11 @@ from mobstore.model.run import (
     MobRun,
     StepLedgerEntry,
 )
-from mobstore.model.shown import count
-from mobstore.transfer import Summary
+from mobstore.model.text import count
+from mobstore.notebook.markup import DEEPEST, ends
+from mobstore.notebook.tabular import fields_of
+from mobstore.notebook.texts import fields, moment, named, value as one_line
+from mobstore.notebook.tree import Branch, branches_of, nodes, phase
 
 T = TypeVar("T")
 

@@ -13,7 +13,6 @@ from typing import BinaryIO
 import click
 
 import mobstore
-from mobstore.bundles.urls import parse_url
 from mobstore.cli import display
 from mobstore.cli.output import json_line, refused
 from mobstore.cli.shared import (
@@ -28,17 +27,19 @@ from mobstore.cli.shared import (
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
-from mobstore.meerkat import ImportReport, check_source, export_meerkat, import_meerkat
-from mobstore.transfer import (
-    Progress,
+from mobstore.maintenance.archive import temporary
+from mobstore.maintenance.files import new_file
+from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.transfer import (
     Summary,
     check_file,
     export_stores,
     import_stores,
     refuse_database,
 )
-from mobstore.transfer.archive import temporary
-from mobstore.transfer.files import new_file
+from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
+from mobstore.meerkat.source import check_source
+from mobstore.stores.urls import parse_url
 
 _ZIP = b"PK"
 

@@ -24,7 +24,7 @@ import click
 from rich.text import Text
 
 from mobstore.errors import reason
-from mobstore.model.shown import bounded, plain, respelt
+from mobstore.model.text import bounded, plain, respelt
 
 LONGEST_CELL = 1_000
 """Characters of a cell or a name; `--json` has all of them."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mobstore.model.run import RunHeader
-from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.identity import readable
 from mobstore.operations.run_reading import Selection, run_headers
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     FAILURE_LEDGER,
     IDENTITY,
     META,
+    NEXT_CURSOR,
     REALM_PROFILES,
     RUNS,
     SPECS,
     STEP_LEDGER,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
 
 
 class Inventory(NamedTuple):

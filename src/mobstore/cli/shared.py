@@ -10,14 +10,19 @@ from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
 
 import click
-from rich.progress import BarColumn, RenderableColumn, TaskProgressColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import (
+    BarColumn,
+    Progress as Bar,
+    RenderableColumn,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+)
 
 import mobstore
-from mobstore.bundles.urls import parse_url
 from mobstore.cli import INTERRUPTED, display, ending
 from mobstore.cli.output import cell
-from mobstore.transfer import Progress
+from mobstore.maintenance.progress import Progress
+from mobstore.stores.urls import parse_url
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from mobstore.cli import display
 from mobstore.cli.sheet import Sheet
-from mobstore.displays.texts import instant, span
-from mobstore.displays.timeline import Bar, bars
 from mobstore.model.run import StepLedgerEntry
+from mobstore.notebook.texts import instant, span
+from mobstore.notebook.timeline import Bar, bars
 
 STEPS = 40
 """Steps that are drawn: the last, since what happens now is what one looks for."""

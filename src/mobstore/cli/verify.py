@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 
 import mobstore
-from mobstore.audit import Verification
 from mobstore.cli import display
 from mobstore.cli.output import json_line
 from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
 from mobstore.cli.sheet import Sheet
+from mobstore.maintenance.verification import Verification
 
 _SHOWN = 100
 

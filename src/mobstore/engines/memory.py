@@ -19,11 +19,11 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
+from mobstore.engines.listeners import Listeners
 from mobstore.errors import InternalError
-from mobstore.held.tables import HeldTables
-from mobstore.listeners import Listeners
-from mobstore.tables import IDENTITY, META, MetaRow
-from mobstore.transaction import (
+from mobstore.scripts.memory_tables import MemoryTables
+from mobstore.scripts.tables import IDENTITY, META, MetaRow
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Engine,
@@ -49,10 +49,10 @@ _PART = 1024  # rows of it that are
 class MemoryEngine(Engine):
     """Keeps everything in this process; nothing is durable."""
 
-    def __init__(self, tables: HeldTables | None = None) -> None:
+    def __init__(self, tables: MemoryTables | None = None) -> None:
         """Begin a store; its rows are held in these tables, which have none yet."""
         self._lock = Lock()  # of all that follows
-        self._tables = HeldTables() if tables is None else tables
+        self._tables = MemoryTables() if tables is None else tables
         self._tables.write((Add(META, (MetaRow(IDENTITY, str(uuid4())),)),))
         self._tables.keep()
         self._version = 0  # counts what may have changed a row
@@ -191,13 +191,13 @@ class MemoryEngine(Engine):
     def _let_go(self) -> None:
         """Forget all rows of a closed store, unless somebody has begun before it was closed."""
         if self._closed and not self._long:
-            self._tables = HeldTables()
+            self._tables = MemoryTables()
 
 
 class _Attempt:
     """What a script that takes long reads and writes, and the version of the store it saw."""
 
-    def __init__(self, tables: HeldTables, version: int) -> None:
+    def __init__(self, tables: MemoryTables, version: int) -> None:
         self.tables, self.version = tables, version
 
     def answer(self, asked: Any) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from mobstore.errors import InternalError
-from mobstore.transaction import Engine, LoadingScript, Scan, Script, refuse_within_atomic
+from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script, refuse_within_atomic
 
 T = TypeVar("T")
 

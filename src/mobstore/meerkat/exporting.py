@@ -9,24 +9,24 @@ from os import PathLike
 from pathlib import Path
 from typing import Generic, cast
 
-from mobstore.audit.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
-from mobstore.bundles import MobStores
-from mobstore.bundles.base import check_stores
+from mobstore.codec.events import read_all
+from mobstore.codec.specs import read_realm_profile, read_spec
 from mobstore.engines.sqlite.connecting import connect, resolve
 from mobstore.engines.sqlite.file import translate
 from mobstore.errors import SerializationError
+from mobstore.maintenance.files import new_file
+from mobstore.maintenance.progress import Meter, Progress, while_awaited
+from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
-from mobstore.model.shown import brief
+from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.run_reading import get_run
-from mobstore.progress import Meter, while_awaited
-from mobstore.rows.events import read_all
-from mobstore.rows.specs import read_realm_profile, read_spec
-from mobstore.tables import (
+from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
+    NEXT_CURSOR,
     REALM_PROFILES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -35,9 +35,8 @@ from mobstore.tables import (
     Key,
     R,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script
-from mobstore.transfer import Progress, Summary
-from mobstore.transfer.files import new_file
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script
+from mobstore.stores.mob_stores import MobStores, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
 

@@ -9,11 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
-from mobstore.arguments import record_text, text
-from mobstore.audit.paging import Asking
-from mobstore.bundles import MobStores
-from mobstore.bundles.base import check_stores
+from mobstore.codec.arguments import record_text, text
+from mobstore.codec.events import draft_event
+from mobstore.codec.runs import RunRows
 from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.maintenance.importing import must_be_empty
+from mobstore.maintenance.progress import Progress, while_awaited
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.reading import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
@@ -27,14 +28,13 @@ from mobstore.model.profile import Profile
 from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.operations.runs import NEXT_RUN, add_run
-from mobstore.progress import Progress, while_awaited
-from mobstore.rows.events import draft_event
-from mobstore.rows.runs import RunRows
-from mobstore.tables import (
+from mobstore.operations.runs import add_run
+from mobstore.scripts.paging import Asking
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
+    NEXT_CURSOR,
+    NEXT_RUN,
     REALM_PROFILES,
     RUNS,
     SPECS,
@@ -45,8 +45,8 @@ from mobstore.tables import (
     SpecRow,
     Table,
 )
-from mobstore.transaction import Add, Commit, Get, LoadingScript, Read, Write
-from mobstore.transfer.importing import must_be_empty
+from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, Write
+from mobstore.stores.mob_stores import MobStores, check_stores
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference keeps all parts of a run in one document

@@ -15,7 +15,7 @@ from pathlib import Path
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import Entry, entries
 from mobstore.errors import ReadFailedError
-from mobstore.model.shown import brief
+from mobstore.model.text import brief
 
 SCHEMA = {
     "mob_events": "cursor INTEGER PRIMARY KEY, event_json BLOB NOT NULL",

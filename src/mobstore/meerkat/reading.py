@@ -16,7 +16,7 @@ from mobstore.engines.sqlite.connecting import size_of_file
 from mobstore.errors import ReadFailedError
 from mobstore.meerkat.layout import KEY_INDEXES
 from mobstore.model.json import I64_MAX, I64_MIN
-from mobstore.model.shown import brief
+from mobstore.model.text import brief
 
 _ROWS = 256  # of a page
 _BYTES = 2**20  # of a page, or one row that is longer

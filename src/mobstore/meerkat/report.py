@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mobstore.model.shown import brief, cut, plain
+from mobstore.model.text import brief, cut, plain
 
 _MOST_LISTED = 1000
 _LONGEST_REASON = 200  # characters

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from mobstore.engines.sqlite.handing import outcome
 from mobstore.errors import InternalError, ReadFailedError
+from mobstore.maintenance.progress import Progress
 from mobstore.meerkat.reading import count
 from mobstore.meerkat.source import source
-from mobstore.model.shown import cut, plain
-from mobstore.progress import Progress
+from mobstore.model.text import cut, plain
 
 _THREADS = sys.platform != "emscripten"
 _PAUSE = 0.05  # seconds

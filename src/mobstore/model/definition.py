@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 from pydantic import Field
 
 from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.model.display import Displayed
 from mobstore.model.flow import FlowSpec
 from mobstore.model.ids import FlowId, MobId, ProfileName
 from mobstore.model.json import I64_MAX, I64_MIN, NULL_IN_FREE_JSON
@@ -19,7 +20,7 @@ from mobstore.model.profile import (
     ToolConfig,
 )
 from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
-from mobstore.model.shown import Shown, bounded, brief, count
+from mobstore.model.text import bounded, brief, count
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
@@ -118,7 +119,7 @@ ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
 """How a realm reference is looked up; `stores.realm_profiles.get` is one."""
 
 
-class MobDefinition(Shown, Record):
+class MobDefinition(Displayed, Record):
     """A mob as its author defined it."""
 
     id: MobId

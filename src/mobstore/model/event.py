@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 from pydantic import BeforeValidator, Field, model_validator
 
 from mobstore.model.definition import MobDefinition
+from mobstore.model.display import Displayed
 from mobstore.model.ids import (
     FlowId,
     MeerkatId,
@@ -28,7 +29,7 @@ from mobstore.model.record import (
     decode,
     no_value,
 )
-from mobstore.model.shown import Shown, brief
+from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 
 TaskStatus: TypeAlias = Literal["open", "in_progress", "completed", "cancelled"]
@@ -343,7 +344,7 @@ class NewMobEvent(Record):
     timestamp: Timestamp | None = None
 
 
-class MobEvent(Shown, Record):
+class MobEvent(Displayed, Record):
     """An event of the log.
 
     `cursor` is its place: it grows with every append and is never used again.

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import SerializationError
 from mobstore.model.record import Record, explain
-from mobstore.model.shown import joined
+from mobstore.model.text import joined
 
 R = TypeVar("R", bound=Record)
 

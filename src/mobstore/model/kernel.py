@@ -16,8 +16,15 @@ Kernel values in Python:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, ItemsView, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import (
+    Collection,
+    Generator,
+    ItemsView,
+    Iterable,
+    Iterator,
+    Mapping,
+    Set as AbstractSet,
+)
 from contextlib import contextmanager
 from json import JSONEncoder, loads
 from types import NoneType
@@ -30,7 +37,7 @@ from mobstore.errors import SerializationError
 from mobstore.model.canonical import Walk, Wire, canonical_state, canonical_value, order_key
 from mobstore.model.extent import MAX_DEPTH
 from mobstore.model.json import U64_MAX, parse
-from mobstore.model.shown import LONGEST_REPR, cut
+from mobstore.model.text import LONGEST_REPR, cut
 
 
 class NamedVariant(NamedTuple):

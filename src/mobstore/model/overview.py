@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from mobstore.model.display import Displayed
 from mobstore.model.ids import MobId
 from mobstore.model.record import Array, Record
-from mobstore.model.shown import Shown, count
+from mobstore.model.text import count
 
 
 class MobOverview(Record):
@@ -18,7 +19,7 @@ class MobOverview(Record):
     runs: int
 
 
-class Overview(Shown, Record):
+class Overview(Displayed, Record):
     """How much a store holds.
 
     Attributes:

@@ -4,8 +4,9 @@ from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field
 
+from mobstore.model.display import Displayed
 from mobstore.model.record import I32, U64, Array, FreeJson, Record
-from mobstore.model.shown import Shown, brief
+from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 
 MobBackendKind: TypeAlias = Literal["session", "external"]
@@ -60,7 +61,7 @@ def _only_reference(value: object) -> object:
 ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator(_only_reference)]
 
 
-class StoredRealmProfile(Shown, Record):
+class StoredRealmProfile(Displayed, Record):
     """A profile of the realm as the store holds it.
 
     `revision` is 1 after creation and grows by one with each update. Both times come from the

@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
-from mobstore.model.shown import LONGEST_REPR, bounded, cut, joined
+from mobstore.model.text import LONGEST_REPR, bounded, cut, joined
 from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")

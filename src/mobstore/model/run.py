@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.definition import LimitsSpec, MobDefinition, SupervisorSpec, TopologySpec
+from mobstore.model.display import Displayed
 from mobstore.model.flow import CollectQuorum, FlowSpec, FlowStepSpec
 from mobstore.model.ids import (
     FlowId,
@@ -23,7 +24,7 @@ from mobstore.model.ids import (
 )
 from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
 from mobstore.model.record import AS_UUID, U32, U64, Array, FreeJson, OrderedMap, Record, SortedMap
-from mobstore.model.shown import Shown, brief, count
+from mobstore.model.text import brief, count
 from mobstore.model.timestamp import Timestamp
 
 MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "canceled"]
@@ -89,7 +90,7 @@ class RunHeader(Record):
     schema_version: U32 = 0
 
 
-class MobRun(Shown, Record):
+class MobRun(Displayed, Record):
     """One execution of a flow.
 
     Frames and loops are sorted by id, ledgers are in the order of appending, root step outputs in

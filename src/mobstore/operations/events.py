@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
+from mobstore.codec.events import EventDraft, UnreadableEvent, read_all, read_events
 from mobstore.errors import InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
-from mobstore.rows.events import EventDraft, UnreadableEvent, read_all, read_events
-from mobstore.tables import COUNTERS, EVENTS, EVENTS_BY_TIME, CounterRow, EventRow, Index
-from mobstore.transaction import (
+from mobstore.scripts.tables import (
+    COUNTERS,
+    EVENTS,
+    EVENTS_BY_TIME,
+    NEXT_CURSOR,
+    CounterRow,
+    EventRow,
+    Index,
+)
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Count,
@@ -26,8 +34,6 @@ from mobstore.transaction import (
     below_first,
     fetch,
 )
-
-NEXT_CURSOR = "next_cursor"
 
 
 def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from mobstore.tables import IDENTITY, META, MetaRow
-from mobstore.transaction import Add, Commit, Get, Script, fetch
+from mobstore.scripts.tables import IDENTITY, META, MetaRow
+from mobstore.scripts.transaction import Add, Commit, Get, Script, fetch
 
 
 def identity() -> Script[MetaRow | None]:

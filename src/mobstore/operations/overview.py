@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from mobstore.model.ids import MobId
 from mobstore.model.overview import MobOverview, Overview
-from mobstore.operations.events import NEXT_CURSOR
 from mobstore.operations.identity import readable
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
     IDENTITY,
     META,
+    NEXT_CURSOR,
     REALM_PROFILES,
     RUNS,
     RUNS_BY_MOB,
@@ -24,7 +24,7 @@ from mobstore.tables import (
     RunRow,
     Table,
 )
-from mobstore.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
 
 R = TypeVar("R", EventRow, RunRow)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from mobstore.codec.specs import read_realm_profile
 from mobstore.errors import CasConflictError, InternalError, NotFoundError
 from mobstore.model.json import I64_MAX
 from mobstore.model.profile import StoredRealmProfile
-from mobstore.rows.specs import read_realm_profile
-from mobstore.tables import REALM_PROFILES, RealmProfileRow
-from mobstore.transaction import Add, Commit, Delete, Get, Put, Scan, Script, fetch
+from mobstore.scripts.tables import REALM_PROFILES, RealmProfileRow
+from mobstore.scripts.transaction import Add, Commit, Delete, Get, Put, Scan, Script, fetch
 
 
 def create(name: str, profile: str, now: str) -> Script[StoredRealmProfile]:

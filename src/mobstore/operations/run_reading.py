@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar, cast
 
+from mobstore.codec.decoding import read_each, reading, stored_number
+from mobstore.codec.runs import (
+    RunParts,
+    read_failure,
+    read_header,
+    read_iteration,
+    read_run,
+    read_step,
+)
 from mobstore.errors import NotFoundError
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -13,18 +22,9 @@ from mobstore.model.run import (
     RunHeader,
     StepLedgerEntry,
 )
-from mobstore.model.shown import brief
-from mobstore.operations.runs import require
-from mobstore.rows.reading import read_each, reading, stored_number
-from mobstore.rows.runs import (
-    RunParts,
-    read_failure,
-    read_header,
-    read_iteration,
-    read_run,
-    read_step,
-)
-from mobstore.tables import (
+from mobstore.model.text import brief
+from mobstore.operations.ledgers import require_run
+from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
     LOOP_ITERATIONS,
@@ -47,7 +47,7 @@ from mobstore.tables import (
     Table,
     Value,
 )
-from mobstore.transaction import Commit, Get, Read, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Read, Scan, Script, fetch
 
 E = TypeVar("E")
 
@@ -133,7 +133,7 @@ def _page(
     run, rows = yield from fetch(
         Get(RUNS, (run_id,)), Scan(ledger, (run_id,), after=start - 1, limit=limit)
     )
-    require(run, run_id)
+    require_run(run, run_id)
     place = ledger.columns.index("position")
     return Commit(
         read_each(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from mobstore.codec.specs import read_mob_id, read_spec
 from mobstore.errors import InternalError, SpecRevisionConflictError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
 from mobstore.model.json import I64_MAX
-from mobstore.rows.specs import read_mob_id, read_spec
-from mobstore.tables import SPECS, SpecRow
-from mobstore.transaction import Commit, Delete, Get, Scan, Script, add_or_put, fetch, refuse
+from mobstore.scripts.tables import SPECS, SpecRow
+from mobstore.scripts.transaction import (
+    Commit,
+    Delete,
+    Get,
+    Scan,
+    Script,
+    add_or_put,
+    fetch,
+    refuse,
+)
 
 
 def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
-from mobstore.arguments import any_moment
+from mobstore.codec.arguments import any_moment
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
-from mobstore.transaction import Engine
+from mobstore.scripts.transaction import Engine
 
 Clock: TypeAlias = Callable[[], Timestamp | datetime]
 """Returns the present moment: a `Timestamp`, or a datetime with a time zone."""

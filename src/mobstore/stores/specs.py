@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mobstore.arguments import number, record_text, text
-from mobstore.interfaces import MobSpecStore
+from mobstore.codec.arguments import number, record_text, text
 from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
 from mobstore.model.json import U64_MAX
@@ -11,25 +10,58 @@ from mobstore.operations import specs
 from mobstore.stores.base import EngineStore
 
 
-class EngineSpecStore(EngineStore, MobSpecStore):
-    """Specs on an engine."""
+class MobSpecStore(EngineStore):
+    """The definitions of mobs, each with a revision.
+
+    A spec starts at revision 1 and grows by one with each write; after a delete it starts again.
+    """
 
     async def put_spec(
         self, mob_id: str, definition: MobDefinition, revision: int | None = None
     ) -> int:
+        """Write a spec; `definition.id` is not compared with `mob_id`.
+
+        Args:
+            mob_id: the mob.
+            definition: its definition.
+            revision: the revision last read, 0 if there must be none; None writes in any case.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            SpecRevisionConflictError: the stored revision (0 if there is none) is another.
+
+        Contract: specs.put.revisions, specs.put.conflict, specs.put.create-only.
+        """
         mob = text(mob_id, "mob_id")
         encoded = record_text(definition, MobDefinition, "definition")
         expected = _revision(revision)
         return await self._engine.write(lambda: specs.put_spec(mob, encoded, expected))
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
+        """The definition and its revision, or None.
+
+        Contract: specs.put.revisions.
+        """
         mob = text(mob_id, "mob_id")
         return await self._engine.read(lambda: specs.get_spec(mob))
 
     async def list_specs(self) -> list[MobId]:
+        """The mobs that have a spec, ascending.
+
+        Contract: specs.list.order.
+        """
         return await self._engine.read(specs.list_specs)
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
+        """Remove a spec, if `revision` is given only at that one.
+
+        Returns:
+            Whether it was removed; False if there is none, or it is at another revision.
+
+        Contract: specs.delete.revision.
+        """
         mob, expected = text(mob_id, "mob_id"), _revision(revision)
         return await self._engine.write(lambda: specs.delete_spec(mob, expected))
 

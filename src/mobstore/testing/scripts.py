@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mobstore.transaction import Commit, LoadingScript, Read, Script, Write, fetch
+from mobstore.scripts.transaction import Commit, LoadingScript, Read, Script, Write, fetch
 
 A = TypeVar("A")
 

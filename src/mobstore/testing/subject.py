@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias, final, get_args
 
-from mobstore.bundles import MobStores, SqliteMobStores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.model.timestamp import Timestamp
+from mobstore.stores.mob_stores import MobStores
+from mobstore.stores.sqlite import SqliteMobStores
 from mobstore.testing.samples import moment
 
 Capability: TypeAlias = Literal["durable", "shared"]

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from bench import samples as made
 from mobstore import FrameSnapshot, IndexedDbMobStores, MobStores, RunId, Stores, Timestamp
-from mobstore.transaction import Durability
+from mobstore.scripts.transaction import Durability
 
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

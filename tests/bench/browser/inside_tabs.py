@@ -9,7 +9,7 @@ from itertools import cycle
 
 from bench import samples
 from mobstore import IndexedDbMobStores, MobStores
-from mobstore.transaction import Durability
+from mobstore.scripts.transaction import Durability
 
 _following: list[asyncio.Task[None]] = []
 

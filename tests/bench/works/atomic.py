@@ -13,7 +13,7 @@ from bench import samples
 from bench.outcome import Outcome, cost
 from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import FrameSnapshot, MobStores, RunId, Stores, open_stores
-from mobstore.transaction import Durability
+from mobstore.scripts.transaction import Durability
 
 STEP, EVENT = "complete a step", "append its event"
 ATOMIC, FOLLOWING = "both in one commit", "both, one after the other"

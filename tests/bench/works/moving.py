@@ -14,9 +14,9 @@ from bench.logs import connect, open_mobstore
 from bench.outcome import Outcome, speed
 from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import MobStores, copy, open_stores
-from mobstore.tables import TABLES, Row, Table
-from mobstore.transaction import Commit, Scan, Script, fetch
-from mobstore.transfer import export_stores
+from mobstore.maintenance.transfer import export_stores
+from mobstore.scripts.tables import TABLES, Row, Table
+from mobstore.scripts.transaction import Commit, Scan, Script, fetch
 
 RAW = "raw executemany of the same rows"
 ZIPPING = "zipfile.writestr of the same entries"

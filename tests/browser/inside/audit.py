@@ -8,10 +8,10 @@ from uuid import uuid4
 import mobstore
 from browser.inside.indexeddb import delete_database
 from mobstore import open_stores
-from mobstore.tables import COUNTERS, EVENTS, FRAMES, STEP_LEDGER, CounterRow, FrameRow
+from mobstore.scripts.tables import COUNTERS, EVENTS, FRAMES, STEP_LEDGER, CounterRow, FrameRow
+from mobstore.scripts.transaction import Delete, Put, Scan
 from mobstore.testing import samples
 from mobstore.testing.scripts import reading, writing
-from mobstore.transaction import Delete, Put, Scan
 
 
 async def damaged() -> list[Any]:

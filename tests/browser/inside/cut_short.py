@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from browser.inside.indexeddb import delete_database
 from mobstore import MobStores, open_stores
+from mobstore.maintenance.transfer import export_stores, import_stores
 from mobstore.meerkat import export_meerkat, import_meerkat
 from mobstore.testing import samples
-from mobstore.transfer import export_stores, import_stores
 
 _EVENTS = 3000
 _PARTS = 7

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from browser.inside.calls import say
 from browser.inside.handles import error_of, held
 from mobstore.engines.indexeddb.channel import Channel
-from mobstore.tables import EVENTS, EVENTS_BY_MOB
+from mobstore.scripts.tables import EVENTS, EVENTS_BY_MOB
+from mobstore.scripts.transaction import Commit, DeleteRange, LoadingScript, Scan
 from mobstore.testing.samples import event, make_run, run_id
-from mobstore.transaction import Commit, DeleteRange, LoadingScript, Scan
 
 
 def _erasing() -> LoadingScript[object]:

@@ -6,9 +6,9 @@ import sys
 from typing import NamedTuple
 
 from browser.inside.handles import held
-from mobstore import tables
+from mobstore.scripts import tables
+from mobstore.scripts.transaction import Scan
 from mobstore.testing.scripts import reading
-from mobstore.transaction import Scan
 
 
 class NoteRow(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any
 
 from browser.inside.handles import described, error_of, held
 from mobstore import MeerkatId, MobStoreError, NewMobEvent, PeersWired
-from mobstore.tables import EVENTS, EventRow
+from mobstore.scripts.tables import EVENTS, EventRow
+from mobstore.scripts.transaction import Add, Scan
 from mobstore.testing.samples import event
 from mobstore.testing.scripts import reading, writing
-from mobstore.transaction import Add, Scan
 
 _TASKS = 4
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from browser.inside.indexeddb import delete_database
 from mobstore import MobStoreError, MobStores, open_stores
+from mobstore.maintenance.transfer import copy, export_stores, import_stores
 from mobstore.testing import samples
-from mobstore.transfer import copy, export_stores, import_stores
 from support import golden
 
 

@@ -17,8 +17,8 @@ from mobstore import (
     Stores,
     open_stores,
 )
+from mobstore.scripts.transaction import Durability
 from mobstore.testing.samples import event, frame, make_run, number, run_id, state, step
-from mobstore.transaction import Durability
 
 COUNTER, STEPS = run_id(1), run_id(2)
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mobstore.engines.indexeddb.javascript import Browser, JsValue
-from mobstore.listeners import Listeners
-from mobstore.transaction import Scan, Write
+from mobstore.engines.listeners import Listeners
+from mobstore.scripts.transaction import Scan, Write
 
 _WHO, _LISTENING, _CHANGED = "who listens?", "listening", "changed"
 _MILLISECONDS = 1000  # between two looks

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 from mobstore.engines.indexeddb.forms import lay_out
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError, WriteFailedError
-from mobstore.tables import FORMAT, TABLES
-from mobstore.transaction import Durability
+from mobstore.scripts.tables import FORMAT, TABLES
+from mobstore.scripts.transaction import Durability
 
 Mode: TypeAlias = Literal["readonly", "readwrite"]
 

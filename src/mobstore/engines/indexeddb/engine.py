@@ -12,7 +12,7 @@ from mobstore.engines.indexeddb.javascript import browser
 from mobstore.engines.indexeddb.job import Job
 from mobstore.engines.indexeddb.transactions import Lane
 from mobstore.errors import InternalError
-from mobstore.transaction import (
+from mobstore.scripts.transaction import (
     Durability,
     Engine,
     LoadingScript,

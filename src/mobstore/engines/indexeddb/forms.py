@@ -19,8 +19,8 @@ from typing import Any, TypeAlias, cast, get_type_hints
 from uuid import uuid4
 
 from mobstore.engines.indexeddb.javascript import Browser, Database, JsValue, Transaction
-from mobstore.tables import IDENTITY, META, TABLES, Key, MetaRow, Row, Table, Value
-from mobstore.transaction import Scan
+from mobstore.scripts.tables import IDENTITY, META, TABLES, Key, MetaRow, Row, Table, Value
+from mobstore.scripts.transaction import Scan
 
 Found: TypeAlias = Any
 """A row as it is read: a dict or a list of its fields, from JSON, or an object of the browser's."""

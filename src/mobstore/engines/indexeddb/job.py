@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any, Generic, TypeVar, cast
 
-from mobstore.transaction import LoadingScript, Script
+from mobstore.scripts.transaction import LoadingScript, Script
 
 T = TypeVar("T")
 

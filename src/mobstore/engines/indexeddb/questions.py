@@ -16,8 +16,8 @@ from pydantic_core import from_json
 from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
-from mobstore.tables import Index, Key, Table, Value
-from mobstore.transaction import Count, Get, Read, Scan
+from mobstore.scripts.tables import Index, Key, Table, Value
+from mobstore.scripts.transaction import Count, Get, Read, Scan
 
 PENDING = object()
 """Stands for what has been asked and has not come."""

@@ -9,8 +9,8 @@ from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
 from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
 from mobstore.errors import WriteFailedError
-from mobstore.tables import Index, Key, Row, Table
-from mobstore.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
+from mobstore.scripts.tables import Index, Key, Row, Table
+from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
 Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""

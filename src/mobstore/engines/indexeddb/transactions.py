@@ -27,8 +27,8 @@ from mobstore.engines.indexeddb.job import Job
 from mobstore.engines.indexeddb.questions import Question
 from mobstore.engines.indexeddb.rows import Asking, Rows
 from mobstore.errors import InternalError, MobStoreError
-from mobstore.tables import COUNTERS
-from mobstore.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
+from mobstore.scripts.tables import COUNTERS
+from mobstore.scripts.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
 
 Committed: TypeAlias = Callable[[Iterable[Write] | None], None]
 """Takes the writes of a commit; None for those of a loading script."""

@@ -11,7 +11,7 @@ from mobstore.engines.sqlite.connecting import connect
 from mobstore.engines.sqlite.layout import difference, entries
 from mobstore.engines.sqlite.upgrade import statements
 from mobstore.errors import ReadFailedError, WriteFailedError
-from mobstore.tables import FORMAT
+from mobstore.scripts.tables import FORMAT
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 

@@ -42,7 +42,7 @@ from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
 from mobstore.errors import InternalError, ReadFailedError
-from mobstore.transaction import (
+from mobstore.scripts.transaction import (
     Durability,
     Engine,
     LoadingScript,

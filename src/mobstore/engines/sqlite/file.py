@@ -31,8 +31,8 @@ from mobstore.engines.sqlite.rows import LONGEST, SCHEMA
 from mobstore.engines.sqlite.stopping import stopped
 from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
-from mobstore.tables import FORMAT
-from mobstore.transaction import Durability
+from mobstore.scripts.tables import FORMAT
+from mobstore.scripts.transaction import Durability
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobstore.errors import ReadFailedError
-from mobstore.model.shown import brief
+from mobstore.model.text import brief
 
 _MOST = 1000  # entries
 _NOT_UTF_8 = "an entry in the list of its tables is not UTF-8"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
 from mobstore.engines.sqlite.stopping import Stoppable
-from mobstore.transaction import Commit, Count, Get, Read, Scan, Script, drive
+from mobstore.scripts.transaction import Commit, Count, Get, Read, Scan, Script, drive
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.engines.sqlite.connecting import size_of_file
 from mobstore.engines.sqlite.stopping import Stoppable
-from mobstore.tables import TABLES, Index, Key, Table, Value
-from mobstore.transaction import (
+from mobstore.scripts.tables import TABLES, Index, Key, Table, Value
+from mobstore.scripts.transaction import (
     Add,
     Count,
     Delete,

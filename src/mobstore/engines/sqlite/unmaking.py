@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mobstore.engines.sqlite.connecting import connect, find, has_log, resolve
 from mobstore.errors import MobStoreError
-from mobstore.tables import META, TABLES
+from mobstore.scripts.tables import META, TABLES
 
 
 def remove_empty(path: Path) -> None:

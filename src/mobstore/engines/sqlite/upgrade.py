@@ -8,7 +8,7 @@ from functools import cache
 from uuid import uuid4
 
 from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.tables import FORMAT, IDENTITY
+from mobstore.scripts.tables import FORMAT, IDENTITY
 
 _RENAMED = ("events", "runs", "run_states")
 

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
+from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, log_left_alone
 from mobstore.engines.sqlite.connecting import Mode, connect, has_content, open_files
@@ -35,8 +36,7 @@ from mobstore.engines.sqlite.outside import Outside
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.stopping import stopped
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
-from mobstore.listeners import Listeners
-from mobstore.transaction import LoadingScript, Script, Write, drive
+from mobstore.scripts.transaction import LoadingScript, Script, Write, drive
 
 T = TypeVar("T")
 

@@ -9,11 +9,8 @@ from itertools import product
 from typing import Any
 
 from mobstore.errors import WriteFailedError
-from mobstore.tables import SPECS, STEP_LEDGER, Key, SpecRow, StepLedgerRow, Table
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.scripts import loading, reading, writing
-from mobstore.testing.subject import Subject
-from mobstore.transaction import (
+from mobstore.scripts.tables import SPECS, STEP_LEDGER, Key, SpecRow, StepLedgerRow, Table
+from mobstore.scripts.transaction import (
     Add,
     Commit,
     Delete,
@@ -27,6 +24,9 @@ from mobstore.transaction import (
     fetch,
     key_in_use,
 )
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.subject import Subject
 
 _EACH: dict[str, Callable[[Table[Any], Any, Any], Write]] = {
     "add": lambda table, one, _: Add(table, (one,)),

@@ -8,8 +8,6 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import Any, cast
 
-from mobstore.atomic import NOTHING_ELSE
-from mobstore.bundles import MobStores, Stores, open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import (
     CasConflictError,
@@ -18,6 +16,9 @@ from mobstore.errors import (
     RefusedError,
     SpecRevisionConflictError,
 )
+from mobstore.scripts.atomic import NOTHING_ELSE
+from mobstore.stores.mob_stores import MobStores, Stores
+from mobstore.stores.opening import open_stores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (
     definition,

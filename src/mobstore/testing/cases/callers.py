@@ -6,15 +6,16 @@ import io
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from mobstore.audit import diff, verify
-from mobstore.bundles import MobStores, Stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import InternalError
-from mobstore.progress import Progress
+from mobstore.maintenance.comparison import diff
+from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.transfer import copy, export_stores, import_stores
+from mobstore.maintenance.verification import verify
+from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import event, full_run
 from mobstore.testing.subject import Subject
-from mobstore.transfer import copy, export_stores, import_stores
 
 # What an engine would take for its medium's, or for damage, if the error were its own.
 _ERRORS: tuple[type[Exception], ...] = (

@@ -7,13 +7,13 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from mobstore.tables import COUNTERS, STEP_LEDGER, CounterRow, StepLedgerRow
+from mobstore.scripts.tables import COUNTERS, STEP_LEDGER, CounterRow, StepLedgerRow
+from mobstore.scripts.transaction import Add, Commit, Count, Get, LoadingScript, Put, Scan
 from mobstore.testing.cases.wrappers import BODY_FRAME
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import event, failure
 from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Add, Commit, Count, Get, LoadingScript, Put, Scan
 
 TASKS = 50
 

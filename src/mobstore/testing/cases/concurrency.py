@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from mobstore.bundles import MobStores
 from mobstore.errors import CasConflictError, InternalError, SpecRevisionConflictError
 from mobstore.model.ids import FrameId, LoopInstanceId
 from mobstore.model.run import MobRun
+from mobstore.stores.mob_stores import MobStores
 from mobstore.testing.cases.wrappers import BODY_FRAME
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import (

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mobstore.bundles import MobStores, Stores
 from mobstore.errors import InternalError, WriteFailedError
 from mobstore.model.json import I64_MAX
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import COUNTERS, EVENTS, FAILURE_LEDGER, RUNS, STEP_LEDGER, CounterRow
+from mobstore.scripts.tables import (
+    COUNTERS,
+    EVENTS,
+    FAILURE_LEDGER,
+    NEXT_CURSOR,
+    NEXT_RUN,
+    RUNS,
+    STEP_LEDGER,
+    CounterRow,
+)
+from mobstore.scripts.transaction import Delete, Put, Scan, below_first, key_in_use
+from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import event, failure, make_run, run_id, step
 from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Delete, Put, Scan, below_first, key_in_use
 
 
 async def _put_back(stores: MobStores, counter: str, value: int) -> None:

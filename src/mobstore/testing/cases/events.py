@@ -5,20 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from mobstore.bundles import MobStores
 from mobstore.errors import InternalError, MobStoreError, SerializationError, StaleCursorError
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.ids import FlowId
 from mobstore.model.json import I64_MAX
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.tables import COUNTERS, EVENTS, CounterRow
+from mobstore.scripts.tables import COUNTERS, EVENTS, NEXT_CURSOR, CounterRow
+from mobstore.scripts.transaction import Put, Scan
+from mobstore.stores.mob_stores import MobStores
 from mobstore.testing.kinds import every_kind
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import definition, event, make_run, moment, profile, run_id
 from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Put, Scan
 
 _UNREADABLE: tuple[dict[str, Any], ...] = (
     {"kind": ""},

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 
-from mobstore.bundles import MobStores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.errors import SerializationError
-from mobstore.tables import IDENTITY, META, MetaRow
+from mobstore.scripts.tables import IDENTITY, META, MetaRow
+from mobstore.scripts.transaction import Delete, Put
+from mobstore.stores.mob_stores import MobStores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import event
 from mobstore.testing.scripts import writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Delete, Put
 
 
 @case("stores.identity")
@@ -49,7 +49,7 @@ async def shares_its_identity(subject: Subject) -> None:
 async def moves_its_identity(subject: Subject) -> None:
     """Copies and imports have the identity of their source, whatever they had before."""
     # Not before it is needed: what moves stores is made of stores.
-    from mobstore.transfer import copy, export_stores, import_stores
+    from mobstore.maintenance.transfer import copy, export_stores, import_stores
 
     stores = await subject.open()
     await stores.events.append(event())
@@ -65,7 +65,7 @@ async def moves_its_identity(subject: Subject) -> None:
 @case("stores.identity.taken")
 async def takes_an_identity(subject: Subject) -> None:
     """An empty store that takes another one in takes its identity, too."""
-    from mobstore.transfer import copy
+    from mobstore.maintenance.transfer import copy
 
     stores = await subject.open()
     before = await stores.identity()
@@ -79,7 +79,7 @@ async def takes_an_identity(subject: Subject) -> None:
 @case("stores.identity.damaged")
 async def mends_its_identity(subject: Subject) -> None:
     """A store whose identity is missing or unreadable says so, and a repair gives it one."""
-    from mobstore.audit import verify
+    from mobstore.maintenance.verification import verify
 
     stores = await subject.open()
     first = await stores.identity()

@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, NotFoundError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.run import LoopSnapshot, MobRun, MobRunStatus, StepRunStatus
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.cases.wrappers import call_every_wrapper
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (

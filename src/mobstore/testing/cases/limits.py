@@ -13,13 +13,20 @@ from mobstore.errors import (
 from mobstore.model.extent import MAX_VALUES
 from mobstore.model.json import I64_MAX, U64_MAX
 from mobstore.model.profile import Profile
-from mobstore.operations.runs import NEXT_RUN
-from mobstore.tables import COUNTERS, REALM_PROFILES, SPECS, CounterRow, RealmProfileRow, SpecRow
+from mobstore.scripts.tables import (
+    COUNTERS,
+    NEXT_RUN,
+    REALM_PROFILES,
+    SPECS,
+    CounterRow,
+    RealmProfileRow,
+    SpecRow,
+)
+from mobstore.scripts.transaction import Put
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import definition, full_run, iteration, make_run, moment, profile
 from mobstore.testing.scripts import writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Put
 
 
 @case("limits.runs")

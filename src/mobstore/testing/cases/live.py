@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
-from mobstore.bundles import MobStores
 from mobstore.errors import (
     InternalError,
     NotFoundError,
@@ -16,17 +15,26 @@ from mobstore.errors import (
     SerializationError,
     StaleCursorError,
 )
-from mobstore.interfaces import MobEventStore, Subscription
 from mobstore.model.event import FlowCompleted, MobEventKind
 from mobstore.model.ids import FlowId
 from mobstore.model.run import MobRunStatus
-from mobstore.operations.events import NEXT_CURSOR
-from mobstore.tables import COUNTERS, EVENTS
+from mobstore.scripts.tables import COUNTERS, EVENTS, NEXT_CURSOR
+from mobstore.scripts.transaction import (
+    Delete,
+    DeleteRange,
+    Engine,
+    LoadingScript,
+    Put,
+    Scan,
+    Script,
+)
+from mobstore.stores.events import MobEventStore
+from mobstore.stores.mob_stores import MobStores
+from mobstore.stores.subscription import Subscription
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import definition, event, make_run, moment, run_id, state
 from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Delete, DeleteRange, Engine, LoadingScript, Put, Scan, Script
 
 T = TypeVar("T")
 

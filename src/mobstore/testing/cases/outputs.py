@@ -8,9 +8,9 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from mobstore.errors import InternalError, MobStoreError, SerializationError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.ids import LoopId
 from mobstore.model.run import MobRun
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import frame, full_run, make_run, run_id, state
 from mobstore.testing.subject import Subject

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mobstore.bundles import MobStores, Stores
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
+from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import event, make_run
 from mobstore.testing.subject import Subject

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 from uuid import UUID
 
-from mobstore.bundles import Stores
 from mobstore.errors import InternalError, NotFoundError, SerializationError
 from mobstore.model.event import FlowCompleted, FlowStarted, StepFailed
 from mobstore.model.ids import FlowId, RunId, StepId
 from mobstore.model.run import MobRunStatus, RunHeader
+from mobstore.stores.mob_stores import Stores
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (
     event,

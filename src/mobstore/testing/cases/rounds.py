@@ -6,7 +6,7 @@ import asyncio
 from itertools import product
 from typing import Any, cast
 
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     EVENTS,
     EVENTS_BY_MOB,
     FRAMES,
@@ -19,11 +19,11 @@ from mobstore.tables import (
     SpecRow,
     StepLedgerRow,
 )
+from mobstore.scripts.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import BY_CODE_POINT
 from mobstore.testing.scripts import reading, writing
 from mobstore.testing.subject import Subject
-from mobstore.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 
 _LARGE = (2**53 - 2, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 2, 2**63 - 1)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 from mobstore.errors import InternalError, SerializationError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.run import MobRunStatus
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import full_run, make_run, moment, run_id, state
 from mobstore.testing.subject import Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from mobstore.errors import MobStoreError, SerializationError, SpecRevisionConflictError
-from mobstore.interfaces import MobSpecStore
+from mobstore.stores.specs import MobSpecStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import BY_CODE_POINT, definition, full_run
 from mobstore.testing.subject import Subject

@@ -8,9 +8,9 @@ from typing import Any, get_args
 from uuid import UUID
 
 from mobstore.errors import SerializationError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.kernel import KernelSet, KernelState
 from mobstore.model.run import MobRun, MobRunStatus
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import full_run, make_run, moment, run_id, state
 from mobstore.testing.subject import Subject

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
-from mobstore.arguments import LONGEST_NAME
+from mobstore.codec.arguments import LONGEST_NAME
 from mobstore.errors import SerializationError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.run import MobRun
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (
     HOSTILE_TEXTS,

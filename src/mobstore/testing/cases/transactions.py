@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mobstore.errors import InternalError
-from mobstore.tables import (
+from mobstore.scripts.tables import (
     EVENTS,
     EVENTS_BY_MOB,
     EVENTS_BY_TIME,
@@ -25,19 +25,7 @@ from mobstore.tables import (
     SpecRow,
     StepLedgerRow,
 )
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import (
-    BY_CODE_POINT,
-    definition,
-    event,
-    make_run,
-    profile,
-    state,
-    step,
-)
-from mobstore.testing.scripts import loading, reading, writing
-from mobstore.testing.subject import Subject
-from mobstore.transaction import (
+from mobstore.scripts.transaction import (
     Commit,
     Count,
     Delete,
@@ -51,6 +39,18 @@ from mobstore.transaction import (
     Write,
     fetch,
 )
+from mobstore.testing.kit import case, refused, same
+from mobstore.testing.samples import (
+    BY_CODE_POINT,
+    definition,
+    event,
+    make_run,
+    profile,
+    state,
+    step,
+)
+from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.subject import Subject
 
 
 def _event(cursor: int, mob: str = "mob", time: str = "t") -> EventRow:

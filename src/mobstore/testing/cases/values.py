@@ -10,7 +10,6 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from mobstore.errors import SerializationError
-from mobstore.interfaces import MobRunStore
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import FlowStarted, MobEvent, NewMobEvent, TaskCreated
 from mobstore.model.flow import (
@@ -24,6 +23,7 @@ from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
 from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, refused, same
 from mobstore.testing.samples import (
     definition,

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, cast, get_args
 from uuid import UUID
 
-from mobstore.interfaces import MobRunStore
 from mobstore.model.run import MobRun, MobRunStatus
+from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import frame, full_run, iteration, loop, state
 from mobstore.testing.subject import Subject

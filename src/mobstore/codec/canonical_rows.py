@@ -1,0 +1,255 @@
+"""The form in which a store keeps each kind of row.
+
+Rows from outside are read through the models, as arguments are: what comes out is what a store
+would have written, or an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias, cast
+from uuid import UUID
+
+from mobstore.codec.arguments import choice, number, output_text, record_text, state_text, text
+from mobstore.codec.events import draft_event
+from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
+from mobstore.errors import MobStoreError, SerializationError
+from mobstore.model.definition import MobDefinition
+from mobstore.model.event import MobEvent
+from mobstore.model.json import I64_MAX
+from mobstore.model.kernel import KernelState
+from mobstore.model.profile import Profile
+from mobstore.model.record import validate
+from mobstore.model.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry
+from mobstore.model.timestamp import Timestamp
+from mobstore.scripts.tables import (
+    COUNTERS,
+    EVENTS,
+    FAILURE_LEDGER,
+    FRAMES,
+    IDENTITY,
+    LOOP_ITERATIONS,
+    LOOP_OUTPUTS,
+    LOOP_STEP_OUTPUTS,
+    LOOPS,
+    META,
+    NEXT_CURSOR,
+    NEXT_RUN,
+    REALM_PROFILES,
+    ROOT_STEP_OUTPUTS,
+    RUN_STATES,
+    RUNS,
+    SPECS,
+    STEP_LEDGER,
+    CounterRow,
+    EventRow,
+    FailureLedgerRow,
+    FrameRow,
+    LoopIterationRow,
+    LoopOutputRow,
+    LoopRow,
+    LoopStepOutputRow,
+    MetaRow,
+    R,
+    RealmProfileRow,
+    RootStepOutputRow,
+    Row,
+    RunRow,
+    RunStateRow,
+    SpecRow,
+    StepLedgerRow,
+    Table,
+)
+
+JSON_COLUMNS = frozenset(
+    {
+        "activation_params",
+        "definition",
+        "flow_state",
+        "kernel_state",
+        "kind",
+        "output",
+        "profile",
+    }
+)
+"""The columns that hold JSON."""
+
+NOT_AS_STORED = "has not the form in which it is stored"
+
+_Columns: TypeAlias = Mapping[str, Any]
+
+
+def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
+    """The row that a store would have written.
+
+    Args:
+        table: its table.
+        columns: its columns; those that hold JSON are parsed (see `mobstore.model.json.parse`).
+
+    Raises:
+        SerializationError: no store would have written anything like it.
+    """
+    try:
+        return cast("R", _READERS[table](columns))
+    except MobStoreError as error:
+        raise SerializationError(error.detail) from error
+
+
+def _meta(row: _Columns) -> MetaRow:
+    name = choice(row["name"], frozenset({IDENTITY}), "name")
+    with _formed("value"):
+        return MetaRow(name, str(UUID(text(row["value"], "value"))))
+
+
+def _counter(row: _Columns) -> CounterRow:
+    name = choice(row["name"], frozenset({NEXT_CURSOR, NEXT_RUN}), "name")
+    return CounterRow(name, _counted(row, "value"))
+
+
+def _event(row: _Columns) -> EventRow:
+    event = validate(MobEvent, {**row, "timestamp": _timestamp(row, "timestamp")})
+    cursor = _counted(row, "cursor", most=I64_MAX - 1)  # the next one must fit as well
+    return EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
+
+
+def _run(row: _Columns) -> RunRow:
+    return RunRow(
+        _run_id(row),
+        _counted(row, "number", most=I64_MAX - 1),
+        text(row["mob_id"], "mob_id"),
+        text(row["flow_id"], "flow_id"),
+        choice(row["status"], RUN_STATUSES, "status"),
+        output_text(row["activation_params"], "activation_params"),
+        _moment(row, "created_at"),
+        "" if row["completed_at"] == "" else _moment(row, "completed_at"),
+        number(row["schema_version"], "schema_version", most=2**32 - 1),
+    )
+
+
+def _run_state(row: _Columns) -> RunStateRow:
+    return RunStateRow(_run_id(row), _state(row["flow_state"]))
+
+
+def _step(row: _Columns) -> StepLedgerRow:
+    entry = validate(StepLedgerEntry, {**row, "timestamp": _timestamp(row, "timestamp")})
+    return step_row(_run_id(row), _position(row), entry)
+
+
+def _failure(row: _Columns) -> FailureLedgerRow:
+    entry = validate(FailureLedgerEntry, {**row, "timestamp": _timestamp(row, "timestamp")})
+    return failure_row(_run_id(row), _position(row), entry)
+
+
+def _frame(row: _Columns) -> FrameRow:
+    return FrameRow(_run_id(row), text(row["frame_id"], "frame_id"), _state(row["kernel_state"]))
+
+
+def _loop(row: _Columns) -> LoopRow:
+    loop_id = text(row["loop_instance_id"], "loop_instance_id")
+    return LoopRow(_run_id(row), loop_id, _state(row["kernel_state"]))
+
+
+def _iteration(row: _Columns) -> LoopIterationRow:
+    with _formed("iteration"):
+        iteration = int(text(row["iteration"], "iteration"))
+    entry = validate(LoopIterationLedgerEntry, {**row, "iteration": iteration})
+    return iteration_row(_run_id(row), _position(row), entry)
+
+
+def _root_step_output(row: _Columns) -> RootStepOutputRow:
+    step_id = text(row["step_id"], "step_id")
+    output = output_text(row["output"], "output")
+    return RootStepOutputRow(_run_id(row), step_id, _position(row), output)
+
+
+def _loop_output(row: _Columns) -> LoopOutputRow:
+    iterations = number(row["iterations"], "iterations")
+    return LoopOutputRow(_run_id(row), text(row["loop_id"], "loop_id"), iterations)
+
+
+def _loop_step_output(row: _Columns) -> LoopStepOutputRow:
+    return LoopStepOutputRow(
+        _run_id(row),
+        text(row["loop_id"], "loop_id"),
+        number(row["iteration"], "iteration"),
+        text(row["step_id"], "step_id"),
+        _position(row),
+        output_text(row["output"], "output"),
+    )
+
+
+def _spec(row: _Columns) -> SpecRow:
+    definition = validate(MobDefinition, row["definition"])
+    return SpecRow(
+        text(row["mob_id"], "mob_id"),
+        _counted(row, "revision"),
+        record_text(definition, MobDefinition, "definition"),
+    )
+
+
+def _realm_profile(row: _Columns) -> RealmProfileRow:
+    return RealmProfileRow(
+        text(row["name"], "name"),
+        _counted(row, "revision"),
+        record_text(validate(Profile, row["profile"]), Profile, "profile"),
+        _moment(row, "created_at"),
+        _moment(row, "updated_at"),
+    )
+
+
+def _run_id(row: _Columns) -> str:
+    with _formed("run_id"):
+        return run_key(UUID(text(row["run_id"], "run_id")))
+
+
+def _position(row: _Columns) -> int:
+    return number(row["position"], "position")
+
+
+def _counted(row: _Columns, column: str, *, most: int = I64_MAX) -> int:
+    """What counts from 1."""
+    if number(row[column], column, most=most) == 0:
+        raise SerializationError(f"{column} is 0")
+    return cast("int", row[column])
+
+
+def _state(wire: object) -> str:
+    return state_text(validate(KernelState, wire), "kernel state")
+
+
+def _timestamp(row: _Columns, column: str) -> Timestamp:
+    """The moment whose `sortable` the column must be; that it is, who compares the row sees."""
+    with _formed(column):
+        return Timestamp(str(Timestamp.from_sortable(row[column])))
+
+
+def _moment(row: _Columns, column: str) -> str:
+    return _timestamp(row, column).sortable
+
+
+@contextmanager
+def _formed(column: str) -> Generator[None]:
+    try:
+        yield
+    except ValueError:  # its text may show the value
+        raise SerializationError(f"{column} {NOT_AS_STORED}") from None
+
+
+_READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
+    META: _meta,
+    COUNTERS: _counter,
+    EVENTS: _event,
+    RUNS: _run,
+    RUN_STATES: _run_state,
+    STEP_LEDGER: _step,
+    FAILURE_LEDGER: _failure,
+    FRAMES: _frame,
+    LOOPS: _loop,
+    LOOP_ITERATIONS: _iteration,
+    ROOT_STEP_OUTPUTS: _root_step_output,
+    LOOP_OUTPUTS: _loop_output,
+    LOOP_STEP_OUTPUTS: _loop_step_output,
+    SPECS: _spec,
+    REALM_PROFILES: _realm_profile,
+}

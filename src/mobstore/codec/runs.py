@@ -1,0 +1,353 @@
+"""Runs to rows and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias, cast, get_args
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from mobstore.codec.arguments import (
+    choice,
+    encoding,
+    instance,
+    moment,
+    number,
+    output_text,
+    prose,
+    snapshot_text,
+    state_text,
+    text,
+)
+from mobstore.codec.decoding import reading, stored_text
+from mobstore.errors import SerializationError
+from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
+from mobstore.model.json import U64_MAX, decode_json
+from mobstore.model.kernel import KernelState
+from mobstore.model.run import (
+    FailureLedgerEntry,
+    FrameSnapshot,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+    MobRun,
+    MobRunStatus,
+    RunHeader,
+    StepLedgerEntry,
+    StepRunStatus,
+)
+from mobstore.model.text import brief
+from mobstore.model.timestamp import Timestamp
+from mobstore.scripts.tables import (
+    FailureLedgerRow,
+    FrameRow,
+    LoopIterationRow,
+    LoopOutputRow,
+    LoopRow,
+    LoopStepOutputRow,
+    RootStepOutputRow,
+    RunRow,
+    RunStateRow,
+    StepLedgerRow,
+)
+
+FREE_ITERATIONS = 1_024
+"""Iterations of all loops of a run that need no output; the reference has no bound."""
+ITERATIONS_PER_OUTPUT = 16
+"""Further iterations of a run's loops for each output of one.
+
+A row says how many iterations a loop has, and each takes memory when the run is read. Iterations
+without output are so bounded by what is stored, with room for steps that run now and then.
+"""
+
+RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
+_FIELDS = tuple(MobRun.model_fields)
+_STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
+
+
+# `UUID` itself takes much else for one, such as underscores between the digits.
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def run_key(run_id: UUID | str) -> str:
+    """The text of a run's id, which is in lower case and with hyphens.
+
+    Raises:
+        SerializationError: it is neither a UUID nor the text of one.
+    """
+    if isinstance(run_id, UUID):
+        return str(run_id)
+    if not isinstance(run_id, str):
+        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+    if not _UUID.fullmatch(run_id):
+        raise SerializationError(
+            "run_id is not the text of a UUID; give all of it, such as"
+            " 24ede6a4-6b4c-4242-8a23-d5962217bead"
+        )
+    return str(UUID(run_id))
+
+
+class RunRows:
+    """A run as rows, without its number: what `create_run` writes and an import brings."""
+
+    def __init__(self, run: MobRun) -> None:
+        """Encode a run.
+
+        Raises:
+            SerializationError: it is not a run, or a part of it has no JSON form.
+        """
+        instance(run, MobRun, "run")
+        with encoding("run"):
+            self._encode(run)
+
+    def _encode(self, run: MobRun) -> None:
+        key = run_key(run.run_id)
+        self.run_id: str = key
+        ended = run.completed_at
+        self._run = (
+            text(run.mob_id, "mob_id"),
+            text(run.flow_id, "flow_id"),
+            choice(run.status, RUN_STATUSES, "status"),
+            output_text(run.activation_params, "activation_params"),
+            moment(run.created_at, "created_at"),
+            "" if ended is None else moment(ended, "completed_at"),
+            number(run.schema_version, "schema_version", most=2**32 - 1),
+        )
+        self.state: RunStateRow = RunStateRow(key, state_text(run.flow_state, "flow_state"))
+        self.steps: list[StepLedgerRow] = [
+            step_row(key, n, entry) for n, entry in enumerate(run.step_ledger)
+        ]
+        self.failures: list[FailureLedgerRow] = [
+            failure_row(key, n, entry) for n, entry in enumerate(run.failure_ledger)
+        ]
+        self.frames: list[FrameRow] = [
+            FrameRow(key, text(frame_id, "frame_id"), snapshot_text(frame, FrameSnapshot, "frame"))
+            for frame_id, frame in run.frames.items()
+        ]
+        self.loops: list[LoopRow] = [
+            LoopRow(
+                key, text(loop_id, "loop_instance_id"), snapshot_text(loop, LoopSnapshot, "loop")
+            )
+            for loop_id, loop in run.loops.items()
+        ]
+        self.iterations: list[LoopIterationRow] = [
+            iteration_row(key, n, entry) for n, entry in enumerate(run.loop_iteration_ledger)
+        ]
+        self.root_outputs: list[RootStepOutputRow] = [
+            RootStepOutputRow(
+                key, text(step_id, "step_id"), n, output_text(output, "root_step_outputs")
+            )
+            for n, (step_id, output) in enumerate(run.root_step_outputs.items())
+        ]
+        loops = run.loop_iteration_outputs.values()
+        recorded = sum(sum(map(len, iterations)) for iterations in loops)
+        _require_allowed(key, sum(map(len, loops)), recorded)
+        self.loop_outputs: list[LoopOutputRow] = [
+            LoopOutputRow(key, text(loop_id, "loop_id"), len(iterations))
+            for loop_id, iterations in run.loop_iteration_outputs.items()
+        ]
+        self.loop_step_outputs: list[LoopStepOutputRow] = [
+            LoopStepOutputRow(
+                key,
+                text(loop_id, "loop_id"),
+                i,
+                text(step_id, "step_id"),
+                n,
+                output_text(output, "loop_iteration_outputs"),
+            )
+            for loop_id, iterations in run.loop_iteration_outputs.items()
+            for i, outputs in enumerate(iterations)
+            for n, (step_id, output) in enumerate(outputs.items())
+        ]
+
+    def run(self, number: int) -> RunRow:
+        """The row of the run itself, once its number is known."""
+        return RunRow(self.run_id, number, *self._run)
+
+
+def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRow:
+    """Encode an entry of the step ledger.
+
+    Raises:
+        SerializationError: it is not one, has no JSON form, or is too large.
+    """
+    instance(entry, StepLedgerEntry, "entry")
+    return StepLedgerRow(
+        run_id,
+        position,
+        text(entry.step_id, "step_id"),
+        text(entry.meerkat_id, "meerkat_id"),
+        choice(entry.status, _STEP_STATUSES, "status"),
+        output_text(entry.output, "output"),
+        moment(entry.timestamp, "timestamp"),
+    )
+
+
+def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> FailureLedgerRow:
+    """Encode an entry of the failure ledger.
+
+    Raises:
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
+    """
+    instance(entry, FailureLedgerEntry, "entry")
+    return FailureLedgerRow(
+        run_id,
+        position,
+        text(entry.step_id, "step_id"),
+        prose(entry.reason, "reason"),
+        moment(entry.timestamp, "timestamp"),
+    )
+
+
+def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -> LoopIterationRow:
+    """Encode an entry of the loop iteration ledger.
+
+    Raises:
+        SerializationError: it is not one, or its text holds lone surrogates or is too long.
+    """
+    instance(entry, LoopIterationLedgerEntry, "ledger_entry")
+    return LoopIterationRow(
+        run_id,
+        position,
+        text(entry.loop_instance_id, "loop_instance_id"),
+        str(number(entry.iteration, "iteration", most=U64_MAX)),
+        text(entry.frame_id, "frame_id"),
+    )
+
+
+RunParts: TypeAlias = tuple[
+    RunStateRow | None,
+    Sequence[StepLedgerRow],
+    Sequence[FailureLedgerRow],
+    Sequence[FrameRow],
+    Sequence[LoopRow],
+    Sequence[LoopIterationRow],
+    Sequence[RootStepOutputRow],
+    Sequence[LoopOutputRow],
+    Sequence[LoopStepOutputRow],
+]
+"""The rows of a run beside its own; the outputs of root steps in the order of their position."""
+
+
+def read_run(row: RunRow, parts: RunParts) -> MobRun:
+    """Decode a run. No kernel state is looked into.
+
+    Raises:
+        SerializationError: a part of it cannot be read.
+    """
+    state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
+    with reading("run", row.run_id):
+        if state is None:
+            raise ValueError("its state is missing")
+        found: dict[str, Any] = {
+            **_head(row),
+            "flow_state": KernelState.from_canonical(state.flow_state),
+            "step_ledger": tuple(map(read_step, steps)),
+            "failure_ledger": tuple(map(read_failure, failures)),
+            "frames": {
+                cast("FrameId", stored_text(frame_id)): FrameSnapshot.assemble(
+                    {"kernel_state": KernelState.from_canonical(state_text)}
+                )
+                for _, frame_id, state_text in frames
+            },
+            "loops": {
+                cast("LoopInstanceId", stored_text(loop_id)): LoopSnapshot.assemble(
+                    {"kernel_state": KernelState.from_canonical(state_text)}
+                )
+                for _, loop_id, state_text in loops
+            },
+            "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
+            "root_step_outputs": {
+                cast("StepId", stored_text(output.step_id)): decode_json(output.output)
+                for output in root_outputs
+            },
+            "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
+        }
+        return MobRun.assemble({name: found[name] for name in _FIELDS})
+
+
+def read_header(row: RunRow) -> RunHeader:
+    """Decode the head of a run.
+
+    Raises:
+        SerializationError: it cannot be read.
+    """
+    with reading("run", row.run_id):
+        return RunHeader.assemble(_head(row))
+
+
+def _head(row: RunRow) -> dict[str, Any]:
+    ended = row.completed_at
+    return {
+        "run_id": RunId(UUID(row.run_id)),
+        "mob_id": stored_text(row.mob_id),
+        "flow_id": stored_text(row.flow_id),
+        "status": stored_text(row.status),
+        "activation_params": decode_json(row.activation_params),
+        "created_at": Timestamp.from_sortable(row.created_at),
+        "completed_at": Timestamp.from_sortable(ended) if ended else None,
+        "schema_version": row.schema_version,
+    }
+
+
+def read_step(row: StepLedgerRow) -> StepLedgerEntry:
+    """Decode an entry of the step ledger."""
+    return StepLedgerEntry.assemble(
+        {
+            "step_id": stored_text(row.step_id),
+            "meerkat_id": stored_text(row.meerkat_id),
+            "status": stored_text(row.status),
+            "output": decode_json(row.output),
+            "timestamp": Timestamp.from_sortable(row.timestamp),
+        }
+    )
+
+
+def read_failure(row: FailureLedgerRow) -> FailureLedgerEntry:
+    """Decode an entry of the failure ledger."""
+    return FailureLedgerEntry.assemble(
+        {
+            "step_id": stored_text(row.step_id),
+            "reason": stored_text(row.reason),
+            "timestamp": Timestamp.from_sortable(row.timestamp),
+        }
+    )
+
+
+def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
+    """Decode an entry of the loop iteration ledger."""
+    return LoopIterationLedgerEntry.assemble(
+        {
+            "loop_instance_id": stored_text(row.loop_instance_id),
+            "iteration": int(row.iteration),
+            "frame_id": stored_text(row.frame_id),
+        }
+    )
+
+
+def _loop_outputs(
+    run_id: str, loops: Sequence[LoopOutputRow], outputs: Sequence[LoopStepOutputRow]
+) -> dict[LoopId, tuple[dict[StepId, JsonValue], ...]]:
+    _require_allowed(run_id, sum(max(0, row.iterations) for row in loops), len(outputs))
+    found: dict[str, tuple[dict[StepId, JsonValue], ...]] = {
+        loop_id: tuple({} for _ in range(iterations)) for _, loop_id, iterations in loops
+    }
+    for output in sorted(outputs, key=lambda row: row.position):
+        iteration = found[output.loop_id][output.iteration]
+        iteration[cast("StepId", stored_text(output.step_id))] = decode_json(output.output)
+    return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
+
+
+def outputs_needed(iterations: int) -> int:
+    """How many outputs a run must have for its loops to have so many iterations in all."""
+    return -(-max(0, iterations - FREE_ITERATIONS) // ITERATIONS_PER_OUTPUT)
+
+
+def _require_allowed(run_id: str, iterations: int, recorded: int) -> None:
+    """Reject a number that no writer within the bounds can have reached; it may fill the memory."""
+    if recorded < outputs_needed(iterations):
+        raise SerializationError(
+            f"run {brief(run_id)}: its loops have {iterations} iterations, which is more than their"
+            f" {recorded} outputs allow"
+        )

@@ -1,0 +1,118 @@
+"""Commit listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
+from typing import Any, TypeAlias, cast
+
+from mobstore.scripts.tables import Index, Key, Table
+from mobstore.scripts.transaction import Add, Delete, DeleteRange, Put, Scan, Write
+
+_Wake: TypeAlias = Callable[[], None]
+_Group: TypeAlias = tuple[Index[Any], int]
+"""An index, and how many values of it the scans of some listeners give."""
+
+
+class Listeners:
+    """Functions to be called after a commit; any thread may add, end and tell.
+
+    A listener that follows one mob among thousands costs the commits of the others nothing: it is
+    found by the values that its scan and the written rows share.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._wakes: dict[object, _Wake] = {}
+        self._by_prefix: dict[Table[Any], dict[_Group, dict[Key, dict[object, None]]]] = {}
+        self._to_all: dict[object, None] = {}
+
+    def add(self, wake: _Wake, to: Scan[Any] | None = None) -> Callable[[], None]:
+        """Have a function called from now on, after commits that may change what a scan finds.
+
+        Returns:
+            A function that ends it; calling it twice is fine.
+        """
+        listener = object()
+        with self._lock:
+            self._wakes[listener] = wake
+            if to is None:
+                self._to_all[listener] = None
+            else:
+                groups = self._by_prefix.setdefault(to.index.table, {})
+                group = groups.setdefault((to.index, len(to.prefix)), {})
+                group.setdefault(to.prefix, {})[listener] = None
+
+        def end() -> None:
+            with self._lock:
+                if self._wakes.pop(listener, None) is None:
+                    return
+                if to is None:
+                    del self._to_all[listener]
+                else:
+                    self._remove(listener, to)
+
+        return end
+
+    def __len__(self) -> int:
+        return len(self._wakes)
+
+    def tell(self, writes: Iterable[Write] | None = None) -> None:
+        """Call those that these writes concern; all of them where it is not known what was written.
+
+        What a function raises is logged: the commit has happened, and the others must hear of it.
+        Only what is to end the process or the task is raised again, when all have been called.
+        """
+        if not self._wakes:
+            return
+        with self._lock:
+            if writes is None:
+                wakes = list(self._wakes.values())
+            else:
+                found = dict(self._to_all)
+                for write in writes:
+                    for listeners in self._concerned(write):
+                        found |= listeners
+                wakes = [self._wakes[listener] for listener in found]
+        ending: BaseException | None = None
+        for wake in wakes:
+            try:
+                wake()
+            except Exception:
+                import logging  # a commit seldom needs it
+
+                logging.getLogger("mobstore").exception("a commit listener raised")
+            except BaseException as error:  # noqa: BLE001 - raised below
+                ending = ending or error
+        if ending is not None:
+            raise ending
+
+    def _concerned(self, write: Write) -> Iterator[dict[object, None]]:
+        table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
+        for (index, given), group in self._by_prefix.get(table, {}).items():
+            # A row that replaces another may have had other values in a secondary index.
+            exact = index is table or isinstance(write, Add)
+            if isinstance(write, DeleteRange) or not exact:
+                yield from group.values()
+            else:
+                keys: Iterable[Key]
+                if isinstance(write, Delete):
+                    keys = (write.key[:given],)
+                else:
+                    values = table.getter(index.sorted_by[:given])
+                    keys = {values(row) for row in cast("Iterable[Any]", write.rows)}
+                for key in keys:
+                    if key in group:
+                        yield group[key]
+
+    def _remove(self, listener: object, to: Scan[Any]) -> None:
+        """Forget a listener, and whatever holds nothing without it."""
+        groups = self._by_prefix[to.index.table]
+        group = groups[to.index, len(to.prefix)]
+        del group[to.prefix][listener]
+        if not group[to.prefix]:
+            del group[to.prefix]
+        if not group:
+            del groups[to.index, len(to.prefix)]
+        if not groups:
+            del self._by_prefix[to.index.table]

@@ -1,0 +1,149 @@
+"""A function of operations as one script.
+
+The function is a coroutine whose every `await` is an operation on the stores it was given. It is
+stepped like a script: by the engine, wherever that runs scripts, and again from its beginning
+where the engine runs a script again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from functools import partial
+from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+
+from mobstore.errors import InternalError, MobStoreError, RefusedError
+from mobstore.scripts.overlay import Overlay
+from mobstore.scripts.transaction import Commit, Engine, LoadingScript, Scan, Script, enter_atomic
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
+"""An async function that awaits nothing but operations on the stores it is given."""
+
+
+Step: TypeAlias = Callable[[Callable[[], object]], object]
+"""Calls what it is given, which runs the function up to its next operation."""
+
+NOTHING_ELSE = (
+    "within an atomic call nothing can be awaited but operations of the stores it is given"
+)
+
+
+class Outcome(NamedTuple, Generic[T]):
+    """How the function ended. Its error is a result: to an engine it is none of a script's."""
+
+    result: T | None
+    error: Exception | None = None
+
+    def get(self) -> T:
+        """What the function returned; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
+def together(
+    work: Work[V, T],
+    view: Callable[[Engine], V],
+    context: Context,
+    step: Step = lambda run: run(),
+) -> Script[Outcome[T]]:
+    """Run a function of operations; write all that they write, or nothing if it raises.
+
+    Args:
+        work: the function.
+        view: makes the stores that it is given, on an engine.
+        context: the caller's context variables; the function sees them, whichever thread runs it.
+        step: runs each step of the function, in that context.
+    """
+    recorder, overlay, number = _Recorder(), Overlay(), 0
+    context = context.copy()
+    enter_atomic(context)
+    try:
+        coroutine: Any = context.run(step, partial(work, view(recorder)))
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        return Commit(Outcome(None, error))
+    if not inspect.iscoroutine(coroutine):
+        raise InternalError("atomic takes an async function of the stores it is given")
+    go_on: Callable[[], object] = partial(coroutine.send, None)
+    try:
+        while True:
+            recorder.usable = True
+            try:
+                operation = context.run(step, go_on)
+            finally:
+                recorder.usable = False  # by a task that the function began, while this waits
+            number += 1
+            try:
+                commit = yield from overlay.run(_script_of(operation))
+                if commit.refusal is not None:
+                    raise RefusedError(number, commit.refusal)
+            except MobStoreError as error:
+                error.add_note(f"by operation {number} of an atomic call")
+                go_on = partial(coroutine.throw, error)
+            else:
+                go_on = partial(coroutine.send, commit.result)
+    except StopIteration as end:
+        return Commit(Outcome(end.value), tuple(overlay.writes))
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        return Commit(Outcome(None, error))
+    finally:
+        coroutine.close()
+
+
+def _script_of(operation: object) -> Script[Any]:
+    if isinstance(operation, _Operation):
+        return operation.make()
+    raise InternalError(NOTHING_ELSE)
+
+
+class _Operation:
+    """What the recorder awaits: a script, to be run by whoever steps the coroutine."""
+
+    def __init__(self, make: Callable[[], Script[Any]]) -> None:
+        self.make = make
+
+    def __await__(self) -> Generator[_Operation, Any, Any]:
+        return (yield self)
+
+
+class _Recorder(Engine):
+    """Hands scripts to whoever steps the coroutine that awaits their results.
+
+    Attributes:
+        usable: whether the coroutine is being stepped.
+    """
+
+    def __init__(self) -> None:
+        self.usable = False
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        if not self.usable:
+            raise InternalError(
+                "these stores are of an atomic call, and of use in its function only"
+            )
+        return cast("T", await _Operation(make))
+
+    write = read
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
+        self._refuse("load a whole store")
+
+    def listen(
+        self,
+        wake: Callable[[], None],  # noqa: ARG002
+        to: Scan[Any] | None = None,  # noqa: ARG002
+    ) -> Callable[[], None]:
+        self._refuse("wait for commits")
+
+    async def compact(self) -> None:
+        self._refuse("compact")
+
+    async def close(self) -> None:
+        self._refuse("close the store")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InternalError(f"an atomic call cannot {what}")

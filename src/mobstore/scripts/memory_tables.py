@@ -1,0 +1,267 @@
+"""The rows of all tables: answers to reads, writes, and how they are taken back.
+
+Each change is noted before it is made, with what was there. A list, a dictionary or an attribute
+changes at once or not at all, and what is taken back twice is as if taken back once: so all
+changes since `keep` can be undone, whichever instruction was interrupted, and so can an undoing.
+
+A branch shares its rows with what it was made of, until either of the two changes a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, cast
+
+from mobstore.scripts.sorted_rows import SortedRows
+from mobstore.scripts.tables import Index, Key, Row, Table
+from mobstore.scripts.transaction import (
+    Add,
+    Count,
+    Delete,
+    DeleteRange,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Write,
+    key_in_use,
+)
+
+
+@cache
+def getter(table: Table[Any], columns: tuple[str, ...]) -> Callable[[Row], Key]:
+    """A function that takes these columns of a row as a tuple; made once."""
+    return table.getter(columns)
+
+
+class TableRows:
+    """The rows of one table, by key and by index.
+
+    Attributes:
+        by_key: all of them; not to be changed from outside.
+        shared: whether a branch has them, too, so that they change no more.
+    """
+
+    def __init__(
+        self, table: Table[Any], by_key: dict[Key, Row], indexes: dict[Index[Any], SortedRows]
+    ) -> None:
+        self.by_key: dict[Key, Row] = by_key
+        self.shared: bool = False
+        self.key_of: Callable[[Row], Key] = getter(table, table.key)
+        self._table, self._indexes = table, indexes
+        self._others = [rows for index, rows in indexes.items() if index is not table]
+
+    def copy(self) -> TableRows:
+        """The same rows, to be changed alone."""
+        indexes = {index: rows.copy() for index, rows in self._indexes.items()}
+        return TableRows(self._table, self.by_key.copy(), indexes)
+
+    def index(self, index: Index[Any]) -> SortedRows:
+        """The rows of an index; one that was not kept so far is from now on."""
+        rows = self._indexes.get(index)
+        if rows is None:
+            rows = SortedRows(index)
+            for key, row in self.by_key.items():
+                rows.add(row, key)
+            self._indexes[index] = rows
+            if index is not self._table:
+                self._others.append(rows)
+        return rows
+
+    def find(self, scan: Scan[Any]) -> list[Any]:
+        """The rows that a scan finds."""
+        by_key = self.by_key
+        return [by_key[key] for key in self.index(scan.index).find(scan)]
+
+    def put(self, row: Row, key: Key, old: Row | None) -> None:
+        """Add a row, or put it in place of the old one of its key."""
+        self.by_key[key] = row
+        if old is None:
+            for index in self._indexes.values():
+                index.add(row, key)
+        else:
+            for index in self._others:  # by its key it stays where it is
+                index.move(old, row, key)
+
+    def remove(self, rows: dict[Key, Row]) -> None:
+        """Remove rows that are there."""
+        for key in rows:
+            del self.by_key[key]
+        for index in self._indexes.values():
+            index.remove(rows)
+
+    def restore(self, changes: Sequence[_Change]) -> None:
+        """Have what was there before some changes, whether they were made, or in part."""
+        before: dict[Key, Row | None] = {}
+        rows: list[tuple[Key, Row]] = []
+        for _, key, old, new in changes:
+            before.setdefault(key, old)
+            rows += [(key, row) for row in (old, new) if row is not None]
+        there = {key: row for key, row in before.items() if row is not None}
+        for index in self._indexes.values():
+            index.restore(rows, there)
+        self.by_key.update(there)
+        for key in before.keys() - there.keys():
+            self.by_key.pop(key, None)
+
+
+_Change = tuple[TableRows, Key, Row | None, Row | None]
+"""Where, which row, what was there, what shall be."""
+
+
+class MemoryTables:
+    """The rows of all tables.
+
+    Attributes:
+        changes: what was changed since `keep`, or was about to be.
+    """
+
+    def __init__(
+        self, tables: dict[Table[Any], TableRows] | None = None, *, indexed: bool = True
+    ) -> None:
+        """Begin with some rows, or with none.
+
+        Args:
+            tables: those of each table that has any.
+            indexed: keep every index from the beginning, as several threads may ask; else one is
+                made when it is asked for.
+        """
+        self.changes: list[_Change] = []
+        self._indexed = indexed
+        self._tables: dict[Table[Any], TableRows] = {} if tables is None else tables
+
+    def branch(self) -> MemoryTables:
+        """The same rows, to be read and changed apart from these."""
+        for rows in self._tables.values():
+            rows.shared = True
+        return type(self)(self._tables.copy(), indexed=self._indexed)
+
+    def rows(self, table: Table[Any]) -> TableRows | None:
+        """The rows of a table, if there ever was one."""
+        return self._tables.get(table)
+
+    def answer(self, read: Read[Any]) -> object:
+        """Answer a read."""
+        if isinstance(read, Get):
+            get = cast("Get[Any]", read)
+            rows = self._tables.get(get.table)
+            return None if rows is None else rows.by_key.get(get.key)
+        if isinstance(read, Scan):
+            scan = cast("Scan[Any]", read)
+            rows = self._tables.get(scan.index.table)
+            return [] if rows is None else rows.find(scan)
+        if isinstance(read, Count):
+            scan = read.scan
+            rows = self._tables.get(scan.index.table)
+            return 0 if rows is None else rows.index(scan.index).count(scan)
+        raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
+
+    def answer_or_write(self, asked: Read[Any] | Write) -> object:
+        """Answer a read, or make a write."""
+        if isinstance(asked, (Add, Put, Delete, DeleteRange)):
+            self.write((asked,))
+            return None
+        return self.answer(asked)
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Make writes, in their order; removals of single rows of one table together.
+
+        Raises:
+            WriteFailedError: a row that must be new is not. Undo the others.
+        """
+        place = 0
+        while place < len(writes):
+            write = writes[place]
+            place += 1
+            if isinstance(write, (Add, Put)):
+                self._put(write)
+            elif isinstance(write, Delete):
+                keys = [write.key]
+                while place < len(writes):
+                    other = writes[place]
+                    if not isinstance(other, Delete) or other.table is not write.table:
+                        break
+                    keys.append(other.key)
+                    place += 1
+                self._remove(write.table, keys)
+            else:
+                rows = self._tables.get(write.scan.index.table)
+                if rows is not None:
+                    self._remove(
+                        write.scan.index.table, rows.index(write.scan.index).find(write.scan)
+                    )
+
+    def size(self, writes: Iterable[Write]) -> int:
+        """How many rows writes would add, replace or remove, each alone."""
+        size = 0
+        for write in writes:
+            if isinstance(write, (Add, Put)):
+                size += len(write.rows)
+            elif isinstance(write, Delete):
+                size += 1
+            else:
+                size += cast("int", self.answer(Count(write.scan)))
+        return size
+
+    def in_parts(self, writes: Iterable[Write], most: int) -> Iterator[tuple[Write, ...]]:
+        """The same writes, to be made one after the other, none of more than so many rows."""
+        for write in writes:
+            if isinstance(write, (Add, Put)):
+                for start in range(0, len(write.rows), most):
+                    yield (replace(write, rows=write.rows[start : start + most]),)
+            elif isinstance(write, Delete):
+                yield (write,)
+            else:
+                table = write.scan.index.table
+                rows = self._tables.get(table)
+                keys = [] if rows is None else rows.index(write.scan.index).find(write.scan)
+                for start in range(0, len(keys), most):
+                    yield tuple([Delete(table, key) for key in keys[start : start + most]])
+
+    def keep(self) -> None:
+        """From now on, undo only what comes."""
+        self.changes = []
+
+    def undo(self) -> None:
+        """Take back all that was written since `keep`."""
+        of_tables: dict[TableRows, list[_Change]] = {}
+        for change in self.changes:
+            of_tables.setdefault(change[0], []).append(change)
+        for rows, changes in of_tables.items():
+            rows.restore(changes)
+        self.keep()
+
+    def _own(self, table: Table[Any]) -> TableRows:
+        """The rows of a table, to be changed."""
+        rows = self._tables.get(table)
+        if rows is None:
+            indexes = (table, *table.indexes) if self._indexed else ()
+            rows = TableRows(table, {}, {index: SortedRows(index) for index in indexes})
+            self._tables[table] = rows
+        elif rows.shared:
+            rows = rows.copy()
+            self._tables[table] = rows
+        return rows
+
+    def _put(self, write: Add[Any] | Put[Any]) -> None:
+        table: Table[Any] = write.table
+        rows = self._own(table)
+        key_of, by_key, changes = rows.key_of, rows.by_key, self.changes
+        adding = isinstance(write, Add)
+        for row in write.rows:
+            key = key_of(row)
+            old = by_key.get(key)
+            if adding and old is not None:
+                raise key_in_use(table, key)
+            changes.append((rows, key, old, row))
+            rows.put(row, key, old)
+
+    def _remove(self, table: Table[Any], keys: Iterable[Key]) -> None:
+        rows = self._own(table)
+        by_key = rows.by_key
+        found = {key: row for key in keys if (row := by_key.get(key)) is not None}
+        if found:
+            self.changes.extend([(rows, key, row, None) for key, row in found.items()])
+            rows.remove(found)

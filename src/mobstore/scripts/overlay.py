@@ -1,0 +1,241 @@
+"""What a store would hold if some writes were made: answers to reads, corrected by pending writes.
+
+Each operation within an atomic call must see what those before it did, before any of it is
+written. What it sees is made of two sets of rows:
+
+* the pending rows: what was added or put, and not removed since;
+* the stored rows, but for the hidden ones: those whose key was put or removed by itself, and those
+  that a removed range finds. What is hidden stays hidden: what was written in its place is pending.
+
+An added row hides nothing, for it must be new: if it is not, the commit fails as a whole.
+
+Nothing is asked of the store for the sake of pending rows. A limited scan asks for as many rows as
+its limit says, and for more only if some that it got are hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+
+from mobstore.scripts.memory_tables import MemoryTables, getter
+from mobstore.scripts.tables import Index, Key, Row, Table, Value
+from mobstore.scripts.transaction import (
+    Add,
+    Commit,
+    Count,
+    Delete,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Script,
+    Write,
+)
+
+T = TypeVar("T")
+
+_Answering: TypeAlias = Generator[Read[Any], Any, object]
+"""Answers one read; what it yields is asked of the store."""
+
+
+class Overlay:
+    """Pending writes over a store.
+
+    Attributes:
+        writes: all of them, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+        self._pending = MemoryTables(indexed=False)
+        self._hidden: dict[Table[Any], _Hidden] = {}  # of each table that was written to
+        self._latest: tuple[Write, ...] = ()  # in neither until somebody reads after them
+
+    def run(
+        self, script: Script[T]
+    ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]:
+        """Run a script over the pending writes; those of its commit become pending, too."""
+        for write in self._latest:
+            self._add(write)
+        self._latest = ()
+        commit = yield from self._corrected(script) if self._hidden else script
+        self._latest = commit.writes
+        self.writes += commit.writes
+        return commit
+
+    def _add(self, write: Write) -> None:
+        table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
+        hidden = self._hidden.get(table)
+        if hidden is None:
+            hidden = self._hidden[table] = _Hidden(table)
+        hidden.add(write)
+        # Who adds what is there finds out when all is written, and then nothing is.
+        self._pending.write((Put(table, write.rows) if isinstance(write, Add) else write,))
+        self._pending.keep()
+
+    def _corrected(self, script: Script[T]) -> Script[T]:
+        try:
+            asked = next(script)
+            while True:
+                asked = script.send((yield from self._answers(asked)))
+        except StopIteration as end:
+            return cast("Commit[T]", end.value)
+        finally:
+            script.close()
+
+    def _answers(
+        self, reads: Sequence[Read[Any]]
+    ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], tuple[Any, ...]]:
+        """The answers to some reads; what must be asked for them is asked together."""
+        answers: list[Any] = [None] * len(reads)
+        going = [(place, self._answer(read), cast("Any", None)) for place, read in enumerate(reads)]
+        while going:
+            asked: list[tuple[int, _Answering, Read[Any]]] = []
+            for place, answering, got in going:
+                try:
+                    asked.append((place, answering, answering.send(got)))
+                except StopIteration as end:
+                    answers[place] = end.value
+            if not asked:
+                break
+            given = yield tuple([read for _, _, read in asked])
+            going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
+        return tuple(answers)
+
+    def _answer(self, read: Read[Any]) -> _Answering:
+        if isinstance(read, Get):
+            return (yield from self._get(cast("Get[Any]", read)))
+        scan = cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
+        hidden = self._hidden.get(scan.index.table)
+        if hidden is None:
+            return (yield read)
+        if isinstance(read, Count) and not hidden:
+            stored: int = yield read
+            return stored + cast("int", self._pending.answer(read))
+        shown = [] if hidden.has_all(scan) else (yield from _shown(scan, hidden))
+        found = _merged(scan, shown, cast("list[Row]", self._pending.answer(scan)))
+        return len(found) if isinstance(read, Count) else found
+
+    def _get(self, get: Get[Any]) -> _Answering:
+        hidden = self._hidden.get(get.table)
+        pending = self._pending.answer(get)
+        if pending is not None:
+            return pending
+        if hidden is None:
+            return (yield get)
+        if hidden.has_key(get.key):
+            return None
+        stored = yield get
+        return None if stored is None or hidden.has(stored) else stored
+
+
+def _shown(scan: Scan[Any], hidden: _Hidden) -> Generator[Read[Any], Any, list[Row]]:
+    """The stored rows that a scan finds and that are not hidden; at least as many as its limit."""
+    limit = scan.limit
+    while True:
+        stored: Sequence[Row] = yield scan if limit == scan.limit else replace(scan, limit=limit)
+        shown = hidden.left_of(stored)
+        if limit is None or len(stored) < limit or len(shown) >= cast("int", scan.limit):
+            return shown
+        limit = 2 * limit + 16  # rows that tie come in any order: there is no place to go on from
+
+
+def _merged(scan: Scan[Any], shown: list[Row], pending: list[Row]) -> list[Row]:
+    """The rows of a scan, of those that are stored and those that are pending."""
+    if shown and pending:
+        ordering = getter(scan.index.table, scan.index.sorted_by[len(scan.prefix) :])
+        rows = sorted(shown + pending, key=ordering, reverse=scan.backwards)
+    else:
+        rows = shown or pending
+    return rows[: scan.limit]
+
+
+_Bounds: TypeAlias = tuple[Value | None, Value | None]  # after, before
+
+
+class _Ranges(NamedTuple):
+    """Removed ranges by the values that their scans give.
+
+    Attributes:
+        values_of: takes of a row the columns that the scans give, and the one that they bound.
+        bounds: the bounds of the scans with the same values.
+    """
+
+    values_of: Callable[[Row], Key]
+    bounds: dict[Key, list[_Bounds]]
+
+
+class _Hidden:
+    """Which stored rows of a table do not show."""
+
+    def __init__(self, table: Table[Any]) -> None:
+        self._table, self._key_of = table, getter(table, table.key)
+        self._keys: set[Key] = set()
+        self._ranges: dict[tuple[Index[Any], int], _Ranges] = {}  # by how many values they give
+
+    def __bool__(self) -> bool:
+        return bool(self._keys or self._ranges)
+
+    def add(self, write: Write) -> None:
+        """Hide what a write replaces or removes."""
+        if isinstance(write, Put):
+            self._keys.update(map(self._key_of, cast("Iterable[Row]", write.rows)))
+        elif isinstance(write, Delete):
+            self._keys.add(write.key)
+        elif not isinstance(write, Add):
+            scan, given = write.scan, len(write.scan.prefix)
+            ranges = self._ranges.get((scan.index, given))
+            if ranges is None:
+                values_of = getter(self._table, scan.index.sorted_by[: given + 1])
+                ranges = self._ranges[scan.index, given] = _Ranges(values_of, {})
+            ranges.bounds.setdefault(scan.prefix, []).append((scan.after, scan.before))
+
+    def left_of(self, rows: Sequence[Row]) -> list[Row]:
+        """Those of some stored rows that show."""
+        return [row for row in rows if not self.has(row)] if self else list(rows)
+
+    def has(self, row: Row) -> bool:
+        """Whether a stored row is hidden."""
+        if self._key_of(row) in self._keys:
+            return True
+        for (_, given), ranges in self._ranges.items():
+            values = ranges.values_of(row)
+            for bounds in ranges.bounds.get(values[:given], ()):
+                if bounds == (None, None) or _is_within(values[given], bounds):
+                    return True
+        return False
+
+    def has_key(self, key: Key) -> bool:
+        """Whether any stored row with this key is hidden."""
+        return key in self._keys or self.has_all(Scan(self._table, key))
+
+    def has_all(self, scan: Scan[Any]) -> bool:
+        """Whether all stored rows that a scan finds were removed by one range."""
+        fixed = dict(zip(scan.index.sorted_by, scan.prefix, strict=False))
+        for (index, given), ranges in self._ranges.items():
+            columns = index.sorted_by[:given]
+            if all(column in fixed for column in columns):
+                same = index is scan.index and given == len(scan.prefix)
+                for after, before in ranges.bounds.get(tuple([fixed[one] for one in columns]), ()):
+                    if (after, before) == (None, None) or (
+                        same
+                        and (after is None or _at_least(scan.after, after))
+                        and (before is None or _at_most(scan.before, before))
+                    ):
+                        return True
+        return False
+
+
+def _is_within(value: Any, bounds: _Bounds) -> bool:
+    after, before = bounds
+    return (after is None or value > after) and (before is None or value < before)
+
+
+def _at_least(bound: Any, other: Any) -> bool:
+    return bound is not None and bool(bound >= other)
+
+
+def _at_most(bound: Any, other: Any) -> bool:
+    return bound is not None and bool(bound <= other)

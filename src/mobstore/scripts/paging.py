@@ -1,0 +1,64 @@
+"""Reading an index from end to end, page by page, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
+
+from mobstore.errors import SerializationError
+from mobstore.scripts.tables import Index, Key, R, Row
+from mobstore.scripts.transaction import Read, Scan, fetch
+
+T = TypeVar("T")
+
+Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
+"""A part of a script; to be used with `yield from`."""
+
+FIRST_LIMIT = 4
+"""How many rows the first page may have: how long they are is not known yet."""
+_MOST_TIES = 1024  # rows of one place that are read; in a sound store there is one
+_MOST_ROWS = 256  # of a page
+_SIZE = 2**20  # characters of a page, about
+
+
+def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
+    """The rows that come next in the order of an index; none after the last.
+
+    Args:
+        index: the index; all its rows are walked, whatever its prefix.
+        after: the values of `index.sorted_by` in the last row before; None: from the first row.
+        limit: at most so many, and some that tie with the last of them. A place of which more rows
+            are than that is damage that those show, and the others are passed over.
+
+    Raises:
+        SerializationError: the last of them lacks a part of its place, as rows on damaged pages
+            do: nothing comes after that, and whoever asked for it would begin anew for ever.
+    """
+    place = index.table.getter(index.sorted_by)
+    rows: list[R] = []
+    depth = 0 if after is None else len(after) - 1
+    # On from a key (a, b): what else begins with a, then what is after a.
+    while depth >= 0 and len(rows) < limit:
+        prefix, bound = ((), None) if after is None else (after[:depth], after[depth])
+        rows += yield from fetch(Scan(index, prefix, after=bound, limit=limit - len(rows)))
+        depth -= 1
+    if len(rows) == limit and index is not index.table:
+        last = place(rows[-1])
+        while rows and place(rows[-1]) == last:
+            rows.pop()
+        rows += yield from fetch(Scan(index, last, limit=_MOST_TIES))
+    if rows and None in cast("Sequence[object]", place(rows[-1])):
+        raise SerializationError(
+            f"table {index.table.name}: a row lacks a part of its key; restore a backup"
+        )
+    return rows
+
+
+def next_limit(limit: int, rows: int, size: int) -> int:
+    """How many rows the page after one with so many rows and characters may have."""
+    return max(1, min(_MOST_ROWS, 4 * limit, _SIZE * rows // (size + 1)))
+
+
+def size_of(rows: Sequence[Row]) -> int:
+    """How many characters some rows have."""
+    return sum(len(value) for row in rows for value in row if isinstance(value, str))

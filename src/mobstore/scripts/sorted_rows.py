@@ -1,0 +1,157 @@
+"""The rows of one index, in its order.
+
+For every value of the prefix there is a sorted list; most rows come last in theirs, so an
+insertion seldom moves anything. Many rows leave a list in one pass, which copies what stays.
+
+Invariants: no list is empty; `_prefixes` is None, or holds the prefixes of the lists in order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from mobstore.scripts.tables import Index, Key, Row
+from mobstore.scripts.transaction import Scan
+
+_Entry: TypeAlias = tuple[Any, ...]  # the values of the order columns, then those of the key
+_FEW = 8  # so many entries leave a list one by one
+
+
+class _Above:
+    """Sorts after every value."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __gt__(self, other: object) -> bool:
+        return True
+
+
+_ABOVE: Any = _Above()
+
+
+class SortedRows:
+    """The rows of one index; what changes them is not for several threads at once."""
+
+    def __init__(self, index: Index[Any]) -> None:
+        self.index: Index[Any] = index
+        self._prefix = index.table.getter(index.prefix)
+        self._order = index.table.getter(index.order)
+        self._outer, self._width = len(index.prefix), len(index.order)
+        self._lists: dict[Key, list[_Entry]] = {}
+        self._prefixes: list[Key] | None = None  # those of the lists, sorted, once asked for
+
+    def copy(self) -> SortedRows:
+        """The same rows, which change no more with these."""
+        copied = SortedRows(self.index)
+        copied._lists = {prefix: entries[:] for prefix, entries in self._lists.items()}
+        return copied
+
+    def add(self, row: Row, key: Key) -> None:
+        """Add a row that is not there."""
+        prefix = self._prefix(row)
+        entries = self._lists.get(prefix)
+        entry = self._order(row) + key
+        if entries is None:
+            self._prefixes = None
+            self._lists[prefix] = [entry]
+        elif entries[-1] < entry:
+            entries.append(entry)
+        else:
+            insort(entries, entry)
+
+    def move(self, old: Row, new: Row, key: Key) -> None:
+        """Have a row where the one belongs that replaces it."""
+        if self._prefix(old) != self._prefix(new) or self._order(old) != self._order(new):
+            self.remove({key: old})
+            self.add(new, key)
+
+    def remove(self, rows: Mapping[Key, Row]) -> None:
+        """Remove rows that are there."""
+        for prefix, leaving in self._by_prefix(rows.items()).items():
+            entries = self._lists[prefix]
+            leaving.sort()
+            start = bisect_left(entries, leaving[0])
+            stop = start + len(leaving)
+            if len(leaving) == len(entries):
+                self._set(prefix, [])
+            elif entries[start:stop] == leaving:
+                del entries[start:stop]
+            elif len(leaving) <= _FEW:
+                for entry in leaving:
+                    del entries[bisect_left(entries, entry)]
+            else:
+                left: list[_Entry] = []
+                place = 0
+                for entry in leaving:
+                    start, place = place, bisect_left(entries, entry, place) + 1
+                    left += entries[start : place - 1]
+                self._set(prefix, left + entries[place:])
+
+    def restore(self, rows: Iterable[tuple[Key, Row]], there: Mapping[Key, Row]) -> None:
+        """See that of some rows exactly these are there, whichever are now; twice is as once."""
+        staying = self._by_prefix(there.items())
+        for prefix, unsure in self._by_prefix(rows).items():
+            gone = set(unsure)
+            entries = [entry for entry in self._lists.get(prefix, ()) if entry not in gone]
+            self._set(prefix, sorted(entries + staying.get(prefix, [])))
+
+    def find(self, scan: Scan[Any]) -> list[Key]:
+        """The keys of the rows that a scan finds."""
+        found: list[Key] = []
+        step = -1 if scan.backwards else 1
+        for entries, start, stop in self._ranges(scan):
+            if scan.limit is not None:
+                room = scan.limit - len(found)
+                if scan.backwards:
+                    start = max(start, stop - room)  # noqa: PLW2901
+                else:
+                    stop = min(stop, start + room)  # noqa: PLW2901
+            found += [entry[self._width :] for entry in entries[start:stop][::step]]
+            if scan.limit is not None and len(found) >= scan.limit:
+                break
+        return found
+
+    def count(self, scan: Scan[Any]) -> int:
+        """How many rows a scan finds."""
+        return sum(max(0, stop - start) for _, start, stop in self._ranges(scan))
+
+    def _ranges(self, scan: Scan[Any]) -> Iterator[tuple[list[_Entry], int, int]]:
+        """The lists that a scan finds rows in, in its order, and from where to where."""
+        if len(scan.prefix) >= self._outer:
+            entries = self._lists.get(scan.prefix[: self._outer])
+            if entries:
+                yield entries, *_bounds(entries, scan.prefix[self._outer :], scan)
+            return
+        if self._prefixes is None:
+            self._prefixes = sorted(self._lists)
+        start, stop = _bounds(self._prefixes, scan.prefix, scan)
+        for prefix in self._prefixes[start:stop][:: -1 if scan.backwards else 1]:
+            entries = self._lists[prefix]
+            yield entries, 0, len(entries)
+
+    def _by_prefix(self, rows: Iterable[tuple[Key, Row]]) -> dict[Key, list[_Entry]]:
+        entries: dict[Key, list[_Entry]] = {}
+        for key, row in rows:
+            entries.setdefault(self._prefix(row), []).append(self._order(row) + key)
+        return entries
+
+    def _set(self, prefix: Key, entries: list[_Entry]) -> None:
+        self._prefixes = None
+        if entries:
+            self._lists[prefix] = entries
+        else:
+            self._lists.pop(prefix, None)
+
+
+def _bounds(entries: list[_Entry], first: _Entry, scan: Scan[Any]) -> tuple[int, int]:
+    """Where those of some sorted tuples begin and end that start with `first`, within bounds."""
+    if scan.after is not None:
+        start = bisect_right(entries, (*first, scan.after, _ABOVE))
+    else:
+        start = bisect_left(entries, first)
+    if scan.before is not None:
+        return start, bisect_left(entries, (*first, scan.before))
+    return start, bisect_right(entries, (*first, _ABOVE)) if first else len(entries)

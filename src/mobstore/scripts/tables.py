@@ -1,0 +1,276 @@
+"""The tables, declared once: row types, keys, indexes. Every engine realises them natively.
+
+Columns named like JSON fields hold their content: `kind`, `definition`, `profile`, `output`,
+`activation_params` free or model JSON, `flow_state` and `kernel_state` canonical text. Timestamps
+are text that sorts. No column is null: a time that has not come and the run of an event that is of
+none are empty text.
+
+An index finds the rows with given values in its `prefix` columns, in the order of its `order`
+columns: integers by size, text by code point. Rows that tie come in any order. A table is its own
+first index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, get_type_hints
+
+Value: TypeAlias = str | int
+Key: TypeAlias = tuple[Value, ...]
+Row: TypeAlias = tuple[str | int, ...]
+R = TypeVar("R", bound=Row)
+
+FORMAT = 3
+"""The version of this layout; engines write it into what they create and refuse a higher one."""
+
+
+class Index(Generic[R]):
+    """A way to find rows of one table in order; not unique unless it is the table's own.
+
+    Attributes:
+        table: the table it belongs to.
+        name: unique within the table.
+        prefix: columns whose values a scan gives.
+        order: columns that order the rows a scan finds.
+        sorted_by: both; in this order the index holds all rows.
+    """
+
+    def __init__(
+        self, table: Table[R], name: str, prefix: tuple[str, ...], order: tuple[str, ...]
+    ) -> None:
+        self.table: Table[R] = table
+        self.name: str = name
+        self.prefix: tuple[str, ...] = prefix
+        self.order: tuple[str, ...] = order
+        self.sorted_by: tuple[str, ...] = prefix + order
+
+
+class Table(Index[R]):
+    """A table whose rows are `row`s, unique by `key` = `prefix` + `order`."""
+
+    def __init__(
+        self, name: str, row: type[R], *, prefix: tuple[str, ...] = (), order: tuple[str, ...]
+    ) -> None:
+        super().__init__(self, name, prefix, order)
+        self.row = row
+        self.columns: tuple[str, ...] = cast("Any", row)._fields
+        hints = get_type_hints(row)
+        self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)
+        self.key: tuple[str, ...] = prefix + order
+        self.indexes: list[Index[R]] = []
+
+    def index(self, name: str, *, prefix: tuple[str, ...] = (), order: tuple[str, ...]) -> Index[R]:
+        """Declare a further index."""
+        index = Index(self, name, prefix, order)
+        self.indexes.append(index)
+        return index
+
+    def getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
+        """A function that takes these columns of a row as a tuple."""
+        places = [self.columns.index(column) for column in columns]
+        if len(places) > 1:
+            return itemgetter(*places)
+        start = places[0] if places else 0
+        return itemgetter(slice(start, start + len(places)))
+
+
+IDENTITY = "identity"
+"""The name of the row of `META` that tells one store from every other: a UUID as text."""
+
+
+NEXT_CURSOR = "next_cursor"
+"""The counter of `COUNTERS` that holds the cursor of the next event."""
+NEXT_RUN = "next_run"
+"""The counter of `COUNTERS` that holds the number of the next run."""
+
+
+class MetaRow(NamedTuple):
+    """What is known of the store as a whole."""
+
+    name: str
+    value: str
+
+
+class CounterRow(NamedTuple):
+    name: str
+    value: int
+
+
+class EventRow(NamedTuple):
+    cursor: int
+    mob_id: str
+    timestamp: str
+    type: str
+    run_id: str
+    kind: str
+
+
+class RunRow(NamedTuple):
+    """The head of a run; `number` counts runs in the order of their creation."""
+
+    run_id: str
+    number: int
+    mob_id: str
+    flow_id: str
+    status: str
+    activation_params: str
+    created_at: str
+    completed_at: str
+    schema_version: int
+
+
+class RunStateRow(NamedTuple):
+    run_id: str
+    flow_state: str
+
+
+class StepLedgerRow(NamedTuple):
+    run_id: str
+    position: int
+    step_id: str
+    meerkat_id: str
+    status: str
+    output: str
+    timestamp: str
+
+
+class FailureLedgerRow(NamedTuple):
+    run_id: str
+    position: int
+    step_id: str
+    reason: str
+    timestamp: str
+
+
+class FrameRow(NamedTuple):
+    run_id: str
+    frame_id: str
+    kernel_state: str
+
+
+class LoopRow(NamedTuple):
+    run_id: str
+    loop_instance_id: str
+    kernel_state: str
+
+
+class LoopIterationRow(NamedTuple):
+    """`iteration` is decimal text: it may exceed what SQLite and JavaScript count exactly."""
+
+    run_id: str
+    position: int
+    loop_instance_id: str
+    iteration: str
+    frame_id: str
+
+
+class RootStepOutputRow(NamedTuple):
+    run_id: str
+    step_id: str
+    position: int
+    output: str
+
+
+class LoopOutputRow(NamedTuple):
+    """How many iterations the outputs of a loop have, empty ones included."""
+
+    run_id: str
+    loop_id: str
+    iterations: int
+
+
+class LoopStepOutputRow(NamedTuple):
+    run_id: str
+    loop_id: str
+    iteration: int
+    step_id: str
+    position: int
+    output: str
+
+
+class SpecRow(NamedTuple):
+    mob_id: str
+    revision: int
+    definition: str
+
+
+class RealmProfileRow(NamedTuple):
+    name: str
+    revision: int
+    profile: str
+    created_at: str
+    updated_at: str
+
+
+META = Table("meta", MetaRow, order=("name",))
+COUNTERS = Table("counters", CounterRow, order=("name",))
+EVENTS = Table("events", EventRow, order=("cursor",))
+EVENTS_BY_MOB = EVENTS.index("by_mob", prefix=("mob_id",), order=("cursor",))
+EVENTS_BY_RUN = EVENTS.index("by_run", prefix=("run_id",), order=("cursor",))
+EVENTS_BY_TIME = EVENTS.index("by_time", order=("timestamp",))
+RUNS = Table("runs", RunRow, order=("run_id",))
+RUNS_BY_NUMBER = RUNS.index("by_number", order=("number",))
+RUNS_BY_STATUS = RUNS.index("by_status", prefix=("status",), order=("number",))
+RUNS_BY_MOB = RUNS.index("by_mob", prefix=("mob_id",), order=("number",))
+RUNS_BY_MOB_STATUS = RUNS.index("by_mob_status", prefix=("mob_id", "status"), order=("number",))
+RUNS_BY_FLOW = RUNS.index("by_flow", prefix=("mob_id", "flow_id"), order=("number",))
+RUNS_BY_FLOW_STATUS = RUNS.index(
+    "by_flow_status", prefix=("mob_id", "flow_id", "status"), order=("number",)
+)
+RUNS_BY_END = RUNS.index("by_end", prefix=("status",), order=("completed_at",))
+RUN_STATES = Table("run_states", RunStateRow, order=("run_id",))
+STEP_LEDGER = Table("step_ledger", StepLedgerRow, prefix=("run_id",), order=("position",))
+STEP_LEDGER_BY_STEP = STEP_LEDGER.index(
+    "by_step", prefix=("run_id", "step_id"), order=("position",)
+)
+STEP_LEDGER_BY_IDENTITY = STEP_LEDGER.index(
+    "by_identity", prefix=("run_id", "step_id", "meerkat_id", "status"), order=("position",)
+)
+FAILURE_LEDGER = Table("failure_ledger", FailureLedgerRow, prefix=("run_id",), order=("position",))
+FRAMES = Table("frames", FrameRow, prefix=("run_id",), order=("frame_id",))
+LOOPS = Table("loops", LoopRow, prefix=("run_id",), order=("loop_instance_id",))
+LOOP_ITERATIONS = Table(
+    "loop_iterations", LoopIterationRow, prefix=("run_id",), order=("position",)
+)
+LOOP_ITERATIONS_BY_IDENTITY = LOOP_ITERATIONS.index(
+    "by_identity",
+    prefix=("run_id", "loop_instance_id", "iteration", "frame_id"),
+    order=("position",),
+)
+ROOT_STEP_OUTPUTS = Table(
+    "root_step_outputs", RootStepOutputRow, prefix=("run_id",), order=("step_id",)
+)
+ROOT_STEP_OUTPUTS_BY_POSITION = ROOT_STEP_OUTPUTS.index(
+    "by_position", prefix=("run_id",), order=("position",)
+)
+LOOP_OUTPUTS = Table("loop_outputs", LoopOutputRow, prefix=("run_id",), order=("loop_id",))
+LOOP_STEP_OUTPUTS = Table(
+    "loop_step_outputs",
+    LoopStepOutputRow,
+    prefix=("run_id",),
+    order=("loop_id", "iteration", "step_id"),
+)
+LOOP_STEP_OUTPUTS_BY_POSITION = LOOP_STEP_OUTPUTS.index(
+    "by_position", prefix=("run_id", "loop_id", "iteration"), order=("position",)
+)
+SPECS = Table("specs", SpecRow, order=("mob_id",))
+REALM_PROFILES = Table("realm_profiles", RealmProfileRow, order=("name",))
+
+TABLES: tuple[Table[Any], ...] = (
+    META,
+    COUNTERS,
+    EVENTS,
+    RUNS,
+    RUN_STATES,
+    STEP_LEDGER,
+    FAILURE_LEDGER,
+    FRAMES,
+    LOOPS,
+    LOOP_ITERATIONS,
+    ROOT_STEP_OUTPUTS,
+    LOOP_OUTPUTS,
+    LOOP_STEP_OUTPUTS,
+    SPECS,
+    REALM_PROFILES,
+)

@@ -1,0 +1,341 @@
+"""Compare-and-swap of a run's frames and loops."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from mobstore.codec.arguments import (
+    number,
+    output_text,
+    snapshot_text,
+    state_text,
+    text,
+)
+from mobstore.codec.runs import iteration_row, run_key
+from mobstore.errors import SerializationError
+from mobstore.model.json import U64_MAX
+from mobstore.model.kernel import KernelState
+from mobstore.model.run import (
+    FrameSnapshot,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+)
+from mobstore.operations import frames
+from mobstore.operations.frames import KeyedSwap, Swap
+from mobstore.scripts.tables import LoopIterationRow
+from mobstore.stores.run_reader import MobRunReader
+
+S = TypeVar("S", FrameSnapshot, LoopSnapshot)
+
+
+class MobRunFrames(MobRunReader):
+    """The part of `MobRunStore` that changes frames and loops.
+
+    Compare-and-swap as in `MobRunStore`.
+    """
+
+    async def upsert_loop_snapshot(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        snapshot: LoopSnapshot,
+        ledger_entry: LoopIterationLedgerEntry | None = None,
+    ) -> None:
+        """Set a loop's state, whatever it was, and record an iteration.
+
+        `ledger_entry` is appended unless the ledger has one with the same loop instance,
+        iteration and frame: a call may be repeated.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.loops.upsert, runs.ledger.missing.
+        """
+        key, loop = run_key(run_id), text(loop_instance_id, "loop_instance_id")
+        state = snapshot_text(snapshot, LoopSnapshot, "snapshot")
+        entry = None if ledger_entry is None else iteration_row(key, 0, ledger_entry)
+        await self._engine.write(lambda: frames.upsert_loop_snapshot(key, loop, state, entry))
+
+    async def cas_frame_state(
+        self,
+        run_id: UUID | str,
+        *,
+        frame_id: str,
+        expected: FrameSnapshot | None,
+        next: FrameSnapshot,
+    ) -> bool:
+        """Replace a frame that equals `expected`; None: add a frame that must not exist.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.frames.cas, runs.frames.create-only, runs.ledger.missing.
+        """
+        return await self._cas(run_id, frame=_frame(frame_id, expected, next))
+
+    async def cas_grant_node_slot(
+        self,
+        run_id: UUID | str,
+        *,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+    ) -> bool:
+        """Replace the flow state and a frame, if both are as expected.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+        return await self._cas(
+            run_id,
+            flow_state=_swap(expected_run_state, next_run_state),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+        )
+
+    async def cas_complete_step_and_record_output(
+        self,
+        run_id: UUID | str,
+        *,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        step_output_key: str,
+        step_output: JsonValue,
+        loop_context: tuple[str, int] | None = None,
+    ) -> bool:
+        """Replace a frame that is as expected, and record a step's output.
+
+        The flow state is not compared.
+
+        Args:
+            run_id: the run.
+            frame_id: the frame.
+            expected_frame: what the frame must be.
+            next_frame: what it becomes.
+            step_output_key: the step. An output recorded before is replaced in its place.
+            step_output: free JSON.
+            loop_context: None for `root_step_outputs`; a loop id and an iteration (from 0) for
+                `loop_iteration_outputs`, where missing iterations before it become empty.
+
+        Raises:
+            NotFoundError: there is no such run.
+            InternalError: it would leave out iterations although the run's loops have more than
+                1,024 in all, and 16 more for each of their outputs.
+
+        Contract: runs.outputs.root, runs.outputs.loop, runs.outputs.padding,
+            runs.outputs.allowance, runs.ledger.missing.
+        """
+        key, step = run_key(run_id), text(step_output_key, "step_output_key")
+        frame = _frame(frame_id, _given(expected_frame), next_frame)
+        output = output_text(step_output, "step_output")
+        loop = None if loop_context is None else _loop_context(loop_context)
+        return await self._engine.write(
+            lambda: frames.cas_complete_step(key, frame, step, output, loop)
+        )
+
+    async def cas_start_loop(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        initial_loop: LoopSnapshot,
+    ) -> bool:
+        """Replace flow state and frame, if as expected, and add a loop that must not exist.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+        return await self._cas(
+            run_id,
+            flow_state=_swap(expected_run_state, next_run_state),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+            loop=_loop(loop_instance_id, None, initial_loop),
+        )
+
+    async def cas_loop_request_body_frame(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+    ) -> bool:
+        """Replace the flow state and a loop, if both are as expected.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+        return await self._cas(
+            run_id,
+            flow_state=_swap(expected_run_state, next_run_state),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
+        )
+
+    async def cas_grant_body_frame_start(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        initial_frame: FrameSnapshot,
+        ledger_entry: LoopIterationLedgerEntry,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+    ) -> bool:
+        """Replace flow state and loop, if as expected, and add a frame that must not exist.
+
+        `ledger_entry` is appended to the loop iteration ledger unless it is there already.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.wrappers.body-frame-ledger, runs.ledger.missing.
+        """
+        return await self._cas(
+            run_id,
+            flow_state=_swap(expected_run_state, next_run_state),
+            frame=_frame(frame_id, None, initial_frame),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
+            entry=iteration_row(run_key(run_id), 0, ledger_entry),
+        )
+
+    async def cas_complete_body_frame(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+    ) -> bool:
+        """Replace flow state, loop and body frame, if all are as expected.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+        return await self._cas(
+            run_id,
+            flow_state=_swap(expected_run_state, next_run_state),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
+        )
+
+    async def cas_complete_loop(
+        self,
+        run_id: UUID | str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: KernelState,
+        next_run_state: KernelState,
+    ) -> bool:
+        """Replace flow state, loop and the loop's parent frame, if all are as expected.
+
+        Raises:
+            NotFoundError: there is no such run.
+
+        Contract: runs.wrappers.all-or-none, runs.ledger.missing.
+        """
+        return await self.cas_complete_body_frame(
+            run_id,
+            loop_instance_id=loop_instance_id,
+            expected_loop=expected_loop,
+            next_loop=next_loop,
+            frame_id=frame_id,
+            expected_frame=expected_frame,
+            next_frame=next_frame,
+            expected_run_state=expected_run_state,
+            next_run_state=next_run_state,
+        )
+
+    async def _cas(
+        self,
+        run_id: UUID | str,
+        *,
+        flow_state: Swap | None = None,
+        frame: KeyedSwap | None = None,
+        loop: KeyedSwap | None = None,
+        entry: LoopIterationRow | None = None,
+    ) -> bool:
+        key = run_key(run_id)
+        return await self._engine.write(
+            lambda: frames.cas_states(
+                key, flow_state=flow_state, frame=frame, loop=loop, entry=entry
+            )
+        )
+
+
+def _swap(expected: KernelState, following: KernelState) -> Swap:
+    return Swap(
+        state_text(expected, "expected state"),
+        state_text(following, "next state"),
+    )
+
+
+def _frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> KeyedSwap:
+    return _keyed("frame", frame_id, expected, following, FrameSnapshot)
+
+
+def _loop(
+    loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot
+) -> KeyedSwap:
+    return _keyed("loop", loop_instance_id, expected, following, LoopSnapshot)
+
+
+def _given(snapshot: S) -> S:
+    """None means "must not exist" to a script; it is not for callers to say so everywhere."""
+    if snapshot is None:
+        raise SerializationError("an expected snapshot must be given")
+    return snapshot
+
+
+def _keyed(
+    what: str,
+    key: str,
+    expected: FrameSnapshot | LoopSnapshot | None,
+    following: FrameSnapshot | LoopSnapshot,
+    kind: type[FrameSnapshot | LoopSnapshot],
+) -> KeyedSwap:
+    return KeyedSwap(
+        text(key, f"{what} id"),
+        None if expected is None else snapshot_text(expected, kind, f"expected {what}"),
+        snapshot_text(following, kind, f"next {what}"),
+    )
+
+
+def _loop_context(context: tuple[str, int]) -> tuple[str, int]:
+    if not isinstance(context, tuple) or len(context) != 2:
+        raise SerializationError("loop_context must be a loop id and an iteration")
+    loop_id, iteration = context
+    return text(loop_id, "loop_id"), number(iteration, "iteration", most=U64_MAX)

@@ -1,0 +1,210 @@
+"""Store URLs and paths: parse them, and reject look-alikes by naming the URL to write instead.
+
+A path is taken as it stands: nothing in it is escaped or expanded. Only its beginning can make it
+look like something else, such as a URI, a home directory or a path of another system. Those are
+rejected, because SQLite would create a file of that name. `./` in front means such a name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from os import PathLike
+from types import ModuleType
+from typing import Literal, NamedTuple
+
+from mobstore.errors import InternalError
+from mobstore.model.text import bounded
+
+EngineName = Literal["memory", "sqlite", "indexeddb"]
+
+_ENGINES: dict[str, EngineName] = {
+    "memory": "memory",
+    "sqlite": "sqlite",
+    "indexeddb": "indexeddb",
+}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE_PATH = re.compile(r"[A-Za-z]:[\\/]")
+_USER = re.compile(r"//[^/]*@")
+_HOME = re.compile(r"~[^\\/]*[\\/]|~$")
+_USE = "use memory: or sqlite:PATH, in a browser indexeddb:NAME"
+_WITH_COLON = {"memory": "memory:", "sqlite": "sqlite:PATH", "indexeddb": "indexeddb:NAME"}
+_LONG = "\\\\?\\"
+_LONG_SHARE = "\\\\?\\UNC\\"
+_LONGEST = 600  # characters of what was given, in a message
+
+
+class Place(NamedTuple):
+    """A parsed URL: the engine, and the path or name of the store."""
+
+    engine: EngineName
+    name: str = ""
+
+
+def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
+    """Parse the URL of a store, or the path of a SQLite file given as a path object.
+
+    Args:
+        url: the URL, or the path.
+        flavour: `ntpath` or `posixpath`: the system whose paths are meant.
+
+    Raises:
+        InternalError: it names no store; the message names the URL to write instead.
+    """
+    if not isinstance(url, str):
+        return Place("sqlite", parse_path(url, flavour))
+    found = _SCHEME.match(url)
+    scheme, rest = (found[1].lower(), url[found.end() :]) if found else ("", url)
+    if url == ":memory:":
+        raise InternalError(":memory: is not a URL; use memory:")
+    if scheme == "file":
+        raise _refusal(url, "is a file URI", f"sqlite:{_of_uri(rest, flavour)}")
+    if scheme.startswith("sqlite+"):  # the drivers of SQLAlchemy
+        scheme = "sqlite"
+        rest = rest if rest.startswith("//") else f"//{rest}"
+    if scheme not in _ENGINES:
+        raise _not_a_url(url, scheme, flavour)
+    if found and found[1] != scheme and not rest.startswith("//"):
+        raise _refusal(url, "is not lower case", f"{scheme}:{rest}")
+    engine = _ENGINES[scheme]
+    if engine == "sqlite":
+        if rest.startswith("//"):
+            # The user's part may be a password, such as SQLCipher's.
+            raise _alchemy(_USER.sub("//", rest), _USER.sub("//", url), flavour)
+        return Place(engine, _path(rest, url, flavour, prefix="sqlite:"))
+    if engine == "memory" and rest:
+        raise InternalError(
+            'memory: takes no name; use memory: (each open_stores("memory:") is a store of its own)'
+        )
+    if engine == "indexeddb" and rest.startswith("//"):
+        raise _refusal(url, "has slashes before its name", f"indexeddb:{rest.strip('/') or 'mobs'}")
+    return Place(engine, rest)
+
+
+def parse_path(path: str | PathLike[str], flavour: ModuleType = os.path) -> str:
+    """Check the path of a SQLite file.
+
+    Raises:
+        InternalError: it is not text, or a URL or other look-alike; the message names the path to
+            write instead.
+    """
+    text: object = path if isinstance(path, str) else _fspath(path)
+    if not isinstance(text, str):
+        raise InternalError(
+            "a store is named by a URL such as sqlite:mobs.db, or a path, not"
+            f" {type(path).__name__}"
+        )
+    return _path(text, text, flavour, prefix="")
+
+
+def _path(path: str, given: str, flavour: ModuleType, *, prefix: str) -> str:
+    """Check a path; `given` is what the caller wrote, `prefix` what a URL begins with."""
+    if "\0" in path:
+        raise InternalError("a path holds no NUL")
+    if not path:
+        raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
+    if path == ":memory:":
+        raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+    found = _SCHEME.match(path)
+    scheme = found[1].lower() if found else ""
+    if scheme == "file":
+        uri = _of_uri(path[len("file:") :], flavour)
+        raise _refusal(given, "is a file URI", f"{prefix}{uri}")
+    if scheme in _ENGINES:
+        if prefix:
+            raise _refusal(given, "names an engine twice", path)
+        inner = parse_url(path, flavour)  # names what to write, if it is wrong itself
+        shown = bounded(path, _LONGEST)
+        raise InternalError(
+            f"{shown} is a URL, not a path; use open_stores({shown!r})"
+            + (f", or the path {bounded(inner.name, _LONGEST)}" if inner.engine == "sqlite" else "")
+        )
+    if _HOME.match(path) or flavour.expanduser(path) != path:
+        home = flavour.expanduser(path)
+        use = f"{prefix}{home if home != path else 'PATH with the directory in full'}"
+        raise _refusal(given, "begins with ~, which is not expanded", use)
+    return _windows(path, given, prefix) if _is_windows(flavour) else _posix(path, given, prefix)
+
+
+def _posix(path: str, given: str, prefix: str) -> str:
+    if _DRIVE_PATH.match(path) or path.startswith("\\\\"):
+        raise _refusal(given, "is a path of Windows", f"{prefix}/path/to/{_last(path)}")
+    return path
+
+
+def _windows(path: str, given: str, prefix: str) -> str:
+    text = path.replace("/", "\\")
+    if _DRIVE.match(text[1:]) and text.startswith("\\"):
+        raise _refusal(given, "has a slash before its drive", f"{prefix}{path[1:]}")
+    if text.startswith(_LONG) and not text.startswith(_LONG_SHARE):
+        use = path[len(_LONG) :]
+        raise _refusal(given, "is a path of another form", f"{prefix}{use}")
+    if text.startswith("\\\\"):
+        use = f"{prefix}C:\\path\\to\\{_last(path)}"
+        raise _refusal(given, "is on a network share, where SQLite keeps no WAL", use)
+    return path
+
+
+def _alchemy(path: str, given: str, flavour: ModuleType) -> InternalError:
+    """The error for `sqlite://...`; three slashes mean a relative path there, four an absolute."""
+    what = "looks like a SQLAlchemy URL"
+    name = path[3:] if path.startswith("///") else path[2:]
+    absolute = name.startswith("/")
+    name = name.lstrip("/")
+    if name in {"", ":memory:"}:
+        return _refusal(given, what, "memory:")
+    if _DRIVE.match(name) and not _DRIVE_PATH.match(name):
+        return _refusal(given, what, f"sqlite:{name}")
+    if _DRIVE_PATH.match(name):
+        use = name if _is_windows(flavour) else f"/path/to/{_last(name)}"
+        return _refusal(given, what, f"sqlite:{use}")
+    if absolute:
+        return _refusal(given, what, f"sqlite:/{name}")
+    return _refusal(given, what, f"sqlite:{name} (relative) or sqlite:/{name}")
+
+
+def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> InternalError:
+    if url in _ENGINES:
+        return _refusal(url, "has no colon", _WITH_COLON[url])
+    if scheme or url in {"", ":"}:
+        # Of a URL that nobody here can read no more is shown: it may hold a password.
+        return InternalError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
+    try:
+        path = _path(url, url, flavour, prefix="sqlite:")
+    except InternalError as error:
+        return error
+    path = f"/{path.lstrip('/')}" if path.startswith("//") else path
+    return _refusal(url, "is a path, not a URL", f"sqlite:{path}")
+
+
+def _of_uri(rest: str, flavour: ModuleType) -> str:
+    """The path that a `file:` URI names, without its query."""
+    from urllib.parse import unquote  # only for this message; it takes a while to load
+
+    path = unquote(rest.partition("?")[0].partition("#")[0])
+    if path.startswith("//"):
+        host, slash, name = path[2:].partition("/")
+        path = f"/{name}" if slash and host in {"", "localhost"} else path[2:]
+    if _is_windows(flavour) and _DRIVE.match(path[1:]):
+        path = path[1:]
+    return path if path not in {"", ":memory:"} else "mobs.db"
+
+
+def _last(path: str) -> str:
+    return re.split(r"[\\/]", path)[-1] or "mobs.db"
+
+
+def _fspath(path: object) -> object:
+    try:
+        return os.fspath(path)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportUnknownVariableType, reportCallIssue]
+    except TypeError:
+        return None
+
+
+def _is_windows(flavour: ModuleType) -> bool:
+    return bool(flavour.sep == "\\")
+
+
+def _refusal(given: str, what: str, use: str) -> InternalError:
+    return InternalError(f"{bounded(given, _LONGEST)} {what}; use {bounded(use, _LONGEST)}")

@@ -1,0 +1,205 @@
+"""What the transfer tests share: filled stores, their rows, and files made by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sqlite3
+import zipfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+import mobstore
+from mobstore.engines.memory import MemoryEngine
+from mobstore.engines.sqlite import SqliteEngine
+from mobstore.maintenance.transfer import Summary, export_stores, import_stores
+from mobstore.scripts.memory_tables import MemoryTables
+from mobstore.scripts.tables import COUNTERS, TABLES, CounterRow, Row
+from mobstore.scripts.transaction import Commit, LoadingScript, Put, Write
+from mobstore.testing import samples
+
+EMPTY: dict[str, list[Row]] = {table.name: [] for table in TABLES}
+
+TIMES = (
+    "-262142-01-01T00:00:00Z",
+    "-0001-12-31T23:59:59.999999999Z",
+    "0000-02-29T12:00:00.000000001Z",
+    "1969-12-31T23:59:60.5Z",
+    "2026-03-04T05:06:07.089Z",
+    "9999-12-31T23:59:59.999999999Z",
+    "+10000-01-01T00:00:00Z",
+    "+262142-12-31T23:59:60.999999999Z",
+)
+
+
+_numbers = count()
+
+
+@asynccontextmanager
+async def stores_of(engine: str, folder: Path) -> AsyncGenerator[mobstore.MobStores]:
+    """New stores on one of the engines."""
+    url = "memory:" if engine == "memory" else f"sqlite:{folder / f'{next(_numbers)}.db'}"
+    # What survives a power failure is not the question here, and asking it takes its time.
+    async with mobstore.open_stores(url, durability="normal") as stores:
+        yield stores
+
+
+def rows_of(stores: mobstore.MobStores) -> dict[str, list[Row]]:
+    """All rows of a store by table, sorted, without asking the store."""
+    engine = stores.engine
+    if isinstance(engine, MemoryEngine):
+        held: MemoryTables = vars(engine)["_tables"]
+        return {
+            table.name: sorted(map(tuple, rows.by_key.values()) if rows else (), key=repr)
+            for table, rows in [(table, held.rows(table)) for table in TABLES]
+        }
+    with closing(sqlite3.connect(path_of(stores))) as file:
+        return {
+            table.name: sorted(file.execute(f"SELECT * FROM {table.name}"), key=repr)
+            for table in TABLES
+        }
+
+
+def is_empty(stores: mobstore.MobStores) -> bool:
+    """Whether a store holds nothing but its identity."""
+    rows = rows_of(stores)
+    return len(rows.pop("meta")) == 1 and not any(rows.values())
+
+
+def path_of(stores: mobstore.MobStores) -> Path:
+    assert isinstance(stores.engine, SqliteEngine)
+    return cast("Path", vars(stores.engine)["_writer"].path)
+
+
+async def contents(stores: mobstore.MobStores) -> list[Any]:
+    """All that the interfaces tell of a store."""
+    rows = rows_of(stores)
+    mobs = sorted({cast("str", row[2]) for row in rows["runs"]})
+    return [
+        await stores.events.replay_all(),
+        [await stores.runs.list_runs(mob) for mob in mobs],
+        [await stores.runs.get_run(UUID(cast("str", row[0]))) for row in rows["runs"]],
+        [(mob, await stores.specs.get_spec(mob)) for mob in await stores.specs.list_specs()],
+        await stores.realm_profiles.list(),
+    ]
+
+
+async def load(stores: mobstore.MobStores, *writes: Write) -> None:
+    """Write rows as they are, past all checks."""
+
+    def script() -> LoadingScript[None]:
+        yield writes
+        return Commit(None)
+
+    await stores.engine.load(script)
+
+
+async def fill(stores: mobstore.MobStores) -> None:
+    """Something hostile in every column of every table, and cursors near their end."""
+    await load(stores, Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 100),)))
+    texts = samples.HOSTILE_TEXTS
+    await stores.events.append_batch([samples.event(text) for text in texts])
+    for time in TIMES:
+        await stores.events.append(samples.event(at=mobstore.Timestamp(time)))
+    await stores.events.prune(mobstore.Timestamp("0001-01-01T00:00:00Z"))
+    # Neither in the order of their ids nor all of one mob.
+    for place, text in enumerate(texts):
+        await stores.runs.create_run(
+            samples.full_run(
+                1000 - place,
+                mob=texts[place // 4],
+                flow=text,
+                activation_params={text: [text, 2**64 - 1, -(2**63), -0.0, 1e300, 5e-324]},
+                flow_state=mobstore.KernelState(
+                    text, {text: (text, mobstore.KernelSet((1, True, text)))}
+                ),
+                step_ledger=(samples.step(text, text, output={text: text}),) * 2,
+                failure_ledger=(samples.failure(text, text),),
+                frames={text: samples.frame(2**64 - 1)},
+                loops={text: samples.loop(0)},
+                loop_iteration_ledger=(samples.iteration(2**64 - 1, text, text),),
+                root_step_outputs={other: other for other in reversed(texts)},
+                loop_iteration_outputs={text: ({}, {"z": 1, text: text, "": None}, {}), "": ()},
+            )
+        )
+    for time in TIMES:
+        run = samples.make_run(
+            TIMES.index(time),
+            created_at=mobstore.Timestamp(time),
+            completed_at=mobstore.Timestamp(time),
+        )
+        await stores.runs.create_run(run)
+    for text in texts:
+        await stores.specs.put_spec(text, samples.definition(text))
+        await stores.realm_profiles.create(text, samples.profile(text))
+    await stores.specs.put_spec("", samples.definition())
+    await stores.realm_profiles.update("", samples.profile(), 1)
+
+
+async def exported(stores: mobstore.MobStores) -> bytes:
+    file = io.BytesIO()
+    await export_stores(stores, file)
+    return file.getvalue()
+
+
+async def imported(data: bytes, stores: mobstore.MobStores) -> Summary:
+    return await import_stores(io.BytesIO(data), stores)
+
+
+async def refusal(
+    data: bytes, stores: mobstore.MobStores, kind: type[mobstore.MobStoreError]
+) -> str:
+    """Import what must be refused; see that nothing came over, and give the message."""
+    with pytest.raises(mobstore.MobStoreError) as caught:
+        await imported(data, stores)
+    assert type(caught.value) is kind, caught.value
+    assert is_empty(stores)
+    return str(caught.value)
+
+
+# Files made by hand ----------------------------------------------------------------------------
+
+
+def entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(parts: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def resealed(parts: dict[str, bytes]) -> bytes:
+    """A file of these entries with a manifest that fits them."""
+    manifest = json.loads(parts["manifest.json"])
+    for table in TABLES:
+        lines = parts[f"{table.name}.jsonl"]
+        manifest["tables"][table.name] = {
+            "rows": lines.count(b"\n"),
+            "sha256": hashlib.sha256(lines).hexdigest(),
+        }
+    return zipped({**parts, "manifest.json": json.dumps(manifest).encode()})
+
+
+Document = dict[str, Any]
+
+
+def edited(data: bytes, table: str, edit: Callable[[list[Document]], object]) -> bytes:
+    """The file with the rows of one table changed, and a manifest that fits."""
+    parts = entries(data)
+    name = f"{table}.jsonl"
+    rows = [json.loads(line) for line in parts[name].splitlines()]
+    edit(rows)
+    parts[name] = b"".join(f"{json.dumps(row)}\n".encode() for row in rows)
+    return resealed(parts)
