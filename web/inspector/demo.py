@@ -44,6 +44,7 @@ from mobstore import (
     SessionId,
     SessionMember,
     Stores,
+    Timestamp,
     is_terminal,
 )
 from mobstore.model.text import brief
@@ -109,7 +110,7 @@ async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
             "demo": await _demo_run(stores, run_id),
         }  # fmt: skip
     move = moves[place]
-    cursors = await make(stores, UUID(run_id), move)
+    cursors = await make(stores, UUID(run_id), move, Timestamp.now())
     swaps = [swap for swap in (move.flow, move.frame, move.loop) if swap]
     told = [_in_words(swap, run_id) for swap in swaps if swap.before != swap.after]
     return {

@@ -26,8 +26,14 @@ from mobstore import (
 )
 
 
-async def make(stores: MobStores, run_id: UUID, move: Move) -> list[int] | None:
+async def make(stores: MobStores, run_id: UUID, move: Move, now: Timestamp) -> list[int] | None:
     """Make a move, unless the run is not in the states any more from which it leads.
+
+    Args:
+        stores: the stores that hold the run.
+        run_id: the run.
+        move: the move.
+        now: the time that its ledger entries and events get.
 
     Returns:
         The cursors of its events; None if a comparison failed, and nothing was written.
@@ -35,7 +41,6 @@ async def make(stores: MobStores, run_id: UUID, move: Move) -> list[int] | None:
     Raises:
         NotFoundError: the run is not there any more.
     """
-    now = Timestamp.now()
     events = [NewMobEvent(mob_id=DEMO_MOB, kind=kind, timestamp=now) for kind in move.events]
 
     async def work(at: Stores) -> list[int]:

@@ -30,6 +30,7 @@ PYODIDE = WEB / "node_modules" / "pyodide"
 TOOLS = WEB / "tools"
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 LOCK = "pyodide/pyodide-lock.json"
+SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 
 class BuildError(Exception):
@@ -79,8 +80,7 @@ def _site() -> dict[str, bytes]:
     site |= {f"pyodide/{name}": (PYODIDE / name).read_bytes() for name in RUNTIME}
     site |= {f"pyodide/{file.name}": compiled[file].read_bytes() for file in [*wheels, stdlib]}
     site["inspector.zip"] = compiled[inspector].read_bytes()
-    sample = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-    site["samples/tide-desk.db"] = gzip.decompress(sample.read_bytes())
+    site["samples/tide-desk.db"] = gzip.decompress(SAMPLE.read_bytes())
     return site
 
 
