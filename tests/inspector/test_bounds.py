@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from inspector.eventlog import Slice
-from inspector.roster import Fold
+from inspector.roster import RosterFold
 from mobstore import FlowId, KernelState, MobId, MobRun, RunId, Timestamp
 from mobstore.scripts.tables import (
     EVENTS,
@@ -99,7 +99,7 @@ def test_of_a_huge_value_only_the_beginning_is_sent(page: Page) -> None:
         assert len(page.ask("run", run_id=RUN)["timeline"]["bars"]) == 1
     assert document["text"].startswith('"xxx')
     assert document["text"].endswith(f"… ({HUGE - 200_000:,} more characters)")
-    assert "too long to be decoded" in document["note"]
+    assert "too many to decode here" in document["note"]
     assert len(document["text"]) + len(document["stored"]) < 401_000
 
 
@@ -112,7 +112,7 @@ def test_what_lies_deep_is_not_indented_without_end(page: Page) -> None:
     with little_memory():
         document = page.ask("document", ref=output["output"])
     assert len(document["text"]) == 200_000
-    assert document["note"] == "Only the beginning is shown. Export the store to have all of it."
+    assert document["note"] == "Only the beginning is shown. Export the store to get all of it."
 
 
 def test_what_is_not_long_is_whole(page: Page) -> None:
@@ -325,7 +325,7 @@ def test_the_time_grows_as_the_log(log: Callable[[int], list[dict[str, Any]]]) -
     def seconds(members: int) -> float:
         found = slice_of(log(members))
         began = time.process_time()
-        Fold().take(found)
+        RosterFold().add(found)
         return time.process_time() - began
 
     short, long = (min(seconds(members) for _ in range(2)) for members in (4_000, 16_000))

@@ -41,7 +41,7 @@ def play(page: Page, run_id: str) -> list[dict[str, Any]]:
     moves: list[dict[str, Any]] = []
     while True:
         move = page.ask("demo_move", run_id=run_id)
-        if not move["what"]:
+        if not move["summary"]:
             return moves
         moves.append(move)
 
@@ -105,9 +105,9 @@ def test_a_whole_run(page: Page) -> None:
     moves = play(page, demo["run_id"])
     assert [move["demo"]["done"] for move in moves] == list(range(1, MOVES + 1))
     assert all(move["won"] for move in moves)
-    assert demo["next"] == moves[0]["what"]
-    for move, following in pairwise(moves):
-        assert move["demo"]["next"] == following["what"]
+    assert demo["next"] == moves[0]["summary"]
+    for move, successor in pairwise(moves):
+        assert move["demo"]["next"] == successor["summary"]
     assert moves[-1]["demo"]["next"] == ""
     require_whole(page, demo["run_id"])
 
@@ -115,9 +115,9 @@ def test_a_whole_run(page: Page) -> None:
 def test_a_move_tells_what_it_compared_and_swapped(page: Page) -> None:
     demo = page.ask("demo_start")
     *_, move = (page.ask("demo_move", run_id=demo["run_id"]) for _ in range(3))
-    assert (move["what"], move["method"]) == ("editor-1 begins outline", "cas_grant_node_slot")
-    assert move["compared"][1] == "root: node_status n-outline Ready"
-    assert move["swapped"][1] == "root: node_status n-outline Running"
+    assert (move["summary"], move["method"]) == ("editor-1 starts outline", "cas_grant_node_slot")
+    assert move["expected"][1] == "root: node_status n-outline Ready"
+    assert move["next"][1] == "root: node_status n-outline Running"
     (line,) = page.ask("events", cursors=move["events"])["events"]
     assert line["type"] == "step_dispatched"
 
@@ -202,7 +202,7 @@ def test_two_tabs_that_play_one_run_make_each_move_once(pages: Callable[[], Page
     run_id = tabs[0].ask("demo_start")["run_id"]
     with ThreadPoolExecutor(2) as threads:
         played = list(threads.map(partial(play, run_id=run_id), tabs))
-    won = Counter(move["what"] for moves in played for move in moves if move["won"])
+    won = Counter(move["summary"] for moves in played for move in moves if move["won"])
     assert sum(won.values()) == MOVES
     require_whole(tabs[0], run_id)
 
@@ -222,7 +222,7 @@ def test_a_tab_that_was_slower_has_changed_nothing(
 
     monkeypatch.setattr(slow.stores, "_engine", Late(engine, after=False))
     move = slow.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["what"], move["events"]) == (False, "The run begins", [])
+    assert (move["won"], move["summary"], move["events"]) == (False, "The run starts", [])
     assert move["demo"]["done"] == 1
 
 
@@ -230,7 +230,7 @@ def test_an_ended_run_has_no_move(page: Page) -> None:
     run_id = page.ask("demo_start")["run_id"]
     play(page, run_id)
     move = page.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["what"], move["demo"]["status"]) == (False, "", "completed")
+    assert (move["won"], move["summary"], move["demo"]["status"]) == (False, "", "completed")
     assert page.ask("demo_state")["run_id"] is None
 
 
@@ -245,7 +245,7 @@ def test_a_run_of_another_version_of_the_demo_is_left_alone(page: Page) -> None:
     other = MobRun.pending(MobId("demo-desk"), FlowId("story"), KernelState("Elsewhere"))
     page.run(page.stores.runs.create_run(other))
     failure = page.failure("demo_move", run_id=str(other.run_id))
-    assert (failure["kind"], failure["way_out"]) == ("refused", "Start a new run.")
+    assert (failure["kind"], failure["way_out"]) == ("rejected", "Start a new run.")
     found = page.ask("demo_state")["run_id"]
     assert found is not None
     assert UUID(found) != other.run_id

@@ -12,11 +12,13 @@ import pytest
 from inspector import Inspector
 from inspector.failures import explain
 from mobstore import (
+    ClosedError,
     InternalError,
     MobStoreError,
     NotFoundError,
     ReadFailedError,
     SerializationError,
+    UsageError,
     WriteFailedError,
 )
 from mobstore.scripts.tables import EVENTS, EventRow
@@ -33,8 +35,10 @@ from support.pages import Page
         (WriteFailedError("mobs.db is locked by another process", retry_safe=True), "busy"),
         (ReadFailedError("another tab may be upgrading it", retry_safe=True), "busy"),
         (ReadFailedError("the browser lets this page keep nothing"), "storage"),
-        (InternalError("the store is closed"), "refused"),
-        (MobStoreError("something new"), "refused"),
+        (InternalError("cursors are used up"), "rejected"),
+        (ClosedError("the store is closed"), "rejected"),
+        (UsageError("unknown option"), "rejected"),
+        (MobStoreError("something new"), "rejected"),
         (KeyError("secret"), "bug"),
         (RecursionError("secret"), "bug"),
     ],
@@ -58,7 +62,7 @@ def test_the_name_of_a_bug_is_told() -> None:
 
 def test_too_little_memory_is_no_bug() -> None:
     failure = explain(MemoryError())
-    assert failure["kind"] == "refused"
+    assert failure["kind"] == "rejected"
     assert "memory" in failure["message"]
 
 
@@ -71,8 +75,8 @@ def test_nothing_works_before_a_store_is_open(page: Page) -> None:
 
 
 def test_a_store_that_cannot_be_opened(page: Page, tmp_path: Path) -> None:
-    assert page.failure("open", url="indexeddb:x")["kind"] == "refused"
-    assert page.failure("open", url="nonsense")["kind"] == "refused"
+    assert page.failure("open", url="indexeddb:x")["kind"] == "rejected"
+    assert page.failure("open", url="nonsense")["kind"] == "rejected"
     assert page.failure("open", url=f"sqlite:{tmp_path / 'nowhere' / 'x.db'}")["kind"] == "storage"
     assert page.failure("overview")["kind"] == "not_open"
     page.ask("open", url="memory:")

@@ -64,5 +64,5 @@ def test_a_race_is_no_demo_and_no_other_run(tide_desk: Page) -> None:
 
 @pytest.mark.parametrize("rounds", [0, -1, 1001])
 def test_how_long_a_race_may_be(page: Page, rounds: int) -> None:
-    assert page.failure("race_open", rounds=rounds)["kind"] == "refused"
+    assert page.failure("race_open", rounds=rounds)["kind"] == "rejected"
     assert page.ask("overview")["runs"] == 0

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from browser.browsers import Chromium
 from browser.conftest import chromium, chromium_program, firefox_program, origin, site
-from page.visits import Visits
+from page.page_tabs import PageTabs
 from support.golden import GOLDEN
 
 __all__ = ["chromium", "chromium_program", "firefox_program", "origin", "site"]
@@ -23,11 +23,11 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def visits(chromium: Chromium) -> Generator[Visits]:
+def page_tabs(chromium: Chromium) -> Generator[PageTabs]:
     """Tabs with the page for the tests of a module; none may complain in the console."""
-    visits = Visits(chromium)
-    yield visits
-    assert visits.complaints == []
+    page_tabs = PageTabs(chromium)
+    yield page_tabs
+    assert page_tabs.complaints == []
 
 
 @pytest.fixture(scope="session")

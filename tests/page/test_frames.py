@@ -74,7 +74,7 @@ def test_chromium(
         expect(framed.get_by_role("button", name="Open a file")).to_be_disabled()
         assert page.workers == []
         with page.context.expect_page() as opened:
-            framed.get_by_role("link", name="Open it in a tab of its own").click()
+            framed.get_by_role("link", name="Open it in a new tab").click()
         assert opened.value.url == f"{bare}/?store=framed#tab=events"
 
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mobstore.testing.samples import run_id
+from page.page_tabs import PageTabs, choose, dismiss_notice, go, rows, settled
 from page.stores import HIDDEN, KEY, MARKUP, SEEN, export, hostile
-from page.visits import Visits, choose, go, news, rows, settled
 
 pytestmark = pytest.mark.slow
 
@@ -36,13 +36,13 @@ class Shown(NamedTuple):
 
 @pytest.fixture(scope="module", params=[MARKUP, KEY, HIDDEN], ids=["markup", "key", "hidden"])
 def shown(
-    visits: Visits, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    page_tabs: PageTabs, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Shown:
     text: str = request.param
-    page = visits.open(text)
+    page = page_tabs.open(text)
     file = export(partial(hostile, text=text), tmp_path_factory.mktemp("hostile"))
     choose(page, "Choose a file", file)
-    news(page, "is imported: 4 events, 1 run, 1 definition, 1 profile.")
+    dismiss_notice(page, "was imported: 4 events, 1 run, 1 definition, 1 profile.")
     return Shown(page, text, SEEN.get(text, text))
 
 
@@ -134,7 +134,7 @@ def test_the_name_of_a_download(shown: Shown) -> None:
     name = downloading.value.suggested_filename
     assert name.endswith(".zip")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzJ2_-. "), name
-    news(shown.page, f"to {name}. It is in your downloads.")
+    dismiss_notice(shown.page, f"to {name} in your downloads.")
 
 
 def test_what_is_copied(shown: Shown) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from page.visits import Visits, choose, drop, facts, go, news, ready
+from page.page_tabs import PageTabs, choose, dismiss_notice, drop, facts, go, open_store, ready
 
 pytestmark = pytest.mark.slow
 
-IMPORTED = "is imported: 99 events, 8 runs, 2 definitions, 2 profiles."
+IMPORTED = "was imported: 99 events, 8 runs, 2 definitions, 2 profiles."
 
 BUSY_IN_IMPORTS = """(() => {
   const post = self.postMessage;
@@ -39,15 +38,21 @@ WAITS_IN_IMPORTS = """(() => {
 """Progress is told, and then the worker does nothing until the server answers."""
 
 
-@pytest.fixture
-def page(visits: Visits, request: pytest.FixtureRequest) -> Generator[Page]:
-    """A tab with an empty store, and a clock that can be moved."""
-    page = visits.tab()
+@pytest.fixture(scope="module")
+def tab(page_tabs: PageTabs) -> Page:
+    """A tab with a clock that can be moved."""
+    page = page_tabs.tab()
     page.clock.install()
-    page.goto(visits.address(request.node.name))
+    page.goto(page_tabs.address("stop"))
     ready(page)
-    yield page
-    page.close()
+    return page
+
+
+@pytest.fixture
+def page(tab: Page, request: pytest.FixtureRequest) -> Page:
+    """The tab with an empty store of the test's name."""
+    open_store(tab, request.node.name)
+    return tab
 
 
 def make_busy(page: Page, script: str) -> None:
@@ -65,22 +70,24 @@ def told(job: Locator) -> None:
     expect(job.get_by_role("progressbar")).to_have_attribute("value", re.compile(r"\d"))
 
 
-def test_an_import_is_stopped(page: Page, visits: Visits, tide_desk: Path) -> None:
-    other = visits.open("test_an_import_is_stopped")
+def test_an_import_is_stopped(page: Page, page_tabs: PageTabs, tide_desk: Path) -> None:
+    other = page_tabs.open("test_an_import_is_stopped")
     make_busy(page, BUSY_IN_IMPORTS)
     drop(page, tide_desk)
     job = page.locator(".job").filter(has_text="Reading tide-desk.db")
     told(job)
     seconds(page, 8)
-    expect(job).to_contain_text("no progress at the moment")
+    expect(job).to_contain_text("no progress.")
     job.get_by_role("button", name="Stop").click()
-    news(page, 'Stopped. The store "test_an_import_is_stopped" is empty: nothing was imported.')
+    dismiss_notice(
+        page, 'Stopped. The store "test_an_import_is_stopped" is empty: nothing was imported.'
+    )
     expect(page.get_by_role("progressbar")).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
 
     drop(other, tide_desk)  # nothing holds the store
-    news(other, IMPORTED)
+    dismiss_notice(other, IMPORTED)
     expect(facts(page)).to_contain_text("99 events")
     go(page, mob="tide-desk")
     expect(page.get_by_role("heading", name="writer-1")).to_be_visible()
@@ -92,10 +99,10 @@ def test_an_import_without_progress_is_stopped_after_a_minute(page: Page, tide_d
     choose(page, "Choose a file", tide_desk)
     told(page.locator(".job").filter(has_text="Reading tide-desk.db"))
     seconds(page, 63)
-    news(page, "Stopped after 60 seconds without progress. The store")
+    dismiss_notice(page, "Stopped after 60 seconds without progress. The store")
     expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
     drop(page, tide_desk)
-    news(page, IMPORTED)
+    dismiss_notice(page, IMPORTED)
 
 
 def test_progress_gives_an_import_more_time(page: Page, tide_desk: Path) -> None:
@@ -116,20 +123,20 @@ def test_progress_gives_an_import_more_time(page: Page, tide_desk: Path) -> None
             page.wait_for_timeout(20)
         expect(job).to_have_text("Reading tide-desk.dbStop")
         seconds(page, 40)
-        expect(job).to_contain_text("no progress at the moment")
+        expect(job).to_contain_text("no progress.")
         held[number].fulfill(body="go on")
-    news(page, IMPORTED)
+    dismiss_notice(page, IMPORTED)
 
 
 def test_what_is_looked_at_is_left_when_it_takes_for_ever(page: Page, tide_desk: Path) -> None:
     drop(page, tide_desk)
-    news(page, IMPORTED)
+    dismiss_notice(page, IMPORTED)
     make_busy(page, BUSY)
     page.get_by_role("link", name="Events", exact=True).click()
     seconds(page, 100)  # what is only read is not stopped unasked
-    waiting = page.locator(".job").filter(has_text="The page waits for Python, which is busy.")
+    waiting = page.locator(".job").filter(has_text="Python is still busy.")
     waiting.get_by_role("button", name="Stop").click()
-    news(page, "holds 2 mobs, 99 events and 8 runs.")
+    dismiss_notice(page, "holds 2 mobs, 99 events and 8 runs.")
     expect(waiting).to_have_count(0)
     expect(page.get_by_role("heading", name="Store", exact=False).first).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -144,7 +151,7 @@ def test_a_file_that_is_too_large_is_not_read(page: Page, tmp_path: Path) -> Non
     drop(page, file)
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("huge.db cannot be imported here: it has 3.0 GB")
-    expect(alert).to_contain_text("this page takes at most 500.0 MB. Nothing was changed.")
-    expect(alert).to_contain_text("with the command line: mobstore import")
+    expect(alert).to_contain_text("this page accepts at most 500.0 MB. Nothing was changed.")
+    expect(alert).to_contain_text("with the command line instead: mobstore import")
     alert.get_by_role("button", name="Dismiss").click()
     expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()

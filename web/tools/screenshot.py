@@ -28,7 +28,7 @@ import serve
 
 sys.path.insert(0, str(build_site.WEB))  # the folder of the package `inspector`
 
-from inspector import demo_move, demo_play
+from inspector import demo_commit, demo_definition, demo_moves
 from mobstore import MobRun, RunId, Timestamp, export_stores, import_meerkat, open_stores
 
 RUN_ID = UUID("5f0c2b9e-7d41-4c38-9a52-1e6b8f3d7a04")
@@ -64,15 +64,18 @@ async def _export_store(file: Path) -> None:
     """Export a store with the sample and a demo run that is not complete."""
     async with open_stores("memory:") as stores:
         await import_meerkat(_sample(file.with_suffix(".db")), stores)
-        await stores.specs.put_spec(demo_play.DEMO_MOB, demo_play.definition())
+        await stores.specs.put_spec(demo_definition.DEMO_MOB, demo_definition.definition())
         run = MobRun.pending(
-            demo_play.DEMO_MOB, demo_play.DEMO_FLOW, demo_play.first_state(), {"topic": "tides"}
+            demo_definition.DEMO_MOB,
+            demo_definition.DEMO_FLOW,
+            demo_definition.first_state(),
+            {"topic": "tides"},
         )
         created = {"run_id": RunId(RUN_ID), "created_at": Timestamp(STARTED)}
         await stores.runs.create_run(run.model_copy(update=created))
-        moves = demo_play.Play(RUN_ID).moves[:MOVES]
+        moves = demo_moves.MoveSequence(RUN_ID).moves[:MOVES]
         for move, time in zip(moves, _times(moves), strict=True):
-            await demo_move.make(stores, RUN_ID, move, time)
+            await demo_commit.commit_move(stores, RUN_ID, move, time)
         with file.open("wb") as target:
             await export_stores(stores, target)
 
@@ -82,7 +85,7 @@ def _sample(file: Path) -> Path:
     return file
 
 
-def _times(moves: list[demo_play.Move]) -> Iterator[Timestamp]:
+def _times(moves: list[demo_moves.Move]) -> Iterator[Timestamp]:
     """Yield the time of each move."""
     work, now = iter(WORK_SECONDS), STARTED
     for move in moves:

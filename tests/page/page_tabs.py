@@ -14,7 +14,7 @@ from browser.browsers import Chromium
 _MILLISECONDS_TO_START = 90_000
 
 
-class Visits:
+class PageTabs:
     """The tabs of one Chromium that show the page.
 
     Attributes:
@@ -71,6 +71,14 @@ def go(tab: Page, /, **place: str) -> None:
     settled(tab)
 
 
+def open_store(page: Page, name: str) -> None:
+    """Open another store in the same tab, without a new start of Python."""
+    go(page, page="store")
+    page.get_by_label("Name of the store").fill(name)
+    page.get_by_role("button", name="Open this store").click()
+    expect(page.get_by_text(f"Store: {name}", exact=True)).to_be_visible()
+
+
 def settled(page: Page) -> None:
     """Wait until what the address names is shown."""
     expect(page.get_by_role("main")).not_to_have_attribute("aria-busy", "true")
@@ -97,7 +105,7 @@ def facts(page: Page) -> Locator:
     return page.get_by_role("main").locator(".facts")
 
 
-def news(page: Page, text: str) -> None:
+def dismiss_notice(page: Page, text: str) -> None:
     """Wait for a message in the corner, and dismiss it."""
     message = page.locator(".job").filter(has_text=text)
     message.get_by_role("button", name="Dismiss").click()
