@@ -1,6 +1,6 @@
-"""The page of the built site in Chromium, used as a person would use it.
+"""Fixtures for tests that use the page of the built site in Chromium.
 
-The site, its server and the browser are those of the tests in `browser`.
+The site, its server and the browser come from `browser.conftest`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="module")
 def page_tabs(chromium: Chromium) -> Generator[PageTabs]:
-    """Tabs with the page for the tests of a module; none may complain in the console."""
+    """Tabs with the page for the tests of a module; their consoles must have no complaints."""
     page_tabs = PageTabs(chromium)
     yield page_tabs
     assert page_tabs.complaints == []
@@ -32,7 +32,7 @@ def page_tabs(chromium: Chromium) -> Generator[PageTabs]:
 
 @pytest.fixture(scope="session")
 def tide_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that the reference wrote."""
+    """A database written by meerkat-mob."""
     file = tmp_path_factory.mktemp("reference") / "tide-desk.db"
     file.write_bytes(gzip.decompress((GOLDEN / "tide-desk-meerkat-0.5.2.db.gz").read_bytes()))
     return file

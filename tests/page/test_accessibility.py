@@ -1,4 +1,4 @@
-"""Every area as axe-core sees it, light and dark, on a desk and on a phone."""
+"""Checks of every view with axe-core, light and dark, on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOO_WIDE = """() => [...document.querySelectorAll("html, body, main, .view")].fi
 RUN = "82b33599-8604-4719-a6de-bfdb8825ae56"
 MOB = "tide-desk"
 
-AREAS: dict[str, tuple[dict[str, str], str]] = {
+VIEWS: dict[str, tuple[dict[str, str], str]] = {
     "mobs": ({}, ""),
     "events of all": ({"tab": "events"}, "Events"),
     "profiles": ({"tab": "profiles"}, ""),
@@ -42,7 +42,7 @@ AREAS: dict[str, tuple[dict[str, str], str]] = {
     "race": ({"page": "race"}, ""),
     "store": ({"page": "store"}, ""),
 }
-"""The places, and for those with details the list whose first row opens them."""
+"""Routes; for views with details, the list with the row that opens them."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def page(page_tabs: PageTabs) -> Page:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds, and on the phone what is too wide for it."""
+    """List violations of axe-core, and elements that are too wide."""
     found: list[str] = []
     for width, height in [(360, 740), (1440, 900)]:
         page.set_viewport_size({"width": width, "height": height})
@@ -72,9 +72,9 @@ def violations(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("area", AREAS)
-def test_areas(page: Page, area: str) -> None:
-    place, opens = AREAS[area]
+@pytest.mark.parametrize("view", VIEWS)
+def test_views(page: Page, view: str) -> None:
+    place, opens = VIEWS[view]
     page.set_viewport_size({"width": 1440, "height": 900})
     go(page, **place)
     if opens:
@@ -95,7 +95,7 @@ def test_an_empty_store_and_a_failure(page: Page) -> None:
     assert violations(page) == []
 
 
-def test_a_question(page: Page) -> None:
+def test_a_dialog(page: Page) -> None:
     go(page, page="store")
     page.get_by_role("button", name="Erase the store").click()
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Files that come in and go out, and a store that is erased."""
+"""Import, export, and erasure of a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tab(page_tabs: PageTabs) -> Page:
 
 @pytest.fixture
 def empty(tab: Page, request: pytest.FixtureRequest) -> Page:
-    """A tab with an empty store of the test's name."""
+    """A tab with an empty store named after the test."""
     open_store(tab, request.node.name)
     return tab
 
@@ -86,7 +86,7 @@ def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path)
     [b"Dear diary, this is no database.", b"PK\x03\x04 and then nothing", b""],
     ids=["text", "broken", "empty"],
 )
-def test_a_wrong_file_is_refused_in_words(empty: Page, tmp_path: Path, content: bytes) -> None:
+def test_a_wrong_file_is_rejected(empty: Page, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "notes.txt"
     file.write_bytes(content)
     drop(empty, file)
@@ -99,7 +99,7 @@ def test_a_wrong_file_is_refused_in_words(empty: Page, tmp_path: Path, content: 
     expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
 
 
-def test_a_file_that_is_gone_by_then(empty: Page, tide_desk: Path, tmp_path: Path) -> None:
+def test_a_deleted_file(empty: Page, tide_desk: Path, tmp_path: Path) -> None:
     file = tmp_path / "gone.db"
     shutil.copy(tide_desk, file)
     drop(empty, file)
@@ -116,9 +116,7 @@ def test_a_file_that_is_gone_by_then(empty: Page, tide_desk: Path, tmp_path: Pat
     expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
 
 
-def test_out_of_one_store_and_into_another(
-    page_tabs: PageTabs, tide_desk: Path, tmp_path: Path
-) -> None:
+def test_export_erase_and_import(page_tabs: PageTabs, tide_desk: Path, tmp_path: Path) -> None:
     page = page_tabs.open("kept")
     drop(page, tide_desk)
     dismiss_notice(page, IMPORTED)
@@ -141,7 +139,7 @@ def test_out_of_one_store_and_into_another(
     ask.click()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    page.reload()  # it is still there, not only shown
+    page.reload()  # the data is stored, not only shown
     ready(page)
     expect(facts(page)).to_contain_text("99 events")
     ask.click()
@@ -157,7 +155,7 @@ def test_out_of_one_store_and_into_another(
     page.close()
 
 
-def test_space_and_whether_it_is_kept(empty: Page) -> None:
+def test_space_and_persistence(empty: Page) -> None:
     go(empty, page="store")
     space = empty.locator("section.card").filter(has_text="Space")
     expect(space.locator("dt")).to_have_text(

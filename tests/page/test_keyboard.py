@@ -1,4 +1,4 @@
-"""The page by keyboard alone."""
+"""Use of the page with the keyboard only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOCUSED = """() => {
 
 
 def tab_to(wanted: Locator) -> None:
-    """Press Tab until this has the focus, which must be seen all the way."""
+    """Press Tab until `wanted` has the focus; each focused element must be visible."""
     page, passed = wanted.page, list[str]()
     expect(wanted).to_be_visible()
     while len(passed) < 60:

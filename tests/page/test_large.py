@@ -1,4 +1,4 @@
-"""A store with more than is shown: the page says so."""
+"""Stores that are shown in part, with a remark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEMBER = SessionMember(session_id=SessionId(UUID(int=1)))
 
 
 async def large(stores: MobStores) -> None:
-    """Many mobs, many members in the first, a ledger and an output that are long."""
+    """Write many mobs, many members in the first one, a long ledger and long outputs."""
     await stores.events.append_batch(
         [
             event(

@@ -1,4 +1,4 @@
-"""Links that somebody else made: whatever they say, the page can be used."""
+"""Malformed and hostile links: the page stays usable."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def desk(page_tabs: PageTabs) -> Page:
 
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: repr(link[:60]))
-def test_the_page_can_be_used_after_a_link(desk: Page, page_tabs: PageTabs, link: str) -> None:
+def test_the_page_is_usable_after_a_link(desk: Page, page_tabs: PageTabs, link: str) -> None:
     desk.evaluate("link => location.hash = link", link)
     settled(desk)
     expect(desk.get_by_role("main").get_by_role("heading", level=1)).to_be_visible()
@@ -108,7 +108,7 @@ def test_the_page_starts_with_any_store_and_link(page_tabs: PageTabs, name: str,
 
 
 def usable(page: Page) -> None:
-    """A click shows another place, with its tabs."""
+    """Check that clicks show other views."""
     page.get_by_role("navigation", name="Mobs and tools").get_by_text("tide-desk").click()
     settled(page)
     expect(page.get_by_role("heading", name="writer-1")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The page shows what changes while it is looked at, whoever changes it."""
+"""Live updates of the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def program(page_tabs: PageTabs) -> ChromiumTab:
     return page_tabs.chromium.tab()
 
 
-def test_what_another_program_writes_is_shown(page: Page, program: ChromiumTab) -> None:
+def test_writes_of_another_program_are_shown(page: Page, program: ChromiumTab) -> None:
     expect(facts(page)).to_contain_text("0 events")
     for events in (3, 6):
         program.call("following:append", "live", 3)
@@ -35,7 +35,7 @@ def test_what_another_program_writes_is_shown(page: Page, program: ChromiumTab) 
 
 
 def test_another_store_is_shown_once_it_is_open(page: Page, program: ChromiumTab) -> None:
-    """Of the store that was left nothing is heard, and leaving it is no change to be shown."""
+    """Check that the old store causes no updates."""
     open_store(page, "left")
     go(page, page="store")
     program.start("following:append", "left", 40)

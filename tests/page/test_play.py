@@ -1,4 +1,4 @@
-"""The flow that is played, and the race: in one tab, in two, and across reloads."""
+"""The demo and the race: in one tab, in two, and across reloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ globalThis.setTimeout = (work, ms, ...rest) => wait(work, ms === 900 ? 90 : ms, 
 
 @pytest.fixture(scope="module")
 def tabs(page_tabs: PageTabs) -> tuple[Page, Page]:
-    """Two tabs on one store; the second as the first one's link opens it."""
+    """Two tabs on one store; a link in the first one opens the second."""
     page_tabs.chromium.context.add_init_script(FASTER)
     first = page_tabs.open("play", page="demo")
     with first.context.expect_page() as opening:
@@ -61,7 +61,7 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
     first.reload()
     ready(first)
     expect(first.get_by_role("button", name="Pause", exact=True)).to_be_visible()
-    for tab in tabs:  # it goes on by itself
+    for tab in tabs:  # it continues after the reload
         expect(made(tab)).to_contain_text(f"{MOVES} of {MOVES} moves made", timeout=120_000)
         expect(made(tab)).to_contain_text("completed")
     expect(first.get_by_role("button", name="Play", exact=True)).to_be_visible()
@@ -71,7 +71,7 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
 
 
 def winners(page: Page) -> list[str]:
-    """The names in the order of the rounds, without the remark which one is this tab."""
+    """List the winners of the rounds, without the remark about this tab."""
     rounds = page.get_by_role("list", name="Winner of each round").get_by_role("listitem")
     expect(rounds).to_have_count(ROUNDS)
     titles = [item.get_attribute("title") or "" for item in rounds.all()]
@@ -92,11 +92,11 @@ def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
         expect(
             here.get_by_role("heading", name=f"{ROUNDS} rounds, each with one winner")
         ).to_be_visible()
-        told = there.locator(".job").filter(has_text="Another tab raced this one")
-        expect(told).to_be_visible()
-        won = int(re.findall(r"(\d+) rounds? won here", told.inner_text())[0])
-        told.get_by_role("link", name="Show the winners").click()
-        told.get_by_role("button", name="Dismiss").click()
+        notice = there.locator(".job").filter(has_text="Another tab raced this one")
+        expect(notice).to_be_visible()
+        won = int(re.findall(r"(\d+) rounds? won here", notice.inner_text())[0])
+        notice.get_by_role("link", name="Show the winners").click()
+        notice.get_by_role("button", name="Dismiss").click()
 
         assert winners(here) == winners(there)
         assert set(winners(here)) <= set(names)
@@ -105,7 +105,7 @@ def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
         expect(here.locator(".score")).to_contain_text(f"{name} won {won}")
 
 
-def test_both_begin_a_race_at_once(tabs: tuple[Page, Page]) -> None:
+def test_both_tabs_start_a_race_at_once(tabs: tuple[Page, Page]) -> None:
     for tab in tabs:
         go(tab, page="race")
     for tab in tabs:
@@ -120,7 +120,7 @@ def test_both_begin_a_race_at_once(tabs: tuple[Page, Page]) -> None:
     assert winners(first) == own
 
 
-def test_a_tab_that_closes_is_counted_no_more(page_tabs: PageTabs, tabs: tuple[Page, Page]) -> None:
+def test_a_closed_tab_is_not_counted(page_tabs: PageTabs, tabs: tuple[Page, Page]) -> None:
     first, _ = tabs
     go(first, page="race")
     third = page_tabs.open("play")

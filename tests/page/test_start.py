@@ -1,4 +1,4 @@
-"""What a person sees while Python is still on its way, and when it does not arrive."""
+"""The page while Python loads, and when it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 RUNTIME = "**/pyodide.asm.wasm"
 
 
-def test_the_shell_is_there_before_python(page_tabs: PageTabs) -> None:
+def test_the_page_is_shown_before_python(page_tabs: PageTabs) -> None:
     held: list[Route] = []
     page = page_tabs.tab()
 
@@ -29,7 +29,7 @@ def test_the_shell_is_there_before_python(page_tabs: PageTabs) -> None:
     expect(bar).to_be_visible()
     expect(bar).not_to_have_attribute("value", "0")
     expect(bar).not_to_have_attribute("value", str(bar.get_attribute("max")))
-    page.get_by_label("Theme").select_option("Dark")  # it answers while it loads
+    page.get_by_label("Theme").select_option("Dark")  # it works during the load
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
     page.wait_for_timeout(100)
@@ -42,8 +42,8 @@ def test_the_shell_is_there_before_python(page_tabs: PageTabs) -> None:
     page.close()
 
 
-def test_what_did_not_arrive_is_told_with_a_way_out(page_tabs: PageTabs) -> None:
-    page = page_tabs.chromium.context.new_page()  # the browser complains of the missing file itself
+def test_a_missing_file_is_reported(page_tabs: PageTabs) -> None:
+    page = page_tabs.chromium.context.new_page()  # the browser itself logs the missing file
     page.route(RUNTIME, lambda route: route.fulfill(status=404, body="gone"))
     page.goto(page_tabs.address("start"))
     alert = page.get_by_role("alert")
@@ -57,8 +57,8 @@ def test_what_did_not_arrive_is_told_with_a_way_out(page_tabs: PageTabs) -> None
     page.close()
 
 
-def test_the_runtime_is_asked_of_our_own_server(page_tabs: PageTabs) -> None:
-    """What the check of the hosts at the end rests on: the worker's requests are recorded too."""
-    asked = page_tabs.chromium.requested
-    assert f"{page_tabs.chromium.origin}/pyodide/pyodide.asm.wasm" in asked
-    assert f"{page_tabs.chromium.origin}/inspector.zip" in asked
+def test_the_runtime_is_loaded_from_this_server(page_tabs: PageTabs) -> None:
+    """Check that requests of workers are recorded, too; the check of hosts depends on it."""
+    requested = page_tabs.chromium.requested
+    assert f"{page_tabs.chromium.origin}/pyodide/pyodide.asm.wasm" in requested
+    assert f"{page_tabs.chromium.origin}/inspector.zip" in requested
