@@ -123,7 +123,9 @@ def test_a_folder_with_other_files_is_rejected(tmp_path: Path) -> None:
 
 def test_a_change_of_the_package_builds_only_its_own_wheel(site: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src")
-    shutil.copytree(ROOT / "web", tmp_path / "web", ignore=shutil.ignore_patterns("build"))
+    ignored = shutil.ignore_patterns("build", "node_modules")
+    shutil.copytree(ROOT / "web", tmp_path / "web", ignore=ignored)
+    (tmp_path / "web" / "node_modules").symlink_to(ROOT / "web" / "node_modules")
     (tmp_path / "tests" / "golden").mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)

@@ -1,8 +1,8 @@
 /** The demo: a flow played through the real stores, one compare-and-swap commit for each move. It continues while other views are shown. */
+import { heading, secondTab } from "./components.js";
 import { button, fill, h, pill } from "./dom.js";
 import { count, short } from "./format.js";
 import { showError } from "./notices.js";
-import { heading, secondTab } from "./components.js";
 import { link } from "./route.js";
 
 const PAUSE = 900; // milliseconds between moves, so that a user can follow

@@ -1,11 +1,11 @@
 /** The event log: filters, a list of any length, and details of one event. Only the visible events are fetched. */
-import { button, fill, h, fillIfChanged, setText, setTexts } from "./dom.js";
+import { choice, documentOf, labelled, pairs } from "./components.js";
+import { button, fill, fillIfChanged, h, setText, setTexts } from "./dom.js";
 import { EventLog } from "./event-log.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, short, words } from "./format.js";
 import { allHeading, mobHeading, nothingYet } from "./mobs.js";
 import { showError } from "./notices.js";
-import { choice, documentOf, labelled, pairs } from "./components.js";
 import { link, replaceRoute } from "./route.js";
 
 const KEPT = 4000; // fetched events in the cache

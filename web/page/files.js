@@ -1,8 +1,8 @@
 /** Import of chosen or dropped files, export, and erasure of the store. */
+import { choice } from "./components.js";
 import { h } from "./dom.js";
 import { bytes, count, cut, fileName } from "./format.js";
-import { confirmInDialog, runTask, notify, showError } from "./notices.js";
-import { choice } from "./components.js";
+import { confirmInDialog, notify, runTask, showError } from "./notices.js";
 
 const MOST = 500_000_000; // bytes; the file and the rows read from it are held in memory
 const input = document.getElementById("file");

@@ -1,9 +1,9 @@
 /** The ledgers of a run: steps, failures, and loop iterations. */
-import { h, pill, setText, setTexts, setStatus } from "./dom.js";
+import { documentOf, pairs } from "./components.js";
+import { h, pill, setStatus, setText, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name } from "./format.js";
 import { showError } from "./notices.js";
-import { documentOf, pairs } from "./components.js";
 
 const PAGE = 100;
 const COLUMNS = {

@@ -1,12 +1,12 @@
 /** The application: starts Python, opens the store, shows the view of the address, and refreshes it when the store changes. */
+import { empty, heading, linkTo } from "./components.js";
 import { Player, demoView } from "./demo.js";
-import { button, fill, h, fillIfChanged, setText } from "./dom.js";
+import { button, fill, fillIfChanged, h, setText } from "./dom.js";
 import { eventsView } from "./events.js";
 import { contents, setUpFiles } from "./files.js";
 import { count, cut, name, visible } from "./format.js";
 import { LISTED, definitionView, mobsView, profilesView } from "./mobs.js";
-import { LIMIT, isWorking, showSilence, runTask, notify, showError } from "./notices.js";
-import { empty, heading, linkTo } from "./components.js";
+import { LIMIT, isWorking, notify, runTask, showError, showSilence } from "./notices.js";
 import { invited, raceView } from "./race.js";
 import { rosterView } from "./roster.js";
 import { link, replaceRoute, route, storeName } from "./route.js";

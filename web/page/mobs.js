@@ -1,8 +1,8 @@
 /** Views of all mobs, of the shared profiles, and of the definition of one mob. */
-import { button, fill, h } from "./dom.js";
-import { count, cut, moment, name } from "./format.js";
-import { chooseFile, openSample } from "./files.js";
 import { empty, heading, leftOut, linkTo, openable } from "./components.js";
+import { button, fill, h } from "./dom.js";
+import { chooseFile, openSample } from "./files.js";
+import { count, cut, moment, name } from "./format.js";
 import { link } from "./route.js";
 
 export const nothingYet = (app) => empty("This store is empty",

@@ -1,8 +1,8 @@
 /** The race: several tabs compare-and-swap one run as fast as they can. The run itself records the winner of each round. */
+import { empty, heading, secondTab } from "./components.js";
 import { button, fill, h, setText } from "./dom.js";
 import { count, name, short } from "./format.js";
 import { notify, showError } from "./notices.js";
-import { empty, heading, secondTab } from "./components.js";
 import { link, replaceRoute } from "./route.js";
 import { tabName } from "./tabs.js";
 

@@ -1,8 +1,8 @@
 /** The members and tasks of a mob, folded from its events. */
+import { empty, leftOut, linkTo, pairs } from "./components.js";
 import { fill, h, pill } from "./dom.js";
 import { count, moment, name, words } from "./format.js";
 import { mobHeading } from "./mobs.js";
-import { empty, leftOut, linkTo, pairs } from "./components.js";
 import { link } from "./route.js";
 
 export function rosterView(app, { mob }) {

@@ -1,9 +1,9 @@
 /** The details of one run: its heading, and one tab below it. */
-import { fill, h, pill, fillIfChanged, setTexts } from "./dom.js";
+import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
+import { fill, fillIfChanged, h, pill, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, short, span } from "./format.js";
 import { ledgerView } from "./ledger.js";
-import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
 import { link } from "./route.js";
 import { timelineView } from "./timeline.js";
 import { treeView } from "./tree.js";

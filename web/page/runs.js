@@ -1,9 +1,9 @@
 /** The runs of a mob, newest first, fetched as they scroll into view. */
-import { fill, h, fillIfChanged, setText, setTexts, setStatus } from "./dom.js";
+import { empty, labelled, linkTo } from "./components.js";
+import { fill, fillIfChanged, h, setStatus, setText, setTexts } from "./dom.js";
 import { count, moment, name, short, span } from "./format.js";
 import { mobHeading } from "./mobs.js";
 import { showError } from "./notices.js";
-import { empty, labelled, linkTo } from "./components.js";
 import { go, link, replaceRoute } from "./route.js";
 import { VirtualList } from "./virtual-list.js";
 

@@ -1,9 +1,9 @@
 /** The store itself: its name and size, export, import, and erasure. */
-import { button, fill, h, fillIfChanged } from "./dom.js";
+import { heading, labelled, pairs } from "./components.js";
+import { button, fill, fillIfChanged, h } from "./dom.js";
 import { chooseFile, erase, exportStore, openSample } from "./files.js";
 import { bytes, count } from "./format.js";
 import { notify, showError } from "./notices.js";
-import { heading, labelled, pairs } from "./components.js";
 
 export function storeView(app) {
   const head = h("div", {});

@@ -2,11 +2,11 @@
  * The timeline of a run, one lane for each member. The canvas has the size of the visible part and stays in place while its
  * container scrolls. A list below it holds the same steps for keyboards and screen readers.
  */
-import { button, fill, h, pill, setTexts, setStatus } from "./dom.js";
+import { leftOut, openable, pairs } from "./components.js";
+import { button, fill, h, pill, setStatus, setTexts } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
 import { count, moment, name, span, visible } from "./format.js";
-import { leftOut, openable, pairs } from "./components.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
 
@@ -17,7 +17,7 @@ export function timelineView(app, runId) {
 
   const canvas = h("canvas", { role: "img" });
   const drawing = new Drawing(canvas);
-  const spacer = h("div", { class: "room" }, canvas);
+  const spacer = h("div", {}, canvas);
   const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: scheduleDraw }, spacer);
   const legend = h("ul", { class: "legend", "aria-label": "Colours" }, STATUSES.map((status) => h("li", {}, pill(status))));
   const more = h("div", {});

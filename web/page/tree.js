@@ -1,9 +1,9 @@
 /** The frames and loop iterations of a run as a tree, with the statuses of their nodes. */
-import { fill, h, pill, setText, setStatus } from "./dom.js";
+import { leftOut, openable, pairs } from "./components.js";
+import { fill, h, pill, setStatus, setText } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { name } from "./format.js";
 import { showError } from "./notices.js";
-import { leftOut, openable, pairs } from "./components.js";
 
 const CHIPS = 50; // nodes shown in a row
 
