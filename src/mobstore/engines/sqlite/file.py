@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from mobstore.engines.sqlite.connecting import (
+from mobstore.engines.sqlite.connections import (
     Mode,
     WrittenMeanwhileError,
     connect,
@@ -26,9 +26,9 @@ from mobstore.engines.sqlite.connecting import (
     resolve,
     unchanging,
 )
+from mobstore.engines.sqlite.interruption import stopped
 from mobstore.engines.sqlite.layout import check, entries
 from mobstore.engines.sqlite.rows import LONGEST, SCHEMA
-from mobstore.engines.sqlite.stopping import stopped
 from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 from mobstore.scripts.tables import FORMAT

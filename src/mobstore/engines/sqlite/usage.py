@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from mobstore.engines.sqlite.connecting import connect, is_open
+from mobstore.engines.sqlite.connections import connect, is_open
 from mobstore.engines.sqlite.file import is_busy
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
