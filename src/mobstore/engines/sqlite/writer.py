@@ -29,8 +29,8 @@ from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, log_left_alone
 from mobstore.engines.sqlite.connections import Mode, connect, has_content, open_files
+from mobstore.engines.sqlite.driver_errors import retrying, translate
 from mobstore.engines.sqlite.external_commits import Outside
-from mobstore.engines.sqlite.file import retrying, translate
 from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.interruption import stopped
