@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from mobstore.engines.sqlite.connections import (
     Mode,
@@ -23,9 +24,9 @@ from mobstore.engines.sqlite.connections import (
 from mobstore.engines.sqlite.driver_errors import is_busy, retrying, translate
 from mobstore.engines.sqlite.layout import check, entries
 from mobstore.engines.sqlite.rows import SCHEMA
-from mobstore.engines.sqlite.upgrade import identify, statements, upgrade
+from mobstore.engines.sqlite.upgrade import statements, upgrade
 from mobstore.errors import ReadFailedError, WriteFailedError
-from mobstore.scripts.tables import FORMAT
+from mobstore.scripts.tables import FORMAT, IDENTITY
 from mobstore.scripts.transaction import Durability
 
 APPLICATION_ID = int.from_bytes(b"mobs", "big")
@@ -210,7 +211,7 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
         if _format(connection, path) == 0:
             for statement in SCHEMA:
                 connection.execute(statement)
-            identify(connection)
+            connection.execute("INSERT INTO meta VALUES (?, ?)", (IDENTITY, str(uuid4())))
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")

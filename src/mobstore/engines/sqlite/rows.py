@@ -57,7 +57,7 @@ def _create(table: Table[Any]) -> list[str]:
     ]
 
 
-SCHEMA = [statement for table in TABLES for statement in _create(table)]
+SCHEMA = tuple(statement for table in TABLES for statement in _create(table))
 
 
 @cache
