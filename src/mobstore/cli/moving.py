@@ -25,7 +25,7 @@ from mobstore.cli.shared import (
     url_argument,
 )
 from mobstore.engines.sqlite.file import is_database
-from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
 from mobstore.maintenance.archive import temporary
 from mobstore.maintenance.files import new_file

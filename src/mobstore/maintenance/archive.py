@@ -232,11 +232,6 @@ def _parts(manifest: bytes) -> dict[str, Part]:
             raise ReadFailedError(
                 f"the file has mobstore format {version}, this mobstore knows {FORMAT}; update it"
             )
-        if 1 <= version < FORMAT:
-            raise ReadFailedError(
-                f"the file has mobstore format {version}, which no release has written; export the"
-                " store once more"
-            )
         parts = _Manifest.from_json(manifest).tables
     except SerializationError as error:
         raise ReadFailedError(f"{_MANIFEST} of the file is not one of mobstore") from error

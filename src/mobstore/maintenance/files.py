@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from mobstore.engines.sqlite.using import in_use, is_side_file
+from mobstore.engines.sqlite.usage import in_use, is_side_file
 from mobstore.errors import WriteFailedError, reason
 from mobstore.model.text import plain
 from mobstore.stores.urls import parse_path
