@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
-from mobstore.engines.indexeddb.forms import form, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.conversion import converter, encode_key, to_js_key, to_js_range
 from mobstore.engines.indexeddb.javascript import Browser, Handler, ObjectStore, Transaction
-from mobstore.engines.indexeddb.questions import PENDING, Keys, Question, Search, Trip, is_empty
+from mobstore.engines.indexeddb.reads import (
+    PENDING,
+    PendingScan,
+    ReadBatch,
+    RoundTrip,
+    ScanKeys,
+    is_empty,
+)
 from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import Index, Key, Row, Table
 from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
-Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
+Reading: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
 
 # By these names `put` fails at once, not later; our own JSON cannot be wrong unless it is too long.
 _TOO_LARGE = {"UnknownError", "DataCloneError", "RangeError", "SyntaxError"}
 _ROWS_AT_ONCE = 4096  # in one text
-_QUESTIONS_AT_ONCE = 16  # the browser answers the next ones while scripts get these answers
+_BATCHES_AT_ONCE = 16  # the browser answers the next ones while scripts get these answers
 
 
 class Rows:
@@ -41,88 +48,91 @@ class Rows:
         self._known: dict[Table[Any], dict[Key, object]] = {}
         # By table and whether they must be new; a key is in one of the two only.
         self._unwritten: dict[tuple[Table[Any], bool], dict[Key, Row]] = {}
-        self._moment = 0
+        self._version = 0
         self._touched: dict[object, int] = {}  # when rows of a table or of one first key changed
         self._rewritten: dict[Table[Any], int] = {}  # when many of a table changed at once
-        self._trips: list[Trip] = []  # those under way, in their order
+        self._round_trips: list[RoundTrip] = []  # those under way, in their order
 
-    def ask(self, questions: Sequence[Question], success: Handler) -> bool:
+    def ask(self, batches: Sequence[ReadBatch], success: Handler) -> bool:
         """Ask the browser for what is not known, in round trips that it makes at once.
 
         Args:
-            questions: what scripts ask.
-            success: is called when a trip may have ended, for `take`.
+            batches: what scripts ask.
+            success: is called when a round_trip may have ended, for `take`.
 
         Returns:
-            Whether any trip is under way.
+            Whether any round_trip is under way.
         """
-        for start in range(0, len(questions), _QUESTIONS_AT_ONCE):
-            self._ask(questions[start : start + _QUESTIONS_AT_ONCE], success)
-        return bool(self._trips)
+        for start in range(0, len(batches), _BATCHES_AT_ONCE):
+            self._ask(batches[start : start + _BATCHES_AT_ONCE], success)
+        return bool(self._round_trips)
 
     def take(self) -> None:
         """Take what the trips that have ended have brought."""
-        going: list[Trip] = []
+        going: list[RoundTrip] = []
         waiting = False  # for one without cursors: those end in their order
-        for trip in self._trips:
-            if (waiting and not trip.walks) or not trip.has_ended():
-                waiting = waiting or not trip.walks
-                going.append(trip)
+        for round_trip in self._round_trips:
+            if (waiting and not round_trip.walks) or not round_trip.has_ended():
+                waiting = waiting or not round_trip.walks
+                going.append(round_trip)
             else:
-                self._take(trip)
-        self._trips = going
+                self._take(round_trip)
+        self._round_trips = going
 
-    def _take(self, trip: Trip) -> None:
-        for wanted, found in trip.results():
-            if isinstance(wanted, Search):
+    def _take(self, round_trip: RoundTrip) -> None:
+        for wanted, found in round_trip.results():
+            if isinstance(wanted, PendingScan):
                 wanted.found = found
             else:
                 table, key = wanted
                 known = self._known.get(table, {})
-                if known.get(key) is PENDING and self._rewritten.get(table, 0) <= trip.moment:
+                if (
+                    known.get(key) is PENDING
+                    and self._rewritten.get(table, 0) <= round_trip.version
+                ):
                     known[key] = found
 
-    def answers(self, question: Question) -> tuple[Any, ...] | None:
+    def answers(self, batch: ReadBatch) -> tuple[Any, ...] | None:
         """What was asked, as it is now; None if it is not known (any more)."""
         answers: list[Any] = []
-        for read, search in zip(question.reads, question.searches, strict=True):
-            if search is None:
+        for read, pending in zip(batch.reads, batch.scans, strict=True):
+            if pending is None:
                 get = cast("Get[Any]", read)
                 known = self._known.get(get.table, {})
                 row = known.get(get.key, PENDING)
                 if row is PENDING:
                     return None
                 if row is not None and type(row) is not get.table.row:
-                    known[get.key] = row = form(get.table).row(row)
+                    known[get.key] = row = converter(get.table).row(row)
                 answers.append(row)
-            elif search.found is PENDING or self._is_stale(search):
+            elif pending.found is PENDING or self._is_stale(pending):
                 return None
             else:
-                answers.append(_found(search))
+                answers.append(_found(pending))
         return tuple(answers)
 
-    def _ask(self, questions: Iterable[Question], success: Handler) -> None:
+    def _ask(self, batches: Iterable[ReadBatch], success: Handler) -> None:
         gets: dict[Table[Any], list[Key]] = {}
-        searches: list[Search] = []
-        for question in questions:
-            for place, read in enumerate(question.reads):
-                search = question.searches[place]
-                if search is None:
+        scans: list[PendingScan] = []
+        for batch in batches:
+            for place, read in enumerate(batch.reads):
+                pending = batch.scans[place]
+                if pending is None:
                     get = cast("Get[Any]", read)
                     known = self._known.setdefault(get.table, {})
                     if get.key not in known:
                         known[get.key] = PENDING
                         gets.setdefault(get.table, []).append(get.key)
-                elif self._is_stale(search):
-                    question.searches[place] = search = Search(search.read, self._moment)
-                    searches.append(search)
-        if gets or searches:
+                elif self._is_stale(pending):
+                    batch.scans[place] = pending = PendingScan(pending.read, self._version)
+                    scans.append(pending)
+        if gets or scans:
             self.flush()
-            trip = Trip(self._browser, self._finder, gets, searches, self._moment)
-            trip.then(success)
-            self._trips.append(trip)
+            round_trip = RoundTrip(self._browser, self._finder, gets, scans, self._version)
+            round_trip.then(success)
+            self._round_trips.append(round_trip)
 
-    def write(self, write: Write, *, careful: bool) -> Asking:
+    def write(self, write: Write, *, careful: bool) -> Reading:
         """Apply one write; who has made it need not wait for it.
 
         Args:
@@ -134,7 +144,7 @@ class Rows:
         """
         if isinstance(write, Add):
             table = write.table
-            keys = list(map(form(table).key_of, write.rows))
+            keys = list(map(converter(table).key_of, write.rows))
             if careful or self._taken(table, keys) is not None:  # perhaps not the first
                 yield tuple(Get(table, key) for key in keys)
                 if (key := self._taken(table, keys)) is not None:
@@ -146,17 +156,17 @@ class Rows:
             if write.key in self._unwritten.get((write.table, True), ()):
                 self.flush()  # it must be new, even if it does not stay
             self._unwritten.get((write.table, False), {}).pop(write.key, None)
-            self._finder(write.table).delete(js_key(self._browser, write.key))
+            self._finder(write.table).delete(to_js_key(self._browser, write.key))
             self._note(write.table, write.key, None)
         else:
             table = write.scan.index.table
             store = self._finder(table)
             if write.scan.index is not table:
-                (keys,) = yield (Keys(write.scan),)
+                (keys,) = yield (ScanKeys(write.scan),)
                 self._browser.value(keys).forEach(store.delete, store)
             elif not is_empty(write.scan):
                 self.flush()
-                store.delete(js_range(self._browser, write.scan))
+                store.delete(to_js_range(self._browser, write.scan))
             self._forget(table)
 
     def flush(self) -> None:
@@ -165,12 +175,12 @@ class Rows:
             self._put_all(table, list(rows.values()), new=new)
         self._unwritten = {}
 
-    def _is_stale(self, search: Search) -> bool:
-        table, first = search.scan.index.table, search.scan.index.sorted_by[:1]
-        by_first_key = first == table.key[:1] and search.scan.prefix
-        rows: object = (table, search.scan.prefix[0]) if by_first_key else table
+    def _is_stale(self, pending: PendingScan) -> bool:
+        table, first = pending.scan.index.table, pending.scan.index.sorted_by[:1]
+        by_first_key = first == table.key[:1] and pending.scan.prefix
+        rows: object = (table, pending.scan.prefix[0]) if by_first_key else table
         changed = max(self._rewritten.get(table, 0), self._touched.get(rows, 0))
-        return changed > search.moment
+        return changed > pending.version
 
     def _taken(self, table: Table[Any], keys: Iterable[Key]) -> Key | None:
         """The first key that is known not to be new, or is there twice."""
@@ -185,7 +195,7 @@ class Rows:
     def _put(self, table: Table[Any], rows: Sequence[Row], *, new: bool) -> None:
         if len(rows) == 1:
             (row,) = rows
-            key = form(table).key_of(row)
+            key = converter(table).key_of(row)
             new = new or key in self._unwritten.get((table, True), ())
             self._unwritten.setdefault((table, new), {})[key] = row
             self._note(table, key, row)
@@ -196,14 +206,14 @@ class Rows:
         self._forget(table)
 
     def _put_all(self, table: Table[Any], rows: Sequence[Row], *, new: bool) -> None:
-        shape, store, value = form(table), self._finder(table), self._browser.value
+        shape, store, value = converter(table), self._finder(table), self._browser.value
         put = store.add if new else store.put
         try:
             if len(rows) == 1:
                 (row,) = rows
-                put(value(shape.fields(row)), js_key(self._browser, shape.key_of(row)))
+                put(value(shape.fields(row)), to_js_key(self._browser, shape.key_of(row)))
             else:
-                entries = [(stored_key(shape.key_of(row)), shape.fields(row)) for row in rows]
+                entries = [(encode_key(shape.key_of(row)), shape.fields(row)) for row in rows]
                 self._browser.map(value(entries)).forEach(put, store)
         except (self._browser.Error, MemoryError) as error:
             if isinstance(error, MemoryError) and len(rows) > 1:
@@ -220,15 +230,15 @@ class Rows:
 
     def _note(self, table: Table[Any], key: Key, row: Row | None) -> None:
         """Remember a row that was written."""
-        self._moment += 1
+        self._version += 1
         self._known.setdefault(table, {})[key] = row
-        self._touched[table] = self._touched[table, key[0]] = self._moment
+        self._touched[table] = self._touched[table, key[0]] = self._version
 
     def _forget(self, table: Table[Any]) -> None:
         """Many rows of a table were written."""
-        self._moment += 1
+        self._version += 1
         self._known.pop(table, None)
-        self._rewritten[table] = self._moment
+        self._rewritten[table] = self._version
 
     def _finder(self, index: Index[Any]) -> Any:
         """The object store of a table, or an index of one."""
@@ -239,8 +249,8 @@ class Rows:
         return store if index is table else store.index(index.name)
 
 
-def _found(search: Search) -> object:
-    if not isinstance(search.read, Scan):
-        return search.found
-    rows = form(search.scan.index.table).rows(search.found, marked=search.marked)
-    return rows[::-1] if search.scan.backwards and search.walked is None else rows
+def _found(pending: PendingScan) -> object:
+    if not isinstance(pending.read, Scan):
+        return pending.found
+    rows = converter(pending.scan.index.table).rows(pending.found, marked=pending.marked)
+    return rows[::-1] if pending.scan.backwards and pending.walked is None else rows
