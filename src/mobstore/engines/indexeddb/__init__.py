@@ -4,6 +4,7 @@ engine.py       the engine
 call.py         an engine call: a script and the task that awaits it
 transactions.py assignment of scripts to transactions, and a transaction's event handlers
 rows.py         reads and writes within one transaction
+cache.py        the rows that a transaction knows, and when an answer is stale
 reads.py        the reads of a script, and one round trip to the browser with them
 conversion.py   rows and keys in the form in which IndexedDB stores them
 channel.py      notifications of commits in other tabs

@@ -147,10 +147,8 @@ class RoundTrip:
         finder: Callable[[Index[Any]], Any],
         gets: Mapping[Table[Any], Sequence[Key]],
         scans: Iterable[PendingScan],
-        version: int,
     ) -> None:
         self._browser = browser
-        self.version: int = version
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
         self._walking: list[PendingScan] = []  # those whose cursor has not come to its end

@@ -25,7 +25,7 @@ from mobstore.engines.indexeddb.call import Call
 from mobstore.engines.indexeddb.database import Connection, Mode
 from mobstore.engines.indexeddb.javascript import JsValue, Transaction
 from mobstore.engines.indexeddb.reads import ReadBatch
-from mobstore.engines.indexeddb.rows import Reading, Rows
+from mobstore.engines.indexeddb.rows import Rows, Steps
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.scripts.tables import COUNTERS
 from mobstore.scripts.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
@@ -111,7 +111,7 @@ class _RunningScript:
 
     __slots__ = ("batch", "call", "steps", "writing")
 
-    def __init__(self, call: Call[Any], perform: Callable[[_RunningScript], Reading]) -> None:
+    def __init__(self, call: Call[Any], perform: Callable[[_RunningScript], Steps]) -> None:
         self.call, self.writing = call, False
         self.steps = perform(self)
         self.batch: ReadBatch | None = None
@@ -230,7 +230,7 @@ class _Transaction:
             running.call.settle()
         return None
 
-    def _perform(self, running: _RunningScript) -> Reading:
+    def _perform(self, running: _RunningScript) -> Steps:
         """Run one script to its end, and make its writes."""
         call = running.call
         script = cast("Script[Any]", self._one_by_one(call) if call.loading else call.make())
@@ -246,7 +246,7 @@ class _Transaction:
                 yield from self._rows.write(write, careful=call.careful)
         call.outcome = commit.result
 
-    def _one_by_one(self, call: Call[Any]) -> Reading:
+    def _one_by_one(self, call: Call[Any]) -> Steps:
         """A loading script as one that only asks, one thing after the other."""
         script = cast("LoadingScript[Any]", call.make())
         self._loaded = True
