@@ -11,7 +11,7 @@ from mobstore.engines.indexeddb.channel import Channel
 from mobstore.engines.indexeddb.database import Connection
 from mobstore.engines.indexeddb.javascript import browser
 from mobstore.engines.indexeddb.transactions import Queue
-from mobstore.errors import InternalError
+from mobstore.errors import ClosedError
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
@@ -60,7 +60,7 @@ class IndexedDbEngine(Engine):
         Raises:
             ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
             WriteFailedError: there is no room for it.
-            InternalError: this Python does not run in a browser.
+            UsageError: this Python does not run in a browser.
         """
         found = browser()
         connection = await Connection.open(
@@ -99,7 +99,7 @@ class IndexedDbEngine(Engine):
     def _check(self) -> None:
         refuse_within_atomic()
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
 
     def _run(self, queue: Queue, call: Call[T]) -> Call[T]:
         self._check()
