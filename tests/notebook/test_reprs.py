@@ -20,19 +20,23 @@ from mobstore import (
     StoredRealmProfile,
     open_stores,
 )
-from mobstore.testing.samples import definition, event, failure, full_run, moment, profile, step
+from mobstore.testing.samples import definition, event, failure, full_run, profile, step, timestamp
 
 LONG = "x\n\x1b[31m\u202e" * 5_000
 
 
 def an_event(mob: str = "desk") -> MobEvent:
     kind = PeersWired(a=MeerkatId(LONG), b=MeerkatId("b"))
-    return MobEvent(cursor=7, timestamp=moment(5), mob_id=MobId(mob), kind=kind)
+    return MobEvent(cursor=7, timestamp=timestamp(5), mob_id=MobId(mob), kind=kind)
 
 
 def a_profile(name: str = "scout", model: str = "model") -> StoredRealmProfile:
     return StoredRealmProfile(
-        name=name, profile=profile(model), revision=2, created_at=moment(0), updated_at=moment(1)
+        name=name,
+        profile=profile(model),
+        revision=2,
+        created_at=timestamp(0),
+        updated_at=timestamp(1),
     )
 
 

@@ -36,16 +36,16 @@ from mobstore.testing.samples import (
     full_run,
     iteration,
     make_run,
-    moment,
     profile,
     run_id,
     step,
+    timestamp,
 )
 
 
 def events(*kinds: MobEventKind) -> list[MobEvent]:
     return [
-        MobEvent(cursor=cursor, timestamp=moment(1_234_567), mob_id=MobId("desk"), kind=kind)
+        MobEvent(cursor=cursor, timestamp=timestamp(1_234_567), mob_id=MobId("desk"), kind=kind)
         for cursor, kind in enumerate(kinds, 1)
     ]
 
@@ -57,7 +57,7 @@ LOG = events(
     MobReset(),
 )
 PROFILE = StoredRealmProfile(
-    name="scout", profile=profile(), revision=2, created_at=moment(0), updated_at=moment(1)
+    name="scout", profile=profile(), revision=2, created_at=timestamp(0), updated_at=timestamp(1)
 )
 HEADER = RunHeader(
     run_id=run_id(1),
@@ -65,7 +65,7 @@ HEADER = RunHeader(
     flow_id=FlowId("daily"),
     status="running",
     activation_params={"b": 1, "a": [None]},
-    created_at=moment(0),
+    created_at=timestamp(0),
 )
 
 

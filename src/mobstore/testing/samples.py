@@ -59,7 +59,7 @@ HOSTILE_TEXTS = (
 """Text that engines are known to confuse, cut, trim, fold or run."""
 
 
-def moment(nanoseconds: int) -> Timestamp:
+def timestamp(nanoseconds: int) -> Timestamp:
     """A moment, so many nanoseconds after a fixed one, or before it."""
     seconds, fraction = divmod(nanoseconds, 10**9)
     return Timestamp(f"{_START + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z")
@@ -110,13 +110,13 @@ def step(
         meerkat_id=MeerkatId(member),
         status=status,
         output=output,
-        timestamp=moment(at),
+        timestamp=timestamp(at),
     )
 
 
 def failure(step_id: str = "step", reason: str = "why", at: int = 0) -> FailureLedgerEntry:
     """An entry of the failure ledger."""
-    return FailureLedgerEntry(step_id=StepId(step_id), reason=reason, timestamp=moment(at))
+    return FailureLedgerEntry(step_id=StepId(step_id), reason=reason, timestamp=timestamp(at))
 
 
 def iteration(n: int, loop_id: str = "loop", frame_id: str = "frame") -> LoopIterationLedgerEntry:
@@ -135,7 +135,7 @@ def make_run(n: int = 1, mob: str = "mob", flow: str = "flow", **parts: Any) -> 
         "status": "pending",
         "flow_state": state(0),
         "activation_params": None,
-        "created_at": moment(0),
+        "created_at": timestamp(0),
         "step_ledger": (),
         "failure_ledger": (),
         "schema_version": 4,
@@ -148,8 +148,8 @@ def full_run(n: int = 1, **parts: Any) -> MobRun:
     everything: dict[str, Any] = {
         "status": "failed",
         "activation_params": {"a": [1, 1.0, True, None, "\0"], "b": {}},
-        "created_at": moment(1),
-        "completed_at": moment(-1),
+        "created_at": timestamp(1),
+        "completed_at": timestamp(-1),
         # Neither times nor steps are in order, and one entry stands twice.
         "step_ledger": (step("s2", at=9), step("s1", "bob", "completed", [1], 3), step("s2", at=9)),
         "failure_ledger": (failure("s2", "late", 5), failure("s1", "", 4)),

@@ -19,12 +19,12 @@ from mobstore.testing.samples import (
     frame,
     loop,
     make_run,
-    moment,
     number,
     profile,
     run_id,
     state,
     step,
+    timestamp,
 )
 from mobstore.testing.subject import Subject
 
@@ -61,10 +61,10 @@ async def prunes_count_once(subject: Subject) -> None:
     async def prune_after(turns: int) -> int:
         for _ in range(turns):
             await asyncio.sleep(0)
-        return await events.prune(moment(2))
+        return await events.prune(timestamp(2))
 
     for turns in range(6):
-        await events.append_batch([event(at=moment(1))] * TASKS)
+        await events.append_batch([event(at=timestamp(1))] * TASKS)
         pruned = await asyncio.gather(prune_after(0), prune_after(turns))
         same(sorted(pruned), [0, TASKS], f"events pruned, the second {turns} turns later")
 
