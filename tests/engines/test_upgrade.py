@@ -13,9 +13,10 @@ import pytest
 
 from engines.children import open_new
 from engines.old import content, die_upgrading, make_old
-from engines.support import hear, output, plain, query, running, side_files, tag_of, tell
+from engines.support import hear, output, plain, query, running, side_files, tell
 from mobstore import MobStores, SerializationError, open_stores
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tag_of
 
 
 @pytest.fixture(scope="module", params=[1, 2])

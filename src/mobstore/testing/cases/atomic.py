@@ -27,7 +27,7 @@ from mobstore.testing.samples import (
     frame,
     full_run,
     make_run,
-    number,
+    number_of,
     profile,
     run_id,
     state,
@@ -141,7 +141,7 @@ async def tells_what_was_refused(subject: Subject) -> None:
     same(await stores.events.latest_cursor(), 1, "the event that was appended")
     run = await stores.runs.get_run(run_id(1))
     assert run is not None, "the run is there"
-    same(number(next(iter(run.frames.values())).kernel_state), 5, "the frame")
+    same(number_of(next(iter(run.frames.values())).kernel_state), 5, "the frame")
 
 
 @case("atomic.sees-itself")
@@ -195,7 +195,7 @@ async def runs_one_by_one(subject: Subject) -> None:
     async def count(at: Stores) -> int:
         run = await at.runs.get_run(run_id(1))
         assert run is not None, "the run is there"
-        value = number(run.flow_state)
+        value = number_of(run.flow_state)
         await at.runs.cas_flow_state(run_id(1), expected=state(value), next=state(value + 1))
         appended = await at.events.append(event())
         assert appended.cursor == value + 1, "the run and the log are in step"
