@@ -151,7 +151,7 @@ class _Walk(Generic[R]):
     """A walk through the rows of one table of two stores, in the order of their keys."""
 
     def __init__(self, engines: _Engines, table: Table[R]) -> None:
-        self._one, self._other = (_Rows(engine, table) for engine in engines)
+        self._one, self._other = (_TableReader(engine, table) for engine in engines)
         self._key = table.getter(table.key)
         self._table = table.name
 
@@ -181,7 +181,7 @@ class _Walk(Generic[R]):
             yield one, other
 
 
-class _Rows(Generic[R]):
+class _TableReader(Generic[R]):
     """The rows of a table of one store, page by page.
 
     Attributes:
@@ -215,9 +215,9 @@ class _Rows(Generic[R]):
         if read := self._page:
             after = self._key(read[-1])
             self._limit = next_limit(self._limit, len(read), size_of(read))
-        self._page = await self._engine.read(partial(_reading, self._table, after, self._limit))
+        self._page = await self._engine.read(partial(_read_page, self._table, after, self._limit))
         self._ended, self.place = not self._page, 0
 
 
-def _reading(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
+def _read_page(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
     return Commit((yield from page(table, after, limit)))

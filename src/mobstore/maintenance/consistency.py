@@ -53,10 +53,10 @@ _PARENTS: Mapping[Table[Any], Table[Any]] = {
 }
 """Where the row lies that a row belongs to, under the columns of that table's key."""
 
-Rows: TypeAlias = dict[Table[Any], int]
+RowCounts: TypeAlias = dict[Table[Any], int]
 """How many rows each table has."""
 
-Naming: TypeAlias = Callable[[int], str]
+RowNamer: TypeAlias = Callable[[int], str]
 """Tells how to call the row at a place in a page."""
 
 TOO_FEW_OUTPUTS = "its loops have more iterations than their outputs allow"
@@ -65,7 +65,7 @@ _Wrong: TypeAlias = Iterator[tuple[int, str]]
 """The places of rows that are wrong, and why."""
 
 
-class Checks:
+class ConsistencyCheck:
     """Sees every row of a store.
 
     Attributes:
@@ -75,7 +75,7 @@ class Checks:
     """
 
     def __init__(self) -> None:
-        self.rows: Rows = dict.fromkeys(TABLES, 0)
+        self.rows: RowCounts = dict.fromkeys(TABLES, 0)
         self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1}
         self._index: Index[Any] | None = None
         self._key: Callable[[Row], Key]
@@ -83,7 +83,7 @@ class Checks:
         self._of_run = ("", 0)  # the run of the last row of LOOP_OUTPUTS, its iterations so far
         self.short: dict[str, int] = {}
 
-    def see(self, index: Index[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
+    def see(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
         """See the next rows of a table as `faults` does; refuse what is wrong.
 
         Raises:

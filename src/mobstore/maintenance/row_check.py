@@ -17,7 +17,7 @@ _REPEATED: Mapping[tuple[Table[Any], str], str] = {
 }
 
 
-class Examined(NamedTuple, Generic[R]):
+class RowCheck(NamedTuple, Generic[R]):
     """What an examination of a row found.
 
     Attributes:
@@ -29,7 +29,7 @@ class Examined(NamedTuple, Generic[R]):
     mended: R
 
 
-def examine(table: Table[R], row: R) -> Examined[R]:
+def check_row(table: Table[R], row: R) -> RowCheck[R]:
     """Compare a row with what a store would have written.
 
     What a row tells twice can be mended, and JSON that says the same in another form: in another
@@ -41,9 +41,9 @@ def examine(table: Table[R], row: R) -> Examined[R]:
             columns[column] = _parsed(column, columns[column])
         due = stored_row(table, columns)
     except SerializationError as error:
-        return Examined([(error.detail, False)], row)
+        return RowCheck([(error.detail, False)], row)
     if due == row:
-        return Examined([], row)
+        return RowCheck([], row)
     faults: list[tuple[str, bool]] = []
     mended: list[Any] = list(row)
     for place, (column, value) in enumerate(zip(table.columns, due, strict=True)):
@@ -58,7 +58,7 @@ def examine(table: Table[R], row: R) -> Examined[R]:
         faults.append((what, mendable))
         if mendable:
             mended[place] = value
-    return Examined(faults, cast("Any", table.row)._make(mended))
+    return RowCheck(faults, cast("Any", table.row)._make(mended))
 
 
 def _parsed(column: str, text: str) -> object:
