@@ -7,7 +7,7 @@ Conditions are looked at for a whole page at once, which takes a third of the ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import ge, itemgetter
+from operator import ge
 from typing import Any, TypeAlias, cast
 
 from mobstore.codec.runs import outputs_needed
@@ -90,10 +90,10 @@ class ConsistencyCheck:
             SerializationError: a row does not go with those before it; `name` names it.
         """
         if faults := (yield from self.faults(index, rows)):
-            place, why = min(faults, key=itemgetter(0))
-            raise SerializationError(f"{name(place)}: {why}")
+            place = min(faults)
+            raise SerializationError(f"{name(place)}: {faults[place]}")
 
-    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[list[tuple[int, str]]]:
+    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[dict[int, str]]:
         """See the next rows of a table; the rows that they belong to are asked for.
 
         Args:
@@ -111,7 +111,10 @@ class ConsistencyCheck:
         before = [self._last, *keys]
         self._last = before[-1]
         self.rows[index.table] += len(rows)
-        return list(self._wrong(index, rows, keys, before, parents))
+        first: dict[int, str] = {}  # of each row the first
+        for place, why in self._wrong(index, rows, keys, before, parents):
+            first.setdefault(place, why)
+        return first
 
     def end(self) -> None:
         """See that nothing is missing.
@@ -158,8 +161,9 @@ class ConsistencyCheck:
     def _loops(self, loops: Sequence[LoopOutputRow]) -> None:
         run, iterations = self._of_run
         for loop in loops:
-            iterations = max(0, loop.iterations) + (iterations if loop.run_id == run else 0)
-            run = loop.run_id
+            if loop.run_id != run:
+                run, iterations = loop.run_id, 0
+            iterations += max(0, loop.iterations)
             if needed := outputs_needed(iterations):
                 self.short[run] = needed
         self._of_run = run, iterations

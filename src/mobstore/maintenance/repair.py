@@ -47,15 +47,20 @@ def _repair(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[Non
     found = yield tuple(Get(table, key) for table, key in rows)
     puts: list[Put[Any]] = []
     for (table, key), row in zip(rows, found, strict=True):
-        if table is META and (row is None or check_row(META, check_row(META, row).mended).faults):
+        if table is META and not _is_identity(row):
             puts.append(Put(META, (MetaRow(IDENTITY, identity),)))
         elif table is COUNTERS:
             counter, due = yield from counter_and_least(cast("str", key[0]))
             if counter != due:
                 puts.append(Put(COUNTERS, (due,)))
         elif row is not None:
-            puts.append(Put(table, (check_row(table, row).mended,)))
+            puts.append(Put(table, (check_row(table, row).repaired,)))
     return Commit(None, tuple(puts))
+
+
+def _is_identity(row: MetaRow | None) -> bool:
+    """Whether a store has an identity that can be read, if need be after a repair."""
+    return row is not None and not check_row(META, check_row(META, row).repaired).faults
 
 
 def counter_and_least(name: str) -> Asking[tuple[CounterRow, CounterRow]]:

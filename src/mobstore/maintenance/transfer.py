@@ -127,9 +127,9 @@ async def copy(
     check_stores(target, "target")
     await target.engine.read(check_empty)  # a whole store is much to read in vain
     with cancellable(progress) as report, temporary_file() as file:
-        rows = await source.engine.read(lambda: unload(file, _half(report, second=False)))
+        rows = await source.engine.read(lambda: unload(file, _read_half(report)))
         count = sum(rows.values())
-        await target.engine.load(lambda: load(file, count, _half(report, second=True)))
+        await target.engine.load(lambda: load(file, count, _written_half(report)))
     return _summary(rows)
 
 
@@ -146,8 +146,12 @@ def _summary(rows: RowCounts) -> Summary:
     return Summary(rows[EVENTS], rows[RUNS], rows[SPECS], rows[REALM_PROFILES])
 
 
-def _half(progress: Progress, *, second: bool) -> Progress:
-    return lambda done, total: progress(total * second + done, 2 * total)
+def _read_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(done, 2 * total)
+
+
+def _written_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(total + done, 2 * total)
 
 
 async def _copy(archive: BinaryIO, file: BinaryIO) -> None:

@@ -175,8 +175,8 @@ class _Looking:
         if table is COUNTERS:
             return  # seen with what they number
         found = yield from self._checks.faults(index, rows)
-        for place, why in sorted(dict(reversed(found)).items()):  # of each row the first
-            self._found(table, rows[place], why)
+        for place in sorted(found):
+            self._found(table, rows[place], found[place])
         if table is RUNS:
             yield from self._states(rows)
 
@@ -185,11 +185,11 @@ class _Looking:
 
     def _list(self, problem: Problem) -> None:
         characters = sum(len(part) for part in problem.key if isinstance(part, str | bytes))
-        self._characters += characters
-        if len(self._problems) < _MOST_PROBLEMS and self._characters <= _MOST_CHARACTERS:
+        characters += self._characters
+        if len(self._problems) < _MOST_PROBLEMS and characters <= _MOST_CHARACTERS:
             self._problems.append(problem)
+            self._characters = characters
         else:
-            self._characters -= characters
             self._more += 1
 
     def _identity(self) -> Asking[None]:
