@@ -27,18 +27,17 @@ from mobstore.cli.shared import (
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
-from mobstore.maintenance.archive import temporary
-from mobstore.maintenance.files import new_file
+from mobstore.maintenance.output_file import check_not_in_use, new_file
 from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.temporary_file import temporary_file
 from mobstore.maintenance.transfer import (
     Summary,
     check_file,
     export_stores,
     import_stores,
-    refuse_database,
 )
 from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.stores.urls import parse_url
 
 _ZIP = b"PK"
@@ -189,9 +188,9 @@ async def _to_file(
 
 
 async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
-    refuse_database(sys.stdout.buffer)  # as `>> mobs.db` would make it
+    check_not_in_use(sys.stdout.buffer)  # as `>> mobs.db` would make it
     if layout == "mobstore":
-        with temporary() as made:
+        with temporary_file() as made:
             summary = await export_stores(stores, made, progress=progress)
             made.seek(0)
             _pour(made)
