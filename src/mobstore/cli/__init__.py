@@ -9,7 +9,6 @@ stores.py    the stores that a command works on
 progress.py  progress bars
 signals.py   how they run, and how signals end them
 output.py    standard output and error: encodings, JSON lines
-queries.py   what they ask that the stores' interfaces do not offer
 display.py   results for people
 table.py     their tables, as wide as the terminal
 timeline.py  the steps of a run over time

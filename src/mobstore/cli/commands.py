@@ -16,7 +16,7 @@ import click
 from click.shell_completion import get_completion_class
 
 import mobstore
-from mobstore.cli import display, queries, transfer
+from mobstore.cli import display, transfer
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.diff import diff
 from mobstore.cli.output import json_line, json_text, note, while_read
@@ -24,6 +24,8 @@ from mobstore.cli.stores import open_existing
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
 from mobstore.model.json import I64_MAX
+from mobstore.notebook.tabular import fields_of
+from mobstore.operations.overview import run_summaries
 from mobstore.operations.run_reading import Selection
 from mobstore.scripts.paging import next_limit
 
@@ -52,12 +54,12 @@ async def info(url: str, *, as_json: bool) -> None:
     Example: mobstore info sqlite:mobs.db
     """
     async with open_existing(url) as stores:
-        found = await stores.engine.read(queries.inventory)
+        found = await stores.overview()
         medium = stores.engine.details()
     if as_json:
-        json_line({**found._asdict(), "medium": dict(medium)})
+        json_line({**fields_of(found, without=("mobs",)), "medium": dict(medium)})
     else:
-        display.inventory(display.console(), url, found, medium)
+        display.overview(display.console(), url, found, medium)
 
 
 @cli.command()
@@ -168,7 +170,7 @@ async def runs(
         with shown as lines:
             while True:
                 selected = Selection(mob, flow, status, after, _PAGE)
-                found = await stores.engine.read(partial(queries.run_lines, selected))
+                found = await stores.engine.read(partial(run_summaries, selected))
                 if not found:
                     break
                 after = str(found[-1].header.run_id)

@@ -10,13 +10,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.output import cell
-from mobstore.cli.queries import Inventory, RunLine
 from mobstore.cli.table import AdaptiveTable
 from mobstore.errors import SerializationError
 from mobstore.maintenance.transfer import Summary
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
+from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -30,6 +30,7 @@ from mobstore.notebook.formatting import fields, moment, named, value as one_lin
 from mobstore.notebook.markup import DEEPEST, ends
 from mobstore.notebook.tabular import fields_of
 from mobstore.notebook.tree import Branch, branches_of, nodes, phase
+from mobstore.operations.overview import RunSummary
 
 T = TypeVar("T")
 
@@ -51,10 +52,10 @@ _VALUE = 60  # characters of a value in a cell
 _GAP = Text("  ")
 
 
-def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str, str]) -> None:
+def overview(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
     """How much a store holds, and what is known of its medium."""
     shown = AdaptiveTable(url, "", "", right=[1])
-    for name, value in found._asdict().items():
+    for name, value in fields_of(found, without=("mobs",)).items():
         shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
     for name, known in medium.items():
         shown.add_row(name, known)
@@ -119,7 +120,7 @@ def runs(console: Console) -> Lines:
     return Lines(console, lambda: AdaptiveTable("runs", *columns))
 
 
-def run_cells(line: RunLine) -> Sequence[object]:
+def run_cells(line: RunSummary) -> Sequence[object]:
     """A run as a line of a table."""
     run, steps, failures = line
     created = moment(run.created_at)
