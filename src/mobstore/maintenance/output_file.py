@@ -157,9 +157,9 @@ def check_not_in_use(file: BinaryIO) -> None:
 
 
 def _is_open(status: os.stat_result) -> bool:
-    if "mobstore.engines.sqlite.connecting" not in sys.modules:
+    if "mobstore.engines.sqlite.connections" not in sys.modules:
         return False  # none is, and there need not be a driver
-    from mobstore.engines.sqlite.connecting import is_open
+    from mobstore.engines.sqlite.connections import is_open
 
     return is_open(status)
 
