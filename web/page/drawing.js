@@ -1,5 +1,5 @@
 /** The drawing of a timeline on a canvas: one lane for each member, and only the visible part. */
-import { name, span, visible } from "./format.js";
+import { name, formatDuration, visible } from "./format.js";
 
 const BAR = 20;
 const ROWS = 100; // of one member; more overlapping bars share the last row
@@ -141,7 +141,7 @@ export class Drawing {
 
   #axis(text) {
     this.#pen.fillStyle = text;
-    this.#ticks((x, at) => this.#pen.fillText(at === 0 ? "0" : `+${span(at)}`, x + 3, AXIS / 2));
+    this.#ticks((x, at) => this.#pen.fillText(at === 0 ? "0" : `+${formatDuration(at)}`, x + 3, AXIS / 2));
   }
 
   /** Draw text, cut to a width. */

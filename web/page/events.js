@@ -3,7 +3,7 @@ import { choice, documentOf, labelled, pairs } from "./components.js";
 import { button, fill, fillIfChanged, h, setText, setTexts } from "./dom.js";
 import { EventLog } from "./event-log.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, short, words } from "./format.js";
+import { count, formatTime, name, short, words } from "./format.js";
 import { allHeading, mobHeading, nothingYet } from "./mobs.js";
 import { showError } from "./notices.js";
 import { link, replaceRoute } from "./route.js";
@@ -105,7 +105,7 @@ export function eventsView(app, place) {
     if (row.dataset.status !== status) row.dataset.status = status;
     const run = nameOf("run", "runs", index);
     const content = event ? event.preview.replace(`run_id=${run}`, "").replace(`meerkat_id=${member}`, "").trim() : "";
-    setTexts(cells, [String(cursorAt(index)), event ? moment(event.timestamp_at) : "", words(type), member, short(run), content]);
+    setTexts(cells, [String(cursorAt(index)), event ? formatTime(event.timestamp_at) : "", words(type), member, short(run), content]);
   }
 
   async function settled(first, end) {
@@ -134,7 +134,7 @@ export function eventsView(app, place) {
     const [type, run, mob] = [nameOf("type", "types", index), nameOf("run", "runs", index), nameOf("mob", "mobs", index)];
     const { events: [event] } = await app.call("events", { cursors: [cursor] });
     return [words(type), pairs([
-      ["Cursor", String(cursor)], ["Time", event && moment(event.timestamp_at)], ["Mob", h("a", { href: link({ mob }) }, name(mob))],
+      ["Cursor", String(cursor)], ["Time", event && formatTime(event.timestamp_at)], ["Mob", h("a", { href: link({ mob }) }, name(mob))],
       ["Run", run && h("a", { href: link({ run }) }, run)],
     ]), event ? await documentOf(app, event.event) : h("p", {}, "This event no longer exists.")];
   }

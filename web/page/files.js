@@ -1,7 +1,7 @@
 /** Import of chosen or dropped files, export, and erasure of the store. */
 import { choice } from "./components.js";
 import { h } from "./dom.js";
-import { bytes, count, cut, fileName } from "./format.js";
+import { formatBytes, count, cut, fileName } from "./format.js";
 import { confirmInDialog, notify, runTask, showError } from "./notices.js";
 
 const MOST = 500_000_000; // bytes; the file and the rows read from it are held in memory
@@ -36,7 +36,7 @@ export function setUpFiles(app) {
 export function importFile(app, file) {
   if (file.size > MOST) {
     return showError({
-      message: `${cut(file.name, 100)} cannot be imported here: it has ${bytes(file.size)}, and this page accepts at most ${bytes(MOST)}. Nothing was changed.`,
+      message: `${cut(file.name, 100)} cannot be imported here: it has ${formatBytes(file.size)}, and this page accepts at most ${formatBytes(MOST)}. Nothing was changed.`,
       wayOut: "Import it with the command line instead: mobstore import.",
     });
   }
@@ -60,7 +60,7 @@ export const exportStore = (app) => runTask("Exporting the store", async (progre
   const file = `${fileName(app.store)}.zip`;
   h("a", { href: address, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  return `Exported ${bytes(content.size)} to ${file} in your downloads.`;
+  return `Exported ${formatBytes(content.size)} to ${file} in your downloads.`;
 }, app.stop);
 
 export async function erase(app) {

@@ -7,12 +7,12 @@ export const count = (value, noun, plural = noun + "s") =>
   `${number.format(value)}${noun ? ` ${value === 1 ? noun : plural}` : ""}`;
 
 /** A timestamp as "2026-03-02 08:00:13.974", in UTC as stored. */
-export const moment = (timestamp) => timestamp?.replace("T", " ").replace(/(\.\d{1,3})\d*Z$|Z$/, "$1") ?? "–";
+export const formatTime = (timestamp) => timestamp?.replace("T", " ").replace(/(\.\d{1,3})\d*Z$|Z$/, "$1") ?? "–";
 
 /** Milliseconds as "412 ms", "3.2 s", "4 min 5 s", "2 h 10 min", "8 d 3 h". */
-export function span(ms) {
+export function formatDuration(ms) {
   if (ms == null) return "–";
-  if (ms < 0) return `−${span(-ms)}`;
+  if (ms < 0) return `−${formatDuration(-ms)}`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
   for (const [unit, size, lower, lowerSize] of UNITS) {
@@ -22,7 +22,7 @@ export function span(ms) {
   }
 }
 
-export function bytes(size) {
+export function formatBytes(size) {
   const power = size < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(size) / 3));
   return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }

@@ -2,7 +2,7 @@
 import { documentOf, pairs } from "./components.js";
 import { h, pill, setStatus, setText, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name } from "./format.js";
+import { count, formatTime, name } from "./format.js";
 import { showError } from "./notices.js";
 
 const PAGE = 100;
@@ -37,7 +37,7 @@ export function ledgerView(app, runId, which, label) {
     if (!found) return setTexts(cells.slice(1), cells.slice(1).fill(""));
     const { step_id, member_id, status, timestamp_at, reason, preview, loop_instance_id, iteration, frame_id } = found;
     if (which === "iteration") return setTexts(cells.slice(1), [loop_instance_id, iteration, frame_id]);
-    setTexts(cells.slice(1), [moment(timestamp_at), name(step_id), which === "failure" ? reason : name(member_id)]);
+    setTexts(cells.slice(1), [formatTime(timestamp_at), name(step_id), which === "failure" ? reason : name(member_id)]);
     if (which === "failure") return;
     setStatus(cells[4], status);
     setText(cells[5], preview === "null" ? "" : preview);
@@ -51,7 +51,7 @@ export function ledgerView(app, runId, which, label) {
     const found = (await page(Math.floor(index / PAGE)))[index % PAGE];
     const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry } = found;
     if (which === "iteration") return [`Iteration ${iteration}`, pairs([["Loop", loop_instance_id], ["Frame", frame_id]])];
-    const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", moment(timestamp_at)]]);
+    const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", formatTime(timestamp_at)]]);
     return [name(step_id), facts, which === "step" ? await documentOf(app, entry) : h("pre", { class: "reason" }, reason)];
   }
 

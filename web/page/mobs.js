@@ -2,7 +2,7 @@
 import { empty, heading, leftOut, linkTo, openable } from "./components.js";
 import { button, fill, h } from "./dom.js";
 import { chooseFile, openSample } from "./files.js";
-import { count, cut, moment, name } from "./format.js";
+import { count, cut, formatTime, name } from "./format.js";
 import { link } from "./route.js";
 
 export const nothingYet = (app) => empty("This store is empty",
@@ -66,7 +66,7 @@ export function profilesView(app) {
         ? empty("No shared profiles", "Profiles that all mobs of a realm share are listed here.")
         : [h("ul", { class: "cards" }, profiles.slice(0, LISTED).map((profile) =>
           h("li", { class: "card" }, h("h2", {}, name(profile.name)), profile.description && h("p", {}, profile.description),
-            h("p", { class: "quiet" }, `${profile.model}, revision ${profile.revision}, ${moment(profile.updated_at)}`),
+            h("p", { class: "quiet" }, `${profile.model}, revision ${profile.revision}, ${formatTime(profile.updated_at)}`),
             openable(app, "Profile", profile.profile)))),
         leftOut(profiles.length - LISTED, "profiles are", "the exported store has all of them")]);
     },

@@ -1,7 +1,7 @@
 /** The members and tasks of a mob, folded from its events. */
 import { empty, leftOut, linkTo, pairs } from "./components.js";
 import { fill, h, pill } from "./dom.js";
-import { count, moment, name, words } from "./format.js";
+import { count, formatTime, name, words } from "./format.js";
 import { mobHeading } from "./mobs.js";
 import { link } from "./route.js";
 
@@ -29,8 +29,8 @@ const card = (mob, member) => h("li", { class: "card" },
   h("p", {}, `${name(member.role)}, ${words(member.runtime_mode)}`),
   pairs([
     ["Runs in", member.address ?? (member.session_id ? `session ${member.session_id}` : words(member.backend))],
-    ["Spawned", member.spawned_at && moment(member.spawned_at)],
-    ["Left", member.left_at && moment(member.left_at)],
+    ["Spawned", member.spawned_at && formatTime(member.spawned_at)],
+    ["Left", member.left_at && formatTime(member.left_at)],
     ["First turn", member.kickoff && words(member.kickoff)],
     ["Failed with", member.kickoff_error],
     ["Wired to", [...member.wired_to, ...member.external_peers.map((peer) => `${peer} (outside)`)].join(", ")],
@@ -42,4 +42,4 @@ const card = (mob, member) => h("li", { class: "card" },
 const task = (task) => h("li", { class: "card" },
   h("h3", {}, task.subject || name(task.task_id), pill(task.status)),
   task.description && h("p", {}, task.description),
-  pairs([["Task", task.task_id], ["Owner", task.owner], ["Waits for", task.blocked_by.join(", ")], ["Changed", moment(task.changed_at)]]));
+  pairs([["Task", task.task_id], ["Owner", task.owner], ["Waits for", task.blocked_by.join(", ")], ["Changed", formatTime(task.changed_at)]]));

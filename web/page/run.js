@@ -2,7 +2,7 @@
 import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
 import { fill, fillIfChanged, h, pill, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, short, span } from "./format.js";
+import { count, formatTime, name, short, formatDuration } from "./format.js";
 import { ledgerView } from "./ledger.js";
 import { link } from "./route.js";
 import { timelineView } from "./timeline.js";
@@ -61,8 +61,8 @@ function headOf(run) {
   return heading({
     title: [name(flow_id), pill(status)],
     above: h("a", { href: link({ mob: mob_id, tab: "runs" }) }, `Runs of ${name(mob_id)}`),
-    facts: [h("span", { class: "id" }, run_id), `created ${moment(created_at)}`, completed_at && `completed ${moment(completed_at)}`,
-      duration_ms !== null && `took ${span(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
+    facts: [h("span", { class: "id" }, run_id), `created ${formatTime(created_at)}`, completed_at && `completed ${formatTime(completed_at)}`,
+      duration_ms !== null && `took ${formatDuration(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
     tabs: [...PARTS].map(([tab, { title, counted, of }]) => [counted ? `${title} ${count(of(run))}` : title, { run: run_id, tab }]),
     actions: [linkTo("Events of this run", { mob: mob_id, tab: "events", run: run_id }), linkTo("Race another tab", { page: "race" })],
   });

@@ -1,7 +1,7 @@
 /** The runs of a mob, newest first, fetched as they scroll into view. */
 import { empty, labelled, linkTo } from "./components.js";
 import { fill, fillIfChanged, h, setStatus, setText, setTexts } from "./dom.js";
-import { count, moment, name, short, span } from "./format.js";
+import { count, formatTime, name, short, formatDuration } from "./format.js";
 import { mobHeading } from "./mobs.js";
 import { showError } from "./notices.js";
 import { go, link, replaceRoute } from "./route.js";
@@ -51,7 +51,7 @@ export function runsView(app, place) {
     if (!run) return cells.forEach((cell) => setText(cell, ""));
     fill(cells[0], h("a", { href: link({ run: run.run_id }), tabindex: -1 }, short(run.run_id)));
     setStatus(cells[2], run.status);
-    setTexts(cells, [undefined, name(run.flow_id), undefined, moment(run.created_at), span(run.duration_ms), count(run.steps), count(run.failures)]);
+    setTexts(cells, [undefined, name(run.flow_id), undefined, formatTime(run.created_at), formatDuration(run.duration_ms), count(run.steps), count(run.failures)]);
   }
 
   const page = (before, limit) => app.call("runs", { mob_id: place.mob, flow_id: filter.flow || null, status: filter.status || null, before, limit });

@@ -2,7 +2,7 @@
 import { heading, labelled, pairs } from "./components.js";
 import { button, fill, fillIfChanged, h } from "./dom.js";
 import { chooseFile, erase, exportStore, openSample } from "./files.js";
-import { bytes, count } from "./format.js";
+import { formatBytes, count } from "./format.js";
 import { notify, showError } from "./notices.js";
 
 export function storeView(app) {
@@ -41,7 +41,7 @@ export function storeView(app) {
     if (!navigator.storage) return fill(space, h("p", {}, "This browser does not report it."));
     const [{ usage, quota }, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
     fill(space,
-      pairs([["Used by this site", bytes(usage)], ["Available to this site", bytes(quota)],
+      pairs([["Used by this site", formatBytes(usage)], ["Available to this site", formatBytes(quota)],
         ["When disk space is short", persisted ? "the browser keeps the data" : "the browser may delete the data"]]),
       h("meter", { min: 0, max: quota, value: usage, "aria-label": "Used part of the space" }),
       !persisted && button("Ask the browser to keep the data", persist));

@@ -6,7 +6,7 @@ import { leftOut, openable, pairs } from "./components.js";
 import { button, fill, h, pill, setStatus, setTexts } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, span, visible } from "./format.js";
+import { count, formatTime, name, formatDuration, visible } from "./format.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
 
@@ -65,11 +65,11 @@ export function timelineView(app, runId) {
     canvas.title = bar ? visible(`${name(bar.step_id)} by ${name(line.members[bar.lane])}: ${bar.status}, ${took(bar)}`) : "";
   };
 
-  const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : span(bar.end_ms - bar.start_ms));
+  const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : formatDuration(bar.end_ms - bar.start_ms));
 
   function row(cells, index) {
     const bar = line.bars[index];
-    const start = bar.start_ms === null ? "–" : `+${span(bar.start_ms - line.start_ms)}`;
+    const start = bar.start_ms === null ? "–" : `+${formatDuration(bar.start_ms - line.start_ms)}`;
     setTexts(cells, [start, name(bar.step_id), name(line.members[bar.lane]), undefined, took(bar)]);
     setStatus(cells[3], bar.status);
   }
@@ -83,7 +83,7 @@ export function timelineView(app, runId) {
     const entries = (await Promise.all(positions.map((offset) => app.call("ledger", { run_id: runId, which: "step", offset, limit: 1 }))))
       .flatMap(({ entries }) => entries);
     return [name(bar.step_id), pairs([["Member", name(line.members[bar.lane])], ["Status", pill(bar.status)], ["Took", took(bar)]]),
-      entries.map((entry) => openable(app, `${entry.status}, ${moment(entry.timestamp_at)}`, entry.entry, entry === entries.at(-1)))];
+      entries.map((entry) => openable(app, `${entry.status}, ${formatTime(entry.timestamp_at)}`, entry.entry, entry === entries.at(-1)))];
   }
 
   new ResizeObserver(size).observe(scroller);
