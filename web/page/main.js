@@ -91,7 +91,7 @@ function sidebar() {
   const place = route();
   const entry = (text, target, ...more) => h("li", {},
     h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
-  const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
+  const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, number === 1 ? " event" : " events"))];
   fillIfChanged(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
     app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
   fillIfChanged(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
