@@ -11,7 +11,6 @@ from browser.browsers import Chromium, ChromiumTab
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-ELSEWHERE = "only for Python in a browser's page or worker"
 
 
 def test_by_name_with_micropip(chromium: Chromium) -> None:

@@ -13,7 +13,7 @@ NAME = "quota"
 
 
 def is_no_room(error: dict[str, Any]) -> bool:
-    words = error["kind"] == "WriteFailedError" and "no room left" in error["text"]
+    words = error["kind"] == "WriteFailedError" and "no space left" in error["text"]
     return words and error["retry_safe"] and not error["maybe_written"]
 
 

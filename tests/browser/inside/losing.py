@@ -97,7 +97,7 @@ async def woken(name: str) -> list[int]:
     woken: list[None] = []
     engine: Any = held(name).engine
     stop = engine.listen(lambda: woken.append(None), Scan(EVENTS_BY_MOB, ("followed",)))
-    engine._channel._stop_looking()
+    engine._channel._stop_timer()
     told: list[int] = []
     for mob in ("followed", "other", "followed", "other"):
         await held(name).events.append(event(mob))
