@@ -1,4 +1,4 @@
-"""Every call of the golden scripts gets the answer that the reference gave, on IndexedDB."""
+"""The golden scripts on IndexedDB: every call returns the reference's answer."""
 
 from __future__ import annotations
 

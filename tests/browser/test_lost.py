@@ -1,4 +1,4 @@
-"""Followers of a store that is taken away, and of commits of which no message comes."""
+"""Subscriptions to a store that is lost, and to commits without a message."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ from browser.test_trouble import says
 
 pytestmark = pytest.mark.slow
 
-BOTH = pytest.mark.parametrize("which", ["chromium", "firefox"])
+BOTH = pytest.mark.parametrize(
+    "tabs",
+    [("tab", "other_tab"), ("firefox_tab", "other_firefox_tab")],
+    indirect=True,
+    ids=["chromium", "firefox"],
+)
+BROWSERS = pytest.mark.parametrize("which", ["chromium", "firefox"])
 
 
 @pytest.fixture
-def tabs(request: pytest.FixtureRequest, which: str) -> list[Tab]:
+def tabs(request: pytest.FixtureRequest) -> list[Tab]:
+    return [request.getfixturevalue(name) for name in request.param]
+
+
+@pytest.fixture
+def ending_tabs(request: pytest.FixtureRequest, which: str) -> tuple[Tab, Tab]:
+    """A shared tab, and a new one that the test closes or changes for good."""
     browser: Browser[Any] = request.getfixturevalue(which)
-    return [browser.tab(), browser.tab()]
+    shared: Tab = request.getfixturevalue("tab" if which == "chromium" else "firefox_tab")
+    return shared, browser.tab()
 
 
 def all_say(errors: list[dict[str, Any]], *words: str) -> bool:
@@ -37,9 +50,9 @@ def test_deleted_by_another_tab(tabs: list[Tab]) -> None:
     tab.call("handles:close", "lost")
 
 
-@BOTH
-def test_upgraded_by_another_tab(tabs: list[Tab]) -> None:
-    tab, newer = tabs
+@BROWSERS
+def test_upgraded_by_another_tab(ending_tabs: tuple[Tab, Tab]) -> None:
+    tab, newer = ending_tabs
     newer.call("newer:become")
     assert tab.call("handles:open_", "lost") is None
     tab.start("losing:follow_until_lost", "lost")
@@ -49,6 +62,7 @@ def test_upgraded_by_another_tab(tabs: list[Tab]) -> None:
     tab.call("handles:close", "lost")
     newer.call("handles:close", "lost")
     newer.call("indexeddb:delete_database", "lost")
+    newer.close()
 
 
 def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
@@ -60,9 +74,9 @@ def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
     tab.call("handles:close", "lost")
 
 
-@BOTH
-def test_busy_while_another_tab_came_and_went(tabs: list[Tab]) -> None:
-    tab, other = tabs
+@BROWSERS
+def test_busy_while_another_tab_opens_and_closes(ending_tabs: tuple[Tab, Tab]) -> None:
+    tab, other = ending_tabs
     other.call("place:evaluates")  # Python is started
     assert tab.call("handles:open_", "missed") is None
     tab.start("losing:follow_while_busy", "missed", 2.5)
@@ -76,7 +90,7 @@ def test_busy_while_another_tab_came_and_went(tabs: list[Tab]) -> None:
 
 
 @BOTH
-def test_another_tab_does_not_tell(tabs: list[Tab]) -> None:
+def test_another_tab_sends_no_message(tabs: list[Tab]) -> None:
     tab, silent = tabs
     for one in tabs:
         assert one.call("handles:open_", "silent") is None
@@ -89,14 +103,14 @@ def test_another_tab_does_not_tell(tabs: list[Tab]) -> None:
     tab.call("indexeddb:delete_database", "silent")
 
 
-def test_only_followers_look(tab: ChromiumTab) -> None:
+def test_the_timer_runs_only_for_listeners(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "looked-at") is None
     assert tab.call("losing:looks_while_followed", "looked-at") == [False, True, True, False]
     tab.call("handles:close", "looked-at")
     tab.call("indexeddb:delete_database", "looked-at")
 
 
-def test_only_those_concerned_are_woken(tab: ChromiumTab) -> None:
+def test_only_matching_listeners_are_called(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "woken") is None
     assert tab.call("losing:woken", "woken") == [1, 1, 2, 2, 3]
     tab.call("handles:close", "woken")

@@ -15,16 +15,16 @@ _SECONDS = 5
 
 
 async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
-    """Have one of four tasks end in a way; what the loop heard of it, and what the others got."""
+    """End the program in one of four tasks; return the loop's exceptions and the results."""
     errors = {"SystemExit": SystemExit(3), "KeyboardInterrupt": KeyboardInterrupt()}
-    error, name, heard = errors[ending], f"ending-{uuid4()}", list[str]()
+    error, name, raised = errors[ending], f"ending-{uuid4()}", list[str]()
     loop: Any = asyncio.get_running_loop()
 
     def exit_(code: object) -> None:  # noqa: ARG001
-        heard.append("SystemExit")
+        raised.append("SystemExit")
 
     loop._system_exit_handler = exit_
-    loop._keyboard_interrupt_handler = lambda: heard.append("KeyboardInterrupt")
+    loop._keyboard_interrupt_handler = lambda: raised.append("KeyboardInterrupt")
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         await stores.events.append(event())
 
@@ -46,4 +46,4 @@ async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
     loop._system_exit_handler = loop._keyboard_interrupt_handler = None
     await delete_database(name)
     assert len(ended) == _TASKS
-    return [heard, got, after]
+    return [raised, got, after]
