@@ -103,6 +103,20 @@ def test_another_tab_sends_no_message(tabs: list[Tab]) -> None:
     tab.call("indexeddb:delete_database", "silent")
 
 
+@BOTH
+def test_a_message_suffices(tabs: list[Tab]) -> None:
+    tab, other = tabs
+    for one in tabs:
+        assert one.call("handles:open_", "message") is None
+    tab.start("losing:follow_one_without_the_timer", "message", seconds=20)
+    assert listen(tab, seconds=0) == ["following"]
+    assert other.call("handles:write", "message") is None
+    assert tab.finish() == 1
+    for one in tabs:
+        one.call("handles:close", "message")
+    tab.call("indexeddb:delete_database", "message")
+
+
 def test_the_timer_runs_only_for_listeners(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "looked-at") is None
     assert tab.call("losing:looks_while_followed", "looked-at") == [False, True, True, False]

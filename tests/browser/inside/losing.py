@@ -76,6 +76,16 @@ async def follow_one(name: str) -> int:
     return (await waiting).cursor
 
 
+async def follow_one_without_the_timer(name: str) -> int:
+    """Return the cursor of the next event, of which only a message can notify."""
+    waiting = asyncio.ensure_future(anext(held(name).events.subscribe()))
+    await held(name).events.latest_cursor()
+    engine: Any = held(name).engine
+    engine._channel._stop_timer()
+    send("following")
+    return (await waiting).cursor
+
+
 def looks(name: str) -> bool:
     """Return whether this store's timer runs."""
     engine: Any = held(name).engine
