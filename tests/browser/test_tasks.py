@@ -28,6 +28,7 @@ def test_others_wake_when_one_ends_the_program(place: Tab, ending: str, number: 
     assert (raised, got) == ([ending], [1, 1, 1])
 
 
+@pytest.mark.parametrize("place", ["tab", "firefox_tab"], indirect=True)
 @pytest.mark.parametrize("kind", ["mobstore", "meerkat"])
 def test_an_import_that_is_cancelled(place: Tab, kind: str) -> None:
     left = place.call("cut_short:cancelled_imports", kind, seconds=240)
