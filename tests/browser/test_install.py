@@ -38,7 +38,7 @@ def test_sqlite_is_absent(tab: ChromiumTab) -> None:
     assert "use IndexedDbMobStores" in texts["SqliteMobStores"]
     assert "use IndexedDbRealmProfileStore" in texts["SqliteRealmProfileStore"]
     error = tab.call("place:refusal", "sqlite:mobs.db")
-    assert error["kind"] == "InternalError"
+    assert error["kind"] == "UsageError"
     assert "indexeddb:NAME" in error["text"]
 
 

@@ -155,7 +155,7 @@ def test_read_only(tab: ChromiumTab, other_tab: ChromiumTab, newer_tab: Chromium
     assert other_tab.call("handles:write", "read") is None
     assert tab.call("read_only:cursors", "read") == [1]
     for error in tab.call("read_only:writes", "read"):
-        assert says(error, "InternalError", "open it without read_only to write")
+        assert says(error, "UsageError", "open it without read_only to write")
     assert tab.call("read_only:cursors", "read") == [1]
     # An older database is not upgraded, so other tabs keep it open.
     error = newer_tab.call("read_only:cursors", "read")
