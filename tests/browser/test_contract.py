@@ -17,10 +17,10 @@ OVERLAPPING = ("atomic.", "callers.", "cancel.", "concurrent.", "events.subscrib
 IN_PAGE = [case for case in all_cases().values() if case.id.startswith(OVERLAPPING)]
 
 
-@pytest.mark.parametrize("place", ["tab", "firefox_tab"])
+@pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
 @pytest.mark.parametrize("case", all_cases().values(), ids=lambda case: case.id)
-def test_in_a_worker(request: pytest.FixtureRequest, place: str, case: Case) -> None:
-    check(request.getfixturevalue(place), case)
+def test_in_a_worker(request: pytest.FixtureRequest, tab_name: str, case: Case) -> None:
+    check(request.getfixturevalue(tab_name), case)
 
 
 @pytest.mark.parametrize("case", IN_PAGE, ids=lambda case: case.id)

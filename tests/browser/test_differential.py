@@ -36,8 +36,8 @@ def compare(tabs: Sequence[Tab], seed: int) -> list[int]:
     name, kind = f"differential-{uuid4()}", replace(KIND, large=seed == LARGE)
     try:
         start = unpack(tabs[0].call("differential:create", name))
-        for place, tab in enumerate(tabs):
-            tab.start("differential:run", name, seed, pack(kind), place, len(tabs), seconds=240)
+        for number, tab in enumerate(tabs):
+            tab.start("differential:run", name, seed, pack(kind), number, len(tabs), seconds=240)
         records: list[Record] = [record for tab in tabs for record in unpack(tab.finish())]
         final = unpack(tabs[0].call("differential:remove", name))
         return check(records, start, final, Scenario(seed, kind).first)

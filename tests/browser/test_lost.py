@@ -43,7 +43,7 @@ def all_say(errors: list[dict[str, Any]], *words: str) -> bool:
 def test_deleted_by_another_tab(tabs: list[Tab]) -> None:
     tab, other = tabs
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     other.call("indexeddb:delete_database", "lost")
     assert all_say(tab.finish(), "was deleted", "open the store again")
@@ -55,7 +55,7 @@ def test_upgraded_by_another_tab(ending_tabs: tuple[Tab, Tab]) -> None:
     tab, newer = ending_tabs
     newer.call("newer:become")
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     assert newer.call("handles:open_", "lost", 30) is None
     assert all_say(tab.finish(), "upgraded by another tab", "reload")
@@ -67,7 +67,7 @@ def test_upgraded_by_another_tab(ending_tabs: tuple[Tab, Tab]) -> None:
 
 def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     tab.devtools("Storage.clearDataForOrigin", origin=chromium.origin, storageTypes="indexeddb")
     assert all_say(tab.finish(), "open the store again")
@@ -77,12 +77,12 @@ def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
 @BROWSERS
 def test_busy_while_another_tab_opens_and_closes(ending_tabs: tuple[Tab, Tab]) -> None:
     tab, other = ending_tabs
-    other.call("place:evaluates")  # Python is started
+    other.call("environment:evaluates")  # Python is started
     assert tab.call("handles:open_", "missed") is None
-    tab.start("losing:follow_while_busy", "missed", 2.5)
+    tab.start("lost:follow_while_busy", "missed", 2.5)
     assert listen(tab, seconds=0) == ["busy"]
     assert other.call("handles:open_", "missed") is None
-    assert other.call("losing:append_five", "missed") == [1, 2, 3, 4, 5]
+    assert other.call("lost:append_five", "missed") == [1, 2, 3, 4, 5]
     other.close()
     assert tab.finish() == [1, 2, 3, 4, 5]
     tab.call("handles:close", "missed")
@@ -94,9 +94,9 @@ def test_another_tab_sends_no_message(tabs: list[Tab]) -> None:
     tab, silent = tabs
     for one in tabs:
         assert one.call("handles:open_", "silent") is None
-    tab.start("losing:follow_one", "silent")
+    tab.start("lost:follow_one", "silent")
     assert listen(tab, seconds=0) == ["following"]
-    assert silent.call("losing:append_silently", "silent") == 1
+    assert silent.call("lost:append_silently", "silent") == 1
     assert tab.finish() == 1
     for one in tabs:
         one.call("handles:close", "silent")
@@ -108,7 +108,7 @@ def test_a_message_suffices(tabs: list[Tab]) -> None:
     tab, other = tabs
     for one in tabs:
         assert one.call("handles:open_", "message") is None
-    tab.start("losing:follow_one_without_the_timer", "message", seconds=20)
+    tab.start("lost:follow_one_without_the_timer", "message", seconds=20)
     assert listen(tab, seconds=0) == ["following"]
     assert other.call("handles:write", "message") is None
     assert tab.finish() == 1
@@ -119,13 +119,13 @@ def test_a_message_suffices(tabs: list[Tab]) -> None:
 
 def test_the_timer_runs_only_for_listeners(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "looked-at") is None
-    assert tab.call("losing:looks_while_followed", "looked-at") == [False, True, True, False]
+    assert tab.call("lost:looks_while_followed", "looked-at") == [False, True, True, False]
     tab.call("handles:close", "looked-at")
     tab.call("indexeddb:delete_database", "looked-at")
 
 
 def test_only_matching_listeners_are_called(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "woken") is None
-    assert tab.call("losing:woken", "woken") == [1, 1, 2, 2, 3]
+    assert tab.call("lost:woken", "woken") == [1, 1, 2, 2, 3]
     tab.call("handles:close", "woken")
     tab.call("indexeddb:delete_database", "woken")

@@ -39,10 +39,10 @@ def test_no_update_is_lost(tabs: list[ChromiumTab], racing: int, tasks: int, win
 
 def test_a_tab_subscribes_to_the_others(tabs: list[ChromiumTab]) -> None:
     tabs[0].call("races:prepare", "followed")
-    tabs[0].start("following:follow", "followed", 90)
+    tabs[0].start("subscriptions:follow", "followed", 90)
     assert listen(tabs[0], seconds=0) == ["following"]
     for tab in tabs[1:]:
-        tab.start("following:append", "followed", 30)
+        tab.start("subscriptions:append", "followed", 30)
     written = [cursor for tab in tabs[1:] for cursor in tab.finish()]
     assert sorted(written) == list(range(1, 91))
     assert tabs[0].finish() == list(range(1, 91)), "each once, in order"

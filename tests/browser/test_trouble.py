@@ -142,7 +142,7 @@ def test_database_of_a_newer_format(tab: ChromiumTab) -> None:
 
 
 def test_missing_database_is_not_created(tab: ChromiumTab) -> None:
-    error = tab.call("place:refusal", "indexeddb:missing", False)
+    error = tab.call("environment:refusal", "indexeddb:missing", False)
     assert says(error, "ReadFailedError", "there is no 'missing'")
     assert "missing" not in tab.call("indexeddb:names")
 
@@ -178,9 +178,9 @@ def test_read_only(tab: ChromiumTab, other_tab: ChromiumTab, newer_tab: Chromium
 
 def test_no_time_to_wait(tab: ChromiumTab) -> None:
     for timeout in (0, 0.001):
-        assert tab.call("place:refusal", "indexeddb:no-time", True, timeout) is None
+        assert tab.call("environment:refusal", "indexeddb:no-time", True, timeout) is None
     tab.call("indexeddb:hold", "no-time", FORMAT)
-    error = tab.call("place:refusal", "indexeddb:no-time", True, 0)
+    error = tab.call("environment:refusal", "indexeddb:no-time", True, 0)
     assert error is None, "another tab that has it open does not block it"
     tab.call("indexeddb:release", "no-time")
     tab.call("indexeddb:delete_database", "no-time")
@@ -203,17 +203,19 @@ def test_sandboxed_frame(chromium: Chromium) -> None:
     page.route("**/*", share)
     page.goto(f"{chromium.origin}/tests/sandboxed.html")
     frame = ChromiumTab(page.frames[1])
-    error = frame.call("place:refusal", "indexeddb:sandboxed")
+    error = frame.call("environment:refusal", "indexeddb:sandboxed")
     assert says(error, "ReadFailedError", "sandboxed frames")
-    assert frame.call("place:refusal", "memory:") is None
+    assert frame.call("environment:refusal", "memory:") is None
     page.close()
 
 
-@pytest.mark.parametrize("place", ["tab", "page_tab"])
-def test_no_javascript_is_evaluated_from_text(request: pytest.FixtureRequest, place: str) -> None:
-    tab: ChromiumTab = request.getfixturevalue(place)
-    assert not tab.call("place:evaluates")
-    assert tab.call("place:stores_an_event", "policy") == 1
+@pytest.mark.parametrize("tab_name", ["tab", "page_tab"])
+def test_no_javascript_is_evaluated_from_text(
+    request: pytest.FixtureRequest, tab_name: str
+) -> None:
+    tab: ChromiumTab = request.getfixturevalue(tab_name)
+    assert not tab.call("environment:evaluates")
+    assert tab.call("environment:stores_an_event", "policy") == 1
 
 
 # Corruption -----------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def test_no_javascript_is_evaluated_from_text(request: pytest.FixtureRequest, pl
 
 @pytest.mark.parametrize("number", [1, 2, 40])
 def test_a_corrupt_row_fails_no_other_call(tab: ChromiumTab, number: int) -> None:
-    damaged, *sound = tab.call("damaged:beside_sound_ones", number)
+    damaged, *sound = tab.call("corruption:beside_sound_ones", number)
     assert says(damaged, "SerializationError", "did not write")
     assert sound == [None] * (number - 1)
 
@@ -230,10 +232,10 @@ def test_a_corrupt_row_fails_no_other_call(tab: ChromiumTab, number: int) -> Non
 
 
 def test_cancelled_tasks(tab: ChromiumTab) -> None:
-    tab.call("cancelling:run")
+    tab.call("cancellation:run")
 
 
 def test_nothing_is_left_behind(chromium: Chromium) -> None:
     tab = chromium.tab()
-    assert tab.call("life:left_behind") == []
+    assert tab.call("live_objects:left_behind") == []
     tab.close()

@@ -9,17 +9,17 @@ from differential.scenario import Scenario, rows_of
 from mobstore import open_stores
 
 
-async def run(name: str, seed: int, kind: str, place: int, tabs: int) -> str:
+async def run(name: str, seed: int, kind: str, number: int, tabs: int) -> str:
     """Run a scenario on a database and return its records, packed.
 
     Args:
         name: the database.
         seed: seed of the scripts.
         kind: the scenario's `Kind`, packed.
-        place: number of this tab.
+        number: number of this tab.
         tabs: number of tabs; none starts before all are ready.
     """
-    scenario = Scenario(seed, unpack(kind), place)
+    scenario = Scenario(seed, unpack(kind), number)
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         async with open_stores(f"indexeddb:{name}-gate") as gate:
             await wait_for_tabs(gate, tabs)

@@ -14,12 +14,12 @@ from support import golden
 _READS = ("get", "list", "poll", "replay_all")
 
 
-async def replay(calls: list[dict[str, Any]], together: bool) -> list[dict[str, Any]]:
+async def replay(calls: list[dict[str, Any]], overlapping: bool) -> list[dict[str, Any]]:
     """Make the calls of one script, in order.
 
     Args:
         calls: the script.
-        together: start calls that write before those ahead of them have ended, until a call
+        overlapping: start calls that write before those ahead of them have ended, until a call
             reads. The answers are the same, because writes are made in the order of the calls.
 
     Returns:
@@ -30,7 +30,7 @@ async def replay(calls: list[dict[str, Any]], together: bool) -> list[dict[str, 
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         for call in calls:
             reads = call["op"].removeprefix("realm_").startswith(_READS)
-            if reads or not together:
+            if reads or not overlapping:
                 await asyncio.gather(*started)
             started.append(asyncio.create_task(golden.replay(stores, call)))
             if reads:

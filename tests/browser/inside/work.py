@@ -69,7 +69,7 @@ async def _append(stores: MobStores, tag: str) -> None:
 
 async def _append_batches(stores: MobStores, tag: str) -> None:
     for n in count():
-        batch = [_tagged(f"{tag}-{n}:{place}/5") for place in range(5)]
+        batch = [_tagged(f"{tag}-{n}:{part}/5") for part in range(5)]
         first, *_ = await stores.events.append_batch(batch)
         send({"event": f"{tag}-{n}:0/5", "cursor": first.cursor})
 

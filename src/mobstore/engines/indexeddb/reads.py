@@ -195,9 +195,9 @@ class RoundTrip:
         browser = self._browser
         requests = browser.array(*self._requests).concat(*self._batches)
         results = requests.map(browser.call, browser.result)
-        for place, one in enumerate(self._wanted):
+        for n, one in enumerate(self._wanted):
             if isinstance(one, PendingScan) and one.walked is not None:
-                results[place] = browser.array(*one.walked)
+                results[n] = browser.array(*one.walked)
         text = self._text(results)
         for one in self._wanted:
             if isinstance(one, PendingScan):

@@ -102,8 +102,8 @@ class Rows:
         gets: dict[Table[Any], list[Key]] = {}
         scans: list[PendingScan] = []
         for batch in batches:
-            for place, read in enumerate(batch.reads):
-                scan = batch.scans[place]
+            for n, read in enumerate(batch.reads):
+                scan = batch.scans[n]
                 if scan is None:
                     get = cast("Get[Any]", read)
                     known = self._cache(get.table).known
@@ -111,7 +111,7 @@ class Rows:
                         known[get.key] = PENDING
                         gets.setdefault(get.table, []).append(get.key)
                 elif self._is_stale(scan):
-                    batch.scans[place] = scan = PendingScan(scan.read, self._version)
+                    batch.scans[n] = scan = PendingScan(scan.read, self._version)
                     scans.append(scan)
         if gets or scans:
             self.flush()

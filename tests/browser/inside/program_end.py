@@ -14,7 +14,7 @@ _TASKS = 4
 _SECONDS = 5
 
 
-async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
+async def others_wake(ending: str, number: int, reading: bool) -> list[Any]:
     """End the program in one of four tasks; return the loop's exceptions and the results."""
     errors = {"SystemExit": SystemExit(3), "KeyboardInterrupt": KeyboardInterrupt()}
     error, name, raised = errors[ending], f"ending-{uuid4()}", list[str]()
@@ -33,15 +33,15 @@ async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
                 result = len(await stores.events.replay_all())
             else:
                 result = (await stores.events.append(event())).cursor
-            if n == place:
+            if n == number:
                 raise error
             return result
 
         tasks = [asyncio.create_task(call(n)) for n in range(_TASKS)]
         ended, waiting = await asyncio.wait(tasks, timeout=_SECONDS)
         assert not waiting, f"{len(waiting)} of {_TASKS} never woke"
-        got = [task.result() for n, task in enumerate(tasks) if n != place]
-        assert tasks[place].exception() is error
+        got = [task.result() for n, task in enumerate(tasks) if n != number]
+        assert tasks[number].exception() is error
         after = (await stores.events.append(event())).cursor
     loop._system_exit_handler = loop._keyboard_interrupt_handler = None
     await delete_database(name)
