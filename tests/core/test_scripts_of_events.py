@@ -73,11 +73,11 @@ def test_poll(after: int, limit: int) -> None:
         '"kind":{"type":"mob_completed"}}',
     ]
     assert all(MobEvent.from_json(event.to_json()) == event for event in commit.result.events)
-    assert not commit.result.left_out
+    assert not commit.result.unreadable
 
 
 def test_poll_without_events() -> None:
-    assert play(events.poll(0, 5), ([],))[1] == Commit(events.Polled([], []))
+    assert play(events.poll(0, 5), ([],))[1] == Commit(events.EventPage([], []))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
     asked, commit = play(events.poll(0, 3, skip_unreadable=True), (rows,), ([],))
     assert asked == [(Scan(EVENTS, after=0, limit=3),), (Scan(EVENTS, after=10, limit=1),)]
     assert [event.cursor for event in commit.result.events] == [8, 10]
-    assert [cursor for cursor, _ in commit.result.left_out] == [9]
+    assert [cursor for cursor, _ in commit.result.unreadable] == [9]
     _, followed = play(events.follow(0, 3, None), (rows,))
     assert [found.cursor for found in followed.result] == [8, 9, 10]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mobstore.model.run import RunHeader
-from mobstore.operations.identity import readable
+from mobstore.operations.identity import parse_identity
 from mobstore.operations.run_reading import Selection, run_headers
 from mobstore.scripts.tables import (
     COUNTERS,
@@ -44,7 +44,7 @@ class RunLine(NamedTuple):
 def inventory() -> Script[Inventory]:
     """Count everything."""
     meta, counter = yield from fetch(Get(META, (IDENTITY,)), Get(COUNTERS, (NEXT_CURSOR,)))
-    identity = readable(meta)
+    identity = parse_identity(meta)
     events, runs = yield from fetch(Count(Scan(EVENTS)), Count(Scan(RUNS)))
     specs, profiles = yield from fetch(Count(Scan(SPECS)), Count(Scan(REALM_PROFILES)))
     return Commit(

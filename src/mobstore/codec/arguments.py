@@ -88,7 +88,7 @@ def _too_large(what: str, size: int, most: int) -> SerializationError:
     return SerializationError(f"{what} has {size:,} bytes; {most:,} can be stored at most")
 
 
-def moment(value: Timestamp, what: str) -> str:
+def timestamp_text(value: Timestamp, what: str) -> str:
     """The text of a moment as it is stored.
 
     Raises:
@@ -99,7 +99,7 @@ def moment(value: Timestamp, what: str) -> str:
     return value.sortable
 
 
-def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
+def to_timestamp(value: Timestamp | datetime, what: str) -> Timestamp:
     """A moment that may be a datetime with a time zone.
 
     Raises:
@@ -169,7 +169,7 @@ def instance(value: object, kind: type[Record], what: str) -> None:
 
 
 @contextmanager
-def encoding(what: str) -> Generator[None]:
+def naming_wrong_types(what: str) -> Generator[None]:
     """Say what was being encoded when a part of it turned out to be of another type.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import FailFast, TypeAdapter
 
-from mobstore.codec.arguments import document_text, instance, moment, text
-from mobstore.codec.decoding import UNREADABLE, uncollected, unreadable
+from mobstore.codec.arguments import document_text, instance, text, timestamp_text
+from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
 from mobstore.errors import SerializationError
 from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
 from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
@@ -44,7 +44,7 @@ def draft_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) 
     """
     if len(events) == 1:
         return _drafts(events, clock, "event.kind")
-    with uncollected():
+    with garbage_collection_paused():
         return _drafts(events, clock, "events[{}].kind")
 
 
@@ -103,7 +103,7 @@ def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventD
 def _draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind, written: str) -> EventDraft:
     return (
         text(mob_id, "mob_id"),
-        moment(timestamp, "timestamp"),
+        timestamp_text(timestamp, "timestamp"),
         kind.type,
         run_of(kind),
         written,
@@ -134,7 +134,7 @@ class UnreadableEvent(NamedTuple):
 def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[UnreadableEvent]]:
     """Decode events; gives those that can be read, and those that cannot."""
     try:
-        with uncollected():
+        with garbage_collection_paused():
             return _decoded(rows), []
     except UNREADABLE:
         pass

@@ -11,17 +11,17 @@ from pydantic import JsonValue
 
 from mobstore.codec.arguments import (
     choice,
-    encoding,
     instance,
-    moment,
+    naming_wrong_types,
     number,
     output_text,
     prose,
     snapshot_text,
     state_text,
     text,
+    timestamp_text,
 )
-from mobstore.codec.decoding import reading, stored_text
+from mobstore.codec.decoding import naming_unreadable_rows, stored_text
 from mobstore.errors import SerializationError
 from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
 from mobstore.model.json import U64_MAX, decode_json
@@ -98,7 +98,7 @@ class RunRows:
             SerializationError: it is not a run, or a part of it has no JSON form.
         """
         instance(run, MobRun, "run")
-        with encoding("run"):
+        with naming_wrong_types("run"):
             self._encode(run)
 
     def _encode(self, run: MobRun) -> None:
@@ -110,8 +110,8 @@ class RunRows:
             text(run.flow_id, "flow_id"),
             choice(run.status, RUN_STATUSES, "status"),
             output_text(run.activation_params, "activation_params"),
-            moment(run.created_at, "created_at"),
-            "" if ended is None else moment(ended, "completed_at"),
+            timestamp_text(run.created_at, "created_at"),
+            "" if ended is None else timestamp_text(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
         )
         self.state: RunStateRow = RunStateRow(key, state_text(run.flow_state, "flow_state"))
@@ -180,7 +180,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
         text(entry.meerkat_id, "meerkat_id"),
         choice(entry.status, _STEP_STATUSES, "status"),
         output_text(entry.output, "output"),
-        moment(entry.timestamp, "timestamp"),
+        timestamp_text(entry.timestamp, "timestamp"),
     )
 
 
@@ -196,7 +196,7 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
         position,
         text(entry.step_id, "step_id"),
         prose(entry.reason, "reason"),
-        moment(entry.timestamp, "timestamp"),
+        timestamp_text(entry.timestamp, "timestamp"),
     )
 
 
@@ -237,7 +237,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
         SerializationError: a part of it cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
-    with reading("run", row.run_id):
+    with naming_unreadable_rows("run", row.run_id):
         if state is None:
             raise ValueError("its state is missing")
         found: dict[str, Any] = {
@@ -273,7 +273,7 @@ def read_header(row: RunRow) -> RunHeader:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading("run", row.run_id):
+    with naming_unreadable_rows("run", row.run_id):
         return RunHeader.assemble(_head(row))
 
 

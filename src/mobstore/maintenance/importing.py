@@ -10,7 +10,6 @@ from mobstore.maintenance.archive import ArchiveReader
 from mobstore.maintenance.lines import row_of
 from mobstore.maintenance.progress import Meter, Progress
 from mobstore.maintenance.relations import FILE_ORDER, Checks, Naming, Rows
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -39,6 +38,7 @@ from mobstore.scripts.transaction import (
     Read,
     Scan,
     Script,
+    ScriptPart,
     Write,
 )
 
@@ -76,7 +76,7 @@ def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Ro
 
 def _table(
     index: Index[Any], archive: ArchiveReader, checks: Checks, meter: Meter
-) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
+) -> Generator[tuple[Read | Write, ...], tuple[Any, ...], None]:
     table = index.table
     lines = archive.lines(table.name)
     first = 1
@@ -137,7 +137,7 @@ def _some(lines: Iterator[bytes]) -> list[bytes]:
     return some
 
 
-def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
+def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: Naming) -> ScriptPart[None]:
     """Refuse rows with what no two rows share, where their order does not show it."""
     index = _ALSO_UNIQUE.get(table)
     if index is None:
@@ -151,5 +151,5 @@ def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: Naming) -> Ask
         earlier.add(key)
 
 
-def _having(index: Index[Any], key: Key) -> Read[Any]:
+def _having(index: Index[Any], key: Key) -> Read:
     return Get(index.table, key) if index is index.table else Scan(index, key, limit=1)

@@ -29,7 +29,6 @@ from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.runs import add_run
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -45,14 +44,14 @@ from mobstore.scripts.tables import (
     SpecRow,
     Table,
 )
-from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, Write
+from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, ScriptPart, Write
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference keeps all parts of a run in one document
 _RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
 _TWICE = "it stands there twice, or not in its order"
-_Loading: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]
+_Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
 
 
 async def import_meerkat(
@@ -295,7 +294,7 @@ def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
     return tuple(Add(table, rows_) for table, rows_ in by_table.items())
 
 
-def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> Asking[None]:
+def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> ScriptPart[None]:
     """Refuse a key that was there before: of two rows nobody can say which one is right."""
     found = yield tuple(Get(target, key) for key in keys)
     earlier: set[Key] = set()

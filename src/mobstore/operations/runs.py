@@ -47,7 +47,7 @@ from mobstore.scripts.transaction import (
     Script,
     Write,
     add_or_put,
-    below_first,
+    counter_too_low,
     fetch,
     key_in_use,
     refuse,
@@ -67,7 +67,7 @@ def create_run(run: RunRows) -> Script[None]:
         raise InternalError(f"run already exists: {run.run_id}")
     number = 1 if counter is None else counter.value
     if number < 1:
-        raise below_first(NEXT_RUN, number)
+        raise counter_too_low(NEXT_RUN, number)
     if max(number, last[0].number + 1 if last else 0) >= I64_MAX:
         raise InternalError("the numbers of runs are used up")
     if last and last[0].number >= number:  # two runs of one number could not be told apart in order

@@ -27,7 +27,7 @@ Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
 Step: TypeAlias = Callable[[Callable[[], object]], object]
 """Calls what it is given, which runs the function up to its next operation."""
 
-NOTHING_ELSE = (
+OPERATIONS_ONLY = (
     "within an atomic call nothing can be awaited but operations of the stores it is given"
 )
 
@@ -45,7 +45,7 @@ class Outcome(NamedTuple, Generic[T]):
         return cast("T", self.result)
 
 
-def together(
+def atomic_script(
     work: Work[V, T],
     view: Callable[[Engine], V],
     context: Context,
@@ -97,7 +97,7 @@ def together(
 def _script_of(operation: object) -> Script[Any]:
     if isinstance(operation, _Operation):
         return operation.make()
-    raise InternalError(NOTHING_ELSE)
+    raise InternalError(OPERATIONS_ONLY)
 
 
 class _Operation:

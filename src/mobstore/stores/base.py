@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
-from mobstore.codec.arguments import any_moment
+from mobstore.codec.arguments import to_timestamp
 from mobstore.errors import InternalError
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Engine
@@ -30,7 +30,7 @@ class EngineStore:
             SerializationError: the clock returns something else.
         """
         moment = self._clock()
-        return moment if type(moment) is Timestamp else any_moment(moment, "the clock's time")
+        return moment if type(moment) is Timestamp else to_timestamp(moment, "the clock's time")
 
 
 def check_clock(clock: Clock) -> None:

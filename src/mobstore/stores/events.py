@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mobstore.codec.arguments import any_moment, callback, number, text
+from mobstore.codec.arguments import callback, number, text, to_timestamp
 from mobstore.codec.events import draft_events, stored_events
 from mobstore.codec.runs import run_key
 from mobstore.errors import InternalError, SerializationError
@@ -15,7 +15,7 @@ from mobstore.model.json import I64_MAX
 from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
-from mobstore.operations.events import Subject
+from mobstore.operations.events import EventFilter
 from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 from mobstore.stores.base import EngineStore
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
@@ -108,7 +108,7 @@ class MobEventStore(EngineStore):
             raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
         callback(on_unreadable, "on_unreadable")
-        of = _subject(mob_id, run_id)
+        of = _event_filter(mob_id, run_id)
         found = await self._engine.read(
             lambda: event_log.poll(
                 after_cursor,
@@ -119,7 +119,7 @@ class MobEventStore(EngineStore):
             )
         )
         if on_unreadable is not None:
-            for cursor, error in found.left_out:
+            for cursor, error in found.unreadable:
                 on_unreadable(cursor, error)
         return found.events
 
@@ -161,7 +161,7 @@ class MobEventStore(EngineStore):
         """
         after = number(after_cursor, "cursor value")
         callback(on_unreadable, "on_unreadable")
-        return EventSubscription(self._engine, after, _subject(mob_id, run_id), on_unreadable)
+        return EventSubscription(self._engine, after, _event_filter(mob_id, run_id), on_unreadable)
 
     async def latest_cursor(self) -> int:
         """The cursor that was given last, 0 if none ever was; its event may be removed by now.
@@ -198,13 +198,13 @@ class MobEventStore(EngineStore):
 
         Contract: events.prune.strict, events.prune.keeps-cursors.
         """
-        moment = any_moment(older_than, "older_than").sortable
+        moment = to_timestamp(older_than, "older_than").sortable
         return await self._engine.write(lambda: event_log.prune(moment))
 
 
-def _subject(mob_id: str | None, run_id: UUID | str | None) -> Subject | None:
+def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:
     if mob_id is not None and run_id is not None:
         raise InternalError("a run is of one mob; give mob_id or run_id, not both")
     if mob_id is not None:
-        return Subject(EVENTS_BY_MOB, text(mob_id, "mob_id"))
-    return None if run_id is None else Subject(EVENTS_BY_RUN, run_key(run_id))
+        return EventFilter(EVENTS_BY_MOB, text(mob_id, "mob_id"))
+    return None if run_id is None else EventFilter(EVENTS_BY_RUN, run_key(run_id))

@@ -13,13 +13,13 @@ from mobstore.errors import InternalError, SerializationError
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations.identity import identify, identity, readable
+from mobstore.operations.identity import identify, identity, parse_identity
 from mobstore.operations.overview import count_all
-from mobstore.scripts.atomic import Work, together
-from mobstore.scripts.transaction import Durability, Engine, refuse_within_atomic
+from mobstore.scripts.atomic import Work, atomic_script
+from mobstore.scripts.transaction import Durability, Engine, require_outside_atomic
 from mobstore.stores.base import Clock
 from mobstore.stores.events import MobEventStore
-from mobstore.stores.loop_guard import apart
+from mobstore.stores.loop_guard import without_event_loop
 from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
 from mobstore.stores.specs import MobSpecStore
@@ -40,7 +40,7 @@ class Closable:
         Raises:
             InternalError: called within an atomic call, for which it would have to wait.
         """
-        refuse_within_atomic()
+        require_outside_atomic()
         await self._engine.close()
 
     async def __aenter__(self) -> Self:
@@ -66,7 +66,7 @@ class Opening(Generic[S]):
         self._opened: S | None = None
 
     def __await__(self) -> Generator[Any, Any, S]:
-        refuse_within_atomic()
+        require_outside_atomic()
         return self._start().__await__()
 
     async def __aenter__(self) -> S:
@@ -140,7 +140,7 @@ class MobStores(Displayed, Stores, Closable):
         found = await self._engine.read(identity)
         if found is None:  # an engine that does not make one with the store
             found = await self._engine.write(partial(identify, str(uuid4())))
-        if (known := readable(found)) is None:
+        if (known := parse_identity(found)) is None:
             raise SerializationError(
                 "table meta, key identity: it is not a UUID; mobstore verify URL --repair gives"
                 " the store a new one"
@@ -187,7 +187,9 @@ class MobStores(Displayed, Stores, Closable):
         """
         context = copy_context()
         outcome = await self._engine.write(
-            lambda: together(work, lambda engine: Stores(engine, self._clock), context, apart)
+            lambda: atomic_script(
+                work, lambda engine: Stores(engine, self._clock), context, without_event_loop
+            )
         )
         return outcome.get()
 

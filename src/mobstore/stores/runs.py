@@ -9,11 +9,11 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.codec.arguments import (
-    any_moment,
     choice,
     output_text,
     state_text,
     text,
+    to_timestamp,
 )
 from mobstore.codec.runs import RUN_STATUSES, RunRows, failure_row, run_key, step_row
 from mobstore.model.kernel import KernelState
@@ -201,7 +201,7 @@ class MobRunStore(MobRunFrames):
 
         Contract: runs.prune, runs.prune.many.
         """
-        moment = any_moment(older_than, "older_than").sortable
+        moment = to_timestamp(older_than, "older_than").sortable
         given: tuple[str, ...]
         if isinstance(status, Collection) and not isinstance(status, str):
             given = tuple(status)

@@ -19,7 +19,7 @@ from mobstore.codec.events import UnreadableEvent
 from mobstore.errors import InternalError, NotFoundError, SerializationError
 from mobstore.model.event import MobEvent
 from mobstore.model.run import RunHeader, is_terminal
-from mobstore.operations.events import Subject, follow
+from mobstore.operations.events import EventFilter, follow
 from mobstore.operations.run_reading import get_run_header
 from mobstore.scripts.tables import EVENTS, RUNS
 from mobstore.scripts.transaction import Engine, Scan
@@ -51,7 +51,7 @@ class Subscription(AsyncIterator[T]):
 
     def __init__(self, engine: Engine, to: Scan[Any]) -> None:
         self._engine, self._to = engine, to
-        self._bell: _Bell | None = None
+        self._bell: _CommitSignal | None = None
         self._asked = self._over = False
         self._has_all = False  # of what was committed before the bell rang
 
@@ -126,7 +126,7 @@ class Subscription(AsyncIterator[T]):
             bell.end()
             bell.ring()  # whoever waits
 
-    def _listening(self) -> _Bell:
+    def _listening(self) -> _CommitSignal:
         import asyncio  # whoever follows has loaded it; an import of the package need not
 
         try:
@@ -134,7 +134,7 @@ class Subscription(AsyncIterator[T]):
         except RuntimeError as error:
             raise InternalError("nobody can wait for commits where no event loop runs") from error
         if self._bell is None:
-            self._bell = _Bell(self._engine, self._to, loop)
+            self._bell = _CommitSignal(self._engine, self._to, loop)
         elif self._bell.loop is not loop:
             raise InternalError("the subscription is of another event loop; make one in this loop")
         return self._bell
@@ -147,7 +147,7 @@ class EventSubscription(Subscription[MobEvent]):
         self,
         engine: Engine,
         after: int,
-        of: Subject | None,
+        of: EventFilter | None,
         on_unreadable: OnUnreadable | None,
     ) -> None:
         super().__init__(engine, Scan(EVENTS) if of is None else Scan(of.by, (of.id,)))
@@ -204,7 +204,7 @@ class RunSubscription(Subscription[RunHeader]):
         return True
 
 
-class _Bell:
+class _CommitSignal:
     """Rings after commits, whichever thread they happen on, in one event loop.
 
     Attributes:

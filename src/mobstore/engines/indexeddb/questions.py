@@ -17,7 +17,7 @@ from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import Index, Key, Table, Value
-from mobstore.scripts.transaction import Count, Get, Read, Scan
+from mobstore.scripts.transaction import Count, Get, Read, ReadOf, Scan
 
 PENDING = object()
 """Stands for what has been asked and has not come."""
@@ -27,7 +27,7 @@ _MARK = MARK.encode()
 
 
 @dataclass(slots=True)
-class Keys(Read[list[Any]]):
+class Keys(ReadOf[list[Any]]):
     """The keys, as they are stored, of the rows that a scan without a limit would find."""
 
     scan: Scan[Any]
@@ -111,15 +111,15 @@ class Question:
     def __init__(self, reads: object) -> None:
         if not isinstance(reads, tuple):
             raise InternalError("a script yields tuples of reads, and nothing else")
-        self.reads: tuple[Read[Any], ...] = cast("tuple[Read[Any], ...]", reads)
+        self.reads: tuple[Read | Keys, ...] = cast("tuple[Read | Keys, ...]", reads)
         self.searches: list[Search | None] = [_search(read) for read in self.reads]
 
 
-def _search(read: Read[Any]) -> Search | None:
+def _search(read: Read | Keys) -> Search | None:
     if isinstance(read, Get):
         return None
     if isinstance(read, (Scan, Count, Keys)):
-        return Search(cast("Scan[Any] | Count | Keys", read))
+        return Search(read)
     raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
 
 

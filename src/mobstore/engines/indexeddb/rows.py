@@ -12,7 +12,7 @@ from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import Index, Key, Row, Table
 from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
-Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
+Asking: TypeAlias = Generator[tuple[Read | Keys, ...], tuple[Any, ...], Any]
 """Yields reads, is sent their answers."""
 
 # By these names `put` fails at once, not later; our own JSON cannot be wrong unless it is too long.

@@ -28,7 +28,7 @@ from mobstore.engines.indexeddb.questions import Question
 from mobstore.engines.indexeddb.rows import Asking, Rows
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.scripts.tables import COUNTERS
-from mobstore.scripts.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
+from mobstore.scripts.transaction import Commit, Count, Get, LoadingScript, Scan, Script, Write
 
 Committed: TypeAlias = Callable[[Iterable[Write] | None], None]
 """Takes the writes of a commit; None for those of a loading script."""
@@ -256,7 +256,7 @@ class _Run:
                 answers: list[Any] = []
                 for one in asked:
                     self._require_awaited(job)
-                    if isinstance(one, Read):
+                    if isinstance(one, (Get, Scan, Count)):
                         answers += yield (one,)
                     else:
                         answers.append((yield from self._rows.write(one, careful=job.careful)))
