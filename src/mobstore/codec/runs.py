@@ -89,7 +89,7 @@ def run_key(run_id: UUID | str) -> str:
 
 
 class RunRows:
-    """A run as rows, without its number: what `create_run` writes and an import brings."""
+    """The rows of a run to add; its number is 0 until it is assigned."""
 
     def __init__(self, run: MobRun) -> None:
         """Encode a run.
@@ -103,9 +103,10 @@ class RunRows:
 
     def _encode(self, run: MobRun) -> None:
         key = run_key(run.run_id)
-        self.run_id: str = key
         ended = run.completed_at
-        self._run = (
+        self.run: RunRow = RunRow(
+            key,
+            0,
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
             choice(run.status, RUN_STATUSES, "status"),
@@ -160,10 +161,6 @@ class RunRows:
             for i, outputs in enumerate(iterations)
             for n, (step_id, output) in enumerate(outputs.items())
         ]
-
-    def run(self, number: int) -> RunRow:
-        """The row of the run itself, once its number is known."""
-        return RunRow(self.run_id, number, *self._run)
 
 
 def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRow:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from mobstore.codec.arguments import record_text, text
-from mobstore.codec.events import draft_event
+from mobstore.codec.events import event_row
 from mobstore.codec.runs import RunRows
 from mobstore.errors import ReadFailedError, SerializationError
 from mobstore.maintenance.importing import must_be_empty
@@ -38,7 +38,6 @@ from mobstore.scripts.tables import (
     RUNS,
     SPECS,
     CounterRow,
-    EventRow,
     Key,
     RealmProfileRow,
     SpecRow,
@@ -219,7 +218,7 @@ class _Import:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
-        row = EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
+        row = event_row(event)
         self._report.events += 1
         return (Add(EVENTS, (row,)),)
 

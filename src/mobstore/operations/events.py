@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mobstore.codec.events import EventDraft, UnreadableEvent, read_all, read_events
+from mobstore.codec.events import UnreadableEvent, read_all, read_events
 from mobstore.errors import InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
@@ -37,19 +37,19 @@ from mobstore.scripts.transaction import (
 )
 
 
-def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
-    """Append events with consecutive cursors; gives the first."""
+def append_batch(events: Sequence[EventRow]) -> Script[int]:
+    """Append events with consecutive cursors and return the first; their own are ignored."""
     counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
     first = 1 if counter is None else counter.value
-    if not drafts:
+    if not events:
         return Commit(first)
     if first < 1:
         raise counter_too_low(NEXT_CURSOR, first)
-    following = first + len(drafts)
-    if following > I64_MAX:
-        raise InternalError(f"cursor value {following} exceeds i64::MAX")
-    added = [EventRow(cursor, *draft) for cursor, draft in enumerate(drafts, first)]
-    count = CounterRow(NEXT_CURSOR, following)
+    next_cursor = first + len(events)
+    if next_cursor > I64_MAX:
+        raise InternalError(f"cursor value {next_cursor} exceeds i64::MAX")
+    added = [EventRow(cursor, *event[1:]) for cursor, event in enumerate(events, first)]
+    count = CounterRow(NEXT_CURSOR, next_cursor)
     return Commit(first, (Add(EVENTS, added), add_or_put(COUNTERS, counter, count)))
 
 

@@ -59,12 +59,12 @@ from mobstore.scripts.transaction import (
 def create_run(run: RunRows) -> Script[None]:
     """Add a run exactly as given."""
     present, counter, last = yield from fetch(
-        Get(RUNS, (run.run_id,)),
+        Get(RUNS, (run.run.run_id,)),
         Get(COUNTERS, (NEXT_RUN,)),
         Scan(RUNS_BY_NUMBER, limit=1, backwards=True),
     )
     if present is not None:
-        raise InternalError(f"run already exists: {run.run_id}")
+        raise InternalError(f"run already exists: {run.run.run_id}")
     number = 1 if counter is None else counter.value
     if number < 1:
         raise counter_too_low(NEXT_RUN, number)
@@ -79,7 +79,7 @@ def create_run(run: RunRows) -> Script[None]:
 def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
     """The writes that add a run."""
     adds: tuple[Add[Any], ...] = (
-        Add(RUNS, (run.run(number),)),
+        Add(RUNS, (run.run._replace(number=number),)),
         Add(RUN_STATES, (run.state,)),
         Add(STEP_LEDGER, run.steps),
         Add(FAILURE_LEDGER, run.failures),

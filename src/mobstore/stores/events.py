@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mobstore.codec.arguments import callback, number, text, to_timestamp
-from mobstore.codec.events import draft_events, stored_events
+from mobstore.codec.events import encode_events, stored_events
 from mobstore.codec.runs import run_key
 from mobstore.errors import InternalError, SerializationError
 from mobstore.model.event import MobEvent, NewMobEvent
@@ -66,9 +66,9 @@ class MobEventStore(EngineStore):
             batch = tuple(events)
         except TypeError as error:
             raise SerializationError("events must be a sequence of NewMobEvent") from error
-        drafts = draft_events(batch, self._now)
-        first = await self._engine.write(lambda: event_log.append_batch(drafts.rows))
-        return stored_events(first, drafts)
+        encoded = encode_events(batch, self._now)
+        first = await self._engine.write(lambda: event_log.append_batch(encoded.rows))
+        return stored_events(first, encoded)
 
     async def poll(
         self,
