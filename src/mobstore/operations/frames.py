@@ -9,7 +9,7 @@ from mobstore.codec.runs import FREE_ITERATIONS, ITERATIONS_PER_OUTPUT, outputs_
 from mobstore.errors import InternalError
 from mobstore.model.json import I64_MAX
 from mobstore.operations.ledgers import last_entry, next_entry, require_run
-from mobstore.operations.runs import other_flow_state, put_flow_state
+from mobstore.operations.runs import Swap, other_flow_state, put_flow_state
 from mobstore.scripts.tables import (
     FRAMES,
     LOOP_ITERATIONS,
@@ -48,15 +48,8 @@ from mobstore.scripts.transaction import (
 )
 
 
-class Swap(NamedTuple):
-    """A state to replace: what it must be, what it becomes."""
-
-    expected: str
-    next: str
-
-
 class KeyedSwap(NamedTuple):
-    """A frame or loop to replace, or to add where `expected` is None: then it must not exist."""
+    """A compare-and-swap of one frame or loop; with `expected` None it is added."""
 
     key: str
     expected: str | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from mobstore.codec.runs import RunRows
 from mobstore.errors import InternalError
@@ -96,39 +96,38 @@ def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
 # Status and flow state -------------------------------------------------------------------------
 
 
-def cas_run_status(run_id: str, expected: str, next: str, now: str) -> Script[bool]:
+class Swap(NamedTuple):
+    """A compare-and-swap of one value."""
+
+    expected: str
+    next: str
+
+
+def cas_run_status(run_id: str, status: Swap, now: str) -> Script[bool]:
     """Change the status if it is the expected one and not terminal."""
     run = yield from fetch(Get(RUNS, (run_id,)))
-    if run is None or run.status != expected or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {expected}, or has ended")
-    return Commit(True, (_put_status(run, next, now),))
+    if run is None or run.status != status.expected or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {status.expected}, or has ended")
+    return Commit(True, (_put_status(run, status.next, now),))
 
 
-def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
+def cas_flow_state(run_id: str, flow_state: Swap) -> Script[bool]:
     """Replace the flow state if it is the expected one, whatever the status."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
-    if state is None or state.flow_state != expected:
+    if state is None or state.flow_state != flow_state.expected:
         return refuse(other_flow_state(run_id))
-    return Commit(True, (put_flow_state(run_id, next),))
+    return Commit(True, (put_flow_state(run_id, flow_state.next),))
 
 
-def cas_run_snapshot(
-    run_id: str,
-    expected_status: str,
-    expected_flow_state: str,
-    next_status: str,
-    next_flow_state: str,
-    now: str,
-) -> Script[bool]:
+def cas_run_snapshot(run_id: str, status: Swap, flow_state: Swap, now: str) -> Script[bool]:
     """Change status and flow state if both are as expected and the status is not terminal."""
     run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
-    if run is None or run.status != expected_status or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {expected_status}, or has ended")
-    if state is None or state.flow_state != expected_flow_state:
+    if run is None or run.status != status.expected or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {status.expected}, or has ended")
+    if state is None or state.flow_state != flow_state.expected:
         return refuse(other_flow_state(run_id))
-    return Commit(
-        True, (_put_status(run, next_status, now), put_flow_state(run_id, next_flow_state))
-    )
+    writes = (_put_status(run, status.next, now), put_flow_state(run_id, flow_state.next))
+    return Commit(True, writes)
 
 
 def _put_status(run: RunRow, status: str, now: str) -> Put[RunRow]:
@@ -145,12 +144,6 @@ def put_flow_state(run_id: str, flow_state: str) -> Put[RunStateRow]:
 def other_flow_state(run_id: str) -> str:
     """Say why a comparison of flow states failed."""
     return f"run {run_id} has another flow state"
-
-
-# Ledgers ---------------------------------------------------------------------------------------
-
-
-# Frames and loops ------------------------------------------------------------------------------
 
 
 # Removal --------------------------------------------------------------------------------

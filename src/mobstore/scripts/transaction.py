@@ -3,11 +3,11 @@
 A *script* decides one store operation without doing any I/O. It is a generator: it yields reads,
 is sent their answers, and returns a `Commit`, its result and its writes:
 
-    def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
+    def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
         state = yield from fetch(Get(RUN_STATES, (run_id,)))
         if state is None or state.flow_state != expected:
             return refuse(f"run {run_id} has another flow state")
-        return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, following),)),))
+        return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, next),)),))
 
 Rules for scripts: no clock, no random, no await; nothing is changed before the end, so a script
 that raises has changed nothing. Rules for engines: all reads of one script see one state of the
