@@ -22,7 +22,7 @@ from mobstore.codec.arguments import (
     timestamp_text,
 )
 from mobstore.codec.decoding import naming_unreadable_rows, stored_text
-from mobstore.errors import SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
 from mobstore.model.json import U64_MAX, decode_json
 from mobstore.model.kernel import KernelState
@@ -79,9 +79,9 @@ def run_key(run_id: UUID | str) -> str:
     if isinstance(run_id, UUID):
         return str(run_id)
     if not isinstance(run_id, str):
-        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+        raise UsageError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
     if not _UUID.fullmatch(run_id):
-        raise SerializationError(
+        raise UsageError(
             "run_id is not the text of a UUID; give all of it, such as"
             " 24ede6a4-6b4c-4242-8a23-d5962217bead"
         )

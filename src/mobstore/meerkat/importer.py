@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 from mobstore.codec.arguments import record_text, text
 from mobstore.codec.events import event_row
 from mobstore.codec.runs import RunRows
-from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.errors import ReadFailedError, SerializationError, UsageError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
 from mobstore.meerkat.database import source
@@ -184,7 +184,7 @@ class _Import:
             return (
                 self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row[:-1])
             )
-        except SerializationError as error:
+        except (SerializationError, UsageError) as error:
             key = row.key if isinstance(row, TooLong) else row[0]
             left_out = unreadable(table, key, error.detail)
             if not self._skip or isinstance(error, _TwiceError):

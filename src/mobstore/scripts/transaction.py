@@ -25,7 +25,7 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
-from mobstore.errors import InternalError, WriteFailedError
+from mobstore.errors import InternalError, UsageError, WriteFailedError
 from mobstore.scripts.tables import Index, Key, R, Table, Value
 
 T = TypeVar("T")
@@ -234,10 +234,10 @@ def require_outside_atomic() -> None:
     for the transaction that waits for it.
 
     Raises:
-        InternalError: the caller is within an atomic call.
+        UsageError: the caller is within an atomic call.
     """
     if is_within_atomic():
-        raise InternalError(
+        raise UsageError(
             "within an atomic call, use the stores that the function was given, not those outside"
         )
 
@@ -256,7 +256,7 @@ class Engine(ABC):
 
         Raises:
             ReadFailedError: the medium refused.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -265,7 +265,7 @@ class Engine(ABC):
 
         Raises:
             WriteFailedError: the medium refused; nothing was written unless it says otherwise.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -290,7 +290,7 @@ class Engine(ABC):
             What ends it; to be called once, or not at all where the engine is closed.
 
         Raises:
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -299,7 +299,7 @@ class Engine(ABC):
 
         Raises:
             WriteFailedError: the medium refused; nothing was lost.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     async def faults(self) -> Sequence[str]:
@@ -307,7 +307,7 @@ class Engine(ABC):
 
         Raises:
             ReadFailedError: the medium refused.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
         return ()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from mobstore.codec.arguments import to_timestamp
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Engine
 
@@ -37,8 +37,8 @@ def check_clock(clock: Clock) -> None:
     """Reject a clock that cannot be called.
 
     Raises:
-        InternalError: it cannot.
+        UsageError: it cannot.
     """
     if not callable(clock):
         kind = "None" if clock is None else type(clock).__name__
-        raise InternalError(f"clock is a function that returns a Timestamp, not {kind}")
+        raise UsageError(f"clock is a function that returns a Timestamp, not {kind}")

@@ -9,7 +9,7 @@ from uuid import UUID
 from mobstore.codec.arguments import callback, number, text, to_timestamp
 from mobstore.codec.events import encode_events, stored_events
 from mobstore.codec.runs import run_key
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.record import Record
@@ -59,13 +59,11 @@ class MobEventStore(EngineStore):
         events.counter-behind.
         """
         if Record in type(events).__mro__:  # it can be iterated, by its fields
-            raise SerializationError(
-                "events must be a sequence of NewMobEvent; one alone goes to `append`"
-            )
+            raise UsageError("events must be a sequence of NewMobEvent; one alone goes to `append`")
         try:
             batch = tuple(events)
         except TypeError as error:
-            raise SerializationError("events must be a sequence of NewMobEvent") from error
+            raise UsageError("events must be a sequence of NewMobEvent") from error
         encoded = encode_events(batch, self._now)
         first = await self._engine.write(lambda: event_log.append_batch(encoded.rows))
         return stored_events(first, encoded)
@@ -96,7 +94,7 @@ class MobEventStore(EngineStore):
                 order, before this returns.
 
         Raises:
-            InternalError: a number is out of range, or both a mob and a run are given.
+            UsageError: a number is out of range, or both a mob and a run are given.
             StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
             SerializationError: the next event cannot be read; its cursor is named.
 
@@ -105,7 +103,7 @@ class MobEventStore(EngineStore):
         """
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
-            raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
+            raise UsageError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
         callback(on_unreadable, "on_unreadable")
         of = _event_filter(mob_id, run_id)
@@ -147,7 +145,7 @@ class MobEventStore(EngineStore):
                 turn comes.
 
         Raises:
-            InternalError: an argument is wrong, as for `poll`; or the store is closed, also while
+            UsageError: an argument is wrong, as for `poll`; or the store is closed, also while
                 somebody waits for the next event.
             StaleCursorError: the cursor is past the latest one, at first or since the log has
                 shrunk beneath it.
@@ -204,7 +202,7 @@ class MobEventStore(EngineStore):
 
 def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:
     if mob_id is not None and run_id is not None:
-        raise InternalError("a run is of one mob; give mob_id or run_id, not both")
+        raise UsageError("a run is of one mob; give mob_id or run_id, not both")
     if mob_id is not None:
         return EventFilter(EVENTS_BY_MOB, text(mob_id, "mob_id"))
     return None if run_id is None else EventFilter(EVENTS_BY_RUN, run_key(run_id))

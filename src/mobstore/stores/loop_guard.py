@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.scripts.atomic import OPERATIONS_ONLY
 
 T = TypeVar("T")
@@ -25,27 +25,27 @@ class _RefusingLoop:
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], **_: object) -> NoReturn:
         coroutine.close()  # or Python would warn that nobody has awaited it
-        raise InternalError(OPERATIONS_ONLY)
+        raise UsageError(OPERATIONS_ONLY)
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise InternalError(OPERATIONS_ONLY)
+        raise UsageError(OPERATIONS_ONLY)
 
     def __hash__(self) -> int:  # by it asyncio looks for the present task
-        raise InternalError(OPERATIONS_ONLY)
+        raise UsageError(OPERATIONS_ONLY)
 
 
 _REFUSING = _RefusingLoop()
 
 
 def _is_refusal(error: BaseException) -> bool:
-    return isinstance(error, InternalError) and error.detail == OPERATIONS_ONLY
+    return isinstance(error, UsageError) and error.detail == OPERATIONS_ONLY
 
 
 def without_event_loop(step: Callable[[], T]) -> T:
     """Run a step of the function.
 
     Raises:
-        InternalError: it came out of the function that asyncio missed its loop.
+        UsageError: it came out of the function that asyncio missed its loop.
         Exception: whatever the function raises.
     """
     from asyncio import events  # whoever awaits has loaded it; an import of the package need not
@@ -56,11 +56,11 @@ def without_event_loop(step: Callable[[], T]) -> T:
         return step()
     except ExceptionGroup as group:  # a `TaskGroup` that was refused its first task
         if group.split(_is_refusal)[1] is None:
-            raise InternalError(OPERATIONS_ONLY) from group
+            raise UsageError(OPERATIONS_ONLY) from group
         raise
     except RuntimeError as error:
         if type(error) is RuntimeError and _ABOUT_LOOPS.search(str(error)):
-            raise InternalError(OPERATIONS_ONLY) from error
+            raise UsageError(OPERATIONS_ONLY) from error
         raise
     finally:
         events._set_running_loop(loop)  # noqa: SLF001

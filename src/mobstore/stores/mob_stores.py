@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 from uuid import UUID, uuid4
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
 from mobstore.model.timestamp import Timestamp
@@ -38,7 +38,7 @@ class Closable:
         """Wait for writes under way, end reads that last, let go of all; closing twice is fine.
 
         Raises:
-            InternalError: called within an atomic call, for which it would have to wait.
+            UsageError: called within an atomic call, for which it would have to wait.
         """
         require_outside_atomic()
         await self._engine.close()
@@ -177,7 +177,7 @@ class MobStores(Displayed, Stores, Closable):
 
         Raises:
             RefusedError: a comparison failed; it says in which operation.
-            InternalError: the function awaits something else, needs an event loop, or is not
+            UsageError: the function awaits something else, needs an event loop, or is not
                 async; or it, or a task that it started, uses other stores than it was given.
             Exception: whatever the function raises.
             WriteFailedError: the medium refused.
@@ -212,10 +212,10 @@ def check_stores(stores: object, what: str = "stores") -> None:
     """Reject what is no open store.
 
     Raises:
-        InternalError: it is none.
+        UsageError: it is none.
     """
     if not isinstance(stores, MobStores):
-        raise InternalError(
+        raise UsageError(
             f"{what} is a store that is open, such as `await open_stores(url)` gives, not"
             f" {_kind(stores)}"
         )
@@ -230,15 +230,15 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         flags: options that are True or False, by their names.
 
     Raises:
-        InternalError: an option is none of its values.
+        UsageError: an option is none of its values.
     """
     if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
-        raise InternalError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
+        raise UsageError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
-        raise InternalError("durability is 'full' or 'normal'")
+        raise UsageError("durability is 'full' or 'normal'")
     for name, flag in flags.items():
         if type(flag) is not bool:
-            raise InternalError(f"{name} is True or False, not {_kind(flag)}")
+            raise UsageError(f"{name} is True or False, not {_kind(flag)}")
 
 
 def _kind(value: object) -> str:

@@ -15,7 +15,7 @@ from mobstore.codec.arguments import (
     text,
 )
 from mobstore.codec.runs import iteration_row, run_key
-from mobstore.errors import SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.json import U64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import (
@@ -313,7 +313,7 @@ def _loop(loop_instance_id: str, expected: LoopSnapshot | None, next: LoopSnapsh
 def _given(snapshot: S) -> S:
     """None means "must not exist" to a script; it is not for callers to say so everywhere."""
     if snapshot is None:
-        raise SerializationError("an expected snapshot must be given")
+        raise UsageError("an expected snapshot must be given")
     return snapshot
 
 
@@ -333,6 +333,6 @@ def _keyed(
 
 def _loop_context(context: tuple[str, int]) -> tuple[str, int]:
     if not isinstance(context, tuple) or len(context) != 2:
-        raise SerializationError("loop_context must be a loop id and an iteration")
+        raise UsageError("loop_context must be a loop id and an iteration")
     loop_id, iteration = context
     return text(loop_id, "loop_id"), number(iteration, "iteration", most=U64_MAX)

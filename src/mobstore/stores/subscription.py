@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from mobstore.codec.events import UnreadableEvent
-from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.errors import NotFoundError, SerializationError, UsageError
 from mobstore.model.event import MobEvent
 from mobstore.model.run import RunHeader, is_terminal
 from mobstore.operations.events import EventFilter, follow
@@ -61,7 +61,7 @@ class Subscription(AsyncIterator[T]):
         Raises:
             StopAsyncIteration: there will be none; or the subscription was closed, also while
                 this task waited.
-            InternalError: another task waits already; or this is another event loop than that in
+            UsageError: another task waits already; or this is another event loop than that in
                 which it was first asked; or the store is closed.
             ReadFailedError: the store's medium failed, or is gone.
 
@@ -71,7 +71,7 @@ class Subscription(AsyncIterator[T]):
         if self._over:
             raise StopAsyncIteration
         if self._asked:
-            raise InternalError("another task waits for this subscription; give each its own")
+            raise UsageError("another task waits for this subscription; give each its own")
         bell = self._listening()
         self._asked = True
         try:
@@ -132,11 +132,11 @@ class Subscription(AsyncIterator[T]):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
-            raise InternalError("nobody can wait for commits where no event loop runs") from error
+            raise UsageError("nobody can wait for commits where no event loop runs") from error
         if self._bell is None:
             self._bell = _CommitSignal(self._engine, self._to, loop)
         elif self._bell.loop is not loop:
-            raise InternalError("the subscription is of another event loop; make one in this loop")
+            raise UsageError("the subscription is of another event loop; make one in this loop")
         return self._bell
 
 
