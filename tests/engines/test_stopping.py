@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -29,7 +28,7 @@ SOON = 3  # seconds; a busy machine takes its time
 _answer = Rows.answer
 
 
-def _slow(rows: Rows, read: Read[Any]) -> object:
+def _slow(rows: Rows, read: Read) -> object:
     """Answer counts by a statement that never ends."""
     if isinstance(read, Count):
         say("reading")

@@ -13,7 +13,7 @@ from mobstore.scripts.tables import Index, Key, R
 from mobstore.scripts.transaction import Get, Read, Scan, fetch
 
 T = TypeVar("T")
-Part = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
+Part = Generator[tuple[Read, ...], tuple[Any, ...], T]
 """A part of a script; to be used with `yield from`."""
 
 PARSED = 2**22

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, cast
 from mobstore.codec.runs import outputs_needed
 from mobstore.errors import SerializationError
 from mobstore.model.text import brief
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -36,7 +35,7 @@ from mobstore.scripts.tables import (
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Get
+from mobstore.scripts.transaction import Get, ScriptPart
 
 _BY_POSITION = {
     ROOT_STEP_OUTPUTS: ROOT_STEP_OUTPUTS_BY_POSITION,
@@ -83,7 +82,7 @@ class ConsistencyCheck:
         self._of_run = ("", 0)  # the run of the last row of LOOP_OUTPUTS, its iterations so far
         self.short: dict[str, int] = {}
 
-    def see(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
+    def see(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> ScriptPart[None]:
         """See the next rows of a table as `faults` does; refuse what is wrong.
 
         Raises:
@@ -93,7 +92,7 @@ class ConsistencyCheck:
             place = min(faults)
             raise SerializationError(f"{name(place)}: {faults[place]}")
 
-    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[dict[int, str]]:
+    def faults(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[dict[int, str]]:
         """See the next rows of a table; the rows that they belong to are asked for.
 
         Args:
@@ -190,7 +189,7 @@ def row_name(table: Table[Any], row: Row) -> str:
     return f"table {table.name}, key {key}"
 
 
-def _parents(table: Table[Any], rows: Sequence[Row]) -> Asking[Sequence[Row | None] | None]:
+def _parents(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row | None] | None]:
     """The row that each row belongs to; None if those of this table belong to none."""
     parent = _PARENTS.get(table)
     if parent is None:

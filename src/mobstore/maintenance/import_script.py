@@ -11,7 +11,6 @@ from mobstore.maintenance.consistency import FILE_ORDER, ConsistencyCheck, RowCo
 from mobstore.maintenance.json_lines import row_of
 from mobstore.maintenance.progress import Meter, Progress
 from mobstore.maintenance.target import add_rows, check_empty
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     ROOT_STEP_OUTPUTS,
@@ -30,6 +29,7 @@ from mobstore.scripts.transaction import (
     LoadingScript,
     Read,
     Scan,
+    ScriptPart,
     Write,
 )
 
@@ -67,7 +67,7 @@ def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Ro
 
 def _table(
     index: Index[Any], archive: ArchiveReader, checks: ConsistencyCheck, meter: Meter
-) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
+) -> Generator[tuple[Read | Write, ...], tuple[Any, ...], None]:
     table = index.table
     lines = archive.lines(table.name)
     first = 1
@@ -104,7 +104,7 @@ def _some(lines: Iterator[bytes]) -> list[bytes]:
     return some
 
 
-def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
+def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> ScriptPart[None]:
     """Refuse rows with what no two rows share, where their order does not show it."""
     index = _ALSO_UNIQUE.get(table)
     if index is None:
@@ -118,5 +118,5 @@ def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> A
         earlier.add(key)
 
 
-def _having(index: Index[Any], key: Key) -> Read[Any]:
+def _having(index: Index[Any], key: Key) -> Read:
     return Get(index.table, key) if index is index.table else Scan(index, key, limit=1)

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from mobstore.maintenance.row_check import check_row
 from mobstore.model.json import I64_MAX
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -24,7 +23,7 @@ from mobstore.scripts.tables import (
     MetaRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, ScriptPart, fetch
 
 _ROWS = 64  # repaired at once
 
@@ -63,7 +62,7 @@ def _is_identity(row: MetaRow | None) -> bool:
     return row is not None and not check_row(META, check_row(META, row).repaired).faults
 
 
-def counter_and_least(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
+def counter_and_least(name: str) -> ScriptPart[tuple[CounterRow, CounterRow]]:
     """A counter, and what it must be at least for all numbers to be below it."""
     index, column = COUNTED[name]
     counter, last = yield from fetch(

@@ -11,7 +11,7 @@ from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, Consis
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.repair import COUNTED, counter_and_least, repair_rows
 from mobstore.maintenance.row_check import check_row, is_well_typed
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
     IDENTITY,
@@ -28,7 +28,7 @@ from mobstore.scripts.tables import (
     Row,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 
@@ -149,7 +149,7 @@ class _Looking:
             return (*self._problems, Problem("", (), what))
         return tuple(self._problems)
 
-    def table(self, index: Index[Any]) -> Asking[None]:
+    def table(self, index: Index[Any]) -> ScriptPart[None]:
         """Look through a table, after those before it."""
         place = index.table.getter(index.sorted_by)
         after: Key | None = None
@@ -166,7 +166,7 @@ class _Looking:
             for run_id in self._checks.short:
                 self._list(Problem(RUNS.name, (run_id,), TOO_FEW_OUTPUTS))
 
-    def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
+    def _rows(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[None]:
         table = index.table
         for row in rows:
             for what, repairable in check_row(table, row).faults:
@@ -192,13 +192,13 @@ class _Looking:
         else:
             self._more += 1
 
-    def _identity(self) -> Asking[None]:
+    def _identity(self) -> ScriptPart[None]:
         """See that the store has an identity; what it is comes with the other rows."""
         if (yield from fetch(Get(META, (IDENTITY,)))) is None:
             what = "it is missing, and no cursor can be known to be of this store"
             self._found(META, MetaRow(IDENTITY, ""), what, repairable=True)
 
-    def _counters(self) -> Asking[None]:
+    def _counters(self) -> ScriptPart[None]:
         """See that counters are ahead; take those that are not for mended, or all rows are told."""
         mended: list[CounterRow] = []
         for name in COUNTED:
@@ -209,7 +209,7 @@ class _Looking:
                 self._found(COUNTERS, due, what, repairable=True)
         yield from self._checks.faults(COUNTERS, mended)
 
-    def _states(self, runs: Sequence[Row]) -> Asking[None]:
+    def _states(self, runs: Sequence[Row]) -> ScriptPart[None]:
         keys = list(map(RUNS.getter(RUNS.key), runs))
         states = yield tuple(Get(RUN_STATES, key) for key in keys)
         for key, state in zip(keys, states, strict=True):

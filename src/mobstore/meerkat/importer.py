@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, cast
 
 from mobstore.codec.arguments import record_text, text
-from mobstore.codec.events import draft_event
+from mobstore.codec.events import event_row
 from mobstore.codec.runs import RunRows
-from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.errors import ReadFailedError, SerializationError, UsageError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
 from mobstore.meerkat.database import source
@@ -29,7 +29,6 @@ from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.runs import add_run
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -39,20 +38,19 @@ from mobstore.scripts.tables import (
     RUNS,
     SPECS,
     CounterRow,
-    EventRow,
     Key,
     RealmProfileRow,
     SpecRow,
     Table,
 )
-from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, Write
+from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, ScriptPart, Write
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference keeps all parts of a run in one document
 _RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
 _TWICE = "it stands there twice, or not in its order"
-_Loading: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]
+_Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
 
 
 async def import_meerkat(
@@ -186,7 +184,7 @@ class _Import:
             return (
                 self._too_long(table, row) if isinstance(row, TooLong) else plan.convert(*row[:-1])
             )
-        except SerializationError as error:
+        except (SerializationError, UsageError) as error:
             key = row.key if isinstance(row, TooLong) else row[0]
             left_out = unreadable(table, key, error.detail)
             if not self._skip or isinstance(error, _TwiceError):
@@ -220,7 +218,7 @@ class _Import:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
-        row = EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
+        row = event_row(event)
         self._report.events += 1
         return (Add(EVENTS, (row,)),)
 
@@ -295,7 +293,7 @@ def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
     return tuple(Add(table, rows_) for table, rows_ in by_table.items())
 
 
-def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> Asking[None]:
+def _refuse_doubles(table: str, target: Table[Any], keys: Sequence[Key]) -> ScriptPart[None]:
     """Refuse a key that was there before: of two rows nobody can say which one is right."""
     found = yield tuple(Get(target, key) for key in keys)
     earlier: set[Key] = set()
