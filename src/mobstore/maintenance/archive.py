@@ -205,15 +205,12 @@ def _parts(manifest: bytes) -> dict[str, Part]:
             raise ReadFailedError(
                 f"the file has mobstore format {version}, this mobstore knows {FORMAT}; update it"
             )
-        if 1 <= version < FORMAT:
-            raise ReadFailedError(
-                f"the file has mobstore format {version}, which no release has written; export the"
-                " store once more"
-            )
         parts = _Manifest.from_json(manifest).tables
     except SerializationError as error:
         raise ReadFailedError(f"{_MANIFEST} of the file is not one of mobstore") from error
-    if version < 1 or parts.keys() != {table.name for table in TABLES}:
+    if version < FORMAT:
+        raise ReadFailedError(f"{_MANIFEST} of the file has a version that does not exist")
+    if parts.keys() != {table.name for table in TABLES}:
         raise ReadFailedError(f"{_MANIFEST} of the file does not name each table")
     return dict(parts)
 
