@@ -93,7 +93,7 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
 
     Raises:
         ReadFailedError: the medium of one of them failed.
-        InternalError: an argument is no store.
+        UsageError: an argument is no store.
     """
     check_stores(first, "first")
     check_stores(second, "second")

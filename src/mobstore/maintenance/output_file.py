@@ -45,7 +45,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
         overwrite: whether it may replace one. If not, one that appears meanwhile is left, too.
 
     Raises:
-        InternalError: the path is a URL, or begins with ~.
+        UsageError: the path is a URL, or begins with ~.
         WriteFailedError: there is one already; it is no regular file, a SQLite database in use,
             or the log of one; or it cannot be written.
     """

@@ -31,7 +31,7 @@ def cancellable(progress: Progress | None) -> Generator[Progress]:
     What `progress` raises undoes it as well, and is raised as it was.
 
     Raises:
-        InternalError: `progress` is no plain function.
+        UsageError: `progress` is no plain function.
     """
     callback(progress, "progress")
     awaited = True

@@ -15,7 +15,7 @@ import asyncio
 import io
 from typing import BinaryIO, NamedTuple
 
-from mobstore.errors import InternalError, WriteFailedError
+from mobstore.errors import UsageError, WriteFailedError
 from mobstore.maintenance.archive import ArchiveReader
 from mobstore.maintenance.consistency import RowCounts
 from mobstore.maintenance.copy_scripts import load, unload
@@ -58,7 +58,7 @@ async def export_stores(
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file, or a temporary one, cannot be written; or it is a SQLite
             database in use, such as the store's own file.
-        InternalError: an argument is of another type.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
@@ -83,7 +83,8 @@ async def import_stores(
     Raises:
         SerializationError: a row is not what a store writes; its table and line are named.
         ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
-        InternalError: the store is not empty; or an argument is of another type.
+        InternalError: the store is not empty.
+        UsageError: an argument is of another type.
         WriteFailedError: the store's medium failed.
     """
     check_stores(stores)
@@ -120,7 +121,8 @@ async def copy(
         SerializationError: the source is damaged; table and key are named. JSON is not looked
             into: what cannot be read from the source cannot be read from the target.
         ReadFailedError: the source's medium failed.
-        InternalError: the target is not empty; or an argument is of another type.
+        InternalError: the target is not empty.
+        UsageError: an argument is of another type.
         WriteFailedError: the target's medium failed, or a temporary file cannot be written.
     """
     check_stores(source, "source")
@@ -136,8 +138,8 @@ async def copy(
 def _check_file(file: object, mode: str, *does: str) -> None:
     """Reject what is no file of bytes."""
     if isinstance(file, io.TextIOBase) or not all(hasattr(file, name) for name in does):
-        raise InternalError(
-            f"the file is one of bytes that is open, such as open(path, {mode!r}) gives, not"
+        raise UsageError(
+            f"the file must be open in binary mode, as by open(path, {mode!r}), not"
             f" {type(file).__name__}"
         )
 

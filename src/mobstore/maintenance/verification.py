@@ -29,7 +29,7 @@ from mobstore.scripts.tables import (
     Table,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
-from mobstore.stores.mob_stores import MobStores, check_stores
+from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,10 @@ async def verify(
     Raises:
         ReadFailedError: the store's medium failed, and does not know of any damage.
         WriteFailedError: the medium refused a repair. What was mended before stays mended.
-        InternalError: an argument is of another type.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
+    check_flags(repair=repair)
     damages = tuple(Problem("", (), what) for what in await stores.engine.faults())
     try:
         with cancellable(progress) as report:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 
 from mobstore.engines.sqlite.connecting import find, resolve, unchanging
 from mobstore.engines.sqlite.file import translate
-from mobstore.errors import ReadFailedError, reason
+from mobstore.errors import ReadFailedError, UsageError, reason
 from mobstore.meerkat.layout import check_tables, newer
 
 
@@ -22,6 +23,18 @@ def check_source(path: Path) -> None:
     """
     with source(path):
         pass
+
+
+def to_path(path: str | PathLike[str]) -> Path:
+    """Return a path that a caller passed.
+
+    Raises:
+        UsageError: it is neither text nor a path.
+    """
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise UsageError(f"a file is named by a path, not {type(path).__name__}") from error
 
 
 @contextmanager

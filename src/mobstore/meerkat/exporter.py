@@ -17,6 +17,7 @@ from mobstore.errors import SerializationError
 from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.transfer import Summary
+from mobstore.meerkat.database import to_path
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
 from mobstore.model.text import brief
@@ -36,7 +37,7 @@ from mobstore.scripts.tables import (
     R,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script
-from mobstore.stores.mob_stores import MobStores, check_stores
+from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
 
@@ -65,10 +66,11 @@ async def export_meerkat(
             Table and key are named; no file was written.
         ReadFailedError: the store's medium failed.
         WriteFailedError: the file is there already, or cannot be written.
-        InternalError: an argument is of another type.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
-    target = Path(path)
+    check_flags(overwrite=overwrite)
+    target = to_path(path)
     with cancellable(progress) as report, new_file(target, overwrite=overwrite) as file:
         return await stores.engine.read(lambda: _script(file, target, report))
 

@@ -15,7 +15,7 @@ from mobstore.codec.runs import RunRows
 from mobstore.errors import ReadFailedError, SerializationError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
-from mobstore.meerkat.database import source
+from mobstore.meerkat.database import source, to_path
 from mobstore.meerkat.integrity import check_sound
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.pages import TooLong, count, pages
@@ -46,7 +46,7 @@ from mobstore.scripts.tables import (
     Table,
 )
 from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, Write
-from mobstore.stores.mob_stores import MobStores, check_stores
+from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference keeps all parts of a run in one document
@@ -80,12 +80,13 @@ async def import_meerkat(
             Nothing was imported.
         ReadFailedError: the file cannot be read, is damaged, holds anything that meerkat-mob 0.5.1
             and 0.5.2 do not make, or is of another release. Nothing was imported.
-        InternalError: the store is not empty, or an argument is of another type. Nothing was
-            imported.
+        InternalError: the store is not empty. Nothing was imported.
+        UsageError: an argument is of another type.
         WriteFailedError: the store's medium failed.
     """
     check_stores(stores)
-    path = Path(source)
+    check_flags(skip_unreadable=skip_unreadable, check=check)
+    path = to_path(source)
     with cancellable(progress) as report:
         if check:
             await check_sound(path, report, lambda: stores.engine.read(check_empty))

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 from uuid import UUID, uuid4
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import InternalError, SerializationError, UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
 from mobstore.model.timestamp import Timestamp
@@ -234,9 +234,18 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         raise InternalError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise InternalError("durability is 'full' or 'normal'")
+    check_flags(**flags)
+
+
+def check_flags(**flags: bool) -> None:
+    """Reject flags that are neither True nor False.
+
+    Raises:
+        UsageError: one is of another type.
+    """
     for name, flag in flags.items():
         if type(flag) is not bool:
-            raise InternalError(f"{name} is True or False, not {_kind(flag)}")
+            raise UsageError(f"{name} is True or False, not {_kind(flag)}")
 
 
 def _kind(value: object) -> str:
