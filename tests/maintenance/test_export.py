@@ -288,7 +288,7 @@ DAMAGE: list[tuple[Write, str]] = [
     ),
     (
         Delete(LOOP_OUTPUTS, (str(samples.run_id(2)), "loop")),
-        f"table loop_step_outputs, key {samples.run_id(2)}, loop, 1, z: it belongs to nothing",
+        f"table loop_step_outputs, key {samples.run_id(2)}, loop, 1, z: its row in",
     ),
     (
         Put(LOOP_OUTPUTS, (LOOP_OUTPUTS.row(str(samples.run_id(2)), "loop", 10**12),)),
@@ -300,7 +300,7 @@ DAMAGE: list[tuple[Write, str]] = [
     ),
     (
         Put(FRAMES, (FRAMES.row("lost", "frame", "{}"),)),
-        "table frames, key lost, frame: it belongs to nothing in runs",
+        "table frames, key lost, frame: its row in runs is missing",
     ),
     (
         Put(FRAMES, (FRAMES.row(str(samples.run_id(1)), "frame", cast("str", b"{}")),)),

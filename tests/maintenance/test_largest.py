@@ -20,7 +20,7 @@ from maintenance.support import exported, is_empty, load, rows_of
 from mobstore import SerializationError
 from mobstore.codec.arguments import LARGEST_DOCUMENT, LONGEST_NAME
 from mobstore.codec.canonical_rows import JSON_COLUMNS
-from mobstore.maintenance.json_lines import LONGEST, lines_of
+from mobstore.maintenance.json_lines import LONGEST, to_lines
 from mobstore.maintenance.transfer import export_stores, import_stores
 from mobstore.maintenance.verification import verify
 from mobstore.meerkat import export_meerkat, import_meerkat
@@ -74,7 +74,7 @@ def test_every_row_fits_a_line() -> None:
                     "completed_at", "iteration", "value",
                 }, column  # fmt: skip
                 row.append("x" * 100)
-        assert len(lines_of(table, [table.row._make(row)])) + LARGEST_DOCUMENT <= LONGEST
+        assert len(to_lines(table, [table.row._make(row)])) + LARGEST_DOCUMENT <= LONGEST
 
 
 def move_largest(kind: str, folder: str) -> None:
