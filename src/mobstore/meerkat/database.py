@@ -21,7 +21,7 @@ def check_source(path: Path) -> None:
         ReadFailedError: the file cannot be read, is damaged, or of another release or program.
         InternalError: it was open when this process was forked.
     """
-    with source(path):
+    with open_database(path):
         pass
 
 
@@ -38,7 +38,7 @@ def to_path(path: str | PathLike[str]) -> Path:
 
 
 @contextmanager
-def source(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
+def open_database(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
     """Open a file, whose tables are the reference's, for reading one state of it; give their names.
 
     Not one byte of it is changed. Text that is not UTF-8 is read with lone surrogates in its place.

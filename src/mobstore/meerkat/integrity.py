@@ -18,7 +18,7 @@ from pathlib import Path
 from mobstore.engines.sqlite.handing import outcome
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.maintenance.progress import Progress
-from mobstore.meerkat.database import source
+from mobstore.meerkat.database import open_database
 from mobstore.meerkat.pages import count
 from mobstore.model.text import cut, plain
 
@@ -27,7 +27,9 @@ _PAUSE = 0.05  # seconds
 _PATIENCE = 0.2  # seconds; who waits for a lock cannot be interrupted
 
 
-async def check_sound(path: Path, progress: Progress, still: Callable[[], Awaitable[None]]) -> None:
+async def check_integrity(
+    path: Path, progress: Progress, still: Callable[[], Awaitable[None]]
+) -> None:
     """Have SQLite look for damage; it does not go on when this ends.
 
     Args:
@@ -93,7 +95,7 @@ class _Search:
             return self._file is not None
 
     def _look(self) -> None:
-        with source(self._path) as (file, tables):
+        with open_database(self._path) as (file, tables):
             self._hold(file)
             try:
                 self.rows = sum(count(file, self._path, table) for table in tables)
