@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from mobstore.engines.sqlite.using import in_use, is_side_file
+from mobstore.engines.sqlite.usage import in_use, is_side_file
 from mobstore.errors import WriteFailedError, reason
 from mobstore.model.text import plain
 from mobstore.stores.urls import parse_path
@@ -160,9 +160,9 @@ def check_not_in_use(file: BinaryIO) -> None:
 
 
 def _is_open(status: os.stat_result) -> bool:
-    if "mobstore.engines.sqlite.connecting" not in sys.modules:
+    if "mobstore.engines.sqlite.connections" not in sys.modules:
         return False  # no database is open, and there may be no driver to import
-    from mobstore.engines.sqlite.connecting import is_open
+    from mobstore.engines.sqlite.connections import is_open
 
     return is_open(status)
 

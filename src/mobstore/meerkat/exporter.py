@@ -11,8 +11,8 @@ from typing import Generic, cast
 
 from mobstore.codec.events import read_all
 from mobstore.codec.specs import read_realm_profile, read_spec
-from mobstore.engines.sqlite.connecting import connect, resolve
-from mobstore.engines.sqlite.file import translate
+from mobstore.engines.sqlite.connections import connect, resolve
+from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
 from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.progress import Meter, Progress, cancellable

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from mobstore.engines.sqlite.handing import outcome
+from mobstore.engines.sqlite.handover import outcome
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.maintenance.progress import Progress
 from mobstore.meerkat.database import open_database
