@@ -234,7 +234,7 @@ def test_no_file_is_put_beside_a_database_as_its_log(
 def test_a_log_without_its_database_is_not_taken_for_one_in_use(tmp_path: Path) -> None:
     (tmp_path / "mob.db-wal").write_bytes(b"log")
     with (
-        pytest.raises(WriteFailedError, match="is not there, but a log of it is"),
+        pytest.raises(WriteFailedError, match="does not exist, but a log of it does"),
         new_file(tmp_path / "mob.db"),
     ):
         pass

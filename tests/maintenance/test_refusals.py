@@ -131,7 +131,7 @@ WRONG: list[Wrong] = [
     *column("runs", 2, "activation_params", {"\ud800": 1}, ["\ud800"]),
     *column("runs", 2, "created_at", *NOT_TIMES),
     *column("runs", 2, "schema_version", *NOT_NUMBERS, 2**32),
-    Wrong("run_states", 3, "to nothing in runs", repeated(2, run_id=UNKNOWN_RUN)),
+    Wrong("run_states", 3, "its row in runs is missing", repeated(2, run_id=UNKNOWN_RUN)),
     *column("run_states", 1, "run_id", UNKNOWN_RUN, words="its row in runs is missing"),
     *column("run_states", 1, "run_id", *NOT_RUNS),
     *column("run_states", 1, "status", "ended", "", None, 5, ["failed"]),
@@ -250,7 +250,7 @@ def test_every_wrong_value_is_the_only_thing_wrong(good: bytes) -> None:
             changed(2, iterations=2**63 - 1),
             ": its loops have more iterations than their outputs allow",
         ),
-        ("loop_outputs", list[Document].clear, "table loop_step_outputs, line 1: it belongs"),
+        ("loop_outputs", list[Document].clear, "table loop_step_outputs, line 1: its row in"),
     ],
 )
 def test_missing_rows(good: bytes, table: str, edit: Edit, words: str) -> None:

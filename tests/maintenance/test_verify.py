@@ -314,7 +314,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
                 "root_step_outputs": by_table["root_step_outputs"],
             }
             assert len(by_table["root_step_outputs"]) == len(moved) == 799
-            assert all("twice" in p.what for p in found.problems if "root" in p.table)
+            assert all("duplicate" in p.what for p in found.problems if "root" in p.table)
 
     asyncio.run(check())
     assert told[-1] == (told[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
