@@ -11,24 +11,15 @@ import click
 
 import mobstore
 from mobstore.cli import INTERRUPTED, signals
-from mobstore.stores.urls import parse_url
+from mobstore.cli.advice import check_url
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def is_url(_: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Let the value of an argument through if it is the URL of a store; else the call is wrong."""
-    try:
-        parse_url(value)
-    except mobstore.InternalError as error:
-        raise click.BadParameter(error.detail, param=parameter) from error
-    return value
-
-
 def url_argument(command: F) -> F:
     """Give a command the URL of a store."""
-    return click.argument("url", callback=is_url)(command)
+    return click.argument("url", callback=check_url)(command)
 
 
 def json_option(command: F) -> F:
@@ -42,6 +33,8 @@ def async_command(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             signals.run(command(*args, **kwargs))
+        except mobstore.UsageError as error:
+            raise click.UsageError(error.detail) from error
         except mobstore.MobStoreError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:

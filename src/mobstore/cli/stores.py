@@ -13,8 +13,11 @@ import mobstore
 from mobstore.cli.progress import progress_bar
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.errors import ReadFailedError, reason
 from mobstore.maintenance.transfer import import_stores
 from mobstore.stores.urls import parse_url
+
+_ZIP = b"PK"
 
 
 def open_existing(url: str, *, read_only: bool = True) -> mobstore.Opening[mobstore.MobStores]:
@@ -51,10 +54,14 @@ async def open_named(name: str) -> AsyncGenerator[mobstore.MobStores]:
     path = Path(name)
     if not path.is_file():  # noqa: ASYNC240 - nothing else runs yet
         try:
-            parse_url(name)
+            place = parse_url(name)
         except mobstore.InternalError as error:
             said = f"there is no file {name}; as a store, {error.detail}"
             raise mobstore.ReadFailedError(said) from error
+        if place.engine == "sqlite" and is_archive(Path(place.name)):
+            raise mobstore.ReadFailedError(
+                f"{place.name} is an export, not a store; type {place.name}"
+            )
         async with open_existing(name) as stores:
             yield stores
         return
@@ -83,3 +90,19 @@ def temporary_folder() -> TemporaryDirectory[str]:
         raise mobstore.WriteFailedError(
             "no temporary directory can be made; is there room?"
         ) from error
+
+
+def is_archive(file: Path) -> bool:
+    """Tell whether a file is a zip, as a file of an export is.
+
+    Raises:
+        ReadFailedError: it cannot be read.
+    """
+    try:
+        # SQLite is asked first: whatever else opens a database breaks the locks on it.
+        if not file.is_file() or is_database(file):
+            return False
+        with file.open("rb") as opened:
+            return opened.read(len(_ZIP)) == _ZIP
+    except (OSError, ValueError) as error:
+        raise ReadFailedError(f"{file} cannot be read: {reason(error)}") from error

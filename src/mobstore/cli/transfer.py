@@ -11,12 +11,12 @@ import click
 
 import mobstore
 from mobstore.cli import display
-from mobstore.cli.decorators import async_command, is_url, json_option, url_argument
+from mobstore.cli.advice import check_url
+from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.output import json_line, refused
 from mobstore.cli.progress import progress_bar
-from mobstore.cli.stores import open_existing, open_new, temporary_folder
-from mobstore.engines.sqlite.file import is_database
-from mobstore.errors import ReadFailedError, WriteFailedError, reason
+from mobstore.cli.stores import is_archive, open_existing, open_new, temporary_folder
+from mobstore.errors import WriteFailedError
 from mobstore.maintenance.archive import temporary
 from mobstore.maintenance.files import new_file
 from mobstore.maintenance.progress import Progress
@@ -31,12 +31,10 @@ from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
 from mobstore.meerkat.source import check_source
 from mobstore.stores.urls import parse_url
 
-_ZIP = b"PK"
-
 
 @click.command()
-@click.argument("source", metavar="URL", callback=is_url)
-@click.argument("target", metavar="NEW_URL", callback=is_url)
+@click.argument("source", metavar="URL", callback=check_url)
+@click.argument("target", metavar="NEW_URL", callback=check_url)
 @json_option
 @async_command
 async def copy(source: str, target: str, *, as_json: bool) -> None:
@@ -54,7 +52,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
 @click.command()
 @url_argument
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), is_eager=True)
 @click.option(
     "--format", "layout", type=click.Choice(["mobstore", "meerkat"]), default="mobstore",
     show_default=True,
@@ -87,7 +85,7 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), is_eager=True)
 @url_argument
 @click.option(
     "--skip-unreadable",
@@ -118,7 +116,7 @@ async def import_(
         raise click.UsageError(
             "what comes through a pipe cannot be imported; save it to a file first"
         )
-    if not _is_zip(file):
+    if not is_archive(file):
         check_source(file)  # before a store is made for it
         async with open_new(url) as stores:
             with progress_bar("importing") as progress:
@@ -186,17 +184,6 @@ def _pour(file: BinaryIO) -> None:
         raise  # whoever reads it has seen enough
     except OSError as error:
         raise WriteFailedError(refused(error)) from error
-
-
-def _is_zip(file: Path) -> bool:
-    try:
-        # SQLite is asked first: whatever else opens a database breaks the locks on it.
-        if is_database(file):
-            return False
-        with file.open("rb") as opened:
-            return opened.read(len(_ZIP)) == _ZIP
-    except (OSError, ValueError) as error:
-        raise ReadFailedError(f"{file} cannot be read: {reason(error)}") from error
 
 
 def _tell(done: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False) -> None:
