@@ -26,10 +26,15 @@ from mobstore.model.run import (
     StepLedgerEntry,
 )
 from mobstore.model.text import count
-from mobstore.notebook.formatting import fields, moment, named, value as one_line
-from mobstore.notebook.markup import DEEPEST, ends
+from mobstore.notebook.formatting import (
+    format_fields as fields,
+    format_time as moment,
+    format_value as one_line,
+    name_text as named,
+)
+from mobstore.notebook.markup import DEEPEST, first_and_last as ends
 from mobstore.notebook.tabular import fields_of
-from mobstore.notebook.tree import Branch, branches_of, nodes, phase
+from mobstore.notebook.tree import Branch, run_branches, nodes, phase
 from mobstore.operations.overview import RunSummary
 
 T = TypeVar("T")
@@ -229,7 +234,7 @@ def _tree(console: Console, found: MobRun) -> None:
     frames, loops = count(len(found.frames), "frame"), count(len(found.loops), "loop")
     trunk = Tree(f"{frames}, {loops}")
     open_at: list[Tree] = [trunk]  # by depth
-    first, omitted, last = ends(branches_of(found), ROWS)
+    first, omitted, last = ends(run_branches(found), ROWS)
     for branch in (*first, *last):
         of = found.frames if branch.of == "frame" else found.loops
         snapshot: FrameSnapshot | LoopSnapshot = cast("Any", of)[branch.id]

@@ -11,7 +11,7 @@ from mobstore.cli import display
 from mobstore.cli.table import AdaptiveTable
 from mobstore.model.run import StepLedgerEntry
 from mobstore.notebook.bars import Bar, bars
-from mobstore.notebook.formatting import instant, span
+from mobstore.notebook.formatting import format_duration as span, to_datetime as instant
 
 STEPS = 40
 """Steps that are drawn: the last, since what happens now is what one looks for."""
