@@ -239,7 +239,7 @@ def test_a_timeline_is_bounded_and_says_so() -> None:
     assert f"timeline of the last {STEPS} steps" in shown
     assert "step 18 " not in shown
     assert "step 19 " in shown
-    assert "at work" in shown
+    assert "running" in shown
     assert "━" * 40 in shown, "what is not ended goes to the end"
 
 
@@ -312,7 +312,7 @@ def test_frames_and_loops_lie_in_each_other_as_the_ledger_says() -> None:
     run = run.model_copy(update={"frames": {**run.frames, "body 11": broken}})
     console = Console(width=140)
     with console.capture() as captured:
-        display.run(console, run, timeline(run.step_ledger))
+        display.print_run(console, run, timeline(run.step_ledger))
     state = "Running"
     assert tree_in(captured.get()) == [
         "16 frames, 3 loops",
@@ -350,15 +350,15 @@ def test_specs_and_profiles(url: str) -> None:
         (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
         (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
         (("info", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
-        (("diff", "no.zip", "memory:"), 2, "there is no file no.zip; as a store, no.zip is a path"),
-        (("import", "-", "memory:"), 2, "what comes through a pipe cannot be imported"),
+        (("diff", "no.zip", "memory:"), 2, "there is no file no.zip; as a URL, no.zip is a path"),
+        (("import", "-", "memory:"), 2, "import cannot read from a pipe"),
         (("info", "sqlite:///mobs.db"), 2, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
         (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
         (("events", "memory:", "--limit", "-1"), 2, "-1 is not in the range"),
         (("events", "memory:", "--after", str(2**63)), 2, "is not in the range"),
         (("copy", "memory:", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
-        (("events", "memory:", "--mob", "m", "--run", RUN), 2, "give --mob or --run, not both"),
+        (("events", "memory:", "--mob", "m", "--run", RUN), 2, "use --mob or --run, not both"),
         (("events", "memory:", "--after", "x"), 2, "is not a valid integer"),
         (("import", "missing.db", "memory:"), 1, "missing.db is not a file"),
         (("nonsense",), 2, "No such command"),
@@ -406,7 +406,7 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
     ended = mobstore_cli("info", "memory:", PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr == (
-        "mobstore: the command line needs its extra; pip install 'mobstore[cli]'\n"
+        "mobstore: the command line needs an extra; run pip install 'mobstore[cli]'\n"
     )
 
 
@@ -433,7 +433,7 @@ def test_stored_text_is_shown_and_never_obeyed() -> None:
     )
     console = Console(width=200, record=True, force_terminal=True)
     with console.capture() as captured:
-        display.run(console, run, timeline(run.step_ledger))
+        display.print_run(console, run, timeline(run.step_ledger))
     shown = captured.get()
     assert "\x1b[2J" not in shown
     assert "\x07" not in shown

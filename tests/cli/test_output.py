@@ -223,7 +223,10 @@ def test_a_terminal_gets_no_zip(sample: Path) -> None:
     os.close(terminal)
     os.close(person)
     assert ended.returncode == 2
-    assert b"a terminal shows no such file; name one, or lead - into a pipe" in ended.stderr
+    assert (
+        b"standard output is a terminal; name a file, or pipe the output into a command"
+        in ended.stderr
+    )
 
 
 def test_a_forced_export_replaces_files_only(sample: Path) -> None:
@@ -256,4 +259,4 @@ def test_a_forced_export_replaces_files_only(sample: Path) -> None:
 def test_a_store_is_no_export(sample: Path) -> None:
     ended = piped(sample, "diff", "sqlite:mobs.db", "mobs.db")
     assert ended.returncode == 2
-    assert b"mobs.db is a SQLite database; name it sqlite:mobs.db" in ended.stderr
+    assert b"mobs.db is a SQLite database; type sqlite:mobs.db" in ended.stderr

@@ -64,7 +64,7 @@ def test_damage_is_told_and_mended(path: Path) -> None:
     ended = run("verify", f"sqlite:{path}")
     assert ended.returncode == 1
     assert "next_cursor  it is not above the last cursor  repairable" in ended.stdout
-    assert "problems in 253 rows: 0 repaired, 1 left; --repair mends 1" in ended.stdout
+    assert "problems in 253 rows: 0 repaired, 1 left; --repair can repair 1" in ended.stdout
     ended = run("verify", f"sqlite:{path}", "--repair")
     assert ended.returncode == 0
     assert "problems in 253 rows: 1 repaired, 0 left\n" in ended.stdout

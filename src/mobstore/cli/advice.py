@@ -1,4 +1,4 @@
-"""Checks of URLs and files among arguments: the error names the command to type instead."""
+"""Checks of arguments: for those of another command, the error names the command to type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
     """Return the value of an argument if it is the URL of a store.
 
     Raises:
-        click.BadParameter: it is not; or the file beside it is a URL.
+        click.BadParameter: it is not, or the argument FILE is a URL.
     """
     problem, path = "", ""
     try:
@@ -28,7 +28,7 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
         if place.engine == "sqlite":
             path = place.name
     command = str(context.info_name)
-    file = context.params.get("file")  # of import and export; eager, so it is known
+    file = context.params.get("file")  # of import and export; eager, so that it is parsed first
     if file is not None and _is_url(str(file)):
         pair = [value, str(file)]
         if problem:

@@ -1,4 +1,4 @@
-"""What the commands share: arguments and options, how they run, how they end, progress bars."""
+"""Decorators of commands: common arguments and options, and running a coroutine."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def url_argument(command: F) -> F:
-    """Give a command the URL of a store."""
+    """Add the argument URL."""
     return click.argument("url", callback=check_url)(command)
 
 
 def json_option(command: F) -> F:
-    """Give a command `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+    """Add the option `--json`."""
+    text = "Print JSON lines: one object a line."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def async_command(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run a command; let a refusal of the store end it in words."""
+    """Run a coroutine as a command; an error of the library ends it with a message."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
