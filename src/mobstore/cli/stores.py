@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import mobstore
 from mobstore.cli.progress import progress_bar
 from mobstore.engines.sqlite.file import is_database
-from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.errors import ReadFailedError, reason
 from mobstore.maintenance.transfer import import_stores
 from mobstore.stores.urls import parse_url

@@ -17,18 +17,17 @@ from mobstore.cli.output import describe_os_error, json_line
 from mobstore.cli.progress import progress_bar
 from mobstore.cli.stores import is_archive, open_existing, open_new, temporary_folder
 from mobstore.errors import WriteFailedError
-from mobstore.maintenance.archive import temporary
-from mobstore.maintenance.files import new_file
+from mobstore.maintenance.output_file import check_not_in_use, new_file
 from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.temporary_file import temporary_file
 from mobstore.maintenance.transfer import (
     Summary,
     check_file,
     export_stores,
     import_stores,
-    refuse_database,
 )
 from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.stores.urls import parse_url
 
 
@@ -158,9 +157,9 @@ async def _to_file(
 
 
 async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
-    refuse_database(sys.stdout.buffer)  # as in `>> mobs.db`
+    check_not_in_use(sys.stdout.buffer)  # as in `>> mobs.db`
     if layout == "mobstore":
-        with temporary() as file:
+        with temporary_file() as file:
             summary = await export_stores(stores, file, progress=progress)
             file.seek(0)
             _write_output(file)
