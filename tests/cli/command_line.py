@@ -31,10 +31,20 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
+    device: Path | None = None,
 ) -> Ended:
-    """Run a command in this process, with streams that are no terminals."""
+    """Run a command in this process, with streams that are no terminals.
+
+    Args:
+        arguments: the arguments.
+        folder: the current directory.
+        environment: variables to set.
+        encoding: the encoding of both streams, as in PYTHONIOENCODING; latin-1 keeps bytes.
+        device: a file for standard output, which then is not returned.
+    """
     codec, _, handler = encoding.partition(":")
-    out = io.TextIOWrapper(io.BytesIO(), codec, handler or "strict", write_through=True)
+    sink = device.open("wb") if device else io.BytesIO()
+    out = io.TextIOWrapper(sink, codec, handler or "strict")
     errors = io.TextIOWrapper(io.BytesIO(), codec, handler or "strict", write_through=True)
     with (
         contextlib.chdir(folder or "."),
@@ -50,11 +60,22 @@ def run(
     if isinstance(code, str):  # as Python does at the end of a process
         errors.write(f"{code}\n")
         code = 1
-    written = [stream.buffer for stream in (out, errors)]
-    texts = [
-        buffer.getvalue().decode(codec) for buffer in written if isinstance(buffer, io.BytesIO)
-    ]
-    return Ended(code or 0, *texts)
+    written = sink.getvalue() if isinstance(sink, io.BytesIO) else b""
+    out.close()  # Python does this at its end, too; it fails if a buffer cannot be written
+    assert isinstance(errors.buffer, io.BytesIO)
+    return Ended(code or 0, written.decode(codec), errors.buffer.getvalue().decode(codec))
+
+
+def run_all(
+    commands: Sequence[Sequence[str]], folder: Path, encoding: str = "utf-8"
+) -> tuple[str, str]:
+    """Run commands in this process; return both streams, with a line for each start and end."""
+    out = errors = ""
+    for command in commands:
+        ended = run(*command, folder=folder, encoding=encoding)
+        out += f":: {command[0]}\n{ended.out}:: ended with {ended.code}\n"
+        errors += ended.errors
+    return out, errors
 
 
 def run_process(
