@@ -54,8 +54,7 @@ def test_what_it_loads_is_in_it(site: Path) -> None:
         ("api/stores.html", "cas_complete_loop"),
         ("api/errors.html", "maybe_written"),
         ("writing-an-engine.html", "JournalEngine"),  # from a file of code
-        ("benchmarks.html", "eventsource-py"),  # from the README
-        ("departures.html", "used again"),
+        ("start/library.html", "As a queue"),  # from the README
     ],
 )
 def test_what_pages_take_from_elsewhere_is_in_them(site: Path, page: str, name: str) -> None:
