@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from engines.earlier import EARLIER, as_format_3, make_earlier
 from engines.forged import forge_endless
-from engines.old import make_old
-from engines.support import event, plain
+from engines.support import plain
 from engines.test_open import assert_untouched, refused
 from mobstore import ReadFailedError, open_stores
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import entries, made_by
 from mobstore.engines.sqlite.upgrade import statements
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tagged_event
 
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
 COLUMNS = "x AS cursor, 'm' AS mob_id, 't' AS timestamp, 'e' AS type, '' AS run_id, '{}' AS kind"
@@ -28,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append_batch([event("e"), event("f")])
+            await stores.events.append_batch([tagged_event("e"), tagged_event("f")])
 
     asyncio.run(make())
     with closing(plain(path)) as connection:
@@ -197,22 +198,27 @@ def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_nor_in_a_file_of_an_older_format(tmp_path: Path, version: int) -> None:
+def test_nor_in_a_file_of_an_earlier_format(tmp_path: Path, version: int) -> None:
     path = tmp_path / "mobs.db"
-    make_old(path, version)
+    make_earlier(path, version)
     with closing(plain(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     altered(path, "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END")
-    assert_refused(path, "trigger t is not of mobstore")
+    with as_format_3():
+        assert_refused(path, "trigger t is not of mobstore")
 
 
-@pytest.mark.parametrize("version", [1, 2, FORMAT])
-def test_what_statements_make_is_what_sqlite_makes_of_them(tmp_path: Path, version: int) -> None:
+@pytest.mark.parametrize(
+    "made", [statements(FORMAT), *(earlier.statements for earlier in EARLIER.values())]
+)
+def test_what_statements_make_is_what_sqlite_makes_of_them(
+    tmp_path: Path, made: tuple[str, ...]
+) -> None:
     with closing(plain(tmp_path / "made.db")) as connection:
-        for statement in statements(version):
+        for statement in made:
             connection.execute(statement)
         found = entries(connection, tmp_path)
-    assert {(e.type, e.name): (e.table, e.sql) for e in found} == made_by(statements(version))
+    assert {(e.type, e.name): (e.table, e.sql) for e in found} == made_by(made)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_what_changes_no_table_is_fine(path: Path, setting: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("g"))
+            await stores.events.append(tagged_event("g"))
             await stores.compact()
         async with open_stores(f"sqlite:{path}", read_only=True) as stores:
             assert len(await stores.events.replay_all()) == 3

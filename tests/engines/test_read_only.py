@@ -9,17 +9,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engines.children import append_some, die_with_a_log_of_ours, die_within_a_write, read_as_nobody
-from engines.old import make_old
+from engines.earlier import as_format_3, make_earlier
 from engines.support import (
     RUN,
-    event,
     every_call,
     hear,
     hold_lock,
@@ -29,7 +28,6 @@ from engines.support import (
     rich_run,
     running,
     side_files,
-    tag_of,
     tell,
 )
 from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
@@ -37,6 +35,7 @@ from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
+from mobstore.testing.samples import tag_of, tagged_event
 
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
@@ -53,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 async def _fill(path: Path) -> None:
     async with open_stores(f"sqlite:{path}") as stores:
         await stores.runs.create_run(rich_run())
-        await stores.events.append(event("e"))
+        await stores.events.append(tagged_event("e"))
 
 
 async def _tags(path: Path) -> list[str]:
@@ -135,12 +134,12 @@ def test_a_script_that_writes_is_stopped_by_sqlite_too(path: Path) -> None:
 def test_while_another_process_writes(path: Path, lock: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("in the log"))
+            await stores.events.append(tagged_event("in the log"))
             with running(hold_lock, path, lock) as holder:
                 assert hear(holder) == "held"
                 assert await asyncio.to_thread(asyncio.run, _tags(path)) == ["e", "in the log"]
                 tell(holder)
-            await stores.events.append(event("after"))
+            await stores.events.append(tagged_event("after"))
 
     asyncio.run(_fill(path))
     with running(hold_lock, path, lock) as holder:
@@ -202,11 +201,12 @@ def test_an_empty_file(path: Path) -> None:
     assert side_files(path) == []
 
 
-def test_an_older_format(path: Path) -> None:
-    make_old(path, 1)
+def test_an_earlier_format(path: Path) -> None:
+    make_earlier(path, 1)
     before = path.read_bytes()
-    told = _refused(path)
-    assert "has mobstore format 1, and to be read it needs" in told
+    with as_format_3():
+        told = _refused(path)
+    assert "has mobstore format 1, and to be read it needs 3" in told
     assert "open it once for writing upgrades it" in told
     assert path.read_bytes() == before
     assert side_files(path) == []
@@ -235,7 +235,7 @@ def test_no_command_that_reads_rewrites_a_file(
     path: Path, tmp_path_factory: pytest.TempPathFactory, left: str
 ) -> None:
     if left.startswith("format 1"):
-        make_old(path, 1)
+        make_earlier(path, 1)
         with closing(plain(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
     else:
@@ -249,7 +249,8 @@ def test_no_command_that_reads_rewrites_a_file(
     before = _state(path)
     names = {"URL": f"sqlite:{path}", "OUT": f"{tmp_path_factory.mktemp('out')}/out.zip"}
     for command in READING:
-        result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
+        with as_format_3() if left.startswith("format 1") else nullcontext():
+            result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
         assert _state(path) == before, command
         if left == "a journal":
             assert "left in the middle of a write; open it once for writing" in result.output
@@ -366,9 +367,9 @@ def test_without_the_right_to_write_while_another_user_writes(public: Path) -> N
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("in the log"))
+            await stores.events.append(tagged_event("in the log"))
             assert await asyncio.to_thread(_as_nobody, path) == ["e", "in the log"]
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
 
     asyncio.run(_fill(path))
     path.chmod(0o644)
@@ -385,7 +386,7 @@ def test_another_user_begins_to_write(public: Path) -> None:
 
     async def append() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
 
     with running(read_as_nobody, path, "twice") as reader:
         assert hear(reader) == json.dumps(["e"])

@@ -9,8 +9,6 @@ from uuid import uuid4
 import pytest
 
 from mobstore import (
-    FailureLedgerEntry,
-    FlowId,
     FrameId,
     FrameSnapshot,
     KernelSet,
@@ -19,9 +17,6 @@ from mobstore import (
     LoopInstanceId,
     LoopIterationLedgerEntry,
     LoopSnapshot,
-    MeerkatId,
-    MobId,
-    MobRun,
     NamedVariant,
     RunId,
     StepId,
@@ -29,45 +24,29 @@ from mobstore import (
     StepRunStatus,
     Timestamp,
 )
+from mobstore.testing import samples
 from support.pages import Page
 
 MARKUP = '<script>alert("1")</script>'
 RUN_ID = RunId(uuid4())
-BEGIN = "2026-01-01T00:00:00"
 
 
 def make(page: Page, **parts: Any) -> dict[str, Any]:
     """Put a run with these parts into the store; give it in depth."""
-    whole: dict[str, Any] = {
-        "run_id": RUN_ID,
-        "mob_id": MobId("m"),
-        "flow_id": FlowId("f"),
-        "status": "running",
-        "flow_state": KernelState("Running"),
-        "activation_params": None,
-        "created_at": Timestamp(f"{BEGIN}Z"),
-        "step_ledger": (),
-        "failure_ledger": (),
-    }
-    page.run(page.stores.runs.create_run(MobRun(**whole | parts)))
+    run = samples.make_run(**{"run_id": RUN_ID, "status": "running", **parts})
+    page.run(page.stores.runs.create_run(run))
     return cast("dict[str, Any]", page.ask("run", run_id=str(RUN_ID)))
 
 
 def entry(
     step: str, member: str, status: StepRunStatus, second: int, output: Any = None
 ) -> StepLedgerEntry:
-    return StepLedgerEntry(
-        step_id=StepId(step),
-        meerkat_id=MeerkatId(member),
-        status=status,
-        output=output,
-        timestamp=Timestamp(f"2026-01-01T00:00:{second:02d}Z"),
-    )
+    return samples.step(step, member, status, output, second * 10**9)
 
 
 def bars(run: dict[str, Any]) -> list[tuple[str, str, int, int | None, str]]:
     timeline = run["timeline"]
-    begin = 1767225600000
+    begin = int(samples.timestamp(0).to_datetime().timestamp()) * 1000
     return [
         (
             bar["step_id"],
@@ -294,13 +273,10 @@ def test_all_kernel_values_can_be_read(page: Page) -> None:
 
 
 def test_what_strangers_wrote_stays_text(page: Page) -> None:
-    failure = FailureLedgerEntry(
-        step_id=StepId(MARKUP), reason=MARKUP, timestamp=Timestamp(f"{BEGIN}Z")
-    )
     run = make(
         page,
         step_ledger=(entry(MARKUP, MARKUP, "completed", 1, {MARKUP: MARKUP}),),
-        failure_ledger=(failure,),
+        failure_ledger=(samples.failure(MARKUP, MARKUP),),
         root_step_outputs={StepId(MARKUP): MARKUP},
     )
     assert run["timeline"]["members"] == [MARKUP]

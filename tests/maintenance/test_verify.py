@@ -14,7 +14,6 @@ from typing import NamedTuple
 import pytest
 
 import mobstore
-from engines.old import make_old
 from maintenance.support import fill, load, rows_of, stores_of
 from mobstore.maintenance.transfer import export_stores
 from mobstore.maintenance.verification import Problem, Verification, verify
@@ -38,7 +37,7 @@ from mobstore.scripts.tables import (
 )
 from mobstore.scripts.transaction import Commit, Delete, Put, Scan, Script
 from mobstore.testing import samples
-from mobstore.testing.scripts import reading
+from mobstore.testing.scripts import read_script
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 ONE, TWO, NOBODY = (str(samples.run_id(n)) for n in (1, 2, 3))
@@ -258,7 +257,7 @@ def test_in_memory() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await stores.runs.create_run(samples.full_run(1))
             await stores.events.append_batch([samples.event()] * 3)
-            (event, *_) = await stores.engine.read(reading(Scan(EVENTS)))
+            (event, *_) = await stores.engine.read(read_script(Scan(EVENTS)))
             await load(
                 stores,
                 Put(EVENTS, (event._replace(cursor=9, type="mob_reset"),)),
@@ -295,8 +294,8 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
             for n in (1, 2):
                 run = samples.make_run(n, step_ledger=steps, root_step_outputs=outputs)
                 await stores.runs.create_run(run)
-            events = await stores.engine.read(reading(Scan(EVENTS)))
-            outs = await stores.engine.read(reading(Scan(ROOT_STEP_OUTPUTS, (ONE,))))
+            events = await stores.engine.read(read_script(Scan(EVENTS)))
+            outs = await stores.engine.read(read_script(Scan(ROOT_STEP_OUTPUTS, (ONE,))))
             moved = [row._replace(position=700) for row in outs if row.position > 700]
             await load(
                 stores,
@@ -433,9 +432,9 @@ def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> No
             await stores.events.append(samples.event())
             await stores.runs.create_run(samples.full_run(1))
             await stores.realm_profiles.create("p", samples.profile())
-            events = await stores.engine.read(reading(Scan(EVENTS)))
-            runs = await stores.engine.read(reading(Scan(RUNS)))
-            profiles = await stores.engine.read(reading(Scan(REALM_PROFILES)))
+            events = await stores.engine.read(read_script(Scan(EVENTS)))
+            runs = await stores.engine.read(read_script(Scan(RUNS)))
+            profiles = await stores.engine.read(read_script(Scan(REALM_PROFILES)))
             await load(
                 stores,
                 Put(EVENTS, [row._replace(timestamp=moment) for row in events]),
@@ -496,9 +495,3 @@ def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert told > 10
-
-
-def test_a_file_of_an_older_format_is_sound_when_it_is_upgraded(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    make_old(path, 1)
-    assert asyncio.run(verified(path)).problems == ()

@@ -21,7 +21,7 @@ from mobstore.scripts.transaction import (
     drive,
     refuse_within_atomic,
 )
-from mobstore.testing.scripts import writing
+from mobstore.testing.scripts import write_script
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class PendingEngine(MemoryEngine):
                 self._written.undo()
                 raise
             self._written.keep()
-            loaded = writing(*writes, *commit.writes)
+            loaded = write_script(*writes, *commit.writes)
             drive(self.overlay.run(loaded()), self._tables.answer)
         self._listeners.tell()
         return commit.result

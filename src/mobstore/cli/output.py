@@ -24,7 +24,7 @@ import click
 from rich.text import Text
 
 from mobstore.errors import reason
-from mobstore.model.text import bounded, plain, respelt
+from mobstore.model.text import bounded, plain, replace_invisible
 
 LONGEST_CELL = 1_000
 """Characters of a cell or a name; `--json` has all of them."""
@@ -131,7 +131,9 @@ def json_text(text: str, stream: TextIO | None = None) -> None:
     out = stream or sys.stdout
     is_utf_8 = _is_utf_8(out)
     for start in range(0, len(text), _PIECE):
-        piece = respelt(text[start : start + _PIECE], _json_escape)  # only strings need it
+        piece = replace_invisible(
+            text[start : start + _PIECE], _json_escape
+        )  # only strings need it
         if not is_utf_8:
             piece = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), piece)
         out.write(piece)

@@ -2,8 +2,8 @@
 
 Refused is what could not be read back wherever a document of the reference would hold it: a
 document has at most 127 levels of nesting, so a part of it has a few less. Refused as well is what
-would not fit into a line of an archive (see `mobstore.maintenance.lines`): what is stored can be
-moved.
+would not fit into a line of an archive (see `mobstore.maintenance.json_lines`): what is stored can
+be moved.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pydantic import JsonValue
 from mobstore.errors import InternalError, SerializationError
 from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
 from mobstore.model.json import I64_MAX, encode_json, encode_string, too_many_values
-from mobstore.model.kept import read_back, same_but_for_order
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
+from mobstore.model.round_trip import check_round_trip, read_back
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
 from mobstore.model.timestamp import Timestamp
 
@@ -227,7 +227,7 @@ def record_text(record: R, kind: type[R], what: str) -> str:
     instance(record, kind, what)
     written = document_text(record, what)
     read = read_back(kind, written, what)
-    return written if same_but_for_order(record, read, what) else document_text(read, what)
+    return written if check_round_trip(record, read, what) else document_text(read, what)
 
 
 def document_text(record: Record, what: str) -> str:

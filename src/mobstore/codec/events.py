@@ -13,8 +13,8 @@ from mobstore.codec.arguments import document_text, instance, moment, text
 from mobstore.codec.decoding import UNREADABLE, uncollected, unreadable
 from mobstore.errors import SerializationError
 from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
-from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
 from mobstore.model.record import Record
+from mobstore.model.round_trip import check_round_trip, is_exactly_same, read_back
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.tables import EventRow
@@ -67,7 +67,7 @@ def _drafts(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], name:
         given, ordered = event.kind, written
         if not is_exactly_same(given, kind):
             what = name.format(len(rows))
-            if not same_but_for_order(given, kind, what):
+            if not check_round_trip(given, kind, what):
                 ordered = document_text(kind, what)
         rows.append(_draft(event.mob_id, timestamp, kind, ordered))
     return Drafts(rows, times, kinds)

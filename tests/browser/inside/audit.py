@@ -11,7 +11,7 @@ from mobstore import open_stores
 from mobstore.scripts.tables import COUNTERS, EVENTS, FRAMES, STEP_LEDGER, CounterRow, FrameRow
 from mobstore.scripts.transaction import Delete, Put, Scan
 from mobstore.testing import samples
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 
 
 async def damaged() -> list[Any]:
@@ -19,9 +19,9 @@ async def damaged() -> list[Any]:
     name = f"damaged-{uuid4()}"
     told: list[Any] = []
     async with (
-        open_stores("memory:", clock=lambda: samples.moment(0)) as sound,
+        open_stores("memory:", clock=lambda: samples.timestamp(0)) as sound,
         open_stores(
-            f"indexeddb:{name}", durability="normal", clock=lambda: samples.moment(0)
+            f"indexeddb:{name}", durability="normal", clock=lambda: samples.timestamp(0)
         ) as stores,
     ):
 
@@ -36,9 +36,9 @@ async def damaged() -> list[Any]:
             for n in (1, 2):
                 await each.runs.create_run(samples.full_run(n))
         await tell()
-        (event,) = await stores.engine.read(reading(Scan(EVENTS, (500,))))
+        (event,) = await stores.engine.read(read_script(Scan(EVENTS, (500,))))
         state = samples.state(0).to_json()
-        damage = writing(
+        damage = write_script(
             Put(EVENTS, (event._replace(type="mob_reset", kind=f" {event.kind}"),)),
             Put(COUNTERS, (CounterRow("next_cursor", 400),)),
             Put(FRAMES, (FrameRow(str(samples.run_id(3)), "lost", state),)),

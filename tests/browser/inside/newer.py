@@ -8,7 +8,7 @@ from typing import NamedTuple
 from browser.inside.handles import held
 from mobstore.scripts import tables
 from mobstore.scripts.transaction import Scan
-from mobstore.testing.scripts import reading
+from mobstore.testing.scripts import read_script
 
 
 class NoteRow(NamedTuple):
@@ -27,4 +27,4 @@ def become() -> None:
 async def found_by_the_new_index(name: str) -> list[int]:
     """The cursors of the events of the kind that is appended here, by the newer index."""
     scan = Scan(tables.EVENTS.indexes[-1], ("mob_completed",))
-    return [row.cursor for row in await held(name).engine.read(reading(scan))]
+    return [row.cursor for row in await held(name).engine.read(read_script(scan))]

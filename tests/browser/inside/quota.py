@@ -12,7 +12,7 @@ from mobstore import MeerkatId, MobStoreError, NewMobEvent, PeersWired
 from mobstore.scripts.tables import EVENTS, EventRow
 from mobstore.scripts.transaction import Add, Scan
 from mobstore.testing.samples import event
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 
 _TASKS = 4
 
@@ -36,7 +36,7 @@ async def in_the_middle(name: str, size: int) -> list[dict[str, Any] | None]:
 
     async def add(cursor: int, kind: str) -> None:
         row = EventRow(cursor, "mob", "t", "mob_reset", "", kind)
-        await engine.write(writing(Add(EVENTS, (row,))))
+        await engine.write(write_script(Add(EVENTS, (row,))))
 
     large = base64.b64encode(os.urandom(size * 3 // 4)).decode()
     return await asyncio.gather(*map(error_of, (add(1, "{}"), add(2, large), add(3, "{}"))))
@@ -44,7 +44,7 @@ async def in_the_middle(name: str, size: int) -> list[dict[str, Any] | None]:
 
 async def cursors(name: str) -> list[int]:
     """The cursors of the events that are there, whether they can be read or not."""
-    return [one.cursor for one in await held(name).engine.read(reading(Scan(EVENTS)))]
+    return [one.cursor for one in await held(name).engine.read(read_script(Scan(EVENTS)))]
 
 
 async def fill(name: str, size: int) -> tuple[list[int], list[dict[str, Any]]]:

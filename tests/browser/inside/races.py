@@ -6,7 +6,7 @@ import asyncio
 from uuid import uuid4
 
 from mobstore import KernelState, MobStores, open_stores
-from mobstore.testing.samples import event, make_run, number, profile, run_id, state, step
+from mobstore.testing.samples import event, make_run, number_of, profile, run_id, state, step
 
 RUN = run_id(1)
 
@@ -49,7 +49,7 @@ async def increment(
         nonlocal lost
         won = 0
         while won < wins:
-            value = number(expected) + 1
+            value = number_of(expected) + 1
             if await stores.runs.cas_flow_state(RUN, expected=expected, next=state(value)):
                 won += 1
                 values.append(value)
@@ -79,4 +79,8 @@ async def outcome(name: str) -> tuple[int, list[int], list[str]]:
         assert run is not None
         log = await stores.events.replay_all()
         steps = [entry.step_id for entry in run.step_ledger]
-    return number(run.flow_state), [one.cursor for one in log], [str(step_id) for step_id in steps]
+    return (
+        number_of(run.flow_state),
+        [one.cursor for one in log],
+        [str(step_id) for step_id in steps],
+    )

@@ -18,7 +18,7 @@ from mobstore import (
     open_stores,
 )
 from mobstore.scripts.transaction import Durability
-from mobstore.testing.samples import event, frame, make_run, number, run_id, state, step
+from mobstore.testing.samples import event, frame, make_run, number_of, run_id, state, step
 
 COUNTER, STEPS = run_id(1), run_id(2)
 
@@ -66,7 +66,7 @@ async def _increment(stores: MobStores) -> None:
     while True:
         run = await stores.runs.get_run(COUNTER)
         assert run is not None
-        value = number(run.flow_state) + 1
+        value = number_of(run.flow_state) + 1
         if await stores.runs.cas_flow_state(COUNTER, expected=run.flow_state, next=state(value)):
             say({"count": value})
 
@@ -88,7 +88,7 @@ async def _complete_steps(stores: MobStores) -> None:
         await at.runs.append_step_entry(STEPS, step(f"s{n}"))
         await at.events.append(_tagged(f"step s{n}"))
 
-    for n in count(number(run.frames[FrameId("f")].kernel_state)):
+    for n in count(number_of(run.frames[FrameId("f")].kernel_state)):
         await stores.atomic(partial(complete, n))
         say({"step": n})
 
@@ -119,9 +119,9 @@ async def check(name: str, acknowledged: list[dict[str, Any]]) -> None:
 
     won = [one["count"] for one in acknowledged if "count" in one]
     assert len(set(won)) == len(won), "two tasks won the same increment"
-    assert max(won, default=0) <= number(counter.flow_state), "an increment is lost"
+    assert max(won, default=0) <= number_of(counter.flow_state), "an increment is lost"
 
-    done = number(steps.frames[FrameId("f")].kernel_state)
+    done = number_of(steps.frames[FrameId("f")].kernel_state)
     outputs = {f"s{n}": n for n in range(done)}
     assert steps.root_step_outputs == outputs, "frame and outputs disagree"
     assert [entry.step_id for entry in steps.step_ledger] == list(outputs), "half a step"

@@ -10,7 +10,7 @@ from mobstore.codec.arguments import LONGEST_NAME
 from mobstore.errors import SerializationError
 from mobstore.model.run import MobRun
 from mobstore.stores.runs import MobRunStore
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     HOSTILE_TEXTS,
     definition,
@@ -190,7 +190,7 @@ async def refuses_surrogates(subject: Subject) -> None:
     }
     for text in SURROGATES:
         for what, call in calls.items():
-            await refused(SerializationError, call(text), f"{what} with {text!r}")
+            await expect_error(SerializationError, call(text), f"{what} with {text!r}")
     same(await runs.list_runs("mob"), [run], "the runs")
     same(await specs.list_specs(), [], "the specs")
     same(await profiles.list(), [], "the profiles")
@@ -239,4 +239,4 @@ async def refuses_other_types(subject: Subject) -> None:
 
 async def _all_refuse(what: str, *calls: Callable[[], Awaitable[object]]) -> None:
     for call in calls:
-        await refused(SerializationError, call(), what)
+        await expect_error(SerializationError, call(), what)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from mobstore.errors import SerializationError
 from mobstore.model.record import Record, explain
-from mobstore.model.text import joined
+from mobstore.model.text import dotted_path
 
 R = TypeVar("R", bound=Record)
 
@@ -71,7 +71,7 @@ def _is_exactly_same(one: object, other: object) -> bool:
         return False
 
 
-def same_but_for_order(given: Record, read: Record, what: str) -> bool:
+def check_round_trip(given: Record, read: Record, what: str) -> bool:
     """Check that a record was read back as it was given; give whether the keys were in order, too.
 
     Lists and tuples count as one, as they do to the constructors.
@@ -119,7 +119,7 @@ def _would_differ(what: str, place: _Place | None) -> SerializationError:
     while place:
         names.append(place.name)
         place = place.whole
-    where = joined(reversed(names))
+    where = dotted_path(reversed(names))
     return _not_as_it_is(what, f"{where}: it would be read as something else".removeprefix(": "))
 
 
