@@ -29,6 +29,7 @@ class JournalSubject(Subject):
         return MobStores(JournalEngine(self._path), clock=self.clock)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     JournalSubject.folder = tmp_path
     report = asyncio.run(run_cases(JournalSubject, required=["durable.*", "engine.*"]))
