@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by what they start, and leave out the tiers that the command line does not ask for."""
+    """Mark tests by what they start, and leave out the tiers that are not selected."""
     # In CI, a missing browser is an error unless the command line allows it.
     may_skip = config.getoption("--no-install") or not os.environ.get("CI")
     left_out = {mark for mark in _LONG if mark not in str(config.getoption("markexpr"))}

@@ -40,7 +40,7 @@ class _Arguments:
 
 
 def main() -> int:
-    """Run from the command line; 1 if a work could not be done."""
+    """Run from the command line; return 1 if a work could not be measured."""
     if sys.argv[1:2] == ["browser"]:
         from bench.browser import stage, works  # Playwright is not everywhere
 
@@ -130,7 +130,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
 
 
 def _sync_time(directory: Path | None) -> float:
-    """How fast the disk is at the moment: commits can be no faster, and shared disks change."""
+    """Measure the current speed of the disk: a bound for commits that varies on shared disks."""
     times: list[float] = []
     with NamedTemporaryFile(dir=directory) as file:
         for _ in range(50):
