@@ -37,7 +37,7 @@ def test_every_path_in_the_contributing_guide_exists() -> None:
     paths = [path for path in re.findall(r"`([\w./-]+)`", read(CONTRIBUTING)) if "/" in path]
     assert len(paths) > 30
     for path in paths:
-        real = path.replace("X", "events")  # operations/X.py stands for each store's
+        real = path.replace("X", "events")  # operations/X.py means any store
         assert (ROOT / real).exists() or (ROOT / "src/mobstore" / real).exists(), path
 
 

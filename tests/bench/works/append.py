@@ -101,7 +101,7 @@ def append_batch(settings: Settings) -> Iterator[Outcome]:
         list(found.values()),
         [speed(ours, found[EXECUTEMANY], 0.8), speed(ours, found[py_event_sourcing.NAME], 3)],
         [
-            "raw sqlite3 writes the same table with the same indexes, including json.dumps of dicts",
+            "raw sqlite3 writes the same table and indexes, including json.dumps of dicts",
             py_event_sourcing.NOTE,
         ],
     )
