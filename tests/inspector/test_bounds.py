@@ -40,6 +40,8 @@ from mobstore.scripts.transaction import Add, Commit, Get, Put, Script
 from mobstore.testing.samples import run_id
 from support.pages import Page
 
+pytestmark = pytest.mark.slow
+
 RUN = str(run_id(1))
 AT = Timestamp("2026-01-01T00:00:00Z")
 MOMENT = AT.sortable

@@ -12,14 +12,28 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from browser import browsers
 from browser.browsers import Chromium
-from browser.conftest import chromium, chromium_program, firefox_program, origin, site
+from browser.conftest import chromium_program, firefox_program, origin, site
 from page.page_tabs import PageTabs
 from support.golden import GOLDEN
 
-__all__ = ["chromium", "chromium_program", "firefox_program", "origin", "site"]
+__all__ = ["chromium_program", "firefox_program", "origin", "site"]
 
 expect.set_options(timeout=30_000)
+
+
+# Not for the whole package: while Playwright runs, this thread can run no other event loop.
+@pytest.fixture(scope="module")
+def chromium(
+    chromium_program: str, origin: str, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Chromium]:
+    """A Chromium for the tests of a module; it must send requests to the tests' server only."""
+    with browsers.chromium(
+        chromium_program, origin, tmp_path_factory.mktemp("chromium")
+    ) as browser:
+        yield browser
+        assert not browser.requests_elsewhere()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mobstore.scripts.tables import Index, Key, R
 from mobstore.scripts.transaction import Get, Read, Scan, fetch
 
 T = TypeVar("T")
-Part = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
+Part = Generator[tuple[Read, ...], tuple[Any, ...], T]
 """A part of a script, for `yield from`."""
 
 MOST_DECODED = 2**22
