@@ -27,7 +27,7 @@ def program(page_tabs: PageTabs) -> ChromiumTab:
 def test_writes_of_another_program_are_shown(page: Page, program: ChromiumTab) -> None:
     expect(facts(page)).to_contain_text("0 events")
     for events in (3, 6):
-        program.call("following:append", "live", 3)
+        program.call("subscriptions:append", "live", 3)
         expect(facts(page)).to_contain_text(f"{events} events")
 
     go(page, page="demo")
@@ -40,12 +40,12 @@ def test_another_store_is_shown_once_it_is_open(page: Page, program: ChromiumTab
     """Check that the old store causes no updates."""
     open_store(page, "left")
     go(page, page="store")
-    program.start("following:append", "left", 40)
+    program.start("subscriptions:append", "left", 40)
     page.get_by_label("Name of the store").fill("taken")
     page.get_by_role("button", name="Open this store").click()
     expect(page.get_by_role("heading", name="This store is empty")).to_be_visible()
     assert program.finish() == list(range(1, 41))
-    program.call("following:append", "taken", 2)
+    program.call("subscriptions:append", "taken", 2)
     go(page, page="store")
     expect(facts(page)).to_contain_text("2 events")
     expect(page.get_by_role("alert")).to_have_count(0)

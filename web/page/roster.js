@@ -1,6 +1,6 @@
 /** The members and tasks of a mob, folded from its events. */
 import { empty, leftOut, linkTo, pairs } from "./components.js";
-import { fill, h, pill } from "./dom.js";
+import { fillIfChanged, h, pill } from "./dom.js";
 import { count, formatTime, name, words } from "./format.js";
 import { mobHeading } from "./mobs.js";
 import { link } from "./route.js";
@@ -13,7 +13,7 @@ export function rosterView(app, { mob }) {
     async refresh() {
       const progress = ({ done, total }) => Object.assign(bar, { max: total || 1, value: done });
       const { members, members_left_out, tasks, tasks_left_out } = await app.call("roster", { mob_id: mob }, progress);
-      fill(element, mobHeading(app, mob),
+      fillIfChanged(element, mobHeading(app, mob),
         members.length === 0 && tasks.length === 0 && empty("No members yet", "Members appear here once they are spawned.",
           linkTo("Show the events", { mob, tab: "events" })),
         members.length > 0 && h("ul", { class: "cards" }, members.map((member) => card(mob, member))),
