@@ -735,9 +735,7 @@ class Machine(RuleBasedStateMachine):
             and (after not in self.runs or place > list(self.runs).index(after))
         ][:limit]
         if after is not None and after not in self.runs:
-            expected = self.refusal(
-                NOT_FOUND, f"run not found: {after}; it can be followed by no other"
-            )
+            expected = self.refusal(NOT_FOUND, f"`after` names a run that does not exist: {after}")
         call = self.stores.runs.run_headers(
             mob, status=status, after=UUID(after) if after else None, limit=limit
         )

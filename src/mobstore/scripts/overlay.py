@@ -136,9 +136,7 @@ def _visible(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]
         visible = hidden.visible(stored)
         if limit is None or len(stored) < limit or len(visible) >= cast("int", scan.limit):
             return visible
-        limit = (
-            2 * limit + 16
-        )  # rows that tie come in any order, so a scan cannot resume between them
+        limit = 2 * limit + 16  # a scan cannot resume between rows that tie
 
 
 def _merged(scan: Scan[Any], visible: list[Row], pending: list[Row]) -> list[Row]:
@@ -172,9 +170,7 @@ class _Hidden:
     def __init__(self, table: Table[Any]) -> None:
         self._table, self._key_of = table, getter(table, table.key)
         self._keys: set[Key] = set()
-        self._ranges: dict[
-            tuple[Index[Any], int], _Ranges
-        ] = {}  # by the number of values they select
+        self._ranges: dict[tuple[Index[Any], int], _Ranges] = {}  # by number of values
 
     def __bool__(self) -> bool:
         return bool(self._keys or self._ranges)

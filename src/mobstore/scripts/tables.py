@@ -173,7 +173,7 @@ class RootStepOutputRow(NamedTuple):
 
 
 class LoopOutputRow(NamedTuple):
-    """How many iterations the outputs of a loop have, empty ones included."""
+    """The number of iterations in the outputs of a loop, including empty ones."""
 
     run_id: str
     loop_id: str

@@ -61,8 +61,8 @@ class Scan(ReadOf[Sequence[R]], Generic[R]):
     `prefix` may hold fewer values than the index's prefix, or more; () selects all rows. The values
     belong to the first columns of `sorted_by`; the remaining columns order the rows.
 
-    `after` and `before` are exclusive bounds of the first ordering column. `limit` bounds the number
-    of rows. `backwards` reverses the order before the limit applies.
+    `after` and `before` are exclusive bounds of the first ordering column. `limit` bounds the
+    number of rows. `backwards` reverses the order before the limit applies.
     """
 
     index: Index[R]
@@ -142,9 +142,9 @@ def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedE
     """Return the error for an `Add` with a key in use, or for a number in use."""
     named = ", ".join(str(part)[:80] for part in key)
     return WriteFailedError(
-        f"table {table.name} already has a row with the {column} {named}, so a counter is behind its"
-        " rows; nothing was written. mobstore verify URL --repair corrects the counters of events and"
-        " runs; mobstore verify URL names other rows"
+        f"table {table.name} already has a row with the {column} {named}, so a counter is behind"
+        " its rows; nothing was written. mobstore verify URL --repair corrects the counters of"
+        " events and runs; mobstore verify URL names other rows"
     )
 
 
@@ -265,7 +265,7 @@ class Engine(ABC):
         """Run a script; when this returns, its writes are as durable as the engine promises.
 
         Raises:
-            WriteFailedError: the medium failed; nothing was written unless the error says otherwise.
+            WriteFailedError: the medium failed; nothing was written unless `maybe_written`.
             ClosedError: the engine is closed.
         """
 

@@ -119,7 +119,7 @@ async def ends_with_the_last_number(subject: Subject) -> None:
     last_steps = Put(STEP_LEDGER, (steps._replace(position=I64_MAX),))
     last_failures = Put(FAILURE_LEDGER, (failures._replace(position=I64_MAX),))
     await stores.engine.write(write_script(last_steps, last_failures))
-    text = f"Internal error: run {run_id(1)} has an entry at the last position there is"
+    text = f"Internal error: run {run_id(1)} has an entry at the last possible position"
     for what, call in {
         "a step": stores.runs.append_step_entry(run_id(1), step("t")),
         "a failure": stores.runs.append_failure_entry(run_id(1), failure("t")),
