@@ -208,7 +208,7 @@ def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
 def test_a_cursor_past_the_end(url: str, options: tuple[str, ...]) -> None:
     ended = mobstore_cli("events", url, "--after", "100", *options)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "cursor 100 is past the latest one, 99: it is of another store" in ended.stderr
+    assert "cursor 100 is past the latest one, 99: it belongs to another store" in ended.stderr
 
 
 def test_completion_is_what_the_shell_runs() -> None:

@@ -130,7 +130,7 @@ def test_missing_fields_are_named() -> None:
 
 def test_one_event_is_no_batch() -> None:
     why = said(lambda stores: stores.events.append_batch(cast("Any", event(kind=TASK))), UsageError)
-    assert why == "events must be a sequence of NewMobEvent; one alone goes to `append`"
+    assert why == "events must be a sequence of NewMobEvent; use `append` for one event"
 
 
 def test_what_the_constructors_take_is_stored_in_their_form() -> None:
