@@ -201,7 +201,7 @@ def test_a_page_of_a_ledger(script: Any, ledger: Any, rows: Any, entries: Any) -
     asked, commit = play(script(ID, 5, 9), (RUN, rows))
     assert asked == [(Get(RUNS, (ID,)), Scan(ledger, (ID,), after=4, limit=9))]
     assert commit.result == list(entries)
-    with pytest.raises(NotFoundError, match=f"`after` names a run that does not exist: {ID}"):
+    with pytest.raises(NotFoundError, match=f"run not found: {ID}"):
         ended(script(ID, 0, None), (None, []))
 
 
