@@ -1,4 +1,4 @@
-"""What is written is what was given: records that were changed behind the models' backs."""
+"""Records changed without validation: they are stored as passed, or rejected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def said(
     call: Callable[[MobStores], Awaitable[object]],
     kind: type[MobStoreError] = SerializationError,
 ) -> str:
-    """What a call is refused with; afterwards nothing is stored."""
+    """Return the text of a call's error; check that nothing was stored."""
 
     async def refused() -> str:
         async with open_stores("memory:") as stores:
@@ -134,7 +134,7 @@ def test_one_event_is_no_batch() -> None:
 
 
 def test_what_the_constructors_take_is_stored_in_their_form() -> None:
-    """Lists for tuples and the reverse, keys in any order: as if it had been given to a model."""
+    """Lists for tuples and the reverse, and keys in any order, are stored as a model has them."""
 
     async def stored() -> None:
         async with open_stores("memory:") as stores:
