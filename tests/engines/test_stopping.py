@@ -22,6 +22,8 @@ from mobstore.scripts.tables import EVENTS, META
 from mobstore.scripts.transaction import Commit, Count, Read, Scan, Script, fetch
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.slow
+
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 SOON = 3  # seconds; a busy machine takes its time
 

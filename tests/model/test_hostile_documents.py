@@ -35,6 +35,8 @@ from mobstore.model.json import encode_json, parse
 from mobstore.scripts.tables import EventRow, LoopOutputRow, LoopStepOutputRow, SpecRow
 from mobstore.testing import samples
 
+pytestmark = pytest.mark.slow
+
 STARTED = '{{"type":"flow_started","run_id":"{}","flow_id":"f","params":{}}}'
 RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
 TIME = "2026-03-04T05:06:07.089000000Z"

@@ -237,6 +237,15 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         raise UsageError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise UsageError("durability is 'full' or 'normal'")
+    check_flags(**flags)
+
+
+def check_flags(**flags: bool) -> None:
+    """Reject flags that are neither True nor False.
+
+    Raises:
+        UsageError: one is of another type.
+    """
     for name, flag in flags.items():
         if type(flag) is not bool:
             raise UsageError(f"{name} is True or False, not {_kind(flag)}")
