@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
-from mobstore.errors import InternalError, ReadFailedError, WriteFailedError
+from mobstore.errors import ClosedError, ReadFailedError, WriteFailedError
 from mobstore.scripts.tables import TABLES, Key, Row, Table
 from mobstore.scripts.transaction import (
     Add,
@@ -228,7 +228,7 @@ class JournalEngine(Engine):
     def _check(self) -> None:
         require_outside_atomic()
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
 
 
 def _line(changes: object) -> bytes:
