@@ -26,7 +26,7 @@ from mobstore import (
 )
 from mobstore.model.extent import nested_deeper
 from mobstore.model.json import copy_json, encode_json, parse, write_deep
-from mobstore.model.record import decode, opened, validate
+from mobstore.model.record import decode, json_form, validate
 from support import golden
 
 VECTORS = golden.vectors()
@@ -92,7 +92,7 @@ def test_bound(name: str) -> None:
     text = document(fits)
     record: Record = decode(kind, text)
     assert record.to_json() == text
-    assert write_deep(record, opened) == text
+    assert write_deep(record, json_form) == text
     assert TypeAdapter(kind).validate_json(write_deep(parse(text))) == record
     with pytest.raises(SerializationError):
         decode(kind, document(fits + 1))
@@ -101,7 +101,7 @@ def test_bound(name: str) -> None:
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v.rewritten], ids=lambda v: v.type)
 def test_what_the_slow_writer_writes(vector: golden.Vector) -> None:
     record = record_of(vector)
-    assert write_deep(record, opened) == record.to_json()
+    assert write_deep(record, json_form) == record.to_json()
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.type)

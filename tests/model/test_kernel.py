@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, strategies as st
 
-from mobstore import KernelMap, KernelSet, KernelState, NamedVariant, SerializationError
+from mobstore import KernelMap, KernelSet, KernelState, NamedVariant, SerializationError, UsageError
 
 # An oracle that shares nothing with the package ---------------------------------------------------
 
@@ -341,19 +341,19 @@ def test_a_map_refuses_values_that_are_none(value: Any) -> None:
 
 @pytest.mark.parametrize("phase", [None, 1, True, b"P", ["P"]])
 def test_the_phase_is_text(phase: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState(phase)
 
 
 @pytest.mark.parametrize("fields", [{1: 2}, {None: 1}, {"a": 1, 1: 1}, {b"x": 1}])
 def test_the_names_of_fields_are_text(fields: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState("P", fields)
 
 
 @pytest.mark.parametrize("fields", [[1], "x", 5, [("x", 1)]])
 def test_the_fields_are_a_mapping(fields: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState("P", fields)
 
 

@@ -8,7 +8,8 @@ from typing import Any, get_args
 from uuid import UUID
 
 from mobstore.errors import SerializationError
-from mobstore.model.kernel import KernelSet, KernelState
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelSet
 from mobstore.model.run import MobRun, MobRunStatus
 from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, expect_error, same

@@ -20,7 +20,8 @@ from mobstore.model.flow import (
     FlowStepSpec,
 )
 from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
-from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelMap, KernelSet, KernelValue, NamedVariant
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores.runs import MobRunStore
