@@ -136,8 +136,9 @@ def _comments(source: str) -> Iterator[tuple[str, int]]:
 
 def _is_property(node: ast.AST) -> bool:
     decorators = getattr(node, "decorator_list", [])
+    # The docstring of a case of the contract is its rule.
     return any(ast.unparse(one).endswith(("property", "fixture")) or "fixture(" in ast.unparse(one)
-               for one in decorators)  # fmt: skip
+               or ast.unparse(one).startswith("case(") for one in decorators)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=_place)

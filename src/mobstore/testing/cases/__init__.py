@@ -1,4 +1,4 @@
-"""The cases, by what they are about. Importing this registers them all."""
+"""The cases, grouped by subject. Importing this package registers all of them."""
 
 from mobstore.testing.cases import (
     adding,

@@ -38,19 +38,19 @@ async def _append_by_many(log: MobEventStore, tasks: int, each: int) -> None:
 
 @case("events.subscribe.catches-up")
 async def catches_up(subject: Subject) -> None:
-    """A subscription begins after its cursor and gives all that is there, in order."""
+    """A subscription starts after its cursor and returns all existing events, in order."""
     log = (await subject.open()).events
     stored = await log.append_batch([event(f"{n % 3}") for n in range(700)])
     same(await take(log.subscribe(), 700), stored, "all events")
     same(await take(log.subscribe(690), 10), stored[690:], "the events after a cursor")
     await log.prune(timestamp(1))
     (added,) = await log.append_batch([event("late")])
-    same(await take(log.subscribe(3), 1), [added], "what is left after a prune")
+    same(await take(log.subscribe(3), 1), [added], "the events left after a prune")
 
 
 @case("events.subscribe.follows")
 async def follows(subject: Subject) -> None:
-    """A subscription goes on with what is committed, in the order of cursors, each event once."""
+    """A subscription continues with new events in the order of cursors, each once."""
     log = (await subject.open()).events
     await log.append(event("first"))
     fast, slow = log.subscribe(), log.subscribe(1)
@@ -58,13 +58,13 @@ async def follows(subject: Subject) -> None:
         same((await anext(fast)).cursor, 1, "the first event")
         waiting = asyncio.create_task(take(fast, 200))
         await _append_by_many(log, 8, 25)
-        same([one.cursor for one in await waiting], [*range(2, 202)], "what follows")
+        same([one.cursor for one in await waiting], [*range(2, 202)], "the events after")
         same([one.cursor for one in await take(slow, 200)], [*range(2, 202)], "to the slow one")
 
 
 @case("events.subscribe.subject")
 async def subscribes_to_a_subject(subject: Subject) -> None:
-    """A subscription to a mob or a run gives its events alone."""
+    """A subscription to a mob or a run returns only its events."""
     log = (await subject.open()).events
 
     async def append() -> None:
@@ -72,7 +72,7 @@ async def subscribes_to_a_subject(subject: Subject) -> None:
         for mob, kind in zip("abab", kinds, strict=True):
             await log.append(event(mob, kind=kind))
 
-    of_mob, of_run, _ = await asyncio.gather(  # in this order they begin
+    of_mob, of_run, _ = await asyncio.gather(  # they start in this order
         take(log.subscribe(mob_id="b"), 2), take(log.subscribe(run_id=run_id(2)), 2), append()
     )
     same([one.cursor for one in of_mob], [2, 4], "the events of a mob")
@@ -81,7 +81,7 @@ async def subscribes_to_a_subject(subject: Subject) -> None:
 
 @case("events.subscribe.cancelled")
 async def cancels_cleanly(subject: Subject) -> None:
-    """A subscription that is cancelled while it waits leaves the store and the others alone."""
+    """Cancelling a waiting subscription does not affect the store or other subscriptions."""
     log = (await subject.open()).events
     patient = asyncio.create_task(take(log.subscribe(), 1))
     hasty = [asyncio.create_task(take(log.subscribe(), 1)) for _ in range(5)]
@@ -91,12 +91,12 @@ async def cancels_cleanly(subject: Subject) -> None:
     await asyncio.gather(*hasty, return_exceptions=True)
     same([task.cancelled() for task in hasty], [True] * 5, "the cancelled tasks have ended so")
     stored = await log.append(event())
-    same(await patient, [stored], "what the other one gets")
+    same(await patient, [stored], "the event of the other one")
 
 
 @case("events.subscribe.cancelled-step")
 async def survives_cancelled_steps(subject: Subject) -> None:
-    """A subscription of which single steps are cancelled gives every event once all the same."""
+    """A subscription whose single steps are cancelled still returns every event once."""
     log = (await subject.open()).events
     seen: list[int] = []
     async with log.subscribe() as following:
@@ -113,33 +113,33 @@ async def survives_cancelled_steps(subject: Subject) -> None:
         latest = await log.latest_cursor()
         while seen[-1:] != [latest]:
             seen.append((await asyncio.wait_for(anext(following), 30)).cursor)
-        same(seen, [*range(1, latest + 1)], "what came")
+        same(seen, [*range(1, latest + 1)], "the cursors")
         for _ in range(2):
             try:
                 await asyncio.wait_for(anext(following), 0.001)
             except TimeoutError:
                 continue
-            raise AssertionError("an event came that nobody has appended")
+            raise AssertionError("an event was returned that was not appended")
         await log.append(event())
         same((await anext(following)).cursor, latest + 1, "the next event")
 
 
 @case("events.subscribe.one-task")
 async def serves_one_task(subject: Subject) -> None:
-    """While one task waits for a subscription another one is refused, and the first one served."""
+    """While one task waits for a subscription, a second one is rejected."""
     log = (await subject.open()).events
     following = log.subscribe()
     waiting = asyncio.create_task(anext(following))
     await asyncio.sleep(0)
     await expect_error(InternalError, anext(following), "a second task")
     stored = await log.append(event())
-    same(await waiting, stored, "what the first task gets")
+    same(await waiting, stored, "the event of the first task")
     await following.aclose()
 
 
 @case("events.subscribe.leaving")
-async def leaves(subject: Subject) -> None:
-    """A subscription that is closed ends, also for who waits; one that is dropped closes itself."""
+async def ends_when_closed(subject: Subject) -> None:
+    """A closed subscription ends, also for a waiting task; a dropped one closes itself."""
     stores = await subject.open()
     engine = CountingEngine(stores.engine)
     log = MobStores(engine, clock=subject.clock).events
@@ -147,31 +147,31 @@ async def leaves(subject: Subject) -> None:
     waiting = asyncio.create_task(anext(following, None))
     await engine.until(lambda: engine.listening == 1)
     await following.aclose()
-    same(await waiting, None, "what a task gets that waits")
+    same(await waiting, None, "the end, for a waiting task")
     await following.aclose()
     await log.append(event())
-    same(await anext(following, None), None, "what comes after the end")
-    same([one async for one in following], [], "what a loop gets after the end")
+    same(await anext(following, None), None, "after the end")
+    same([one async for one in following], [], "a loop after the end")
     async with log.subscribe() as entered:
         same((await anext(entered)).cursor, 1, "the first event")
-    same(await anext(entered, None), None, "what comes after the block")
-    same(engine.listening, 0, "how many listen")
+    same(await anext(entered, None), None, "after the block")
+    same(engine.listening, 0, "the number of listeners")
     for cycle in (False, True):
         dropped: Any = log.subscribe()
         await anext(dropped)
-        same(engine.listening, 1, "how many listen")
+        same(engine.listening, 1, "the number of listeners")
         if cycle:
             dropped.itself = dropped
         del dropped
         gc.collect()
         for _ in range(3):
             await asyncio.sleep(0)
-        same(engine.listening, 0, "how many listen when nobody holds the subscription")
+        same(engine.listening, 0, "the number of listeners without a reference to the subscription")
 
 
 @case("events.subscribe.stale")
-async def refuses_stale_cursors(subject: Subject) -> None:
-    """A cursor that was never given is refused, at first and when the log shrinks beneath it."""
+async def rejects_stale_cursors(subject: Subject) -> None:
+    """A cursor that was never assigned is rejected, also when the log shrinks below it."""
     stores = await subject.open()
     await stores.events.append_batch([event("a"), event("b"), event("a")])
     for after in (4, 2**63 - 1):
@@ -186,7 +186,7 @@ async def refuses_stale_cursors(subject: Subject) -> None:
     async with stores.events.subscribe(3) as following:
         waiting = asyncio.create_task(anext(following))
         added = await stores.events.append(event())
-        same(await waiting, added, "what follows the latest cursor")
+        same(await waiting, added, "the event after the latest cursor")
         await stores.events.clear()
         waiting = asyncio.create_task(anext(following))
         while not waiting.done():
@@ -206,18 +206,18 @@ async def _damage(stores: MobStores, *cursors: int) -> None:
 
 @case("events.subscribe.unreadable")
 async def names_unreadable_events(subject: Subject) -> None:
-    """What precedes an event that cannot be read comes, then an error with its cursor."""
+    """Events before an unreadable one are returned, then an error names its cursor."""
     stores = await subject.open()
     stored = await stores.events.append_batch([event(f"{n % 2}") for n in range(300)])
     sound = await stores.engine.read(read_script(Scan(EVENTS, after=3, before=5)))
     await _damage(stores, 4, 6, 290)
     async with stores.events.subscribe() as following:
-        same([await anext(following) for _ in range(3)], stored[:3], "what precedes")
+        same([await anext(following) for _ in range(3)], stored[:3], "the events before")
         for _ in range(2):
             said = await expect_error(SerializationError, anext(following), "an unreadable event")
             assert "cursor 4 " in said.detail, f"the error names the cursor: {said}"
         await stores.engine.write(write_script(Put(EVENTS, sound)))
-        same([await anext(following) for _ in range(2)], stored[3:5], "when it is mended")
+        same([await anext(following) for _ in range(2)], stored[3:5], "after the repair")
         said = await expect_error(SerializationError, anext(following), "the next unreadable event")
         assert "cursor 6 " in said.detail, f"the error names the cursor: {said}"
     left_out: list[tuple[int, str]] = []
@@ -227,30 +227,30 @@ async def names_unreadable_events(subject: Subject) -> None:
 
     async with stores.events.subscribe(2, on_unreadable=note) as following:
         same([await anext(following) for _ in range(3)], stored[2:5], "the first events")
-        same(left_out, [], "what is left out before its turn")
+        same(left_out, [], "the events left out too early")
         same([await anext(following) for _ in range(293)], [*stored[6:289], *stored[290:]], "all")
-        same([cursor for cursor, _ in left_out], [6, 290], "what is left out")
+        same([cursor for cursor, _ in left_out], [6, 290], "the events left out")
         assert all(f"cursor {n} " in said for n, said in left_out), f"the errors: {left_out}"
         (added,) = await stores.events.append_batch([event()])
-        same(await anext(following), added, "what follows")
-    told: list[int] = []
+        same(await anext(following), added, "the events after")
+    notified: list[int] = []
 
     def fails_once(cursor: int, _: SerializationError) -> None:
-        told.append(cursor)
-        if told.count(cursor) == 1:
+        notified.append(cursor)
+        if notified.count(cursor) == 1:
             raise LookupError("mine")
 
     async with stores.events.subscribe(4, on_unreadable=fails_once) as following:
-        same(await anext(following), stored[4], "what precedes")
+        same(await anext(following), stored[4], "the events before")
         await expect_error(LookupError, anext(following), "a function that raises")
-        same(await anext(following), stored[6], "what follows")
-        same(told, [6, 6], "what was told, again where that had failed")
-    await _refuses_async(stores)
+        same(await anext(following), stored[6], "the events after")
+        same(notified, [6, 6], "the notifications, repeated after the failure")
+    await _rejects_async_functions(stores)
     async with stores.events.subscribe(mob_id="0") as following:
         same([(await anext(following)).cursor for _ in range(144)], [*range(1, 289, 2)], "a mob's")
 
 
-async def _refuses_async(stores: MobStores) -> None:
+async def _rejects_async_functions(stores: MobStores) -> None:
     async def never_awaited(cursor: int, error: SerializationError) -> None: ...
 
     async def subscribe() -> None:
@@ -260,12 +260,12 @@ async def _refuses_async(stores: MobStores) -> None:
 
 
 @case("shared.subscribe.follows", needs=("shared",))
-async def hears_of_others(subject: Subject) -> None:
-    """A subscription gives what is written through another handle, in order, each event once."""
+async def follows_other_handles(subject: Subject) -> None:
+    """A subscription returns events of another handle, in order, each once."""
     stores, other = await subject.open(), await subject.open_second()
     waiting = asyncio.create_task(take(stores.events.subscribe(), 60))
     await _append_by_many(other.events, 3, 10)
     await asyncio.gather(
         _append_by_many(stores.events, 2, 10), _append_by_many(other.events, 1, 10)
     )
-    same([one.cursor for one in await waiting], [*range(1, 61)], "what both have written")
+    same([one.cursor for one in await waiting], [*range(1, 61)], "the events of both handles")

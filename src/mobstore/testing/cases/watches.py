@@ -22,7 +22,7 @@ from mobstore.testing.subscriptions import CountingEngine, kind_of_run
 
 @case("events.subscribe.closed")
 async def ends_with_the_store(subject: Subject) -> None:
-    """Whoever waits for an event when the store is closed is told so."""
+    """Closing the store raises an error in tasks that wait for an event or a status."""
     stores = await subject.open()
     await stores.events.append(event())
     await stores.runs.create_run(make_run())
@@ -42,7 +42,7 @@ async def ends_with_the_store(subject: Subject) -> None:
 
 @case("events.subscribe.error")
 async def goes_on_after_errors(subject: Subject) -> None:
-    """What a subscription raises it can be asked again after; when all is well again it goes on."""
+    """After an error, a subscription can be read again, and continues once the store works."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
     engine = CountingEngine(stores.engine)
@@ -64,8 +64,8 @@ async def goes_on_after_errors(subject: Subject) -> None:
 
 
 @case("events.subscribe.others")
-async def is_not_woken_by_others(subject: Subject) -> None:
-    """What is committed about another mob, another run or another store wakes no follower."""
+async def is_not_woken_by_unrelated_commits(subject: Subject) -> None:
+    """Commits about another mob, run or store wake no subscription or watch."""
     stores = await subject.open()
     runs = [make_run(n, mob=f"{n}") for n in range(10)]
     for run in runs:
@@ -88,10 +88,10 @@ async def is_not_woken_by_others(subject: Subject) -> None:
     await stores.runs.cas_flow_state(run_id(5), expected=state(0), next=state(1))
     woken = [*waiting[:3], *waiting[100:103], waiting[114]]
     await asyncio.wait(woken)
-    for _ in range(10):  # others may be on their way
+    for _ in range(10):  # others may be scheduled
         await asyncio.sleep(0)
-    same([task for task in waiting if task.done()], woken, "who was woken")
-    same(engine.reads, 127, "how often the store was asked")
+    same([task for task in waiting if task.done()], woken, "the tasks that were woken")
+    same(engine.reads, 127, "the number of reads")
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -104,7 +104,7 @@ async def _watched(stores: MobStores, n: int) -> list[MobRunStatus]:
 
 @case("runs.watch")
 async def watches_a_run(subject: Subject) -> None:
-    """A watch gives the status now and after each change, and ends with the run."""
+    """A watch returns the current status and each later one, and ends with the run."""
     stores = await subject.open()
     runs = stores.runs
     await expect_error(NotFoundError, _watched(stores, 1), "watching a run that is not there")
@@ -114,7 +114,7 @@ async def watches_a_run(subject: Subject) -> None:
         same((await anext(headers)).status, "pending", "the status at first")
         await runs.cas_flow_state(run_id(1), expected=state(0), next=state(1))
         await runs.cas_run_status(run_id(2), expected="pending", next="failed")
-        changed, _ = await asyncio.gather(  # in this order they begin
+        changed, _ = await asyncio.gather(  # they start in this order
             anext(headers), runs.cas_run_status(run_id(1), expected="pending", next="running")
         )
         same(changed.status, "running", "the status when it has changed")
@@ -122,10 +122,10 @@ async def watches_a_run(subject: Subject) -> None:
         await runs.cas_run_status(run_id(1), expected="running", next="completed")
         last = await anext(headers)
         same((last.status, last.completed_at), ("completed", timestamp(7)), "the last status")
-        same([one async for one in headers], [], "what follows the end")
+        same([one async for one in headers], [], "statuses after the end")
     same(await _watched(stores, 2), ["failed"], "a run that has ended already")
     await runs.create_run(make_run(3))
     async with aclosing(runs.watch(run_id(3))) as headers:
         await anext(headers)
         await runs.delete_run(run_id(3))
-        same([one async for one in headers], [], "what follows the deletion")
+        same([one async for one in headers], [], "statuses after the deletion")
