@@ -115,7 +115,7 @@ class KernelState:
     @property
     def phase(self) -> str:
         """The machine's phase, such as `Running`."""
-        with _decoding():
+        with _naming_unreadable_states():
             return self._decoded()[0]
 
     @property
@@ -125,7 +125,7 @@ class KernelState:
         They cannot be changed; `KernelState(phase, {**state.fields, name: value})` is another
         state.
         """
-        with _decoding():
+        with _naming_unreadable_states():
             fields = self._decoded()[1]
             return KernelFields({name: from_wire(value) for name, value in fields.items()})
 
@@ -166,7 +166,7 @@ class KernelState:
 
 
 @contextmanager
-def _decoding() -> Generator[None]:
+def _naming_unreadable_states() -> Generator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -40,7 +40,7 @@ R = TypeVar("R", bound="Record")
 _REPLACEMENT = "\ufffd".encode()
 
 
-class Record(Assembled):  # noqa: PLW1641 - pydantic gives frozen models their hash
+class Record(Assembled):  # noqa: PLW1641 - pydantic makes frozen models hashable
     """Base of every stored model: immutable, strict, with the reference's JSON.
 
     Constructors raise pydantic's `ValidationError`; all other methods raise a `MobStoreError`.
@@ -226,7 +226,7 @@ class _ArraySchema:
         (item, _) = get_args(source)
         checked = handler.generate_schema(item)
         return core_schema.json_or_python_schema(
-            # Not strict: below a function pydantic still says JSON but brings Python's lists.
+            # Not strict: below a function pydantic still says JSON but passes Python lists.
             json_schema=core_schema.tuple_schema(
                 [checked], variadic_item_index=0, strict=False, fail_fast=True
             ),
