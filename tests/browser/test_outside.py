@@ -31,5 +31,15 @@ def test_natively() -> None:
         async with mobstore.open_stores("indexeddb:mobs"):
             pass
 
-    with pytest.raises(mobstore.InternalError, match=WHERE):
+    with pytest.raises(mobstore.UsageError, match=WHERE):
         asyncio.run(use())
+
+
+@pytest.mark.parametrize("name", ["", 5, None], ids=repr)
+def test_a_name_is_text(name: str) -> None:
+    with pytest.raises(mobstore.UsageError, match="needs a name, such as indexeddb:mobs"):
+        asyncio.run(_open(name))
+
+
+async def _open(name: str) -> None:
+    await mobstore.IndexedDbMobStores.open(name)

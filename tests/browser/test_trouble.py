@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
-from mobstore.scripts.tables import FORMAT, META, TABLES
+from mobstore.scripts.tables import FORMAT, TABLES
 
 pytestmark = pytest.mark.slow
 
@@ -72,19 +72,23 @@ def test_upgraded_while_another_tab_holds_on(tab: ChromiumTab, newer: ChromiumTa
     tab.call("indexeddb:delete_database", "blocked")
 
 
-def test_database_of_an_older_format(tab: ChromiumTab) -> None:
-    """Format 2 had no place for an identity; it is upgraded when it is opened."""
-    before = [table.name for table in TABLES if table is not META]
-    tab.call("indexeddb:hold", "format 2", 2, *before)
-    tab.call("indexeddb:let_go", "format 2")
-    identities: list[str] = []
-    for _ in range(2):
-        assert tab.call("handles:open_", "format 2") is None
-        identities.append(tab.call("handles:identity", "format 2"))
-        assert tab.call("handles:write", "format 2") is None
-        tab.call("handles:close", "format 2")
-    assert identities[0] == identities[1] == str(UUID(identities[0]))
-    tab.call("indexeddb:delete_database", "format 2")
+def test_database_of_an_earlier_format(tab: ChromiumTab, newer: ChromiumTab) -> None:
+    """Opening a database upgrades it once: it gets what it lacks and keeps what it has."""
+    assert tab.call("handles:open_", "earlier") is None
+    identity = tab.call("handles:identity", "earlier")
+    assert identity == str(UUID(identity))
+    assert tab.call("handles:write", "earlier") is None
+    tab.call("handles:close", "earlier")
+    for cursors in ([1], [1, 2]):
+        assert newer.call("handles:open_", "earlier") is None
+        assert newer.call("handles:identity", "earlier") == identity
+        assert newer.call("newer:found_by_the_new_index", "earlier") == cursors
+        assert newer.call("handles:write", "earlier") is None
+        newer.call("handles:close", "earlier")
+    newer.call("indexeddb:hold", "earlier", FORMAT + 1)
+    version, stores = newer.call("indexeddb:let_go", "earlier")
+    assert (version, set(stores)) == (FORMAT + 1, {*(table.name for table in TABLES), "notes"})
+    newer.call("indexeddb:delete_database", "earlier")
 
 
 def test_deleted_by_another_tab(tab: ChromiumTab, other: ChromiumTab) -> None:
@@ -131,11 +135,11 @@ def test_database_of_another_program(tab: ChromiumTab, stores: list[str]) -> Non
 
 
 def test_database_of_another_program_in_an_upgrade(tab: ChromiumTab, newer: ChromiumTab) -> None:
-    tab.call("indexeddb:hold", "older", 1, "things")
+    tab.call("indexeddb:hold", "older", FORMAT, "things")
     tab.call("indexeddb:let_go", "older")
     assert says(newer.call("handles:open_", "older"), "ReadFailedError", "another program")
-    tab.call("indexeddb:hold", "older", 1)
-    assert tab.call("indexeddb:let_go", "older") == [1, ["things"]]
+    tab.call("indexeddb:hold", "older", FORMAT)
+    assert tab.call("indexeddb:let_go", "older") == [FORMAT, ["things"]]
     tab.call("indexeddb:delete_database", "older")
 
 
@@ -177,10 +181,10 @@ def test_databases_that_are_only_read(
     newer.call("handles:close", "read")
     other.call("handles:close", "read")
     newer.call("indexeddb:delete_database", "read")
-    for version, stores in ((1, ["things"]), (FORMAT, ["things"]), (FORMAT, [])):
-        tab.call("indexeddb:hold", "foreign", version, *stores)
+    for reader, stores in ((newer, ["things"]), (tab, ["things"]), (tab, [])):
+        tab.call("indexeddb:hold", "foreign", FORMAT, *stores)
         tab.call("indexeddb:let_go", "foreign")
-        error = tab.call("read_only:cursors", "foreign")
+        error = reader.call("read_only:cursors", "foreign")
         assert says(error, "ReadFailedError", "another program")
         tab.call("indexeddb:delete_database", "foreign")
 

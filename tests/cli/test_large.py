@@ -17,7 +17,7 @@ from rich.console import Console
 import mobstore
 from mobstore import MobReset, MobRun, StepFailed, StepId
 from mobstore.cli import display
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.cli.timeline import timeline
 from mobstore.notebook.tree import branches
 from mobstore.testing.samples import event, failure, frame, full_run, loop, make_run, run_id, step
@@ -95,7 +95,7 @@ def test_names_of_many_numbers_are_sorted_in_little_memory() -> None:
 
 @pytest.mark.parametrize("width", range(1, 30))
 def test_no_terminal_is_too_narrow(width: int) -> None:
-    sheet = Sheet("a title of words", "run", "mob", "what")
+    sheet = AdaptiveTable("a title of words", "run", "mob", "what")
     sheet.add_row("r" * 36, "日本" * 3, "e\u0301" * 50 + "\u0301" * 5000)
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
@@ -105,7 +105,7 @@ def test_no_terminal_is_too_narrow(width: int) -> None:
 
 
 def test_a_cell_is_cut() -> None:
-    sheet = Sheet("s" * 10_000, "mob")
+    sheet = AdaptiveTable("s" * 10_000, "mob")
     sheet.add_row("\x1b" * 10_000)
     console = Console(file=io.StringIO(), width=80)
     with console.capture() as captured:

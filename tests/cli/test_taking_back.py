@@ -16,7 +16,7 @@ import pytest
 
 import mobstore
 from mobstore import MobId, MobReset, NewMobEvent
-from mobstore.engines.sqlite.unmaking import remove_empty
+from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import import_meerkat
 

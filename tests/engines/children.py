@@ -466,9 +466,9 @@ def die_making(directory: str) -> None:
 
 def make_until(path: Path, statement: int) -> NoReturn:
     """Make a store, and be killed before the statement of this number."""
-    from mobstore.engines.sqlite import connecting, file
+    from mobstore.engines.sqlite import connections, file
 
-    class Dying(connecting.Connection):
+    class Dying(connections.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             nonlocal statement
             statement -= 1
@@ -476,6 +476,6 @@ def make_until(path: Path, statement: int) -> NoReturn:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().execute(sql, *parameters)
 
-    with patch.object(connecting, "Connection", Dying):
+    with patch.object(connections, "Connection", Dying):
         file.open_file(path, durability="full", timeout=1, create=True)
     os._exit(0)

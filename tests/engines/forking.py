@@ -16,7 +16,7 @@ from engines.support import NOON, new_run, say
 from mobstore import InternalError, MobStores, open_stores
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import COUNTERS, EVENTS, CounterRow, EventRow
 from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put
 from mobstore.testing.samples import tagged_event

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from mobstore import InternalError, MobStoreError, ReadFailedError, WriteFailedError
-from mobstore.engines.sqlite.file import is_busy, translate
+from mobstore.engines.sqlite.driver_errors import is_busy, translate
 
 PATH = Path("/data/mobs.db")
 PAYLOAD = "UNIQUE constraint failed: secret of the user"

@@ -13,7 +13,7 @@ import pytest
 from engines.support import RUN, plain, rich_run
 from mobstore import ReadFailedError, SqliteMobStores, open_stores
 from mobstore.codec.arguments import LARGEST_DOCUMENT, LONGEST_NAME
-from mobstore.engines.sqlite.connecting import Mode, connect
+from mobstore.engines.sqlite.connections import Mode, connect
 from mobstore.engines.sqlite.rows import LONGEST
 from mobstore.scripts.tables import TABLES
 from mobstore.testing.samples import tagged_event

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mobstore import MobStores, open_stores
-from mobstore.engines.sqlite import handing, writer
+from mobstore.engines.sqlite import handover, writer
 from mobstore.testing.samples import tagged_event
 
 
@@ -48,7 +48,7 @@ def interrupted(place: int, *paths: str | None) -> Generator[list[int]]:
 
 
 def settles(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename in {handing.__file__, writer.__file__}:
+    while frame is not None and frame.f_code.co_filename in {handover.__file__, writer.__file__}:
         if frame.f_code.co_name in {"settle", "_settle"}:
             return True
         frame = frame.f_back
@@ -84,7 +84,7 @@ def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
 ) -> None:
     async def once(place: int) -> int:
         async with quiet(tmp_path / "mobs.db") as stores:
-            with interrupted(place, handing.__file__, writer.__file__) as count:
+            with interrupted(place, handover.__file__, writer.__file__) as count:
                 async with asyncio.timeout(5):
                     await call(stores)
             return count[0]
@@ -98,7 +98,7 @@ def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
 def test_opening_is_not_held_up(tmp_path: Path) -> None:
     async def once(place: int) -> int:
         asyncio.get_running_loop().set_exception_handler(keep_quiet)
-        with interrupted(place, handing.__file__) as count:
+        with interrupted(place, handover.__file__) as count:
             async with asyncio.timeout(5):
                 stores = await open_stores(f"sqlite:{tmp_path / 'mobs.db'}")
         await stores.close()

@@ -14,10 +14,10 @@ import pytest
 
 from engines.support import RUN, new_run
 from mobstore import open_stores
-from mobstore.engines.sqlite.connecting import connect
-from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
+from mobstore.engines.sqlite.connections import connect
+from mobstore.engines.sqlite.interruption import Stoppable
+from mobstore.engines.sqlite.reads import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.operations import events as event_log, run_reading
 from mobstore.scripts.transaction import Script
 from mobstore.testing.samples import step, tagged_event

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engines.earlier import EARLIER, as_format_3, make_earlier
 from engines.forged import forge_endless
-from engines.old import make_old
 from engines.support import plain
 from engines.test_open import assert_untouched, refused
 from mobstore import ReadFailedError, open_stores
@@ -198,22 +198,27 @@ def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_nor_in_a_file_of_an_older_format(tmp_path: Path, version: int) -> None:
+def test_nor_in_a_file_of_an_earlier_format(tmp_path: Path, version: int) -> None:
     path = tmp_path / "mobs.db"
-    make_old(path, version)
+    make_earlier(path, version)
     with closing(plain(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     altered(path, "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END")
-    assert_refused(path, "trigger t is not of mobstore")
+    with as_format_3():
+        assert_refused(path, "trigger t is not of mobstore")
 
 
-@pytest.mark.parametrize("version", [1, 2, FORMAT])
-def test_what_statements_make_is_what_sqlite_makes_of_them(tmp_path: Path, version: int) -> None:
+@pytest.mark.parametrize(
+    "made", [statements(FORMAT), *(earlier.statements for earlier in EARLIER.values())]
+)
+def test_what_statements_make_is_what_sqlite_makes_of_them(
+    tmp_path: Path, made: tuple[str, ...]
+) -> None:
     with closing(plain(tmp_path / "made.db")) as connection:
-        for statement in statements(version):
+        for statement in made:
             connection.execute(statement)
         found = entries(connection, tmp_path)
-    assert {(e.type, e.name): (e.table, e.sql) for e in found} == made_by(statements(version))
+    assert {(e.type, e.name): (e.table, e.sql) for e in found} == made_by(made)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mobstore import (
 )
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.testing.samples import tag_of, tagged_event
 
 SIDES = ["", "-wal", "-shm"]

@@ -20,7 +20,7 @@ from mobstore.cli.commands import cli
 from mobstore.engines.sqlite.file import is_database
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import export_meerkat, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import FORMAT
 from mobstore.testing.samples import tag_of, tagged_event
 

@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engines.children import append_some, die_with_a_log_of_ours, die_within_a_write, read_as_nobody
-from engines.old import make_old
+from engines.earlier import as_format_3, make_earlier
 from engines.support import (
     RUN,
     every_call,
@@ -201,11 +201,12 @@ def test_an_empty_file(path: Path) -> None:
     assert side_files(path) == []
 
 
-def test_an_older_format(path: Path) -> None:
-    make_old(path, 1)
+def test_an_earlier_format(path: Path) -> None:
+    make_earlier(path, 1)
     before = path.read_bytes()
-    told = _refused(path)
-    assert "has mobstore format 1, and to be read it needs" in told
+    with as_format_3():
+        told = _refused(path)
+    assert "has mobstore format 1, and to be read it needs 3" in told
     assert "open it once for writing upgrades it" in told
     assert path.read_bytes() == before
     assert side_files(path) == []
@@ -234,7 +235,7 @@ def test_no_command_that_reads_rewrites_a_file(
     path: Path, tmp_path_factory: pytest.TempPathFactory, left: str
 ) -> None:
     if left.startswith("format 1"):
-        make_old(path, 1)
+        make_earlier(path, 1)
         with closing(plain(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
     else:
@@ -248,7 +249,8 @@ def test_no_command_that_reads_rewrites_a_file(
     before = _state(path)
     names = {"URL": f"sqlite:{path}", "OUT": f"{tmp_path_factory.mktemp('out')}/out.zip"}
     for command in READING:
-        result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
+        with as_format_3() if left.startswith("format 1") else nullcontext():
+            result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
         assert _state(path) == before, command
         if left == "a journal":
             assert "left in the middle of a write; open it once for writing" in result.output

@@ -1,66 +1,74 @@
-"""A file of an older format is brought to the present one when it is opened, whole or not."""
+"""Upgrades of an earlier format: all or nothing, when the file is opened for writing."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
+import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from engines.children import open_new
-from engines.old import content, die_upgrading, make_old
+from engines.earlier import (
+    EARLIER,
+    as_format_3,
+    content,
+    die_upgrading,
+    make_earlier,
+    open_and_upgrade,
+    open_once,
+)
 from engines.support import hear, output, plain, query, running, side_files, tell
-from mobstore import MobStores, SerializationError, open_stores
+from mobstore import MobStoreError, ReadFailedError, WriteFailedError, open_stores
+from mobstore.engines.sqlite import upgrade
+from mobstore.maintenance.verification import verify
 from mobstore.scripts.tables import FORMAT
 from mobstore.testing.samples import tag_of
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def old(
+def earlier(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[object]]:
-    """A file of an older format, and what is in it once it is upgraded."""
-    path = tmp_path_factory.mktemp("old") / "mobs.db"
-    before = make_old(path, request.param)
+    """A file of an earlier format, and its content once it is upgraded."""
+    path = tmp_path_factory.mktemp("earlier") / "mobs.db"
+    before = make_earlier(path, request.param)
     assert query(path, "PRAGMA user_version") == [(request.param,)]
     assert query(path, "SELECT count(*) FROM events") == [(99,)]
-    ended = "run_states" if request.param == 1 else "runs"
-    running = query(path, f"SELECT count(*) FROM {ended} WHERE ifnull(completed_at, '') = ''")
-    assert running == [(1,)]
     return path, before
 
 
 @pytest.fixture
-def path(old: tuple[Path, list[object]], tmp_path: Path) -> Path:
-    return Path(shutil.copy(old[0], tmp_path / "mobs.db"))
+def path(earlier: tuple[Path, list[object]], tmp_path: Path) -> Iterator[Path]:
+    with as_format_3():
+        yield Path(shutil.copy(earlier[0], tmp_path / "mobs.db"))
 
 
 @pytest.fixture
-def before(old: tuple[Path, list[object]]) -> list[object]:
-    return old[1]
+def before(earlier: tuple[Path, list[object]]) -> list[object]:
+    return earlier[1]
+
+
+def test_there_is_a_step_from_every_earlier_format() -> None:
+    assert upgrade.EARLIER.keys() == set(range(1, FORMAT))
 
 
 def test_everything_is_as_before(path: Path, before: list[object]) -> None:
     async def read() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await check(stores)
-
-    async def check(stores: MobStores) -> None:
-        assert (await stores.identity()).version == 4
-        (running,) = await stores.runs.run_headers(status="running")
-        assert running.completed_at is None
-        assert running.run_id in {run.run_id for run in await stores.runs.list_runs("tide-desk")}
-        of_run = await stores.events.poll(0, 1000, run_id=running.run_id)
-        assert of_run == [
-            event
-            for event in await stores.events.replay_all()
-            if getattr(event.kind, "run_id", None) == running.run_id
-        ]
-        assert of_run
+            assert not (await verify(stores)).problems
+            (running,) = await stores.runs.run_headers(status="running")
+            of_run = await stores.events.poll(0, 1000, run_id=running.run_id)
+            assert of_run == [
+                event
+                for event in await stores.events.replay_all()
+                if getattr(event.kind, "run_id", None) == running.run_id
+            ]
+            assert of_run
 
     asyncio.run(read())
     assert content(path) == before
@@ -72,24 +80,42 @@ def test_everything_is_as_before(path: Path, before: list[object]) -> None:
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_an_event_that_nobody_can_read(path: Path) -> None:
-    """It must not keep the others from being upgraded; whoever reads it is told."""
-    with closing(plain(path)) as connection:
-        connection.execute("UPDATE events SET kind = '{' WHERE cursor = 50")
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (sqlite3.OperationalError("no such function"), WriteFailedError),
+        (ReadFailedError("a step rejects the file"), ReadFailedError),
+    ],
+)
+def test_a_failed_step_changes_nothing(
+    path: Path, before: list[object], error: Exception, raised: type[MobStoreError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def fail(connection: sqlite3.Connection) -> None:
+        EARLIER[2].to_next(connection)
+        raise error
 
-    async def read() -> None:
-        async with open_stores(f"sqlite:{path}") as stores:
-            assert len(await stores.events.poll(0, 49)) == 49
-            with pytest.raises(SerializationError, match="cursor 50"):
-                await stores.events.replay_all()
+    earlier = content_of_earlier(path)
+    with monkeypatch.context() as patches:
+        patches.setitem(upgrade.EARLIER, 2, EARLIER[2]._replace(to_next=fail))
+        with pytest.raises(raised):
+            asyncio.run(open_once(path))
+    assert content_of_earlier(path) == earlier
+    asyncio.run(open_once(path))
+    assert content(path) == before
 
-    asyncio.run(read())
+
+def content_of_earlier(path: Path) -> list[object]:
+    layout = query(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    return [query(path, "PRAGMA user_version"), layout, query(path, "SELECT * FROM events")]
 
 
 def test_by_two_processes_at_once(path: Path, before: list[object], tmp_path: Path) -> None:
     copies = [Path(shutil.copy(path, tmp_path / f"{n}.db")) for n in range(8)]
     with ExitStack() as stack:
-        processes = [stack.enter_context(running(open_new, name)) for name in ("one", "two")]
+        processes = [
+            stack.enter_context(running(open_and_upgrade, name)) for name in ("one", "two")
+        ]
         for process in processes:
             assert hear(process) == "ready"
         for copy in copies:
@@ -112,18 +138,13 @@ def test_by_two_processes_at_once(path: Path, before: list[object], tmp_path: Pa
 
 @pytest.mark.slow
 def test_killed_in_the_middle(path: Path, before: list[object], tmp_path: Path) -> None:
-    """Before whichever statement it dies, the file is the old one, or wholly the new one."""
+    """Before whichever statement it dies, the file is the earlier one, or wholly the new one."""
     died = int(output(die_upgrading, path, tmp_path))
     copies = [tmp_path / f"{number}.db" for number in range(died)]
     formats = [query(copy, "PRAGMA user_version") for copy in copies]
     assert len(formats) > 3
     assert formats == sorted(formats)
-    assert formats[-1] == [(FORMAT,)]
-
-    async def open_it(copy: Path) -> None:
-        async with open_stores(f"sqlite:{copy}"):
-            pass
-
+    assert formats[-1] == [(3,)]
     for copy in copies:
-        asyncio.run(open_it(copy))
+        asyncio.run(open_once(copy))
         assert content(copy) == before

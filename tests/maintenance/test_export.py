@@ -28,7 +28,7 @@ from maintenance.support import (
     stores_of,
 )
 from mobstore.engines.memory import MemoryEngine
-from mobstore.maintenance import lines
+from mobstore.maintenance import json_lines
 from mobstore.maintenance.transfer import copy, export_stores, import_stores
 from mobstore.operations.events import clear
 from mobstore.scripts.tables import (
@@ -265,7 +265,7 @@ def test_no_room_for_a_temporary_file(
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
             await imported(good, stores)
-            monkeypatch.setattr("mobstore.maintenance.archive.TemporaryFile", temporary)
+            monkeypatch.setattr("mobstore.maintenance.temporary_file.TemporaryFile", temporary)
             file = io.BytesIO()
             with pytest.raises(mobstore.WriteFailedError, match="temporary file"):
                 await export_stores(stores, file)
@@ -383,7 +383,7 @@ def test_a_file_changed_by_other_hands_may_hold_other_blanks(tmp_path: Path) -> 
 def test_a_row_too_long_to_be_imported_is_not_exported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lines, "LONGEST", 1000)
+    monkeypatch.setattr(json_lines, "LONGEST", 1000)
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:

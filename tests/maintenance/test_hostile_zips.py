@@ -17,7 +17,7 @@ import pytest
 import mobstore
 from engines.support import output
 from maintenance.support import entries, imported, is_empty, refusal, resealed, rows_of, zipped
-from mobstore.maintenance.source import MOST_AT_ONCE
+from mobstore.maintenance.input_file import MOST_AT_ONCE
 from mobstore.maintenance.transfer import import_stores
 
 MIB = 2**20

@@ -20,7 +20,7 @@ from maintenance.support import exported, is_empty, load, rows_of
 from mobstore import SerializationError
 from mobstore.codec.arguments import LARGEST_DOCUMENT, LONGEST_NAME
 from mobstore.codec.canonical_rows import JSON_COLUMNS
-from mobstore.maintenance.lines import LONGEST, lines_of
+from mobstore.maintenance.json_lines import LONGEST, lines_of
 from mobstore.maintenance.transfer import export_stores, import_stores
 from mobstore.maintenance.verification import verify
 from mobstore.meerkat import export_meerkat, import_meerkat

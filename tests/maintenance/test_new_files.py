@@ -18,7 +18,7 @@ import pytest
 import mobstore
 from engines.support import hear, running, tell
 from mobstore import InternalError, MobId, MobReset, NewMobEvent, WriteFailedError
-from mobstore.maintenance.files import new_file
+from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import export_meerkat
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import pytest
 
 import mobstore
-from engines.old import make_old
 from maintenance.support import fill, load, rows_of, stores_of
 from mobstore.maintenance.transfer import export_stores
 from mobstore.maintenance.verification import Problem, Verification, verify
@@ -496,9 +495,3 @@ def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert told > 10
-
-
-def test_a_file_of_an_older_format_is_sound_when_it_is_upgraded(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    make_old(path, 1)
-    assert asyncio.run(verified(path)).problems == ()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mobstore
-from mobstore.meerkat import ImportReport, import_meerkat, soundness
+from mobstore.meerkat import ImportReport, import_meerkat, integrity
 
 WHOLE = ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
 
@@ -90,7 +90,7 @@ def test_what_quick_check_finds_is_said_in_words(
     data[place + 4] //= 2
     sample.write_bytes(data)
     said = asyncio.run(attempt(sample))
-    monkeypatch.setattr(soundness, "_THREADS", False)  # as in a page
+    monkeypatch.setattr(integrity, "_THREADS", False)  # as in a page
     assert asyncio.run(attempt(sample)) == said
     assert isinstance(said, str)
     assert "is damaged, and rows may be missing (SQLite: " in said

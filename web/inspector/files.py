@@ -12,7 +12,7 @@ from mobstore import MobStores
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError
 from mobstore.maintenance.transfer import Summary, export_stores, import_stores
 from mobstore.meerkat import ImportReport, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import IDENTITY, META, TABLES, MetaRow
 from mobstore.scripts.transaction import Add, Commit, DeleteRange, Scan, Script
 

@@ -11,7 +11,7 @@ from inspector.texts import cut, millis, shown
 from inspector.tree import phase_of, tree_of
 from mobstore.errors import NotFoundError, SerializationError
 from mobstore.model.text import brief
-from mobstore.notebook.timeline import bars
+from mobstore.notebook.bars import bars
 from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,

@@ -1,15 +1,16 @@
 """The command line, `mobstore`: look into stores, bring databases in.
 
 commands.py  the commands, their options and their exit codes
-moving.py    those that move whole stores
+transfer.py  those that move whole stores
 verify.py    the command that looks for damage
 diff.py      the command that compares two stores
-shared.py    what all of them share
-ending.py    how they run, and how signals end them
+decorators.py  arguments, options and how a command runs
+stores.py    the stores that a command works on
+progress.py  progress bars
+signals.py   how they run, and how signals end them
 output.py    standard output and error: encodings, JSON lines
-queries.py   what they ask that the stores' interfaces do not offer
 display.py   results for people
-sheet.py     their tables, as wide as the terminal
+table.py     their tables, as wide as the terminal
 timeline.py  the steps of a run over time
 """
 

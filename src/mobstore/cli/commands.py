@@ -16,13 +16,16 @@ import click
 from click.shell_completion import get_completion_class
 
 import mobstore
-from mobstore.cli import display, moving, queries
+from mobstore.cli import display, transfer
+from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.diff import diff
 from mobstore.cli.output import json_line, json_text, note, while_read
-from mobstore.cli.shared import json_option, open_present, runs_async, url_argument
+from mobstore.cli.stores import open_existing
 from mobstore.cli.timeline import timeline
 from mobstore.cli.verify import verify
 from mobstore.model.json import I64_MAX
+from mobstore.notebook.tabular import fields_of
+from mobstore.operations.overview import run_summaries
 from mobstore.operations.run_reading import Selection
 from mobstore.scripts.paging import next_limit
 
@@ -37,26 +40,26 @@ def cli() -> None:
     """Look into mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
 
 
-for _command in (*moving.COMMANDS, verify, diff):
+for _command in (*transfer.COMMANDS, verify, diff):
     cli.add_command(_command)
 
 
 @cli.command()
 @url_argument
 @json_option
-@runs_async
+@async_command
 async def info(url: str, *, as_json: bool) -> None:
     """Show how much the store at URL holds.
 
     Example: mobstore info sqlite:mobs.db
     """
-    async with open_present(url) as stores:
-        found = await stores.engine.read(queries.inventory)
+    async with open_existing(url) as stores:
+        found = await stores.overview()
         medium = stores.engine.details()
     if as_json:
-        json_line({**found._asdict(), "medium": dict(medium)})
+        json_line({**fields_of(found, without=("mobs",)), "medium": dict(medium)})
     else:
-        display.inventory(display.console(), url, found, medium)
+        display.overview(display.console(), url, found, medium)
 
 
 @cli.command()
@@ -79,7 +82,7 @@ async def info(url: str, *, as_json: bool) -> None:
     help="Go past events that cannot be read, and name them on stderr.",
 )
 @json_option
-@runs_async
+@async_command
 async def events(
     url: str,
     *,
@@ -105,7 +108,7 @@ async def events(
         note(f"left out: {error.detail}")
 
     on_unreadable = leave_out if skip_unreadable else None
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         log = stores.events
         if follow:
             following = log.subscribe(after, mob_id=mob, run_id=run_id, on_unreadable=on_unreadable)
@@ -151,7 +154,7 @@ def _length(event: mobstore.MobEvent) -> int:
 @click.option("--flow", help="Only runs of this flow; give the mob, too.")
 @click.option("--status", type=click.Choice(_STATUSES), help="Only runs in this status.")
 @json_option
-@runs_async
+@async_command
 async def runs(
     url: str, *, mob: str | None, flow: str | None, status: str | None, as_json: bool
 ) -> None:
@@ -163,11 +166,11 @@ async def runs(
         raise click.UsageError("flows are named within a mob; give --mob, too")
     after: str | None = None
     shown = nullcontext() if as_json else display.runs(display.console())
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         with shown as lines:
             while True:
                 selected = Selection(mob, flow, status, after, _PAGE)
-                found = await stores.engine.read(partial(queries.run_lines, selected))
+                found = await stores.engine.read(partial(run_summaries, selected))
                 if not found:
                     break
                 after = str(found[-1].header.run_id)
@@ -185,13 +188,13 @@ async def runs(
 @url_argument
 @click.argument("run_id", type=click.UUID)
 @json_option
-@runs_async
+@async_command
 async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
     """Show one run of the store at URL: its frames, its timeline, its ledgers and outputs.
 
     Example: mobstore run sqlite:mobs.db 24ede6a4-6b4c-4242-8a23-d5962217bead
     """
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         found = await stores.runs.get_run(run_id)
     if found is None:
         raise mobstore.NotFoundError(f"run not found: {run_id}")
@@ -208,14 +211,14 @@ async def run(url: str, run_id: UUID, *, as_json: bool) -> None:
 @cli.command()
 @url_argument
 @json_option
-@runs_async
+@async_command
 async def specs(url: str, *, as_json: bool) -> None:
     """Show the specs of the store at URL, by mob.
 
     Example: mobstore specs sqlite:mobs.db
     """
     shown = nullcontext() if as_json else display.specs(display.console())
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         with shown as lines:
             for mob in await stores.specs.list_specs():
                 stored = await stores.specs.get_spec(mob)
@@ -233,13 +236,13 @@ async def specs(url: str, *, as_json: bool) -> None:
 @cli.command()
 @url_argument
 @json_option
-@runs_async
+@async_command
 async def profiles(url: str, *, as_json: bool) -> None:
     """Show the realm profiles of the store at URL, by name.
 
     Example: mobstore profiles sqlite:mobs.db
     """
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         found = await stores.realm_profiles.list()
     if as_json:
         for stored in found:

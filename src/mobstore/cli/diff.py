@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import click
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.decorators import async_command, json_option
 from mobstore.cli.output import cell, json_line, refused
-from mobstore.cli.shared import (
-    json_option,
-    open_present,
-    progress_bar,
-    runs_async,
-    temporary_folder,
-)
-from mobstore.engines.sqlite.file import is_database
+from mobstore.cli.stores import open_named
 from mobstore.maintenance.comparison import Difference
-from mobstore.maintenance.transfer import import_stores
-from mobstore.stores.urls import parse_url
 
 
 @click.command()
 @click.argument("first")
 @click.argument("second")
 @json_option
-@runs_async
+@async_command
 async def diff(first: str, second: str, *, as_json: bool) -> None:
     """Show what differs between two stores. FIRST and SECOND are URLs, or files of an export.
 
@@ -43,7 +34,7 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
     try:
         async with AsyncExitStack() as opened:
             one, other = [
-                await opened.enter_async_context(_opened(name)) for name in (first, second)
+                await opened.enter_async_context(open_named(name)) for name in (first, second)
             ]
             found = mobstore.diff(one, other)
             if as_json:
@@ -69,32 +60,6 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
 
 class _TroubleError(click.ClickException):
     exit_code = 2  # as of other programs that compare: 1 says that something differs
-
-
-@asynccontextmanager
-async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
-    """The store at a URL; that of a file, in a temporary place."""
-    path = Path(name)
-    if not path.is_file():  # noqa: ASYNC240 - nothing else runs yet
-        try:
-            parse_url(name)
-        except mobstore.InternalError as error:
-            said = f"there is no file {name}; as a store, {error.detail}"
-            raise mobstore.ReadFailedError(said) from error
-        async with open_present(name) as stores:
-            yield stores
-        return
-    if is_database(path):
-        raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
-    with temporary_folder() as folder:
-        url = f"sqlite:{Path(folder, 'mobs.db')}"
-        async with mobstore.open_stores(url, durability="normal") as stores:
-            with (
-                progress_bar(f"reading {path.name}") as progress,
-                path.open("rb") as file,  # noqa: ASYNC230 - the import reads it elsewhere
-            ):
-                await import_stores(file, stores, progress=progress)
-            yield stores
 
 
 @dataclass

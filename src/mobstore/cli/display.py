@@ -10,13 +10,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.output import cell
-from mobstore.cli.queries import Inventory, RunLine
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.errors import SerializationError
 from mobstore.maintenance.transfer import Summary
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
+from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -26,10 +26,11 @@ from mobstore.model.run import (
     StepLedgerEntry,
 )
 from mobstore.model.text import count
+from mobstore.notebook.formatting import fields, moment, named, value as one_line
 from mobstore.notebook.markup import DEEPEST, ends
 from mobstore.notebook.tabular import fields_of
-from mobstore.notebook.texts import fields, moment, named, value as one_line
 from mobstore.notebook.tree import Branch, branches_of, nodes, phase
+from mobstore.operations.overview import RunSummary
 
 T = TypeVar("T")
 
@@ -51,10 +52,10 @@ _VALUE = 60  # characters of a value in a cell
 _GAP = Text("  ")
 
 
-def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str, str]) -> None:
+def overview(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
     """How much a store holds, and what is known of its medium."""
-    shown = Sheet(url, "", "", right=[1])
-    for name, value in found._asdict().items():
+    shown = AdaptiveTable(url, "", "", right=[1])
+    for name, value in fields_of(found, without=("mobs",)).items():
         shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
     for name, known in medium.items():
         shown.add_row(name, known)
@@ -67,7 +68,7 @@ class Lines:
     Leaving it prints the rest; an empty table if there was no line, unless an error says why.
     """
 
-    def __init__(self, console: Console, make: Callable[[], Sheet]) -> None:
+    def __init__(self, console: Console, make: Callable[[], AdaptiveTable]) -> None:
         self._console, self._make = console, make
         self._sheet, self._is_printed = make(), False
 
@@ -92,7 +93,7 @@ class Lines:
 def events(console: Console) -> Lines:
     """A table for events; see `event_cells`."""
     return Lines(
-        console, lambda: Sheet("events", "cursor", "time", "mob", "kind", "what", right=[0])
+        console, lambda: AdaptiveTable("events", "cursor", "time", "mob", "kind", "what", right=[0])
     )
 
 
@@ -116,17 +117,17 @@ def event_line(console: Console, event: MobEvent) -> None:
 def runs(console: Console) -> Lines:
     """A table for runs; see `run_cells`."""
     columns = ("run", "mob", "flow", "status", "created", "steps", "failures")
-    return Lines(console, lambda: Sheet("runs", *columns))
+    return Lines(console, lambda: AdaptiveTable("runs", *columns))
 
 
-def run_cells(line: RunLine) -> Sequence[object]:
+def run_cells(line: RunSummary) -> Sequence[object]:
     """A run as a line of a table."""
     run, steps, failures = line
     created = moment(run.created_at)
     return run.run_id, run.mob_id, run.flow_id, status(run.status), created, steps, failures
 
 
-def run(console: Console, found: MobRun, timeline: Sheet) -> None:
+def run(console: Console, found: MobRun, timeline: AdaptiveTable) -> None:
     """One run: its head, its frames and loops, its timeline, its ledgers and outputs."""
     names = Text(" / ").join([cell(found.mob_id), cell(found.flow_id)])
     console.print(_GAP.join([cell(f"run {found.run_id}", "bold"), names, status(found.status)]))
@@ -139,14 +140,14 @@ def run(console: Console, found: MobRun, timeline: Sheet) -> None:
         output = one_line(of.output, _VALUE)
         return moment(of.timestamp), of.step_id, of.meerkat_id, status(of.status), output
 
-    steps = Sheet("step ledger", "time", "step", "member", "status", "output")
+    steps = AdaptiveTable("step ledger", "time", "step", "member", "status", "output")
     _ends(console, steps, found.step_ledger, step)
 
     def failure(of: FailureLedgerEntry) -> Sequence[object]:
         return moment(of.timestamp), of.step_id, of.reason
 
     if found.failure_ledger:
-        failures = Sheet("failure ledger", "time", "step", "reason")
+        failures = AdaptiveTable("failure ledger", "time", "step", "reason")
         _ends(console, failures, found.failure_ledger, failure)
 
     def output(of: tuple[str | None, int, str, object]) -> Sequence[object]:
@@ -164,11 +165,11 @@ def run(console: Console, found: MobRun, timeline: Sheet) -> None:
         for step_id, value in iteration.items()
     ]
     if given:
-        _ends(console, Sheet("outputs", "of", "step", "output"), given, output)
+        _ends(console, AdaptiveTable("outputs", "of", "step", "output"), given, output)
 
 
 def _ends(
-    console: Console, sheet: Sheet, items: Sequence[T], row: Callable[[T], Sequence[object]]
+    console: Console, sheet: AdaptiveTable, items: Sequence[T], row: Callable[[T], Sequence[object]]
 ) -> None:
     """The first and the last of many items, and how many are left out between them."""
     first, omitted, last = ends(items, ROWS)
@@ -189,7 +190,7 @@ def _left_out(console: Console, number: int) -> None:
 
 def specs(console: Console) -> Lines:
     """A table for specs; see `spec_cells`."""
-    return Lines(console, lambda: Sheet("specs", "mob", "revision", "profiles", "flows"))
+    return Lines(console, lambda: AdaptiveTable("specs", "mob", "revision", "profiles", "flows"))
 
 
 def spec_cells(mob_id: str, definition: MobDefinition, revision: int) -> Sequence[object]:
@@ -200,7 +201,7 @@ def spec_cells(mob_id: str, definition: MobDefinition, revision: int) -> Sequenc
 def profiles(console: Console) -> Lines:
     """A table for realm profiles; see `profile_cells`."""
     columns = ("name", "revision", "model", "updated", "description")
-    return Lines(console, lambda: Sheet("realm profiles", *columns))
+    return Lines(console, lambda: AdaptiveTable("realm profiles", *columns))
 
 
 def profile_cells(stored: StoredRealmProfile) -> Sequence[object]:

@@ -8,10 +8,10 @@ from datetime import datetime
 from rich.text import Text
 
 from mobstore.cli import display
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.model.run import StepLedgerEntry
-from mobstore.notebook.texts import instant, span
-from mobstore.notebook.timeline import Bar, bars
+from mobstore.notebook.bars import Bar, bars
+from mobstore.notebook.formatting import instant, span
 
 STEPS = 40
 """Steps that are drawn: the last, since what happens now is what one looks for."""
@@ -22,12 +22,12 @@ _WIDTH, _LEAST = 40, 10
 
 def timeline(
     ledger: Sequence[StepLedgerEntry], *, width: int = 140, ascii_only: bool = False
-) -> Sheet:
+) -> AdaptiveTable:
     """The steps in the order in which they began, for a terminal of so many characters."""
     found = bars((entry.step_id, entry.meerkat_id, entry.status) for entry in ledger)
     drawn = [times for bar in found[-STEPS:] if (times := _times(bar, ledger))]
     title = "timeline" if len(drawn) == len(found) else f"timeline of the last {len(drawn)} steps"
-    sheet = Sheet(title, "member", "step", "when", "took", "status")
+    sheet = AdaptiveTable(title, "member", "step", "when", "took", "status")
     if not drawn:
         return sheet
     begun = min(start for _, start, _ in drawn)

@@ -10,9 +10,11 @@ from rich.console import Console
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.output import json_line
-from mobstore.cli.shared import json_option, open_present, progress_bar, runs_async, url_argument
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.progress import progress_bar
+from mobstore.cli.stores import open_existing
+from mobstore.cli.table import AdaptiveTable
 from mobstore.maintenance.verification import Verification
 
 _SHOWN = 100
@@ -22,7 +24,7 @@ _SHOWN = 100
 @url_argument
 @click.option("--repair", is_flag=True, help="Mend what can be mended without guessing.")
 @json_option
-@runs_async
+@async_command
 async def verify(url: str, *, repair: bool, as_json: bool) -> None:
     """Look for damage in the store at URL: what no store would have written.
 
@@ -31,7 +33,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
 
     Example: mobstore verify sqlite:mobs.db --repair
     """
-    async with open_present(url, read_only=not repair) as stores:
+    async with open_existing(url, read_only=not repair) as stores:
         with progress_bar("verifying") as progress:
             found = await mobstore.verify(stores, repair=repair, progress=progress)
     if as_json:
@@ -45,7 +47,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
 
 def _show(console: Console, found: Verification) -> None:
     if found.problems:
-        table = Sheet("problems", "table", "key", "what", "")
+        table = AdaptiveTable("problems", "table", "key", "what", "")
         for problem in found.problems[:_SHOWN]:
             table.add_row(
                 problem.table or "-",

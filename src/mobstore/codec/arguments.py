@@ -2,8 +2,8 @@
 
 Refused is what could not be read back wherever a document of the reference would hold it: a
 document has at most 127 levels of nesting, so a part of it has a few less. Refused as well is what
-would not fit into a line of an archive (see `mobstore.maintenance.lines`): what is stored can be
-moved.
+would not fit into a line of an archive (see `mobstore.maintenance.json_lines`): what is stored can
+be moved.
 """
 
 from __future__ import annotations

@@ -8,17 +8,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from io import SEEK_END, BufferedReader, RawIOBase
-from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from mobstore.errors import ReadFailedError, SerializationError, WriteFailedError
-from mobstore.maintenance.lines import LONGEST
-from mobstore.maintenance.source import Source, TooMuchError
+from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.maintenance.input_file import InputFile, ReadTooLargeError
+from mobstore.maintenance.json_lines import LONGEST
+from mobstore.maintenance.temporary_file import temporary_file_errors
 from mobstore.model.record import U64, OrderedMap, Record
 from mobstore.scripts.tables import FORMAT, TABLES
 
@@ -53,7 +53,7 @@ class ArchiveWriter:
     """Replaces what a file holds with an archive; the file can seek. To be used in `with`."""
 
     def __init__(self, file: BinaryIO) -> None:
-        with writing():
+        with temporary_file_errors():
             file.seek(0)
             file.truncate()
             self._zip = ZipFile(file, "w")
@@ -68,7 +68,7 @@ class ArchiveWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with writing():
+        with temporary_file_errors():
             if kind is None:
                 manifest = _Manifest(format="mobstore", version=FORMAT, tables=self._parts)
                 self._zip.writestr(_entry(_MANIFEST), manifest.to_json_bytes())
@@ -77,14 +77,14 @@ class ArchiveWriter:
     @contextmanager
     def table(self, name: str) -> Generator[TableWriter]:
         """Write a table; one at a time."""
-        with writing():
+        with temporary_file_errors():
             # How long it will be is not known.
             file = self._zip.open(_entry(_name(name)), "w", force_zip64=True)
         writer = TableWriter(cast("BinaryIO", file))
         try:
             yield writer
         finally:
-            with writing():
+            with temporary_file_errors():
                 file.close()
         self._parts[name] = writer.part()
 
@@ -104,7 +104,7 @@ class TableWriter:
         """
         self._rows += rows
         self._digest.update(lines)
-        with writing():
+        with temporary_file_errors():
             self._file.write(lines)
 
     def part(self) -> Part:
@@ -114,33 +114,6 @@ class TableWriter:
 
 def _name(table: str) -> str:
     return f"{table}.jsonl"
-
-
-@contextmanager
-def writing() -> Generator[None]:
-    """Say in our words that a temporary file refused."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteFailedError("a temporary file cannot be written; is there room?") from error
-
-
-@contextmanager
-def temporary() -> Generator[BinaryIO]:
-    """A file without a name, which goes when it is closed, and with the process.
-
-    Raises:
-        WriteFailedError: none can be made.
-    """
-    try:
-        file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise WriteFailedError("no temporary file can be made; is there room?") from error
-    try:
-        yield file
-    finally:
-        with suppress(OSError):  # what could not be written was said when it was flushed
-            file.close()
 
 
 def _entry(name: str) -> ZipInfo:
@@ -168,8 +141,8 @@ class ArchiveReader:
         """
         with _reading("the file"):
             try:
-                self._zip = ZipFile(cast("BinaryIO", Source(file)))
-            except TooMuchError:
+                self._zip = ZipFile(cast("BinaryIO", InputFile(file)))
+            except ReadTooLargeError:
                 raise ReadFailedError(_OTHERS) from None
             names = self._zip.namelist()
             if _MANIFEST not in names:
@@ -207,7 +180,7 @@ class ArchiveReader:
 
     def _is_alone(self, file: BinaryIO) -> bool:
         """Whether no other zip lies before it, and nothing after it; `zipfile` takes the last."""
-        source = Source(file)
+        source = InputFile(file)
         source.seek(0)
         begins = source.read(4)
         source.seek(-_LENGTH_OF_END - len(self._zip.comment), SEEK_END)
@@ -231,11 +204,6 @@ def _parts(manifest: bytes) -> dict[str, Part]:
         if version > FORMAT:
             raise ReadFailedError(
                 f"the file has mobstore format {version}, this mobstore knows {FORMAT}; update it"
-            )
-        if 1 <= version < FORMAT:
-            raise ReadFailedError(
-                f"the file has mobstore format {version}, which no release has written; export the"
-                " store once more"
             )
         parts = _Manifest.from_json(manifest).tables
     except SerializationError as error:

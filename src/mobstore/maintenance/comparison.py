@@ -142,8 +142,11 @@ def _differing(one: Any, other: Any, columns: Sequence[str]) -> list[str]:
 
 def _difference(kind: _Kind, one: Any, other: Any, fields: Sequence[str]) -> Difference:
     row = other if one is None else one
-    only_in: Literal["first", "second"] | None
-    only_in = "second" if one is None else "first" if other is None else None
+    only_in: Literal["first", "second"] | None = None
+    if one is None:
+        only_in = "second"
+    elif other is None:
+        only_in = "first"
     return Difference(kind, row[0], getattr(row, "mob_id", ""), only_in, tuple(fields))
 
 
@@ -151,7 +154,7 @@ class _Walk(Generic[R]):
     """A walk through the rows of one table of two stores, in the order of their keys."""
 
     def __init__(self, engines: _Engines, table: Table[R]) -> None:
-        self._one, self._other = (_Rows(engine, table) for engine in engines)
+        self._one, self._other = (_TableReader(engine, table) for engine in engines)
         self._key = table.getter(table.key)
         self._table = table.name
 
@@ -162,7 +165,7 @@ class _Walk(Generic[R]):
             run_id: goes on to this run, passing over others, and ends after it.
         """
         while True:
-            one, other = await self._one.next(run_id), await self._other.next(run_id)
+            one, other = await self._one.current(run_id), await self._other.current(run_id)
             if one is None and other is None:
                 return
             if one is not None and other is not None:
@@ -176,17 +179,15 @@ class _Walk(Generic[R]):
                     raise SerializationError(
                         f"table {self._table}: a key is not of its type; `verify` names its row"
                     ) from error
-            self._one.place += one is not None
-            self._other.place += other is not None
+            if one is not None:
+                self._one.advance()
+            if other is not None:
+                self._other.advance()
             yield one, other
 
 
-class _Rows(Generic[R]):
-    """The rows of a table of one store, page by page.
-
-    Attributes:
-        place: where it stands in the present page.
-    """
+class _TableReader(Generic[R]):
+    """The rows of a table of one store, page by page."""
 
     def __init__(self, engine: Engine, table: Table[R]) -> None:
         self._engine, self._table = engine, table
@@ -194,30 +195,34 @@ class _Rows(Generic[R]):
         self._page: list[R] = []
         self._limit = FIRST_LIMIT
         self._ended = False
-        self.place = 0
+        self._place = 0
 
-    async def next(self, run_id: str | None) -> R | None:
+    def advance(self) -> None:
+        """Pass over the present row."""
+        self._place += 1
+
+    async def current(self, run_id: str | None) -> R | None:
         """The row at which it stands; None at the end, or if it is of a later run than this."""
         while True:
-            if self.place == len(self._page) and not self._ended:
-                await self._turn()
+            if self._place == len(self._page) and not self._ended:
+                await self._read_next_page()
             if self._ended:
                 return None
-            row = self._page[self.place]
+            row = self._page[self._place]
             if run_id is None or row[0] == run_id:
                 return row
             if str(row[0]) > run_id:
                 return None
-            self.place += 1
+            self._place += 1
 
-    async def _turn(self) -> None:
+    async def _read_next_page(self) -> None:
         after = None
         if read := self._page:
             after = self._key(read[-1])
             self._limit = next_limit(self._limit, len(read), size_of(read))
-        self._page = await self._engine.read(partial(_reading, self._table, after, self._limit))
-        self._ended, self.place = not self._page, 0
+        self._page = await self._engine.read(partial(_read_page, self._table, after, self._limit))
+        self._ended, self._place = not self._page, 0
 
 
-def _reading(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
+def _read_page(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
     return Commit((yield from page(table, after, limit)))

@@ -24,7 +24,7 @@ class _CallersError(MobStoreError):
 
 
 @contextmanager
-def while_awaited(progress: Progress | None) -> Generator[Progress]:
+def cancellable(progress: Progress | None) -> Generator[Progress]:
     """Let work end with an error as soon as its task, having been cancelled, awaits it no more.
 
     Gives what the work must tell its progress. The error undoes what was done; nobody sees it.

@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import sys
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from mobstore.errors import InternalError, WriteFailedError
-from mobstore.maintenance.archive import ArchiveReader, temporary
-from mobstore.maintenance.copying import load, unload
-from mobstore.maintenance.exporting import export_script
-from mobstore.maintenance.importing import import_script, must_be_empty
-from mobstore.maintenance.progress import Progress, while_awaited
-from mobstore.maintenance.relations import Rows
+from mobstore.maintenance.archive import ArchiveReader
+from mobstore.maintenance.consistency import RowCounts
+from mobstore.maintenance.copy_scripts import load, unload
+from mobstore.maintenance.export_script import export_script
+from mobstore.maintenance.import_script import import_script
+from mobstore.maintenance.output_file import check_not_in_use
+from mobstore.maintenance.progress import Progress, cancellable
+from mobstore.maintenance.target import check_empty
+from mobstore.maintenance.temporary_file import temporary_file
 from mobstore.scripts.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _CHUNK = 2**20  # bytes
-_LOGS = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
 
 
 class Summary(NamedTuple):
@@ -63,9 +62,9 @@ async def export_stores(
     """
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
-    refuse_database(file)
-    with while_awaited(progress) as telling, temporary() as archive:
-        rows = await stores.engine.read(lambda: export_script(archive, telling))
+    check_not_in_use(file)
+    with cancellable(progress) as report, temporary_file() as archive:
+        rows = await stores.engine.read(lambda: export_script(archive, report))
         archive.seek(0)
         await _copy(archive, file)
     return _summary(rows)
@@ -89,8 +88,8 @@ async def import_stores(
     """
     check_stores(stores)
     _check_file(source, "rb", "read", "seek")
-    with while_awaited(progress) as telling:
-        return _summary(await stores.engine.load(lambda: import_script(source, telling)))
+    with cancellable(progress) as report:
+        return _summary(await stores.engine.load(lambda: import_script(source, report)))
 
 
 def check_file(source: BinaryIO) -> None:
@@ -126,11 +125,11 @@ async def copy(
     """
     check_stores(source, "source")
     check_stores(target, "target")
-    await target.engine.read(must_be_empty)  # a whole store is much to read in vain
-    with while_awaited(progress) as telling, temporary() as file:
-        rows = await source.engine.read(lambda: unload(file, _half(telling, second=False)))
+    await target.engine.read(check_empty)  # a whole store is much to read in vain
+    with cancellable(progress) as report, temporary_file() as file:
+        rows = await source.engine.read(lambda: unload(file, _read_half(report)))
         count = sum(rows.values())
-        await target.engine.load(lambda: load(file, count, _half(telling, second=True)))
+        await target.engine.load(lambda: load(file, count, _written_half(report)))
     return _summary(rows)
 
 
@@ -143,43 +142,16 @@ def _check_file(file: object, mode: str, *does: str) -> None:
         )
 
 
-def refuse_database(file: BinaryIO) -> None:
-    """Reject a database that is in use, such as the store's own file, as what is written to.
-
-    Raises:
-        WriteFailedError: this process has it open, or there is a log that would be applied to it.
-    """
-    try:
-        status = os.fstat(file.fileno())
-    except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
-        return
-    if _is_open(status) or _has_log(file, status):
-        raise WriteFailedError("the file is a SQLite database in use; write to another one")
-
-
-def _is_open(status: os.stat_result) -> bool:
-    if "mobstore.engines.sqlite.connecting" not in sys.modules:
-        return False  # none is, and there need not be a driver
-    from mobstore.engines.sqlite.connecting import is_open
-
-    return is_open(status)
-
-
-def _has_log(file: BinaryIO, status: os.stat_result) -> bool:
-    try:
-        path = Path(os.path.realpath(file.name))
-        named = os.path.samestat(path.stat(), status)
-    except (AttributeError, OSError, TypeError, ValueError):  # it has no name, or has lost it
-        return False
-    return named and any(os.path.lexists(f"{path}{log}") for log in _LOGS)
-
-
-def _summary(rows: Rows) -> Summary:
+def _summary(rows: RowCounts) -> Summary:
     return Summary(rows[EVENTS], rows[RUNS], rows[SPECS], rows[REALM_PROFILES])
 
 
-def _half(progress: Progress, *, second: bool) -> Progress:
-    return lambda done, total: progress(total * second + done, 2 * total)
+def _read_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(done, 2 * total)
+
+
+def _written_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(total + done, 2 * total)
 
 
 async def _copy(archive: BinaryIO, file: BinaryIO) -> None:

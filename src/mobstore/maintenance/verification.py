@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
-from uuid import uuid4
+from typing import Any
 
 from mobstore.errors import ReadFailedError
-from mobstore.maintenance.examination import examine, is_well_typed
-from mobstore.maintenance.progress import Meter, Progress, while_awaited
-from mobstore.maintenance.relations import FILE_ORDER, TOO_FEW_OUTPUTS, Checks
-from mobstore.model.json import I64_MAX
+from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, ConsistencyCheck
+from mobstore.maintenance.progress import Meter, Progress, cancellable
+from mobstore.maintenance.repair import COUNTED, counter_and_least, repair_rows
+from mobstore.maintenance.row_check import check_row, is_well_typed
 from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
-    EVENTS,
     IDENTITY,
     LOOP_STEP_OUTPUTS,
     META,
-    NEXT_CURSOR,
-    NEXT_RUN,
     RUN_STATES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -33,7 +28,7 @@ from mobstore.scripts.tables import (
     Row,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 
@@ -75,16 +70,8 @@ class Verification:
         return tuple(problem for problem in self.problems if not problem.repaired)
 
 
-_ROWS = 64  # repaired at once
-
 # By their numbers, runs that share one come one after the other.
 _ORDER = tuple(RUNS_BY_NUMBER if index is RUNS else index for index in FILE_ORDER)
-
-_NUMBERED: Mapping[str, tuple[Index[Any], str]] = {
-    NEXT_CURSOR: (EVENTS, "cursor"),
-    NEXT_RUN: (RUNS_BY_NUMBER, "number"),
-}
-"""What each counter numbers, and in which column."""
 
 
 _MOST_PROBLEMS = 10_000
@@ -120,8 +107,8 @@ async def verify(
     check_stores(stores)
     damages = tuple(Problem("", (), what) for what in await stores.engine.faults())
     try:
-        with while_awaited(progress) as telling:
-            found = await stores.engine.read(lambda: verify_script(telling))
+        with cancellable(progress) as report:
+            found = await stores.engine.read(lambda: verify_script(report))
     except ReadFailedError:
         if not damages:
             raise
@@ -130,10 +117,7 @@ async def verify(
     if repair:
         tables = {table.name: table for table in TABLES}
         rows = dict.fromkeys((tables[p.table], p.key) for p in problems if p.repairable)
-        waiting = list(rows)
-        for start in range(0, len(waiting), _ROWS):
-            some = waiting[start : start + _ROWS]
-            await stores.engine.write(partial(repair_script, some, str(uuid4())))
+        await repair_rows(stores.engine, list(rows))
         problems = tuple(replace(p, repaired=p.repairable) for p in problems)
     return Verification(found.rows, problems)
 
@@ -156,7 +140,7 @@ class _Looking:
         self._characters = 0
         self._more = 0
         self._meter = meter
-        self._checks = Checks()
+        self._checks = ConsistencyCheck()
 
     def problems(self) -> tuple[Problem, ...]:
         """All that was found, or as much as may be listed and how many more there are."""
@@ -185,14 +169,14 @@ class _Looking:
     def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
         table = index.table
         for row in rows:
-            for what, repairable in examine(table, row).faults:
+            for what, repairable in check_row(table, row).faults:
                 self._found(table, row, what, repairable=repairable or _is_identity(table, row))
         rows = [row for row in rows if is_well_typed(table, row)]
         if table is COUNTERS:
             return  # seen with what they number
         found = yield from self._checks.faults(index, rows)
-        for place, why in sorted(dict(reversed(found)).items()):  # of each row the first
-            self._found(table, rows[place], why)
+        for place in sorted(found):
+            self._found(table, rows[place], found[place])
         if table is RUNS:
             yield from self._states(rows)
 
@@ -201,11 +185,11 @@ class _Looking:
 
     def _list(self, problem: Problem) -> None:
         characters = sum(len(part) for part in problem.key if isinstance(part, str | bytes))
-        self._characters += characters
-        if len(self._problems) < _MOST_PROBLEMS and self._characters <= _MOST_CHARACTERS:
+        characters += self._characters
+        if len(self._problems) < _MOST_PROBLEMS and characters <= _MOST_CHARACTERS:
             self._problems.append(problem)
+            self._characters = characters
         else:
-            self._characters -= characters
             self._more += 1
 
     def _identity(self) -> Asking[None]:
@@ -217,11 +201,11 @@ class _Looking:
     def _counters(self) -> Asking[None]:
         """See that counters are ahead; take those that are not for mended, or all rows are told."""
         mended: list[CounterRow] = []
-        for name in _NUMBERED:
-            counter, due = yield from _counter(name)
+        for name in COUNTED:
+            counter, due = yield from counter_and_least(name)
             mended.append(due)
             if counter != due:
-                what = f"it is not above the last {_NUMBERED[name][1]}"
+                what = f"it is not above the last {COUNTED[name][1]}"
                 self._found(COUNTERS, due, what, repairable=True)
         yield from self._checks.faults(COUNTERS, mended)
 
@@ -234,36 +218,6 @@ class _Looking:
                 self._list(Problem(RUN_STATES.name, key, what))
 
 
-def repair_script(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:
-    """Mend these rows as far as they can be; a store without identity gets this one."""
-    found = yield tuple(Get(table, key) for table, key in rows)
-    puts: list[Put[Any]] = []
-    for (table, key), row in zip(rows, found, strict=True):
-        if table is META and (row is None or examine(META, examine(META, row).mended).faults):
-            puts.append(Put(META, (MetaRow(IDENTITY, identity),)))
-        elif table is COUNTERS:
-            counter, due = yield from _counter(cast("str", key[0]))
-            if counter != due:
-                puts.append(Put(COUNTERS, (due,)))
-        elif row is not None:
-            puts.append(Put(table, (examine(table, row).mended,)))
-    return Commit(None, tuple(puts))
-
-
 def _is_identity(table: Table[Any], row: Row) -> bool:
     """Whether a row may be made anew: an identity that cannot be read is as good as none."""
     return table is META and row[0] == IDENTITY
-
-
-def _counter(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
-    """A counter, and what it must be at least for all numbers to be below it."""
-    index, column = _NUMBERED[name]
-    counter, last = yield from fetch(
-        Get(COUNTERS, (name,)), Scan(index, before=I64_MAX, limit=1, backwards=True)
-    )
-    following = CounterRow(name, getattr(last[0], column) + 1 if last else 1)
-    if counter is None:
-        return CounterRow(name, 1), following
-    if type(counter.value) is not int:
-        return following, following  # which value it had cannot be known
-    return counter, max(counter, following)

@@ -18,6 +18,6 @@ An export loses nothing: what the layout cannot hold is an error. Read back, by 
 reference, it gives the same events, runs, specs and profiles, in the same order.
 """
 
-from mobstore.meerkat.exporting import export_meerkat as export_meerkat
-from mobstore.meerkat.importing import import_meerkat as import_meerkat
+from mobstore.meerkat.exporter import export_meerkat as export_meerkat
+from mobstore.meerkat.importer import import_meerkat as import_meerkat
 from mobstore.meerkat.report import ImportReport as ImportReport, Unreadable as Unreadable

@@ -20,6 +20,7 @@ from mobstore.model.flow import (
 )
 from mobstore.model.profile import Profile, ProfileBinding
 from mobstore.model.text import count
+from mobstore.notebook.formatting import joined, named, value
 from mobstore.notebook.markup import (
     DEEPEST,
     Content,
@@ -38,7 +39,6 @@ from mobstore.notebook.markup import (
 )
 from mobstore.notebook.records import rest, tools
 from mobstore.notebook.tabular import fields_of
-from mobstore.notebook.texts import joined, named, value
 
 PROFILES = 20
 """Profiles: the first and the last."""

@@ -10,6 +10,7 @@ from mobstore.model.event import MobEvent
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import MobRun, RunHeader, StepLedgerEntry
 from mobstore.model.text import count, cut
+from mobstore.notebook.formatting import fields, joined, moment, named, value
 from mobstore.notebook.markup import (
     Content,
     Markup,
@@ -23,7 +24,6 @@ from mobstore.notebook.markup import (
     together,
 )
 from mobstore.notebook.tabular import Listing, Tabular, columns_of, fields_of
-from mobstore.notebook.texts import fields, joined, moment, named, value
 
 RECORDS = 40
 """Lines of a table of records: the first and the last."""

@@ -9,7 +9,7 @@ from mobstore.model.ids import FrameId, LoopInstanceId
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import FailureLedgerEntry, FrameSnapshot, LoopSnapshot, MobRun
 from mobstore.model.text import count, cut
-from mobstore.notebook.drawing import drawing
+from mobstore.notebook.formatting import instant, moment, named, span, value
 from mobstore.notebook.markup import (
     DEEPEST,
     Content,
@@ -29,7 +29,7 @@ from mobstore.notebook.markup import (
     table,
     together,
 )
-from mobstore.notebook.texts import instant, moment, named, span, value
+from mobstore.notebook.timeline import timeline
 from mobstore.notebook.tree import Branch, Node, branches_of, nodes, phase
 
 BRANCHES = 60
@@ -57,7 +57,7 @@ def run(shown: MobRun) -> Markup:
                 ("params", value(shown.activation_params)),
             ]
         ),
-        drawing(shown.step_ledger),
+        timeline(shown.step_ledger),
         _tree(shown),
         _failures(shown.failure_ledger),
         _outputs(shown),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mobstore.model.overview import MobOverview, Overview
+from mobstore.notebook.formatting import named
 from mobstore.notebook.markup import Markup, block, element, facts, head, inline, table, together
-from mobstore.notebook.texts import named
 from mobstore.stores.mob_stores import MobStores
 
 MOBS = 40

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mobstore.model.ids import MobId
 from mobstore.model.overview import MobOverview, Overview
+from mobstore.model.run import RunHeader
 from mobstore.operations.identity import readable
+from mobstore.operations.run_reading import Selection, run_headers
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
+    FAILURE_LEDGER,
     IDENTITY,
     META,
     NEXT_CURSOR,
@@ -19,6 +22,7 @@ from mobstore.scripts.tables import (
     RUNS,
     RUNS_BY_MOB,
     SPECS,
+    STEP_LEDGER,
     EventRow,
     Index,
     RunRow,
@@ -80,3 +84,21 @@ def counts_by_mob(
         page = yield from fetch(Scan(table, after=last, limit=_ROWS_AT_ONCE))
         found = list(dict.fromkeys(row.mob_id for row in page if row.mob_id not in counts))
         last = page[-1][0]
+
+
+class RunSummary(NamedTuple):
+    """A run's header without its parameters, which may be huge, and the sizes of its ledgers."""
+
+    header: RunHeader
+    steps: int
+    failures: int
+
+
+def run_summaries(selection: Selection) -> Script[list[RunSummary]]:
+    """Return the headers of runs, and how many entries their ledgers have."""
+    headers = (yield from run_headers(selection)).result
+    keys = [(str(header.run_id),) for header in headers]
+    steps = yield tuple(Count(Scan(STEP_LEDGER, key)) for key in keys)
+    failures = yield tuple(Count(Scan(FAILURE_LEDGER, key)) for key in keys)
+    without = [header.model_copy(update={"activation_params": None}) for header in headers]
+    return Commit(list(map(RunSummary, without, steps, failures)))

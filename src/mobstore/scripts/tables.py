@@ -21,7 +21,7 @@ Key: TypeAlias = tuple[Value, ...]
 Row: TypeAlias = tuple[str | int, ...]
 R = TypeVar("R", bound=Row)
 
-FORMAT = 3
+FORMAT = 1
 """The version of this layout; engines write it into what they create and refuse a higher one."""
 
 

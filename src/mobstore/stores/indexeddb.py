@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Durability, Engine
 from mobstore.stores.base import Clock, check_clock
@@ -39,7 +39,7 @@ class IndexedDbMobStores(MobStores):
             name: the database's.
             create: whether to create the database if it is missing.
             read_only: whether only to read: nothing is created or upgraded, and every call that
-                may write raises InternalError.
+                may write raises UsageError.
             durability: "full": a write that returned survives a power failure (IndexedDB's
                 "strict"). "normal": it survives the death of the browser ("relaxed").
             timeout: seconds to wait for other tabs that upgrade or delete the database; less than
@@ -50,7 +50,7 @@ class IndexedDbMobStores(MobStores):
             ReadFailedError: the database cannot be opened, is none of mobstore's, or is of a newer
                 format; it was not changed. Or the browser lets the page keep nothing.
             WriteFailedError: the browser has no room for it.
-            InternalError: this Python does not run in a browser.
+            UsageError: this Python does not run in a browser, or an argument is wrong.
         """
 
         async def start() -> Self:
@@ -117,8 +117,8 @@ async def indexeddb_engine(
     from mobstore.engines.indexeddb import IndexedDbEngine
 
     check_options(durability, timeout, create=create, read_only=read_only)
-    if not name:
-        raise InternalError("indexeddb: needs a name, such as indexeddb:mobs")
+    if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError("indexeddb: needs a name, such as indexeddb:mobs")
     engine = await IndexedDbEngine.open(
         name, durability=durability, timeout=timeout, create=create, read_only=read_only
     )

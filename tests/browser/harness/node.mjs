@@ -10,7 +10,7 @@ const said = await pyodide.runPythonAsync(`
 import mobstore
 try:
     await mobstore.open_stores("indexeddb:mobs")
-except mobstore.InternalError as error:
+except mobstore.UsageError as error:
     said = str(error)
 said
 `);

@@ -15,7 +15,7 @@ from mobstore.testing.samples import event
 _PACKAGE = "mobstore.engines.indexeddb"
 _MODULES = {
     f"{_PACKAGE}.{name}"
-    for name in ("channel", "database", "engine", "job", "questions", "rows", "transactions")
+    for name in ("cache", "call", "channel", "database", "engine", "reads", "rows", "transactions")
 }
 
 

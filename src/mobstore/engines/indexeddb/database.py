@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from mobstore.engines.indexeddb.forms import lay_out
+from mobstore.engines.indexeddb.conversion import create_object_stores
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError, WriteFailedError
 from mobstore.scripts.tables import FORMAT, TABLES
@@ -183,7 +183,7 @@ class _Opening:
                 raise ReadFailedError(
                     f"there is no '{self._name}' in this browser; is the name right?"
                 )
-            lay_out(self._browser, database, transaction)
+            create_object_stores(self._browser, database, transaction)
         except MobStoreError as error:
             self._refusal = error
             transaction.abort()

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mobstore.engines.indexeddb.call import Call
 from mobstore.engines.indexeddb.channel import Channel
 from mobstore.engines.indexeddb.database import Connection
 from mobstore.engines.indexeddb.javascript import browser
-from mobstore.engines.indexeddb.job import Job
-from mobstore.engines.indexeddb.transactions import Lane
-from mobstore.errors import InternalError
+from mobstore.engines.indexeddb.transactions import Queue
+from mobstore.errors import ClosedError
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
@@ -30,8 +30,8 @@ class IndexedDbEngine(Engine):
     def __init__(self, connection: Connection, channel: Channel, name: str) -> None:
         self._connection, self._channel, self._name = connection, channel, name
         connection.lost = channel.wake
-        self._reading = Lane(connection, "readonly")
-        self._writing = Lane(connection, "readwrite", channel.tell)
+        self._reading = Queue(connection, "readonly")
+        self._writing = Queue(connection, "readwrite", channel.tell)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class IndexedDbEngine(Engine):
         Raises:
             ReadFailedError: it cannot be opened, is none of mobstore's, or is of a newer format.
             WriteFailedError: there is no room for it.
-            InternalError: this Python does not run in a browser.
+            UsageError: this Python does not run in a browser.
         """
         found = browser()
         connection = await Connection.open(
@@ -74,13 +74,13 @@ class IndexedDbEngine(Engine):
         return cls(connection, Channel(found, name), name)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        return await self._run(self._reading, Job(make))
+        return await self._run(self._reading, Call(make))
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        return await self._run(self._writing, Job(make))
+        return await self._run(self._writing, Call(make))
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        return await self._run(self._writing, Job(make, loading=True))
+        return await self._run(self._writing, Call(make, loading=True))
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         self._check()
@@ -99,9 +99,9 @@ class IndexedDbEngine(Engine):
     def _check(self) -> None:
         refuse_within_atomic()
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
 
-    def _run(self, lane: Lane, job: Job[T]) -> Job[T]:
+    def _run(self, queue: Queue, call: Call[T]) -> Call[T]:
         self._check()
-        lane.add(job)
-        return job
+        queue.add(call)
+        return call

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from pydantic_core import to_json
 
-from mobstore.errors import InternalError, ReadFailedError
+from mobstore.errors import ReadFailedError, UsageError
 
 JsValue: TypeAlias = Any
 """A JavaScript value that Python only hands on: an object, a key, undefined as None."""
@@ -149,14 +149,14 @@ def browser() -> Browser:
     """What the engine needs of this browser.
 
     Raises:
-        InternalError: this Python does not run in a browser.
+        UsageError: this Python does not run in a browser.
         ReadFailedError: the browser does not let this page keep anything.
     """
     try:
         js, ffi = cast("Any", import_module("js")), cast("Any", import_module("pyodide.ffi"))
         js.addEventListener  # noqa: B018 - Node has none, and nothing else of a browser
     except (ImportError, AttributeError) as error:
-        raise InternalError(
+        raise UsageError(
             "IndexedDB is there only for Python in a browser's page or worker (Pyodide);"
             " use sqlite:PATH or memory: here"
         ) from error

@@ -21,43 +21,43 @@ from contextlib import suppress
 from copy import copy
 from typing import Any, TypeAlias, cast
 
+from mobstore.engines.indexeddb.call import Call
 from mobstore.engines.indexeddb.database import Connection, Mode
 from mobstore.engines.indexeddb.javascript import JsValue, Transaction
-from mobstore.engines.indexeddb.job import Job
-from mobstore.engines.indexeddb.questions import Question
-from mobstore.engines.indexeddb.rows import Asking, Rows
+from mobstore.engines.indexeddb.reads import ReadBatch
+from mobstore.engines.indexeddb.rows import Rows, Steps
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.scripts.tables import COUNTERS
 from mobstore.scripts.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
 
-Committed: TypeAlias = Callable[[Iterable[Write] | None], None]
+OnCommit: TypeAlias = Callable[[Iterable[Write] | None], None]
 """Takes the writes of a commit; None for those of a loading script."""
 
 _MOST_PER_TRANSACTION = 256  # other tabs must not wait for longer
 
 
-class Lane:
-    """The queue of jobs of one mode, and the transactions that run them."""
+class Queue:
+    """The queue of calls of one mode, and the transactions that run them."""
 
     def __init__(
-        self, connection: Connection, mode: Mode, committed: Committed | None = None
+        self, connection: Connection, mode: Mode, committed: OnCommit | None = None
     ) -> None:
         self.connection: Connection = connection
-        self.committed: Committed | None = committed
+        self.committed: OnCommit | None = committed
         self.mode: Mode = mode
-        self.queue: deque[Job[Any]] = deque()
-        self.joinable: _Run | None = None
-        self._runs: list[_Run] = []
-        self._idle: list[_Run] = []
+        self.queue: deque[Call[Any]] = deque()
+        self.joinable: _Transaction | None = None
+        self._transactions: list[_Transaction] = []
+        self._idle: list[_Transaction] = []
         self._closing: list[asyncio.Future[None]] = []
 
-    def add(self, job: Job[Any]) -> None:
-        """Queue a job; it begins now, or with the next event of the transaction under way."""
-        self.queue.append(job)
+    def add(self, call: Call[Any]) -> None:
+        """Queue a call; it begins now, or with the next event of the transaction under way."""
+        self.queue.append(call)
         self._start()
 
-    def take(self, taken: list[Job[Any]]) -> Job[Any] | None:
-        """The next job for a transaction that has taken some; None if it must not have more."""
+    def take(self, taken: list[Call[Any]]) -> Call[Any] | None:
+        """The next call for a transaction that has taken some; None if it must not have more."""
         while self.queue and self.queue[0].settled:
             self.queue.popleft()
         if not self.queue or len(taken) >= _MOST_PER_TRANSACTION:
@@ -66,85 +66,85 @@ class Lane:
             return None
         return self.queue.popleft()
 
-    def ended(self, run: _Run) -> None:
+    def reuse(self, transaction: _Transaction) -> None:
         """Take back what ran a transaction that is over."""
-        self._idle.append(run)
+        self._idle.append(transaction)
         self._start()
-        if len(self._idle) == len(self._runs):
+        if len(self._idle) == len(self._transactions):
             while self._closing:
                 self._closing.pop().set_result(None)
 
-    def left_by(self, run: _Run) -> None:
-        """Let no more jobs join a run; another may have become the one to join since."""
-        if self.joinable is run:
+    def stop_joining(self, transaction: _Transaction) -> None:
+        """Let no more calls join a transaction; another may have become the one to join since."""
+        if self.joinable is transaction:
             self.joinable = None
 
     async def close(self) -> None:
         """Wait until nothing is queued or under way, then let go of the handlers."""
-        if len(self._idle) < len(self._runs):
+        if len(self._idle) < len(self._transactions):
             empty = asyncio.get_running_loop().create_future()
             self._closing.append(empty)
             await asyncio.shield(empty)
-        while self._runs:
-            self._runs.pop().destroy()
+        while self._transactions:
+            self._transactions.pop().destroy()
 
     def _start(self) -> None:
         """Begin a transaction for what is queued, unless one is under way that will take it."""
         if self.joinable is not None or not self.queue:
             return
         if not self._idle:
-            self._idle.append(_Run(self))
-            self._runs.append(self._idle[-1])
+            self._idle.append(_Transaction(self))
+            self._transactions.append(self._idle[-1])
         self.joinable = self._idle.pop()
         self.joinable.begin()
 
 
-class _Work:
+class _RunningScript:
     """A script under way.
 
     Attributes:
-        job: whose it is.
+        call: whose it is.
         steps: yields the reads that the script waits for.
-        question: what it asked last.
+        batch: what it asked last.
         writing: whether the script has ended, and only its writes are still to be made.
     """
 
-    __slots__ = ("job", "question", "steps", "writing")
+    __slots__ = ("batch", "call", "steps", "writing")
 
-    def __init__(self, job: Job[Any], perform: Callable[[_Work], Asking]) -> None:
-        self.job, self.writing = job, False
+    def __init__(self, call: Call[Any], perform: Callable[[_RunningScript], Steps]) -> None:
+        self.call, self.writing = call, False
         self.steps = perform(self)
-        self.question: Question | None = None
+        self.batch: ReadBatch | None = None
 
 
-class _Run:
-    """Runs jobs in a transaction, one transaction after another.
+class _Transaction:
+    """Runs calls in a transaction, one transaction after another.
 
     Its handlers are made once: to make one takes longer than to step a script.
     """
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane, self._connection = lane, lane.connection
-        self._writing = lane.mode == "readwrite"
-        make = lane.connection.browser.handler
+    def __init__(self, queue: Queue) -> None:
+        self._queue, self._connection = queue, queue.connection
+        self._writing = queue.mode == "readwrite"
+        make = queue.connection.browser.handler
         self._success, self._error = make(self._on_success), make(self._on_error)
         self._complete, self._abort = make(self._on_complete), make(self._on_abort)
 
     def begin(self) -> None:
         """Begin a transaction with what is queued."""
-        self._jobs: list[Job[Any]] = []
-        self._works: dict[_Work, None] = {}  # the scripts that have not ended, eldest first
+        self._calls: list[Call[Any]] = []
+        self._running: dict[_RunningScript, None] = {}  # oldest first
         self._failure: Any = None
         self._writes: list[Write] = []  # for those who listen; not those of a loading script
         self._loaded = False
         try:
-            self._transaction: Transaction = self._connection.begin(self._lane.mode)
+            self._transaction: Transaction = self._connection.begin(self._queue.mode)
         except MobStoreError as error:
-            self._lane.left_by(self)
-            while job := self._lane.take([]):
-                job.error = copy(error)
-                job.settle()
-            self._lane.ended(self)
+            self._queue.stop_joining(self)
+            while call := self._queue.take([]):
+                call.error = copy(error)
+                call.settle()
+            self._queue.reuse(self)
             return
         self._rows = Rows(self._connection.browser, self._transaction)
         self._go_on()
@@ -169,8 +169,8 @@ class _Run:
         try:
             self._rows.take()
             while not self._rows.ask(self._advance(), self._success):
-                if not self._works:
-                    self._lane.left_by(self)
+                if not self._running:
+                    self._queue.stop_joining(self)
                     self._rows.flush()
                     if not self._wrote:
                         # What was written ends by itself: after `commit` Firefox would undo it only
@@ -179,7 +179,7 @@ class _Run:
                     return
         except BaseException as error:  # noqa: BLE001 - the task that waits must hear of it
             self._failure = self._failure or error
-            self._lane.left_by(self)
+            self._queue.stop_joining(self)
             with suppress(self._connection.browser.Error):  # its end may be under way already
                 self._transaction.abort()
 
@@ -187,79 +187,79 @@ class _Run:
     def _wrote(self) -> bool:
         return self._loaded or bool(self._writes)
 
-    def _advance(self) -> list[Question]:
+    def _advance(self) -> list[ReadBatch]:
         """Step the scripts that may go on, begin what is queued; what they ask."""
-        questions: list[Question] = []
-        for work in tuple(self._works):
-            if question := self._step(work):
-                questions.append(question)
+        batches: list[ReadBatch] = []
+        for running in tuple(self._running):
+            if batch := self._step(running):
+                batches.append(batch)
                 if self._writing:  # the eldest alone may go on
                     break
-        while job := self._lane.take(self._jobs):
-            self._jobs.append(job)
-            work = _Work(job, self._perform)
-            self._works[work] = None
-            if question := self._step(work):
-                questions.append(question)
-        return questions
+        while call := self._queue.take(self._calls):
+            self._calls.append(call)
+            running = _RunningScript(call, self._perform)
+            self._running[running] = None
+            if batch := self._step(running):
+                batches.append(batch)
+        return batches
 
-    def _step(self, work: _Work) -> Question | None:
+    def _step(self, running: _RunningScript) -> ReadBatch | None:
         """Run a script until it asks what is not known yet; None if it has ended.
 
         One that begins runs until it first asks.
         """
         try:
-            if work.question is None:
-                work.question = Question(next(work.steps))
+            if running.batch is None:
+                running.batch = ReadBatch(next(running.steps))
             else:
-                while (answers := self._rows.answers(work.question)) is not None:
-                    work.question = Question(work.steps.send(answers))
+                while (answers := self._rows.answers(running.batch)) is not None:
+                    running.batch = ReadBatch(running.steps.send(answers))
         except StopIteration:
             pass
         except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
-            work.steps.close()
-            if work.job.loading or work.writing:
+            running.steps.close()
+            if running.call.loading or running.writing:
                 raise
             ours = isinstance(error, MobStoreError)
-            work.job.error = error if ours else self._connection.damaged(error)
+            running.call.error = error if ours else self._connection.damaged(error)
         else:
-            return work.question
-        work.job.ended = True
-        del self._works[work]
+            return running.batch
+        running.call.ended = True
+        del self._running[running]
         if not self._writing:
-            work.job.settle()
+            running.call.settle()
         return None
 
-    def _perform(self, work: _Work) -> Asking:
+    def _perform(self, running: _RunningScript) -> Steps:
         """Run one script to its end, and make its writes."""
-        job = work.job
-        script = cast("Script[Any]", self._one_by_one(job) if job.loading else job.make())
+        call = running.call
+        script = cast("Script[Any]", self._one_by_one(call) if call.loading else call.make())
         commit: Commit[Any] = yield from script
         yield ()  # a script that asks nothing is here before those ahead of it have written
-        if job.loading:
-            self._require_awaited(job)
-        elif not job.settled:
+        if call.loading:
+            self._require_awaited(call)
+        elif not call.settled:
             self._writes += commit.writes
-        if not job.settled:
-            work.writing = True
+        if not call.settled:
+            running.writing = True
             for write in commit.writes:
-                yield from self._rows.write(write, careful=job.careful)
-        job.outcome = commit.result
+                yield from self._rows.write(write, careful=call.careful)
+        call.outcome = commit.result
 
-    def _one_by_one(self, job: Job[Any]) -> Asking:
+    def _one_by_one(self, call: Call[Any]) -> Steps:
         """A loading script as one that only asks, one thing after the other."""
-        script = cast("LoadingScript[Any]", job.make())
+        script = cast("LoadingScript[Any]", call.make())
         self._loaded = True
         try:
             asked = next(script)
             while True:
                 answers: list[Any] = []
                 for one in asked:
-                    self._require_awaited(job)
+                    self._require_awaited(call)
                     if isinstance(one, Read):
                         answers += yield (one,)
                     else:
-                        answers.append((yield from self._rows.write(one, careful=job.careful)))
+                        answers.append((yield from self._rows.write(one, careful=call.careful)))
                 # It must not run ahead of the browser, or all it brings would wait in memory.
                 yield (Count(Scan(COUNTERS)),)
                 asked = script.send(tuple(answers))
@@ -268,49 +268,49 @@ class _Run:
         finally:
             script.close()
 
-    def _require_awaited(self, job: Job[Any]) -> None:
+    def _require_awaited(self, call: Call[Any]) -> None:
         """Undo the transaction of a loading script if no task waits for it any more."""
-        if job.settled:
+        if call.settled:
             raise asyncio.CancelledError
 
     def _on_complete(self, _: JsValue) -> None:
-        self._lane.left_by(self)
-        for job in self._jobs:
-            if not job.ended:
-                job.error = InternalError("a transaction ended before its script did")
+        self._queue.stop_joining(self)
+        for call in self._calls:
+            if not call.ended:
+                call.error = InternalError("a transaction ended before its script did")
         try:
-            if self._lane.committed is not None and self._wrote:
-                self._lane.committed(None if self._loaded else self._writes)
+            if self._queue.committed is not None and self._wrote:
+                self._queue.committed(None if self._loaded else self._writes)
         finally:
-            self._end(self._jobs)
+            self._end(self._calls)
 
     def _on_abort(self, _: JsValue) -> None:
-        self._lane.left_by(self)
-        jobs = [job for job in self._jobs if not job.settled]
+        self._queue.stop_joining(self)
+        calls = [call for call in self._calls if not call.settled]
         failure = self._failure or self._transaction.error
         clash = getattr(failure, "name", None) == "ConstraintError"
-        if len(self._jobs) > 1 or (clash and not any(job.careful for job in jobs)):
+        if len(self._calls) > 1 or (clash and not any(call.careful for call in calls)):
             # One may be guilty of what undid them all: it alone shall fail.
-            for job in reversed(jobs):
-                job.alone, job.careful = True, job.careful or clash
-                job.ended, job.error = False, None
-                self._lane.queue.appendleft(job)
-            jobs = []
-        for job in jobs:
-            job.error = self._said(failure)
-        self._end(jobs)
+            for call in reversed(calls):
+                call.alone, call.careful = True, call.careful or clash
+                call.ended, call.error = False, None
+                self._queue.queue.appendleft(call)
+            calls = []
+        for call in calls:
+            call.error = self._said(failure)
+        self._end(calls)
 
     def _said(self, failure: Any) -> BaseException:
         if isinstance(failure, BaseException) and not isinstance(
             failure, self._connection.browser.Error
         ):
             return failure
-        said = self._connection.said(failure, self._lane.mode)
+        said = self._connection.said(failure, self._queue.mode)
         if isinstance(failure, BaseException):
             said.__cause__ = failure
         return said
 
-    def _end(self, jobs: list[Job[Any]]) -> None:
-        self._lane.ended(self)
-        for job in jobs:
-            job.settle()
+    def _end(self, calls: list[Call[Any]]) -> None:
+        self._queue.reuse(self)
+        for call in calls:
+            call.settle()

@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from mobstore.engines.sqlite.condition import Condition
-from mobstore.engines.sqlite.file import is_busy, retrying
+from mobstore.engines.sqlite.driver_errors import is_busy, retrying
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import WriteFailedError

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from mobstore.engines.sqlite.connecting import connect
+from mobstore.engines.sqlite.connections import connect
 from mobstore.engines.sqlite.layout import difference, entries
 from mobstore.engines.sqlite.upgrade import statements
 from mobstore.errors import ReadFailedError, WriteFailedError

@@ -27,19 +27,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import has_reset_bug
-from mobstore.engines.sqlite.connecting import Mode, connect, reading_mode, resolve
+from mobstore.engines.sqlite.connections import Mode, connect, reading_mode, resolve
+from mobstore.engines.sqlite.driver_errors import is_busy, retrying, translate
 from mobstore.engines.sqlite.faults import faults
-from mobstore.engines.sqlite.file import (
-    is_busy,
-    open_file,
-    open_to_read,
-    retrying,
-    translate,
-)
-from mobstore.engines.sqlite.handing import outcome
-from mobstore.engines.sqlite.reading import NotAtOnce, read, read_at_once
+from mobstore.engines.sqlite.file import open_file, open_to_read
+from mobstore.engines.sqlite.handover import outcome
+from mobstore.engines.sqlite.interruption import Stoppable
+from mobstore.engines.sqlite.reads import NotAtOnce, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.scripts.transaction import (

@@ -10,8 +10,8 @@ from itertools import chain, pairwise, starmap
 from operator import ge, gt, le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
-from mobstore.engines.sqlite.connecting import size_of_file
-from mobstore.engines.sqlite.stopping import Stoppable
+from mobstore.engines.sqlite.connections import size_of_file
+from mobstore.engines.sqlite.interruption import Stoppable
 from mobstore.scripts.tables import TABLES, Index, Key, Table, Value
 from mobstore.scripts.transaction import (
     Add,
@@ -57,7 +57,7 @@ def _create(table: Table[Any]) -> list[str]:
     ]
 
 
-SCHEMA = [statement for table in TABLES for statement in _create(table)]
+SCHEMA = tuple(statement for table in TABLES for statement in _create(table))
 
 
 @cache

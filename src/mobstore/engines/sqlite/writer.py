@@ -6,7 +6,7 @@ rolled back and its scripts run one by one, so that only the guilty one fails. A
 nothing costs no commit.
 
 Between two groups the writer copies the log (`checkpoints.py`), and while somebody listens it looks
-for commits of others (`outside.py`).
+for commits of others (`external_commits.py`).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, log_left_alone
-from mobstore.engines.sqlite.connecting import Mode, connect, has_content, open_files
-from mobstore.engines.sqlite.file import retrying, translate
-from mobstore.engines.sqlite.handing import fail, hand_over
+from mobstore.engines.sqlite.connections import Mode, connect, has_content, open_files
+from mobstore.engines.sqlite.driver_errors import retrying, translate
+from mobstore.engines.sqlite.external_commits import Outside
+from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
-from mobstore.engines.sqlite.outside import Outside
+from mobstore.engines.sqlite.interruption import stopped
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.stopping import stopped
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.scripts.transaction import LoadingScript, Script, Write, drive
 

@@ -13,13 +13,13 @@ from mobstore.codec.arguments import record_text, text
 from mobstore.codec.events import draft_event
 from mobstore.codec.runs import RunRows
 from mobstore.errors import ReadFailedError, SerializationError
-from mobstore.maintenance.importing import must_be_empty
-from mobstore.maintenance.progress import Progress, while_awaited
+from mobstore.maintenance.progress import Progress, cancellable
+from mobstore.maintenance.target import check_empty
+from mobstore.meerkat.database import source
+from mobstore.meerkat.integrity import check_sound
 from mobstore.meerkat.layout import CURSOR_KEY, newer
-from mobstore.meerkat.reading import TooLong, count, pages
+from mobstore.meerkat.pages import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
-from mobstore.meerkat.soundness import check_sound
-from mobstore.meerkat.source import source
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.extent import MAX_VALUES
@@ -86,11 +86,11 @@ async def import_meerkat(
     """
     check_stores(stores)
     path = Path(source)
-    with while_awaited(progress) as telling:
+    with cancellable(progress) as report:
         if check:
-            await check_sound(path, telling, lambda: stores.engine.read(must_be_empty))
+            await check_sound(path, report, lambda: stores.engine.read(check_empty))
         return await stores.engine.load(
-            lambda: _Import(path, telling, skip_unreadable=skip_unreadable).script()
+            lambda: _Import(path, report, skip_unreadable=skip_unreadable).script()
         )
 
 
@@ -125,7 +125,7 @@ class _Import:
         self._done = 0
 
     def script(self) -> LoadingScript[ImportReport]:
-        yield from must_be_empty()
+        yield from check_empty()
         with source(self._path) as (file, tables):
             yield from self._copy(file, tables)
         after = min(self._last_cursor or 0, I64_MAX - 1) + 1  # also after what was left out

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from mobstore.engines.sqlite.connecting import connect, find, has_log, resolve
+from mobstore.engines.sqlite.connections import connect, find, has_log, resolve
 from mobstore.errors import MobStoreError
 from mobstore.scripts.tables import META, TABLES
 

@@ -30,7 +30,7 @@ _EXACT = 2**53
 _LEAST = float("-inf")  # no key is less
 
 
-def lay_out(browser: Browser, database: Database, transaction: Transaction) -> None:
+def create_object_stores(browser: Browser, database: Database, transaction: Transaction) -> None:
     """Create the object stores and indexes that are not there; for an upgrade's transaction.
 
     With the place for its identity, the database gets one.
@@ -53,7 +53,7 @@ def lay_out(browser: Browser, database: Database, transaction: Transaction) -> N
 _new = cast("Callable[..., Row]", cast("Any", tuple).__new__)
 
 
-class Form:
+class Converter:
     """How the rows of one table are stored.
 
     Attributes:
@@ -111,7 +111,7 @@ class Form:
             else:
                 return row
         changed = (*self._numbers, *self._texts)
-        return tuple(stored(value) if n in changed else value for n, value in enumerate(row))
+        return tuple(encode_value(value) if n in changed else value for n, value in enumerate(row))
 
     def _restored(self, row: list[Any]) -> list[Any]:
         """The values as they were; changes the list."""
@@ -124,12 +124,12 @@ class Form:
         return row
 
 
-form: Callable[[Table[Any]], Form] = cache(Form)
+converter: Callable[[Table[Any]], Converter] = cache(Converter)
 _HIGH = re.compile("[\uffff-\U0010ffff]")
 _MARKED = re.compile("\uffff([\0\U00010000-\U0010ffff])")
 
 
-def stored(value: Value) -> Value:
+def encode_value(value: Value) -> Value:
     """A value of a key or a number as it is stored; itself, if it needs no other form."""
     if isinstance(value, int):
         return value if value < _EXACT else f"{MARK}{value:019}"
@@ -138,35 +138,35 @@ def stored(value: Value) -> Value:
     return _HIGH.sub(lambda high: MARK + ("\0" if high[0] == MARK else high[0]), value)
 
 
-def _bridged(value: Value) -> Value | float:
+def _to_js_value(value: Value) -> Value | float:
     """A stored value of a key, for JavaScript: Pyodide makes a BigInt of 2**53 - 1, too."""
-    return float(value) if value == _EXACT - 1 else stored(value)
+    return float(value) if value == _EXACT - 1 else encode_value(value)
 
 
-def stored_key(key: Key) -> Value | Key:
+def encode_key(key: Key) -> Value | Key:
     """A key as it is stored: one value, or several that become an array."""
-    return tuple(map(stored, key)) if len(key) > 1 else stored(next(iter(key)))
+    return tuple(map(encode_value, key)) if len(key) > 1 else encode_value(next(iter(key)))
 
 
-def js_key(browser: Browser, key: Key) -> JsValue:
+def to_js_key(browser: Browser, key: Key) -> JsValue:
     """The key that IndexedDB knows a row by."""
-    values = [_bridged(value) for value in key]
+    values = [_to_js_value(value) for value in key]
     return browser.array(*values) if len(values) > 1 else values[0]
 
 
-def js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
+def to_js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
     """The keys of a scan, as IndexedDB's range."""
-    after = None if scan.after is None else _bridged(scan.after)
-    before = None if scan.before is None else _bridged(scan.before)
+    after = None if scan.after is None else _to_js_value(scan.after)
+    before = None if scan.before is None else _to_js_value(scan.before)
     if len(scan.index.sorted_by) == 1:
         if scan.prefix:
-            value = _bridged(scan.prefix[0])
+            value = _to_js_value(scan.prefix[0])
             return browser.within(value, value, False, False)
         lower = _LEAST if after is None else after
         if before is None:
             return browser.above(lower, True)
         return browser.within(lower, before, True, True)
-    prefix = tuple(map(_bridged, scan.prefix))
+    prefix = tuple(map(_to_js_value, scan.prefix))
     # An array sorts before all that it begins, and above any text or number within one.
     last = browser.array()
     first = prefix if after is None else (*prefix, after, last)

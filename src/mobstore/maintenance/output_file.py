@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
-from mobstore.engines.sqlite.using import in_use, is_side_file
+from mobstore.engines.sqlite.usage import in_use, is_side_file
 from mobstore.errors import WriteFailedError, reason
 from mobstore.model.text import plain
 from mobstore.stores.urls import parse_path
@@ -21,6 +23,7 @@ _KINDS = (
     (stat.S_ISCHR, "device"),
     (stat.S_ISBLK, "device"),
 )
+_LOGS = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
 _OWN = 0o600
 _RIGHTS = 0o777  # without the bits that let others run a file as somebody else
 
@@ -137,3 +140,34 @@ def _refusal(path: Path, error: Exception) -> WriteFailedError:
     if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         why = f"the directory {plain(path.parent)} does not exist; create it first"
     return WriteFailedError(f"{plain(path)} cannot be written: {why}")
+
+
+def check_not_in_use(file: BinaryIO) -> None:
+    """Reject a database that is in use, such as the store's own file, as what is written to.
+
+    Raises:
+        WriteFailedError: this process has it open, or there is a log that would be applied to it.
+    """
+    try:
+        status = os.fstat(file.fileno())
+    except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
+        return
+    if _is_open(status) or _has_log(file, status):
+        raise WriteFailedError("the file is a SQLite database in use; write to another one")
+
+
+def _is_open(status: os.stat_result) -> bool:
+    if "mobstore.engines.sqlite.connections" not in sys.modules:
+        return False  # none is, and there need not be a driver
+    from mobstore.engines.sqlite.connections import is_open
+
+    return is_open(status)
+
+
+def _has_log(file: BinaryIO, status: os.stat_result) -> bool:
+    try:
+        path = Path(os.path.realpath(file.name))
+        named = os.path.samestat(path.stat(), status)
+    except (AttributeError, OSError, TypeError, ValueError):  # it has no name, or has lost it
+        return False
+    return named and any(os.path.lexists(f"{path}{log}") for log in _LOGS)

@@ -7,8 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from mobstore.engines.sqlite.connecting import connect, is_open
-from mobstore.engines.sqlite.file import is_busy
+from mobstore.engines.sqlite.connections import connect, is_open
+from mobstore.engines.sqlite.driver_errors import is_busy
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 

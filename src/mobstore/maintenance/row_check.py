@@ -17,19 +17,31 @@ _REPEATED: Mapping[tuple[Table[Any], str], str] = {
 }
 
 
-class Examined(NamedTuple, Generic[R]):
+class Fault(NamedTuple):
+    """Something wrong with a row.
+
+    Attributes:
+        what: what is wrong.
+        repairable: whether it can be mended.
+    """
+
+    what: str
+    repairable: bool
+
+
+class RowCheck(NamedTuple, Generic[R]):
     """What an examination of a row found.
 
     Attributes:
-        faults: what is wrong, and whether it can be mended.
-        mended: the row without the faults that can be mended.
+        faults: what is wrong.
+        repaired: the row without the faults that can be mended.
     """
 
-    faults: list[tuple[str, bool]]
-    mended: R
+    faults: list[Fault]
+    repaired: R
 
 
-def examine(table: Table[R], row: R) -> Examined[R]:
+def check_row(table: Table[R], row: R) -> RowCheck[R]:
     """Compare a row with what a store would have written.
 
     What a row tells twice can be mended, and JSON that says the same in another form: in another
@@ -39,26 +51,28 @@ def examine(table: Table[R], row: R) -> Examined[R]:
     try:
         for column in JSON_COLUMNS & columns.keys():
             columns[column] = _parsed(column, columns[column])
-        due = stored_row(table, columns)
+        canonical = stored_row(table, columns)
     except SerializationError as error:
-        return Examined([(error.detail, False)], row)
-    if due == row:
-        return Examined([], row)
-    faults: list[tuple[str, bool]] = []
-    mended: list[Any] = list(row)
-    for place, (column, value) in enumerate(zip(table.columns, due, strict=True)):
+        return RowCheck([Fault(error.detail, repairable=False)], row)
+    if canonical == row:
+        return RowCheck([], row)
+    faults: list[Fault] = []
+    repaired: list[Any] = list(row)
+    for place, (column, value) in enumerate(zip(table.columns, canonical, strict=True)):
         if row[place] == value:
             continue
         if column in JSON_COLUMNS:
-            mendable = _says_no_more(columns[column], parse(cast("str", value), bounded=True))
-            what = f"{column} {NOT_AS_STORED}{'' if mendable else ', which would lose some of it'}"
+            repairable = _is_part(columns[column], parse(cast("str", value), bounded=True))
+            what = f"{column} {NOT_AS_STORED}"
+            if not repairable:
+                what += ", which would lose some of it"
         else:
-            mendable = column not in table.key
+            repairable = column not in table.key
             what = f"{column} {_REPEATED.get((table, column), NOT_AS_STORED)}"
-        faults.append((what, mendable))
-        if mendable:
-            mended[place] = value
-    return Examined(faults, cast("Any", table.row)._make(mended))
+        faults.append(Fault(what, repairable))
+        if repairable:
+            repaired[place] = value
+    return RowCheck(faults, cast("Any", table.row)._make(repaired))
 
 
 def _parsed(column: str, text: str) -> object:
@@ -68,7 +82,7 @@ def _parsed(column: str, text: str) -> object:
         raise SerializationError(f"{column}: {error.detail}") from error
 
 
-def _says_no_more(one: object, other: object) -> bool:
+def _is_part(one: object, other: object) -> bool:
     """Whether all names and values of parsed JSON are also in another one, wherever they lie."""
     return Counter(_words(one)) <= Counter(_words(other))
 

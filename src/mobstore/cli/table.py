@@ -26,7 +26,7 @@ _EDGES = 2
 _INDENT = "  "
 
 
-class Sheet:
+class AdaptiveTable:
     """Rows under a title; without names of columns they have no head.
 
     It is a table if all columns have room: ids and times in one piece, other text at least

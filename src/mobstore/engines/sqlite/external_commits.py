@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
-from mobstore.engines.sqlite.file import is_busy
+from mobstore.engines.sqlite.driver_errors import is_busy
 from mobstore.engines.sqlite.rows import Rows
 
 _PAUSE = 0.02  # seconds

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import SerializationError
 from mobstore.maintenance.archive import ArchiveReader
-from mobstore.maintenance.lines import row_of
+from mobstore.maintenance.consistency import FILE_ORDER, ConsistencyCheck, RowCounts, RowNamer
+from mobstore.maintenance.json_lines import row_of
 from mobstore.maintenance.progress import Meter, Progress
-from mobstore.maintenance.relations import FILE_ORDER, Checks, Naming, Rows
+from mobstore.maintenance.target import add_rows, check_empty
 from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
-    COUNTERS,
-    EVENTS,
     LOOP_STEP_OUTPUTS,
-    META,
-    NEXT_CURSOR,
-    NEXT_RUN,
-    REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUNS,
     RUNS_BY_NUMBER,
-    SPECS,
     TABLES,
     Index,
     Key,
@@ -31,14 +25,11 @@ from mobstore.scripts.tables import (
     Table,
 )
 from mobstore.scripts.transaction import (
-    Add,
     Commit,
     Get,
     LoadingScript,
-    Put,
     Read,
     Scan,
-    Script,
     Write,
 )
 
@@ -53,7 +44,7 @@ _ALSO_UNIQUE: Mapping[Table[Any], Index[Any]] = {
 """What no two rows share, where the order of the file does not show it."""
 
 
-def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Rows]:
+def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[RowCounts]:
     """Bring in everything; gives the rows of each table.
 
     Raises:
@@ -61,10 +52,10 @@ def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Ro
         ReadFailedError: the file cannot be read, is not one of ours, damaged, or newer.
         SerializationError: no store would have written it; table and line are named.
     """
-    yield from must_be_empty()
+    yield from check_empty()
     archive = ArchiveReader(file)
     rows = {table: archive.parts[table.name].rows for table in TABLES}
-    meter, checks = Meter(progress, sum(rows.values())), Checks()
+    meter, checks = Meter(progress, sum(rows.values())), ConsistencyCheck()
     try:
         for index in FILE_ORDER:
             yield from _table(index, archive, checks, meter)
@@ -75,22 +66,22 @@ def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Ro
 
 
 def _table(
-    index: Index[Any], archive: ArchiveReader, checks: Checks, meter: Meter
+    index: Index[Any], archive: ArchiveReader, checks: ConsistencyCheck, meter: Meter
 ) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
     table = index.table
     lines = archive.lines(table.name)
     first = 1
     while some := _some(lines):
-        name = _naming(table, first)
+        name = _row_namer(table, first)
         rows = [_row(table, line, name(place)) for place, line in enumerate(some)]
         yield from _refuse_doubles(table, rows, name)
         yield from checks.see(index, rows, name)
-        yield (adding(table, rows),)
+        yield (add_rows(table, rows),)
         meter.add(len(rows))
         first += len(rows)
 
 
-def _naming(table: Table[Any], first: int) -> Naming:
+def _row_namer(table: Table[Any], first: int) -> RowNamer:
     return lambda place: f"table {table.name}, line {first + place}"
 
 
@@ -99,30 +90,6 @@ def _row(table: Table[R], line: bytes, name: str) -> R:
         return row_of(table, line)
     except SerializationError as error:
         raise SerializationError(f"{name}: {error.detail}") from error
-
-
-def must_be_empty() -> Script[None]:
-    """Refuse a store that holds anything but its identity, or whose cursors are not all free.
-
-    Raises:
-        InternalError: it does.
-    """
-    held = yield (
-        Get(COUNTERS, (NEXT_CURSOR,)),
-        Get(COUNTERS, (NEXT_RUN,)),
-        Scan(SPECS, limit=1),
-        Scan(REALM_PROFILES, limit=1),
-        Scan(EVENTS, limit=1),  # for where the counters are missing
-        Scan(RUNS, limit=1),
-    )
-    if any(held):
-        raise InternalError("the target store is not empty; name a new one")
-    return Commit(None)
-
-
-def adding(table: Table[R], rows: Sequence[R]) -> Add[R] | Put[R]:
-    """Add rows to an empty store; the identity takes the place of its own."""
-    return Put(table, rows) if table is META else Add(table, rows)
 
 
 def _some(lines: Iterator[bytes]) -> list[bytes]:
@@ -137,7 +104,7 @@ def _some(lines: Iterator[bytes]) -> list[bytes]:
     return some
 
 
-def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
+def _refuse_doubles(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
     """Refuse rows with what no two rows share, where their order does not show it."""
     index = _ALSO_UNIQUE.get(table)
     if index is None:

@@ -15,11 +15,11 @@ That of a store has sixteen entries, and a comment after it less than 64 KiB.
 """
 
 
-class TooMuchError(Exception):
+class ReadTooLargeError(Exception):
     """More than `MOST_AT_ONCE` was asked for: the directory is too large to be that of a store."""
 
 
-class Source:
+class InputFile:
     """A file that can seek, as `zipfile` expects it: what it refuses is an `OSError`.
 
     It gives as many bytes as are asked for, as long as there are any.
@@ -48,12 +48,12 @@ class Source:
         """Read; without a size, as much as may be read at once.
 
         Raises:
-            TooMuchError: more was asked for.
+            ReadTooLargeError: more was asked for.
             OSError: the file refused, or gave what are no bytes.
         """
         wanted = MOST_AT_ONCE if size is None or size < 0 else size
         if wanted > MOST_AT_ONCE:
-            raise TooMuchError
+            raise ReadTooLargeError
         read = bytearray()
         while len(read) < wanted:
             rest = wanted - len(read)

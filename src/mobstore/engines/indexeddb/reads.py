@@ -1,4 +1,4 @@
-"""What scripts ask, and one round trip to the browser with it.
+"""What scripts ask, and one round round_trip to the browser with it.
 
 Whatever is asked at once goes over the bridge together, by a few calls: an array of keys calls the
 store's `get(key)` for each of them, and JavaScript makes one JSON text of all results.
@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
-from mobstore.engines.indexeddb.forms import MARK, js_key, js_range, stored_key
+from mobstore.engines.indexeddb.conversion import MARK, encode_key, to_js_key, to_js_range
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import Index, Key, Table, Value
@@ -27,43 +27,43 @@ _MARK = MARK.encode()
 
 
 @dataclass(slots=True)
-class Keys(Read[list[Any]]):
+class ScanKeys(Read[list[Any]]):
     """The keys, as they are stored, of the rows that a scan without a limit would find."""
 
     scan: Scan[Any]
 
 
-class Search:
+class PendingScan:
     """A scan, or what is asked of one, and what has come of it.
 
     Attributes:
         read: what is asked.
         scan: the scan.
-        moment: how many writes had been made when it was asked; below 0, it has not been.
+        version: how many writes had been made when it was asked; below 0, it has not been.
         found: what was found; `PENDING` until then.
         marked: whether there may be marks in it.
         walked: the rows that a cursor has met; None where none is needed.
     """
 
-    __slots__ = ("_request", "found", "marked", "moment", "read", "scan", "walked")
+    __slots__ = ("_request", "found", "marked", "read", "scan", "version", "walked")
 
-    def __init__(self, read: Scan[Any] | Count | Keys, moment: float = -1) -> None:
-        self.read: Scan[Any] | Count | Keys = read
+    def __init__(self, read: Scan[Any] | Count | ScanKeys, version: float = -1) -> None:
+        self.read: Scan[Any] | Count | ScanKeys = read
         self.scan: Scan[Any] = read if isinstance(read, Scan) else read.scan
-        self.moment: float = moment
+        self.version: float = version
         self.found: Any = PENDING
         self.marked: bool = True
         self.walked: list[JsValue] | None = None
         if is_empty(self.scan):
-            self.moment = inf
+            self.version = inf
             self.found = 0 if isinstance(read, Count) else cast("list[Any]", [])
 
     def ask(self, browser: Browser, finder: Finder) -> Request:
         """Ask the browser."""
-        scan, keys = self.scan, js_range(browser, self.scan)
+        scan, keys = self.scan, to_js_range(browser, self.scan)
         if isinstance(self.read, Count):
             self._request = finder.count(keys)
-        elif isinstance(self.read, Keys):
+        elif isinstance(self.read, ScanKeys):
             self._request = finder.getAllKeys(keys)
         elif scan.limit is None:
             self._request = finder.getAll(keys)
@@ -95,31 +95,31 @@ class Search:
         return True
 
 
-class Question:
+class ReadBatch:
     """What a script asks at once.
 
     Attributes:
         reads: each of it.
-        searches: for each read its search; None for a `Get`.
+        scans: for each read its scan; None for a `Get`.
 
     Raises:
         InternalError: it is something else than a tuple of reads.
     """
 
-    __slots__ = ("reads", "searches")
+    __slots__ = ("reads", "scans")
 
     def __init__(self, reads: object) -> None:
         if not isinstance(reads, tuple):
             raise InternalError("a script yields tuples of reads, and nothing else")
         self.reads: tuple[Read[Any], ...] = cast("tuple[Read[Any], ...]", reads)
-        self.searches: list[Search | None] = [_search(read) for read in self.reads]
+        self.scans: list[PendingScan | None] = [_search(read) for read in self.reads]
 
 
-def _search(read: Read[Any]) -> Search | None:
+def _search(read: Read[Any]) -> PendingScan | None:
     if isinstance(read, Get):
         return None
-    if isinstance(read, (Scan, Count, Keys)):
-        return Search(cast("Scan[Any] | Count | Keys", read))
+    if isinstance(read, (Scan, Count, ScanKeys)):
+        return PendingScan(cast("Scan[Any] | Count | ScanKeys", read))
     raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
 
 
@@ -134,11 +134,11 @@ def _less(one: Value, other: Value) -> bool:
     return bool(cast("Any", one) < cast("Any", other))
 
 
-class Trip:
-    """One round trip: what is asked of the browser at once, and what all of it has found.
+class RoundTrip:
+    """One round round_trip: what is asked of the browser at once, and what all of it has found.
 
     Attributes:
-        moment: how many writes had been made when it began.
+        version: how many writes had been made when it began.
     """
 
     def __init__(
@@ -146,28 +146,26 @@ class Trip:
         browser: Browser,
         finder: Callable[[Index[Any]], Any],
         gets: Mapping[Table[Any], Sequence[Key]],
-        searches: Iterable[Search],
-        moment: int,
+        scans: Iterable[PendingScan],
     ) -> None:
         self._browser = browser
-        self.moment: int = moment
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
-        self._walking: list[Search] = []  # those whose cursor has not come to its end
-        self._wanted: list[Search | tuple[Table[Any], Key]] = []  # by all of them, in their order
+        self._walking: list[PendingScan] = []  # those whose cursor has not come to its end
+        self._wanted: list[PendingScan | tuple[Table[Any], Key]] = []  # in order
         for table, keys in gets.items():
             if len(keys) == 1:
                 self._wanted.append((table, keys[0]))
-                self._requests.append(finder(table).get(js_key(browser, keys[0])))
-        for search in searches:
-            self._wanted.append(search)
-            self._requests.append(search.ask(browser, finder(search.scan.index)))
-            if search.walked is not None:
-                self._walking.append(search)
+                self._requests.append(finder(table).get(to_js_key(browser, keys[0])))
+        for pending in scans:
+            self._wanted.append(pending)
+            self._requests.append(pending.ask(browser, finder(pending.scan.index)))
+            if pending.walked is not None:
+                self._walking.append(pending)
         for table, keys in gets.items():
             if len(keys) > 1:
                 self._wanted += [(table, key) for key in keys]
-                store, array = finder(table), browser.value(list(map(stored_key, keys)))
+                store, array = finder(table), browser.value(list(map(encode_key, keys)))
                 self._batches.append(array.map(store.get, store))
         self._last: Request = self._batches[-1].at(-1) if self._batches else self._requests[-1]
         self._waiting = True
@@ -175,8 +173,8 @@ class Trip:
     def then(self, success: Handler) -> None:
         """Have a function called whenever all may have come."""
         self._last.onsuccess = success
-        for search in self._walking:
-            search.then(success)
+        for pending in self._walking:
+            pending.then(success)
 
     @property
     def walks(self) -> bool:
@@ -185,12 +183,12 @@ class Trip:
 
     def has_ended(self) -> bool:
         """Let cursors go on; whether all has come. To be asked when any request has succeeded."""
-        self._walking = [search for search in self._walking if search.walk()]
+        self._walking = [pending for pending in self._walking if pending.walk()]
         if self._waiting:
             self._waiting = self._last.readyState != "done"
         return not (self._waiting or self._walking)
 
-    def results(self) -> Iterator[tuple[Search | tuple[Table[Any], Key], Any]]:
+    def results(self) -> Iterator[tuple[PendingScan | tuple[Table[Any], Key], Any]]:
         """What was asked, with what was found; None for no row of a key.
 
         Of a few rows their fields are read one by one; of many there is JSON.
@@ -202,16 +200,16 @@ class Trip:
         requests = browser.array(*self._requests).concat(*self._batches)
         results = requests.map(browser.call, browser.result)
         for place, one in enumerate(self._wanted):
-            if isinstance(one, Search) and one.walked is not None:
+            if isinstance(one, PendingScan) and one.walked is not None:
                 results[place] = browser.array(*one.walked)
         text = self._text(results)
         for one in self._wanted:
-            if isinstance(one, Search):
+            if isinstance(one, PendingScan):
                 one.marked = _MARK in text
         return zip(self._wanted, from_json(text, cache_strings="keys"), strict=True)
 
-    def _found(self, wanted: Search | tuple[Table[Any], Key], result: JsValue) -> Any:
-        if not isinstance(wanted, Search) or isinstance(wanted.read, Count):
+    def _found(self, wanted: PendingScan | tuple[Table[Any], Key], result: JsValue) -> Any:
+        if not isinstance(wanted, PendingScan) or isinstance(wanted.read, Count):
             return result
         if wanted.walked is not None:
             return wanted.walked

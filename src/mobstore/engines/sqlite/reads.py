@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from mobstore.engines.sqlite.interruption import Stoppable
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
-from mobstore.engines.sqlite.stopping import Stoppable
 from mobstore.scripts.transaction import Commit, Count, Get, Read, Scan, Script, drive
 
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from typing import Generic, cast
 
 from mobstore.codec.events import read_all
 from mobstore.codec.specs import read_realm_profile, read_spec
-from mobstore.engines.sqlite.connecting import connect, resolve
-from mobstore.engines.sqlite.file import translate
+from mobstore.engines.sqlite.connections import connect, resolve
+from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
-from mobstore.maintenance.files import new_file
-from mobstore.maintenance.progress import Meter, Progress, while_awaited
+from mobstore.maintenance.output_file import new_file
+from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
@@ -69,8 +69,8 @@ async def export_meerkat(
     """
     check_stores(stores)
     target = Path(path)
-    with while_awaited(progress) as telling, new_file(target, overwrite=overwrite) as file:
-        return await stores.engine.read(lambda: _script(file, target, telling))
+    with cancellable(progress) as report, new_file(target, overwrite=overwrite) as file:
+        return await stores.engine.read(lambda: _script(file, target, report))
 
 
 def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:

@@ -7,7 +7,7 @@ Conditions are looked at for a whole page at once, which takes a third of the ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import ge, itemgetter
+from operator import ge
 from typing import Any, TypeAlias, cast
 
 from mobstore.codec.runs import outputs_needed
@@ -53,10 +53,10 @@ _PARENTS: Mapping[Table[Any], Table[Any]] = {
 }
 """Where the row lies that a row belongs to, under the columns of that table's key."""
 
-Rows: TypeAlias = dict[Table[Any], int]
+RowCounts: TypeAlias = dict[Table[Any], int]
 """How many rows each table has."""
 
-Naming: TypeAlias = Callable[[int], str]
+RowNamer: TypeAlias = Callable[[int], str]
 """Tells how to call the row at a place in a page."""
 
 TOO_FEW_OUTPUTS = "its loops have more iterations than their outputs allow"
@@ -65,7 +65,7 @@ _Wrong: TypeAlias = Iterator[tuple[int, str]]
 """The places of rows that are wrong, and why."""
 
 
-class Checks:
+class ConsistencyCheck:
     """Sees every row of a store.
 
     Attributes:
@@ -75,7 +75,7 @@ class Checks:
     """
 
     def __init__(self) -> None:
-        self.rows: Rows = dict.fromkeys(TABLES, 0)
+        self.rows: RowCounts = dict.fromkeys(TABLES, 0)
         self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1}
         self._index: Index[Any] | None = None
         self._key: Callable[[Row], Key]
@@ -83,17 +83,17 @@ class Checks:
         self._of_run = ("", 0)  # the run of the last row of LOOP_OUTPUTS, its iterations so far
         self.short: dict[str, int] = {}
 
-    def see(self, index: Index[Any], rows: Sequence[Row], name: Naming) -> Asking[None]:
+    def see(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
         """See the next rows of a table as `faults` does; refuse what is wrong.
 
         Raises:
             SerializationError: a row does not go with those before it; `name` names it.
         """
         if faults := (yield from self.faults(index, rows)):
-            place, why = min(faults, key=itemgetter(0))
-            raise SerializationError(f"{name(place)}: {why}")
+            place = min(faults)
+            raise SerializationError(f"{name(place)}: {faults[place]}")
 
-    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[list[tuple[int, str]]]:
+    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[dict[int, str]]:
         """See the next rows of a table; the rows that they belong to are asked for.
 
         Args:
@@ -111,7 +111,10 @@ class Checks:
         before = [self._last, *keys]
         self._last = before[-1]
         self.rows[index.table] += len(rows)
-        return list(self._wrong(index, rows, keys, before, parents))
+        first: dict[int, str] = {}  # of each row the first
+        for place, why in self._wrong(index, rows, keys, before, parents):
+            first.setdefault(place, why)
+        return first
 
     def end(self) -> None:
         """See that nothing is missing.
@@ -158,8 +161,9 @@ class Checks:
     def _loops(self, loops: Sequence[LoopOutputRow]) -> None:
         run, iterations = self._of_run
         for loop in loops:
-            iterations = max(0, loop.iterations) + (iterations if loop.run_id == run else 0)
-            run = loop.run_id
+            if loop.run_id != run:
+                run, iterations = loop.run_id, 0
+            iterations += max(0, loop.iterations)
             if needed := outputs_needed(iterations):
                 self.short[run] = needed
         self._of_run = run, iterations

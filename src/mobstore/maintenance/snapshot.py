@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mobstore.errors import SerializationError
+from mobstore.maintenance.consistency import ConsistencyCheck, RowCounts, RowNamer, row_name
 from mobstore.maintenance.progress import Meter, Progress
-from mobstore.maintenance.relations import Checks, Naming, Rows, row_name
 from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page
 from mobstore.scripts.tables import TABLES, Index, Key, Row, Table
 from mobstore.scripts.transaction import Count, Scan
 
 
-class Reading:
+class SnapshotReader:
     """One attempt at reading a store.
 
     Rows are checked for what they are to each other, and for being text and numbers where these
@@ -22,7 +22,7 @@ class Reading:
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._checks = Checks()
+        self._checks = ConsistencyCheck()
         self._meter: Meter
 
     def begin(self) -> Asking[None]:
@@ -44,13 +44,13 @@ class Reading:
         after: Key | None = None
         limit = FIRST_LIMIT
         while rows := (yield from page(index, after, limit)):
-            name = _naming(index.table, rows)
+            name = _row_namer(index.table, rows)
             _check_types(index.table, rows, name)
             yield from self._checks.see(index, rows, name)
             after, limit = place(rows[-1]), next_limit(limit, len(rows), put(rows))
             self._meter.add(len(rows))
 
-    def end(self) -> Rows:
+    def end(self) -> RowCounts:
         """See that nothing was missing; give the rows of each table.
 
         Raises:
@@ -60,11 +60,11 @@ class Reading:
         return self._checks.rows
 
 
-def _naming(table: Table[Any], rows: Sequence[Row]) -> Naming:
+def _row_namer(table: Table[Any], rows: Sequence[Row]) -> RowNamer:
     return lambda place: row_name(table, rows[place])
 
 
-def _check_types(table: Table[Any], rows: Sequence[Row], name: Naming) -> None:
+def _check_types(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> None:
     for column, kind, values in zip(
         table.columns, table.types, zip(*rows, strict=True), strict=True
     ):

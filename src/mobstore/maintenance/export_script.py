@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from mobstore.maintenance.archive import ArchiveWriter, TableWriter
-from mobstore.maintenance.lines import lines_of
+from mobstore.maintenance.consistency import FILE_ORDER, RowCounts
+from mobstore.maintenance.json_lines import lines_of
 from mobstore.maintenance.progress import Progress
-from mobstore.maintenance.reading import Reading
-from mobstore.maintenance.relations import FILE_ORDER, Rows
+from mobstore.maintenance.snapshot import SnapshotReader
 from mobstore.scripts.tables import Row, Table
 from mobstore.scripts.transaction import Commit, Script
 
 
-def export_script(file: BinaryIO, progress: Progress | None) -> Script[Rows]:
+def export_script(file: BinaryIO, progress: Progress | None) -> Script[RowCounts]:
     """Write everything into a file, whatever it holds; it must be able to seek.
 
     Gives the rows of each table.
@@ -24,7 +24,7 @@ def export_script(file: BinaryIO, progress: Progress | None) -> Script[Rows]:
         SerializationError: the store is damaged; table and key are named.
         WriteFailedError: the file cannot be written.
     """
-    reading = Reading(progress)
+    reading = SnapshotReader(progress)
     yield from reading.begin()
     with ArchiveWriter(file) as archive:
         for index in FILE_ORDER:

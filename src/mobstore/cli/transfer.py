@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,31 +11,23 @@ import click
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.decorators import async_command, is_url, json_option, url_argument
 from mobstore.cli.output import json_line, refused
-from mobstore.cli.shared import (
-    is_url,
-    json_option,
-    open_present,
-    progress_bar,
-    runs_async,
-    temporary_folder,
-    url_argument,
-)
+from mobstore.cli.progress import progress_bar
+from mobstore.cli.stores import open_existing, open_new, temporary_folder
 from mobstore.engines.sqlite.file import is_database
-from mobstore.engines.sqlite.unmaking import remove_empty
 from mobstore.errors import ReadFailedError, WriteFailedError, reason
-from mobstore.maintenance.archive import temporary
-from mobstore.maintenance.files import new_file
+from mobstore.maintenance.output_file import check_not_in_use, new_file
 from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.temporary_file import temporary_file
 from mobstore.maintenance.transfer import (
     Summary,
     check_file,
     export_stores,
     import_stores,
-    refuse_database,
 )
 from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.stores.urls import parse_url
 
 _ZIP = b"PK"
@@ -48,7 +37,7 @@ _ZIP = b"PK"
 @click.argument("source", metavar="URL", callback=is_url)
 @click.argument("target", metavar="NEW_URL", callback=is_url)
 @json_option
-@runs_async
+@async_command
 async def copy(source: str, target: str, *, as_json: bool) -> None:
     """Copy the store at URL into the empty or new store at NEW_URL.
 
@@ -56,7 +45,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
     Example: mobstore copy sqlite:mobs.db sqlite:backup.db
     """
-    async with open_present(source) as one, _to_fill(target) as other:
+    async with open_existing(source) as one, open_new(target) as other:
         with progress_bar("copying") as progress:
             summary = await mobstore.copy(one, other, progress=progress)
     _tell("copied", summary, as_json=as_json)
@@ -72,7 +61,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @json_option
-@runs_async
+@async_command
 async def export(url: str, file: Path, *, layout: str, force: bool, as_json: bool) -> None:
     """Write the whole store at URL into FILE, which appears when all of it is there.
 
@@ -87,7 +76,7 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
     if piped and sys.stdout.isatty():
         raise click.UsageError("a terminal shows no such file; name one, or lead - into a pipe")
     _refuse_itself(url, file)
-    async with open_present(url) as stores:
+    async with open_existing(url) as stores:
         with progress_bar("exporting") as progress:
             if piped:
                 summary = await _to_output(stores, layout, progress)
@@ -110,7 +99,7 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
     help="Of a database of meerkat-mob, do not look for damage first.",
 )
 @json_option
-@runs_async
+@async_command
 async def import_(
     file: Path, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
 ) -> None:
@@ -130,7 +119,7 @@ async def import_(
         )
     if not _is_zip(file):
         check_source(file)  # before a store is made for it
-        async with _to_fill(url) as stores:
+        async with open_new(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
                     file, stores, skip_unreadable=skip_unreadable, check=not no_check,
@@ -142,33 +131,13 @@ async def import_(
     else:
         with file.open("rb") as opened:
             check_file(opened)
-            async with _to_fill(url) as stores:
+            async with open_new(url) as stores:
                 with progress_bar("importing") as progress:
                     report = await import_stores(opened, stores, progress=progress)
     _tell("imported", report, as_json=as_json)
 
 
 COMMANDS = (copy, export, import_)
-
-
-@asynccontextmanager
-async def _to_fill(url: str) -> AsyncGenerator[mobstore.MobStores]:
-    """The stores at a URL; a file that was made for them goes again if the block raises."""
-    place = parse_url(url)
-    new = place.engine == "sqlite" and not os.path.lexists(place.name)  # noqa: ASYNC240 - at once
-    opening = asyncio.ensure_future(mobstore.open_stores(url))
-    try:
-        try:
-            await asyncio.wait({opening})
-        except asyncio.CancelledError:
-            await (await opening).close()  # only now is there something to be taken back
-            raise
-        async with opening.result() as stores:
-            yield stores
-    except BaseException:
-        if new:
-            remove_empty(Path(place.name))
-        raise
 
 
 def _refuse_itself(url: str, file: Path) -> None:
@@ -189,9 +158,9 @@ async def _to_file(
 
 
 async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
-    refuse_database(sys.stdout.buffer)  # as `>> mobs.db` would make it
+    check_not_in_use(sys.stdout.buffer)  # as `>> mobs.db` would make it
     if layout == "mobstore":
-        with temporary() as made:
+        with temporary_file() as made:
             summary = await export_stores(stores, made, progress=progress)
             made.seek(0)
             _pour(made)

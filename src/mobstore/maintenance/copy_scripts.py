@@ -13,33 +13,33 @@ from functools import partial
 from typing import Any, BinaryIO, cast
 
 from mobstore.errors import ReadFailedError
-from mobstore.maintenance.archive import writing
-from mobstore.maintenance.importing import adding, must_be_empty
+from mobstore.maintenance.consistency import FILE_ORDER, RowCounts
 from mobstore.maintenance.progress import Meter, Progress
-from mobstore.maintenance.reading import Reading
-from mobstore.maintenance.relations import FILE_ORDER, Rows
+from mobstore.maintenance.snapshot import SnapshotReader
+from mobstore.maintenance.target import add_rows, check_empty
+from mobstore.maintenance.temporary_file import temporary_file_errors
 from mobstore.scripts.tables import TABLES, Row, Table
 from mobstore.scripts.transaction import Commit, LoadingScript, Script
 
 _Page = tuple[str, list[tuple[str | int, ...]]]  # a table's name, and some of its rows
 
 
-def unload(file: BinaryIO, progress: Progress | None) -> Script[Rows]:
+def unload(file: BinaryIO, progress: Progress | None) -> Script[RowCounts]:
     """Write everything into a file, whatever it holds; gives the rows of each table.
 
     Raises:
         SerializationError: the store is damaged; table and key are named.
         WriteFailedError: the file cannot be written.
     """
-    reading = Reading(progress)
+    reading = SnapshotReader(progress)
     yield from reading.begin()
-    with writing():
+    with temporary_file_errors():
         file.seek(0)
         file.truncate()
     for index in FILE_ORDER:
         yield from reading.table(index, partial(_write, file, index.table))
     rows = reading.end()
-    with writing():
+    with temporary_file_errors():
         pickle.dump(None, file, pickle.HIGHEST_PROTOCOL)
         file.flush()
     return Commit(rows)
@@ -47,7 +47,7 @@ def unload(file: BinaryIO, progress: Progress | None) -> Script[Rows]:
 
 def _write(file: BinaryIO, table: Table[Any], rows: Sequence[Row]) -> int:
     page = pickle.dumps((table.name, list(map(tuple, rows))), pickle.HIGHEST_PROTOCOL)
-    with writing():
+    with temporary_file_errors():
         file.write(page)
     return len(page)
 
@@ -59,14 +59,14 @@ def load(file: BinaryIO, rows: int, progress: Progress | None) -> LoadingScript[
         InternalError: the store is not empty.
         ReadFailedError: the file cannot be read.
     """
-    yield from must_be_empty()
+    yield from check_empty()
     meter = Meter(progress, rows)
     tables = {table.name: table for table in TABLES}
     try:
         file.seek(0)
         while page := cast("_Page | None", pickle.load(file)):  # noqa: S301 - written by ourselves
             table = tables[page[0]]
-            yield (adding(table, list(map(table.row._make, page[1]))),)
+            yield (add_rows(table, list(map(table.row._make, page[1]))),)
             meter.add(len(page[1]))
     except OSError as error:
         raise ReadFailedError("the temporary file cannot be read") from error

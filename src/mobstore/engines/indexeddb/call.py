@@ -16,7 +16,7 @@ from mobstore.scripts.transaction import LoadingScript, Script
 T = TypeVar("T")
 
 
-class Job(Generic[T]):
+class Call(Generic[T]):
     """Awaitable once, by one task: what asyncio asks of a future, and no more.
 
     Attributes:

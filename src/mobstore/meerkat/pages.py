@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mobstore.engines.sqlite.connecting import size_of_file
+from mobstore.engines.sqlite.connections import size_of_file
 from mobstore.errors import ReadFailedError
 from mobstore.meerkat.layout import KEY_INDEXES
 from mobstore.model.json import I64_MAX, I64_MIN

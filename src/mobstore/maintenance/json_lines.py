@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from mobstore.codec.canonical_rows import JSON_COLUMNS, NOT_AS_STORED, stored_row
 from mobstore.errors import SerializationError
-from mobstore.maintenance.relations import row_name
+from mobstore.maintenance.consistency import row_name
 from mobstore.model.json import encode_string, parse
 from mobstore.scripts.tables import R, Row, Table
 

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from mobstore.engines.sqlite.handing import outcome
+from mobstore.engines.sqlite.handover import outcome
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.maintenance.progress import Progress
-from mobstore.meerkat.reading import count
-from mobstore.meerkat.source import source
+from mobstore.meerkat.database import source
+from mobstore.meerkat.pages import count
 from mobstore.model.text import cut, plain
 
 _THREADS = sys.platform != "emscripten"

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mobstore.engines.sqlite.connecting import find, resolve, unchanging
-from mobstore.engines.sqlite.file import translate
+from mobstore.engines.sqlite.connections import find, resolve, unchanging
+from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import ReadFailedError, reason
 from mobstore.meerkat.layout import check_tables, newer
 
