@@ -75,7 +75,7 @@ def _comments(source: str) -> Iterator[tuple[str, int]]:
 
 
 def _is_property_or_case(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether a function needs no verb: the docstring of a case is a rule of the contract."""
+    """Return whether a function needs no verb: the docstring of a case is a rule."""
     decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
     return any("property" in one or one.startswith("case(") for one in decorators)
 
