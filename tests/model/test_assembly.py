@@ -32,7 +32,7 @@ def test_an_assembled_record_equals_a_constructed_one() -> None:
         assert assembled.to_json() == record.to_json()
 
 
-# Runs in a process of its own: the slots are looked at when mobstore is imported.
+# Runs in a process of its own: importing mobstore checks the slots.
 _WITH_OTHER_SLOTS = """
 import asyncio
 import pydantic

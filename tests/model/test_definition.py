@@ -35,7 +35,7 @@ def toml(text: str) -> MobDefinition:
 
 
 def params(value: str) -> Any:
-    """What a TOML value becomes in a free-JSON field."""
+    """Return the form of a TOML value in a free-JSON field."""
     profile = toml(f'[profiles.p]\nmodel = "m"\nprovider_params = {value}').profiles[
         cast("Any", "p")
     ]
@@ -100,7 +100,7 @@ def test_what_is_no_orchestrator(value: str) -> None:
         MobDefinition.from_toml(f'[mob]\nid = "m"\norchestrator = {value}')
 
 
-def test_servers_stand_under_mcp() -> None:
+def test_servers_are_under_mcp() -> None:
     definition = toml('[mcp.a]\ncommand = ["x"]\n[mcp_servers.b]\ncommand = ["y"]')
     assert list(definition.mcp_servers) == ["a"]
 

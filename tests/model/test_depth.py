@@ -1,6 +1,6 @@
-"""Nesting: the same bound in every model, and the slow ways to it where pydantic stops before.
+"""Nesting: the same limit in every model, and the slow ways where pydantic stops earlier.
 
-Here pydantic goes deep enough, so the slow ways are called by themselves and compared with it.
+Pydantic goes deep enough here, so the slow ways are called directly and compared with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from support import golden
 
 VECTORS = golden.vectors()
 LEAF = '{"op":"eq","path":"p","value":1}'
-# A document around a part that repeats, what the innermost part holds, and how often it fits.
+# A document around a repeated part, the innermost part, and how often the part fits.
 REPEATING: dict[str, tuple[Any, str, str, str, str, str, int]] = {
     "not": (ConditionExpr, "", '{"op":"not","expr":', LEAF, "}", "", 126),
     "and": (ConditionExpr, "", '{"op":"and","exprs":[', LEAF, "]}", "", 63),
@@ -115,7 +115,7 @@ def test_what_is_read_the_slow_way(vector: golden.Vector) -> None:
             TypeAdapter(kind).validate_json(write_deep(parse(vector.document))),
         )
 
-    # The one difference: a key that stands twice is refused in maps and free JSON too.
+    # The one difference: a duplicate key is rejected in maps and free JSON, too.
     if vector.rewritten is None or has_a_key_twice(vector.document):
         with pytest.raises((SerializationError, ValueError)):
             read()

@@ -1,4 +1,4 @@
-"""Documents made to cost much: refused in words, in work and memory linear in the text."""
+"""Documents made to be expensive: rejected with a message; time and memory linear in the text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TIME = "2026-03-04T05:06:07.089000000Z"
 
 # Memory ----------------------------------------------------------------------------------------
 
-# Reads a document of so many values in a process of its own, tells its peak in bytes.
+# Reads a document of this many values in a process of its own; prints its peak in bytes.
 MEASURE = """
 import os, resource, sys
 import mobstore
@@ -123,7 +123,7 @@ KINDS = (
 @pytest.mark.skipif(sys.platform != "linux", reason="peaks are measured in forks, in kilobytes")
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_is_linear(kind: str) -> None:
-    """A value takes at most a kilobyte, twice as many take twice as much."""
+    """A value takes at most a kilobyte, and twice as many take twice as much."""
     sizes = 2**14, 2**15
     command = [sys.executable, "-c", MEASURE, kind, *map(str, sizes)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -178,7 +178,7 @@ def test_values_are_counted_without_parsing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def most(more: int = 0) -> list[JsonValue]:
-    """An array of as many values as a document may have."""
+    """Return an array of as many values as a document may have."""
     return [0] * (MAX_VALUES - 1 + more)
 
 
@@ -196,7 +196,7 @@ def test_documents_have_so_many_values_at_most() -> None:
         words = rf"{what} has more than 1,048,576 values \(an empty array or object counts twice\)"
         with pytest.raises(SerializationError, match=words):
             call()
-    # A stored document may be read as it lies in a row or an event.
+    # A stored document may be read with the row or event around it.
     kind = event_kind_from_json(STARTED.format(RUN, json.dumps(most(-4))))
     columns = {"cursor": 1, "timestamp": TIME, "mob_id": "m", "type": "x", "run_id": RUN}
     assert parse(f'{json.dumps(columns)[:-1]},"kind":{kind.to_json()}}}')
@@ -208,7 +208,7 @@ SIZE = 2**17
 
 
 def said(read: Callable[[], object]) -> str:
-    """What is said of a document; nothing if it is read."""
+    """Return the error of a document; empty if it is read."""
     try:
         read()
     except SerializationError as error:
@@ -250,7 +250,7 @@ def deep(leaf: str, levels: int, before: str) -> str:
     ids=count(),
 )
 def test_time_is_linear(text: str) -> None:
-    """What is quadratic takes minutes with so much."""
+    """Quadratic time would take minutes at this size."""
     begun = perf_counter()
     for read in (
         lambda: parse(text, bounded=True),
@@ -274,7 +274,7 @@ def test_the_place_of_a_fault_costs_one_walk(leaf: Any) -> None:
 
 
 def test_sets_in_sets_are_ordered_once() -> None:
-    """Each of fifty levels was looked through by all levels above it."""
+    """Each of fifty levels was visited once by every level above it."""
     items = ",".join(f'{{"type":"u64","value":{n}}}' for n in range(2**14))
     inner = f'{{"type":"set","items":[{items}]}}'
     value = '{"type":"set","items":[{"type":"none"},' * 50 + inner + "]}" * 50
@@ -364,7 +364,7 @@ def test_what_is_said_of_toml_is_short(toml: str) -> None:
 
 @pytest.mark.parametrize("lengths", [(1025,), (1024, 1), (2**40,), (1024, 0, 0, 7)])
 def test_a_row_of_a_loop_costs_no_more_than_its_outputs_allow(lengths: tuple[int, ...]) -> None:
-    """Refused before anything is made of it."""
+    """The row is rejected before anything is built from it."""
     stored = RunRows(samples.make_run(1))
     loops = [LoopOutputRow(stored.run_id, f"l{n}", length) for n, length in enumerate(lengths)]
     parts = (stored.state, (), (), (), (), (), (), loops, ())
@@ -402,7 +402,7 @@ def test_how_many_outputs_loops_need(iterations: int, outputs: int) -> None:
     assert outputs_needed(iterations) == outputs
 
 
-# What is said ----------------------------------------------------------------------------------
+# Messages --------------------------------------------------------------------------------------
 
 LONG = "k" * 2**20
 RETIRED = '{"type":"meerkat_retired","meerkat_id":"m","role":"r","member_ref":%s}'
@@ -414,7 +414,7 @@ def deep_condition(leaf: str) -> str:
 
 
 def assert_short(error: BaseException) -> None:
-    """Neither the error nor one that led to it shows more than some names."""
+    """Check that neither the error nor its causes show more than some names."""
     assert len("".join(traceback.format_exception(error))) < 20_000
     chain: BaseException | None = error
     while chain is not None:
@@ -477,7 +477,7 @@ def test_numbers_that_python_does_not_write(value: int) -> None:
         number(value, "limit")
 
 
-# Stored moments --------------------------------------------------------------------------------
+# Stored times ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

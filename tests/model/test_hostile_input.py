@@ -1,4 +1,4 @@
-"""Arguments that no caller should give: each is refused by name, and the store goes on working."""
+"""Wrong arguments: each is rejected by name, and the store keeps working."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Number(IntEnum):
 
 
 def any_of(kind: Any) -> Any:
-    """A model by a name that takes plain text for identifiers."""
+    """Return a model by a name that takes plain text for identifiers."""
     return kind
 
 
@@ -79,7 +79,7 @@ LOOP_SWAP: dict[str, Any] = {"loop_instance_id": "l", "expected_loop": LOOP, "ne
 FLOW_SWAP: dict[str, Any] = {"expected_run_state": STATE, "next_run_state": STATE}
 PAGE: dict[str, Any] = {"start": 0, "limit": 5}
 PAGE_OF_RUNS: dict[str, Any] = {"status": "running", "after": RUN, "limit": 5}
-# Every method with arguments that it takes: one of them at a time is then replaced.
+# Every method with valid arguments, of which one at a time is replaced.
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "append": ("events", {"event": EVENT}),
     "append_batch": ("events", {"events": [EVENT]}),
@@ -218,12 +218,12 @@ WRONG_CONTEXTS: list[Any] = [
     (b"o", 0),
     {"o": 0},
 ]
-# What belongs nowhere; where None is welcome it is left out.
+# Values of no use anywhere; None is left out where it is allowed.
 WRONG_OBJECTS: list[Any] = [None, 5, "x", SURROGATE, {}, object(), float("nan")]
 
 
 def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
-    """Method, argument, a value that it must refuse, and how."""
+    """Yield a method, an argument, a wrong value, and the error."""
     found: list[tuple[str, str, Any, type[MobStoreError]]] = []
     for method, (_, arguments) in GOOD.items():
         for name in arguments:
@@ -253,7 +253,7 @@ def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
 
 
 def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
-    """Wrong arguments that resemble right ones."""
+    """Return wrong arguments that resemble right ones."""
     naive = datetime(2026, 3, 4)  # noqa: DTZ001 - that is the point
     far = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
     condition: Any = mobstore.ConditionEq(path="p", value=1)
@@ -332,7 +332,7 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
     return [
         *((*case, SerializationError) for case in serialization),
         *((*case, InternalError) for case in internal),
-        # Out of Python's range in UTC, not out of ours: refused or served, but by our own rules.
+        # In UTC outside Python's range, but not the store's: accepted, or rejected by its rules.
         ("prune", "older_than", far, MobStoreError),
     ]
 
@@ -350,7 +350,7 @@ async def prepare(stores: MobStores) -> None:
 
 
 async def everything(stores: MobStores) -> list[str]:
-    """All that is in the stores, as text."""
+    """Return everything in the stores, as text."""
     spec = await stores.specs.get_spec("desk")
     assert spec is not None
     return [
@@ -364,7 +364,7 @@ async def everything(stores: MobStores) -> list[str]:
 
 
 def call(stores: MobStores, method: str, **changes: Any) -> Awaitable[object]:
-    """The answer of a method, the first one of those that give many."""
+    """Return the answer of a method; of a subscription, the first one."""
     store, arguments = GOOD[method]
     answer: Subscription[object] | Awaitable[object]
     answer = getattr(getattr(stores, store), method)(**{**arguments, **changes})
@@ -379,7 +379,7 @@ async def _first(answers: Subscription[object]) -> object:
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 @pytest.mark.parametrize("method", GOOD)
 def test_wrong_arguments(method: str, engine: str, tmp_path: Path) -> None:
-    """Each wrong argument is refused as it should be; nothing is written, the store goes on."""
+    """Each wrong argument raises its error; nothing is written, and the store keeps working."""
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
     wrong = asyncio.run(_wrong_arguments(url, method))
     assert not wrong, "\n".join(wrong)
@@ -415,7 +415,7 @@ async def _wrong_arguments(url: str, method: str) -> list[str]:
             if after != before:
                 wrong.append(f"{what}: changed the store")
                 before = after
-        await call(stores, method)  # it takes what it should
+        await call(stores, method)  # valid arguments are accepted
         await stores.events.append(EVENT)
         await everything(stores)
     return wrong

@@ -1,4 +1,4 @@
-"""Kernel values and states: their total order, their one text, and what is refused."""
+"""Kernel values and states: their total order, their one text, and what is rejected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _flat(entries: list[list[Wire]]) -> list[Wire]:
 
 
 def compare(one: Wire, other: Wire) -> int:
-    """-1, 0 or 1; both must be normal."""
+    """Return -1, 0 or 1; both must be normal."""
     if one["type"] != other["type"]:
         return _sign(RANKS.index(one["type"]), RANKS.index(other["type"]))
     match one["type"]:
@@ -64,7 +64,7 @@ _entry_order = cmp_to_key(_compare_keys)
 
 
 def normal(wire: Wire) -> Wire:
-    """The value as it is written: sets and maps in order, each item and key once."""
+    """Return the value as it is written: sets and maps in order, each item and key once."""
     if wire["type"] == "seq":
         return {"type": "seq", "items": [normal(item) for item in wire["items"]]}
     if wire["type"] == "set":
@@ -85,7 +85,7 @@ def normal(wire: Wire) -> Wire:
 
 
 def a_map(entries: Any) -> KernelMap:
-    """A map from a dict: type checkers want the keys of those to be of the one wide type."""
+    """Return a map from a dict: type checkers require keys of one wide type."""
     return KernelMap(entries)
 
 

@@ -1,4 +1,4 @@
-"""Rules that all records share, and the reading rules of the unusual ones."""
+"""Rules of all records, and of reading the unusual ones."""
 
 from __future__ import annotations
 
@@ -487,7 +487,7 @@ SURROGATE: Any = "\ud800"
     ids=lambda record: type(record).__name__,
 )
 def test_lone_surrogates_cannot_be_written(record: Record) -> None:
-    """Neither as text nor as a key; what cannot be written must not become something else."""
+    """Neither text nor keys with surrogates are written, or changed silently."""
     with pytest.raises(SerializationError):
         record.to_json()
 

@@ -88,7 +88,7 @@ class Frames(Ledgers):
         expected: Any = self.missing(run_id)
         if expected is None:
             run = self.runs[run_id]
-            if right:  # else chance decides, which seldom hits
+            if right:  # a random state is rarely the right one
                 flow_before = run["flow_state"]
                 frame_before = run["frames"].get(frame_id, frame_before)
                 loop_before = run["loops"].get(loop_id, loop_before)

@@ -102,7 +102,7 @@ def profile_of(examples: int) -> settings:
     return settings(
         max_examples=examples,
         stateful_step_count=70,
-        # Explaining a failure takes minutes when each step asks for everything.
+        # Explaining a failure takes minutes when each step reads everything.
         phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
         deadline=None,

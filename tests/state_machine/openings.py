@@ -63,7 +63,7 @@ class Openings(Events):
     @precondition(lambda self: self.subject.shared)
     @rule(way=ways, read_only=st.booleans())
     def open_and_close(self, way: int, read_only: bool) -> None:
-        """Once more, and for nothing: it must not disturb those that are open."""
+        """Open the stores again and close them, which must not disturb the open ones."""
 
         async def both() -> None:
             await (await self.subject.open(way, read_only=read_only)).close()
@@ -73,7 +73,7 @@ class Openings(Events):
     @precondition(lambda self: self.subject.elsewhere)
     @rule(mob=mobs, kind=st.sampled_from(KINDS), way=ways)
     def append_elsewhere(self, mob: str, kind: dict[str, Any], way: int) -> None:
-        """Another process opens the stores, appends an event, and closes them."""
+        """Let another process open the stores, append an event, and close them."""
         event = self._event(mob, kind, TIMES[1])
         appended = self.subject.append_elsewhere(event, way)
         assert typed(plain(appended)) == typed(self.events[-1])

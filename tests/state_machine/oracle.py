@@ -1,4 +1,4 @@
-"""The oracle: plain dicts that hold what a store must hold, and the comparison of results."""
+"""The oracle: plain dicts with the expected content of a store, and the comparison of results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def plain(value: Any) -> Any:
 
 
 def typed(value: Any) -> str:
-    """A text that tells 1 from 1.0 and True, and sees the order of keys."""
+    """Return a text that distinguishes 1, 1.0 and True, and shows the order of keys."""
     return json.dumps(value)
 
 
 class Refusal(NamedTuple):
-    """What the oracle answers when the contract says that a call raises."""
+    """The oracle's answer when the contract says that a call raises."""
 
     kind: str
     text: str
@@ -47,7 +47,7 @@ def identity_of(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def run_document(run: dict[str, Any]) -> dict[str, Any]:
-    """The JSON of a run of the oracle: states spelled out, free JSON and sorted maps in order."""
+    """Return the JSON of a run of the oracle: states in full, free JSON and maps sorted."""
 
     def snapshots(names: dict[str, str]) -> dict[str, Any]:
         return {key: {"kernel_state": spelled(names[key])} for key in sorted(names)}
@@ -71,7 +71,7 @@ _FREE_JSON = json.dumps(OUTPUTS[5]), json.dumps({"a": [1, 1.5, False], "b": 1})
 
 
 class Runner(Protocol):
-    """What runs a coroutine to its end from rules, which are not async."""
+    """A runner of coroutines for rules, which are not async."""
 
     def run(self, coro: Coroutine[Any, Any, T], /) -> T: ...
 
@@ -88,9 +88,9 @@ class Oracle(RuleBasedStateMachine):
         super().__init__()
         self.runner = self.make_runner()
         self.subject = self.make()
-        self.stores = self.runner.run(self.subject.open())  # those that the rules use
-        self.others: list[MobStores] = []  # the same stores, opened once more
-        self.readers: list[MobStores] = []  # and opened only to read
+        self.stores = self.runner.run(self.subject.open())  # the rules use these
+        self.others: list[MobStores] = []  # more handles of the same stores
+        self.readers: list[MobStores] = []  # read-only handles
         self.events: list[dict[str, Any]] = []
         self.next_cursor: int = 1
         self.runs: dict[str, dict[str, Any]] = {}  # in the order of creation
@@ -106,7 +106,7 @@ class Oracle(RuleBasedStateMachine):
     # Calling and comparing -----------------------------------------------------------------------
 
     def same(self, call: Awaitable[Any], expected: Any) -> Any:
-        """The call answers what the oracle expects, an answer or an error."""
+        """Check that a call returns, or raises, what the oracle expects."""
 
         async def outcome() -> Any:
             try:

@@ -1,4 +1,4 @@
-"""Small pools of arguments, so that calls meet; and values made of them."""
+"""Small pools of arguments, so that calls interact, and values made from them."""
 
 from __future__ import annotations
 
