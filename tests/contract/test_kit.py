@@ -116,6 +116,7 @@ def test_a_broken_store_is_caught(name: str) -> None:
     assert set(report.of("failed")) == catching, str(report)
 
 
+@pytest.mark.slow
 def test_a_deaf_store_is_caught() -> None:
     subject = broken.on(broken.Deaf)
     names = [*fnmatch.filter(all_cases(), "events.subscribe.*"), "runs.watch"]
@@ -134,6 +135,7 @@ def test_a_deaf_store_is_caught() -> None:
     assert asyncio.run(passed(timeout=60, names=alone)) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["reused cursor", "aliased events", "normalised text", "not durable"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -9,6 +10,8 @@ from hypothesis.stateful import (
 from state_machine.elsewhere import Elsewhere
 from state_machine.machine import Machine, profile_of
 from state_machine.subjects import Memory, Pending, Sqlite
+
+pytestmark = pytest.mark.slow
 
 
 class MemoryMachine(Machine):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
-from mobstore.errors import SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.kernel import KernelState
 from mobstore.model.kernel_values import KernelSet
 from mobstore.model.run import MobRun, MobRunStatus
@@ -110,7 +110,7 @@ async def rejects_other_words(subject: Subject) -> None:
             ),
         )
         for call in calls:
-            await expect_error(SerializationError, call(), f"status {wrong!r}")
+            await expect_error(UsageError, call(), f"status {wrong!r}")
     same(await runs.get_run(run.run_id), run, "the run")
 
 
