@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from mobstore import NewMobEvent, Timestamp, event_kind_from_json
-from state_machine.oracle import INTERNAL, Oracle
+from state_machine.oracle import USAGE, Oracle
 from state_machine.pools import KINDS, TIMES, mobs
 
 
@@ -58,7 +58,7 @@ class Events(Oracle):
 
     @rule(after=st.sampled_from([2**63, 2**64]))
     def poll_too_far(self, after: int) -> None:
-        expected = self.refusal(INTERNAL, f"cursor value {after} exceeds i64::MAX")
+        expected = self.refusal(USAGE, f"cursor value {after} exceeds i64::MAX")
         self.same(self.stores.events.poll(after, 1), expected)
 
     @rule()

@@ -39,6 +39,7 @@ class Refusal(NamedTuple):
 
 NOT_FOUND = "NotFoundError", "Not found: "
 INTERNAL = "InternalError", "Internal error: "
+USAGE = "UsageError", "Internal error: "
 CONFLICT = "CasConflictError", "CAS conflict: "
 
 
