@@ -26,8 +26,8 @@ def every_kind() -> tuple[MobEventKind, ...]:
     lead, helper = ProfileName("lead"), ProfileName("\0")
     session = kinds.SessionMember(session_id=_SESSION)
     far = kinds.BackendPeerMember(peer_id="p", address="a:1", session_id=_SESSION)
-    moment = SystemTime(secs_since_epoch=2**63 - 1, nanos_since_epoch=999_999_999)
-    failed = kinds.MobMemberKickoffSnapshot(phase="failed", error="\U0001f99d", updated_at=moment)
+    time = SystemTime(secs_since_epoch=2**63 - 1, nanos_since_epoch=999_999_999)
+    failed = kinds.MobMemberKickoffSnapshot(phase="failed", error="\U0001f99d", updated_at=time)
     known = kinds.MobToolCallerProvenance(caller_session_id=_SESSION, caller_mob_id="m")
     peer = kinds.TrustedPeerSpec(name="", peer_id="p", address="a")
     return (

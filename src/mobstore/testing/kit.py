@@ -97,14 +97,14 @@ async def expect_error(
     try:
         result = await call
     except kind as error:
-        refusal = error
+        raised = error
     except Exception as error:
         raise AssertionError(f"{what}: want {kind.__name__}, got {error!r}") from error
     else:
         raise AssertionError(f"{what}: want {kind.__name__}, got the result {_show(result)}")
     if text is not None:
-        same(str(refusal), text, f"{what}: text of the error")
-    return refusal
+        same(str(raised), text, f"{what}: text of the error")
+    return raised
 
 
 def _show(value: object, unlike: object = None) -> str:

@@ -44,12 +44,12 @@ async def one_winner(subject: Subject) -> None:
     await stores.runs.create_run(make_run())
     current = state(0)
     for turn in range(1, 5):
-        following = [state(1000 * turn + n) for n in range(TASKS)]
+        next_states = [state(1000 * turn + n) for n in range(TASKS)]
         swapped = await asyncio.gather(*(
-            stores.runs.cas_flow_state(run_id(1), expected=current, next=one) for one in following
+            stores.runs.cas_flow_state(run_id(1), expected=current, next=one) for one in next_states
         ))  # fmt: skip
         same(swapped.count(True), 1, "winners")
-        current = following[swapped.index(True)]
+        current = next_states[swapped.index(True)]
         same(await _stored(stores), make_run(flow_state=current), "the run has the winner's state")
 
 
@@ -95,8 +95,8 @@ async def increments_once_each(subject: Subject) -> None:
     async def add() -> None:
         for _ in range(TASKS):  # a failure means that another task has finished
             current = (await _stored(stores)).flow_state
-            following = state(number_of(current) + 1)
-            if await stores.runs.cas_flow_state(run_id(1), expected=current, next=following):
+            next_state = state(number_of(current) + 1)
+            if await stores.runs.cas_flow_state(run_id(1), expected=current, next=next_state):
                 return
         raise AssertionError(f"one task failed {TASKS} times")
 

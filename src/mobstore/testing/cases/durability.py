@@ -164,13 +164,13 @@ async def one_winner_of_two(subject: Subject) -> None:
     await one.runs.create_run(make_run())
     current = state(0)
     for turn in range(1, 6):
-        following = [state(100 * turn + n) for n in range(20)]
+        next_states = [state(100 * turn + n) for n in range(20)]
         swapped = await asyncio.gather(*(
             (one, other)[n % 2].runs.cas_flow_state(run_id(1), expected=current, next=after)
-            for n, after in enumerate(following)
+            for n, after in enumerate(next_states)
         ))  # fmt: skip
         same(swapped.count(True), 1, "winners")
-        current = following[swapped.index(True)]
+        current = next_states[swapped.index(True)]
         for handle in (one, other):
             got = await handle.runs.get_run(run_id(1))
             same(got, make_run(flow_state=current), "the run, through both handles")

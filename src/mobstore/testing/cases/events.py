@@ -277,10 +277,10 @@ async def clear_keeps_cursors(subject: Subject) -> None:
     stores = await subject.open()
     await stores.events.clear()
     await stores.events.append_batch([event() for _ in range(3)])
-    for following in (4, 5):
+    for next_cursor in (4, 5):
         await stores.events.clear()
         same(await stores.events.replay_all(), [], "the log after clear")
-        same((await stores.events.append(event())).cursor, following, "cursor after clear")
+        same((await stores.events.append(event())).cursor, next_cursor, "cursor after clear")
     same(await _cursors(stores), [5], "the log after clear and append")
 
 

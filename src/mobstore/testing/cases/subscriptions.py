@@ -99,9 +99,9 @@ async def survives_cancelled_steps(subject: Subject) -> None:
     """A subscription whose single steps are cancelled still returns every event once."""
     log = (await subject.open()).events
     seen: list[int] = []
-    async with log.subscribe() as following:
+    async with log.subscribe() as subscription:
         for waits in range(20):
-            step = asyncio.create_task(anext(following))
+            step = asyncio.create_task(anext(subscription))
             for turn in range(waits):
                 if turn == waits // 2:
                     await log.append(event())
@@ -112,29 +112,29 @@ async def survives_cancelled_steps(subject: Subject) -> None:
                 seen.append(step.result().cursor)
         latest = await log.latest_cursor()
         while seen[-1:] != [latest]:
-            seen.append((await asyncio.wait_for(anext(following), 30)).cursor)
+            seen.append((await asyncio.wait_for(anext(subscription), 30)).cursor)
         same(seen, [*range(1, latest + 1)], "the cursors")
         for _ in range(2):
             try:
-                await asyncio.wait_for(anext(following), 0.001)
+                await asyncio.wait_for(anext(subscription), 0.001)
             except TimeoutError:
                 continue
             raise AssertionError("an event was returned that was not appended")
         await log.append(event())
-        same((await anext(following)).cursor, latest + 1, "the next event")
+        same((await anext(subscription)).cursor, latest + 1, "the next event")
 
 
 @case("events.subscribe.one-task")
 async def serves_one_task(subject: Subject) -> None:
     """While one task waits for a subscription, a second one is rejected."""
     log = (await subject.open()).events
-    following = log.subscribe()
-    waiting = asyncio.create_task(anext(following))
+    subscription = log.subscribe()
+    waiting = asyncio.create_task(anext(subscription))
     await asyncio.sleep(0)
-    await expect_error(InternalError, anext(following), "a second task")
+    await expect_error(InternalError, anext(subscription), "a second task")
     stored = await log.append(event())
     same(await waiting, stored, "the event of the first task")
-    await following.aclose()
+    await subscription.aclose()
 
 
 @case("events.subscribe.leaving")
@@ -143,15 +143,15 @@ async def ends_when_closed(subject: Subject) -> None:
     stores = await subject.open()
     engine = CountingEngine(stores.engine)
     log = MobStores(engine, clock=subject.clock).events
-    following = log.subscribe()
-    waiting = asyncio.create_task(anext(following, None))
+    subscription = log.subscribe()
+    waiting = asyncio.create_task(anext(subscription, None))
     await engine.until(lambda: engine.listening == 1)
-    await following.aclose()
+    await subscription.aclose()
     same(await waiting, None, "the end, for a waiting task")
-    await following.aclose()
+    await subscription.aclose()
     await log.append(event())
-    same(await anext(following, None), None, "after the end")
-    same([one async for one in following], [], "a loop after the end")
+    same(await anext(subscription, None), None, "after the end")
+    same([one async for one in subscription], [], "a loop after the end")
     async with log.subscribe() as entered:
         same((await anext(entered)).cursor, 1, "the first event")
     same(await anext(entered, None), None, "after the block")
@@ -177,18 +177,18 @@ async def rejects_stale_cursors(subject: Subject) -> None:
     for after in (4, 2**63 - 1):
         for of in ({}, {"mob_id": "a"}, {"run_id": run_id(1)}):
             of_one: dict[str, Any] = of
-            async with stores.events.subscribe(after, **of_one) as following:
+            async with stores.events.subscribe(after, **of_one) as subscription:
                 for _ in range(2):
                     stale = await expect_error(
-                        StaleCursorError, anext(following), f"following from {after}"
+                        StaleCursorError, anext(subscription), f"following from {after}"
                     )
                     same(stale.args, (after, 3), "the cursors that the error names")
-    async with stores.events.subscribe(3) as following:
-        waiting = asyncio.create_task(anext(following))
+    async with stores.events.subscribe(3) as subscription:
+        waiting = asyncio.create_task(anext(subscription))
         added = await stores.events.append(event())
         same(await waiting, added, "the event after the latest cursor")
         await stores.events.clear()
-        waiting = asyncio.create_task(anext(following))
+        waiting = asyncio.create_task(anext(subscription))
         while not waiting.done():
             await stores.engine.write(
                 write_script(DeleteRange(Scan(EVENTS)), Delete(COUNTERS, (NEXT_CURSOR,)))
@@ -211,28 +211,34 @@ async def names_unreadable_events(subject: Subject) -> None:
     stored = await stores.events.append_batch([event(f"{n % 2}") for n in range(300)])
     sound = await stores.engine.read(read_script(Scan(EVENTS, after=3, before=5)))
     await _damage(stores, 4, 6, 290)
-    async with stores.events.subscribe() as following:
-        same([await anext(following) for _ in range(3)], stored[:3], "the events before")
+    async with stores.events.subscribe() as subscription:
+        same([await anext(subscription) for _ in range(3)], stored[:3], "the events before")
         for _ in range(2):
-            said = await expect_error(SerializationError, anext(following), "an unreadable event")
+            said = await expect_error(
+                SerializationError, anext(subscription), "an unreadable event"
+            )
             assert "cursor 4 " in said.detail, f"the error names the cursor: {said}"
         await stores.engine.write(write_script(Put(EVENTS, sound)))
-        same([await anext(following) for _ in range(2)], stored[3:5], "after the repair")
-        said = await expect_error(SerializationError, anext(following), "the next unreadable event")
+        same([await anext(subscription) for _ in range(2)], stored[3:5], "after the repair")
+        said = await expect_error(
+            SerializationError, anext(subscription), "the next unreadable event"
+        )
         assert "cursor 6 " in said.detail, f"the error names the cursor: {said}"
     left_out: list[tuple[int, str]] = []
 
     def note(cursor: int, error: SerializationError) -> None:
         left_out.append((cursor, error.detail))
 
-    async with stores.events.subscribe(2, on_unreadable=note) as following:
-        same([await anext(following) for _ in range(3)], stored[2:5], "the first events")
+    async with stores.events.subscribe(2, on_unreadable=note) as subscription:
+        same([await anext(subscription) for _ in range(3)], stored[2:5], "the first events")
         same(left_out, [], "the events left out too early")
-        same([await anext(following) for _ in range(293)], [*stored[6:289], *stored[290:]], "all")
+        same(
+            [await anext(subscription) for _ in range(293)], [*stored[6:289], *stored[290:]], "all"
+        )
         same([cursor for cursor, _ in left_out], [6, 290], "the events left out")
         assert all(f"cursor {n} " in said for n, said in left_out), f"the errors: {left_out}"
         (added,) = await stores.events.append_batch([event()])
-        same(await anext(following), added, "the events after")
+        same(await anext(subscription), added, "the events after")
     notified: list[int] = []
 
     def fails_once(cursor: int, _: SerializationError) -> None:
@@ -240,14 +246,16 @@ async def names_unreadable_events(subject: Subject) -> None:
         if notified.count(cursor) == 1:
             raise LookupError("mine")
 
-    async with stores.events.subscribe(4, on_unreadable=fails_once) as following:
-        same(await anext(following), stored[4], "the events before")
-        await expect_error(LookupError, anext(following), "a function that raises")
-        same(await anext(following), stored[6], "the events after")
+    async with stores.events.subscribe(4, on_unreadable=fails_once) as subscription:
+        same(await anext(subscription), stored[4], "the events before")
+        await expect_error(LookupError, anext(subscription), "a function that raises")
+        same(await anext(subscription), stored[6], "the events after")
         same(notified, [6, 6], "the notifications, repeated after the failure")
     await _rejects_async_functions(stores)
-    async with stores.events.subscribe(mob_id="0") as following:
-        same([(await anext(following)).cursor for _ in range(144)], [*range(1, 289, 2)], "a mob's")
+    async with stores.events.subscribe(mob_id="0") as subscription:
+        same(
+            [(await anext(subscription)).cursor for _ in range(144)], [*range(1, 289, 2)], "a mob's"
+        )
 
 
 async def _rejects_async_functions(stores: MobStores) -> None:

@@ -120,7 +120,7 @@ async def bounds_names(subject: Subject) -> None:
         if await runs.get_run(run.run_id) is None:
             await runs.create_run(run)
         longer = f"{name}x"
-        await _all_refuse(
+        await _all_reject(
             SerializationError, f"a name of {len(longer)} characters",
             partial(specs.put_spec, longer, definition()),
             partial(profiles.create, longer, profile()),
@@ -206,7 +206,7 @@ async def rejects_other_types(subject: Subject) -> None:
     key = run.run_id
     odd_names: list[Any] = [b"mob", 1, None, ("mob",)]
     for odd in odd_names:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the name {odd!r}",
             partial(specs.put_spec, odd, definition()), partial(specs.get_spec, odd),
             partial(specs.delete_spec, odd), partial(profiles.create, odd, profile()),
@@ -216,7 +216,7 @@ async def rejects_other_types(subject: Subject) -> None:
         )  # fmt: skip
     odd_ids: list[Any] = [str(key)[:8], key.bytes, 1, None]
     for odd in odd_ids:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the run id {odd!r}",
             partial(runs.get_run, odd), partial(runs.append_step_entry, odd, step()),
             partial(runs.cas_flow_state, odd, expected=state(0), next=state(1)),
@@ -224,7 +224,7 @@ async def rejects_other_types(subject: Subject) -> None:
         )  # fmt: skip
     odd_models: list[Any] = [None, {}, "{}", b"", step().to_json(), definition()]
     for odd in odd_models:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the model {odd!r}",
             partial(runs.create_run, odd), partial(runs.append_step_entry, key, odd),
             partial(runs.append_failure_entry, key, odd),
@@ -237,7 +237,7 @@ async def rejects_other_types(subject: Subject) -> None:
     same(await profiles.list(), [], "the profiles")
 
 
-async def _all_refuse(
+async def _all_reject(
     kind: type[MobStoreError], what: str, *calls: Callable[[], Awaitable[object]]
 ) -> None:
     for call in calls:

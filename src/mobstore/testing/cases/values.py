@@ -316,10 +316,10 @@ async def keeps_kernel_types(subject: Subject) -> None:
         same(swapped, False, f"{one!r} stored, {other!r} expected")
 
 
-async def _set_frame(runs: MobRunStore, following: FrameSnapshot) -> None:
+async def _set_frame(runs: MobRunStore, next_frame: FrameSnapshot) -> None:
     current = (await _stored(runs)).frames
     swapped = await runs.cas_frame_state(
-        run_id(1), frame_id="frame", expected=dict(current)[cast("Any", "frame")], next=following
+        run_id(1), frame_id="frame", expected=dict(current)[cast("Any", "frame")], next=next_frame
     )
     same(swapped, True, "the frame as it was read, expected")
 

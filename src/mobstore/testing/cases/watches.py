@@ -35,8 +35,8 @@ async def ends_with_the_store(subject: Subject) -> None:
         await stores.close()
         for task in waiting:
             await expect_error(InternalError, task, "waiting when the store is closed")
-        for following in (subscription, watch):
-            await expect_error(InternalError, anext(following), "asking again")
+        for each in (subscription, watch):
+            await expect_error(InternalError, anext(each), "asking again")
     await expect_error(InternalError, anext(stores.events.subscribe()), "following a closed store")
 
 
@@ -72,14 +72,14 @@ async def is_not_woken_by_unrelated_commits(subject: Subject) -> None:
         await stores.runs.create_run(run)
     engine = CountingEngine(stores.engine)
     counted = MobStores(engine, clock=subject.clock)
-    following: list[Subscription[Any]] = [
+    subscriptions: list[Subscription[Any]] = [
         *(counted.events.subscribe(mob_id=f"mob {n}") for n in range(100)),
         *(counted.events.subscribe(run_id=run_id(n)) for n in range(10)),
         *(counted.runs.watch(run.run_id) for run in runs),
     ]
-    for watch in following[110:]:
+    for watch in subscriptions[110:]:
         await anext(watch)
-    waiting = [asyncio.create_task(anext(one)) for one in following]
+    waiting = [asyncio.create_task(anext(one)) for one in subscriptions]
     await engine.until(lambda: engine.reads == 120)
     for n in range(3):
         await stores.events.append(event(f"mob {n}", kind=kind_of_run(n)))

@@ -189,8 +189,8 @@ async def records_body_frame_once(subject: Subject) -> None:
     same(await BODY_FRAME.call(runs, run.run_id), True, "the iteration is recorded already")
     want = _with(BODY_FRAME.changed(run), loop_iteration_ledger=known)
     same(await runs.get_run(run.run_id), want, "the run")
-    refused = await BODY_FRAME.call(runs, run.run_id, ledger_entry=iteration(9))
-    same(refused, False, "the same call again")
+    again = await BODY_FRAME.call(runs, run.run_id, ledger_entry=iteration(9))
+    same(again, False, "the same call again")
     same(await runs.get_run(run.run_id), want, "the run after an error")
 
 
