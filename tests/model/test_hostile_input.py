@@ -33,6 +33,7 @@ from mobstore import (
     StepLedgerEntry,
     Subscription,
     Timestamp,
+    UsageError,
 )
 
 Call: TypeAlias = Callable[[MobStores], Awaitable[object]]
@@ -214,12 +215,16 @@ WRONG_CONTEXTS: list[Any] = [
     ["o", 0],
     "o0",
     (5, 0),
-    (SURROGATE, 0),
     (b"o", 0),
     {"o": 0},
 ]
 # Values of no use anywhere; None is left out where it is allowed.
 WRONG_OBJECTS: list[Any] = [None, 5, "x", SURROGATE, {}, object(), float("nan")]
+
+
+def error_of(text: object) -> type[MobStoreError]:
+    """Return the error of what is not text, or of text that has no JSON form."""
+    return SerializationError if isinstance(text, str) else UsageError
 
 
 def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
@@ -229,20 +234,20 @@ def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
         for name in arguments:
             wrong: list[tuple[Any, type[MobStoreError]]]
             if name in TEXTS:
-                wrong = [(value, SerializationError) for value in WRONG_TEXTS]
+                wrong = [(value, error_of(value)) for value in WRONG_TEXTS]
             elif name in NUMBERS:
-                wrong = [(value, InternalError) for value in OUT_OF_RANGE]
-                wrong += [(value, SerializationError) for value in NO_NUMBERS]
+                wrong = [(value, UsageError) for value in (*OUT_OF_RANGE, *NO_NUMBERS)]
             elif name in FREE:
                 wrong = [(value, SerializationError) for value in WRONG_FREE]
             elif name == "loop_context":
-                wrong = [(value, SerializationError) for value in WRONG_CONTEXTS]
+                wrong = [(value, UsageError) for value in WRONG_CONTEXTS]
+                wrong.append(((SURROGATE, 0), SerializationError))
                 wrong += [(("o", value), InternalError) for value in (*OUT_OF_RANGE, 1_041)]
-                wrong += [(("o", value), SerializationError) for value in NO_NUMBERS]
+                wrong += [(("o", value), UsageError) for value in NO_NUMBERS]
             else:
-                wrong = [(value, SerializationError) for value in WRONG_OBJECTS]
+                wrong = [(value, UsageError) for value in WRONG_OBJECTS]
                 if name == "events" or (method, name) == ("prune_runs", "status"):
-                    wrong.remove(({}, SerializationError))  # none of several is no mistake
+                    wrong.remove(({}, UsageError))  # none of several is no mistake
             optional = name in OPTIONAL or (method, name) in OPTIONAL_IN
             found += [
                 (method, name, value, error)
@@ -264,7 +269,6 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
     started = any_of(FlowStarted)
     serialization: list[tuple[str, str, Any]] = [
         ("append", "event", any_of(NewMobEvent)(mob_id=SURROGATE, kind=MobReset())),
-        ("append", "event", MobReset()),
         (
             "append",
             "event",
@@ -282,12 +286,7 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 ),
             ),
         ),
-        ("append_batch", "events", [EVENT, None]),
         ("append_batch", "events", [EVENT, any_of(NewMobEvent)(mob_id=SURROGATE, kind=MobReset())]),
-        ("append_batch", "events", EVENT),
-        ("prune", "older_than", naive),
-        ("prune", "older_than", "yesterday"),
-        ("prune", "older_than", b"2026-03-04T05:06:07Z"),
         (
             "create_run",
             "run",
@@ -305,12 +304,24 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 update={"run_id": UUID(int=8), "root_step_outputs": {"s": float("nan")}}
             ),
         ),
-        ("get_run", "run_id", str(RUN)[:8]),
-        ("append_step_entry", "entry", FAILURE),
         ("append_step_entry", "entry", STEP.model_copy(update={"meerkat_id": SURROGATE})),
         ("append_step_entry", "entry", STEP.model_copy(update={"output": {"a": SURROGATE}})),
-        ("append_failure_entry", "entry", STEP),
         ("append_failure_entry", "entry", FAILURE.model_copy(update={"reason": SURROGATE})),
+        ("put_spec", "definition", any_of(MobDefinition)(id="m", flows={"f": flow})),
+        ("put_spec", "definition", any_of(MobDefinition)(id="m", profiles={SURROGATE: PROFILE})),
+        ("create", "profile", Profile(model=SURROGATE)),
+        ("create", "profile", Profile(model="m", provider_params=[NESTED])),
+    ]
+    usage: list[tuple[str, str, Any]] = [
+        ("append", "event", MobReset()),
+        ("append_batch", "events", [EVENT, None]),
+        ("append_batch", "events", EVENT),
+        ("prune", "older_than", naive),
+        ("prune", "older_than", "yesterday"),
+        ("prune", "older_than", b"2026-03-04T05:06:07Z"),
+        ("get_run", "run_id", str(RUN)[:8]),
+        ("append_step_entry", "entry", FAILURE),
+        ("append_failure_entry", "entry", STEP),
         ("upsert_loop_snapshot", "snapshot", STATE),
         ("upsert_loop_snapshot", "snapshot", FRAME),
         ("cas_frame_state", "next", LOOP),
@@ -319,19 +330,13 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
         ("cas_flow_state", "next", FRAME),
         ("cas_flow_state", "next", '{"phase":"P","fields":{}}'),
         ("put_spec", "definition", PROFILE),
-        ("put_spec", "definition", any_of(MobDefinition)(id="m", flows={"f": flow})),
-        ("put_spec", "definition", any_of(MobDefinition)(id="m", profiles={SURROGATE: PROFILE})),
         ("create", "profile", SPEC),
-        ("create", "profile", Profile(model=SURROGATE)),
-        ("create", "profile", Profile(model="m", provider_params=[NESTED])),
-    ]
-    internal: list[tuple[str, str, Any]] = [
         ("poll", "after_cursor", 2**63),
         ("poll", "limit", 2**63),
     ]
     return [
         *((*case, SerializationError) for case in serialization),
-        *((*case, InternalError) for case in internal),
+        *((*case, UsageError) for case in usage),
         # In UTC outside Python's range, but not the store's: accepted, or rejected by its rules.
         ("prune", "older_than", far, MobStoreError),
     ]
