@@ -1,4 +1,4 @@
-"""Errors: their texts, and that they survive a trip between processes."""
+"""Errors: their texts, and copies of them in other processes."""
 
 from __future__ import annotations
 
