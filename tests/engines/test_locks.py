@@ -15,6 +15,8 @@ from engines.support import RUN, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
 from mobstore.testing.samples import number_of, tagged_event
 
+pytestmark = pytest.mark.process
+
 SLACK = 4  # seconds: a busy machine; less than the timeout of a store that was told none
 LOCKS = ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]
 

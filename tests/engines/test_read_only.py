@@ -37,6 +37,8 @@ from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
 from mobstore.testing.samples import tag_of, tagged_event
 
+pytestmark = pytest.mark.process
+
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
     "step_entries", "failure_entries", "loop_iteration_entries", "watch", "get_spec", "list_specs",

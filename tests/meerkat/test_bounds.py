@@ -21,6 +21,8 @@ from engines.support import open_files, output
 from mobstore.meerkat import ImportReport, conversion, import_meerkat, integrity
 from mobstore.meerkat.pages import TooLong, pages
 
+pytestmark = pytest.mark.process
+
 MANY = (
     "WITH RECURSIVE n(x) AS (SELECT 1000 UNION ALL SELECT x + 1 FROM n LIMIT {})"
     " INSERT INTO mob_events SELECT x, {} FROM n"
