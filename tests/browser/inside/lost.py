@@ -62,6 +62,12 @@ async def append_five(name: str) -> list[int]:
     return [(await held(name).events.append(event())).cursor for _ in range(5)]
 
 
+def disconnect(name: str) -> None:
+    """Close the channel to other tabs, so that no message is sent or answered."""
+    engine: Any = held(name).engine
+    engine._channel._channel.close()
+
+
 async def append_silently(name: str) -> int:
     """Append an event without a message, as by a tab that ends before it sends one."""
     with patch.object(Channel, "tell"):
