@@ -70,7 +70,7 @@ def disconnect(name: str) -> None:
 
 async def append_silently(name: str) -> int:
     """Append an event without a message, as by a tab that ends before it sends one."""
-    with patch.object(Channel, "tell"):
+    with patch.object(Channel, "notify"):
         return (await held(name).events.append(event())).cursor
 
 

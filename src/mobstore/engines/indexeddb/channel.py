@@ -51,7 +51,7 @@ class Channel:
 
         return end
 
-    def tell(self, writes: Iterable[Write] | None) -> None:
+    def notify(self, writes: Iterable[Write] | None) -> None:
         """Notify all listeners of a commit in this tab; `writes` is None if they are not known."""
         if self._has_listener:
             self._channel.postMessage(_CHANGED)
