@@ -178,7 +178,7 @@ class RoundTrip:
         return bool(self._walking)
 
     def has_ended(self) -> bool:
-        """Advance cursors, and return whether all results are here; call after each success event."""
+        """Advance cursors and return whether all results are here; call after success events."""
         self._walking = [pending for pending in self._walking if pending.walk()]
         if self._waiting:
             self._waiting = self._last.readyState != "done"
