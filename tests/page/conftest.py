@@ -1,6 +1,6 @@
-"""The page of the built site in Chromium, used as a person would use it.
+"""Fixtures for tests that use the page of the built site in Chromium.
 
-The site, its server and the browser are those of the tests in `browser`.
+The site, its server and the browser come from `browser.conftest`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from browser import browsers
 from browser.browsers import Chromium
 from browser.conftest import chromium_program, firefox_program, origin, site
-from page.visits import Visits
+from page.page_tabs import PageTabs
 from support.golden import GOLDEN
 
 __all__ = ["chromium_program", "firefox_program", "origin", "site"]
@@ -37,16 +37,16 @@ def chromium(
 
 
 @pytest.fixture(scope="module")
-def visits(chromium: Chromium) -> Generator[Visits]:
-    """Tabs with the page for the tests of a module; none may complain in the console."""
-    visits = Visits(chromium)
-    yield visits
-    assert visits.complaints == []
+def page_tabs(chromium: Chromium) -> Generator[PageTabs]:
+    """Tabs with the page for the tests of a module; their consoles must have no complaints."""
+    page_tabs = PageTabs(chromium)
+    yield page_tabs
+    assert page_tabs.complaints == []
 
 
 @pytest.fixture(scope="session")
 def tide_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that the reference wrote."""
+    """A database written by meerkat-mob."""
     file = tmp_path_factory.mktemp("reference") / "tide-desk.db"
     file.write_bytes(gzip.decompress((GOLDEN / "tide-desk-meerkat-0.5.2.db.gz").read_bytes()))
     return file

@@ -18,7 +18,7 @@ from mobstore.scripts.transaction import (
     LoadingScript,
     Scan,
     Script,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class IndexedDbEngine(Engine):
         self._connection.lost = None
 
     def _check(self) -> None:
-        refuse_within_atomic()
+        require_outside_atomic()
         if self._closed:
             raise ClosedError("the store is closed; open it again to use it")
 

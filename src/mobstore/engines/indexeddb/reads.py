@@ -17,7 +17,7 @@ from mobstore.engines.indexeddb.conversion import MARK, encode_key, to_js_key, t
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import Index, Key, Table, Value
-from mobstore.scripts.transaction import Count, Get, Read, Scan
+from mobstore.scripts.transaction import Count, Get, Read, ReadOf, Scan
 
 PENDING = object()
 """Sentinel for an answer that has not arrived."""
@@ -27,7 +27,7 @@ _MARK = MARK.encode()
 
 
 @dataclass(slots=True)
-class ScanKeys(Read[list[Any]]):
+class ScanKeys(ReadOf[list[Any]]):
     """The encoded keys of the rows that a scan without a limit finds."""
 
     scan: Scan[Any]
@@ -111,15 +111,15 @@ class ReadBatch:
     def __init__(self, reads: object) -> None:
         if not isinstance(reads, tuple):
             raise InternalError("a script must yield tuples of reads")
-        self.reads: tuple[Read[Any], ...] = cast("tuple[Read[Any], ...]", reads)
+        self.reads: tuple[Read | ScanKeys, ...] = cast("tuple[Read | ScanKeys, ...]", reads)
         self.scans: list[PendingScan | None] = [_pending(read) for read in self.reads]
 
 
-def _pending(read: Read[Any]) -> PendingScan | None:
+def _pending(read: Read | ScanKeys) -> PendingScan | None:
     if isinstance(read, Get):
         return None
     if isinstance(read, (Scan, Count, ScanKeys)):
-        return PendingScan(cast("Scan[Any] | Count | ScanKeys", read))
+        return PendingScan(read)
     raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
 
 

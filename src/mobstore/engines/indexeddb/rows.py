@@ -20,7 +20,7 @@ from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import Index, Key, Row, Table
 from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
-Steps: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
+Steps: TypeAlias = Generator[tuple[Read | ScanKeys, ...], tuple[Any, ...], Any]
 """A generator that yields reads and receives their answers."""
 
 # With these names `put` itself raises, not its request. mobstore's JSON is wrong only if too long.

@@ -28,7 +28,7 @@ from mobstore.engines.indexeddb.reads import ReadBatch
 from mobstore.engines.indexeddb.rows import Rows, Steps
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.scripts.tables import COUNTERS
-from mobstore.scripts.transaction import Commit, Count, LoadingScript, Read, Scan, Script, Write
+from mobstore.scripts.transaction import Commit, Count, Get, LoadingScript, Scan, Script, Write
 
 OnCommit: TypeAlias = Callable[[Iterable[Write] | None], None]
 """A function that receives the writes of a commit, or None after a loading script."""
@@ -261,7 +261,7 @@ class _Transaction:
                 answers: list[Any] = []
                 for one in step:
                     self._require_awaited(call)
-                    if isinstance(one, Read):
+                    if isinstance(one, (Get, Scan, Count)):
                         answers += yield (one,)
                     else:
                         answers.append((yield from self._rows.write(one, careful=call.careful)))
