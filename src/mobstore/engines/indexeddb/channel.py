@@ -1,7 +1,7 @@
 """Notifications of commits between tabs, over a BroadcastChannel.
 
 A message costs time in every commit, so a tab sends them only once another tab has announced that
-it is listening. A tab announces this when its first listener is added, and when another tab opens
+it is listening. A tab announces this when a listener is added, and when another tab opens
 the database and sends a query. If the tab commits before the announcement, it notifies when the
 announcement arrives, or when it closes the database.
 
@@ -51,7 +51,7 @@ class Channel:
 
         return end
 
-    def tell(self, writes: Iterable[Write] | None) -> None:
+    def notify(self, writes: Iterable[Write] | None) -> None:
         """Notify all listeners of a commit in this tab; `writes` is None if they are not known."""
         if self._has_listener:
             self._channel.postMessage(_CHANGED)
