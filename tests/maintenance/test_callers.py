@@ -1,4 +1,4 @@
-"""What a caller's function raises is not taken for a failure of the medium."""
+"""Errors of callers: exceptions of their functions pass unchanged; wrong types raise UsageError."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_cause_of_an_error_is_kept(tmp_path: Path) -> None:
         try:
             raise cause
         except LookupError:
-            raise ValueError("mine")  # noqa: B904 - it is the question
+            raise ValueError("mine")  # noqa: B904 - under test
 
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:

@@ -1,4 +1,4 @@
-"""Files that are damaged, newer or something else are refused, and nothing comes over."""
+"""Files that are damaged, newer or not exports are rejected, and nothing is imported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def duplicated(data: bytes) -> bytes:
 
 
 def encrypted(data: bytes) -> bytes:
-    """The flag alone; nobody gets to the content."""
+    """Return the file with the flag of encryption; its content is not encrypted."""
     start = data.index(b"PK\x01\x02")
     (flags,) = struct.unpack_from("<H", data, start + 8)
     changed = bytearray(data)
@@ -127,7 +127,7 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_files_that_are_something_else(good: bytes, engine: str, tmp_path: Path) -> None:
+def test_files_that_are_not_exports(good: bytes, engine: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
             for name, make, words in BAD:
@@ -147,7 +147,7 @@ def test_truncated_anywhere(good: bytes) -> None:
     asyncio.run(check())
 
 
-def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
+def test_flipped_bits_are_detected_or_harmless(good: bytes) -> None:
     chance = random.Random(5)
     refused = harmless = 0
 
@@ -172,10 +172,10 @@ def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
 
     asyncio.run(check())
     assert refused > 400
-    assert harmless > 5  # dates and the like, which nobody reads
+    assert harmless > 5  # dates and the like, which no reader uses
 
 
-def test_bytes_before_the_archive_do_not_matter(good: bytes) -> None:
+def test_bytes_before_the_archive_are_ignored(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await imported(b"#!/bin/cat\n" + good, stores)
@@ -184,8 +184,8 @@ def test_bytes_before_the_archive_do_not_matter(good: bytes) -> None:
 
 
 @pytest.mark.parametrize("last", ["all", "most", "byte"])
-def test_one_export_is_not_taken_for_several(good: bytes, last: str) -> None:
-    """As `export - >> all.zip` leaves them."""
+def test_appended_exports_are_rejected(good: bytes, last: str) -> None:
+    """`export - >> all.zip` appends one export to another."""
     after = {"all": good, "most": good[:-30], "byte": b"\n"}[last]
 
     async def check() -> None:
@@ -200,7 +200,7 @@ def test_one_export_is_not_taken_for_several(good: bytes, last: str) -> None:
 
 
 class Failing(io.BytesIO):
-    """A file whose disk fails after a while."""
+    """A file on a disk that fails after some reads."""
 
     reads = 0
 

@@ -1,4 +1,4 @@
-"""Whatever a store holds comes over exactly, whichever engines it leaves and enters."""
+"""All content survives a transfer exactly, between any two engines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 async def travel(start: mobstore.MobStores, folder: Path) -> None:
-    """Move a store over both engines, and see that it arrives as it was."""
+    """Move a store across both engines, and check that it arrives unchanged."""
     rows, told, data = rows_of(start), await contents(start), await exported(start)
     for engine in ENGINES:
         async with stores_of(engine, folder) as stores:
@@ -103,7 +103,7 @@ def test_an_empty_store(engine: str, tmp_path: Path) -> None:
 
 
 @engines
-def test_everything_goes_on_where_it_was(engine: str, tmp_path: Path) -> None:
+def test_numbering_continues(engine: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("memory", tmp_path) as before, stores_of(engine, tmp_path) as stores:
             await before.events.append_batch([samples.event() for _ in range(7)])
@@ -127,7 +127,7 @@ def test_everything_goes_on_where_it_was(engine: str, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_the_last_cursor_there_is(tmp_path: Path) -> None:
+def test_the_last_possible_cursor(tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             await load(stores, Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 2),)))
@@ -140,7 +140,7 @@ def test_the_last_cursor_there_is(tmp_path: Path) -> None:
 
 
 def test_many_rows_of_each_kind(tmp_path: Path) -> None:
-    """More than is read or written at once, of everything that is read in pieces."""
+    """Each kind of row exceeds the size of a page."""
     many = range(300)
     run = samples.full_run(
         step_ledger=[samples.step(f"s{n}", at=-n) for n in many],
@@ -168,8 +168,8 @@ def test_many_rows_of_each_kind(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_records_that_were_copied_without_validation(tmp_path: Path) -> None:
-    """Their JSON lies in the store as if they had been validated, with its keys in order."""
+def test_records_made_without_validation(tmp_path: Path) -> None:
+    """Their JSON is stored as if they had been validated, with its keys in order."""
     odd = samples.profile().model_copy(update={"provider_params": {"b": 1, "a": 2}})
 
     async def check() -> None:
@@ -209,7 +209,7 @@ def test_copying(one: str, other: str, tmp_path: Path) -> None:
             told.clear()
             with pytest.raises(mobstore.InternalError, match="not empty"):
                 await copy(source, target, progress=telling(told))
-            assert not told  # before anything is read
+            assert not told  # nothing was read
             assert rows_of(target) == rows
 
     asyncio.run(check())

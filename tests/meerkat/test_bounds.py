@@ -1,4 +1,4 @@
-"""Imports of whatever a database holds: in bounded memory, and to be ended at any time."""
+"""An import needs bounded memory for any database, and can be ended at any time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_pages_are_bounded_in_bytes(sample: Path) -> None:
     change(sample, MANY.format(20, "zeroblob(3000000)"))
     with closing(sqlite3.connect(sample)) as file:
         sizes = [len(page) for page in pages(file, "mob_events", "cursor, event_json", 2**26)]
-    assert sizes == [100, *([1] * 19)]  # a page is full with the row that fills it
+    assert sizes == [100, *([1] * 19)]  # a page ends with the row that exceeds its size
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_row_that_is_too_long_is_named(
 
 
 def import_long(path: str) -> None:
-    """Child: what a row of 300 MB costs."""
+    """Child: import a row of 300 MB and print the memory it needs."""
     limit = 700 * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     report = brought(Path(path))
@@ -101,12 +101,12 @@ def import_long(path: str) -> None:
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_whatever_a_row_holds(sample: Path) -> None:
+def test_memory_is_bounded_for_a_huge_row(sample: Path) -> None:
     change(sample, MANY.format(1, "zeroblob(300000000)"))
     output(import_long, sample, seconds=60)
 
 
-def test_what_is_left_out_is_listed_up_to_a_number(sample: Path) -> None:
+def test_the_list_of_rows_left_out_is_bounded(sample: Path) -> None:
     change(sample, MANY.format(2500, "x'7b7d'"))
     report = brought(sample)
     assert (report.events, len(report.left_out), report.more_left_out) == (99, 1000, 1500)
@@ -137,7 +137,7 @@ def test_the_command_says_how_many_more(*, as_json: bool, sample: Path, tmp_path
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_long_and_strange_keys_are_told_briefly(*, skip: bool, sample: Path) -> None:
+def test_long_and_strange_keys_are_cut(*, skip: bool, sample: Path) -> None:
     change(
         sample,
         "UPDATE mob_specs SET mob_id = CAST(zeroblob(3000000) AS TEXT) WHERE mob_id = 'night-desk'",
@@ -154,7 +154,7 @@ def test_long_and_strange_keys_are_told_briefly(*, skip: bool, sample: Path) -> 
     assert all(line.isprintable() and len(line) < 500 for line in told)
 
 
-# An end ----------------------------------------------------------------------------------------
+# Cancellation ----------------------------------------------------------------------------------
 
 
 def checking() -> bool:
@@ -162,7 +162,7 @@ def checking() -> bool:
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "closed", "progress"])
-def test_the_search_for_damage_is_ended(
+def test_the_integrity_check_is_ended(
     ending: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integrity, "_PAUSE", 0.001)
@@ -190,7 +190,7 @@ def test_the_search_for_damage_is_ended(
             kinds = (asyncio.CancelledError, KeyError, mobstore.InternalError)
             with pytest.raises(kinds):
                 await task
-            while checking():  # a busy machine may need longer than is waited for
+            while checking():  # a busy machine may need longer
                 assert time.monotonic() < ended[0] + 10
                 await asyncio.sleep(0.01)
             assert not open_files(sample.parent)
@@ -199,7 +199,7 @@ def test_the_search_for_damage_is_ended(
     assert time.monotonic() - ended[0] < 5
 
 
-def test_waiting_for_a_lock_is_ended(sample: Path) -> None:
+def test_a_wait_for_a_lock_is_ended(sample: Path) -> None:
     async def work() -> float:
         async with mobstore.open_stores("memory:") as stores:
             task = asyncio.create_task(import_meerkat(sample, stores))
@@ -239,5 +239,5 @@ def test_ctrl_c_ends_the_command(*, check: bool, sample: Path, tmp_path: Path) -
     finally:
         process.kill()
     assert process.returncode == 130
-    assert time.monotonic() - sent < 5  # a second, where nobody else works
+    assert time.monotonic() - sent < 5  # a second on an idle machine
     assert not target.exists()

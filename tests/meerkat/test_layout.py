@@ -1,4 +1,4 @@
-"""Which files are databases of the reference, by what they are made of."""
+"""Databases of the reference are recognised by their list of tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def forge(path: Path, script: str) -> None:
 
 
 def refusal(path: Path) -> str:
-    """Import what is refused by its tables alone; give the message."""
+    """Import a file that is rejected for its tables alone; return the message."""
 
     async def attempt() -> str:
         async with mobstore.open_stores("memory:") as stores:
@@ -112,7 +112,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_what_no_release_makes_is_refused_by_name(what: str, sample: Path) -> None:
+def test_foreign_entries_are_rejected_by_name(what: str, sample: Path) -> None:
     script, name = OTHERS[what]
     change(sample, script)
     said = refusal(sample)
@@ -145,7 +145,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("what", FORGED)
-def test_a_forged_list_of_tables_is_refused_in_words(what: str, sample: Path) -> None:
+def test_a_forged_list_of_tables_is_rejected(what: str, sample: Path) -> None:
     forge(sample, FORGED[what])
     assert "tide-desk.db" in refusal(sample)
 
@@ -174,7 +174,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     ),
     "dumped and read": dumped,
     "quoted names and comments": quoted,
-    "a comment that does not end": lambda path: forge(  # and would take minutes, square by square
+    "a comment that does not end": lambda path: forge(  # in quadratic time it would take minutes
         path,
         "UPDATE sqlite_master SET sql = sql || replace(hex(zeroblob(100000)), '00', ' /*')"
         " WHERE name = 'mob_specs'",
@@ -184,7 +184,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("what", HARMLESS)
-def test_what_sqlite_itself_makes_of_it_is_fine(what: str, sample: Path) -> None:
+def test_entries_of_sqlite_itself_are_accepted(what: str, sample: Path) -> None:
     HARMLESS[what](sample)
 
     async def check() -> None:
