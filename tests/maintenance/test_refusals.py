@@ -113,7 +113,7 @@ WRONG: list[Wrong] = [
     *column("events", 2, "cursor", *NOT_NUMBERS, 0),
     *column("events", 3, "cursor", 4, 2**63 - 2, words="next_cursor is not above it"),
     *column("events", 3, "cursor", 2**63 - 1, words="exceeds"),
-    *column("events", 1, "type", "mob_reset", "", None, words="type has not the form"),
+    *column("events", 1, "type", "mob_reset", "", None, words="type is not in canonical form"),
     *column("events", 1, "kind", {"type": "no"}, {"type": "mob_created"}, {}, "mob_reset", None, 5),
     *column("events", 1, "mob_id", *NOT_TEXTS),
     *column("events", 1, "timestamp", *NOT_TIMES),

@@ -64,7 +64,7 @@ def repairable(
 
 
 FIRST = f"run_id = '{ONE}'"
-STORED = "has not the form in which it is stored"
+STORED = "is not in canonical form"
 REPEATED = "does not match its kind"
 NOT_TEXT = "must be text, not bytes"
 
@@ -101,7 +101,7 @@ LEFT: list[Damage] = [
     of("counters", "value = 'x'", "name = 'next_run'", ("next_run",), "must be a whole number"),
     # JSON that would lose something in canonical form.
     of("events", "kind = '{\"type\":\"mob_reset\",\"more\":1}', type = 'mob_reset'", "cursor = 2",
-       (2,), "kind has not the form in which it is stored, which would lose some of it"),
+       (2,), "kind is not in canonical form, which would lose some of it"),
     of("run_states", "flow_state = '{\"phase\":\"a\",\"fields\":{},\"more\":1}'", FIRST,
        (ONE,), "flow_state"),
     # Rows that contradict others.
