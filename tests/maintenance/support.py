@@ -153,7 +153,7 @@ async def imported(data: bytes, stores: mobstore.MobStores) -> Summary:
     return await import_stores(io.BytesIO(data), stores)
 
 
-async def refusal(
+async def rejection(
     data: bytes, stores: mobstore.MobStores, kind: type[mobstore.MobStoreError]
 ) -> str:
     """Import a file that must be rejected; check that the store is empty, return the message."""

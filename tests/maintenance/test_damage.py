@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import mobstore
-from maintenance.support import entries, imported, is_empty, refusal, rows_of, stores_of, zipped
+from maintenance.support import entries, imported, is_empty, rejection, rows_of, stores_of, zipped
 from mobstore.maintenance.transfer import import_stores
 from mobstore.scripts.tables import FORMAT
 
@@ -131,7 +131,7 @@ def test_files_that_are_not_exports(good: bytes, engine: str, tmp_path: Path) ->
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
             for name, make, words in BAD:
-                message = await refusal(make(good), stores, mobstore.ReadFailedError)
+                message = await rejection(make(good), stores, mobstore.ReadFailedError)
                 assert words in message, name
             await imported(good, stores)
 
@@ -142,17 +142,17 @@ def test_truncated_anywhere(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             for length in [*range(0, len(good), 7), *range(len(good) - 40, len(good))]:
-                await refusal(good[:length], stores, mobstore.ReadFailedError)
+                await rejection(good[:length], stores, mobstore.ReadFailedError)
 
     asyncio.run(check())
 
 
 def test_flipped_bits_are_detected_or_harmless(good: bytes) -> None:
     chance = random.Random(5)
-    refused = harmless = 0
+    rejected = harmless = 0
 
     async def check() -> None:
-        nonlocal refused, harmless
+        nonlocal rejected, harmless
         async with mobstore.open_stores("memory:") as stores:
             await imported(good, stores)
             rows = rows_of(stores)
@@ -164,14 +164,14 @@ def test_flipped_bits_are_detected_or_harmless(good: bytes) -> None:
                 try:
                     await imported(bytes(data), stores)
                 except (mobstore.ReadFailedError, mobstore.SerializationError):
-                    refused += 1
+                    rejected += 1
                     assert is_empty(stores)
                 else:
                     harmless += 1
                     assert rows_of(stores) == rows
 
     asyncio.run(check())
-    assert refused > 400
+    assert rejected > 400
     assert harmless > 5  # dates and the like, which no reader uses
 
 

@@ -24,7 +24,7 @@ from maintenance.support import (
     is_empty,
     load,
     path_of,
-    refusal,
+    rejection,
     rows_of,
     stores_of,
 )
@@ -90,9 +90,11 @@ def test_an_engine_may_restart_a_script() -> None:
         ):
             await fill(start)
             data = await exported(start)
-            told: list[int] = []
-            await import_stores(io.BytesIO(data), one, progress=lambda done, _: told.append(done))
-            assert len(told) > len(set(told))  # some attempts reported progress
+            reports: list[int] = []
+            await import_stores(
+                io.BytesIO(data), one, progress=lambda done, _: reports.append(done)
+            )
+            assert len(reports) > len(set(reports))  # some attempts reported progress
             assert rows_of(one) == rows_of(start)
             assert await exported(one) == data
             assert cast("Restarting", one.engine).abandoned >= 6
@@ -362,7 +364,7 @@ def test_an_import_rejects_json_that_cannot_be_decoded(
         async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
             await imported(good, stores)
             await load(stores, damage)
-            message = await refusal(await exported(stores), other, mobstore.SerializationError)
+            message = await rejection(await exported(stores), other, mobstore.SerializationError)
             assert words in message
 
     asyncio.run(check())

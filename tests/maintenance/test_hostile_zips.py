@@ -16,7 +16,7 @@ import pytest
 
 import mobstore
 from engines.support import output
-from maintenance.support import entries, imported, is_empty, refusal, resealed, rows_of, zipped
+from maintenance.support import entries, imported, is_empty, rejection, resealed, rows_of, zipped
 from mobstore.maintenance.input_file import LONGEST_READ
 from mobstore.maintenance.transfer import import_stores
 
@@ -96,7 +96,7 @@ def test_other_large_directories(good: bytes) -> None:
         async with mobstore.open_stores("memory:") as stores:
             for of in ("extra", "comment"):
                 data = with_extra("", 2**14, of)
-                assert OTHERS in await refusal(data, stores, mobstore.ReadFailedError)
+                assert OTHERS in await rejection(data, stores, mobstore.ReadFailedError)
             data = with_extra("events.jsonl", 2**16 - 1, "comment")
             with zipfile.ZipFile(file := io.BytesIO(data), "a") as archive:
                 archive.comment = b"x" * (2**16 - 1)
@@ -111,18 +111,18 @@ def test_no_more_is_read_than_the_manifest_declares(good: bytes) -> None:
     events = parts["events.jsonl"]
     manifest = json.loads(parts["manifest.json"])
     manifest["tables"]["events"]["rows"] = 2
-    told = {**parts, "manifest.json": json.dumps(manifest).encode()}
+    extra = {**parts, "manifest.json": json.dumps(manifest).encode()}
     manifest["tables"]["events"]["rows"] = 0
     empty = {**parts, "manifest.json": json.dumps(manifest).encode()}
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            for bad in (told, empty, {**empty, "events.jsonl": b" "}):
-                message = await refusal(zipped(bad), stores, mobstore.ReadFailedError)
+            for bad in (extra, empty, {**empty, "events.jsonl": b" "}):
+                message = await rejection(zipped(bad), stores, mobstore.ReadFailedError)
                 assert "table events: it holds more rows than manifest.json declares" in message
             line = events.splitlines(keepends=True)[0]
             again = resealed({**parts, "events.jsonl": line * 10_000})
-            message = await refusal(again, stores, mobstore.SerializationError)
+            message = await rejection(again, stores, mobstore.SerializationError)
             assert "line 2: duplicate or out-of-order row" in message
 
     asyncio.run(check())
@@ -140,7 +140,7 @@ def test_an_entry_longer_than_declared(good: bytes) -> None:
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            await refusal(bytes(data), stores, mobstore.ReadFailedError)
+            await rejection(bytes(data), stores, mobstore.ReadFailedError)
 
     asyncio.run(check())
 
@@ -231,7 +231,7 @@ def import_mutations(path: str) -> None:
                     await imported(data, stores)
                 except mobstore.MobStoreError:
                     assert is_empty(stores), what
-                    print("refused")
+                    print("rejected")
                 else:
                     assert rows_of(stores) == whole, what
                     print("taken")
@@ -242,6 +242,6 @@ def import_mutations(path: str) -> None:
 def test_every_field_of_the_format(good: bytes, tmp_path: Path) -> None:
     """A file with a changed field is rejected with a message, or all of it is imported."""
     (tmp_path / "file").write_bytes(good)
-    told = output(import_mutations, tmp_path / "file").split()
-    assert len(told) > 300
-    assert set(told) == {"refused", "taken"}
+    results = output(import_mutations, tmp_path / "file").split()
+    assert len(results) > 300
+    assert set(results) == {"rejected", "taken"}

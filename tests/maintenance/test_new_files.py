@@ -31,7 +31,7 @@ def write(path: Path, *, overwrite: bool = True) -> None:
         beside.write_text("new")
 
 
-def refusal(path: Path, *, overwrite: bool = True) -> str:
+def rejection(path: Path, *, overwrite: bool = True) -> str:
     with pytest.raises(WriteFailedError) as caught:
         write(path, overwrite=overwrite)
     return caught.value.detail
@@ -52,7 +52,7 @@ def test_a_link_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
 
 def test_a_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
-    assert "exists already" in refusal(tmp_path / "link", overwrite=False)
+    assert "exists already" in rejection(tmp_path / "link", overwrite=False)
     write(tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "new"
@@ -60,7 +60,7 @@ def test_a_dangling_link(tmp_path: Path) -> None:
 
 def test_a_circle_of_links(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
-    assert "cannot be written" in refusal(tmp_path / "circle")
+    assert "cannot be written" in rejection(tmp_path / "circle")
     assert (tmp_path / "circle").is_symlink()
 
 
@@ -88,7 +88,7 @@ def test_special_files_are_kept(
         named = Path("link")
         named.symlink_to(path)
     before = path.lstat()
-    said = refusal(named, overwrite=overwrite)
+    said = rejection(named, overwrite=overwrite)
     assert f"{named} cannot be written: it is a {kind}, not a file" in said.replace("named ", "")
     after = path.lstat()
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
@@ -191,7 +191,7 @@ def test_a_reserved_name_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "link", without_links)
     monkeypatch.setattr(Path, "replace", refuse)
-    assert "input/output error" in refusal(tmp_path / "file", overwrite=False)
+    assert "input/output error" in rejection(tmp_path / "file", overwrite=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -208,7 +208,7 @@ def test_urls_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name
 def test_a_database_with_a_log_is_not_replaced(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "mobs.db").write_text("old")
     (tmp_path / f"mobs.db{suffix}").write_text("log")
-    assert IN_USE in refusal(tmp_path / "mobs.db")
+    assert IN_USE in rejection(tmp_path / "mobs.db")
     assert (tmp_path / "mobs.db").read_text() == "old"
 
 
@@ -218,11 +218,11 @@ def test_no_file_takes_the_name_of_a_log(tmp_path: Path, suffix: str, overwrite:
     with closing(sqlite3.connect(tmp_path / "mobs.db")) as file:
         file.execute("CREATE TABLE t (a)")
     path = tmp_path / f"mobs.db{suffix}"
-    said = refusal(path, overwrite=overwrite)
+    said = rejection(path, overwrite=overwrite)
     assert f"{path} has the name of a SQLite log of the file beside it" in said
     (tmp_path / "link").symlink_to(path.name)
-    assert "has the name" in refusal(tmp_path / "link")
-    assert "has the name" in refusal(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
+    assert "has the name" in rejection(tmp_path / "link")
+    assert "has the name" in rejection(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
     assert {entry.name for entry in tmp_path.iterdir()} == {"mobs.db", "link"}
     write(tmp_path / f"other{suffix}", overwrite=overwrite)  # of no database
 
@@ -354,7 +354,7 @@ def test_a_database_in_use_by_another_process(tmp_path: Path, begin: str) -> Non
     with running(hold, path, "MEMORY", begin) as child:
         hear(child)
         assert {entry.name for entry in tmp_path.iterdir()} == {"mobs.db"}
-        assert IN_USE in refusal(path)
+        assert IN_USE in rejection(path)
         tell(child)
         assert child.wait() == 0
     assert path.read_bytes() == before

@@ -20,7 +20,7 @@ from maintenance.support import (
     entries,
     exported,
     imported,
-    refusal,
+    rejection,
     resealed,
     rows_of,
     stores_of,
@@ -201,7 +201,7 @@ def test_wrong_rows_are_named(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             for wrong in WRONG:
-                message = await refusal(
+                message = await rejection(
                     edited(good, wrong.table, wrong.edit), stores, mobstore.SerializationError
                 )
                 place = f"Serialization error: table {wrong.table}, line {wrong.line}: "
@@ -217,7 +217,7 @@ def test_wrong_rows_leave_nothing_in_sqlite(good: bytes, tmp_path: Path) -> None
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             for wrong in WRONG[::7]:
-                await refusal(
+                await rejection(
                     edited(good, wrong.table, wrong.edit), stores, mobstore.SerializationError
                 )
             await imported(good, stores)
@@ -256,7 +256,9 @@ def test_every_wrong_value_is_the_only_thing_wrong(good: bytes) -> None:
 def test_missing_rows(good: bytes, table: str, edit: Edit, words: str) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            message = await refusal(edited(good, table, edit), stores, mobstore.SerializationError)
+            message = await rejection(
+                edited(good, table, edit), stores, mobstore.SerializationError
+            )
             assert words in message
 
     asyncio.run(check())
@@ -279,7 +281,7 @@ def test_duplicates_far_apart(table: str, column_name: str) -> None:
             data = await exported(one)
             rows = [json.loads(line) for line in entries(data)[f"{table}.jsonl"].splitlines()]
             same = changed(300, **{column_name: rows[0][column_name]})
-            message = await refusal(edited(data, table, same), other, mobstore.SerializationError)
+            message = await rejection(edited(data, table, same), other, mobstore.SerializationError)
             assert f"table {table}, line 300: duplicate row" in message
 
     asyncio.run(check())
@@ -308,7 +310,7 @@ def test_loops_too_long_to_read(good: bytes, loop: int, iterations: int, fine: b
                 lengths = {len(found) for found in run.loop_iteration_outputs.values()}
                 assert iterations in lengths
             else:
-                message = await refusal(data, stores, mobstore.SerializationError)
+                message = await rejection(data, stores, mobstore.SerializationError)
                 run_id = samples.run_id(1 + loop // 2)
                 assert f"loop_outputs, run {run_id}: its loops have more iterations" in message
 
@@ -345,7 +347,7 @@ def test_lines_that_are_not_rows(good: bytes, line: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             data = resealed({**parts, "events.jsonl": line + b"\n" + rest})
-            message = await refusal(data, stores, mobstore.SerializationError)
+            message = await rejection(data, stores, mobstore.SerializationError)
             assert "table events, line 1: " in message
 
     asyncio.run(check())
@@ -369,7 +371,7 @@ def test_a_bomb_needs_little_memory(
 
     async def check() -> str:
         async with mobstore.open_stores("memory:") as stores:
-            return await refusal(data, stores, kind)
+            return await rejection(data, stores, kind)
 
     tracemalloc.start()
     try:

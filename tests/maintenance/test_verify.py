@@ -138,7 +138,7 @@ LEFT: list[Damage] = [
            "runs", (ONE,), "its loops have more iterations than their outputs allow"),
 ]  # fmt: skip
 
-MENDED: list[Damage] = [
+REPAIRED: list[Damage] = [
     repairable("events", "type = 'mob_reset'", "cursor = 1", (1,), f"type {REPEATED}"),
     repairable("events", f"run_id = '{ONE}'", "cursor = 1", (1,), f"run_id {REPEATED}"),
     repairable("events", "run_id = ''", "cursor = 14", (14,), f"run_id {REPEATED}"),
@@ -210,7 +210,7 @@ def test_damage_that_needs_a_guess_is_reported(
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("damage", MENDED, ids=lambda damage: damage.sql)
+@pytest.mark.parametrize("damage", REPAIRED, ids=lambda damage: damage.sql)
 def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -> None:
     async def check() -> None:
         whole = damaged(sound, tmp_path, "UPDATE counters SET value = value WHERE name > 'next_d'")
@@ -220,9 +220,9 @@ def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -
         expected = Problem(damage.table, damage.key, damage.words, repairable=True)
         found = await verified(path)
         assert found.problems == found.left == (expected,)
-        mended = await verified(path, repair=True)
-        assert mended.problems == (replace(expected, repaired=True),)
-        assert mended.left == ()
+        repaired = await verified(path, repair=True)
+        assert repaired.problems == (replace(expected, repaired=True),)
+        assert repaired.left == ()
         assert await rows(path) == before
         assert (await verified(path)).problems == ()
 
@@ -281,10 +281,10 @@ def test_in_memory() -> None:
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_damage_far_in(engine: str, tmp_path: Path) -> None:
     """Faults are found beyond the first page, and do not hide or cause others."""
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
 
     def tell(done: int, total: int) -> None:
-        told.append((done, total))
+        reports.append((done, total))
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -317,7 +317,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
             assert all("duplicate" in p.what for p in found.problems if "root" in p.table)
 
     asyncio.run(check())
-    assert told[-1] == (told[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
+    assert reports[-1] == (reports[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
@@ -340,7 +340,7 @@ def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
             assert (last.table, last.key) == ("", ())
             assert last.what == "there are 101 more problems than are listed"
             repaired = await verify(stores, repair=True)
-            assert len(repaired.left) == 10_000, "one was mended"
+            assert len(repaired.left) == 10_000, "one was repaired"
 
     asyncio.run(check())
 
@@ -424,9 +424,9 @@ def test_a_row_that_lacks_a_part_of_its_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
+    "time", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
 )
-def test_an_invalid_time_is_never_returned(moment: str, tmp_path: Path) -> None:
+def test_an_invalid_time_is_never_returned(time: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             await stores.events.append(samples.event())
@@ -437,9 +437,9 @@ def test_an_invalid_time_is_never_returned(moment: str, tmp_path: Path) -> None:
             profiles = await stores.engine.read(read_script(Scan(REALM_PROFILES)))
             await load(
                 stores,
-                Put(EVENTS, [row._replace(timestamp=moment) for row in events]),
-                Put(RUNS, [row._replace(created_at=moment) for row in runs]),
-                Put(REALM_PROFILES, [row._replace(updated_at=moment) for row in profiles]),
+                Put(EVENTS, [row._replace(timestamp=time) for row in events]),
+                Put(RUNS, [row._replace(created_at=time) for row in runs]),
+                Put(REALM_PROFILES, [row._replace(updated_at=time) for row in profiles]),
             )
             for call, name in (
                 (stores.events.replay_all(), "table events, cursor 1"),
@@ -481,17 +481,17 @@ def test_others_may_write_during_a_verification(sound: bytes, tmp_path: Path) ->
 def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
     """The file is rejected on opening, or the damage is reported; it never passes for sound."""
     path = tmp_path / "mobs.db"
-    refused = told = 0
+    rejected = reported = 0
 
     async def check() -> None:
-        nonlocal refused, told
+        nonlocal rejected, reported
         for place in range(4096, len(sound), 4096):
             path.write_bytes(sound[:place] + b"\xa5" * 64 + sound[place + 64 :])
             try:
                 assert (await verified(path)).left, place
-                told += 1
+                reported += 1
             except mobstore.MobStoreError:
-                refused += 1
+                rejected += 1
 
     asyncio.run(check())
-    assert told > 10
+    assert reported > 10

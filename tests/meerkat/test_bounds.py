@@ -35,7 +35,7 @@ def change(path: Path, *statements: str) -> None:
         file.commit()
 
 
-def brought(path: Path, *, skip: bool = True) -> ImportReport:
+def imported_from(path: Path, *, skip: bool = True) -> ImportReport:
     async def work() -> ImportReport:
         async with mobstore.open_stores("memory:") as stores:
             return await import_meerkat(path, stores, skip_unreadable=skip)
@@ -86,17 +86,17 @@ def test_a_row_that_is_too_long_is_named(
 ) -> None:
     monkeypatch.setattr(conversion, "_LONGEST", 2**21)
     change(sample, f"UPDATE {table} SET {change_}")
-    report = brought(sample)
+    report = imported_from(sample)
     assert [(row.table, row.key) for row in report.left_out] == [(table, key)]
     with pytest.raises(mobstore.SerializationError, match=f"table {table}, key {key}: it has more"):
-        brought(sample, skip=False)
+        imported_from(sample, skip=False)
 
 
 def import_long(path: str) -> None:
     """Child: import a row of 300 MB and print the memory it needs."""
     limit = 700 * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    report = brought(Path(path))
+    report = imported_from(Path(path))
     assert [row.key for row in report.left_out] == ["1000"], report.left_out
 
 
@@ -108,7 +108,7 @@ def test_memory_is_bounded_for_a_huge_row(sample: Path) -> None:
 
 def test_the_list_of_rows_left_out_is_bounded(sample: Path) -> None:
     change(sample, MANY.format(2500, "x'7b7d'"))
-    report = brought(sample)
+    report = imported_from(sample)
     assert (report.events, len(report.left_out), report.more_left_out) == (99, 1000, 1500)
 
 
@@ -130,8 +130,8 @@ def test_the_command_says_how_many_more(*, as_json: bool, sample: Path, tmp_path
         check=True,
     )
     if as_json:
-        told = json.loads(ended.stdout)
-        assert (len(told["left_out"]), told["more_left_out"]) == (1000, 2)
+        report = json.loads(ended.stdout)
+        assert (len(report["left_out"]), report["more_left_out"]) == (1000, 2)
     else:
         assert ended.stdout.decode().splitlines()[-1] == "left out: 2 more"
 
@@ -144,14 +144,14 @@ def test_long_and_strange_keys_are_cut(*, skip: bool, sample: Path) -> None:
         "UPDATE realm_profiles SET name = CAST(x'ff1b5b324a' AS TEXT) WHERE name = 'web-scout'",
     )
     if skip:
-        told = "\n".join(map(str, brought(sample).left_out)).splitlines()
-        assert [line[:20] for line in told] == ["table mob_specs, key", "table realm_profiles"]
-        assert r"key \udcff\x1b[2J: " in told[1]
+        lines = "\n".join(map(str, imported_from(sample).left_out)).splitlines()
+        assert [line[:20] for line in lines] == ["table mob_specs, key", "table realm_profiles"]
+        assert r"key \udcff\x1b[2J: " in lines[1]
     else:
         with pytest.raises(mobstore.SerializationError) as caught:
-            brought(sample, skip=False)
-        told = [str(caught.value)]
-    assert all(line.isprintable() and len(line) < 500 for line in told)
+            imported_from(sample, skip=False)
+        lines = [str(caught.value)]
+    assert all(line.isprintable() and len(line) < 500 for line in lines)
 
 
 # Cancellation ----------------------------------------------------------------------------------

@@ -61,16 +61,16 @@ def left(folder: Path) -> list[Path]:
 @engines
 def test_the_sample_is_exported_byte_by_byte(engine: str, sample: Path, tmp_path: Path) -> None:
     async def check() -> None:
-        told: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
         async with stores_of(engine, tmp_path) as stores:
             await import_meerkat(sample, stores)
             summary = await export_meerkat(
                 stores,
                 tmp_path / "back.db",
-                progress=lambda done, total: told.append((done, total)),
+                progress=lambda done, total: reports.append((done, total)),
             )
         assert summary == Summary(events=99, runs=8, specs=2, realm_profiles=2)
-        assert told[-1] == (111, 111)
+        assert reports[-1] == (111, 111)
 
     asyncio.run(check())
     back = tmp_path / "back.db"

@@ -50,7 +50,7 @@ async def is_empty(stores: mobstore.MobStores) -> bool:
     )
 
 
-def refused(
+def rejected(
     opening: Engine, source: Path, kind: type[mobstore.MobStoreError], *, skip: bool = False
 ) -> str:
     """Import a file that must be rejected; check that the store is empty, return the message."""
@@ -187,7 +187,7 @@ def test_an_unreadable_row_stops_the_import_and_is_named(
     opening: Engine, sample: Path, table: str, key: str, damage: str
 ) -> None:
     change(sample, (damage, ()))
-    message = refused(opening, sample, mobstore.SerializationError)
+    message = rejected(opening, sample, mobstore.SerializationError)
     assert f"table {table}, key {key}: " in message
     assert "nothing was imported" in message
 
@@ -246,7 +246,7 @@ def test_the_counter_continues(opening: Engine, sample: Path, value: str, follow
 @pytest.mark.parametrize("value", ["1e300", "1.5", "'many'", "x'01'"])
 def test_an_invalid_counter_is_unreadable(opening: Engine, sample: Path, value: str) -> None:
     change(sample, (f"UPDATE mob_event_meta SET value = {value}", ()))
-    said = refused(opening, sample, mobstore.SerializationError)
+    said = rejected(opening, sample, mobstore.SerializationError)
     assert "table mob_event_meta, key next_cursor: next_cursor is not a whole number" in said
 
 
@@ -267,7 +267,7 @@ def test_a_used_up_counter_is_imported(opening: Engine, sample: Path) -> None:
 
 def test_an_unknown_counter_is_named(opening: Engine, sample: Path) -> None:
     change(sample, ("INSERT INTO mob_event_meta VALUES ('other', 1)", ()))
-    said = refused(opening, sample, mobstore.SerializationError)
+    said = rejected(opening, sample, mobstore.SerializationError)
     assert "table mob_event_meta, key other: meerkat-mob keeps no counter but next_cursor" in said
 
 
@@ -343,7 +343,7 @@ def test_newer_formats_are_rejected_by_name(
     opening: Engine, sample: Path, release: str, sql: str
 ) -> None:
     change(sample, (sql, ()))
-    message = refused(opening, sample, mobstore.ReadFailedError, skip=True)
+    message = rejected(opening, sample, mobstore.ReadFailedError, skip=True)
     assert f"was written by meerkat-mob {release} (" in message
     assert "only files of 0.5.1 and 0.5.2 can be imported" in message
 
@@ -383,7 +383,7 @@ def test_files_that_are_not_databases_of_the_reference(
     opening: Engine, tmp_path: Path, what: str, words: str
 ) -> None:
     path = make_something_else(what, tmp_path)
-    assert words in refused(opening, path, mobstore.ReadFailedError)
+    assert words in rejected(opening, path, mobstore.ReadFailedError)
 
 
 def test_a_file_of_0_5_1_and_a_lone_profile_file(opening: Engine, sample: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_file_of_0_5_1_and_a_lone_profile_file(opening: Engine, sample: Path) 
 
 def test_a_truncated_file_is_rejected(opening: Engine, sample: Path) -> None:
     sample.write_bytes(sample.read_bytes()[:60_000])
-    message = refused(opening, sample, mobstore.ReadFailedError)
+    message = rejected(opening, sample, mobstore.ReadFailedError)
     assert "damaged" in message
 
 

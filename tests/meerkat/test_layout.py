@@ -31,7 +31,7 @@ def forge(path: Path, script: str) -> None:
         file.executescript(f"{script}; PRAGMA schema_version = {version + 1}")
 
 
-def refusal(path: Path) -> str:
+def rejection(path: Path) -> str:
     """Import a file that is rejected for its tables alone; return the message."""
 
     async def attempt() -> str:
@@ -115,7 +115,7 @@ OTHERS = {
 def test_foreign_entries_are_rejected_by_name(what: str, sample: Path) -> None:
     script, name = OTHERS[what]
     change(sample, script)
-    said = refusal(sample)
+    said = rejection(sample)
     assert name in said
     assert "meerkat-mob 0.5.1 and 0.5.2" in said
 
@@ -147,7 +147,7 @@ FORGED = {
 @pytest.mark.parametrize("what", FORGED)
 def test_a_forged_list_of_tables_is_rejected(what: str, sample: Path) -> None:
     forge(sample, FORGED[what])
-    assert "tide-desk.db" in refusal(sample)
+    assert "tide-desk.db" in rejection(sample)
 
 
 def dumped(path: Path) -> None:
