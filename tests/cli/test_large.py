@@ -28,7 +28,7 @@ MEBIBYTE = 2**20
 def printed(run: MobRun, width: int = 140) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, markup=False, emoji=False, highlight=False)
-    display.run(console, run, timeline(run.step_ledger, width=width))
+    display.print_run(console, run, timeline(run.step_ledger, width=width))
     return out.getvalue()
 
 
@@ -48,7 +48,7 @@ def test_a_long_run_is_shown_by_its_ends() -> None:
         for n, there in ((0, True), (499, True), (500, False), (999, False), (1499, True)):
             of = name.format(n) if "frame" not in name else f"frame frame-{n:06}"
             assert (f" {of} " in shown) is there, of
-    assert shown.count("500 more between the first and the last; --json tells all") == 4
+    assert shown.count("500 more between the first and the last; use --json to print all") == 4
     assert "more between" not in printed(long_run(1000))
 
 
@@ -187,7 +187,7 @@ main()
     ended = subprocess.run(
         [sys.executable, "-c", code, "runs", "memory:"], capture_output=True, check=False
     )
-    words = b"Error: there is not enough memory for what is to be shown\n"
+    words = b"Error: out of memory while printing the result\n"
     assert (ended.returncode, ended.stderr) == (1, words)
 
 

@@ -21,6 +21,8 @@ from mobstore.maintenance.transfer import Summary, copy, export_stores, import_s
 from mobstore.scripts.transaction import Add, Commit, LoadingScript
 from mobstore.testing import samples
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 PADDING = "x" * 200
@@ -69,7 +71,6 @@ def move(folder: str) -> None:
     print(json.dumps(asyncio.run(both())))
 
 
-@pytest.mark.slow
 def test_memory(tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path / "small.db", 5_000, 1_000))
     asyncio.run(fill(tmp_path / "large.db", 45_000, 2_500))

@@ -147,6 +147,7 @@ def test_truncated_anywhere(good: bytes) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_detected_or_harmless(good: bytes) -> None:
     chance = random.Random(5)
     rejected = harmless = 0

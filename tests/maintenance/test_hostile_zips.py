@@ -20,6 +20,8 @@ from maintenance.support import entries, imported, is_empty, rejection, resealed
 from mobstore.maintenance.input_file import LONGEST_READ
 from mobstore.maintenance.transfer import import_stores
 
+pytestmark = pytest.mark.slow
+
 MIB = 2**20
 OTHERS = "the file does not hold each table once and nothing else"
 

@@ -30,6 +30,8 @@ from mobstore.scripts.tables import ROOT_STEP_OUTPUTS, TABLES, RootStepOutputRow
 from mobstore.scripts.transaction import Add
 from mobstore.testing import samples
 
+pytestmark = pytest.mark.slow
+
 RUN = samples.run_id(1)
 # Texts whose JSON has a given number of bytes, quotes included: of one byte, of six bytes in JSON
 # for one in the store, of two in UTF-8, and one that makes all others take four in memory.
@@ -109,7 +111,6 @@ def move_largest(kind: str, folder: str, largest: str) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "largest"),
     [

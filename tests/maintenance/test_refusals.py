@@ -179,7 +179,7 @@ WRONG: list[Wrong] = [
     *column("loop_step_outputs", 1, "iteration", 3, words="no such iteration"),
     *column("loop_step_outputs", 1, "loop_id", "never", words="no such iteration"),
     *column("loop_step_outputs", 2, "loop_id", "other", words="its row in loop_outputs is missing"),
-    *column("loop_step_outputs", 4, "run_id", UNKNOWN_RUN, words="its row in loop_outputs is missing"),
+    *column("loop_step_outputs", 4, "run_id", UNKNOWN_RUN, words="its row in loop_outputs"),
     *column("loop_step_outputs", 2, "position", 0, 2),
     *column("loop_step_outputs", 2, "step_id", "z", words="duplicate row"),
     *column("loop_step_outputs", 2, "step_id", *NOT_TEXTS),

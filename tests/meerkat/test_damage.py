@@ -63,6 +63,7 @@ def aimed(data: bytes) -> Generator[tuple[str, bytes]]:
                 )
 
 
+@pytest.mark.slow
 def test_a_changed_byte_never_loses_rows_silently(sample: Path) -> None:
     found = caught = unseen = 0
     with asyncio.Runner() as runner:

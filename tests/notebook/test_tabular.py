@@ -15,7 +15,6 @@ from mobstore import (
     FailureLedgerEntry,
     FlowFailed,
     FlowId,
-    InternalError,
     MeerkatId,
     MobEvent,
     MobEventKind,
@@ -27,6 +26,7 @@ from mobstore import (
     TaskCreated,
     TaskId,
     Timestamp,
+    UsageError,
     to_dicts,
 )
 from mobstore.notebook.tabular import Tabular
@@ -170,5 +170,5 @@ def test_moments_beyond_the_calendar_are_text() -> None:
 
 def test_nothing_and_something_else() -> None:
     assert to_dicts([]) == []
-    with pytest.raises(InternalError, match="not int"):
+    with pytest.raises(UsageError, match="type int"):
         to_dicts([cast("Tabular", 7)])

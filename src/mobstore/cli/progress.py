@@ -19,11 +19,11 @@ from mobstore.maintenance.progress import Progress
 
 
 @contextmanager
-def progress_bar(doing: str) -> Generator[Progress]:
-    """Show how far something is on stderr, while a person looks on."""
+def progress_bar(title: str) -> Generator[Progress]:
+    """Show a progress bar if standard error is a terminal; yield the function that advances it."""
     errors = display.console(stderr=True)
-    shown = Bar(
-        RenderableColumn(cell(doing)),
+    columns = Bar(
+        RenderableColumn(cell(title)),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
@@ -31,6 +31,6 @@ def progress_bar(doing: str) -> Generator[Progress]:
         transient=True,
         disable=not errors.is_terminal,
     )
-    with shown as bar:
+    with columns as bar:
         task = bar.add_task("")
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,7 +1,7 @@
-"""How a command runs, and how SIGTERM and SIGHUP end it: as Ctrl-C does, files removed, no words.
+"""SIGTERM and SIGHUP: they end a command as Ctrl-C does, files removed and without a message.
 
-The first of them cancels the command, so that it undoes what it began; the second ends the process
-at once, as it would without all this. What is to be ignored, as under nohup, stays ignored.
+The first signal cancels the command, so that it undoes its work. The second ends the process at
+once, by the default action. Signals that are ignored, as SIGHUP is under nohup, stay ignored.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ from typing import Any, cast
 
 from mobstore.cli import output
 
-_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no hang-up
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
+def run(command: Coroutine[Any, Any, None]) -> None:
     """Run a command.
 
     Raises:
-        SystemExit: it was told to end; with 128 and the signal's number, as shells count.
-        KeyboardInterrupt: Ctrl-C.
+        SystemExit: a signal ended it; the code is 128 and the number of the signal.
+        KeyboardInterrupt: Ctrl-C ended it.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
-    async def heeding() -> None:
-        with _heeding(heard):
-            await work
+    async def handle_and_run() -> None:
+        with _handlers(received):
+            await command
 
     try:
-        asyncio.run(heeding())
-    except BaseException:  # of a command that was told to end, nothing else matters
-        if heard:
-            sys.exit(128 + heard[0])
+        asyncio.run(handle_and_run())
+    except BaseException:  # after a signal, no other error matters
+        if received:
+            sys.exit(128 + received[0])
         raise
 
 
 @contextmanager
-def _heeding(heard: list[int]) -> Generator[None]:
-    """Cancel the running task when a signal comes, and note which."""
+def _handlers(received: list[int]) -> Generator[None]:
+    """Cancel the running task at the first signal, and record its number."""
     loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
-    signals = _heeded()
+    signals = _handled()
 
-    def default() -> None:
+    def reset() -> None:
         for each in signals:
             signal.signal(each, signal.SIG_DFL)
 
     def end(number: int, _: FrameType | None) -> None:
-        default()
-        heard.append(number)
+        reset()
+        received.append(number)
         if asyncio.current_task(loop) is not task:
             loop.call_soon_threadsafe(task.cancel)
             return
-        # Maybe within a write that nobody reads: it would never come to where it is cancelled.
-        # What standard output still holds would not be read, either.
-        output.discard()
+        # The task may be blocked in a write without a reader, and would never reach an await.
+        # The buffer of standard output has no reader, either.
+        output.discard_output()
         raise asyncio.CancelledError
 
     for each in signals:
@@ -67,11 +67,11 @@ def _heeding(heard: list[int]) -> Generator[None]:
     try:
         yield
     finally:
-        default()
+        reset()
 
 
-def _heeded() -> list[signal.Signals]:
-    """The signals that would end the process without a word."""
+def _handled() -> list[signal.Signals]:
+    """Return the signals whose default action would end the process."""
     if threading.current_thread() is not threading.main_thread():
         return []
     numbers = [signal.Signals[name] for name in _NAMES if hasattr(signal, name)]

@@ -1,4 +1,4 @@
-"""Rows for people, as wide as the terminal: a table, or where that has no room a list."""
+"""A table as wide as the terminal, or a list if the terminal is too narrow."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.text import Text
 
 from mobstore.cli.output import cell
 
-# Never broken: ids and times are for copying, and a narrow bar would mean another time.
+# Columns that are never broken: people copy ids and times, and a bar in two lines is wrong.
 _WHOLE = {
     "", "run", "cursor", "time", "created", "status", "steps", "failures", "revision", "updated",
     "key", "when",
 }  # fmt: skip
 
 _LEAST = 16
-"""Characters that a column of other text keeps, unless it needs fewer."""
+"""The least width of any other column, unless its text is shorter."""
 
 _GAP = 2  # between columns
 _EDGES = 2
@@ -27,28 +27,28 @@ _INDENT = "  "
 
 
 class AdaptiveTable:
-    """Rows under a title; without names of columns they have no head.
+    """Rows under a title, with a header if the columns have names.
 
-    It is a table if all columns have room: ids and times in one piece, other text at least
-    `_LEAST` characters a line. If not, it is a list: of each row what its columns hold,
-    with their names, as much on a line as there is room for. So nothing is cut, no column lost.
+    It is a table if all columns fit: ids and times unbroken, other text at least `_LEAST`
+    characters wide. Otherwise it is a list: each row becomes pairs of column name and value, as
+    many on a line as fit. So no text is cut, and no column is dropped.
     """
 
     def __init__(self, title: str, *columns: str, right: Sequence[int] = ()) -> None:
-        """Begin without rows; the columns at the places in `right` are justified to the right."""
+        """Create a table without rows; `right` lists the columns that are aligned to the right."""
         self.title: Text = cell(title, "bold")
         self.columns: tuple[str, ...] = columns
         self.right: Sequence[int] = right
         self.rows: list[list[Text]] = []
 
     def add_row(self, *cells: object) -> None:
-        """Add a row: a cell for each column; what `cell` has not made goes through it here."""
-        self.rows.append([of if isinstance(of, Text) else cell(of) for of in cells])
+        """Add a row with a value for each column; `cell` converts those that are no `Text`."""
+        self.rows.append([one if isinstance(one, Text) else cell(one) for one in cells])
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Generator[Table | Text]:
-        """Give rich what it prints."""
+        """Yield the table or the lines of the list to rich."""
         width = options.max_width
         if self.least_width() <= width:
             yield self._table()
@@ -56,7 +56,7 @@ class AdaptiveTable:
             yield from self._list(console, width)
 
     def least_width(self) -> int:
-        """The least width of a terminal in which it is a table."""
+        """Return the width of the narrowest terminal in which it is a table."""
         return _EDGES + sum(
             _GAP + (natural if name in _WHOLE else min(natural, max(_LEAST, cell_len(name))))
             for name, natural in zip(self.columns, self._natural(), strict=True)
@@ -69,7 +69,7 @@ class AdaptiveTable:
         ]
 
     def _table(self) -> Table:
-        made = Table(
+        table = Table(
             title=self.title,
             title_justify="left",
             show_header=any(self.columns),
@@ -78,25 +78,25 @@ class AdaptiveTable:
             pad_edge=False,
         )
         for place, name in enumerate(self.columns):
-            made.add_column(
+            table.add_column(
                 name,
                 overflow="fold",
                 no_wrap=name in _WHOLE,
                 justify="right" if place in self.right else "left",
             )
         for row in self.rows:
-            made.add_row(*row)
-        return made
+            table.add_row(*row)
+        return table
 
     def _list(self, console: Console, width: int) -> Generator[Text]:
         yield from self.title.wrap(console, width, overflow="fold")
         yield Text()
         for row in self.rows:
             line = Text()
-            for place, (name, held) in enumerate(zip(self.columns, row, strict=True)):
-                if not held:
+            for place, (name, value) in enumerate(zip(self.columns, row, strict=True)):
+                if not value:
                     continue
-                pair = Text.assemble((f"{name} " if name else "", "dim"), held)
+                pair = Text.assemble((f"{name} " if name else "", "dim"), value)
                 if line and line.cell_len + _GAP + pair.cell_len <= width:
                     line = Text(" " * _GAP).join([line, pair])
                     continue

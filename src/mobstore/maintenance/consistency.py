@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, cast
 from mobstore.codec.runs import outputs_needed
 from mobstore.errors import SerializationError
 from mobstore.model.text import brief
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -37,7 +36,7 @@ from mobstore.scripts.tables import (
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Get
+from mobstore.scripts.transaction import Get, ScriptPart
 
 _BY_POSITION = {
     ROOT_STEP_OUTPUTS: ROOT_STEP_OUTPUTS_BY_POSITION,
@@ -84,7 +83,7 @@ class ConsistencyCheck:
         self._last: Key = ()
         self._loop_run, self._iterations = "", 0  # of LOOP_OUTPUTS: the last run, its iterations
 
-    def check(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
+    def check(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> ScriptPart[None]:
         """Check the next rows of a table.
 
         Raises:
@@ -94,7 +93,7 @@ class ConsistencyCheck:
             place = min(faults)
             raise SerializationError(f"{name(place)}: {faults[place]}")
 
-    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[dict[int, str]]:
+    def faults(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[dict[int, str]]:
         """Check the next rows of a table, and return all faults.
 
         Args:
@@ -186,7 +185,7 @@ def row_name(table: Table[Any], row: Row) -> str:
     return f"table {table.name}, key {key}"
 
 
-def _parents(table: Table[Any], rows: Sequence[Row]) -> Asking[Sequence[Row | None] | None]:
+def _parents(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row | None] | None]:
     """Return the parent of each row; None if the rows of this table have no parents."""
     parent = _PARENTS.get(table)
     if parent is None:

@@ -11,7 +11,6 @@ from mobstore.maintenance.consistency import FILE_ORDER, ConsistencyCheck, RowCo
 from mobstore.maintenance.json_lines import from_line
 from mobstore.maintenance.progress import Meter, Progress
 from mobstore.maintenance.target import add_rows, check_empty
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     ROOT_STEP_OUTPUTS,
@@ -24,7 +23,7 @@ from mobstore.scripts.tables import (
     Row,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Get, LoadingScript, Read, Scan, Write
+from mobstore.scripts.transaction import Commit, Get, LoadingScript, Read, Scan, ScriptPart, Write
 
 _MOST_ROWS = 256  # of a page
 _MOST_BYTES = 2**20  # of a page, unless one line is longer
@@ -64,7 +63,7 @@ def import_script(file: BinaryIO, progress: Progress | None) -> LoadingScript[Ro
 
 def _import_table(
     index: Index[Any], archive: ArchiveReader, consistency: ConsistencyCheck, meter: Meter
-) -> Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]:
+) -> Generator[tuple[Read | Write, ...], tuple[Any, ...], None]:
     table = index.table
     lines = archive.lines(table.name)
     first = 1
@@ -101,7 +100,7 @@ def _page(lines: Iterator[bytes]) -> list[bytes]:
     return page
 
 
-def _check_unique(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
+def _check_unique(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> ScriptPart[None]:
     """Check rows against the unique indexes that the order of the file does not cover."""
     index = _ALSO_UNIQUE.get(table)
     if index is None:
@@ -115,5 +114,5 @@ def _check_unique(table: Table[Any], rows: Sequence[Row], name: RowNamer) -> Ask
         earlier.add(key)
 
 
-def _row_with(index: Index[Any], key: Key) -> Read[Any]:
+def _row_with(index: Index[Any], key: Key) -> Read:
     return Get(index.table, key) if index is index.table else Scan(index, key, limit=1)

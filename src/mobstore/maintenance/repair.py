@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from mobstore.maintenance.row_check import check_row
 from mobstore.model.json import I64_MAX
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -24,7 +23,7 @@ from mobstore.scripts.tables import (
     MetaRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, ScriptPart, fetch
 
 _ROWS = 64  # of a transaction
 
@@ -66,7 +65,7 @@ def _has_identity(row: MetaRow | None) -> bool:
     return row is not None and not check_row(META, check_row(META, row).repaired).faults
 
 
-def read_counter(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
+def read_counter(name: str) -> ScriptPart[tuple[CounterRow, CounterRow]]:
     """Return a counter as it is stored, and as it should be: above all numbers in use."""
     index, column = NUMBERED[name]
     counter, last = yield from fetch(

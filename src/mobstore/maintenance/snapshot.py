@@ -8,9 +8,9 @@ from typing import Any
 from mobstore.errors import SerializationError
 from mobstore.maintenance.consistency import ConsistencyCheck, RowCounts, RowNamer, row_name
 from mobstore.maintenance.progress import Meter, Progress
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page
 from mobstore.scripts.tables import TABLES, Index, Key, Row, Table
-from mobstore.scripts.transaction import Count, Scan
+from mobstore.scripts.transaction import Count, Scan, ScriptPart
 
 
 class SnapshotReader:
@@ -25,12 +25,14 @@ class SnapshotReader:
         self._consistency = ConsistencyCheck()
         self._meter: Meter
 
-    def begin(self) -> Asking[None]:
+    def begin(self) -> ScriptPart[None]:
         """Count the rows to read."""
         counts = yield tuple(Count(Scan(table)) for table in TABLES)
         self._meter = Meter(self._progress, sum(counts))
 
-    def read_table(self, index: Index[Any], write: Callable[[Sequence[Row]], int]) -> Asking[None]:
+    def read_table(
+        self, index: Index[Any], write: Callable[[Sequence[Row]], int]
+    ) -> ScriptPart[None]:
         """Read a table.
 
         Args:

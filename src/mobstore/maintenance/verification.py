@@ -11,7 +11,7 @@ from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, Consis
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.repair import NUMBERED, read_counter, repair_rows
 from mobstore.maintenance.row_check import check_row, is_well_typed
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
     IDENTITY,
@@ -28,7 +28,7 @@ from mobstore.scripts.tables import (
     Row,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 
@@ -148,7 +148,7 @@ class _Verifier:
             return (*self._problems, Problem("", (), what))
         return tuple(self._problems)
 
-    def check_table(self, index: Index[Any]) -> Asking[None]:
+    def check_table(self, index: Index[Any]) -> ScriptPart[None]:
         """Check a table, after those before it in `_ORDER`."""
         place = index.table.getter(index.sorted_by)
         after: Key | None = None
@@ -165,7 +165,7 @@ class _Verifier:
             for run_id in self._consistency.missing_outputs:
                 self._list(Problem(RUNS.name, (run_id,), TOO_FEW_OUTPUTS))
 
-    def _check_rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
+    def _check_rows(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[None]:
         table = index.table
         for row in rows:
             # An unreadable identity is replaced, as a missing one is.
@@ -193,13 +193,13 @@ class _Verifier:
         else:
             self._unlisted += 1
 
-    def _check_identity(self) -> Asking[None]:
+    def _check_identity(self) -> ScriptPart[None]:
         """Check that the store has an identity. Its value is checked with the other rows."""
         if (yield from fetch(Get(META, (IDENTITY,)))) is None:
             what = "it is missing, so that cursors cannot be matched with this store"
             self._add(META, MetaRow(IDENTITY, ""), what, repairable=True)
 
-    def _check_counters(self) -> Asking[None]:
+    def _check_counters(self) -> ScriptPart[None]:
         """Check that counters are high enough.
 
         The consistency check continues with repaired counters. With a low one, it would report
@@ -214,7 +214,7 @@ class _Verifier:
                 self._add(COUNTERS, repaired, what, repairable=True)
         yield from self._consistency.faults(COUNTERS, counters)
 
-    def _check_states(self, runs: Sequence[Row]) -> Asking[None]:
+    def _check_states(self, runs: Sequence[Row]) -> ScriptPart[None]:
         keys = list(map(RUNS.getter(RUNS.key), runs))
         states = yield tuple(Get(RUN_STATES, key) for key in keys)
         for key, state in zip(keys, states, strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast
 
 from mobstore.codec.arguments import record_text, text
-from mobstore.codec.events import draft_event
+from mobstore.codec.events import event_row
 from mobstore.codec.runs import RunRows
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, newer
@@ -31,7 +31,6 @@ from mobstore.scripts.tables import (
     RUNS,
     SPECS,
     CounterRow,
-    EventRow,
     RealmProfileRow,
     SpecRow,
     Table,
@@ -136,7 +135,7 @@ class Converter:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
-        row = EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
+        row = event_row(event)
         self.report.events += 1
         return (Add(EVENTS, (row,)),)
 

@@ -23,7 +23,7 @@ from mobstore.model.run import MobRun
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.run_reading import get_run
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -36,7 +36,7 @@ from mobstore.scripts.tables import (
     Key,
     R,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart
 from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
@@ -94,7 +94,7 @@ def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
     return Commit(summary)
 
 
-def _export(file: sqlite3.Connection, progress: Progress) -> Asking[Summary]:
+def _export(file: sqlite3.Connection, progress: Progress) -> ScriptPart[Summary]:
     counter, *counts = yield (
         Get(COUNTERS, (NEXT_CURSOR,)),
         *(Count(Scan(table)) for table in (EVENTS, RUNS, SPECS, REALM_PROFILES)),
@@ -118,7 +118,7 @@ class _Pages(Generic[R]):
         self._after: Key | None = None
         self._limit = FIRST_LIMIT
 
-    def next(self) -> Asking[list[R]]:
+    def next(self) -> ScriptPart[list[R]]:
         """Return the next rows; none after the last."""
         rows = yield from page(self._index, self._after, self._limit)
         if rows:
@@ -127,7 +127,7 @@ class _Pages(Generic[R]):
         return rows
 
 
-def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _events(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(EVENTS)
     while rows := (yield from pages.next()):
         documents = ((event.cursor, event.to_json_bytes()) for event in read_all(rows))
@@ -135,7 +135,7 @@ def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
         meter.add(len(rows))
 
 
-def _runs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _runs(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     # By their number: the reference lists runs in the order of insertion.
     pages = _Pages(RUNS_BY_NUMBER)
     while rows := (yield from pages.next()):
@@ -152,7 +152,7 @@ def _document(run: MobRun) -> bytes:
         raise SerializationError(f"run {run.run_id} has a state that cannot be read") from error
 
 
-def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _specs(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(SPECS)
     while rows := (yield from pages.next()):
         for row in rows:
@@ -162,7 +162,7 @@ def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
         meter.add(len(rows))
 
 
-def _profiles(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _profiles(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(REALM_PROFILES)
     while rows := (yield from pages.next()):
         for row in rows:

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.errors import ReadFailedError, SerializationError, UsageError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
 from mobstore.meerkat.conversion import DUPLICATE, Converter, DuplicateError, longest
@@ -17,12 +17,11 @@ from mobstore.meerkat.database import open_database, to_path
 from mobstore.meerkat.integrity import check_integrity
 from mobstore.meerkat.pages import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import Key, Table
-from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, Write
+from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, ScriptPart, Write
 from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
-_Loading: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], None]
+_Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
 
 
 async def import_meerkat(
@@ -116,7 +115,7 @@ class _Import:
     def _convert(self, table: str, row: tuple[Any, ...] | TooLong) -> tuple[Write, ...]:
         try:
             return self._converter.convert(table, row)
-        except SerializationError as error:
+        except (SerializationError, UsageError) as error:  # a value of another type
             key = row.key if isinstance(row, TooLong) else row[0]
             left_out = unreadable(table, key, error.detail)
             if not self._skip or isinstance(error, DuplicateError):
@@ -133,7 +132,7 @@ def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
     return tuple(Add(table, rows) for table, rows in by_table.items())
 
 
-def _check_unique(table: str, target: Table[Any], keys: Sequence[Key]) -> Asking[None]:
+def _check_unique(table: str, target: Table[Any], keys: Sequence[Key]) -> ScriptPart[None]:
     """Check that no key was imported before. Of two rows, neither is known to be right."""
     stored = yield tuple(Get(target, key) for key in keys)
     earlier: set[Key] = set()

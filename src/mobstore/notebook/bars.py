@@ -1,4 +1,4 @@
-"""A step ledger as bars: who worked at what, from when to when."""
+"""A step ledger as bars: which member worked on which step, from when to when."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class Bar(NamedTuple):
-    """What one member did for one step, from its dispatch to its end.
+    """The work of one member on one step, from its dispatch to its end.
 
     Attributes:
         step_id: the step.
         member_id: the member.
-        status: `dispatched` while at work, or when it was dispatched again before it ended.
+        status: `dispatched` if it is running, or if it was dispatched again before it ended.
         first: position of its first entry in the ledger.
-        end: position of the entry that ended it, None while it is at work.
+        end: position of the entry that ended it, None while it is running.
     """
 
     step_id: str
@@ -25,25 +25,28 @@ class Bar(NamedTuple):
 
 
 def bars(ledger: Iterable[tuple[str, str, str]]) -> list[Bar]:
-    """The bars in the order of their first entries.
+    """Return the bars in the order of their first entries.
 
-    A bar goes from a dispatch to the next entry of the same step and member. An entry without a
-    dispatch before it is a bar of its own.
+    A bar extends from a dispatch to the next entry of the same step and member. An entry without
+    a dispatch before it is a bar of its own.
 
     Args:
-        ledger: of each entry the step, the member and the status.
+        ledger: the step, the member and the status of each entry.
     """
     found: list[Bar] = []
-    at_work: dict[tuple[str, str], int] = {}
+    running: dict[tuple[str, str], int] = {}
     for position, (step_id, member_id, status) in enumerate(ledger):
-        who = (step_id, member_id)
-        begun = at_work.pop(who, None)
-        again = status == "dispatched"
-        if begun is not None:
-            bar = found[begun]
-            found[begun] = bar._replace(status=bar.status if again else status, end=position)
-        if again:
-            at_work[who] = len(found)
-        if again or begun is None:
-            found.append(Bar(step_id, member_id, status, position, None if again else position))
+        key = (step_id, member_id)
+        dispatch = running.pop(key, None)
+        is_dispatch = status == "dispatched"
+        if dispatch is not None:
+            bar = found[dispatch]
+            found[dispatch] = bar._replace(
+                status=bar.status if is_dispatch else status, end=position
+            )
+        if is_dispatch:
+            running[key] = len(found)
+        if is_dispatch or dispatch is None:
+            end = None if is_dispatch else position
+            found.append(Bar(step_id, member_id, status, position, end))
     return found

@@ -1,4 +1,4 @@
-"""Moments, spans of time and values as text for people."""
+"""Times, durations, values and names as text for people."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _UNITS = ((60, "min", 1, "s"), (3_600, "h", 60, "min"), (86_400, "d", 3_600, "h"
 LONGEST_VALUE = 100
 """Characters of a value."""
 MOST_NAMES = 8
-"""Names in a row, such as those of the steps before one."""
+"""Names in a list, such as the dependencies of a step."""
 
 
-def moment(at: Timestamp | datetime | None) -> str:
-    """A moment in UTC to the second."""
-    if at is None:
+def format_time(time: Timestamp | datetime | None) -> str:
+    """Return a time in UTC to the second."""
+    if time is None:
         return "-"
-    return str(Timestamp(at)).removesuffix("Z").split(".")[0].replace("T", " ")
+    return str(Timestamp(time)).removesuffix("Z").split(".")[0].replace("T", " ")
 
 
-def instant(at: Timestamp) -> datetime | None:
-    """A moment to reckon with; None where the year is not within 1 to 9999."""
+def to_datetime(time: Timestamp) -> datetime | None:
+    """Return a time as a datetime; None if its year is outside of 1 to 9999."""
     try:
-        return at.to_datetime()
+        return time.to_datetime()
     except ValueError:
         return None
 
 
-def span(time: timedelta) -> str:
-    """How long: "412 ms", "13.2 s", "4 min 5 s", "2 h 10 min", "8 d 3 h"."""
-    seconds = time.total_seconds()
+def format_duration(duration: timedelta) -> str:
+    """Return a duration as text: "412 ms", "13.2 s", "4 min 5 s", "2 h 10 min", "8 d 3 h"."""
+    seconds = duration.total_seconds()
     if seconds < 0:
-        return f"-{span(-time)}"
+        return f"-{format_duration(-duration)}"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
@@ -47,41 +47,41 @@ def span(time: timedelta) -> str:
     return f"{whole:,} {unit}" + (f" {rest // lower_size} {lower}" if rest >= lower_size else "")
 
 
-def value(of: object, most: int = LONGEST_VALUE) -> str:
-    """Any value on one line: text as it stands, moments to the second, the rest as JSON."""
-    if isinstance(of, (Timestamp, datetime)):
-        return moment(of)
-    if isinstance(of, (str, UUID)):
-        return cut(str(of), most)
-    return "" if of is None else cut(_json(of, most), most)
+def format_value(value: object, most: int = LONGEST_VALUE) -> str:
+    """Return a value on one line: text as it is, times to the second, other values as JSON."""
+    if isinstance(value, (Timestamp, datetime)):
+        return format_time(value)
+    if isinstance(value, (str, UUID)):
+        return cut(str(value), most)
+    return "" if value is None else cut(_start_of_json(value, most), most)
 
 
-def fields(of: Mapping[str, object]) -> str:
-    """Several values on one line, as `name=value name=value`; those that are None are left out."""
+def format_fields(fields: Mapping[str, object]) -> str:
+    """Return fields on one line, as `name=value name=value`, without those that are None."""
     return " ".join(
-        f"{name}={value(part, 24 if isinstance(part, (dict, list)) else 60)}"
-        for name, part in of.items()
-        if part is not None
+        f"{name}={format_value(value, 24 if isinstance(value, (dict, list)) else 60)}"
+        for name, value in fields.items()
+        if value is not None
     )
 
 
-def _json(of: object, most: int) -> str:
-    """The JSON of a value, or at least its beginning, made in pieces: it may be huge."""
+def _start_of_json(value: object, most: int) -> str:
+    """Return the JSON of a value, or its beginning: it is built in pieces, as it may be huge."""
     text = ""
-    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(of):
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
         text += piece
         if len(text) > most:
             break
     return text
 
 
-def named(name: str) -> str:
-    """A name that may be empty."""
+def name_text(name: str) -> str:
+    """Return a name, or a placeholder for the empty name."""
     return name or "(empty name)"
 
 
-def joined(names: Sequence[str]) -> str:
-    """Names in a row, at most `MOST_NAMES`."""
-    shown = ", ".join(cut(named(name), 40) for name in names[:MOST_NAMES])
-    left_out = len(names) - MOST_NAMES
-    return shown if left_out <= 0 else f"{shown} and {left_out:,} more"
+def format_names(names: Sequence[str]) -> str:
+    """Return the first `MOST_NAMES` names, separated by commas."""
+    listed = ", ".join(cut(name_text(name), 40) for name in names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return listed if more <= 0 else f"{listed} and {more:,} more"

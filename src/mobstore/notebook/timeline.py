@@ -1,4 +1,4 @@
-"""The timeline of a run: a line for each member, a bar for each of its steps."""
+"""The timeline of a run: a lane for each member, a bar for each of its steps."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import NamedTuple
 from mobstore.model.run import StepLedgerEntry
 from mobstore.model.text import count, cut
 from mobstore.notebook.bars import Bar, bars
-from mobstore.notebook.formatting import instant, named, span
-from mobstore.notebook.markup import Markup, block, inline, left_out, mark, together
+from mobstore.notebook.formatting import format_duration, name_text, to_datetime
+from mobstore.notebook.markup import Markup, block, inline, join, omission, symbol
 
 BARS = 120
-"""Steps that are drawn: the last of the ledger, since what happens now is what one looks for."""
+"""Steps: the last of the ledger, because a reader looks for what happens now."""
 LINES = 60
-"""Lines that are drawn; a member has several when its steps overlap."""
+"""Lines; a member has several if its steps overlap."""
 
 _LINE = 22  # pixels
-_NARROW = 5  # per cent of the whole, below which a bar has no room for text
-_RIGHTMOST = 99.4  # per cent; there even the shortest bar lies within
+_NARROW = 5  # per cent of the width, below which a bar has no room for text
+_RIGHTMOST = 99.4  # per cent; there even the shortest bar is inside
 _TICKS = 6
 _STEPS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
@@ -29,8 +29,8 @@ _STEPS = (
 _DAY = 86_400
 
 
-class _Piece(NamedTuple):
-    """A bar and when it was; `end` is None while it is at work."""
+class _TimedBar(NamedTuple):
+    """A bar with its times; `end` is None while it is running."""
 
     bar: Bar
     start: datetime
@@ -38,82 +38,83 @@ class _Piece(NamedTuple):
 
 
 def timeline(ledger: Sequence[StepLedgerEntry]) -> Markup | None:
-    """The steps of a run over time; None if there are none."""
+    """Draw the steps of a run over time; None if there are none."""
     if not ledger:
         return None
     found = bars((entry.step_id, entry.meerkat_id, entry.status) for entry in ledger)
-    pieces = [piece for bar in found[-BARS:] if (piece := _piece(bar, ledger))]
-    lanes = _lanes(pieces)
-    drawn = [piece for lane in lanes.values() for line in lane for piece in line]
-    return together(
-        block("title", _told(found), inline("quiet", _since(drawn))),
-        left_out(len(found) - len(drawn), "step"),
+    timed = [one for bar in found[-BARS:] if (one := _timed(bar, ledger))]
+    lanes = _lanes(timed)
+    drawn = [one for lane in lanes.values() for line in lane for one in line]
+    return join(
+        block("title", _title(found), inline("quiet", _since(drawn))),
+        omission(len(found) - len(drawn), "step"),
         _grid(lanes, drawn) if drawn else None,
     )
 
 
-def _told(found: Sequence[Bar]) -> str:
+def _title(found: Sequence[Bar]) -> str:
     members = len({bar.member_id for bar in found})
     return f"{count(len(found), 'step')} by {count(members, 'member')}"
 
 
-def _since(drawn: Sequence[_Piece]) -> str:
-    return f" since {min(piece.start for piece in drawn):%Y-%m-%d %H:%M:%S}" if drawn else ""
+def _since(drawn: Sequence[_TimedBar]) -> str:
+    return f" since {min(one.start for one in drawn):%Y-%m-%d %H:%M:%S}" if drawn else ""
 
 
-def _piece(bar: Bar, ledger: Sequence[StepLedgerEntry]) -> _Piece | None:
-    start = instant(ledger[bar.first].timestamp)
-    end = None if bar.end is None else instant(ledger[bar.end].timestamp)
-    return None if start is None else _Piece(bar, start, end)
+def _timed(bar: Bar, ledger: Sequence[StepLedgerEntry]) -> _TimedBar | None:
+    start = to_datetime(ledger[bar.first].timestamp)
+    end = None if bar.end is None else to_datetime(ledger[bar.end].timestamp)
+    return None if start is None else _TimedBar(bar, start, end)
 
 
-def _lanes(pieces: list[_Piece]) -> dict[str, list[list[_Piece]]]:
-    """For each member lines of bars that do not overlap."""
-    lanes: dict[str, list[list[_Piece]]] = {piece.bar.member_id: [] for piece in pieces}
+def _lanes(timed: list[_TimedBar]) -> dict[str, list[list[_TimedBar]]]:
+    """Return lines of bars that do not overlap, by member."""
+    lanes: dict[str, list[list[_TimedBar]]] = {one.bar.member_id: [] for one in timed}
     lines = 0
-    for piece in sorted(pieces, key=lambda piece: piece.start):
-        lane = lanes[piece.bar.member_id]
+    for one in sorted(timed, key=lambda one: one.start):
+        lane = lanes[one.bar.member_id]
         for line in lane:
-            if line[-1].end is not None and line[-1].end <= piece.start:
-                line.append(piece)
+            if line[-1].end is not None and line[-1].end <= one.start:
+                line.append(one)
                 break
         else:
             if lines < LINES:
-                lane.append([piece])
+                lane.append([one])
                 lines += 1
     return {member: lane for member, lane in lanes.items() if lane}
 
 
-def _grid(lanes: dict[str, list[list[_Piece]]], drawn: Sequence[_Piece]) -> Markup:
-    begun = min(piece.start for piece in drawn)
-    ended = max(moment for piece in drawn for moment in (piece.start, piece.end) if moment)
-    whole = max((ended - begun).total_seconds(), 0.001)
+def _grid(lanes: dict[str, list[list[_TimedBar]]], drawn: Sequence[_TimedBar]) -> Markup:
+    start = min(one.start for one in drawn)
+    end = max(time for one in drawn for time in (one.start, one.end) if time)
+    whole = max((end - start).total_seconds(), 0.001)
     step = next((one for one in _STEPS if whole / one <= _TICKS), 0)
     step = step or ceil(whole / _DAY / _TICKS) * _DAY
 
-    def part(time: timedelta | float) -> float:
+    def percent(time: timedelta | float) -> float:
         seconds = time.total_seconds() if isinstance(time, timedelta) else time
         return 100 * seconds / whole
 
-    def box(piece: _Piece, line: int) -> Markup:
-        bar = piece.bar
-        at_work_no_more = bar.status == "dispatched" and bar.end is not None
-        status = "dispatched again" if at_work_no_more else bar.status
-        left = min(part(piece.start - begun), _RIGHTMOST)
-        wide = max(0.0, part((piece.end or ended) - piece.start))  # a ledger need not be in order
-        took = span(piece.end - piece.start) if piece.end else "not ended"
-        told = f"{cut(named(bar.step_id), 60)} by {cut(named(bar.member_id), 60)}"
+    def box(one: _TimedBar, line: int) -> Markup:
+        bar = one.bar
+        is_repeated = bar.status == "dispatched" and bar.end is not None
+        status = "dispatched again" if is_repeated else bar.status
+        left = min(percent(one.start - start), _RIGHTMOST)
+        # Not negative, although the entries of a ledger need not be in order.
+        width = max(0.0, percent((one.end or end) - one.start))
+        took = format_duration(one.end - one.start) if one.end else "not ended"
+        names = f"{cut(name_text(bar.step_id), 60)} by {cut(name_text(bar.member_id), 60)}"
         return block(
             "bar",
-            f"{mark(status)} {cut(named(bar.step_id), 60)}" if wide >= _NARROW else "",
-            title=f"{told}: {status}, {took}",
+            f"{symbol(status)} {cut(name_text(bar.step_id), 60)}" if width >= _NARROW else "",
+            title=f"{names}: {status}, {took}",
             data_status=status,
-            style=f"left:{left:.2f}%;width:{wide:.2f}%;top:{line * _LINE + 2}px",
+            style=f"left:{left:.2f}%;width:{width:.2f}%;top:{line * _LINE + 2}px",
         )
 
     def tick(seconds: float) -> Markup:
-        at = part(seconds)
-        text = f"+{span(timedelta(seconds=seconds))}" if seconds else "0"
+        at = percent(seconds)
+        text = f"+{format_duration(timedelta(seconds=seconds))}" if seconds else "0"
         return inline(
             "tick", text, style=f"left:{at:.2f}%" if at < 90 else f"right:{100 - at:.2f}%"
         )
@@ -121,12 +122,12 @@ def _grid(lanes: dict[str, list[list[_Piece]]], drawn: Sequence[_Piece]) -> Mark
     ticks = (n * step for n in range(int(whole / step) + 1))
     cells = [block("axis", *map(tick, ticks))]
     for member, lane in lanes.items():
-        cells.append(block("member", named(member), title=member))
+        cells.append(block("member", name_text(member), title=member))
         cells.append(
             block(
                 "lane",
-                *(box(piece, n) for n, line in enumerate(lane) for piece in line),
+                *(box(one, n) for n, line in enumerate(lane) for one in line),
                 style=f"height:{len(lane) * _LINE}px",
             )
         )
-    return block("time", *cells, style=f"--ms-step:{part(step):.3f}%")
+    return block("time", *cells, style=f"--ms-step:{percent(step):.3f}%")
