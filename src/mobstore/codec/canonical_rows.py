@@ -75,7 +75,7 @@ JSON_COLUMNS = frozenset(
 )
 """The columns that hold JSON."""
 
-NOT_AS_STORED = "has not the form in which it is stored"
+NOT_AS_STORED = "is not in canonical form"
 
 _Columns: TypeAlias = Mapping[str, Any]
 
