@@ -40,6 +40,38 @@ for arguments in json.load(open(sys.argv[1])):
         print(":: ended with", end.code or 0, flush=True)
 """
 
+# Whatever a command does not read cannot change its output: SQLite reports which tables it reads.
+_READS = """
+import sqlite3, sys
+
+tables = set()
+
+def allow(action, table, *_):
+    if action == sqlite3.SQLITE_READ:
+        tables.add(table)
+    return sqlite3.SQLITE_OK
+
+def watched(*arguments, **options):
+    connection = connect(*arguments, **options)
+    connection.set_authorizer(allow)
+    return connection
+
+connect, sqlite3.connect = sqlite3.connect, watched
+"""
+
+
+def tables_read(folder: Path, commands: Sequence[Sequence[str]]) -> list[set[str]]:
+    """Run commands; return the tables that each of them reads."""
+    code = _READS + _ALL.replace("    try:", "    tables.clear()\n    try:")
+    code += '    print(":: tables", *sorted(map(str, tables)), flush=True)\n'
+    ended = subprocess.run(
+        _command(folder, commands, code), capture_output=True, check=True, cwd=folder, text=True
+    )
+    lines = ended.stdout.splitlines()
+    found = [set(line.split()[2:]) for line in lines if line.startswith(":: tables")]
+    assert len(found) == len(commands)
+    return found
+
 
 def forbidden(shown: str, *, terminal: bool = False) -> list[str]:
     """Each character in what was shown that a terminal would obey or hide."""
@@ -75,9 +107,9 @@ def run_commands_in_terminal(
     return run_in_terminal(_command(folder, commands), width, _environment(variables), folder)
 
 
-def _command(folder: Path, commands: Sequence[Sequence[str]]) -> list[str]:
+def _command(folder: Path, commands: Sequence[Sequence[str]], code: str = _ALL) -> list[str]:
     (folder / "commands.json").write_text(json.dumps(commands))
-    return [sys.executable, "-c", _ALL, "commands.json"]
+    return [sys.executable, "-c", code, "commands.json"]
 
 
 def _environment(variables: Mapping[str, str] | None) -> dict[str, str]:

@@ -54,7 +54,15 @@ def test_a_long_run_is_shown_by_its_ends() -> None:
 
 @pytest.mark.slow
 def test_a_run_of_100_000_entries_is_printed_at_once() -> None:
-    half, whole = long_run(50_000), long_run(100_000)
+    whole = long_run(100_000)
+    half = whole.model_copy(
+        update={
+            "step_ledger": whole.step_ledger[:50_000],
+            "failure_ledger": whole.failure_ledger[:50_000],
+            "frames": dict(list(whole.frames.items())[:50_000]),
+            "root_step_outputs": dict(list(whole.root_step_outputs.items())[:50_000]),
+        }
+    )
     began = perf_counter()
     lines = printed(half).count("\n")
     between = perf_counter()
