@@ -1,4 +1,4 @@
-"""Nothing stored, and no argument or file name, reaches a terminal as it stands."""
+"""Stored text, arguments and file names reach a terminal only escaped."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def damaged(folder: Path, table: str, column: str, value: str) -> str:
     with closing(sqlite3.connect(folder / name)) as file:
         where = "" if table != "meta" else " WHERE name = 'identity'"
         given = [HOSTILE] if "?" in value else []
-        with suppress(sqlite3.IntegrityError):  # a key that can be no such thing
+        with suppress(sqlite3.IntegrityError):  # a key of another type
             file.execute(f"UPDATE OR IGNORE {table} SET {column} = {value}{where}", given)
         file.commit()
     return name
@@ -186,7 +186,7 @@ def moved(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("width", [20, *map(slow, [1, 2, 80, 200])])
 def test_hostile_text_in_a_terminal(folder: Path, width: int) -> None:
-    """It is shown: as escapes, in tables as wide as the terminal."""
+    """It is shown as escapes, in tables as wide as the terminal."""
     (folder / "in.db").unlink(missing_ok=True)
     jobs = [*commands("hostile.db"), *moved("hostile.db")]
     shown = run_commands_in_terminal(folder, jobs, width=width)
@@ -209,8 +209,8 @@ def test_hostile_text_in_a_pipe(folder: Path) -> None:
     assert MARKUP in joined
 
 
-def test_lines_of_their_own() -> None:
-    """Events that are followed, what an import leaves out, bars."""
+def test_single_lines() -> None:
+    """The lines of `--follow`, and of rows that an import leaves out."""
     out = io.StringIO()
     console = Console(file=out, width=60, force_terminal=True, markup=False, emoji=False)
     kind = PeersWired(a=MeerkatId(HOSTILE), b=MeerkatId(HOSTILE * 500))
@@ -225,7 +225,7 @@ def test_lines_of_their_own() -> None:
     assert len(out.getvalue()) < 5_000
 
 
-def test_json_is_harmless_and_says_the_same(folder: Path) -> None:
+def test_json_is_harmless_and_exact(folder: Path) -> None:
     url = "sqlite:hostile.db"
     out, _ = run_commands(
         folder,
@@ -269,7 +269,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize("kind", ["text", *map(slow, ["bytes", "long"])])
 def test_hostile_arguments_and_file_names(folder: Path, kind: str) -> None:
-    """Also in the errors of click, and in bars."""
+    """In messages of click and in progress bars, too."""
     text = re.sub("[\0/]", "", HOSTILE)
     name = {"text": text[:60], "bytes": f"a\udcff{text[:50]}\udc9b", "long": text * 200}[kind]
     if kind != "long":
