@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 ./build.sh run         import the sample database into a SQLite store in demo/ and show it
 ./build.sh test        run the tests; on Debian, install the missing browsers first
-                       --fast: only the tests that take no seconds and no browser: a minute
+                       --fast: only quick tests, no processes, no browsers; under a minute
                        --no-install: install nothing on the system, skip the tests whose browser is missing
                        further arguments go to pytest, such as -m 'not slow'
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine

@@ -19,22 +19,26 @@ _BROWSERS = {"chromium": "chromium", "firefox": "firefox-esr"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mobstore")
-    group.addoption("--fast", action="store_true", help="leave out tests marked slow or browser")
+    group.addoption(
+        "--fast", action="store_true", help="leave out the tests marked slow, process or browser"
+    )
     group.addoption(
         "--no-install", action="store_true", help="skip tests in missing browsers, even in CI"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests in browsers, and leave out the tiers that the command line does not ask for."""
+    """Mark tests by what they start, and leave out the tiers that are not selected."""
     # In CI, a missing browser is an error unless the command line allows it.
     may_skip = config.getoption("--no-install") or not os.environ.get("CI")
     left_out = {mark for mark in _LONG if mark not in str(config.getoption("markexpr"))}
     if config.getoption("--fast"):
-        left_out |= {"slow", "browser"}
+        left_out |= {"slow", "process", "browser"}
     selected: list[pytest.Item] = []
     deselected: list[pytest.Item] = []
     for item in items:
+        if item.path.parent.name == "cli":
+            item.add_marker("process")
         for program in _programs(item):
             item.add_marker("browser")
             if may_skip and shutil.which(program) is None:

@@ -114,7 +114,7 @@ def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
     file = folder.path / "file"
     file.write_text("dear", encoding="utf-8")
     command = ("export", "sqlite:a.db", "file", "--format", layout)
-    assert "file is there already; it was left as it is" in folder.message(*command)
+    assert "file exists already; it was not changed" in folder.message(*command)
     assert file.read_text(encoding="utf-8") == "dear"
     folder.output(*command, "--force")
     assert zipfile.is_zipfile(file) == (layout == "mobstore")
@@ -164,7 +164,7 @@ def test_errors(folder: Folder) -> None:
         (("export", "sqlite:a.db", "new", "--format", "x"), 2, "'mobstore', 'meerkat'"),
         (("import", "missing.zip", "sqlite:new.db"), 1, "missing.zip is not a file"),
         (("import", "text", "sqlite:new.db"), 1, "text is not a SQLite database"),
-        (("import", "cut.zip", "sqlite:new.db"), 1, "not one of mobstore"),
+        (("import", "cut.zip", "sqlite:new.db"), 1, "not a mobstore export"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
         (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),

@@ -72,7 +72,7 @@ def test_a_problem_that_is_left_ends_with_1(path: Path) -> None:
         {
             "table": "events",
             "key": [5],
-            "what": "type is not that of its kind",
+            "what": "type does not match its kind",
             "repairable": True,
             "repaired": True,
         },

@@ -114,6 +114,7 @@ def test_a_broken_store_is_caught(name: str) -> None:
     assert set(report.of("failed")) == catching, str(report)
 
 
+@pytest.mark.slow
 def test_a_deaf_store_is_caught() -> None:
     subject = broken.on(broken.Deaf)
     report = asyncio.run(
@@ -124,6 +125,7 @@ def test_a_deaf_store_is_caught() -> None:
     assert asyncio.run(run_cases(subject, only=alone)).of("passed") == alone
 
 
+@pytest.mark.slow
 def test_narrow_faults_are_told_apart() -> None:
     def failed(subject: SubjectFactory) -> set[str]:
         # What waits for what never comes fails by this; on a busy machine the others need time.

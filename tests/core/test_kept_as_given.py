@@ -18,6 +18,7 @@ from mobstore import (
     MeerkatSpawned,
     MobCreated,
     MobId,
+    MobStoreError,
     MobStores,
     NewMobEvent,
     ProfileName,
@@ -27,6 +28,7 @@ from mobstore import (
     SessionMember,
     TaskCreated,
     TaskId,
+    UsageError,
     open_stores,
     verify,
 )
@@ -39,12 +41,15 @@ def flow(params: Any) -> FlowStarted:
     return FlowStarted(run_id=RunId(UUID(int=1)), flow_id=FlowId("f"), params=params)
 
 
-def said(call: Callable[[MobStores], Awaitable[object]]) -> str:
+def said(
+    call: Callable[[MobStores], Awaitable[object]],
+    kind: type[MobStoreError] = SerializationError,
+) -> str:
     """What a call is refused with; afterwards nothing is stored."""
 
     async def refused() -> str:
         async with open_stores("memory:") as stores:
-            with pytest.raises(SerializationError) as caught:
+            with pytest.raises(kind) as caught:
                 await call(stores)
             assert await stores.events.latest_cursor() == 0
             assert await stores.specs.list_specs() == []
@@ -124,7 +129,7 @@ def test_missing_fields_are_named() -> None:
 
 
 def test_one_event_is_no_batch() -> None:
-    why = said(lambda stores: stores.events.append_batch(cast("Any", event(kind=TASK))))
+    why = said(lambda stores: stores.events.append_batch(cast("Any", event(kind=TASK))), UsageError)
     assert why == "events must be a sequence of NewMobEvent; one alone goes to `append`"
 
 

@@ -30,6 +30,8 @@ from mobstore.scripts.transaction import Add, Delete, DeleteRange, Get, Put, Sca
 from mobstore.testing.samples import event, make_run, run_id, step, timestamp
 from mobstore.testing.scripts import load_script, read_script, write_script
 
+pytestmark = pytest.mark.slow
+
 State: TypeAlias = dict[str, object]
 Change: TypeAlias = Callable[[MobStores], Coroutine[Any, Any, object]]
 

@@ -23,6 +23,8 @@ from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
 from mobstore.engines.sqlite.writer import Writer
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = "x" * 2**20
 SLACK = 2**20  # what a commit or two may add to a log that was just cut
 

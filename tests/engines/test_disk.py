@@ -250,6 +250,7 @@ def test_truncated(tmp_path: Path, part: float) -> None:
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", ["header", "schema", "rest"])
 def test_flipped_bits(tmp_path: Path, places: str) -> None:
     """In a process of its own: a crash or a hang would be a finding too.

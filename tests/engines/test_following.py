@@ -24,6 +24,8 @@ from mobstore import InternalError, MobEvent, MobStores, NotFoundError, Subscrip
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.testing.samples import tag_of, tagged_event
 
+pytestmark = pytest.mark.slow
+
 WRITERS, EACH = 3, 40
 
 

@@ -17,6 +17,8 @@ from engines.support import RUN, output, plain, rich_run, say
 from mobstore import MobStoreError, MobStores, open_stores
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.slow
+
 ENDS = ("ReadFailedError", "WriteFailedError", "SerializationError")
 
 

@@ -20,7 +20,10 @@ from engines.support import output, query, side_files
 from mobstore import open_stores
 from mobstore.testing.samples import tag_of, tagged_event
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.slow,
+]
 WAYS = 7
 
 

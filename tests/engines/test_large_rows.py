@@ -22,6 +22,8 @@ from mobstore.operations import events as event_log, run_reading
 from mobstore.scripts.transaction import Script
 from mobstore.testing.samples import step, tagged_event
 
+pytestmark = pytest.mark.slow
+
 KEY = str(RUN)
 WHOLE_RUN = lambda: run_reading.get_run(KEY)  # noqa: E731
 LIST = lambda: run_reading.list_runs(run_reading.Selection())  # noqa: E731

@@ -531,6 +531,7 @@ def _refused_by_sqlite(name: str) -> Script[None]:
 # Reading beside writing ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_get_run_sees_one_moment(path: Path) -> None:
     """Every write changes three tables alike; no read may see them differ."""
     rounds = 400

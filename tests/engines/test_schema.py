@@ -77,7 +77,7 @@ def test_marks(path: Path) -> None:
 # Plans -----------------------------------------------------------------------------------------
 
 
-def _plans(connection: sqlite3.Connection, ask: Read[Any] | Write) -> list[str]:
+def _plans(connection: sqlite3.Connection, ask: Read | Write) -> list[str]:
     """How SQLite would do what the engine asks of it, from the statements as they arrive."""
     statements: list[str] = []
     connection.execute("BEGIN")

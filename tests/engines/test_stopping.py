@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -23,13 +22,15 @@ from mobstore.scripts.tables import EVENTS, META
 from mobstore.scripts.transaction import Commit, Count, Read, Scan, Script, fetch
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.slow
+
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 SOON = 3  # seconds; a busy machine takes its time
 
 _answer = Rows.answer
 
 
-def _slow(rows: Rows, read: Read[Any]) -> object:
+def _slow(rows: Rows, read: Read) -> object:
     """Answer counts by a statement that never ends."""
     if isinstance(read, Count):
         say("reading")

@@ -1,4 +1,4 @@
-"""Runs whose ids, states and ledgers are not as in the sample."""
+"""Runs with unusual ids, states and ledgers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUN_ID = RunId(uuid4())
 
 
 def make(page: Page, **parts: Any) -> dict[str, Any]:
-    """Put a run with these parts into the store; give it in depth."""
+    """Store a run with these parts, and return its details."""
     run = samples.make_run(**{"run_id": RUN_ID, "status": "running", **parts})
     page.run(page.stores.runs.create_run(run))
     return cast("dict[str, Any]", page.ask("run", run_id=str(RUN_ID)))
@@ -82,7 +82,7 @@ def test_a_step_in_a_loop_has_a_bar_each_time(page: Page) -> None:
     assert [(bar["first"], bar["last"]) for bar in run["timeline"]["bars"]] == [(0, 1), (2, 3)]
 
 
-def test_members_that_work_at_once_have_lanes_of_their_own(page: Page) -> None:
+def test_each_member_has_a_lane(page: Page) -> None:
     run = make(
         page,
         step_ledger=(
@@ -93,13 +93,13 @@ def test_members_that_work_at_once_have_lanes_of_their_own(page: Page) -> None:
     assert bars(run) == [("s", "a", 0, 4, "canceled"), ("s", "b", 1, 2, "completed")]
 
 
-def test_what_is_at_work_has_no_end(page: Page) -> None:
+def test_an_active_step_has_no_end(page: Page) -> None:
     run = make(page, step_ledger=(entry("s", "a", "dispatched", 3),))
     assert bars(run) == [("s", "a", 3, None, "dispatched")]
     assert run["timeline"]["start_ms"] == run["timeline"]["end_ms"]
 
 
-def test_a_second_dispatch_ends_the_first_and_a_lone_entry_is_a_moment(page: Page) -> None:
+def test_a_second_dispatch_ends_the_first(page: Page) -> None:
     run = make(
         page,
         step_ledger=(
@@ -112,7 +112,7 @@ def test_a_second_dispatch_ends_the_first_and_a_lone_entry_is_a_moment(page: Pag
     ]  # fmt: skip
 
 
-def test_moments_beyond_the_calendar_are_shown_and_not_reckoned_with(page: Page) -> None:
+def test_far_years_are_shown_without_milliseconds(page: Page) -> None:
     late = Timestamp("+12000-01-01T00:00:00Z")
     first = entry("s", "a", "dispatched", 0)
     run = make(
@@ -140,7 +140,7 @@ def test_a_run_without_anything(page: Page) -> None:
 # Tree ------------------------------------------------------------------------------------------
 
 
-def test_iterations_stand_in_the_order_of_their_numbers(page: Page) -> None:
+def test_iterations_are_sorted_by_number(page: Page) -> None:
     ids = [f"r::n::iter-{number}" for number in (10, 2, 0)]
     run = make(
         page,
@@ -162,7 +162,7 @@ def test_iterations_stand_in_the_order_of_their_numbers(page: Page) -> None:
     assert [branch["iteration"] for branch in run["tree"]] == [None, None, "0", "2", "10"]
 
 
-def test_the_ledger_tells_which_loop_a_frame_belongs_to_whatever_its_id(page: Page) -> None:
+def test_the_ledger_assigns_frames_to_loops(page: Page) -> None:
     huge = 2**64 - 1
     run = make(
         page,
@@ -178,7 +178,7 @@ def test_the_ledger_tells_which_loop_a_frame_belongs_to_whatever_its_id(page: Pa
     assert run["tree"][2]["iteration"] == str(huge)
 
 
-def test_what_has_no_place_or_lies_in_a_circle_is_shown_all_the_same(page: Page) -> None:
+def test_orphans_and_cycles_are_shown(page: Page) -> None:
     run = make(
         page,
         frames=frames(**dict.fromkeys(["a", "", "lost::n::iter-1"], KernelState("P"))),
@@ -272,7 +272,7 @@ def test_all_kernel_values_can_be_read(page: Page) -> None:
 # Ledgers and outputs ---------------------------------------------------------------------------
 
 
-def test_what_strangers_wrote_stays_text(page: Page) -> None:
+def test_untrusted_text_stays_text(page: Page) -> None:
     run = make(
         page,
         step_ledger=(entry(MARKUP, MARKUP, "completed", 1, {MARKUP: MARKUP}),),

@@ -18,7 +18,7 @@ import pytest
 
 import mobstore
 from engines.support import open_files, output
-from mobstore.meerkat import ImportReport, import_meerkat, importer, integrity
+from mobstore.meerkat import ImportReport, conversion, import_meerkat, integrity
 from mobstore.meerkat.pages import TooLong, pages
 
 MANY = (
@@ -84,7 +84,7 @@ def test_a_row_that_is_too_long_is_not_read(long: tuple[int, ...], sample: Path)
 def test_a_row_that_is_too_long_is_named(
     table: str, key: str, change_: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "_LONGEST", 2**21)
+    monkeypatch.setattr(conversion, "_LONGEST", 2**21)
     change(sample, f"UPDATE {table} SET {change_}")
     report = brought(sample)
     assert [(row.table, row.key) for row in report.left_out] == [(table, key)]

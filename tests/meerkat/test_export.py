@@ -235,7 +235,7 @@ def test_a_file_is_replaced_only_if_told_so(sample: Path) -> None:
             return ""
 
     before = sample.read_bytes()
-    assert "is there already" in asyncio.run(export(sample, overwrite=False))
+    assert "exists already" in asyncio.run(export(sample, overwrite=False))
     assert sample.read_bytes() == before
     assert not asyncio.run(export(sample, overwrite=True))
     assert len(all_of(sample)["mob_specs"][1]) == 1

@@ -1,4 +1,4 @@
-"""What differs between two stores, found by walking both in step."""
+"""Comparison of two stores, row by row in the order of keys."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _Engines: TypeAlias = tuple[Engine, Engine]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that two stores do not have alike.
+    """One difference between two stores.
 
     Attributes:
-        kind: what it is. "latest_cursor" is the cursor that was given last, even if its event is
-            gone.
+        kind: what differs. "latest_cursor" is the last assigned cursor, even if its event was
+            deleted.
         key: the cursor of an event, the id of a run, the mob of a spec, the name of a realm
             profile; the larger one of two latest cursors.
-        mob_id: the mob that it belongs to, in the first store if it is in both; "" if to none.
-        only_in: which store has it; None: both.
-        fields: those that differ where both have it, named as in `MobEvent`, `MobRun` and
-            `StoredRealmProfile`; of a spec "definition" and "revision".
+        mob_id: its mob, as in the first store if it is in both; "" if it has none.
+        only_in: the store that has it; None: both.
+        fields: the fields that differ if both stores have it, named as in `MobEvent`, `MobRun` and
+            `StoredRealmProfile`; for a spec "definition" and "revision".
     """
 
     kind: Literal["latest_cursor", "event", "run", "spec", "realm_profile"]
@@ -75,25 +75,26 @@ _PARTS: tuple[tuple[Table[Any], str], ...] = (
     (LOOP_OUTPUTS, "loop_iteration_outputs"),
     (LOOP_STEP_OUTPUTS, "loop_iteration_outputs"),
 )
-"""Where the parts of a run lie, and the fields of `MobRun` that they make."""
+"""The tables with the parts of a run, and the fields of `MobRun` they are read into."""
 
 
 async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference]:
-    """What differs between two stores: events, then runs, specs and realm profiles.
+    """Yield the differences between two stores: events, then runs, specs and realm profiles.
 
-    Each kind comes in the order of its keys. Not compared are the numbers that keep runs in the
-    order of their creation.
+    Each kind comes in the order of its keys. Identities are not compared, nor are the numbers that
+    keep runs in the order of their creation.
 
-    A page of each table is held at a time, read in a transaction of its own: of what others write
-    meanwhile, it may tell differences that never were.
+    One page of each table is in memory at a time, and each page is read in a transaction of its
+    own. If others write meanwhile, differences may be reported that never existed.
 
     Args:
-        first: one store.
-        second: the other one, on any engine.
+        first: one store, on any engine.
+        second: the other store, on any engine.
 
     Raises:
-        ReadFailedError: the medium of one of them failed.
-        InternalError: an argument is no store.
+        ReadFailedError: the medium of a store failed.
+        SerializationError: a key of a corrupt store has the wrong type.
+        UsageError: an argument is not an open store.
     """
     check_stores(first, "first")
     check_stores(second, "second")
@@ -101,33 +102,33 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
     one, other = await first.events.latest_cursor(), await second.events.latest_cursor()
     if one != other:
         yield Difference("latest_cursor", max(one, other), fields=("latest_cursor",))
-    async for difference in _of_rows(engines, "event", EVENTS, _EVENT):
+    async for difference in _compare_rows(engines, "event", EVENTS, _EVENT):
         yield difference
-    async for difference in _of_runs(engines):
+    async for difference in _compare_runs(engines):
         yield difference
-    async for difference in _of_rows(engines, "spec", SPECS, _SPEC):
+    async for difference in _compare_rows(engines, "spec", SPECS, _SPEC):
         yield difference
-    async for difference in _of_rows(engines, "realm_profile", REALM_PROFILES, _REALM_PROFILE):
+    async for difference in _compare_rows(engines, "realm_profile", REALM_PROFILES, _REALM_PROFILE):
         yield difference
 
 
-async def _of_rows(
+async def _compare_rows(
     engines: _Engines, kind: _Kind, table: Table[Any], columns: Sequence[str]
 ) -> AsyncGenerator[Difference]:
-    """What differs in things that are one row each."""
-    async for one, other in _Walk(engines, table).pairs():
+    """Compare records of one row each."""
+    async for one, other in _TableComparison(engines, table).pairs():
         fields = _differing(one, other, columns)
         if one is None or other is None or fields:
             yield _difference(kind, one, other, fields)
 
 
-async def _of_runs(engines: _Engines) -> AsyncGenerator[Difference]:
-    parts = [(_Walk(engines, table), field) for table, field in _PARTS]
-    async for one, other in _Walk(engines, RUNS).pairs():
+async def _compare_runs(engines: _Engines) -> AsyncGenerator[Difference]:
+    parts = [(_TableComparison(engines, table), field) for table, field in _PARTS]
+    async for one, other in _TableComparison(engines, RUNS).pairs():
         fields = set(_differing(one, other, _RUN))
         if one is not None and other is not None:
-            for walk, field in parts:
-                async for part, other_part in walk.pairs(one.run_id):
+            for comparison, field in parts:
+                async for part, other_part in comparison.pairs(one.run_id):
                     if part != other_part:
                         fields.add(field)
         if one is None or other is None or fields:
@@ -150,8 +151,8 @@ def _difference(kind: _Kind, one: Any, other: Any, fields: Sequence[str]) -> Dif
     return Difference(kind, row[0], getattr(row, "mob_id", ""), only_in, tuple(fields))
 
 
-class _Walk(Generic[R]):
-    """A walk through the rows of one table of two stores, in the order of their keys."""
+class _TableComparison(Generic[R]):
+    """The rows of one table of two stores, in the order of their keys."""
 
     def __init__(self, engines: _Engines, table: Table[R]) -> None:
         self._one, self._other = (_TableReader(engine, table) for engine in engines)
@@ -159,10 +160,10 @@ class _Walk(Generic[R]):
         self._table = table.name
 
     async def pairs(self, run_id: str | None = None) -> AsyncGenerator[tuple[R | None, R | None]]:
-        """The rows of both that have the same key; None where one of them is missing.
+        """Yield the rows with the same key; None in place of a missing one.
 
         Args:
-            run_id: goes on to this run, passing over others, and ends after it.
+            run_id: skip to this run, and end after it.
         """
         while True:
             one, other = await self._one.current(run_id), await self._other.current(run_id)
@@ -177,7 +178,7 @@ class _Walk(Generic[R]):
                         one = None
                 except TypeError as error:
                     raise SerializationError(
-                        f"table {self._table}: a key is not of its type; `verify` names its row"
+                        f"table {self._table}: a key has the wrong type; `verify` names its row"
                     ) from error
             if one is not None:
                 self._one.advance()
@@ -198,11 +199,11 @@ class _TableReader(Generic[R]):
         self._place = 0
 
     def advance(self) -> None:
-        """Pass over the present row."""
+        """Move to the next row."""
         self._place += 1
 
     async def current(self, run_id: str | None) -> R | None:
-        """The row at which it stands; None at the end, or if it is of a later run than this."""
+        """Return the current row; None after the last row, or after the last one of `run_id`."""
         while True:
             if self._place == len(self._page) and not self._ended:
                 await self._read_next_page()

@@ -1,7 +1,8 @@
-"""What the rows of a whole store are to each other.
+"""Consistency checks across rows.
 
-Rows come table by table, in the order of the file, in pages: many need no more memory than few.
-Conditions are looked at for a whole page at once, which takes a third of the time of one by one.
+Rows come table by table, in `FILE_ORDER`, in pages, so that a large store needs no more memory
+than a small one. Conditions are checked for a whole page at once, which takes a third of the time
+of checking row by row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, TypeAlias, cast
 from mobstore.codec.runs import outputs_needed
 from mobstore.errors import SerializationError
 from mobstore.model.text import brief
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -36,7 +36,7 @@ from mobstore.scripts.tables import (
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Get
+from mobstore.scripts.transaction import Get, ScriptPart
 
 _BY_POSITION = {
     ROOT_STEP_OUTPUTS: ROOT_STEP_OUTPUTS_BY_POSITION,
@@ -45,46 +45,46 @@ _BY_POSITION = {
 FILE_ORDER: tuple[Index[Any], ...] = tuple(
     cast("dict[Table[Any], Index[Any]]", _BY_POSITION).get(table, table) for table in TABLES
 )
-"""The tables in the order of the file; each as the index in whose order its rows come."""
+"""The tables in the order of an archive, each as the index that orders its rows."""
 
 _PARENTS: Mapping[Table[Any], Table[Any]] = {
     **{table: RUNS for table in TABLES if table.key[0] == "run_id" and table is not RUNS},
     LOOP_STEP_OUTPUTS: LOOP_OUTPUTS,
 }
-"""Where the row lies that a row belongs to, under the columns of that table's key."""
+"""The table of the row that a row belongs to. A row holds the columns of its parent's key."""
 
 RowCounts: TypeAlias = dict[Table[Any], int]
-"""How many rows each table has."""
+"""The number of rows of each table."""
 
 RowNamer: TypeAlias = Callable[[int], str]
-"""Tells how to call the row at a place in a page."""
+"""A function that returns the name of the row at a place in a page, for messages."""
 
 TOO_FEW_OUTPUTS = "its loops have more iterations than their outputs allow"
 
-_Wrong: TypeAlias = Iterator[tuple[int, str]]
-"""The places of rows that are wrong, and why."""
+_Faults: TypeAlias = Iterator[tuple[int, str]]
+"""The places of faulty rows in a page, and what is wrong with each."""
 
 
 class ConsistencyCheck:
-    """Sees every row of a store.
+    """A check of all rows of a store against each other.
 
     Attributes:
-        rows: how many rows of each table were seen.
-        short: how many outputs of loops have still to come of each run; of those alone whose loops
-            have more iterations than need none.
+        rows: the number of rows checked so far, by table.
+        missing_outputs: the number of loop outputs that must still come, by run. Runs with few
+            iterations need no outputs, and are not in it.
     """
 
     def __init__(self) -> None:
         self.rows: RowCounts = dict.fromkeys(TABLES, 0)
+        self.missing_outputs: dict[str, int] = {}
         self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1}
         self._index: Index[Any] | None = None
         self._key: Callable[[Row], Key]
         self._last: Key = ()
-        self._of_run = ("", 0)  # the run of the last row of LOOP_OUTPUTS, its iterations so far
-        self.short: dict[str, int] = {}
+        self._loop_run, self._iterations = "", 0  # of LOOP_OUTPUTS: the last run, its iterations
 
-    def see(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> Asking[None]:
-        """See the next rows of a table as `faults` does; refuse what is wrong.
+    def check(self, index: Index[Any], rows: Sequence[Row], name: RowNamer) -> ScriptPart[None]:
+        """Check the next rows of a table.
 
         Raises:
             SerializationError: a row does not go with those before it; `name` names it.
@@ -93,15 +93,15 @@ class ConsistencyCheck:
             place = min(faults)
             raise SerializationError(f"{name(place)}: {faults[place]}")
 
-    def faults(self, index: Index[Any], rows: Sequence[Row]) -> Asking[dict[int, str]]:
-        """See the next rows of a table; the rows that they belong to are asked for.
+    def faults(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[dict[int, str]]:
+        """Check the next rows of a table, and return all faults.
 
         Args:
-            index: an index of the table, in whose order all its rows come.
+            index: the index of the table that orders its rows.
             rows: the rows.
 
         Returns:
-            The places of rows that do not go with those before them, and why.
+            By place in `rows`, why the row does not go with those before it.
         """
         if index is not self._index:
             self._index, self._last = index, ()
@@ -111,87 +111,82 @@ class ConsistencyCheck:
         before = [self._last, *keys]
         self._last = before[-1]
         self.rows[index.table] += len(rows)
-        first: dict[int, str] = {}  # of each row the first
-        for place, why in self._wrong(index, rows, keys, before, parents):
+        first: dict[int, str] = {}
+        for place, why in self._faults(index, rows, keys, before, parents):
             first.setdefault(place, why)
         return first
 
-    def end(self) -> None:
-        """See that nothing is missing.
+    def check_complete(self) -> None:
+        """Check that no row is missing, after the last table.
 
         Raises:
-            SerializationError: something is.
+            SerializationError: a run has no state, or its loops have too few outputs.
         """
         if self.rows[RUN_STATES] != self.rows[RUNS]:
             raise SerializationError("table run_states: a run has no state")
-        for run_id in self.short:
+        for run_id in self.missing_outputs:
             raise SerializationError(f"table loop_outputs, run {brief(run_id)}: {TOO_FEW_OUTPUTS}")
 
-    def _wrong(
+    def _faults(
         self,
         index: Index[Any],
         rows: Sequence[Row],
         keys: Sequence[Key],
         before: Sequence[Key],
         parents: Sequence[Row | None] | None,
-    ) -> _Wrong:
+    ) -> _Faults:
         table = index.table
         if parents is not None:
             orphans = [parent is None for parent in parents]
-            yield from _where(orphans, f"it belongs to nothing in {_PARENTS[table].name}")
-        unordered = map(ge, before, keys)
-        yield from _where(unordered, "it stands there twice, or not in its order")
+            yield from _where(orphans, f"its row in {_PARENTS[table].name} is missing")
+        yield from _where(map(ge, before, keys), "duplicate or out-of-order row")
         if index.order == ("position",):
             yield from _gaps(keys, before)
         if table is COUNTERS:
             self._next.update(cast("Sequence[CounterRow]", rows))
         elif table is EVENTS:
-            yield from self._uncounted(
-                NEXT_CURSOR, [row.cursor for row in cast("Sequence[EventRow]", rows)]
-            )
+            cursors = [row.cursor for row in cast("Sequence[EventRow]", rows)]
+            yield from self._not_below(NEXT_CURSOR, cursors)
         elif table is RUNS:
-            yield from self._uncounted(
-                NEXT_RUN, [row.number for row in cast("Sequence[RunRow]", rows)]
-            )
+            numbers = [row.number for row in cast("Sequence[RunRow]", rows)]
+            yield from self._not_below(NEXT_RUN, numbers)
         elif table is LOOP_OUTPUTS:
-            self._loops(cast("Sequence[LoopOutputRow]", rows))
+            self._add_loops(cast("Sequence[LoopOutputRow]", rows))
         elif table is LOOP_STEP_OUTPUTS:
             yield from self._outputs(keys, cast("Sequence[LoopOutputRow | None]", parents))
 
-    def _loops(self, loops: Sequence[LoopOutputRow]) -> None:
-        run, iterations = self._of_run
-        for loop in loops:
-            if loop.run_id != run:
-                run, iterations = loop.run_id, 0
-            iterations += max(0, loop.iterations)
-            if needed := outputs_needed(iterations):
-                self.short[run] = needed
-        self._of_run = run, iterations
+    def _not_below(self, counter: str, numbers: Iterable[int]) -> _Faults:
+        next_number = self._next[counter]
+        wrong = [number >= next_number for number in numbers]
+        return _where(wrong, f"the counter {counter} is not above it")
 
-    def _outputs(self, keys: Sequence[Key], loops: Sequence[LoopOutputRow | None]) -> _Wrong:
+    def _add_loops(self, loops: Sequence[LoopOutputRow]) -> None:
+        for loop in loops:
+            if loop.run_id != self._loop_run:
+                self._loop_run, self._iterations = loop.run_id, 0
+            self._iterations += max(0, loop.iterations)
+            if needed := outputs_needed(self._iterations):
+                self.missing_outputs[loop.run_id] = needed
+
+    def _outputs(self, keys: Sequence[Key], loops: Sequence[LoopOutputRow | None]) -> _Faults:
         for place, (key, loop) in enumerate(zip(keys, loops, strict=True)):
-            run = cast("str", key[0])
-            if run in self.short:
-                self.short[run] -= 1
-                if not self.short[run]:
-                    del self.short[run]
+            run_id = cast("str", key[0])
+            if run_id in self.missing_outputs:
+                self.missing_outputs[run_id] -= 1
+                if not self.missing_outputs[run_id]:
+                    del self.missing_outputs[run_id]
             if loop is not None and cast("int", key[2]) >= loop.iterations:
                 yield place, "its loop has no such iteration"
 
-    def _uncounted(self, counter: str, given: Iterable[int]) -> _Wrong:
-        following = self._next[counter]
-        uncounted = [number >= following for number in given]
-        return _where(uncounted, f"the counter {counter} is not ahead of it")
-
 
 def row_name(table: Table[Any], row: Row) -> str:
-    """How a row of a store is called in an error."""
+    """Return the name of a stored row for messages."""
     key = ", ".join(brief(str(value)) for value in table.getter(table.key)(row))
     return f"table {table.name}, key {key}"
 
 
-def _parents(table: Table[Any], rows: Sequence[Row]) -> Asking[Sequence[Row | None] | None]:
-    """The row that each row belongs to; None if those of this table belong to none."""
+def _parents(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row | None] | None]:
+    """Return the parent of each row; None if the rows of this table have no parents."""
     parent = _PARENTS.get(table)
     if parent is None:
         return None
@@ -202,12 +197,14 @@ def _parents(table: Table[Any], rows: Sequence[Row]) -> Asking[Sequence[Row | No
     return [by_key[key] for key in keys]
 
 
-def _gaps(keys: Sequence[Key], before: Sequence[Key]) -> _Wrong:
+def _gaps(keys: Sequence[Key], before: Sequence[Key]) -> _Faults:
     for place, (last, key) in enumerate(zip(before, keys, strict=False)):
-        due = cast("int", last[-1]) + 1 if last[:-1] == key[:-1] else 0
-        if key[-1] != due:
-            yield place, f"its position is not {due}"
+        expected = 0
+        if last[:-1] == key[:-1]:
+            expected = cast("int", last[-1]) + 1
+        if key[-1] != expected:
+            yield place, f"its position is not {expected}"
 
 
-def _where(wrong: Iterable[bool], why: str) -> _Wrong:
+def _where(wrong: Iterable[bool], why: str) -> _Faults:
     return ((place, why) for place, is_wrong in enumerate(wrong) if is_wrong)

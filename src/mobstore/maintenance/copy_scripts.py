@@ -1,8 +1,8 @@
 """The two scripts that copy a store by way of a temporary file.
 
-Two engines do not take turns in one transaction: all rows are read before the first is written.
-Between the two they lie in the file as plain tuples, which costs a tenth of what JSON would. The
-file has no name, so nobody else puts anything into it: to read pickles of others would run them.
+Two engines cannot share a transaction, so all rows are read before the first is written. In
+between, the file holds them as pickled tuples, which takes a tenth of the time of JSON. Unpickling
+is safe here: the file has no name, so no other process can write to it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ _Page = tuple[str, list[tuple[str | int, ...]]]  # a table's name, and some of i
 
 
 def unload(file: BinaryIO, progress: Progress | None) -> Script[RowCounts]:
-    """Write everything into a file, whatever it holds; gives the rows of each table.
+    """Replace the content of a file with all rows of the store.
+
+    Returns:
+        The number of rows of each table.
 
     Raises:
-        SerializationError: the store is damaged; table and key are named.
+        SerializationError: the store is corrupt; table and key are named.
         WriteFailedError: the file cannot be written.
     """
-    reading = SnapshotReader(progress)
-    yield from reading.begin()
+    snapshot = SnapshotReader(progress)
+    yield from snapshot.begin()
     with temporary_file_errors():
         file.seek(0)
         file.truncate()
     for index in FILE_ORDER:
-        yield from reading.table(index, partial(_write, file, index.table))
-    rows = reading.end()
+        yield from snapshot.read_table(index, partial(_write, file, index.table))
+    counts = snapshot.end()
     with temporary_file_errors():
         pickle.dump(None, file, pickle.HIGHEST_PROTOCOL)
         file.flush()
-    return Commit(rows)
+    return Commit(counts)
 
 
 def _write(file: BinaryIO, table: Table[Any], rows: Sequence[Row]) -> int:
@@ -53,7 +56,12 @@ def _write(file: BinaryIO, table: Table[Any], rows: Sequence[Row]) -> int:
 
 
 def load(file: BinaryIO, rows: int, progress: Progress | None) -> LoadingScript[None]:
-    """Bring in what `unload` wrote, so many rows; it was checked when it was read.
+    """Write the rows that `unload` wrote into an empty store; `unload` has checked them.
+
+    Args:
+        file: the file.
+        rows: the number of rows in it.
+        progress: called every few hundred rows.
 
     Raises:
         InternalError: the store is not empty.
@@ -64,10 +72,11 @@ def load(file: BinaryIO, rows: int, progress: Progress | None) -> LoadingScript[
     tables = {table.name: table for table in TABLES}
     try:
         file.seek(0)
-        while page := cast("_Page | None", pickle.load(file)):  # noqa: S301 - written by ourselves
-            table = tables[page[0]]
-            yield (add_rows(table, list(map(table.row._make, page[1]))),)
-            meter.add(len(page[1]))
+        while page := cast("_Page | None", pickle.load(file)):  # noqa: S301 - written by `unload`
+            name, values = page
+            table = tables[name]
+            yield (add_rows(table, list(map(table.row._make, values))),)
+            meter.add(len(values))
     except OSError as error:
         raise ReadFailedError("the temporary file cannot be read") from error
     return Commit(None)

@@ -1,4 +1,4 @@
-"""Reading a file that somebody else gave, whatever its object does."""
+"""A file that a caller passed for reading. Its object may behave in any way."""
 
 from __future__ import annotations
 
@@ -8,68 +8,70 @@ from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
 
-MOST_AT_ONCE = 2**17
-"""Bytes of a read at most; `zipfile` would hold a directory of any size, and make objects of it.
+LONGEST_READ = 2**17
+"""The most bytes of one read.
 
-That of a store has sixteen entries, and a comment after it less than 64 KiB.
+`zipfile` reads the whole directory at once, and makes an object of each entry. The directory of an
+archive has sixteen entries, and the comment after it has less than 64 KiB.
 """
 
 
 class ReadTooLargeError(Exception):
-    """More than `MOST_AT_ONCE` was asked for: the directory is too large to be that of a store."""
+    """A read of more than `LONGEST_READ` bytes: the directory is not that of an archive."""
 
 
 class InputFile:
-    """A file that can seek, as `zipfile` expects it: what it refuses is an `OSError`.
+    """A seekable file as `zipfile` expects it.
 
-    It gives as many bytes as are asked for, as long as there are any.
+    A read returns the requested number of bytes, or fewer at the end of the file. Every failure
+    is an `OSError`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """The place that is read next."""
-        return _asked(self._file.tell)
+        """Return the position of the next read."""
+        return _call(self._file.tell)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place.
+        """Move to a position.
 
         Raises:
-            OSError: the file has none such.
+            OSError: the file has no such position.
         """
-        return _asked(partial(self._file.seek, offset, whence))
+        return _call(partial(self._file.seek, offset, whence))
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read; without a size, as much as may be read at once.
+        """Read `size` bytes; without a size, at most `LONGEST_READ`.
 
         Raises:
-            ReadTooLargeError: more was asked for.
-            OSError: the file refused, or gave what are no bytes.
+            ReadTooLargeError: `size` is larger than `LONGEST_READ`.
+            OSError: the file raised an error, or returned something else than bytes.
         """
-        wanted = MOST_AT_ONCE if size is None or size < 0 else size
-        if wanted > MOST_AT_ONCE:
+        wanted = LONGEST_READ if size is None or size < 0 else size
+        if wanted > LONGEST_READ:
             raise ReadTooLargeError
         read = bytearray()
         while len(read) < wanted:
-            rest = wanted - len(read)
-            some: object = _asked(partial(self._file.read, rest))
-            if not isinstance(some, bytes) or len(some) > rest:
-                raise OSError("it is no file of bytes")
-            if not some:
+            missing = wanted - len(read)
+            piece: object = _call(partial(self._file.read, missing))
+            if not isinstance(piece, bytes) or len(piece) > missing:
+                raise OSError("the file's read() does not return bytes as requested")
+            if not piece:
                 break
-            read += some
+            read += piece
         return bytes(read)
 
 
-def _asked(ask: Callable[[], T]) -> T:
+def _call(function: Callable[[], T]) -> T:
     try:
-        return ask()
+        return function()
     except OSError:
         raise
-    except Exception as error:  # whoever made the object decides which
-        raise OSError("the file refused") from error
+    except Exception as error:  # the caller's object may raise any
+        raise OSError("the file raised an error") from error

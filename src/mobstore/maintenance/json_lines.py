@@ -1,8 +1,8 @@
-"""One row as one line of JSON, and back.
+"""Conversion between a row and a line of an archive.
 
-A line is an object of the row's columns. A column that holds JSON stands in it as JSON, not as
-text. Lines from outside are read through the models, as arguments are: what comes out is what a
-store would have written, or an error.
+A line is a JSON object with the row's columns as keys. A column of JSON is nested in it as JSON,
+not as text. A line that is read passes through the models, as arguments do: the result is a row
+that a store would have written, or an error.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from mobstore.model.json import encode_string, parse
 from mobstore.scripts.tables import R, Row, Table
 
 LONGEST = 96 * 2**20
-"""Bytes of a line at most; a few hostile bytes in a zip could else become all of the memory.
+"""The most bytes of a line; without a limit, a small zip could unpack into all of the memory.
 
-Every row that a store takes fits: its document, or its prose, and its names, of whose characters
-each may become six.
+Every row of a store fits: its document or its prose, and its names. A character may take six bytes.
 """
 _TOO_LONG = f"it is longer than {LONGEST >> 20} MiB"
 
 
-def lines_of(table: Table[Any], rows: Sequence[Row]) -> bytes:
-    """Write rows as lines, each with the newline that ends it. JSON is written as it stands.
+def to_lines(table: Table[Any], rows: Sequence[Row]) -> bytes:
+    """Encode rows as lines, each with its newline. Columns of JSON are copied unchanged.
 
     Raises:
         SerializationError: a line is too long to be read again; its row is named.
@@ -44,42 +43,46 @@ def lines_of(table: Table[Any], rows: Sequence[Row]) -> bytes:
 
 
 def _joined(table: Table[Any], rows: Sequence[Row]) -> str:
-    form, encoders = _form(table)
+    template, encoders = _template(table)
+    # Column by column, so that the encoders run within `map`.
     columns = [
         values if encode is None else map(encode, values)
         for encode, values in zip(encoders, zip(*rows, strict=True), strict=True)
     ]
-    return "".join(map(form.__mod__, zip(*columns, strict=True)))
+    return "".join(template % values for values in zip(*columns, strict=True))
 
 
 @cache
-def _form(table: Table[Any]) -> tuple[str, Sequence[Callable[[Any], str] | None]]:
-    """A line with a place for each column, and what is to be done to what goes there."""
-    form = ",".join(f'"{column}":%s' for column in table.columns)
+def _template(table: Table[Any]) -> tuple[str, Sequence[Callable[[Any], str] | None]]:
+    """Return a line with a placeholder for each column, and the encoder of each column."""
+    members = ",".join(f'"{column}":%s' for column in table.columns)
     encoders = [
         encode_string if kind is str and column not in JSON_COLUMNS else None
         for column, kind in zip(table.columns, table.types, strict=True)
     ]
-    return f"{{{form}}}\n", encoders
+    return f"{{{members}}}\n", encoders
 
 
 def _on_one_line(table: Table[Any], row: Row) -> Row:
-    """A row whose JSON other hands have spread over lines: its newlines are blanks."""
+    """Return a row whose JSON columns have blanks in place of newlines.
+
+    mobstore writes JSON without newlines; another program may have reformatted it.
+    """
     return tuple(
         value.replace("\n", " ") if isinstance(value, str) and column in JSON_COLUMNS else value
         for column, value in zip(table.columns, row, strict=True)
     )
 
 
-def row_of(table: Table[R], line: bytes) -> R:
-    """Read a line.
+def from_line(table: Table[R], line: bytes) -> R:
+    """Decode a line.
 
     Raises:
         SerializationError: no store would have written this row.
     """
     if len(line) > LONGEST:
         raise SerializationError(_TOO_LONG)
-    columns = parse(line, bounded=True)  # as parts are encoded
+    columns = parse(line, bounded=True)  # with the limits of arguments
     if not isinstance(columns, dict) or columns.keys() != set(table.columns):
         raise SerializationError(f"its keys are not {', '.join(table.columns)}")
     given = cast("dict[str, Any]", columns)

@@ -1,4 +1,4 @@
-"""New files that are there whole or not at all."""
+"""Files to write to: a new file that appears complete or not at all, and checks of an open one."""
 
 from __future__ import annotations
 
@@ -24,62 +24,65 @@ _KINDS = (
     (stat.S_ISBLK, "device"),
 )
 _LOGS = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
-_OWN = 0o600
-_RIGHTS = 0o777  # without the bits that let others run a file as somebody else
+_OWNER_ONLY = 0o600
+_PERMISSIONS = 0o777  # without setuid and setgid
 
 
 @contextmanager
 def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
-    """Give an empty file to write to, which is put in its place when the block ends well.
+    """Yield an empty file to write to, and move it to `path` if the block succeeds.
 
-    It lies beside `path` under a hidden name, and is removed if the block raises. A process that
-    is killed may leave it behind, but nothing half written under the name that was asked for.
+    The file is beside `path` under a hidden name, and is deleted if the block raises. A killed
+    process may leave it there, but never an incomplete file at `path`.
 
-    Nobody but its owner may read or write it (0600), unless the umask is stricter still. One that
-    replaces another has the mode of that one when it is in its place.
-
-    A symbolic link is followed: the file it leads to is replaced, and the link stays.
+    Its mode is 0600, less what the umask removes. If it replaces a file, it takes the mode of that
+    file once it is in place. A symbolic link is followed: its target is replaced, the link stays.
 
     Args:
-        path: the file to be.
-        overwrite: whether it may replace one. If not, one that appears meanwhile is left, too.
+        path: the path of the new file.
+        overwrite: whether to replace an existing file. If false, a file that appears at `path`
+            during the block is kept as well.
 
     Raises:
-        InternalError: the path is a URL, or begins with ~.
-        WriteFailedError: there is one already; it is no regular file, a SQLite database in use,
-            or the log of one; or it cannot be written.
+        UsageError: the path is a URL, or begins with ~.
+        WriteFailedError: the file exists; it is not a regular file, is a SQLite database in use,
+            or has the name of a database's log; or it cannot be written.
     """
     parse_path(path)
     try:
         _replaceable(path, overwrite=overwrite)
         target = Path(os.path.realpath(path))
         beside = target.with_name(f".{target.name[:40]}.{token_hex(8)}")
-        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN))
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWNER_ONLY))
     except (OSError, ValueError) as error:
-        raise _refusal(path, error) from error
+        raise _cannot_write(path, error) from error
     try:
         yield beside
-        replaced = _replaceable(target, overwrite=overwrite)  # it may have taken long
+        replaced = _replaceable(target, overwrite=overwrite)  # again: the block may take long
         with beside.open("r+b") as written:
             os.fsync(written.fileno())
         if replaced is not None:
-            beside.chmod(stat.S_IMODE(replaced.st_mode) & _RIGHTS)
+            beside.chmod(stat.S_IMODE(replaced.st_mode) & _PERMISSIONS)
         if overwrite:
             beside.replace(target)
         else:
-            _put(beside, target)
+            _move_without_replacing(beside, target)
     except FileExistsError as error:
-        raise _there(path) from error
+        raise _exists(path) from error
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-    _keep(target.parent)
+    _sync_directory(target.parent)
 
 
 def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
-    """What is there, if it may be replaced; None if there is nothing."""
+    """Check that a file may be written at `path`.
+
+    Returns:
+        The status of the file it replaces; None if there is no file.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -88,32 +91,31 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
         kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "special file")
         raise WriteFailedError(f"{plain(path)} cannot be written: it is a {kind}, not a file")
     if not overwrite and os.path.lexists(path):
-        raise _there(path)
+        raise _exists(path)
     target = Path(os.path.realpath(path))
     if is_side_file(target):
         raise WriteFailedError(
-            f"{plain(path)} has the name that SQLite gives to a log of the file beside it; name"
-            " another file"
+            f"{plain(path)} has the name of a SQLite log of the file beside it; name another file"
         )
     if in_use(target):
         if found is None:
             raise WriteFailedError(
-                f"{plain(path)} is not there, but a log of it is, which SQLite would apply to the"
-                " new file; name another file, or remove the log if nobody needs it"
+                f"{plain(path)} does not exist, but a log of it does, which SQLite would apply to"
+                " the new file; name another file, or remove the log if it is not needed"
             )
-        # Its log would be applied to the new file, and whoever has it open would lose it.
+        # SQLite would apply its log to the new file, and open connections would lose the old one.
         raise WriteFailedError(f"{plain(path)} is a SQLite database in use; name another file")
     return found
 
 
-def _put(beside: Path, target: Path) -> None:
-    """Give a file another name, if that is free; a rename would replace what has it."""
+def _move_without_replacing(beside: Path, target: Path) -> None:
+    """Move a file to a free name. A rename would replace a file of that name."""
     try:
         os.link(beside, target)
     except FileExistsError:
         raise
     except (OSError, AttributeError):  # FAT and some containers have no links, others no call
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN))
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWNER_ONLY))
         try:
             beside.replace(target)
         except BaseException:
@@ -121,8 +123,8 @@ def _put(beside: Path, target: Path) -> None:
             raise
 
 
-def _keep(directory: Path) -> None:
-    """Let the names in a directory survive a power failure, where the system can do that."""
+def _sync_directory(directory: Path) -> None:
+    """Make the names in a directory survive a power failure, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -131,11 +133,11 @@ def _keep(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _there(path: Path) -> WriteFailedError:
-    return WriteFailedError(f"{plain(path)} is there already; it was left as it is")
+def _exists(path: Path) -> WriteFailedError:
+    return WriteFailedError(f"{plain(path)} exists already; it was not changed")
 
 
-def _refusal(path: Path, error: Exception) -> WriteFailedError:
+def _cannot_write(path: Path, error: Exception) -> WriteFailedError:
     why = reason(error)
     if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
         why = f"the directory {plain(path.parent)} does not exist; create it first"
@@ -143,14 +145,15 @@ def _refusal(path: Path, error: Exception) -> WriteFailedError:
 
 
 def check_not_in_use(file: BinaryIO) -> None:
-    """Reject a database that is in use, such as the store's own file, as what is written to.
+    """Check that an open file to be written is not a database in use, such as the store's own.
 
     Raises:
-        WriteFailedError: this process has it open, or there is a log that would be applied to it.
+        WriteFailedError: this process has opened it as a database, or SQLite would apply a log
+            to it.
     """
     try:
         status = os.fstat(file.fileno())
-    except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
+    except (AttributeError, OSError, TypeError, ValueError):  # not a file of the system
         return
     if _is_open(status) or _has_log(file, status):
         raise WriteFailedError("the file is a SQLite database in use; write to another one")
@@ -158,7 +161,7 @@ def check_not_in_use(file: BinaryIO) -> None:
 
 def _is_open(status: os.stat_result) -> bool:
     if "mobstore.engines.sqlite.connections" not in sys.modules:
-        return False  # none is, and there need not be a driver
+        return False  # no database is open, and there may be no driver to import
     from mobstore.engines.sqlite.connections import is_open
 
     return is_open(status)

@@ -1,4 +1,4 @@
-"""Repair of what can be mended without guessing."""
+"""Repairs that need no guess: counters, the identity, and rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from mobstore.maintenance.row_check import check_row
 from mobstore.model.json import I64_MAX
-from mobstore.scripts.paging import Asking
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -24,54 +23,59 @@ from mobstore.scripts.tables import (
     MetaRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, ScriptPart, fetch
 
-_ROWS = 64  # repaired at once
+_ROWS = 64  # of a transaction
 
-COUNTED: Mapping[str, tuple[Index[Any], str]] = {
+NUMBERED: Mapping[str, tuple[Index[Any], str]] = {
     NEXT_CURSOR: (EVENTS, "cursor"),
     NEXT_RUN: (RUNS_BY_NUMBER, "number"),
 }
-"""What each counter numbers, and in which column."""
+"""The rows that each counter numbers, as an index in the order of the numbers, and their column."""
 
 
 async def repair_rows(engine: Engine, rows: Sequence[tuple[Table[Any], Key]]) -> None:
-    """Mend rows as far as they can be, some at a time, each time in one transaction."""
+    """Repair rows as far as possible, a few in each transaction.
+
+    Each transaction reads its rows again, since others may have changed them.
+    """
     for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
-        await engine.write(partial(_repair, some, str(uuid4())))
+        batch = rows[start : start + _ROWS]
+        await engine.write(partial(_repair, batch, str(uuid4())))
 
 
 def _repair(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:
-    """Mend these rows as far as they can be; a store without identity gets this one."""
+    """Repair rows; `identity` is for a store that has none."""
     found = yield tuple(Get(table, key) for table, key in rows)
     puts: list[Put[Any]] = []
     for (table, key), row in zip(rows, found, strict=True):
-        if table is META and not _is_identity(row):
+        if table is META and not _has_identity(row):
             puts.append(Put(META, (MetaRow(IDENTITY, identity),)))
         elif table is COUNTERS:
-            counter, due = yield from counter_and_least(cast("str", key[0]))
-            if counter != due:
-                puts.append(Put(COUNTERS, (due,)))
+            counter, repaired = yield from read_counter(cast("str", key[0]))
+            if counter != repaired:
+                puts.append(Put(COUNTERS, (repaired,)))
         elif row is not None:
             puts.append(Put(table, (check_row(table, row).repaired,)))
     return Commit(None, tuple(puts))
 
 
-def _is_identity(row: MetaRow | None) -> bool:
-    """Whether a store has an identity that can be read, if need be after a repair."""
+def _has_identity(row: MetaRow | None) -> bool:
+    """Return whether the row holds an identity, if necessary after a repair."""
     return row is not None and not check_row(META, check_row(META, row).repaired).faults
 
 
-def counter_and_least(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
-    """A counter, and what it must be at least for all numbers to be below it."""
-    index, column = COUNTED[name]
+def read_counter(name: str) -> ScriptPart[tuple[CounterRow, CounterRow]]:
+    """Return a counter as it is stored, and as it should be: above all numbers in use."""
+    index, column = NUMBERED[name]
     counter, last = yield from fetch(
         Get(COUNTERS, (name,)), Scan(index, before=I64_MAX, limit=1, backwards=True)
     )
-    following = CounterRow(name, getattr(last[0], column) + 1 if last else 1)
+    least = CounterRow(name, 1)
+    if last:
+        least = CounterRow(name, getattr(last[0], column) + 1)
     if counter is None:
-        return CounterRow(name, 1), following
+        return CounterRow(name, 1), least
     if type(counter.value) is not int:
-        return following, following  # which value it had cannot be known
-    return counter, max(counter, following)
+        return least, least  # its value is unknown, so it cannot be compared
+    return counter, max(counter, least)

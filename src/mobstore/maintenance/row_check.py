@@ -1,4 +1,4 @@
-"""What is wrong with a row by itself, and what of that can be mended without guessing."""
+"""Comparison of a row with its canonical form, and the repairs that need no guess."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from mobstore.model.json import parse
 from mobstore.scripts.tables import EVENTS, R, Row, Table
 
 _REPEATED: Mapping[tuple[Table[Any], str], str] = {
-    (EVENTS, "type"): "is not that of its kind",
-    (EVENTS, "run_id"): "is not that of its kind",
+    (EVENTS, "type"): "does not match its kind",
+    (EVENTS, "run_id"): "does not match its kind",
 }
+"""Columns that repeat a part of the row's JSON, and the message for a mismatch."""
 
 
 class Fault(NamedTuple):
-    """Something wrong with a row.
+    """One thing wrong with a row.
 
     Attributes:
         what: what is wrong.
-        repairable: whether it can be mended.
+        repairable: whether it can be repaired without guessing.
     """
 
     what: str
@@ -30,11 +31,11 @@ class Fault(NamedTuple):
 
 
 class RowCheck(NamedTuple, Generic[R]):
-    """What an examination of a row found.
+    """The result of checking a row.
 
     Attributes:
-        faults: what is wrong.
-        repaired: the row without the faults that can be mended.
+        faults: what is wrong with it.
+        repaired: the row without its repairable faults.
     """
 
     faults: list[Fault]
@@ -42,10 +43,11 @@ class RowCheck(NamedTuple, Generic[R]):
 
 
 def check_row(table: Table[R], row: R) -> RowCheck[R]:
-    """Compare a row with what a store would have written.
+    """Compare a row with the row that a store would have written.
 
-    What a row tells twice can be mended, and JSON that says the same in another form: in another
-    order, with blanks. Keys are left alone: others refer to them.
+    Two kinds of faults are repairable: a column that does not match the JSON it repeats, and JSON
+    with the right content in another order or spacing. Keys are never changed, since other rows
+    refer to them.
     """
     columns: dict[str, Any] = dict(zip(table.columns, row, strict=True))
     try:
@@ -62,7 +64,7 @@ def check_row(table: Table[R], row: R) -> RowCheck[R]:
         if row[place] == value:
             continue
         if column in JSON_COLUMNS:
-            repairable = _is_part(columns[column], parse(cast("str", value), bounded=True))
+            repairable = _keeps_all(columns[column], parse(cast("str", value), bounded=True))
             what = f"{column} {NOT_AS_STORED}"
             if not repairable:
                 what += ", which would lose some of it"
@@ -77,31 +79,31 @@ def check_row(table: Table[R], row: R) -> RowCheck[R]:
 
 def _parsed(column: str, text: str) -> object:
     try:
-        return parse(text, bounded=True)  # its form bounds the depth
+        return parse(text, bounded=True)  # with the limits of arguments
     except SerializationError as error:
         raise SerializationError(f"{column}: {error.detail}") from error
 
 
-def _is_part(one: object, other: object) -> bool:
-    """Whether all names and values of parsed JSON are also in another one, wherever they lie."""
-    return Counter(_words(one)) <= Counter(_words(other))
+def _keeps_all(stored: object, canonical: object) -> bool:
+    """Return whether the canonical JSON has every name and value of the stored JSON, anywhere."""
+    return Counter(_names_and_values(stored)) <= Counter(_names_and_values(canonical))
 
 
-def _words(value: Any) -> Iterator[tuple[str, str]]:
+def _names_and_values(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, item in cast("dict[str, Any]", value).items():
             if item is not None:
                 yield "name", name
-            yield from _words(item)
+            yield from _names_and_values(item)
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
-            yield from _words(item)
+            yield from _names_and_values(item)
     elif value is not None:
         yield type(value).__name__, str(value)
 
 
 def is_well_typed(table: Table[Any], row: Row) -> bool:
-    """Whether a row can be compared with others: what is no JSON is text and numbers."""
+    """Return whether a row can be compared: each column without JSON has its type."""
     return all(
         type(value) is kind or column in JSON_COLUMNS
         for column, kind, value in zip(table.columns, table.types, row, strict=True)

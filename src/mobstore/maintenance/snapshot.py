@@ -1,4 +1,4 @@
-"""The part of a script that reads a whole store, as it stands at one moment, in bounded memory."""
+"""A checked read of a snapshot of a whole store, in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from typing import Any
 from mobstore.errors import SerializationError
 from mobstore.maintenance.consistency import ConsistencyCheck, RowCounts, RowNamer, row_name
 from mobstore.maintenance.progress import Meter, Progress
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page
 from mobstore.scripts.tables import TABLES, Index, Key, Row, Table
-from mobstore.scripts.transaction import Count, Scan
+from mobstore.scripts.transaction import Count, Scan, ScriptPart
 
 
 class SnapshotReader:
-    """One attempt at reading a store.
+    """The reading part of a script that moves a whole store.
 
-    Rows are checked for what they are to each other, and for being text and numbers where these
-    belong. JSON is not decoded: that would take longer than everything else.
+    It checks the consistency across rows, and that columns hold text and numbers as declared. It
+    does not decode JSON, which would take longer than everything else.
     """
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._checks = ConsistencyCheck()
+        self._consistency = ConsistencyCheck()
         self._meter: Meter
 
-    def begin(self) -> Asking[None]:
-        """Count what there is to read."""
+    def begin(self) -> ScriptPart[None]:
+        """Count the rows to read."""
         counts = yield tuple(Count(Scan(table)) for table in TABLES)
         self._meter = Meter(self._progress, sum(counts))
 
-    def table(self, index: Index[Any], put: Callable[[Sequence[Row]], int]) -> Asking[None]:
+    def read_table(
+        self, index: Index[Any], write: Callable[[Sequence[Row]], int]
+    ) -> ScriptPart[None]:
         """Read a table.
 
         Args:
             index: the next one of `FILE_ORDER`.
-            put: takes the rows, page by page; tells how many bytes it made of them.
+            write: called with each page of rows; returns the number of bytes written for it.
 
         Raises:
-            SerializationError: the store is damaged; table and key are named.
+            SerializationError: the store is corrupt; table and key are named.
         """
         place = index.table.getter(index.sorted_by)
         after: Key | None = None
@@ -46,18 +48,18 @@ class SnapshotReader:
         while rows := (yield from page(index, after, limit)):
             name = _row_namer(index.table, rows)
             _check_types(index.table, rows, name)
-            yield from self._checks.see(index, rows, name)
-            after, limit = place(rows[-1]), next_limit(limit, len(rows), put(rows))
+            yield from self._consistency.check(index, rows, name)
+            after, limit = place(rows[-1]), next_limit(limit, len(rows), write(rows))
             self._meter.add(len(rows))
 
     def end(self) -> RowCounts:
-        """See that nothing was missing; give the rows of each table.
+        """Check that no row is missing, and return the number of rows of each table.
 
         Raises:
-            SerializationError: something was.
+            SerializationError: a row is missing.
         """
-        self._checks.end()
-        return self._checks.rows
+        self._consistency.check_complete()
+        return self._consistency.rows
 
 
 def _row_namer(table: Table[Any], rows: Sequence[Row]) -> RowNamer:

@@ -21,24 +21,24 @@ from mobstore.scripts.transaction import Add, Commit, Get, Put, Scan, Script
 
 
 def check_empty() -> Script[None]:
-    """Refuse a store that holds anything but its identity, or whose cursors are not all free.
+    """Check that a store holds nothing but its identity, and has assigned no cursor.
 
     Raises:
-        InternalError: it does.
+        InternalError: the store is not empty.
     """
-    held = yield (
+    found = yield (
         Get(COUNTERS, (NEXT_CURSOR,)),
         Get(COUNTERS, (NEXT_RUN,)),
         Scan(SPECS, limit=1),
         Scan(REALM_PROFILES, limit=1),
-        Scan(EVENTS, limit=1),  # for where the counters are missing
+        Scan(EVENTS, limit=1),  # in case a damaged store has lost its counters
         Scan(RUNS, limit=1),
     )
-    if any(held):
+    if any(found):
         raise InternalError("the target store is not empty; name a new one")
     return Commit(None)
 
 
 def add_rows(table: Table[R], rows: Sequence[R]) -> Add[R] | Put[R]:
-    """Add rows to an empty store; the identity takes the place of its own."""
+    """Return the write of rows to an empty store; a moved identity replaces the store's own."""
     return Put(table, rows) if table is META else Add(table, rows)

@@ -1,4 +1,4 @@
-"""Temporary files, and the errors of a write to one."""
+"""Temporary files, and the errors of writing to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mobstore.errors import WriteFailedError
 
 @contextmanager
 def temporary_file_errors() -> Generator[None]:
-    """Say in our words that a temporary file refused."""
+    """Translate the error of a write to a temporary file."""
     try:
         yield
     except OSError as error:
@@ -21,10 +21,10 @@ def temporary_file_errors() -> Generator[None]:
 
 @contextmanager
 def temporary_file() -> Generator[BinaryIO]:
-    """A file without a name, which goes when it is closed, and with the process.
+    """Yield a file without a name. It is deleted when the block or the process ends.
 
     Raises:
-        WriteFailedError: none can be made.
+        WriteFailedError: no file can be created.
     """
     try:
         file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
@@ -33,5 +33,5 @@ def temporary_file() -> Generator[BinaryIO]:
     try:
         yield file
     finally:
-        with suppress(OSError):  # what could not be written was said when it was flushed
+        with suppress(OSError):  # a failed write was reported when it was flushed
             file.close()

@@ -1,39 +1,54 @@
-"""Databases of the reference opened for reading, in a way that changes nothing."""
+"""Read-only access to databases of the reference."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 
 from mobstore.engines.sqlite.connections import find, resolve, unchanging
 from mobstore.engines.sqlite.driver_errors import translate
-from mobstore.errors import ReadFailedError, reason
+from mobstore.errors import ReadFailedError, UsageError, reason
 from mobstore.meerkat.layout import check_tables, newer
 
 
 def check_source(path: Path) -> None:
-    """Refuse what is no database of meerkat-mob 0.5.1 or 0.5.2, as far as its tables tell.
+    """Check that a file has the tables of a database of meerkat-mob 0.5.1 or 0.5.2.
 
     Raises:
-        ReadFailedError: the file cannot be read, is damaged, or of another release or program.
-        InternalError: it was open when this process was forked.
+        ReadFailedError: the file cannot be read, is damaged, or is of another release or program.
+        InternalError: the file was open when this process was forked.
     """
-    with source(path):
+    with open_database(path):
         pass
 
 
-@contextmanager
-def source(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
-    """Open a file, whose tables are the reference's, for reading one state of it; give their names.
-
-    Not one byte of it is changed. Text that is not UTF-8 is read with lone surrogates in its place.
+def to_path(path: str | PathLike[str]) -> Path:
+    """Return the path that a caller passed.
 
     Raises:
-        ReadFailedError: it cannot be read, is no database of meerkat-mob 0.5.1 or 0.5.2, or was
-            written meanwhile although nobody used it at first.
-        InternalError: it was open when this process was forked.
+        UsageError: `path` is neither text nor a path.
+    """
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise UsageError(f"a file is named by a path, not {type(path).__name__}") from error
+
+
+@contextmanager
+def open_database(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
+    """Open a database of the reference in a read transaction.
+
+    The file is not changed. Text that is not UTF-8 is read with lone surrogates in its place.
+
+    Yields the connection and the names of the tables that exist.
+
+    Raises:
+        ReadFailedError: the file cannot be read, is not a database of meerkat-mob 0.5.1 or 0.5.2,
+            or was not in use at first and was written to during the block.
+        InternalError: the file was open when this process was forked.
     """
     file = resolve(path)
     try:
@@ -47,7 +62,7 @@ def source(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB:
             raise translate(error, path, writing=False) from error
-        # SQLite has said that nobody can have it open as a database.
+        # It is not a database, so opening it otherwise breaks no lock of SQLite.
         if _begins_with(file, b"redb"):
             raise newer(path, "0.5.0", "it is a redb file") from error
         raise ReadFailedError(
@@ -58,7 +73,7 @@ def source(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
 def _tables(connection: sqlite3.Connection, path: Path) -> set[str]:
     try:
         return check_tables(connection, path)
-    except UnicodeError as error:  # SQLite quotes a name in an error
+    except UnicodeError as error:  # the message of a SQLite error quotes a name
         raise ReadFailedError(
             f"{path} is damaged: its list of tables is not UTF-8; restore a backup"
         ) from error

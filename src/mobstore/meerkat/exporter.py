@@ -1,4 +1,4 @@
-"""The script that writes a whole store as a database of the reference."""
+"""Export to a database of the reference, and the script that does it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from mobstore.errors import SerializationError
 from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.transfer import Summary
+from mobstore.meerkat.database import to_path
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.model.run import MobRun
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.run_reading import get_run
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
@@ -35,8 +36,8 @@ from mobstore.scripts.tables import (
     Key,
     R,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script
-from mobstore.stores.mob_stores import MobStores, check_stores
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart
+from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
 
@@ -48,27 +49,28 @@ async def export_meerkat(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Write a whole store, as it stands at one moment, as a database of meerkat-mob 0.5.2.
+    """Write a snapshot of a whole store to a database of meerkat-mob 0.5.2.
 
-    The file appears under its name when all of it is there. Memory is needed for the largest run,
-    which the reference keeps in one piece.
+    The file appears at `path` once it is complete. Memory is needed for the largest run, which the
+    reference stores in one piece.
 
     Args:
-        stores: what to write; on any engine. Others may go on writing to it.
-        path: the file.
-        overwrite: whether to replace a file of that name.
-        progress: told how far it is, every few hundred rows.
+        stores: the store to export, on any engine. Other writers may continue.
+        path: the path of the file.
+        overwrite: whether to replace an existing file.
+        progress: called every few hundred rows.
 
     Raises:
-        SerializationError: a row cannot be read, or cannot be said in the reference's layout: a
-            realm profile of a year that is not within 0 to 9999, a run of more than 10**9 bytes.
-            Table and key are named; no file was written.
+        SerializationError: a row cannot be read, or does not fit into the reference's layout: a
+            realm profile with a year outside 0 to 9999, a run of more than 10**9 bytes. Table and
+            key are named; no file was written.
         ReadFailedError: the store's medium failed.
-        WriteFailedError: the file is there already, or cannot be written.
-        InternalError: an argument is of another type.
+        WriteFailedError: the file exists, or cannot be written.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
-    target = Path(path)
+    check_flags(overwrite=overwrite)
+    target = to_path(path)
     with cancellable(progress) as report, new_file(target, overwrite=overwrite) as file:
         return await stores.engine.read(lambda: _script(file, target, report))
 
@@ -78,21 +80,21 @@ def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
         with path.open("r+b") as opened:
             opened.truncate()  # of an earlier attempt
         with closing(connect(resolve(path), "rw")) as file:
-            # Until it has its name, nobody else opens it, and half of it is worth nothing.
+            # No other process opens it before it has its name, and a part of it is not kept.
             file.execute("PRAGMA journal_mode = OFF").fetchone()
             file.execute("PRAGMA synchronous = OFF")
             file.execute("BEGIN")
             for table, columns in SCHEMA.items():
                 file.execute(f"CREATE TABLE {table} ({columns})")
-            summary = yield from _everything(file, progress)
+            summary = yield from _export(file, progress)
             file.execute("COMMIT")
-            file.execute("PRAGMA journal_mode = WAL").fetchone()  # as the reference leaves it
+            file.execute("PRAGMA journal_mode = WAL").fetchone()  # as in files of the reference
     except sqlite3.Error as error:
         raise translate(error, target, writing=True) from error
     return Commit(summary)
 
 
-def _everything(file: sqlite3.Connection, progress: Progress) -> Asking[Summary]:
+def _export(file: sqlite3.Connection, progress: Progress) -> ScriptPart[Summary]:
     counter, *counts = yield (
         Get(COUNTERS, (NEXT_CURSOR,)),
         *(Count(Scan(table)) for table in (EVENTS, RUNS, SPECS, REALM_PROFILES)),
@@ -109,15 +111,15 @@ def _everything(file: sqlite3.Connection, progress: Progress) -> Asking[Summary]
 
 
 class _Pages(Generic[R]):
-    """The rows of an index, in pages that are bounded by what the one before held."""
+    """The rows of an index in pages. The size of a page bounds the length of the next."""
 
     def __init__(self, index: Index[R]) -> None:
         self._index = index
         self._after: Key | None = None
         self._limit = FIRST_LIMIT
 
-    def next(self) -> Asking[list[R]]:
-        """The next rows; none after the last."""
+    def next(self) -> ScriptPart[list[R]]:
+        """Return the next rows; none after the last."""
         rows = yield from page(self._index, self._after, self._limit)
         if rows:
             self._after = self._index.table.getter(self._index.sorted_by)(rows[-1])
@@ -125,7 +127,7 @@ class _Pages(Generic[R]):
         return rows
 
 
-def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _events(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(EVENTS)
     while rows := (yield from pages.next()):
         documents = ((event.cursor, event.to_json_bytes()) for event in read_all(rows))
@@ -133,10 +135,9 @@ def _events(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
         meter.add(len(rows))
 
 
-def _runs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
-    pages = _Pages(
-        RUNS_BY_NUMBER
-    )  # by their number: the reference lists runs in the order of insertion
+def _runs(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
+    # By their number: the reference lists runs in the order of insertion.
+    pages = _Pages(RUNS_BY_NUMBER)
     while rows := (yield from pages.next()):
         for row in rows:
             run = (yield from get_run(row.run_id)).result
@@ -147,11 +148,11 @@ def _runs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
 def _document(run: MobRun) -> bytes:
     try:
         return run.to_json_bytes()
-    except SerializationError as error:  # a state, which is decoded only now
+    except SerializationError as error:  # states are decoded here
         raise SerializationError(f"run {run.run_id} has a state that cannot be read") from error
 
 
-def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _specs(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(SPECS)
     while rows := (yield from pages.next()):
         for row in rows:
@@ -161,7 +162,7 @@ def _specs(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
         meter.add(len(rows))
 
 
-def _profiles(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
+def _profiles(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
     pages = _Pages(REALM_PROFILES)
     while rows := (yield from pages.next()):
         for row in rows:
@@ -170,8 +171,8 @@ def _profiles(file: sqlite3.Connection, meter: Meter) -> Asking[None]:
                 stored.name,
                 stored.profile.to_json_bytes(),
                 stored.revision,
-                _moment(stored.created_at, stored.name),
-                _moment(stored.updated_at, stored.name),
+                _with_offset(stored.created_at, stored.name),
+                _with_offset(stored.updated_at, stored.name),
             )
             _insert(file, "realm_profiles", [values])
         meter.add(len(rows))
@@ -188,11 +189,11 @@ def _insert(
                 " written"
             )
         places = ", ".join("?" * len(row))
-        file.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608 - ours
+        file.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608 - constant names
 
 
-def _moment(timestamp: Timestamp, name: str) -> str:
-    """As the reference writes the times of realm profiles, other than all others."""
+def _with_offset(timestamp: Timestamp, name: str) -> str:
+    """Return a time as the reference writes those of realm profiles, with a numeric offset."""
     text = str(timestamp)
     if text[0] in "+-":
         raise SerializationError(

@@ -1,7 +1,8 @@
-"""Looking for damage in a database of the reference before anything of it is imported.
+"""An integrity check of a database of the reference, before any of it is imported.
 
-A page whose header was damaged can hide its rows: SQLite reads what is left and notices nothing.
-`PRAGMA quick_check` does. It reads the whole file, so it has a thread of its own and can be ended.
+A page with a damaged header can hide its rows: SQLite reads the other rows and raises no error.
+`PRAGMA quick_check` detects it. It reads the whole file, so it runs in its own thread and can be
+interrupted.
 """
 
 from __future__ import annotations
@@ -18,53 +19,58 @@ from pathlib import Path
 from mobstore.engines.sqlite.handover import outcome
 from mobstore.errors import InternalError, ReadFailedError
 from mobstore.maintenance.progress import Progress
-from mobstore.meerkat.database import source
+from mobstore.meerkat.database import open_database
 from mobstore.meerkat.pages import count
 from mobstore.model.text import cut, plain
 
 _THREADS = sys.platform != "emscripten"
 _PAUSE = 0.05  # seconds
-_PATIENCE = 0.2  # seconds; who waits for a lock cannot be interrupted
+_PATIENCE = 0.2  # seconds; a wait for a lock cannot be interrupted
 
 
-async def check_sound(path: Path, progress: Progress, still: Callable[[], Awaitable[None]]) -> None:
-    """Have SQLite look for damage; it does not go on when this ends.
+async def check_integrity(
+    path: Path, progress: Progress, still: Callable[[], Awaitable[None]]
+) -> None:
+    """Check a database for damage. The check ends with this call, also if it is cancelled.
 
     Args:
         path: the file.
-        progress: told now and then that no row is done; if it raises, the search ends.
-        still: asked now and then whether it is worth while; the same holds of it.
+        progress: called repeatedly, with no row done; if it raises, the check ends.
+        still: called repeatedly; if it raises, because the result is no longer needed, the check
+            ends.
 
     Raises:
-        ReadFailedError: the file is damaged, cannot be read, or is none of the reference.
-        InternalError: it was open when this process was forked.
+        ReadFailedError: the file is damaged, cannot be read, or is not of the reference.
+        InternalError: the file was open when this process was forked.
     """
     await still()
-    search = _Search(path)
+    check = _Check(path)
     if not _THREADS:
-        search.run()
-        search.done.result()
+        check.run()
+        check.done.result()
         return
-    search.start()
-    found = outcome(search.done)
+    check.start()
+    found = outcome(check.done)
     try:
         while not (await asyncio.wait({found}, timeout=_PAUSE))[0]:
-            progress(0, search.rows)
+            progress(0, check.rows)
             await still()
         found.result()
     finally:
-        search.end()
+        check.end()
         if not found.cancel():
-            found.exception()  # is known to whoever is told of it
+            found.exception()  # retrieved, so that asyncio does not log it
 
 
-class _Search:
+class _Check:
+    """An integrity check in a thread."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()  # what is closed must not be interrupted
+        self._lock = threading.Lock()  # a closed connection must not be interrupted
         self._file: sqlite3.Connection | None = None
         self._wanted = True
-        self.rows = 0  # once they are counted
+        self.rows = 0  # of all tables, once they are counted
         self.done: Future[None] = Future()
         self._thread = threading.Thread(target=self.run, name="mobstore-check", daemon=True)
 
@@ -73,27 +79,27 @@ class _Search:
 
     def run(self) -> None:
         try:
-            self._look()
-        except BaseException as error:  # noqa: BLE001 - who waits must hear of it
+            self._run_check()
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting task
             self.done.set_exception(error)
         else:
             self.done.set_result(None)
 
     def end(self) -> None:
-        """Have it end if it has not: at once, or as soon as it has the lock it waits for."""
+        """End the check: at once, or as soon as it has the lock it waits for."""
         self._wanted = False
-        while self._interrupted():  # in vain between two statements
+        while self._interrupt():  # no effect between two statements, so repeat
             time.sleep(0.001)
         self._thread.join(_PATIENCE)
 
-    def _interrupted(self) -> bool:
+    def _interrupt(self) -> bool:
         with self._lock:
             if self._file is not None:
                 self._file.interrupt()
             return self._file is not None
 
-    def _look(self) -> None:
-        with source(self._path) as (file, tables):
+    def _run_check(self) -> None:
+        with open_database(self._path) as (file, tables):
             self._hold(file)
             try:
                 self.rows = sum(count(file, self._path, table) for table in tables)
@@ -101,11 +107,11 @@ class _Search:
             finally:
                 self._hold(None)
         if found != "ok":
-            *_, told = str(found).splitlines()
+            *_, message = str(found).splitlines()
             raise ReadFailedError(
                 f"{self._path} is damaged, and rows may be missing (SQLite:"
-                f" {cut(plain(told), 120)}). Nothing was imported; restore a backup. Without this"
-                " check what can still be read is imported, and nobody can tell what was lost"
+                f" {cut(plain(message), 120)}). Nothing was imported; restore a backup. Without"
+                " this check, the rows that can be read are imported, and lost rows are not noticed"
             )
 
     def _hold(self, file: sqlite3.Connection | None) -> None:

@@ -1,7 +1,7 @@
-"""The rows of a database of the reference, read in bounded memory and bounded steps.
+"""Pages of rows of a database of the reference, in bounded memory and bounded steps.
 
-Tables are read in the order of their row numbers and not by the indexes of their keys: an index may
-be damaged, and nothing compares it with its table.
+Tables are read in the order of row numbers, not by the indexes of their keys: an index may be
+damaged, and SQLite does not compare it with its table.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mobstore.model.text import brief
 
 _ROWS = 256  # of a page
 _BYTES = 2**20  # of a page, or one row that is longer
-_COUNTED = 10_000  # rows at once
-_SMALLEST = 4  # bytes of a row: its place, its length, its number
+_COUNTED = 10_000  # rows of a step
+_SHORTEST = 4  # bytes of a row: its offset, its length, its number
 
 
 class TooLong(NamedTuple):
-    """Stands for a row that has a value longer than was asked for; it was not read."""
+    """A placeholder for a row with a value that is too long; it was not read."""
 
     rowid: int
     key: str
@@ -34,24 +34,24 @@ class TooLong(NamedTuple):
 def count(
     file: sqlite3.Connection, path: Path, table: str, step: Callable[[], None] = lambda: None
 ) -> int:
-    """Count the rows of a table; where it has an index of keys, the rows that this knows of.
+    """Count the rows of a table, by the index of its keys if it has one.
 
     Args:
         file: the file.
-        path: where it is, for messages.
+        path: its path, for messages.
         table: the table's name.
-        step: called every few thousand rows.
+        step: called every ten thousand rows.
 
     Raises:
-        ReadFailedError: there are more than the file has room for: its pages lead to each other.
+        ReadFailedError: there are more rows than fit into the file, so its pages form a cycle.
     """
     size = size_of_file(file)
     by = f"INDEXED BY {KEY_INDEXES[table]}" if table in KEY_INDEXES else "NOT INDEXED"
     counted = 0
-    found = file.execute(f"SELECT 1 FROM {table} {by}")  # noqa: S608 - ours
-    while some := found.fetchmany(_COUNTED):
-        counted += len(some)
-        if counted > size // _SMALLEST:
+    found = file.execute(f"SELECT 1 FROM {table} {by}")  # noqa: S608 - constant names
+    while rows := found.fetchmany(_COUNTED):
+        counted += len(rows)
+        if counted > size // _SHORTEST:
             raise ReadFailedError(
                 f"{path} is damaged: table {table} has more rows than the file has room for;"
                 " nothing was imported. Restore a backup"
@@ -63,13 +63,13 @@ def count(
 def pages(
     file: sqlite3.Connection, table: str, columns: str, longest: int
 ) -> Iterator[list[tuple[Any, ...] | TooLong]]:
-    """All rows of a table, as many at once as may be held.
+    """Yield all rows of a table, in pages of about a megabyte.
 
     Args:
         file: the file.
         table: the table's name.
-        columns: which ones, the key first; a row has its number after them.
-        longest: bytes of a value, and of a row.
+        columns: the columns to read, the key first. The row number comes after them.
+        longest: the most bytes of a value, and of a row.
     """
     page: list[tuple[Any, ...] | TooLong] = []
     size = 0
@@ -88,10 +88,11 @@ def pages(
 def _rows(
     file: sqlite3.Connection, table: str, columns: str, longest: int
 ) -> Iterator[tuple[Any, ...] | TooLong]:
-    file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)  # SQLite asks before it reads
-    select = f"SELECT {columns}, rowid FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - ours
+    file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)  # checked before it is read
+    select = f"SELECT {columns}, rowid FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - constant names
     start = I64_MIN
-    one_by_one = False  # a row that is too long hides the one before it: Python looks ahead
+    # Python reads one row ahead, so the error for a long row comes in place of the row before it.
+    one_by_one = False
     while start <= I64_MAX:
         read = False
         try:
@@ -114,10 +115,10 @@ def _rows(
 
 def _too_long(file: sqlite3.Connection, table: str, columns: str, start: int) -> TooLong:
     first = f"FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1"
-    # What another process writes meanwhile may be there no more; that is noticed in the end.
+    # Another process may have deleted the row since; the caller notices that at the end.
     (rowid,) = file.execute(f"SELECT rowid {first}", (start,)).fetchone() or (I64_MAX,)
     named = f"of row {rowid}"
-    with suppress(sqlite3.DataError):  # the key itself is too long
+    with suppress(sqlite3.DataError):  # the key itself may be too long
         key, *_ = columns.split(", ")
         (named,) = file.execute(f"SELECT {key} {first}", (start,)).fetchone() or (named,)
     return TooLong(rowid, brief(named) if isinstance(named, str) else str(rowid))

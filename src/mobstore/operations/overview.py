@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from mobstore.model.ids import MobId
 from mobstore.model.overview import MobOverview, Overview
 from mobstore.model.run import RunHeader
-from mobstore.operations.identity import readable
+from mobstore.operations.identity import parse_identity
 from mobstore.operations.run_reading import Selection, run_headers
 from mobstore.scripts.tables import (
     COUNTERS,
@@ -28,7 +27,7 @@ from mobstore.scripts.tables import (
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 
 R = TypeVar("R", EventRow, RunRow)
 
@@ -53,7 +52,7 @@ def count_all() -> Script[Overview]:
     )
     return Commit(
         Overview(
-            identity=readable(meta),
+            identity=parse_identity(meta),
             events=sum(events.values()),
             next_cursor=1 if counter is None else counter.value,
             runs=sum(runs.values()),
@@ -66,7 +65,7 @@ def count_all() -> Script[Overview]:
 
 def counts_by_mob(
     table: Table[R], by_mob: Index[R], known: list[str]
-) -> Generator[tuple[Any, ...], tuple[Any, ...], dict[str, int]]:
+) -> ScriptPart[dict[str, int]]:
     """How many rows each mob has, for the known mobs and those found in the table.
 
     No index lists the mobs. Rows are looked at only as long as some are not accounted for, which

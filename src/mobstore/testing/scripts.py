@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mobstore.scripts.transaction import Commit, LoadingScript, Read, Script, Write, fetch
+from mobstore.scripts.transaction import Commit, LoadingScript, ReadOf, Script, Write, fetch
 
 A = TypeVar("A")
 
@@ -20,7 +20,7 @@ def write_script(*writes: Write) -> Callable[[], Script[None]]:
     return script
 
 
-def read_script(read: Read[A]) -> Callable[[], Script[A]]:
+def read_script(read: ReadOf[A]) -> Callable[[], Script[A]]:
     """A script that gives the answer to one read."""
 
     def script() -> Script[A]:

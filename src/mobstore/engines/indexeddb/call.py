@@ -1,7 +1,7 @@
-"""A script and the task that waits for it.
+"""Engine calls: a script and the task that awaits it.
 
-The task is woken at once, within the browser's event that ended its transaction: through the event
-loop's queue it would take another turn of the browser's, as long as a transaction itself.
+The task is woken within the browser's event that ended its transaction. Waking it through the
+event loop's queue would cost another task of the browser, as long as a transaction itself.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """Awaitable once, by one task: what asyncio asks of a future, and no more.
+    """An engine call, awaitable once by one task; implements only what asyncio needs of a future.
 
     Attributes:
-        make: makes the script.
+        make: creates the script.
         loading: whether it is a loading script.
-        alone: whether it must not share a transaction, since one that it shared has failed.
-        careful: whether it must ask whether there are the rows that it adds, since some were there.
-        ended: whether the script has ended and its writes were made.
-        outcome: the script's result, if it has ended.
-        error: why it failed.
-        settled: whether the task has been told, or has given up waiting.
+        alone: whether it must not share a transaction: a loading script, or a retry.
+        careful: whether to read first if the added rows exist; set once an added key was in use.
+        ended: whether the script has ended and its writes have been made.
+        outcome: the script's result, once it has ended.
+        error: the reason for the failure.
+        settled: whether the task has been woken or cancelled.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Call(Generic[T]):
         self._cancelled: asyncio.CancelledError | None = None
         self._loop = asyncio.get_running_loop()
         self._wake: Callable[[], None] | None = None
-        self._asyncio_future_blocking = False  # the name by which a task knows what to wait for
+        self._asyncio_future_blocking = False  # a task requires it of what it awaits
 
     def settle(self) -> None:
-        """Wake the task; what it awaits next is what it runs until.
+        """Wake the task, which runs until it next awaits something.
 
-        What the task ends with is the event loop's, even where it ends the program: others wait
+        An exception that ends the program is passed to the event loop, because other tasks wait
         for the same transaction.
         """
         if self.settled:
@@ -60,9 +60,9 @@ class Call(Generic[T]):
         if asyncio.current_task(self._loop) is None:
             try:
                 self._wake()
-            except BaseException as error:  # noqa: BLE001 - handed on
+            except BaseException as error:  # noqa: BLE001 - passed on
                 self._loop.call_soon(_raise, error)
-        else:  # Python waits within a task (`run_sync`), and two cannot run at once
+        else:  # Python waits within a task (`run_sync`), and two tasks cannot run at once
             self._loop.call_soon(self._wake)
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -72,19 +72,19 @@ class Call(Generic[T]):
         return self.result()
 
     def result(self) -> T:
-        """What the script ended with; raises what it failed with."""
+        """Return the script's result, or raise the error with which it failed."""
         if error := self._cancelled or self.error:
             raise error
         return cast("T", self.outcome)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop whose task may wait; asyncio asks for it."""
+        """Return the loop of the awaiting task; asyncio requires it."""
         return self._loop
 
     def add_done_callback(
         self, wake: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
-        """Take what wakes the task; asyncio gives it."""
+        """Set the function with which asyncio wakes the task."""
 
         def run() -> None:
             if context is None:
@@ -95,7 +95,7 @@ class Call(Generic[T]):
         self._wake = run
 
     def cancel(self, msg: object = None) -> bool:
-        """Stop waiting: a script that has not begun never will, one that has will be done."""
+        """Stop waiting; a script that has not started is skipped."""
         if self.settled:
             return False
         self.settled = True

@@ -1,8 +1,8 @@
-r"""The tables as object stores: a row is an object whose fields are its columns.
+r"""Conversion of rows and keys to the form in which IndexedDB stores them.
 
-The key of a row is its one key column, or an array of them. IndexedDB orders numbers exactly only
-below 2**53 and text by UTF-16 code unit, so a few values are stored in another form, marked by
-U+FFFF, which sorts where the value belongs:
+Each table is an object store. A row is an object with a field for each column. Its key is the key
+column, or an array of several. IndexedDB orders numbers exactly only below 2**53, and text by
+UTF-16 code unit. So a few values are encoded with the mark U+FFFF, to sort where they belong:
 
     an integer of 2**53 or more    "\uffff" and its 19 digits; text sorts after all numbers
     U+10000 and above in a key     "\uffff" before the character
@@ -23,17 +23,17 @@ from mobstore.scripts.tables import IDENTITY, META, TABLES, Key, MetaRow, Row, T
 from mobstore.scripts.transaction import Scan
 
 Found: TypeAlias = Any
-"""A row as it is read: a dict or a list of its fields, from JSON, or an object of the browser's."""
+"""A row from the browser: a dict or a list of its fields, from JSON, or a JavaScript object."""
 
 MARK = "\uffff"
 _EXACT = 2**53
-_LEAST = float("-inf")  # no key is less
+_LEAST = float("-inf")  # sorts before all other keys
 
 
 def create_object_stores(browser: Browser, database: Database, transaction: Transaction) -> None:
-    """Create the object stores and indexes that are not there; for an upgrade's transaction.
+    """Create the missing object stores and indexes, within an upgrade's transaction.
 
-    With the place for its identity, the database gets one.
+    A new `META` store gets the database's identity.
     """
     for table in TABLES:
         if database.objectStoreNames.contains(table.name):
@@ -54,10 +54,10 @@ _new = cast("Callable[..., Row]", cast("Any", tuple).__new__)
 
 
 class Converter:
-    """How the rows of one table are stored.
+    """Converter for the rows of one table.
 
     Attributes:
-        key_of: gives the key of a row.
+        key_of: returns the key of a row.
     """
 
     def __init__(self, table: Table[Any]) -> None:
@@ -69,18 +69,18 @@ class Converter:
         self._texts = [n for n, c in enumerate(self._columns) if c in keys and hints[c] is not int]
         self._by_name: Callable[[Found], tuple[Any, ...]] = itemgetter(*self._columns)
         self._by_attribute: Callable[[JsValue], tuple[Any, ...]] = attrgetter(*self._columns)
-        # Half of the time of the row's `_make`.
+        # Takes half as long as the row's `_make`.
         self._make: Callable[[Iterable[Any]], Row] = partial(_new, table.row)
 
     def fields(self, row: Row) -> dict[str, Value]:
-        """What is stored of a row."""
+        """Return the fields to store for a row."""
         return dict(zip(self._columns, self._stored(row), strict=True))
 
     def row(self, found: Found) -> Row:
-        """The row that was stored as this.
+        """Return the row for what the browser found.
 
         Raises:
-            LookupError, AttributeError: it lacks a field.
+            LookupError, AttributeError: a field is missing.
         """
         fields: Iterable[Any]
         if isinstance(found, dict):
@@ -92,7 +92,7 @@ class Converter:
         return self._make(self._restored(list(fields)))
 
     def rows(self, found: list[Found], *, marked: bool) -> list[Row]:
-        """The rows that were stored as these; `marked` if there is any mark in them."""
+        """Return the rows for a list of found ones; `marked` if any value may have a mark."""
         if marked:
             return [self.row(one) for one in found]
         if found and isinstance(found[0], dict):
@@ -100,7 +100,7 @@ class Converter:
         return list(map(self._make, found))
 
     def _stored(self, row: tuple[Any, ...]) -> Row:
-        """The row with its values as they are stored; nearly always itself."""
+        """Return the row with its values encoded; nearly always the row itself."""
         for n in self._numbers:
             if row[n] >= _EXACT:
                 break
@@ -114,7 +114,7 @@ class Converter:
         return tuple(encode_value(value) if n in changed else value for n, value in enumerate(row))
 
     def _restored(self, row: list[Any]) -> list[Any]:
-        """The values as they were; changes the list."""
+        """Decode the values of a row, in place."""
         for n in self._numbers:
             if type(row[n]) is str:
                 row[n] = int(row[n].removeprefix(MARK))
@@ -130,7 +130,7 @@ _MARKED = re.compile("\uffff([\0\U00010000-\U0010ffff])")
 
 
 def encode_value(value: Value) -> Value:
-    """A value of a key or a number as it is stored; itself, if it needs no other form."""
+    """Encode a key's value or a number; nearly always the value itself."""
     if isinstance(value, int):
         return value if value < _EXACT else f"{MARK}{value:019}"
     if value.isascii():
@@ -139,23 +139,23 @@ def encode_value(value: Value) -> Value:
 
 
 def _to_js_value(value: Value) -> Value | float:
-    """A stored value of a key, for JavaScript: Pyodide makes a BigInt of 2**53 - 1, too."""
+    """Encode a key's value for JavaScript: Pyodide makes even 2**53 - 1 a BigInt."""
     return float(value) if value == _EXACT - 1 else encode_value(value)
 
 
 def encode_key(key: Key) -> Value | Key:
-    """A key as it is stored: one value, or several that become an array."""
+    """Encode a key: one value, or a tuple for an array."""
     return tuple(map(encode_value, key)) if len(key) > 1 else encode_value(next(iter(key)))
 
 
 def to_js_key(browser: Browser, key: Key) -> JsValue:
-    """The key that IndexedDB knows a row by."""
+    """Return the JavaScript key of a row."""
     values = [_to_js_value(value) for value in key]
     return browser.array(*values) if len(values) > 1 else values[0]
 
 
 def to_js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
-    """The keys of a scan, as IndexedDB's range."""
+    """Return the IDBKeyRange of a scan."""
     after = None if scan.after is None else _to_js_value(scan.after)
     before = None if scan.before is None else _to_js_value(scan.before)
     if len(scan.index.sorted_by) == 1:
@@ -167,7 +167,7 @@ def to_js_range(browser: Browser, scan: Scan[Any]) -> JsValue:
             return browser.above(lower, True)
         return browser.within(lower, before, True, True)
     prefix = tuple(map(_to_js_value, scan.prefix))
-    # An array sorts before all that it begins, and above any text or number within one.
+    # An array sorts before its own extensions, and after any text or number in the same place.
     last = browser.array()
     first = prefix if after is None else (*prefix, after, last)
     end = (*prefix, last) if before is None else (*prefix, before)

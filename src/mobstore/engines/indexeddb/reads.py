@@ -1,7 +1,7 @@
-"""What scripts ask, and one round round_trip to the browser with it.
+"""Reads of scripts, and a round trip to the browser with them.
 
-Whatever is asked at once goes over the bridge together, by a few calls: an array of keys calls the
-store's `get(key)` for each of them, and JavaScript makes one JSON text of all results.
+Reads that are sent together cross the bridge in a few calls: an array of keys calls the store's
+`get(key)` for each of them, and JavaScript makes one JSON text of all results.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from mobstore.engines.indexeddb.conversion import MARK, encode_key, to_js_key, t
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import Index, Key, Table, Value
-from mobstore.scripts.transaction import Count, Get, Read, Scan
+from mobstore.scripts.transaction import Count, Get, Read, ReadOf, Scan
 
 PENDING = object()
-"""Stands for what has been asked and has not come."""
+"""Sentinel for an answer that has not arrived."""
 
-_MOST = 2**32 - 1  # rows that getAll can be asked for
+_MOST = 2**32 - 1  # the highest limit that getAll takes
 _MARK = MARK.encode()
 
 
 @dataclass(slots=True)
-class ScanKeys(Read[list[Any]]):
-    """The keys, as they are stored, of the rows that a scan without a limit would find."""
+class ScanKeys(ReadOf[list[Any]]):
+    """The encoded keys of the rows that a scan without a limit finds."""
 
     scan: Scan[Any]
 
 
 class PendingScan:
-    """A scan, or what is asked of one, and what has come of it.
+    """A scan, a count or a read of keys, and its result.
 
     Attributes:
-        read: what is asked.
-        scan: the scan.
-        version: how many writes had been made when it was asked; below 0, it has not been.
-        found: what was found; `PENDING` until then.
-        marked: whether there may be marks in it.
-        walked: the rows that a cursor has met; None where none is needed.
+        read: the read.
+        scan: its scan.
+        version: the transaction's version when the read was sent; -1 before that.
+        found: the result; `PENDING` until it arrives.
+        marked: whether the result may contain marks.
+        walked: the rows that a cursor has visited; None if no cursor is needed.
     """
 
     __slots__ = ("_request", "found", "marked", "read", "scan", "version", "walked")
@@ -58,8 +58,8 @@ class PendingScan:
             self.version = inf
             self.found = 0 if isinstance(read, Count) else cast("list[Any]", [])
 
-    def ask(self, browser: Browser, finder: Finder) -> Request:
-        """Ask the browser."""
+    def send(self, browser: Browser, finder: Finder) -> Request:
+        """Create the browser's request."""
         scan, keys = self.scan, to_js_range(browser, self.scan)
         if isinstance(self.read, Count):
             self._request = finder.count(keys)
@@ -74,13 +74,13 @@ class PendingScan:
         return self._request
 
     def then(self, success: Handler) -> None:
-        """Have a function called whenever something has come."""
+        """Call a function whenever a result has arrived."""
         self._request.onsuccess = success
 
     def walk(self) -> bool:
-        """Take what the cursor has met, if it has met anything; whether it still goes on.
+        """Take the row at the cursor, if one has arrived; return whether the cursor continues.
 
-        Cursors of one transaction do not take turns: Firefox reads ahead for each on its own.
+        Cursors of one transaction do not take turns: Firefox reads ahead for each separately.
         """
         walked = cast("list[JsValue]", self.walked)
         if self._request.readyState != "done":
@@ -96,35 +96,35 @@ class PendingScan:
 
 
 class ReadBatch:
-    """What a script asks at once.
+    """The reads that a script yields together.
 
     Attributes:
-        reads: each of it.
-        scans: for each read its scan; None for a `Get`.
+        reads: the reads.
+        scans: the `PendingScan` of each read; None for a `Get`.
 
     Raises:
-        InternalError: it is something else than a tuple of reads.
+        InternalError: the script yielded anything but a tuple of reads.
     """
 
     __slots__ = ("reads", "scans")
 
     def __init__(self, reads: object) -> None:
         if not isinstance(reads, tuple):
-            raise InternalError("a script yields tuples of reads, and nothing else")
-        self.reads: tuple[Read[Any], ...] = cast("tuple[Read[Any], ...]", reads)
-        self.scans: list[PendingScan | None] = [_search(read) for read in self.reads]
+            raise InternalError("a script must yield tuples of reads")
+        self.reads: tuple[Read | ScanKeys, ...] = cast("tuple[Read | ScanKeys, ...]", reads)
+        self.scans: list[PendingScan | None] = [_pending(read) for read in self.reads]
 
 
-def _search(read: Read[Any]) -> PendingScan | None:
+def _pending(read: Read | ScanKeys) -> PendingScan | None:
     if isinstance(read, Get):
         return None
     if isinstance(read, (Scan, Count, ScanKeys)):
-        return PendingScan(cast("Scan[Any] | Count | ScanKeys", read))
+        return PendingScan(read)
     raise InternalError(f"{type(read).__name__} cannot be yielded by a script")
 
 
 def is_empty(scan: Scan[Any]) -> bool:
-    """Whether nothing can be found; the browser refuses such bounds, and 0 means no limit."""
+    """Tell whether a scan can find no row; the browser rejects such bounds, and 0 is no limit."""
     if scan.limit == 0:
         return True
     return scan.after is not None and scan.before is not None and not _less(scan.after, scan.before)
@@ -135,11 +135,7 @@ def _less(one: Value, other: Value) -> bool:
 
 
 class RoundTrip:
-    """One round round_trip: what is asked of the browser at once, and what all of it has found.
-
-    Attributes:
-        version: how many writes had been made when it began.
-    """
+    """Reads that are sent to the browser together, and their results."""
 
     def __init__(
         self,
@@ -151,7 +147,7 @@ class RoundTrip:
         self._browser = browser
         self._requests: list[Request] = []
         self._batches: list[JsValue] = []  # arrays of further requests
-        self._walking: list[PendingScan] = []  # those whose cursor has not come to its end
+        self._walking: list[PendingScan] = []  # those with a cursor that has not ended
         self._wanted: list[PendingScan | tuple[Table[Any], Key]] = []  # in order
         for table, keys in gets.items():
             if len(keys) == 1:
@@ -159,7 +155,7 @@ class RoundTrip:
                 self._requests.append(finder(table).get(to_js_key(browser, keys[0])))
         for pending in scans:
             self._wanted.append(pending)
-            self._requests.append(pending.ask(browser, finder(pending.scan.index)))
+            self._requests.append(pending.send(browser, finder(pending.scan.index)))
             if pending.walked is not None:
                 self._walking.append(pending)
         for table, keys in gets.items():
@@ -171,27 +167,27 @@ class RoundTrip:
         self._waiting = True
 
     def then(self, success: Handler) -> None:
-        """Have a function called whenever all may have come."""
+        """Call a function whenever the last result may have arrived."""
         self._last.onsuccess = success
         for pending in self._walking:
             pending.then(success)
 
     @property
     def walks(self) -> bool:
-        """Whether there are cursors that go on."""
+        """True while any cursor has not ended."""
         return bool(self._walking)
 
     def has_ended(self) -> bool:
-        """Let cursors go on; whether all has come. To be asked when any request has succeeded."""
+        """Advance cursors, and tell whether all results are here; call after each success event."""
         self._walking = [pending for pending in self._walking if pending.walk()]
         if self._waiting:
             self._waiting = self._last.readyState != "done"
         return not (self._waiting or self._walking)
 
     def results(self) -> Iterator[tuple[PendingScan | tuple[Table[Any], Key], Any]]:
-        """What was asked, with what was found; None for no row of a key.
+        """Yield each read with its result; None for a missing row.
 
-        Of a few rows their fields are read one by one; of many there is JSON.
+        A few rows are returned as JavaScript objects, many as JSON.
         """
         if not self._batches:
             results = [request.result for request in self._requests]
@@ -199,9 +195,9 @@ class RoundTrip:
         browser = self._browser
         requests = browser.array(*self._requests).concat(*self._batches)
         results = requests.map(browser.call, browser.result)
-        for place, one in enumerate(self._wanted):
+        for n, one in enumerate(self._wanted):
             if isinstance(one, PendingScan) and one.walked is not None:
-                results[place] = browser.array(*one.walked)
+                results[n] = browser.array(*one.walked)
         text = self._text(results)
         for one in self._wanted:
             if isinstance(one, PendingScan):
@@ -220,7 +216,7 @@ class RoundTrip:
         return from_json(text, cache_strings="none")
 
     def _text(self, result: JsValue) -> bytes:
-        """A value as JSON."""
+        """Return a value as JSON."""
         browser = self._browser
         text: bytes = browser.utf8(browser.array(result).map(browser.stringify)).to_bytes()
         return text

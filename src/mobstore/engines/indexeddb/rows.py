@@ -20,7 +20,7 @@ from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import Index, Key, Row, Table
 from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
 
-Steps: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Any]
+Steps: TypeAlias = Generator[tuple[Read | ScanKeys, ...], tuple[Any, ...], Any]
 """A generator that yields reads and receives their answers."""
 
 # With these names `put` itself raises, not its request. mobstore's JSON is wrong only if too long.
@@ -43,7 +43,7 @@ class Rows:
         self._tables: dict[Table[Any], TableCache] = {}
         self._round_trips: list[RoundTrip] = []  # those under way, in order
 
-    def ask(self, batches: Sequence[ReadBatch], success: Handler) -> bool:
+    def send(self, batches: Sequence[ReadBatch], success: Handler) -> bool:
         """Send the reads that have no current answer, in parallel round trips.
 
         Args:
@@ -54,7 +54,7 @@ class Rows:
             Whether any round trip is under way.
         """
         for start in range(0, len(batches), _BATCHES_AT_ONCE):
-            self._ask(batches[start : start + _BATCHES_AT_ONCE], success)
+            self._send(batches[start : start + _BATCHES_AT_ONCE], success)
         return bool(self._round_trips)
 
     def take(self) -> None:
@@ -98,12 +98,12 @@ class Rows:
                 answers.append(_found(scan))
         return tuple(answers)
 
-    def _ask(self, batches: Iterable[ReadBatch], success: Handler) -> None:
+    def _send(self, batches: Iterable[ReadBatch], success: Handler) -> None:
         gets: dict[Table[Any], list[Key]] = {}
         scans: list[PendingScan] = []
         for batch in batches:
-            for place, read in enumerate(batch.reads):
-                scan = batch.scans[place]
+            for n, read in enumerate(batch.reads):
+                scan = batch.scans[n]
                 if scan is None:
                     get = cast("Get[Any]", read)
                     known = self._cache(get.table).known
@@ -111,7 +111,7 @@ class Rows:
                         known[get.key] = PENDING
                         gets.setdefault(get.table, []).append(get.key)
                 elif self._is_stale(scan):
-                    batch.scans[place] = scan = PendingScan(scan.read, self._version)
+                    batch.scans[n] = scan = PendingScan(scan.read, self._version)
                     scans.append(scan)
         if gets or scans:
             self.flush()

@@ -43,7 +43,7 @@ from mobstore.scripts.transaction import (
     LoadingScript,
     Scan,
     Script,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class SqliteEngine(Engine):
         return cls(writer, mode)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         self._check()
         try:
@@ -138,7 +138,7 @@ class SqliteEngine(Engine):
         return await self._queue(make, loading=True)
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         with self._gate:
             self._check()
@@ -162,7 +162,7 @@ class SqliteEngine(Engine):
 
     async def _elsewhere(self, read_with: Callable[[Stoppable], T]) -> T:
         """Read on a thread that may wait, again while another process is in its way."""
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         work = Stoppable()
 
@@ -213,7 +213,7 @@ class SqliteEngine(Engine):
     async def _queue(
         self, make: Callable[[], Script[T] | LoadingScript[T]] | None, *, loading: bool = False
     ) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         loop = asyncio.get_running_loop()
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))

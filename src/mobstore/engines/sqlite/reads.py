@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from mobstore.engines.sqlite.interruption import Stoppable
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
-from mobstore.scripts.transaction import Commit, Count, Get, Read, Scan, Script, drive
+from mobstore.scripts.transaction import Commit, Count, Get, Read, Script, drive
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class NotAtOnce(Exception):  # noqa: N818 - not an error
 def read(rows: Rows, make: Callable[[], Script[T]], work: Stoppable) -> T:
     """Run a script, however much it reads, until the work is stopped."""
 
-    def answer(read: Read[Any]) -> object:
+    def answer(read: Read) -> object:
         work.check()
         return rows.answer(read)
 
@@ -69,17 +69,15 @@ class _Few:
     def __init__(self, rows: Rows) -> None:
         self._rows, self._left, self._size = rows, _FEW_ROWS, _FEW_CHARACTERS
 
-    def answer(self, read: Read[Any]) -> object:
+    def answer(self, read: Read) -> object:
         if isinstance(read, Count):
             raise NotAtOnce  # counts whatever there is
         if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            found = row = self._rows.answer(get)
+            found = row = self._rows.answer(read)
             self._left -= 1
-            self._size -= 0 if row is None else size_of(get.table, (row,))
+            self._size -= 0 if row is None else size_of(read.table, (row,))
         else:
-            scan = cast("Scan[Any]", read)
-            found, size = self._rows.few(scan, self._left + 1, self._size)
+            found, size = self._rows.few(read, self._left + 1, self._size)
             self._left -= len(found)
             self._size -= size
         if self._left < 0 or self._size < 0:

@@ -16,7 +16,7 @@ from mobstore.errors import (
     RefusedError,
     SpecRevisionConflictError,
 )
-from mobstore.scripts.atomic import NOTHING_ELSE
+from mobstore.scripts.atomic import OPERATIONS_ONLY
 from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.stores.opening import open_stores
 from mobstore.testing.kit import case, expect_error, same
@@ -281,7 +281,7 @@ async def finds_no_event_loop(subject: Subject) -> None:
 
         before = asyncio.all_tasks()
         error = await expect_error(InternalError, stores.atomic(function), what)
-        same(error.detail, NOTHING_ELSE, f"{what}: the error")
+        same(error.detail, OPERATIONS_ONLY, f"{what}: the error")
         for _ in range(3):
             await asyncio.sleep(0)  # whoever was cancelled would hear of it here
         assert asyncio.all_tasks() <= before, f"{what}: no task is left behind"

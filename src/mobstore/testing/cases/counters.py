@@ -17,7 +17,7 @@ from mobstore.scripts.tables import (
     STEP_LEDGER,
     CounterRow,
 )
-from mobstore.scripts.transaction import Delete, Put, Scan, below_first, key_in_use
+from mobstore.scripts.transaction import Delete, Put, Scan, counter_too_low, key_in_use
 from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, failure, make_run, run_id, step
@@ -134,9 +134,9 @@ async def begins_with_one(subject: Subject) -> None:
     for value in (0, -7):
         for counter in (NEXT_CURSOR, NEXT_RUN):
             await _put_back(stores, counter, value)
-        text = str(below_first(NEXT_CURSOR, value))
+        text = str(counter_too_low(NEXT_CURSOR, value))
         await expect_error(WriteFailedError, stores.events.append(event()), "append", text)
-        text = str(below_first(NEXT_RUN, value))
+        text = str(counter_too_low(NEXT_RUN, value))
         await expect_error(
             WriteFailedError, stores.runs.create_run(make_run(1)), "create_run", text
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mobstore.errors import CasConflictError, MobStoreError, NotFoundError, SerializationError
+from mobstore.errors import CasConflictError, MobStoreError, NotFoundError, UsageError
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import BY_CODE_POINT, definition, profile, timestamp
@@ -91,10 +91,8 @@ async def refuses_odd_arguments(subject: Subject) -> None:
     stored = await profiles.create("name", profile())
     others: list[Any] = [None, {}, "{}", definition(), stored]
     for odd in others:
-        await expect_error(SerializationError, profiles.create("new", odd), f"create with {odd!r}")
-        await expect_error(
-            SerializationError, profiles.update("name", odd, 1), f"update with {odd!r}"
-        )
+        await expect_error(UsageError, profiles.create("new", odd), f"create with {odd!r}")
+        await expect_error(UsageError, profiles.update("name", odd, 1), f"update with {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", None), cast("int", 1.0)):
         call = profiles.update("name", profile("refused"), odd)
         await expect_error(MobStoreError, call, f"update at revision {odd!r}")

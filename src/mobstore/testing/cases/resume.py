@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 from uuid import UUID
 
-from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.errors import InternalError, NotFoundError, UsageError
 from mobstore.model.event import FlowCompleted, FlowStarted, StepFailed
 from mobstore.model.ids import FlowId, RunId, StepId
 from mobstore.model.run import MobRunStatus, RunHeader
@@ -52,7 +52,7 @@ async def polls_a_subject(subject: Subject) -> None:
     same(await cursors(0, 9, None, run_id(3)), [], "of a run without events")
     await expect_error(InternalError, cursors(0, 9, "a", run_id(1)), "of a mob and a run")
     wrong = cast("UUID", "no uuid")
-    await expect_error(SerializationError, cursors(0, 9, None, wrong), "of what is no run")
+    await expect_error(UsageError, cursors(0, 9, None, wrong), "of what is no run")
 
 
 @case("events.latest-cursor")
@@ -131,7 +131,7 @@ async def lists_in_pages(subject: Subject) -> None:
     await expect_error(NotFoundError, runs.run_headers(after=run_id(77)), "after no run")
     await expect_error(InternalError, runs.list_runs("m0", limit=-1), "a negative limit")
     odd = cast("MobRunStatus", "odd")
-    await expect_error(SerializationError, runs.run_headers(status=odd), "a status that is none")
+    await expect_error(UsageError, runs.run_headers(status=odd), "a status that is none")
 
 
 @case("runs.ledger.pages")
@@ -208,9 +208,7 @@ async def prunes_runs(subject: Subject) -> None:
         full_run(6, status="completed", completed_at=None),
     ], "what is left is whole")  # fmt: skip
     wrong = cast("MobRunStatus", "odd")
-    await expect_error(
-        SerializationError, runs.prune_runs(timestamp(9), wrong), "a status that is none"
-    )
+    await expect_error(UsageError, runs.prune_runs(timestamp(9), wrong), "a status that is none")
 
 
 @case("runs.prune.many")

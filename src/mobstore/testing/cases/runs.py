@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import InternalError, UsageError
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.run import MobRunStatus
 from mobstore.stores.runs import MobRunStore
@@ -134,6 +134,6 @@ async def takes_ids_as_text(subject: Subject) -> None:
     swapped = await stores.runs.cas_run_status(str(run.run_id), expected="pending", next="running")
     same(swapped, True, "compare-and-swap by an id as text")
     for odd in ("", "80000000", f"{run.run_id}0", f" {run.run_id}", "z" * 32, "_" * 32, "0x" * 16):
-        await expect_error(SerializationError, stores.runs.get_run(odd), f"the id {odd!r}")
+        await expect_error(UsageError, stores.runs.get_run(odd), f"the id {odd!r}")
         call = stores.events.poll(0, 9, run_id=odd)
-        await expect_error(SerializationError, call, f"the events of the id {odd!r}")
+        await expect_error(UsageError, call, f"the events of the id {odd!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mobstore.errors import MobStoreError, SerializationError, SpecRevisionConflictError
+from mobstore.errors import MobStoreError, SpecRevisionConflictError, UsageError
 from mobstore.stores.specs import MobSpecStore
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import BY_CODE_POINT, definition, full_run
@@ -89,7 +89,7 @@ async def refuses_odd_arguments(subject: Subject) -> None:
     await specs.put_spec("mob", definition())
     others: list[Any] = [None, {}, "{}", full_run()]
     for odd in others:
-        await expect_error(SerializationError, specs.put_spec("mob", odd), f"definition {odd!r}")
+        await expect_error(UsageError, specs.put_spec("mob", odd), f"definition {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", 1.0)):
         call = specs.put_spec("mob", definition("mob", "refused"), odd)
         await expect_error(MobStoreError, call, f"put at revision {odd!r}")

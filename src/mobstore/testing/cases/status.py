@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
-from mobstore.errors import SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.kernel import KernelSet, KernelState
 from mobstore.model.run import MobRun, MobRunStatus
 from mobstore.stores.runs import MobRunStore
@@ -109,7 +109,7 @@ async def refuses_other_words(subject: Subject) -> None:
             ),
         )
         for call in calls:
-            await expect_error(SerializationError, call(), f"status {wrong!r}")
+            await expect_error(UsageError, call(), f"status {wrong!r}")
     same(await runs.get_run(run.run_id), run, "the run")
 
 

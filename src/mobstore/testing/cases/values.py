@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from mobstore.errors import SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import FlowStarted, MobEvent, NewMobEvent, TaskCreated
 from mobstore.model.flow import (
@@ -21,6 +21,7 @@ from mobstore.model.flow import (
 )
 from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
 from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
+from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores.runs import MobRunStore
@@ -194,8 +195,10 @@ async def refuses_events_that_would_differ(subject: Subject) -> None:
     odd.append(made(kind=task))
     for one in odd:
         what = f"the event {one.__dict__}"
-        await expect_error(SerializationError, events.append(one), what)
-        await expect_error(SerializationError, events.append_batch([event(), one, event()]), what)
+        wrong_type = "kind" in one.__dict__ and not isinstance(one.kind, Record)
+        error = UsageError if wrong_type else SerializationError
+        await expect_error(error, events.append(one), what)
+        await expect_error(error, events.append_batch([event(), one, event()]), what)
     same(await events.replay_all(), [kept], "the log")
     changed = flow.model_copy(deep=True)
     cast("dict[str, Any]", changed.params).update(b=[1.0, True], a=(None,))
@@ -244,17 +247,21 @@ async def refuses_runs_that_would_differ(subject: Subject) -> None:
     await runs.create_run(run)
     changes: list[dict[str, Any]] = [
         {"activation_params": {"n": float("nan")}}, {"activation_params": Decimal("1.10")},
-        {"activation_params": {1: 1}}, {"step_ledger": 5}, {"step_ledger": ({},)},
-        {"frames": [1]}, {"frames": {"f": {"kernel_state": state(0)}}}, {"loops": {"l": frame(0)}},
+        {"activation_params": {1: 1}}, {"step_ledger": 5}, {"frames": [1]},
         {"root_step_outputs": {"s": {1, 2}}}, {"loop_iteration_outputs": {"l": 5}},
-        {"loop_iteration_outputs": {"l": ({"s": float("inf")},)}}, {"flow_state": {}},
-        {"status": "ended"}, {"schema_version": "4"}, {"created_at": "now"}, {"completed_at": ""},
+        {"loop_iteration_outputs": {"l": ({"s": float("inf")},)}},
         {"frames": {"f": FrameSnapshot.model_construct()}},
         {"step_ledger": (type(step()).model_construct(),)},
     ]  # fmt: skip
-    for change in changes:
+    wrong_types: list[dict[str, Any]] = [
+        {"step_ledger": ({},)}, {"frames": {"f": {"kernel_state": state(0)}}},
+        {"loops": {"l": frame(0)}}, {"flow_state": {}}, {"status": "ended"},
+        {"schema_version": "4"}, {"created_at": "now"}, {"completed_at": ""},
+    ]  # fmt: skip
+    for change in changes + wrong_types:
+        error = UsageError if change in wrong_types else SerializationError
         odd = make_run(2).model_copy(update=change)
-        await expect_error(SerializationError, runs.create_run(odd), f"a run with {change}")
+        await expect_error(error, runs.create_run(odd), f"a run with {change}")
     await expect_error(
         SerializationError, runs.create_run(MobRun.model_construct()), "a run of nothing"
     )

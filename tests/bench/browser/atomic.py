@@ -1,4 +1,4 @@
-"""Two operations in one commit beside each of them alone, in IndexedDB."""
+"""Two operations in one commit, compared with each alone, in IndexedDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a store that is taken away, and commits of which no message came."""
+"""Subscriptions to a store that is lost, and commits without a message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import Any
 from unittest.mock import patch
 
-from browser.inside.calls import say
+from browser.inside.calls import send
 from browser.inside.handles import error_of, held
 from mobstore.engines.indexeddb.channel import Channel
 from mobstore.scripts.tables import EVENTS, EVENTS_BY_MOB
@@ -21,7 +21,7 @@ def _erasing() -> LoadingScript[object]:
 
 
 async def follow_until_lost(name: str) -> list[dict[str, Any] | None]:
-    """Wait for an event and for a run's status; the errors that end it, then those of calls."""
+    """Wait for an event and for a run's status; return their errors, then those of calls."""
     stores = held(name)
     await stores.runs.create_run(make_run(1))
     last = (await stores.events.append(event())).cursor
@@ -32,7 +32,7 @@ async def follow_until_lost(name: str) -> list[dict[str, Any] | None]:
         asyncio.ensure_future(error_of(anext(headers))),
     ]
     await stores.events.latest_cursor()
-    say("following")
+    send("following")
     errors = await asyncio.gather(*waiting)
     return [
         *errors,
@@ -46,11 +46,11 @@ async def follow_until_lost(name: str) -> list[dict[str, Any] | None]:
 
 
 async def follow_while_busy(name: str, seconds: float) -> list[int]:
-    """Follow a store, and compute without a break meanwhile; the cursors of five events."""
+    """Subscribe, and compute without a break meanwhile; return the cursors of five events."""
     events = held(name).events.subscribe()
     waiting = asyncio.ensure_future(anext(events))
     await held(name).events.latest_cursor()
-    say("busy")
+    send("busy")
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
@@ -58,50 +58,60 @@ async def follow_while_busy(name: str, seconds: float) -> list[int]:
 
 
 async def append_five(name: str) -> list[int]:
-    """Append five events, one by one."""
+    """Append five events one by one; return their cursors."""
     return [(await held(name).events.append(event())).cursor for _ in range(5)]
 
 
 async def append_silently(name: str) -> int:
-    """Append an event, as a tab does that ends before it has told of it."""
+    """Append an event without a message, as by a tab that ends before it sends one."""
     with patch.object(Channel, "tell"):
         return (await held(name).events.append(event())).cursor
 
 
 async def follow_one(name: str) -> int:
-    """The cursor of the next event; says when it has begun to wait."""
+    """Return the cursor of the next event; sends a message once it is waiting."""
     waiting = asyncio.ensure_future(anext(held(name).events.subscribe()))
     await held(name).events.latest_cursor()
-    say("following")
+    send("following")
+    return (await waiting).cursor
+
+
+async def follow_one_without_the_timer(name: str) -> int:
+    """Return the cursor of the next event, of which only a message can notify."""
+    waiting = asyncio.ensure_future(anext(held(name).events.subscribe()))
+    await held(name).events.latest_cursor()
+    engine: Any = held(name).engine
+    engine._channel._stop_timer()
+    send("following")
     return (await waiting).cursor
 
 
 def looks(name: str) -> bool:
-    """Whether this store looks for commits from time to time."""
+    """Return whether this store's timer runs."""
     engine: Any = held(name).engine
     return engine._channel._timer is not None
 
 
 async def looks_while_followed(name: str) -> list[bool]:
-    """The same before two follow it, while they do, while one does, and when none does any more."""
-    told = [looks(name)]
+    """Return the same with no listener yet, with two, with one, and with none again."""
+    results = [looks(name)]
     stops = [held(name).engine.listen(lambda: None) for _ in range(2)]
     for stop in stops:
-        told.append(looks(name))
+        results.append(looks(name))
         stop()
-    return [*told, looks(name)]
+    return [*results, looks(name)]
 
 
 async def woken(name: str) -> list[int]:
-    """How often a follower of one mob is woken by its events, by those of another, by a load."""
+    """Count the calls of one mob's listener, after its events, another mob's, and a load."""
     woken: list[None] = []
     engine: Any = held(name).engine
     stop = engine.listen(lambda: woken.append(None), Scan(EVENTS_BY_MOB, ("followed",)))
-    engine._channel._stop_looking()
-    told: list[int] = []
+    engine._channel._stop_timer()
+    results: list[int] = []
     for mob in ("followed", "other", "followed", "other"):
         await held(name).events.append(event(mob))
-        told.append(len(woken))
+        results.append(len(woken))
     await engine.load(_erasing)
     stop()
-    return [*told, len(woken)]
+    return [*results, len(woken)]

@@ -14,17 +14,17 @@ _TASKS = 4
 _SECONDS = 5
 
 
-async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
-    """Have one of four tasks end in a way; what the loop heard of it, and what the others got."""
+async def others_wake(ending: str, number: int, reading: bool) -> list[Any]:
+    """End the program in one of four tasks; return the loop's exceptions and the results."""
     errors = {"SystemExit": SystemExit(3), "KeyboardInterrupt": KeyboardInterrupt()}
-    error, name, heard = errors[ending], f"ending-{uuid4()}", list[str]()
+    error, name, raised = errors[ending], f"ending-{uuid4()}", list[str]()
     loop: Any = asyncio.get_running_loop()
 
     def exit_(code: object) -> None:  # noqa: ARG001
-        heard.append("SystemExit")
+        raised.append("SystemExit")
 
     loop._system_exit_handler = exit_
-    loop._keyboard_interrupt_handler = lambda: heard.append("KeyboardInterrupt")
+    loop._keyboard_interrupt_handler = lambda: raised.append("KeyboardInterrupt")
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         await stores.events.append(event())
 
@@ -33,17 +33,17 @@ async def others_wake(ending: str, place: int, reading: bool) -> list[Any]:
                 result = len(await stores.events.replay_all())
             else:
                 result = (await stores.events.append(event())).cursor
-            if n == place:
+            if n == number:
                 raise error
             return result
 
         tasks = [asyncio.create_task(call(n)) for n in range(_TASKS)]
         ended, waiting = await asyncio.wait(tasks, timeout=_SECONDS)
         assert not waiting, f"{len(waiting)} of {_TASKS} never woke"
-        got = [task.result() for n, task in enumerate(tasks) if n != place]
-        assert tasks[place].exception() is error
+        got = [task.result() for n, task in enumerate(tasks) if n != number]
+        assert tasks[number].exception() is error
         after = (await stores.events.append(event())).cursor
     loop._system_exit_handler = loop._keyboard_interrupt_handler = None
     await delete_database(name)
     assert len(ended) == _TASKS
-    return [heard, got, after]
+    return [raised, got, after]

@@ -1,7 +1,6 @@
-"""Reading many rows in bounded memory: a few at a time, and of each only what is kept.
+"""Reads of many rows in bounded memory: in batches, keeping only a part of each row.
 
-A row may hold 80 MiB, and a run any number of rows, while a browser has some hundred megabytes for
-all of it.
+A row may hold 80 MiB and a run any number of rows, while a browser tab has a few hundred megabytes.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from mobstore.scripts.tables import Index, Key, R
 from mobstore.scripts.transaction import Get, Read, Scan, fetch
 
 T = TypeVar("T")
-Part = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
-"""A part of a script; to be used with `yield from`."""
+Part = Generator[tuple[Read, ...], tuple[Any, ...], T]
+"""A part of a script, for `yield from`."""
 
-PARSED = 2**22
-"""Characters of a stored document that is decoded; decoded it may take 25 times as much."""
+MOST_DECODED = 2**22
+"""The longest document that is decoded, in characters; its objects may take 25 times the memory."""
 
-_FIRST = 64  # rows of the first piece: how long they are is not known yet
-_MOST = 5000  # rows of a piece
-_SIZE = 2**22  # characters of a piece, about
+_FIRST = 64  # rows of the first batch, whose length is not known yet
+_MOST = 5000  # rows of a batch
+_SIZE = 2**22  # characters of a batch, about
 
 
-def walk(
+def scan_rows(
     index: Index[R],
     prefix: Key,
     keep: Callable[[R], T],
@@ -33,15 +32,15 @@ def walk(
     after: Key | None = None,
     size: int = 2**25,
 ) -> Part[list[T]]:
-    """Read the rows with these values in the prefix, in their order.
+    """Read the rows with this prefix, in the order of the index.
 
     Args:
-        index: the index; its rows must be unique in it.
+        index: a unique index.
         prefix: values of its first columns.
-        keep: makes what is kept of a row: a text, a tuple or a row.
-        most: at most so many rows.
-        after: the values of `index.sorted_by` after which to begin.
-        size: the characters of what is kept at which to stop, but after the first row.
+        keep: returns the part of a row to keep: a text, a tuple or a row.
+        most: the most rows to read.
+        after: start after these values of `index.sorted_by`.
+        size: stop once the kept parts have so many characters; the first row is always kept.
     """
     place = index.table.getter(index.sorted_by)
     kept: list[T] = []
@@ -61,8 +60,8 @@ def walk(
     return kept
 
 
-def get_all(index: Index[R], keys: Sequence[Key], keep: Callable[[R], T]) -> Part[list[T]]:
-    """Read the rows of these keys that exist, in this order; see `walk`."""
+def get_rows(index: Index[R], keys: Sequence[Key], keep: Callable[[R], T]) -> Part[list[T]]:
+    """Read the existing rows of these keys, in this order; see `scan_rows`."""
     kept: list[T] = []
     limit = _FIRST
     while keys:
@@ -77,7 +76,7 @@ def _next(index: Index[R], prefix: Key, after: Key | None, limit: int) -> Part[l
     if after is None:
         return list((yield from fetch(Scan(index, prefix, limit=limit))))
     rows: list[R] = []
-    # On from a key (a, b): what else begins with a, then what is after a.
+    # After a key (a, b) come the other keys that start with a, then the keys after a.
     for depth in range(len(after) - 1, len(prefix) - 1, -1):
         if len(rows) < limit:
             scan = Scan(index, after[:depth], after=after[depth], limit=limit - len(rows))
@@ -86,7 +85,7 @@ def _next(index: Index[R], prefix: Key, after: Key | None, limit: int) -> Part[l
 
 
 def next_limit(limit: int, rows: Sequence[object]) -> int:
-    """How many rows a piece may have after one with so many: more, unless they are long."""
+    """Return the size of the next batch: four times the last one, unless its rows were long."""
     size = sum(map(_size, rows))
     return max(1, min(_MOST, 4 * limit, _SIZE * len(rows) // (size + 1)))
 

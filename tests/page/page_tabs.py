@@ -1,4 +1,4 @@
-"""Tabs that show the page, and what a person does and sees in them."""
+"""Tabs with the page, and helpers to act in them and to find elements."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from browser.browsers import Chromium
 _MILLISECONDS_TO_START = 90_000
 
 
-class Visits:
-    """The tabs of one Chromium that show the page.
+class PageTabs:
+    """Tabs with the page in one Chromium.
 
     Attributes:
-        complaints: the errors and warnings in their consoles.
+        complaints: errors and warnings in their consoles.
     """
 
     def __init__(self, chromium: Chromium) -> None:
@@ -26,27 +26,27 @@ class Visits:
         self.complaints: list[str] = []
 
     def tab(self) -> Page:
-        """A new tab without the page."""
+        """Open an empty tab."""
         page = self.chromium.context.new_page()
         page.set_viewport_size({"width": 1440, "height": 900})
         self.watch(page)
         return page
 
     def watch(self, page: Page) -> None:
-        """Hear of complaints from now on, also those of a tab that a link opened."""
-        page.on("console", self._hear)
+        """Record the complaints of a tab from now on."""
+        page.on("console", self._record)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(message.text)
 
     def address(self, store: str, **place: str) -> str:
-        """Where a place in a store is, such as `run="…", tab="tree"`."""
+        """Return the address of a route in a store, such as `run="…", tab="tree"`."""
         return f"{self.chromium.origin}/?store={quote(store)}{fragment(place)}"
 
     def open(self, store: str, **place: str) -> Page:
-        """A new tab with the page, once it can be used."""
+        """Open a tab with the page, and wait until it is ready."""
         page = self.tab()
         page.goto(self.address(store, **place))
         ready(page)
@@ -54,7 +54,7 @@ class Visits:
 
 
 def fragment(place: Mapping[str, str]) -> str:
-    """The part of an address that names a place in a store."""
+    """Return the part of an address that names a route."""
     return f"#{urlencode(place)}"
 
 
@@ -66,18 +66,26 @@ def ready(page: Page) -> None:
 
 
 def go(tab: Page, /, **place: str) -> None:
-    """Follow a link to a place in the same store, until it is shown."""
+    """Go to a route in the same store, and wait until it is shown."""
     tab.goto(f"{tab.url.partition('#')[0]}{fragment(place)}")
     settled(tab)
 
 
+def open_store(page: Page, name: str) -> None:
+    """Open another store in the same tab, without a new start of Python."""
+    go(page, page="store")
+    page.get_by_label("Name of the store").fill(name)
+    page.get_by_role("button", name="Open this store").click()
+    expect(page.get_by_text(f"Store: {name}", exact=True)).to_be_visible()
+
+
 def settled(page: Page) -> None:
-    """Wait until what the address names is shown."""
+    """Wait until the view of the address is complete."""
     expect(page.get_by_role("main")).not_to_have_attribute("aria-busy", "true")
 
 
 def drop(page: Page, file: Path) -> None:
-    """Drag a file in from outside of the browser and let go of it over the page."""
+    """Drag a file from outside the browser and drop it on the page."""
     devtools: Any = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
     for event in ("dragEnter", "dragOver", "drop"):
@@ -86,23 +94,23 @@ def drop(page: Page, file: Path) -> None:
 
 
 def choose(page: Page, button: str, file: Path) -> None:
-    """Press a button that asks for a file, and choose this one."""
+    """Press a button that opens a file chooser, and choose a file."""
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name=button).click()
     chooser.value.set_files(file)
 
 
 def facts(page: Page) -> Locator:
-    """The numbers below the title of an area."""
+    """Locate the facts below the title of a view."""
     return page.get_by_role("main").locator(".facts")
 
 
-def news(page: Page, text: str) -> None:
-    """Wait for a message in the corner, and dismiss it."""
+def dismiss_notice(page: Page, text: str) -> None:
+    """Wait for a notice, and dismiss it."""
     message = page.locator(".job").filter(has_text=text)
     message.get_by_role("button", name="Dismiss").click()
 
 
 def rows(page: Page, label: str) -> Locator:
-    """The rows of a list that are in the document."""
+    """Locate the rows of a list that are in the document."""
     return page.get_by_label(label, exact=True).locator("[role=row][aria-selected]")

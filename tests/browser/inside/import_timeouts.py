@@ -1,4 +1,4 @@
-"""Imports that are given up after some time."""
+"""Imports that are cancelled by a timeout."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def _source(stores: MobStores) -> None:
     await stores.realm_profiles.create("p", samples.profile())
 
 
-async def given_up(kind: str) -> list[int]:
-    """Import a file under timeouts, short ones first; how many events each has left behind."""
+async def cancelled_imports(kind: str) -> list[int]:
+    """Import a file under increasing timeouts; return the number of events after each."""
     async with open_stores("memory:") as source:
         await _source(source)
         if kind == "meerkat":
@@ -38,7 +38,7 @@ async def given_up(kind: str) -> list[int]:
             file = BytesIO()
             await export_stores(source, file)
             bring = _of_mobstore(file.getvalue())
-    names = [f"given-up-{uuid4()}" for _ in range(_PARTS)]
+    names = [f"cancelled-import-{uuid4()}" for _ in range(_PARTS)]
     left: list[int] = []
     started = time.monotonic()
     await _try(names[0], bring, 60)

@@ -1,4 +1,4 @@
-"""Tasks that are cancelled at any moment while the browser works for them."""
+"""Tasks cancelled at random times while the browser works for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_ROUNDS = 500
 
 
 async def run() -> None:
-    """Cancel tasks until it has come too early and too late for several of them."""
+    """Cancel tasks until several were cancelled in time, and several too late."""
     name, chance = f"cancelled-{uuid4()}", random.Random(1)
     written: Counter[bool] = Counter()
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
@@ -29,12 +29,12 @@ async def run() -> None:
         cursors = [one.cursor for one in await stores.events.replay_all()]
     await delete_database(name)
     assert cursors == list(range(1, len(cursors) + 1)), "cursors have gaps"
-    assert written[False] >= 5, "nobody was cancelled in time"
-    assert written[True] >= 5, "nobody was cancelled too late"
+    assert written[False] >= 5, "no task was cancelled in time"
+    assert written[True] >= 5, "no task was cancelled too late"
 
 
 async def _round(stores: MobStores, tag: str, chance: random.Random) -> Counter[bool]:
-    """Append batches in several tasks, cancel some; whether those were written all the same."""
+    """Append batches in several tasks and cancel some; count which of those were written."""
     started = time.monotonic()
     before = await stores.events.append(event("first"))
     took = time.monotonic() - started
@@ -45,7 +45,7 @@ async def _round(stores: MobStores, tag: str, chance: random.Random) -> Counter[
     await asyncio.sleep(chance.uniform(0, 2 * took))
     cancelled = {mob for mob in mobs if chance.random() < 0.5 and tasks[mob].cancel()}
     results = await asyncio.gather(*tasks.values(), return_exceptions=True)
-    await stores.events.append(event("last"))  # those before it are in the log by now
+    await stores.events.append(event("last"))  # earlier batches are in the log by now
     log = Counter(str(one.mob_id) for one in await stores.events.poll(before.cursor, 1000))
     written: Counter[bool] = Counter()
     for mob, result in zip(mobs, results, strict=True):

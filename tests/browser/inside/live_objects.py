@@ -1,4 +1,4 @@
-"""What is left of the engine's objects when all is closed."""
+"""Objects of the engine that outlive its stores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 from uuid import uuid4
 
 from browser.inside import handles
-from browser.inside.indexeddb import delete_database, hold, let_go
+from browser.inside.indexeddb import delete_database, hold, release
 from engines.support import RUN, every_call, rich_run
 from mobstore import MobStores, open_stores
 from mobstore.testing.samples import event
@@ -34,15 +34,15 @@ async def _use(stores: MobStores) -> None:
 
 
 async def left_behind() -> list[str]:
-    """Use stores in every way, close them, and name what of the engine is alive then."""
+    """Use stores in every way and close them; return the names of the engine's live objects."""
     name = f"life-{uuid4()}"
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         await _use(stores)
     assert await handles.open_(f"not-{name}", create=False)
     await hold(f"foreign-{name}", 1, "things")
     assert await handles.open_(f"foreign-{name}")
-    let_go(f"foreign-{name}")
-    # Its database is deleted while it is open.
+    release(f"foreign-{name}")
+    # Delete a database while it is open.
     assert not await handles.open_(name)
     handles.held(name).engine.listen(lambda: None)
     await delete_database(name)

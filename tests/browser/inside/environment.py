@@ -1,4 +1,4 @@
-"""What mobstore is like in this place."""
+"""mobstore in this environment: worker, page or frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobstore.testing.samples import event
 
 
 def evaluates() -> bool:
-    """Whether JavaScript can be made from text, which the policy of the site forbids."""
+    """Return whether JavaScript can be evaluated from text, which the site's policy forbids."""
     try:
         js.eval("1")
     except ffi.JsException as error:
@@ -24,7 +24,7 @@ def evaluates() -> bool:
 
 
 async def stores_an_event(name: str) -> int:
-    """The cursor of an event that was stored and read back."""
+    """Store an event and read it back; return its cursor."""
     async with open_stores(f"indexeddb:{name}") as stores:
         await stores.events.append(event())
         (found,) = await stores.events.replay_all()
@@ -33,7 +33,7 @@ async def stores_an_event(name: str) -> int:
 
 
 async def refusal(url: str, create: bool = True, timeout: float = 5) -> dict[str, Any] | None:
-    """What opening a store says, if it does not work."""
+    """Return the error of opening a store, or None."""
 
     async def use() -> None:
         async with open_stores(url, create=create, timeout=timeout):
@@ -43,13 +43,13 @@ async def refusal(url: str, create: bool = True, timeout: float = 5) -> dict[str
 
 
 def sqlite_names() -> dict[str, str]:
-    """What is said of the names of SQLite's stores."""
-    said: dict[str, str] = {}
+    """Return the error texts for the names of SQLite's stores."""
+    texts: dict[str, str] = {}
     for name in ("SqliteMobStores", "SqliteRealmProfileStore"):
         assert name not in mobstore.__all__
         assert name not in dir(mobstore)
         try:
             getattr(importlib.import_module("mobstore"), name)
         except AttributeError as error:
-            said[name] = str(error)
-    return said
+            texts[name] = str(error)
+    return texts

@@ -1,11 +1,12 @@
-"""A move of the demo in the stores: all that it changes, in one commit."""
+"""One move of the demo, applied to the stores in one atomic call."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from inspector.demo_play import DEMO_MOB, Move, Swap
+from inspector.demo_definition import DEMO_MOB
+from inspector.demo_moves import Move, Swap
 from mobstore import (
     FailureLedgerEntry,
     FrameId,
@@ -26,16 +27,23 @@ from mobstore import (
 )
 
 
-async def make(stores: MobStores, run_id: UUID, move: Move) -> list[int] | None:
-    """Make a move, unless the run is not in the states any more from which it leads.
+async def commit_move(
+    stores: MobStores, run_id: UUID, move: Move, now: Timestamp
+) -> list[int] | None:
+    """Make a move if the run is still in the states that it expects.
+
+    Args:
+        stores: the stores that hold the run.
+        run_id: the run.
+        move: the move.
+        now: the time of its ledger entries and events.
 
     Returns:
-        The cursors of its events; None if a comparison failed, and nothing was written.
+        The cursors of its events; None if a comparison failed and nothing was written.
 
     Raises:
-        NotFoundError: the run is not there any more.
+        NotFoundError: the run no longer exists.
     """
-    now = Timestamp.now()
     events = [NewMobEvent(mob_id=DEMO_MOB, kind=kind, timestamp=now) for kind in move.events]
 
     async def work(at: Stores) -> list[int]:
@@ -50,18 +58,23 @@ async def make(stores: MobStores, run_id: UUID, move: Move) -> list[int] | None:
 
 
 async def _swap(runs: MobRunStore, run_id: UUID, move: Move) -> None:
-    """Compare and swap the states, by the method that the move names."""
+    """Compare and swap the states with the method that the move names."""
     match move:
-        case Move(status=(status, to), flow=Swap(_, KernelState() as before, after)):
+        case Move(
+            status=(expected_status, next_status),
+            flow=Swap(_, KernelState() as expected, next_state),
+        ):
             await runs.cas_run_snapshot(
                 run_id,
-                expected_status=status,
-                expected_flow_state=before,
-                next_status=to,
-                next_flow_state=after,
+                expected_status=expected_status,
+                expected_flow_state=expected,
+                next_status=next_status,
+                next_flow_state=next_state,
             )
-        case Move(output=(step, output, of_loop), flow=Swap(_, KernelState() as before, after)):
-            await runs.cas_flow_state(run_id, expected=before, next=after)
+        case Move(
+            output=(step, output, of_loop), flow=Swap(_, KernelState() as expected, next_state)
+        ):
+            await runs.cas_flow_state(run_id, expected=expected, next=next_state)
             await runs.cas_complete_step_and_record_output(
                 run_id,
                 **_of_frame(move.frame),
@@ -69,12 +82,12 @@ async def _swap(runs: MobRunStore, run_id: UUID, move: Move) -> None:
                 step_output=output,
                 loop_context=of_loop,
             )
-        case Move(flow=None, frame=Swap(frame, before, after)):
+        case Move(flow=None, frame=Swap(frame, expected, next_state)):
             await runs.cas_frame_state(
                 run_id,
                 frame_id=frame,
-                expected=None if before is None else FrameSnapshot(kernel_state=before),
-                next=FrameSnapshot(kernel_state=after),
+                expected=None if expected is None else FrameSnapshot(kernel_state=expected),
+                next=FrameSnapshot(kernel_state=next_state),
             )
         case _:
             method = getattr(runs, move.method)
@@ -83,7 +96,7 @@ async def _swap(runs: MobRunStore, run_id: UUID, move: Move) -> None:
 
 
 async def _record(runs: MobRunStore, run_id: UUID, move: Move, now: Timestamp) -> None:
-    """Add to the ledgers of steps and failures."""
+    """Append to the ledgers of steps and failures."""
     if move.step:
         step, member, status, output = move.step
         entry = StepLedgerEntry(
@@ -106,26 +119,26 @@ async def _record(runs: MobRunStore, run_id: UUID, move: Move, now: Timestamp) -
 def _of_run(swap: Swap | None) -> dict[str, Any]:
     if swap is None:
         return {}
-    return {"expected_run_state": swap.before, "next_run_state": swap.after}
+    return {"expected_run_state": swap.expected, "next_run_state": swap.next}
 
 
 def _of_frame(swap: Swap | None) -> dict[str, Any]:
     if swap is None:
         return {}
-    after = FrameSnapshot(kernel_state=swap.after)
-    if swap.before is None:
+    after = FrameSnapshot(kernel_state=swap.next)
+    if swap.expected is None:
         return {"frame_id": swap.key, "initial_frame": after}
-    before = FrameSnapshot(kernel_state=swap.before)
+    before = FrameSnapshot(kernel_state=swap.expected)
     return {"frame_id": swap.key, "expected_frame": before, "next_frame": after}
 
 
 def _of_loop(swap: Swap | None) -> dict[str, Any]:
     if swap is None:
         return {}
-    after = LoopSnapshot(kernel_state=swap.after)
-    if swap.before is None:
+    after = LoopSnapshot(kernel_state=swap.next)
+    if swap.expected is None:
         return {"loop_instance_id": swap.key, "initial_loop": after}
-    before = LoopSnapshot(kernel_state=swap.before)
+    before = LoopSnapshot(kernel_state=swap.expected)
     return {"loop_instance_id": swap.key, "expected_loop": before, "next_loop": after}
 
 

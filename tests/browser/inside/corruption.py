@@ -1,4 +1,4 @@
-"""Rows that mobstore did not write."""
+"""Corrupt rows: values that mobstore did not write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobstore.testing.samples import make_run, state
 
 
 async def beside_sound_ones(number: int) -> list[dict[str, Any] | None]:
-    """Damage one run's state, then change it and sound ones at once; the errors, its own first."""
+    """Corrupt one run's state, then change it and others at once; return all errors."""
     name = f"damaged-{uuid4()}"
     runs = [make_run(n) for n in range(number)]
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
