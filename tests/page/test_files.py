@@ -134,7 +134,7 @@ def test_export_erase_and_import(page_tabs: PageTabs, tide_desk: Path, tmp_path:
     ask = page.get_by_role("button", name="Erase the store")
     dialog = page.get_by_role("dialog", name='Erase the store "kept"?')
     ask.click()
-    expect(dialog).to_contain_text("2 mobs, 99 events and 8 runs will be gone")
+    expect(dialog).to_contain_text("2 mobs, 99 events and 8 runs will be deleted")
     dialog.get_by_role("button", name="Cancel").click()
     ask.click()
     page.keyboard.press("Escape")

@@ -60,7 +60,9 @@ def page(page_tabs: PageTabs, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def test_mobs(page: Page) -> None:
     go(page)
     main = page.get_by_role("main")
-    expect(main.get_by_text("10 more mobs are not shown here: a link such as")).to_be_visible()
+    expect(
+        main.get_by_text("10 more mobs are not shown here: an address that ends in")
+    ).to_be_visible()
     expect(main.locator(".card")).to_have_count(500)
     go(page, mob="mob-509")
     expect(page.get_by_role("heading", name="mob-509")).to_be_visible()

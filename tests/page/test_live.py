@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -47,3 +49,22 @@ def test_another_store_is_shown_once_it_is_open(page: Page, program: ChromiumTab
     go(page, page="store")
     expect(facts(page)).to_contain_text("2 events")
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+CHANGES_WITH_EVERY_RESULT = """(() => {
+  const post = self.postMessage;
+  self.postMessage = (message) => {
+    if (message.id) post({ changed: true });
+    post(message);
+  };
+})()"""
+"""A store that changes faster than the page can read it."""
+
+
+def test_constant_changes_do_not_keep_a_view_busy(page_tabs: PageTabs) -> None:
+    page = page_tabs.open("constant")
+    page.workers[-1].evaluate(CHANGES_WITH_EVERY_RESULT)
+    page.evaluate("location.hash = 'page=demo'")
+    expect(page).to_have_title(re.compile("^Play a flow"), timeout=10_000)
+    expect(page.get_by_role("main")).not_to_have_attribute("aria-busy", "true")
+    page.close()

@@ -223,7 +223,7 @@ def test_the_state_of_a_run_is_decoded_when_it_is_opened(desk: Page) -> None:
 
 def test_a_missing_run(desk: Page) -> None:
     go(desk, run="00000000-0000-0000-0000-000000000000")
-    expect(desk.get_by_role("heading", name="Not found")).to_be_visible()
+    expect(desk.get_by_role("heading", name="Not found", exact=True)).to_be_visible()
     desk.get_by_role("main").get_by_role("link", name="All mobs").click()
     expect(facts(desk)).to_contain_text("99 events")
 

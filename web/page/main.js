@@ -23,6 +23,7 @@ let view = null;
 let refreshing = null; // the active refresh
 let again = false; // another refresh must follow
 let changed = true; // the store changed since the overview was read
+let filled = () => {}; // called after the first refresh of a view
 
 let opening = Promise.resolve(); // the store being opened; calls wait for it
 let rpc;
@@ -43,10 +44,14 @@ async function show() {
   const first = view === null;
   const tabbing = main.contains(document.activeElement) && document.activeElement.closest(".tabs");
   view?.close?.();
-  view = viewOf(route());
-  fill(main, view.element);
+  const current = (view = viewOf(route()));
+  fill(main, current.element);
   main.setAttribute("aria-busy", "true");
-  await refresh();
+  filled(); // ends the wait for the view before
+  const wait = new Promise((resolve) => (filled = resolve));
+  refresh();
+  await wait; // not for further rounds: on a slow machine the store may change in each
+  if (view !== current) return;
   main.removeAttribute("aria-busy");
   for (const current of document.querySelectorAll("[aria-current]")) current.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${visible(cut(view.title ?? main.querySelector("h1")?.textContent ?? "Mobs", 100))} – mobstore inspector`;
@@ -60,15 +65,17 @@ function refresh() {
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
+      const [current, done] = [view, filled];
       try {
         if (changed) await readOverview();
         sidebar();
-        await view.refresh();
+        await current.refresh();
       } catch (error) {
         if (again) continue; // another view may be shown by now
         if (error.kind === "gone") fill(main, notFound(error));
         else showError(error);
       }
+      if (current === view) done();
     }
     refreshing = null;
   })());
@@ -91,7 +98,7 @@ function sidebar() {
   const place = route();
   const entry = (text, target, ...more) => h("li", {},
     h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
-  const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
+  const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, number === 1 ? " event" : " events"))];
   fillIfChanged(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
     app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
   fillIfChanged(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));

@@ -40,24 +40,23 @@ WINDOW: ViewportSize = {"width": 1280, "height": 800}
 START_TIMEOUT_MS = 90_000  # Pyodide starts in a few seconds, but not on a busy machine
 
 
-def take_screenshot(file: Path, chromium: str) -> None:
-    """Write the screenshot as a PNG.
+def take_screenshot(origin: str, chromium: str) -> bytes:
+    """Return the screenshot as a PNG.
 
     Args:
-        file: the PNG.
+        origin: the address of the served site.
         chromium: the path of the browser.
     """
     with TemporaryDirectory() as folder:
-        site, store = Path(folder, "site"), Path(folder, "desk.zip")
-        build_site.build(site)
+        store = Path(folder, "desk.zip")
         asyncio.run(_export_store(store))
-        with _serve(site) as origin, _open_page(chromium) as page:
+        with _open_page(chromium) as page:
             page.goto(f"{origin}/?store=desk")
             page.get_by_role("button", name="Choose a file").click(timeout=START_TIMEOUT_MS)
             page.locator("#file").set_input_files(store)
             page.locator(".job").get_by_role("button", name="Dismiss").click()
             _show_run(page)
-            file.write_bytes(_stable_screenshot(page))
+            return _stable_screenshot(page)
 
 
 async def _export_store(file: Path) -> None:
@@ -147,10 +146,13 @@ def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("screenshot: chromium is missing (Debian: apt-get install chromium)")
-    try:
-        take_screenshot(file, chromium)
-    except build_site.BuildError as error:
-        sys.exit(f"screenshot: {error}")
+    with TemporaryDirectory() as site:
+        try:
+            build_site.build(Path(site))
+        except build_site.BuildError as error:
+            sys.exit(f"screenshot: {error}")
+        with _serve(Path(site)) as origin:
+            file.write_bytes(take_screenshot(origin, chromium))
 
 
 if __name__ == "__main__":
