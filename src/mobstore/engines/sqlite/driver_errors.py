@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mobstore.engines.sqlite.connections import WrittenMeanwhileError, has_log
-from mobstore.engines.sqlite.interruption import stopped
+from mobstore.engines.sqlite.interruption import interrupted
 from mobstore.engines.sqlite.rows import LONGEST
 from mobstore.errors import InternalError, MobStoreError, ReadFailedError, WriteFailedError
 
@@ -60,7 +60,7 @@ def translate(
     if code is None:
         return kind(f"{path} holds text that is not UTF-8: the file is damaged; restore a backup")
     if code == sqlite3.SQLITE_INTERRUPT:
-        return stopped()
+        return interrupted()
     name = getattr(error, "sqlite_errorname", "SQLite error")
     primary = code & 0xFF
     if primary in _BUSY:

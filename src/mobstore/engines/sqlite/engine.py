@@ -32,11 +32,11 @@ from mobstore.engines.sqlite.driver_errors import is_busy, retrying, translate
 from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import open_file, open_to_read
 from mobstore.engines.sqlite.handover import outcome
-from mobstore.engines.sqlite.interruption import Stoppable
-from mobstore.engines.sqlite.reads import NotAtOnce, read, read_at_once
+from mobstore.engines.sqlite.interruption import Interruption
+from mobstore.engines.sqlite.reads import DEFERRED, Deferred, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
-from mobstore.errors import InternalError, ReadFailedError
+from mobstore.errors import InternalError, MobStoreError, ReadFailedError
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
@@ -61,7 +61,7 @@ class SqliteEngine(Engine):
         self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
-        self._reading: dict[Future[Any], Stoppable] = {}
+        self._reading: dict[Future[Any], Interruption] = {}
         self._gate = threading.Lock()  # nothing may be queued behind the writer's end
         self._closed = False
         self._reads = 0
@@ -118,18 +118,15 @@ class SqliteEngine(Engine):
         refuse_within_atomic()
         self._check_process()
         self._check()
-        try:
-            found = self._with_reader(lambda rows: read_at_once(rows, make))
-        except NotAtOnce:
-            pass
-        else:
-            self._reads += 1
-            if self._reads % _READS_PER_TURN == 0:
-                await asyncio.sleep(0)  # a task that only reads must not starve the others
-            return found
-        return await self._elsewhere(
-            lambda work: self._with_reader(lambda rows: read(rows, make, work), waits=True)
-        )
+        found = self._read(make)
+        if found is DEFERRED:
+            return await self._on_thread(
+                lambda interruption: cast("T", self._read(make, interruption))
+            )
+        self._reads += 1
+        if self._reads % _READS_PER_TURN == 0:
+            await asyncio.sleep(0)  # a task that only reads must not starve the others
+        return found
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make)
@@ -150,36 +147,36 @@ class SqliteEngine(Engine):
         await self._queue(None)
 
     async def faults(self) -> list[str]:
-        return await self._elsewhere(self._faults)
+        return await self._on_thread(self._faults)
 
     def details(self) -> dict[str, str]:
         fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
         return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
 
-    def _faults(self, work: Stoppable) -> list[str]:
-        with closing(self._connect()) as connection, work.on(connection):
+    def _faults(self, interruption: Interruption) -> list[str]:
+        with closing(self._connect()) as connection, interruption.of(connection):
             return faults(connection)
 
-    async def _elsewhere(self, read_with: Callable[[Stoppable], T]) -> T:
-        """Read on a thread that may wait, again while another process is in its way."""
+    async def _on_thread(self, work: Callable[[Interruption], T]) -> T:
+        """Read on a thread; retry while another process holds a lock."""
         refuse_within_atomic()
         self._check_process()
-        work = Stoppable()
+        interruption = Interruption()
 
         def attempt() -> T:
-            work.check()
-            return read_with(work)
+            interruption.check()
+            return work(interruption)
 
         with self._gate:
             self._check()
-            doing = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
-            self._reading[doing] = work
-        doing.add_done_callback(self._reading.pop)
+            future = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
+            self._reading[future] = interruption
+        future.add_done_callback(self._reading.pop)
         try:
-            return await outcome(doing)
+            return await outcome(future)
         except asyncio.CancelledError:
-            doing.cancel()
-            work.stop()
+            future.cancel()
+            interruption.request()
             raise
         except sqlite3.Error as error:
             raise translate(error, self._writer.path, writing=False) from error
@@ -204,8 +201,8 @@ class SqliteEngine(Engine):
         pause = _GRACE
         while (reading := dict(self._reading)) and wait(reading, pause).not_done:
             pause = _AGAIN
-            for work in reading.values():
-                work.stop()
+            for interruption in reading.values():
+                interruption.request()
         self._threads.shutdown()
         with self._gate:
             _close_all(self._readers)
@@ -234,8 +231,20 @@ class SqliteEngine(Engine):
                 " or start processes with spawn"
             )
 
-    def _with_reader(self, run: Callable[[Rows], T], *, waits: bool = False) -> T:
-        """Run a script on a connection of its own; raises `sqlite3.Error` only for a lock."""
+    def _read(
+        self, make: Callable[[], Script[T]], interruption: Interruption | None = None
+    ) -> T | Deferred:
+        """Run a script on a connection of its own.
+
+        Args:
+            make: makes the script.
+            interruption: of a thread, which may take its time; None: an event loop waits, so
+                the result is `DEFERRED` if the script reads much, or another process holds a lock.
+
+        Raises:
+            MobStoreError: as for `read`.
+            sqlite3.Error: on a thread, another process holds a lock.
+        """
         rows: Rows | None = None
         try:
             try:
@@ -244,14 +253,18 @@ class SqliteEngine(Engine):
                 rows = Rows(self._connect())
             self._writer.identity.check(ReadFailedError)
             self._writer.condition.check(ReadFailedError)
-            return run(rows)
+            if interruption is None:
+                return read_at_once(rows, make)
+            return read(rows, make, interruption)
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._writer.condition.note(error)
                 raise translate(error, self._writer.path, writing=False) from error
-            if waits:
+            if interruption is not None:
                 raise
-            raise NotAtOnce from error
+            return DEFERRED
+        except MobStoreError:
+            raise
         except (TypeError, ValueError) as error:
             raise damaged(self._writer.path) from error
         finally:

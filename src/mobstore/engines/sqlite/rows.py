@@ -11,7 +11,7 @@ from operator import ge, gt, le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.engines.sqlite.connections import size_of_file
-from mobstore.engines.sqlite.interruption import Stoppable
+from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.scripts.tables import TABLES, Index, Key, Table, Value
 from mobstore.scripts.transaction import (
     Add,
@@ -326,9 +326,9 @@ class Rows:
         """Have the log's file cut to this many bytes whenever a commit restarts it."""
         self._execute(f"PRAGMA journal_size_limit = {size}").fetchone()
 
-    def stoppable(self, work: Stoppable) -> AbstractContextManager[None]:
-        """Within, what is done here is part of some work, and ends with it."""
-        return work.on(self._connection)
+    def interrupted_by(self, interruption: Interruption) -> AbstractContextManager[None]:
+        """Return a context in which an interruption ends what is done here."""
+        return interruption.of(self._connection)
 
     def vacuum(self, unwanted: Callable[[], bool]) -> None:
         """Rewrite the file without the room of what was removed; nothing may be under way.

@@ -23,7 +23,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
@@ -33,7 +33,7 @@ from mobstore.engines.sqlite.driver_errors import retrying, translate
 from mobstore.engines.sqlite.external_commits import Outside
 from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
-from mobstore.engines.sqlite.interruption import stopped
+from mobstore.engines.sqlite.interruption import interrupted
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.scripts.transaction import LoadingScript, Script, Write, drive
@@ -64,6 +64,20 @@ class Stop:
     """
 
     finish: Callable[[], None]
+
+
+class _End(NamedTuple):
+    """The end of a transaction.
+
+    Attributes:
+        writes: what was committed; None if that is not known.
+        error: why it failed, if it did.
+        retry: whether nothing was written, and the cause may be one of several scripts.
+    """
+
+    writes: Sequence[Write] | None
+    error: BaseException | None = None
+    retry: bool = False
 
 
 _Jobs: TypeAlias = list[Job[Any]]
@@ -127,7 +141,7 @@ class Writer:
         keep = self.condition.damaged and (self._mode == "rw" or has_content(self.path))
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
-            ending.callback(self._tell, None)
+            ending.callback(self._notify, None)
             if (left or keep) and self._mode != "immutable":
                 ending.enter_context(log_left_alone(self.path))
             ending.callback(self._rows.close)
@@ -149,13 +163,13 @@ class Writer:
             if job.make is not None and not job.loading:
                 group.append(job)
                 continue
-            self._run(group)
+            self._run_together(group)
             group = []
             if job.make is None:
                 self._compact(job)
             else:
-                self._run([job])
-        self._run(group)
+                self._run_alone(job)
+        self._run_together(group)
         if self.listeners:
             self._outside.look()
         return waiting[-1] if waiting and isinstance(waiting[-1], Stop) else None
@@ -167,7 +181,7 @@ class Writer:
             pauses.append(self._outside.pause())
         return min(pauses, default=None)
 
-    def _tell(self, writes: Sequence[Write] | None) -> None:
+    def _notify(self, writes: Sequence[Write] | None) -> None:
         """Wake listeners. What they raise, even to end the process, is not for this thread."""
         try:
             self.listeners.tell(writes)
@@ -179,7 +193,7 @@ class Writer:
             self.condition.look(self._connection)
         except sqlite3.Error as error:
             self.condition.note(error)
-        self._tell(None)
+        self._notify(None)
 
     def _check(self) -> None:
         """Refuse to write to what is not, or not any more, the store that was opened.
@@ -197,7 +211,7 @@ class Writer:
 
         def compact() -> None:
             if unwanted():
-                raise stopped()
+                raise interrupted()
             self._rows.vacuum(unwanted)
 
         try:
@@ -206,54 +220,71 @@ class Writer:
             if not unwanted():
                 self._checkpoints.cut_off()
         except BaseException as error:  # noqa: BLE001 - as for other jobs
-            job.error = self._refusal(error, [job])
+            job.error = self._translate(error, [job])
         _deliver([job])
 
-    def _run(self, jobs: _Jobs) -> None:
+    def _run_together(self, jobs: _Jobs) -> None:
+        """Run scripts in one transaction; if it fails, run each in a transaction of its own."""
         jobs = [job for job in jobs if not job.future.cancelled()]
         if not jobs:
             return
-        begun = False
-        writes: list[Write] | None = []
-        refusal: BaseException | None = None
+        end = self._transaction(jobs)
+        if end.retry and len(jobs) > 1:
+            for job in jobs:
+                self._run_alone(job)
+        else:
+            self._finish(jobs, end)
+
+    def _run_alone(self, job: Job[Any]) -> None:
+        """Run a script in a transaction of its own."""
+        if not job.future.cancelled():
+            self._finish([job], self._transaction([job]))
+
+    def _transaction(self, jobs: _Jobs) -> _End:
+        """Run scripts in one transaction, and commit it if they have written."""
         try:
-            retrying(self._rows.begin, self.timeout)
-            begun = True
-            # Who was cancelled while the lock was waited for has been told that nothing was done.
-            jobs = [job for job in jobs if not job.future.cancelled()]
+            try:
+                retrying(self._rows.begin, self.timeout)
+            except BaseException as error:  # noqa: BLE001 - the thread lives on, the caller sees it
+                # A lock is no script's fault: alone, each would wait for it again.
+                return _End([], self._translate(error, jobs))
             self._check()
-            writes = self._commit(jobs)
-        except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
-            refusal = self._refusal(error, jobs)
+            # A task cancelled while the lock was awaited: its caller knows that nothing was done.
+            return _End(self._commit([job for job in jobs if not job.future.cancelled()]))
+        except BaseException as error:  # noqa: BLE001 - as above
+            error = self._translate(error, jobs)
+            if getattr(error, "maybe_written", False):  # a second run would write twice
+                return _End(None, error)
+            return _End([], error, retry=True)
         finally:
             with suppress(sqlite3.Error):
                 self._rows.rollback()
-        if refusal is not None:
-            maybe_written = getattr(refusal, "maybe_written", False)
-            # Nobody is guilty of a lock; and what may be written must not be written twice.
-            if begun and len(jobs) > 1 and not maybe_written:
-                for job in jobs:
-                    self._run([job])
-                return
+
+    def _finish(self, jobs: _Jobs, end: _End) -> None:
+        """Notify listeners and callers of the end of a transaction."""
+        if end.error is not None:
             for job in jobs:
-                job.error = job.error or (refusal if len(jobs) == 1 else _copy(refusal))
-            writes = None if maybe_written else []
-        if writes is None or writes:
+                job.error = job.error or (end.error if len(jobs) == 1 else _copy(end.error))
+        if end.writes is None or end.writes:
             self._checkpoints.committed()
-            self._tell(writes)
+            self._notify(end.writes)
         _deliver(jobs)
 
-    def _refusal(self, error: BaseException, jobs: _Jobs) -> BaseException:
-        """Say in our words why a transaction failed; a loading script's own errors stay."""
-        refusal = error
+    def _translate(self, error: BaseException, jobs: _Jobs) -> BaseException:
+        """Return the error of a failed transaction; a loading script's own errors stay."""
+        translated = error
         if isinstance(error, sqlite3.Error):
             self.condition.note(error)
-            refusal = translate(error, self.path, writing=True)
-        elif isinstance(error, (TypeError, ValueError, OverflowError)) and not jobs[0].loading:
-            refusal = damaged(self.path)
-        if refusal is not error:
-            refusal.__cause__ = error
-        return refusal
+            translated = translate(error, self.path, writing=True)
+        elif (
+            isinstance(error, (TypeError, ValueError, OverflowError))
+            and not isinstance(error, MobStoreError)
+            and not jobs[0].loading
+        ):
+            translated = damaged(self.path)
+        if translated is not error:
+            translated.__cause__ = error
+        return translated
 
     def _commit(self, jobs: _Jobs) -> list[Write] | None:
         """Run the scripts in the open transaction; what they wrote, None if it was loaded.
