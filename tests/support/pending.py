@@ -39,7 +39,7 @@ class PendingEngine(MemoryEngine):
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await self._over(make)
-        self._listeners.tell(commit.writes)
+        self._listeners.notify(commit.writes)
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
@@ -62,7 +62,7 @@ class PendingEngine(MemoryEngine):
             self._written.keep()
             loaded = writing(*writes, *commit.writes)
             drive(self.overlay.run(loaded()), self._tables.answer)
-        self._listeners.tell()
+        self._listeners.notify()
         return commit.result
 
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:

@@ -57,7 +57,7 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._wakes)
 
-    def tell(self, writes: Iterable[Write] | None = None) -> None:
+    def notify(self, writes: Iterable[Write] | None = None) -> None:
         """Call those that these writes concern; all of them where it is not known what was written.
 
         What a function raises is logged: the commit has happened, and the others must hear of it.

@@ -93,7 +93,7 @@ class MemoryEngine(Engine):
             end = await self._complete(attempt, make, script, end)
         commit = cast("Commit[T]", end)
         if commit.writes:
-            self._listeners.tell(commit.writes)
+            self._listeners.notify(commit.writes)
         await self._turn(began)
         return commit.result
 
@@ -103,7 +103,7 @@ class MemoryEngine(Engine):
             self._check()
             attempt = self._begin()
         commit = await self._complete(attempt, make, make(), None)
-        self._listeners.tell()
+        self._listeners.notify()
         return commit.result
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
@@ -121,7 +121,7 @@ class MemoryEngine(Engine):
         with self._lock:
             self._closed = True
             self._let_go()
-        self._listeners.tell()
+        self._listeners.notify()
 
     async def _turn(self, began: float) -> None:
         """Let other tasks run now and then: one that never waits would starve them."""

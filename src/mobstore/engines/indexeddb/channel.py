@@ -56,11 +56,11 @@ class Channel:
             self._channel.postMessage(_CHANGED)
         else:
             self._untold = True
-        self._listeners.tell(writes)
+        self._listeners.notify(writes)
 
     def wake(self) -> None:
         """Have all of this tab look, whether there was a commit or not."""
-        self._listeners.tell()
+        self._listeners.notify()
 
     def close(self) -> None:
         """Call the functions of this tab a last time, and let go of the channel."""
@@ -71,7 +71,7 @@ class Channel:
         self._stop_looking()
         while self._handlers:
             self._handlers.pop().destroy()
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_message(self, event: JsValue) -> None:
         if event.data == _LISTENING:
@@ -80,12 +80,12 @@ class Channel:
             return
         if event.data == _WHO and self._listeners:
             self._channel.postMessage(_LISTENING)
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_tick(self) -> None:
         self._ticks += 1
         if self._ticks % (1 + len(self._listeners) // _LOOKS) == 0:
-            self._listeners.tell()
+            self._listeners.notify()
 
     def _stop_looking(self) -> None:
         if self._timer is not None:

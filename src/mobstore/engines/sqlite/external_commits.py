@@ -19,7 +19,7 @@ _PAUSE = 0.02  # seconds
 _LOOKS_PER_CHECK = 5  # of whether the file is there; to ask costs more than to look for commits
 
 
-class Outside:
+class ExternalCommits:
     """Looks at the file for the writer's thread, at most 50 times a second."""
 
     def __init__(

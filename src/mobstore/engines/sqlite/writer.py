@@ -30,7 +30,7 @@ from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, log_left_alone
 from mobstore.engines.sqlite.connections import Mode, connect, has_content, open_files
 from mobstore.engines.sqlite.driver_errors import retrying, translate
-from mobstore.engines.sqlite.external_commits import Outside
+from mobstore.engines.sqlite.external_commits import ExternalCommits
 from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.interruption import interrupted
@@ -125,7 +125,9 @@ class Writer:
                 self.identity,
                 self.condition,
             )
-            self._outside = Outside(self._rows, self.identity.intact, self._others_committed)
+            self._external = ExternalCommits(
+                self._rows, self.identity.intact, self._others_committed
+            )
         except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
             self.opened.set_exception(error)
             return
@@ -171,20 +173,20 @@ class Writer:
                 self._run_alone(job)
         self._run_together(group)
         if self.listeners:
-            self._outside.look()
+            self._external.look()
         return waiting[-1] if waiting and isinstance(waiting[-1], Stop) else None
 
     def _pause(self) -> float | None:
         """How long to wait for something to do; None: until it comes."""
         pauses = [self._checkpoints.pause()] if self._mode == "rw" else []
         if self.listeners:
-            pauses.append(self._outside.pause())
+            pauses.append(self._external.pause())
         return min(pauses, default=None)
 
     def _notify(self, writes: Sequence[Write] | None) -> None:
         """Wake listeners. What they raise, even to end the process, is not for this thread."""
         try:
-            self.listeners.tell(writes)
+            self.listeners.notify(writes)
         except BaseException:
             logging.getLogger("mobstore").exception("a commit listener raised")
 
