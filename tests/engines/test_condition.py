@@ -74,7 +74,7 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
                 await stores.events.replay_all()
             before = content(path)
             for call in (stores.events.append(event("lost")), stores.compact()):
-                with pytest.raises(WriteFailedError, match="found damaged while it was open"):
+                with pytest.raises(WriteFailedError, match="found corrupt while it was open"):
                     await call
         finally:
             await stores.close()
@@ -215,7 +215,7 @@ def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
             await asyncio.sleep(0.05)
             query(path, CHANGES["trigger"])
             async with asyncio.timeout(10):
-                with pytest.raises(ReadFailedError, match="trigger t is not of mobstore"):
+                with pytest.raises(ReadFailedError, match="trigger t is not part of mobstore"):
                     await coming
 
     asyncio.run(main())

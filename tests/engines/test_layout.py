@@ -46,95 +46,95 @@ def replaced(old: str, new: str, *, of: str = "name = 'specs'") -> str:
 
 
 FOREIGN = {
-    "a view": (f"CREATE VIEW v AS {FOR_EVER} SELECT x FROM n", "view v is not of mobstore"),
+    "a view": (f"CREATE VIEW v AS {FOR_EVER} SELECT x FROM n", "view v is not part of mobstore"),
     "a view in a table's place": (
         f"DROP TABLE events; CREATE VIEW events AS {FOR_EVER} SELECT {COLUMNS} FROM n",
-        "view events is not of mobstore",
+        "view events is not part of mobstore",
     ),
     "a trigger": (
         "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END",
-        "trigger t is not of mobstore",
+        "trigger t is not part of mobstore",
     ),
     "a virtual table": (
         "CREATE VIRTUAL TABLE v USING fts4(x)",
-        "virtual table v is not of mobstore",
+        "virtual table v is not part of mobstore",
     ),
     "a virtual table in a table's place": (
         "DROP TABLE specs; CREATE VIRTUAL TABLE specs USING fts4(mob_id, revision, definition)",
-        "virtual table specs is made in another way",
+        "virtual table specs differs from that of mobstore",
     ),
-    "a table": ("CREATE TABLE notes (text)", "table notes is not of mobstore"),
+    "a table": ("CREATE TABLE notes (text)", "table notes is not part of mobstore"),
     "a table that counts": (
         "CREATE TABLE n (x INTEGER PRIMARY KEY AUTOINCREMENT)",
-        "is not of mobstore",
+        "is not part of mobstore",
     ),
-    "an index": ("CREATE INDEX i ON events (kind)", "index i is not of mobstore"),
+    "an index": ("CREATE INDEX i ON events (kind)", "index i is not part of mobstore"),
     "an index that must be unique": (
         "CREATE UNIQUE INDEX i ON events (mob_id, cursor)",
-        "index i is not of mobstore",
+        "index i is not part of mobstore",
     ),
     "an index of a part": (
         "DROP INDEX events_by_mob;"
         ' CREATE INDEX events_by_mob ON events ("mob_id", "cursor") WHERE cursor > 1',
-        "index events_by_mob is made in another way",
+        "index events_by_mob differs from that of mobstore",
     ),
     "an index of an expression": (
         "DROP INDEX events_by_time; CREATE INDEX events_by_time ON events (length(kind))",
-        "index events_by_time is made in another way",
+        "index events_by_time differs from that of mobstore",
     ),
     "no index": ("DROP INDEX events_by_time", "index events_by_time is missing"),
     "no table": ("DROP TABLE frames", "table frames is missing"),
     "a generated column": (
         "ALTER TABLE specs ADD COLUMN more AS (revision + 1)",
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a generated column in a column's place": (
         replaced('"definition" TEXT NOT NULL', '"definition" TEXT AS (hex(zeroblob(1000000000)))'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a check": (
         replaced('"revision" INTEGER', '"revision" INTEGER CHECK (revision < 3)'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a default": (
         replaced('"revision" INTEGER', '"revision" INTEGER DEFAULT 7'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a collation": (
         replaced('"mob_id" TEXT', '"mob_id" TEXT COLLATE NOCASE'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a conflict clause": (
         replaced(")))", "") + ";" + replaced("NOT NULL", "NOT NULL ON CONFLICT IGNORE"),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a foreign key": (
         replaced(
             "PRIMARY KEY",
             "FOREIGN KEY (mob_id) REFERENCES meta (name) ON DELETE CASCADE, PRIMARY KEY",
         ),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "no row numbers": (
         "DROP TABLE specs; CREATE TABLE"
         ' "specs" ("mob_id" TEXT NOT NULL, "revision" INTEGER NOT NULL,'
         ' "definition" TEXT NOT NULL, PRIMARY KEY ("mob_id")) WITHOUT ROWID',
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "white space of another kind": (
         replaced(" TEXT NOT NULL", " TEXT" + "\u00a0NOT\u00a0NULL"),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "statistics of another make": (
         "ANALYZE; "
         + forged(
             "sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)'", of="name = 'sqlite_stat1'"
         ),
-        "table sqlite_stat1 is not of mobstore",
+        "table sqlite_stat1 is not part of mobstore",
     ),
     "two on one page": (
         forged("rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'events')"),
-        "table specs lies where its table events does",
+        "table specs has the page of its table events",
     ),
     "the page of the list itself": (forged("rootpage = 1"), ""),
     "no page": (forged("rootpage = 0"), ""),
@@ -204,7 +204,7 @@ def test_nor_in_a_file_of_an_earlier_format(tmp_path: Path, version: int) -> Non
         connection.execute("PRAGMA journal_mode = DELETE")
     altered(path, "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END")
     with as_format_3():
-        assert_refused(path, "trigger t is not of mobstore")
+        assert_refused(path, "trigger t is not part of mobstore")
 
 
 @pytest.mark.parametrize(

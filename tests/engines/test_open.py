@@ -707,8 +707,8 @@ async def count_events(path: Path) -> int:
     ("name", "words"),
     [
         ("n" * 249 + ".db", "a name of 252 is too long"),
-        ("/".join(["d" * 100] * 6), "is too long: SQLite takes 500"),
-        ("\ud800.db", "characters that no file here can have"),
+        ("/".join(["d" * 100] * 6), "SQLite allows 500"),
+        ("\ud800.db", "characters that no file name on this system can have"),
     ],
 )
 def test_paths_that_no_database_can_have(tmp_path: Path, name: str, words: str) -> None:

@@ -254,7 +254,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule()
     def write_where_it_is_refused(self) -> None:
-        refused = "the store was opened to be read only; open it without read_only to write"
+        refused = "the store was opened read-only; open it without read_only to write"
         event = NewMobEvent(mob_id=mobstore.MobId(""), kind=mobstore.MobReset())
         call = self.readers[0].events.append(event)
         self.same(call, self.refusal(INTERNAL, refused))

@@ -71,11 +71,11 @@ def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:
     for entry in found:
         if entry.type == "table" and entry.name in expected:
             if _words(entry.sql or "") != _made(entry.name):
-                raise _foreign(path, f"its {entry.shown} is made in another way")
+                raise _foreign(path, f"its {entry.label} is made in another way")
         elif entry.automatic and entry.name in indexes:
             indexes.remove(entry.name)
         elif not (entry.automatic and entry.type == "table"):  # statistics
-            raise _foreign(path, f"its {entry.shown} is none of theirs")
+            raise _foreign(path, f"its {entry.label} is none of theirs")
     missing = sorted(expected - tables) or sorted(indexes)
     if missing:
         kind = "table" if missing[0] in SCHEMA else "index"
