@@ -15,9 +15,10 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
+from engines.forkserver import PROGRAMS, Child
 from mobstore import (
     FailureLedgerEntry,
     FlowId,
@@ -292,10 +293,19 @@ def every_call(stores: MobStores) -> list[Call]:
 # Child processes -------------------------------------------------------------------------------
 
 
+Process: TypeAlias = subprocess.Popen[bytes] | Child
+
+
 def start(
     program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
-) -> subprocess.Popen[bytes]:
-    """Run a function of an importable module in a process of its own; arguments come as text."""
+) -> Process:
+    """Run a function of an importable module in a process of its own; arguments become text.
+
+    Programs of the engines' tests are forked from a server that has imported them. Others, and
+    those with options of the interpreter, run in a fresh one.
+    """
+    if program.__module__ in PROGRAMS and not options:
+        return Child(program, tuple(map(str, arguments)))
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     code = (
         f"import sys; from {program.__module__} import {program.__name__} as program;"
@@ -326,7 +336,7 @@ def output(
 @contextmanager
 def running(
     program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
-) -> Generator[subprocess.Popen[bytes]]:
+) -> Generator[Process]:
     """A child process that does not outlive the block."""
     with start(program, *arguments, options=options) as process:
         try:
@@ -335,12 +345,12 @@ def running(
             process.kill()
 
 
-def tell(process: subprocess.Popen[bytes], line: str = "") -> None:
+def tell(process: Process, line: str = "") -> None:
     assert process.stdin is not None
     process.stdin.write(f"{line}\n".encode())
 
 
-def hear(process: subprocess.Popen[bytes]) -> str:
+def hear(process: Process) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, "the child ended early"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import pytest
 
 import mobstore
 from engines.stress import Told, read_journal, stress
-from engines.support import RUN, count_of, new_run, query, running, side_files, tag_of
+from engines.support import RUN, Process, count_of, new_run, query, running, side_files, tag_of
 from mobstore import open_stores
 
 PROCESSES = 3
@@ -50,7 +49,7 @@ def _work(path: Path, seconds: float, chance: random.Random) -> None:
     """Let processes work, kill one after the other, and start others; the last may end."""
     numbers = count()
     with ExitStack() as stack:
-        working: list[subprocess.Popen[bytes]] = []
+        working: list[Process] = []
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             while len(working) < PROCESSES:
