@@ -91,7 +91,7 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
         cut_log(path)
         with suppress(ReadFailedError):
             await stores.events.replay_all()
-        with pytest.raises(WriteFailedError, match="found damaged"):
+        with pytest.raises(WriteFailedError, match="found corrupt"):
             await stores.events.append(event("lost"))
         await stores.close()
         async with open_stores(f"sqlite:{path}") as again:

@@ -64,7 +64,7 @@ def test_files_that_may_not_grow(tmp_path: Path, limit: int) -> None:
     told = json.loads(output(write_beyond_a_limit, path, limit))
     for kind, text, retry_safe, maybe_written, cause in told["errors"]:
         assert kind == "WriteFailedError"
-        assert "the disk refused" in text or "no room" in text
+        assert "the disk failed" in text or "no space left" in text
         assert str(path) in text
         assert not (retry_safe and maybe_written), "not safe to repeat what may have been done"
         assert cause == "sqlite3"
@@ -135,7 +135,7 @@ def test_full_disk(small_disk: Path) -> None:
                         acknowledged += 1
             for error in refused:
                 assert isinstance(error, WriteFailedError)
-                assert "no room to write" in str(error)
+                assert "no space left to write" in str(error)
                 assert "free some disk space" in str(error)
                 assert error.retry_safe
                 assert not error.maybe_written
@@ -179,7 +179,7 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
     async def main() -> None:
         with pytest.raises(WriteFailedError) as caught:
             await open_stores(f"sqlite:{path}")
-        assert "no room" in str(caught.value) or "the disk refused" in str(caught.value)
+        assert "no space left" in str(caught.value) or "the disk failed" in str(caught.value)
         assert not caught.value.maybe_written
         ballast.unlink()
         async with open_stores(f"sqlite:{path}") as stores:
@@ -200,7 +200,7 @@ def test_a_disk_too_full_for_the_shared_memory(small_disk: Path) -> None:
             file.write(bytes(4096))
 
     async def main() -> None:
-        with pytest.raises(WriteFailedError, match="no room to write") as caught:
+        with pytest.raises(WriteFailedError, match="no space left to write") as caught:
             await open_stores(f"sqlite:{path}")
         assert caught.value.retry_safe
         ballast.unlink()

@@ -24,7 +24,7 @@ class Expected(NamedTuple):
 
 
 def _io(name: str) -> Expected:
-    return Expected(getattr(sqlite3, name), name, "the disk refused", lost_commit_is_doubtful=True)
+    return Expected(getattr(sqlite3, name), name, "the disk failed", lost_commit_is_doubtful=True)
 
 
 TABLE = [
@@ -43,12 +43,14 @@ TABLE = [
     ),
     Expected(sqlite3.SQLITE_LOCKED, "SQLITE_LOCKED", "locked by another process", retry_safe=True),
     Expected(sqlite3.SQLITE_FULL, "SQLITE_FULL", "free some disk space", retry_safe=True),
-    Expected(
-        sqlite3.SQLITE_READONLY, "SQLITE_READONLY", "make the file and its directory writable"
-    ),
+    Expected(sqlite3.SQLITE_READONLY, "SQLITE_READONLY", "make the file, its directory"),
     Expected(sqlite3.SQLITE_READONLY_DBMOVED, "SQLITE_READONLY_DBMOVED", "writable"),
-    Expected(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "is its directory there"),
-    Expected(sqlite3.SQLITE_CANTOPEN_ISDIR, "SQLITE_CANTOPEN_ISDIR", "is its directory there"),
+    Expected(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "check that its directory"),
+    Expected(
+        sqlite3.SQLITE_CANTOPEN_ISDIR,
+        "SQLITE_CANTOPEN_ISDIR",
+        "check that its directory",
+    ),
     Expected(sqlite3.SQLITE_NOTADB, "SQLITE_NOTADB", "is not a SQLite database"),
     Expected(sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT", "restore a backup"),
     Expected(sqlite3.SQLITE_CORRUPT_INDEX, "SQLITE_CORRUPT_INDEX", "restore a backup"),
@@ -101,7 +103,7 @@ def test_translate(expected: Expected, writing: bool, committing: bool) -> None:
 def test_wrong_use_is_our_fault(error: sqlite3.Error) -> None:
     told = translate(error, PATH, writing=True)
     assert type(told) is InternalError
-    assert "fault of mobstore" in str(told)
+    assert "bug in mobstore" in str(told)
     assert "secret" not in str(told)
 
 

@@ -230,7 +230,7 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
     with pytest.raises(MobStoreError) as caught:
         asyncio.run(_tags(path))
     told = str(caught.value)
-    assert "the log beside it belongs to another file" in told
+    assert "its log belongs to another file" in told
     assert "remove both and copy the backup again" in told
     for suffix in ("-wal", "-shm"):  # as told
         Path(f"{path}{suffix}").unlink(missing_ok=True)

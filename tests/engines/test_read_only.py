@@ -207,8 +207,8 @@ def test_an_earlier_format(path: Path) -> None:
     before = path.read_bytes()
     with as_format_3():
         told = _refused(path)
-    assert "has mobstore format 1, and to be read it needs 3" in told
-    assert "open it once for writing upgrades it" in told
+    assert "has mobstore format 1, and this mobstore reads format 3" in told
+    assert "open it once for writing to upgrade it" in told
     assert path.read_bytes() == before
     assert side_files(path) == []
 
@@ -256,7 +256,7 @@ def test_no_command_that_reads_rewrites_a_file(
         if left == "a journal":
             assert "left in the middle of a write; open it once for writing" in result.output
         elif left.startswith("format 1"):
-            assert "open it once for writing upgrades it" in result.output
+            assert "open it once for writing to upgrade it" in result.output
         else:
             assert result.exit_code == 0, result.output
 
@@ -332,8 +332,8 @@ def test_a_read_only_medium_with_a_log(disk: Path) -> None:
     (disk / "mobs.db-shm").unlink()
     _make_read_only(disk)
     told = _refused(path)
-    assert "a log that cannot be read on a medium that cannot be written" in told
-    assert "mobs.db-wal, to another place" in told
+    assert "has a log, which cannot be read on a read-only medium" in told
+    assert "mobs.db-wal to a writable place" in told
 
 
 @pytest.fixture

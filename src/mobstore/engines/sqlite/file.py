@@ -98,7 +98,7 @@ def is_database(path: Path) -> bool:
     with _translated(path, writing=False):
         status = find(path)
         if status is None:
-            raise ReadFailedError(f"{given} is not a file; check the name")
+            raise ReadFailedError(f"{given} is not a file; is the name right?")
         if status.st_size < 2:  # SQLite takes it for an empty database
             return False
 
@@ -144,7 +144,7 @@ def _inspect(path: Path, timeout: float, *, create: bool) -> int | None:
     status = find(path)
     if status is None:
         if not create:
-            raise ReadFailedError(f"{path} does not exist; check the name")
+            raise ReadFailedError(f"{path} does not exist; is the name right?")
         if not has_log(path):
             return 0
         status = find(path)  # another process may have created it just now
@@ -276,4 +276,4 @@ def _application_id(connection: sqlite3.Connection) -> int:
 
 
 def _empty(path: Path) -> ReadFailedError:
-    return ReadFailedError(f"{path} is empty, there is no store in it; check the name")
+    return ReadFailedError(f"{path} is empty, there is no store in it; is the name right?")
