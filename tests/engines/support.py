@@ -1,6 +1,6 @@
-"""What the engine tests share: small values, child processes, every call there is, plain SQLite.
+"""Helpers of the engine tests: small values, child processes, all calls, plain SQLite.
 
-Knows no pytest, so that child processes start quickly.
+It does not import pytest, so that child processes start quickly.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def new_run(run_id: RunId = RUN, **fields: Any) -> MobRun:
 
 
 def rich_run(run_id: RunId = RUN) -> MobRun:
-    """A run with something in each of its tables."""
+    """Return a run with rows in each of its tables."""
     return new_run(
         run_id,
         step_ledger=tuple(step(f"s{n}", "out" * n) for n in range(20)),
@@ -149,13 +149,13 @@ class Call(NamedTuple):
 
 
 async def first(of: Subscription[T]) -> T:
-    """The first thing that comes."""
+    """Return the first item of a generator."""
     async with aclosing(of):
         return await anext(of)
 
 
 def every_call(stores: MobStores) -> list[Call]:
-    """One call of every method of the four interfaces, with arguments that pass all checks."""
+    """Return a call of every method of the four stores, with valid arguments."""
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
     by_store: dict[str, dict[str, Callable[[], Coroutine[Any, Any, object]]]] = {
         "events": {
@@ -326,7 +326,7 @@ def output(
     options: tuple[str, ...] = (),
     seconds: float = 60,
 ) -> str:
-    """Run a function in a process of its own to its end, and give what it printed."""
+    """Run a function in a child process to its end, and return its output."""
     with running(program, *arguments, options=options) as process:
         printed, _ = process.communicate(timeout=seconds)
         assert process.returncode == 0, f"the child ended with {process.returncode}"
@@ -337,7 +337,7 @@ def output(
 def running(
     program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
 ) -> Generator[Process]:
-    """A child process that does not outlive the block."""
+    """Run a child process, and kill it at the end of the block."""
     with start(program, *arguments, options=options) as process:
         try:
             yield process
@@ -358,12 +358,12 @@ def hear(process: Process) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line in one system call: a reader never sees half of it, whenever we are killed."""
+    """Print a line in one system call, so that a killed process never prints half of one."""
     os.write(1, f"{text}\n".encode())
 
 
 def hold_lock(path: str, begin: str, *seconds: str) -> None:
-    """Child: hold a lock until told otherwise, or for some seconds."""
+    """Hold a lock until a line of input, or for some seconds."""
     with closing(plain(Path(path))) as connection:
         connection.execute(begin)
         say("held")
@@ -379,7 +379,7 @@ def hold_lock(path: str, begin: str, *seconds: str) -> None:
 
 
 def plain(path: Path) -> sqlite3.Connection:
-    """The file as any other program opens it."""
+    """Open a file as another program does."""
     return sqlite3.connect(path, isolation_level=None, timeout=5)
 
 
@@ -393,12 +393,12 @@ def side_files(path: Path) -> list[str]:
 
 
 def open_files(directory: Path) -> list[str]:
-    """Which files in a directory this process holds open."""
+    """Return the files in a directory that this process has open."""
     found: list[str] = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
             target = str(descriptor.readlink())
-        except FileNotFoundError:  # the one with which we list
+        except FileNotFoundError:  # the descriptor of this listing
             continue
         if target.startswith(str(directory)):
             found.append(target)
@@ -406,8 +406,7 @@ def open_files(directory: Path) -> list[str]:
 
 
 def no_store_threads(seconds: float = 5, name: str = "mobstore") -> bool:
-    """Whether all threads of stores, or of some kind, end; the last moments of one may outlast
-    what it is asked."""
+    """Return whether all threads of stores end; one may end shortly after the last call."""
     deadline = time.monotonic() + seconds
     while any(thread.name.startswith(name) for thread in threading.enumerate()):
         if time.monotonic() > deadline:

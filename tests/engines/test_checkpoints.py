@@ -1,4 +1,4 @@
-"""The log is copied into the file, by the writer alone and while nobody can commit."""
+"""Checkpoints: only the writer copies the log into the file, while no process can commit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
 from mobstore.engines.sqlite.writer import Writer
 
 MEGABYTE = "x" * 2**20
-SLACK = 2**20  # what a commit or two may add to a log that was just cut
+SLACK = 2**20  # growth by a commit or two after the log was truncated
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def writer_of(stores: MobStores) -> Writer:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - nothing tells of it
+        while not true():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
 
 
@@ -64,7 +64,7 @@ Heard: TypeAlias = Callable[[sqlite3.Connection, str], None]
 
 @pytest.fixture
 def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
-    """Functions that hear of each statement that a connection opened from now on begins."""
+    """Functions that are called with each statement of a connection."""
     hearers: list[Heard] = []
     connect = sqlite3.connect
 
@@ -115,7 +115,7 @@ def is_open(connection: sqlite3.Connection) -> bool:
 def test_the_log_is_copied_while_the_writer_holds_the_lock(
     path: Path, hearing: list[Heard]
 ) -> None:
-    """At that moment nobody else can begin to write; and it is a connection of its own."""
+    """During the copy no other process can begin a write, and the copy uses its own connection."""
     begun: list[tuple[str, bool, str]] = []
 
     def hear_of(connection: sqlite3.Connection, sql: str) -> None:
@@ -135,12 +135,12 @@ def test_the_log_is_copied_while_the_writer_holds_the_lock(
 
     asyncio.run(main())
     assert len(begun) >= 3
-    # PASSIVE: the others would go on without the lock if they did not get it.
+    # PASSIVE: the other kinds would continue without the lock.
     assert set(begun) == {("PRAGMA wal_checkpoint(PASSIVE)", False, "SQLITE_BUSY")}
 
 
 def try_to_write(path: str) -> None:
-    """Child: what becomes of a commit."""
+    """Commit, and print the result."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -160,7 +160,7 @@ def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
             for _ in range(5 * COMMITS):
                 await stores.events.append(event("e"))
                 sizes.append(log_size(path))
-            # It began anew several times: in the last rounds it is hardly larger than in the first.
+            # The log was restarted several times: in the last rounds it is hardly larger.
             assert max(sizes) < 1.5 * max(sizes[: 2 * COMMITS])
             assert max(sizes) < LIMIT / 2
 
@@ -168,7 +168,7 @@ def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
 
 
 def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
-    """Nothing is written after it, and it is cut nevertheless."""
+    """The log is truncated even if nothing is written afterwards."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -184,7 +184,7 @@ def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
 
 
 def test_a_log_found_when_opening_is_cut(path: Path) -> None:
-    """A process that was killed left it."""
+    """The log was left by a killed process."""
     with running(write_and_wait, path) as process:
         assert hear(process) == "written"
     assert log_size(path) > LIMIT
@@ -215,7 +215,7 @@ def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
 
 
 def write_and_wait(path: str) -> None:
-    """Child: leave a large log, held by a reader, and do not close."""
+    """Leave a large log, which a reader still needs, and do not close."""
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
@@ -247,7 +247,7 @@ def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
 
 
 def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
-    """There is always one, so no commit ever finds the log without a reader."""
+    """There is always a reader, so no commit finds the log without one."""
     ending = threading.Event()
 
     def read(pause: float) -> None:
@@ -281,7 +281,7 @@ def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
 def test_a_disk_that_refuses_the_copy_disturbs_nobody(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """There is room for a commit in the log, and none for its copy in the larger file."""
+    """The disk has space for the log, but not for its copy in the larger file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     async def main() -> None:
@@ -329,7 +329,7 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
             assert not begun
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert await asyncio.to_thread(hear, holder) == "held"
-                # What is due is tried, in vain, before anything else is written.
+                # The copy is attempted, and fails, before the next write.
                 writer_of(stores)._checkpoints.committed()  # pyright: ignore[reportPrivateUsage]
                 armed[0] = True
                 end = stores.engine.listen(lambda: None)  # the writer wakes

@@ -1,4 +1,4 @@
-"""A file that is damaged, or upgraded by a newer mobstore, while a store has it open."""
+"""Files that become corrupt, or are upgraded by a newer mobstore, while a store has them open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def fill(path: Path) -> None:
 
 
 async def with_a_log(path: Path) -> MobStores:
-    """A store with events in the file, and others in its log."""
+    """Return a store with some events in the file, and others in its log."""
     await fill(path)
     stores = await open_stores(f"sqlite:{path}")
     for _ in range(20):
@@ -47,7 +47,7 @@ def cut_log(path: Path) -> None:
 
 
 def garble(path: Path) -> None:
-    """Overwrite some pages of the table of events, as a failing disk would."""
+    """Overwrite some pages of the events table, as a failing disk would."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(size // 4)
@@ -55,7 +55,7 @@ def garble(path: Path) -> None:
 
 
 def content(path: Path) -> tuple[bytes, ...]:
-    """What is in a file and its log; read by another process, as it would cost this one's locks."""
+    """Return the bytes of a file and its log, read by another process: here it would drop locks."""
     return tuple(subprocess.check_output(["cat", name]) for name in (path, f"{path}-wal"))
 
 
@@ -84,7 +84,7 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
 
 
 def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
-    """What was in the file before its log was damaged is there afterwards."""
+    """The older content of the file survives the corruption of its log."""
 
     async def main() -> None:
         stores = await with_a_log(path)
@@ -116,7 +116,7 @@ def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -
 
 
 def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
-    """Its traceback leads to what was being read."""
+    """The traceback refers to the interrupted read."""
 
     async def main() -> None:
         await fill(path)

@@ -1,4 +1,4 @@
-"""The driver's errors in our words."""
+"""Translation of the driver's errors."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_an_error_without_a_code(writing: bool) -> None:
 
 
 def test_real_errors_of_the_driver(tmp_path: Path) -> None:
-    """What the table takes for granted: where this Python puts the code, and where it has none."""
+    """The table assumes where this Python sets the error code, and where it has none."""
     connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     caught: list[tuple[str, MobStoreError]] = []
     for sql in (

@@ -1,4 +1,4 @@
-"""Forking while stores are open: the child is told, and the parent loses nothing."""
+"""Forks while stores are open: the child gets an error, and the parent loses nothing."""
 
 from __future__ import annotations
 

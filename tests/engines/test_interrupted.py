@@ -1,4 +1,4 @@
-"""A signal handler that raises while the event loop is handed what another thread has done."""
+"""Signal handlers that raise while a thread's result is handed to the event loop."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mobstore.engines.sqlite import handover, writer
 
 
 class TimeLimitError(Exception):
-    """As a task queue raises it in the main thread, wherever that is."""
+    """An exception that a task queue raises in the main thread, at any instruction."""
 
 
 @contextmanager
 def interrupted(place: int, *paths: str | None) -> Generator[list[int]]:
-    """Raise once, at one instruction of what the event loop calls in some modules.
+    """Raise once, at one instruction of the functions in some files that the event loop calls.
 
-    Within, `asyncio` calls nothing of them but what settles futures. What is given holds how many
-    instructions there were.
+    Within the block, the loop calls only the functions that settle futures. The yielded object
+    counts the instructions.
     """
     count = [0]
 

@@ -1,4 +1,4 @@
-"""Large rows are read on another thread than that of the event loop, small ones are not."""
+"""Large reads run on a thread, small ones on the event loop."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_on_which_thread(
     async def main() -> None:
         await _fill(path, **content)
         async with open_stores(f"sqlite:{path}") as stores:
-            for _ in range(3):  # and the connection still reads the rest
+            for _ in range(3):  # and the connection still reads
                 ended.clear()
                 await stores.engine.read(noted)
                 assert (threading.get_ident() not in ended) is elsewhere

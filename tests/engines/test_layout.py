@@ -1,4 +1,4 @@
-"""A file that is not made as mobstore makes it is refused before anything in it is used."""
+"""Files with another layout than that of mobstore are rejected before any row is read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def forged(change: str, *, of: str = "name = 'specs'") -> str:
-    """SQL that changes entries in the list of tables as no statement could."""
+    """Return SQL that changes the list of tables as no statement can."""
     return f"PRAGMA writable_schema = ON; UPDATE sqlite_master SET {change} WHERE {of}"
 
 
@@ -169,7 +169,7 @@ FOREIGN = {
 
 
 def altered(path: Path, statements: str) -> bytes:
-    """The file's bytes after some SQL."""
+    """Run SQL on a file, and return its bytes."""
     with closing(plain(path)) as connection:
         connection.executescript(f"BEGIN; {statements}; COMMIT")
     return path.read_bytes()
@@ -252,6 +252,6 @@ def test_text_that_is_not_kept_as_utf_8(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_list_of_tables_without_an_end(path: Path) -> None:
-    """A tree whose pages all lead to one page, on nineteen levels: more rows than can be read."""
+    """A tree of nineteen levels, with all pages referring to one, has too many rows to read."""
     forge_endless(path, root=1)
     assert_refused(path, "is too long, or has no end")

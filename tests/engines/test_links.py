@@ -1,4 +1,4 @@
-"""Several paths to one file, files exchanged while open, logs that are not a file's own."""
+"""Several paths to one file, files replaced while open, logs of other files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_import_through_a_link_reads_the_log_too(tmp_path: Path) -> None:
 
 
 def _delete_in_the_log(path: str) -> None:
-    """Another program's commit, which lies in the log as long as the program runs."""
+    """Commit through another program, and keep the commit in the log."""
     connection = plain(Path(path))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("DELETE FROM mob_events WHERE cursor = (SELECT max(cursor) FROM mob_events)")
@@ -158,7 +158,7 @@ def test_hard_links_are_refused(path: Path, name: str) -> None:
 
 
 def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
-    """As of a backup that links; only who opens is refused."""
+    """Hard links appear while the store is open, as by a backup; only a new opening is rejected."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -181,7 +181,7 @@ def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
 def test_every_call_after_an_exchange_raises(
     path: Path, suffix: str, how: str, read_only: bool
 ) -> None:
-    """Also a read by a connection that was there before, at once or on a thread."""
+    """This includes reads on an existing connection, at once or on a thread."""
 
     async def main() -> None:
         await _fill(path)
@@ -217,7 +217,7 @@ def _exchange(side: Path, how: str) -> None:
 
 
 def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
-    """A process is killed, a backup is copied over the file, and the log stays."""
+    """A process is killed, a backup is copied over the file, and the log remains."""
     backup = path.with_name("backup.db")
     asyncio.run(_fill(path, 2))
     shutil.copy(path, backup)
@@ -231,8 +231,8 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
         asyncio.run(_tags(path))
     told = str(caught.value)
     assert "its log belongs to another file" in told
-    assert "remove both and copy the backup again" in told
-    for suffix in ("-wal", "-shm"):  # as told
+    assert "remove both, and copy the backup again" in told
+    for suffix in ("-wal", "-shm"):  # as the message says
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     shutil.copy(backup, path)
     assert asyncio.run(_tags(path)) == ["0", "1"]
@@ -257,7 +257,7 @@ def test_a_file_that_is_mounted_without_its_directory_is_refused(tmp_path: Path,
         assert asyncio.run(_tags(tmp_path / "host" / name))
     finally:
         subprocess.run(["umount", mounted], check=True)
-    # Its directory may be mounted, of course.
+    # Its directory may be a mount.
     subprocess.run(["mount", "--bind", tmp_path / "host", tmp_path / "container"], check=True)
     try:
         assert asyncio.run(_tags(mounted))

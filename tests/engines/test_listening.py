@@ -1,4 +1,4 @@
-"""Whom a commit wakes, and what becomes of listeners that are dead or that raise."""
+"""Commit listeners: which ones a commit notifies, and listeners that are dead or raise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobstore.engines.sqlite.writer import Writer
 from mobstore.scripts.tables import COUNTERS, EVENTS_BY_MOB, SPECS, CounterRow
 from mobstore.scripts.transaction import Commit, LoadingScript, Put, Scan
 
-LATER = 0.2  # seconds; ten looks for commits of others
+LATER = 0.2  # seconds; ten polls for commits of others
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Ear:
-    """Counts how often it was woken."""
+    """A listener that counts its calls."""
 
     def __init__(self) -> None:
         self.woken = 0
@@ -45,7 +45,7 @@ def follow_mob(stores: MobStores, mob_id: str) -> Ear:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - nothing tells of it
+        while not true():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
 
 
@@ -63,11 +63,11 @@ def test_own_commits_wake_those_they_concern(path: Path) -> None:
                 await stores.events.append(event(f"{n}"))
                 assert desk.woken == n + 1
             await stores.events.poll(0, 10)
-            await asyncio.sleep(LATER)  # nor does looking for the commits of others
+            await asyncio.sleep(LATER)  # nor does the poll for commits of others
             assert (desk.woken, every.woken, specs.woken) == (10, 10, 0)
             assert {ear.woken for ear in idle} == {0}
 
-            await stores.engine.load(_loading)  # it may have written anything
+            await stores.engine.load(_loading)  # its writes are not known
             assert {ear.woken for ear in (*idle, specs)} == {1}
             assert desk.woken == 11
 
@@ -104,7 +104,7 @@ def test_commits_of_others_wake_everybody(path: Path) -> None:
 
 
 def append_one(path: str) -> None:
-    """Child: append an event."""
+    """Append an event."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -115,7 +115,7 @@ def append_one(path: str) -> None:
 
 
 def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> None:
-    """The queue of writes is never empty, so there is no pause in which to look."""
+    """The queue of writes is never empty, so the writer never pauses."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
@@ -137,7 +137,7 @@ def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> 
 
 
 def test_without_listeners_the_writer_seldom_wakes(path: Path) -> None:
-    """Only to see whether the log has become large."""
+    """It wakes only to check the size of the log."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -188,7 +188,7 @@ def test_who_waits_is_told_that_the_file_is_gone(tmp_path: Path, what: str) -> N
                 await asyncio.wait_for(waiting, 30)
             await until(lambda: woken.woken > 0)
             await asyncio.sleep(LATER)
-            assert woken.woken == 1  # once, not at every look
+            assert woken.woken == 1  # once, not at every poll
         finally:
             await stores.close()
 
@@ -239,7 +239,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
             )
             assert [one.cursor for one in cursors] == list(range(1, 21))
             stored = await stores.events.replay_all()
-            # None was written twice, as if its commit had failed.
+            # None was written twice, as after a failed commit.
             assert [tag_of(one.kind) for one in stored] == [f"{n}" for n in range(20)]
             assert before.woken
             assert before.woken == after.woken
@@ -260,7 +260,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
 
 
 async def _used(path: Path) -> MobStores:
-    """A store with every thread and connection that it can have."""
+    """Return a store with all its threads and connections."""
     stores = await open_stores(f"sqlite:{path}")
     await stores.events.append_batch([event("e", "x" * 1000)] * 2000)
     await asyncio.gather(*(stores.events.replay_all() for _ in range(4)))
@@ -278,7 +278,7 @@ def _assert_all_gone(path: Path) -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
 def test_a_close_that_is_cancelled_is_done_nevertheless(path: Path, turns: int) -> None:
-    """Nobody calls it a second time, and the loop ends at once."""
+    """There is no second call, and the loop ends at once."""
 
     async def main() -> None:
         stores = await _used(path)
@@ -292,7 +292,7 @@ def test_a_close_that_is_cancelled_is_done_nevertheless(path: Path, turns: int) 
         for task in reading:
             task.cancel()
         if turns == 0:
-            await stores.close()  # that one had not begun
+            await stores.close()  # that one had not started
 
     asyncio.run(main())
     _assert_all_gone(path)
@@ -306,7 +306,7 @@ def test_close_from_other_loops_at_once(path: Path) -> None:
         try:
             asyncio.run(stores.close())
             assert no_store_threads(0.5, "mobstore-write")
-        except BaseException as error:  # noqa: BLE001 - told below; a thread cannot raise
+        except BaseException as error:  # noqa: BLE001 - raised below; a thread cannot raise
             failures.append(error)
 
     threads = [threading.Thread(target=close) for _ in range(4)]
@@ -321,7 +321,7 @@ def test_close_from_other_loops_at_once(path: Path) -> None:
 
 
 def test_close_while_the_loop_of_a_waiting_call_is_gone(path: Path) -> None:
-    """Its answers reach nobody, and the rest goes on."""
+    """Its results are dropped, and all other calls continue."""
 
     async def start() -> MobStores:
         stores = await _used(path)

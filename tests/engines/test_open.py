@@ -1,4 +1,4 @@
-"""What `open_stores` refuses, in which words, and that it leaves alone what is not its own."""
+"""`open_stores`: which files and options it rejects, and that it does not change them."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ from mobstore.engines.sqlite import file
 from mobstore.scripts.tables import FORMAT
 
 WAL_HEADER = 32
-WRITE_VERSION = 18  # where a database's header has it
+WRITE_VERSION = 18  # its place in a database's header
 
 
 def refused(url: str, **options: Any) -> MobStoreError:
-    """Open what must not be opened; nothing of the attempt may stay open."""
+    """Return the error of an attempt to open a store; no file may stay open."""
 
     async def main() -> MobStoreError:
         with pytest.raises(MobStoreError) as caught:
@@ -74,7 +74,7 @@ def refused(url: str, **options: Any) -> MobStoreError:
 
 def usable(path: Path | str) -> None:
     async def main() -> None:
-        for _ in range(2):  # new, then not
+        for _ in range(2):  # new, then existing
             async with open_stores(f"sqlite:{path}") as stores:
                 await stores.events.append(event("e"))
         async with open_stores(f"sqlite:{path}") as stores:
@@ -219,7 +219,7 @@ def test_names_are_taken_as_they_stand(tmp_path: Path, name: str) -> None:
 
 
 def test_names_are_printable_in_messages(tmp_path: Path) -> None:
-    """Whoever prints a traceback does not obey them."""
+    """A printed traceback must not contain them."""
     for made in (None, b"no database", "directory"):
         path = tmp_path / f"{len(str(made))}\x1b]0;title\x07\u202eb.db"
         if isinstance(made, bytes):
@@ -234,7 +234,7 @@ def test_names_are_printable_in_messages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing-wal", "missing-journal", "empty-wal"])
 def test_a_log_without_its_file_is_kept(tmp_path: Path, kind: str) -> None:
-    """SQLite would remove it when it makes the file anew, and it may hold the last commits."""
+    """SQLite would remove the log when it creates the file, and it may hold the last commits."""
     path = tmp_path / "mobs.db"
     there, _, suffix = kind.partition("-")
     log = tmp_path / f"mobs.db-{suffix}"
@@ -346,7 +346,7 @@ def test_an_empty_database_becomes_a_store(tmp_path: Path) -> None:
     "statement",
     [
         "CREATE TABLE notes (text)",
-        "CREATE TABLE events (cursor INTEGER PRIMARY KEY)",  # a name that is ours too
+        "CREATE TABLE events (cursor INTEGER PRIMARY KEY)",  # also a name of mobstore
         "CREATE VIEW v AS SELECT 1",
         "PRAGMA user_version = 1",
         "PRAGMA application_id = 7",
@@ -380,7 +380,7 @@ def test_a_database_that_another_program_left_in_a_crash(tmp_path: Path) -> None
 
 
 def test_a_database_that_another_program_left_within_a_write(tmp_path: Path) -> None:
-    """Its journal would be played back by whoever opens it for writing; that is not for us."""
+    """Opening it for writing would roll its journal back, which another program has to do."""
     path = tmp_path / "other.db"
     with running(die_with_a_journal, path) as process:
         assert hear(process) == "ready"
@@ -431,7 +431,7 @@ def test_our_mark_without_our_tables(tmp_path: Path) -> None:
 
 
 class _Interrupted(sqlite3.Connection):
-    """Lets another process's transaction come between two statements."""
+    """A connection with another process's transaction between two statements."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -451,7 +451,7 @@ def test_a_file_that_becomes_a_store_while_it_is_looked_at(tmp_path: Path, momen
     path.touch()
 
     async def create() -> None:
-        # Whether the one who looks keeps the other out for so long does not matter.
+        # The inspection may lock the other process out for so long.
         with suppress(WriteFailedError):
             async with open_stores(f"sqlite:{path}", timeout=0.1):
                 pass
@@ -467,7 +467,7 @@ def test_a_file_that_becomes_a_store_while_it_is_looked_at(tmp_path: Path, momen
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A directory that any user may enter; those of pytest may not."""
+    """A directory that any user may enter, unlike those of pytest."""
     if os.getuid() != 0:
         pytest.skip("needs root: only root can become another user")
     directory = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
@@ -499,7 +499,7 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: in
 
 @pytest.mark.parametrize("kind", ["empty", "a store"])
 def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, kind: str) -> None:
-    """As one that its owner has shared with a group."""
+    """The owner has shared the file with a group."""
     path = tmp_path / "mobs.db"
     path.touch()
     if kind == "a store":
@@ -568,7 +568,7 @@ def test_without_the_right_to_read(public: Path, what: str) -> None:
 
 
 def test_read_only_for_us_while_another_writes(public: Path) -> None:
-    """Opening must find out: what was opened is expected to be written."""
+    """Opening fails, because callers expect to write."""
     path = public / "mobs.db"
 
     def make_read_only() -> None:
@@ -619,12 +619,12 @@ def test_what_is_empty_does_not_become_a_store_unasked(tmp_path: Path, kind: str
 
 
 def test_a_copy_of_a_new_store_is_a_store(tmp_path: Path) -> None:
-    """Also without its log: all that makes it a store lies in the file itself."""
+    """The copy is a store without its log: the whole store is in the file itself."""
     path, copy = tmp_path / "mobs.db", tmp_path / "copy.db"
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            # In a process of its own: to read the file in this one would take our locks away.
+            # In a child process: a read of the file here would drop this process's locks.
             process = await asyncio.create_subprocess_exec("cp", path, copy)
             assert await process.wait() == 0
             await stores.events.append(event("e"))
@@ -639,7 +639,7 @@ def test_a_copy_of_a_new_store_is_a_store(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_while_a_store_is_made(tmp_path: Path) -> None:
-    """Before whichever statement it dies, the file is empty, or a store of ours."""
+    """Before whichever statement the process dies, the file is empty, or a store."""
     died = int(output(die_making, tmp_path))
     assert died > 20
     for number in range(died):
@@ -660,7 +660,7 @@ def query_mark(path: Path) -> bool:
 
 
 def test_tables_of_ours_without_the_mark(tmp_path: Path) -> None:
-    """As `.dump` copies them; what the message says helps."""
+    """`.dump` copies a store in this way; the advice in the message works."""
     path, copy = tmp_path / "mobs.db", tmp_path / "copy.db"
     usable(path)
     with closing(plain(path)) as one, closing(plain(copy)) as other:

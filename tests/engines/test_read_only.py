@@ -1,4 +1,4 @@
-"""`open_stores(url, read_only=True)`: no lock, nothing left behind, and writing is refused."""
+"""`open_stores(url, read_only=True)`: no lock, no file left behind, and no writing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ from engines.support import (
     tag_of,
     tell,
 )
-from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
+from mobstore import (
+    ClosedError,
+    NotFoundError,
+    ReadFailedError,
+    SqliteMobStores,
+    UsageError,
+    open_stores,
+)
 from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.scripts.tables import EVENTS
@@ -83,14 +90,14 @@ def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
                 lambda: engine.load(script),
             ]
             for attempt in attempts:
-                with pytest.raises(InternalError, match="open it without read_only to write"):
+                with pytest.raises(UsageError, match="open it without read_only to write"):
                     await attempt()
             for call in every_call(stores):
                 if call.method in READS - {"subscribe", "watch"}:
-                    with suppress(NotFoundError):  # in memory nothing is
+                    with suppress(NotFoundError):  # nothing is durable in memory
                         await call.make()
             assert await stores.engine.faults() in ([], ())
-        with pytest.raises(InternalError, match="closed"):
+        with pytest.raises(ClosedError, match="closed"):
             await stores.events.replay_all()
 
     asyncio.run(main())
@@ -109,7 +116,7 @@ async def _nothing(_: object) -> None:
 
 
 def test_a_script_that_writes_is_stopped_by_sqlite_too(path: Path) -> None:
-    """Whoever goes past the stores, to the engine beneath."""
+    """A write through the engine below the stores fails as well."""
     asyncio.run(_fill(path))
 
     async def main() -> None:
@@ -214,7 +221,7 @@ def test_an_earlier_format(path: Path) -> None:
 
 
 def _state(path: Path) -> dict[str, tuple[bytes, int]]:
-    """Every byte of a store's files, and when each was written; but for the shared memory."""
+    """Return the bytes and times of a store's files, except the shared memory."""
     return {
         entry.name: (entry.read_bytes(), entry.stat().st_mtime_ns)
         for entry in path.parent.iterdir()
@@ -274,7 +281,7 @@ def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
 
 
 def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
-    """What the error says helps."""
+    """The advice in the message works."""
     asyncio.run(_fill(path))
     with running(die_within_a_write, path, "DELETE") as process:
         assert hear(process) == "ready"
@@ -295,7 +302,7 @@ def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that can be made read-only."""
+    """A file system that can be remounted read-only."""
     if os.getuid() != 0:
         pytest.skip("needs root: only root can mount a file system")
     directory = tmp_path / "disk"
@@ -324,7 +331,7 @@ def test_a_read_only_medium(disk: Path) -> None:
 
 
 def test_a_read_only_medium_with_a_log(disk: Path) -> None:
-    """Without the shared memory of the log SQLite cannot read it; it must not be passed over."""
+    """SQLite cannot read a log without its shared memory; the log must not be ignored."""
     path = disk / "mobs.db"
     with running(die_with_a_log_of_ours, path) as process:
         assert hear(process) == "ready"
@@ -338,7 +345,7 @@ def test_a_read_only_medium_with_a_log(disk: Path) -> None:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A directory that any user may enter; those of pytest may not."""
+    """A directory that any user may enter, unlike those of pytest."""
     if os.getuid() != 0:
         pytest.skip("needs root: only root can become another user")
     directory = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
@@ -380,7 +387,7 @@ def test_without_the_right_to_write_while_another_user_writes(public: Path) -> N
 
 
 def test_another_user_begins_to_write(public: Path) -> None:
-    """What is read without a lock must not be written; who reads on is told."""
+    """A file that is read without a lock must not be written; the next read raises."""
     path = public / "mobs.db"
     asyncio.run(_fill(path))
     path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""What lasts long is interrupted: when its task is cancelled, the store is closed, or by Ctrl-C."""
+"""Interruptions of long work: by cancellation, by closing the store, by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 
 from engines.support import event, hear, no_store_threads, plain, running, say
-from mobstore import InternalError, open_stores
+from mobstore import ClosedError, open_stores
 from mobstore.cli import main as command_line
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.scripts.tables import EVENTS, META
@@ -59,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def _large(path: Path) -> None:
-    """Leave a file most of which compaction would give back."""
+    """Leave a file with mostly free pages, which compaction removes."""
     with closing(plain(path)) as connection:
         connection.executescript(
             "PRAGMA synchronous = OFF; BEGIN;"
@@ -83,7 +83,7 @@ def test_a_read_that_is_cancelled_leaves_its_thread(
                     read.cancel()
                 await asyncio.gather(*reads, return_exceptions=True)
                 assert all(read.cancelled() for read in reads)
-            async with asyncio.timeout(SOON):  # both threads have other things to do
+            async with asyncio.timeout(SOON):  # both threads are free again
                 assert await stores.engine.read(_one_statement) == 1
                 assert await stores.engine.faults() == []
 
@@ -100,7 +100,7 @@ def test_closing_ends_a_read_that_lasts(path: Path, script: Callable[[], Script[
             async with asyncio.timeout(SOON):
                 await stores.close()
             for read in reads:
-                with pytest.raises(InternalError, match="closed before this was done"):
+                with pytest.raises(ClosedError, match="closed before this was done"):
                     await read
         assert no_store_threads()
 
@@ -137,7 +137,7 @@ def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, wa
         async with asyncio.timeout(SOON):
             await stores.close()
         if way == "closed":
-            with pytest.raises(InternalError, match="closed before this was done"):
+            with pytest.raises(ClosedError, match="closed before this was done"):
                 await compacting
         async with open_stores(f"sqlite:{path}") as stores:
             assert await stores.engine.faults() == []
@@ -154,7 +154,7 @@ def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, wa
 
 
 def slow_command(*arguments: str) -> None:
-    """Child: the command line, whose counts never end."""
+    """Run the command line with counts that never end."""
     sys.argv = ["mobstore", *arguments]
     with patch.object(Rows, "answer", _slow):
         command_line()

@@ -1,4 +1,4 @@
-"""Subscriptions and event loops: those that have ended, and those of others."""
+"""Subscriptions and event loops: loops that have ended, and several loops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _begin(url: str) -> MobStores:
 
 
 async def _follow(stores: MobStores) -> Subscription[MobEvent]:
-    """Leave a subscription behind, and a task that waits for it."""
+    """Leave a subscription and a task that waits for it."""
     following = stores.events.subscribe()
     await anext(following)
     asyncio.create_task(_next(following))  # noqa: RUF006 - left behind is what it shall be
@@ -40,7 +40,7 @@ async def _next(of: Subscription[MobEvent]) -> MobEvent:
 
 
 async def _heard(stores: MobStores) -> None:
-    """One who follows now hears of what is appended now."""
+    """Check that a new subscriber receives new events."""
     async with stores.events.subscribe(await stores.events.latest_cursor()) as following:
         waiting = asyncio.create_task(_next(following))
         await asyncio.sleep(0)
@@ -97,7 +97,7 @@ def test_a_subscription_is_of_one_loop(url: str) -> None:
 
 
 def test_two_loops_follow_at_the_same_time(url: str) -> None:
-    """Each hears what the other one appends, and one may close the subscription of the other."""
+    """Each loop receives the events of the other, and can close its subscription."""
     got: list[str] = []
 
     async def other(stores: MobStores, ready: threading.Event, end: threading.Event) -> None:

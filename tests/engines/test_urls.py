@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import mobstore
-from mobstore import InternalError, MobStoreError, SqliteMobStores, SqliteRealmProfileStore
+from mobstore import MobStoreError, SqliteMobStores, SqliteRealmProfileStore, UsageError
 from mobstore.stores.urls import Place, parse_path, parse_url
 
 
@@ -136,7 +136,7 @@ WINDOWS = [
     [*((posixpath, *one) for one in POSIX), *((ntpath, *one) for one in WINDOWS)],
 )
 def test_look_alikes_name_the_url_to_write(flavour: ModuleType, url: Any, words: str) -> None:
-    with pytest.raises(InternalError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_url(url, flavour)
     assert words in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -153,7 +153,7 @@ def test_look_alikes_name_the_url_to_write(flavour: ModuleType, url: Any, words:
 @pytest.mark.parametrize("url", ["{}", "sqlite://{}", "{}:x", "~/{}", "file:{}", "sqlite:~/{}"])
 def test_messages_are_short_and_printable(url: str) -> None:
     for name in ("x" * 900_000, "\x1b]0;title\x07\u202e" * 100, "x+" * 100_000):
-        with pytest.raises(InternalError) as caught:
+        with pytest.raises(UsageError) as caught:
             parse_url(url.format(name))
         assert len(str(caught.value)) < 1_500
         assert str(caught.value).isprintable()
@@ -174,7 +174,7 @@ def test_messages_are_short_and_printable(url: str) -> None:
     ],
 )
 def test_paths_that_are_none(path: Any, words: str) -> None:
-    with pytest.raises(InternalError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_path(path, posixpath)
     assert words in str(caught.value)
 
@@ -185,7 +185,7 @@ def test_nothing_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url
     root = sorted(path.name for path in Path("/").iterdir())
 
     async def main() -> None:
-        with pytest.raises(InternalError):
+        with pytest.raises(UsageError):
             async with mobstore.open_stores(url):
                 pass
         if str(url).startswith(("sqlite:", "file:", "memory:", "~/", "C:", "\\\\")):
