@@ -1,44 +1,66 @@
 #!/usr/bin/env bash
-# Everything that is done with this project, each by one verb. Needs Python 3.11 or newer; the
-# rest is installed into .venv (and .venv-bench), at the versions of .ci/constraints.txt.
+# Every task of this project, one verb each. Requires Python 3.11 or newer (venv included). All
+# other Python packages go into .venv*, at the versions of .ci/constraints.txt. PYTHON names the
+# Python to use; WORKERS is the number of processes that run tests.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
   cat <<'TEXT'
-./build.sh run     import the sample database into a SQLite store in demo/ and look into it
-./build.sh test    run the tests; further arguments go to pytest, such as -m 'not slow'
-./build.sh check   ruff, mypy and pyright, also that every public type is declared
-./build.sh docs    build the documentation into site/; arguments go to mkdocs build
-./build.sh site    build the page with all it needs into web/build, for any static host
-./build.sh serve   build the site and serve it on 127.0.0.1; arguments go to the server, such as --port
-./build.sh bench   measure against raw SQLite and other libraries; bench browser: against raw
-                   JavaScript on IndexedDB; further arguments go to the benchmark
-./build.sh build   build the wheel and the sdist into dist/
+./build.sh run         import the sample database into a SQLite store in demo/ and show it
+./build.sh test        run the tests; on Debian, install the missing browsers first
+                       --fast: only quick tests, no processes, no browsers; under a minute
+                       --no-install: install nothing on the system, skip the tests whose browser is missing
+                       further arguments go to pytest, such as -m 'not slow'
+./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
+./build.sh pydantic    run the fast tests with the oldest supported and the newest pydantic
+./build.sh check       run ruff, mypy and pyright, and check that every public type is declared
+./build.sh docs        build the documentation into site/; arguments go to mkdocs build
+./build.sh site        build the page with everything it needs into web/build, for any static host
+./build.sh serve       build the site and serve it on 127.0.0.1; arguments go to the server (--port)
+./build.sh screenshot  take the picture of the page, docs/page.png
+./build.sh bench       compare with raw SQLite and other libraries; bench browser: with raw
+                       JavaScript on IndexedDB; further arguments go to the benchmark
+./build.sh build       build the wheel and the sdist into dist/
 TEXT
 }
 
-# The first Python that is new enough, unless PYTHON names one.
-python() {
-  local candidate
-  for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
-    if "$candidate" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
-  done
-  echo "build.sh: needs Python 3.11 or newer with venv (Debian: python3-venv); or set PYTHON" >&2
-  return 1
+note() {
+  echo "build.sh: $*" >&2
 }
 
-# environment FOLDER EXTRA: an up-to-date virtual environment with that extra installed.
+# Print "VERSION PATH" of each usable Python, newest first: on the PATH and under pyenv.
+pythons() {
+  local candidates=(python3.{14..11} python3 ~/.pyenv/versions/*/bin/python3) candidate
+  local describe='
+import sys, ensurepip, venv
+if sys.version_info < (3, 11): sys.exit(1)
+print(f"{sys.version_info.major}.{sys.version_info.minor}", sys.executable)'
+  for candidate in "${candidates[@]}"; do
+    "$candidate" -c "$describe" 2>/dev/null || true
+  done | sort --key=1,1Vr --unique
+}
+
+# Print the path of PYTHON, or of the newest Python.
+python() {
+  local newest
+  newest=${PYTHON:-$(pythons | sed -n '1s/[^ ]* //p')}
+  if [ -z "$newest" ] || ! "$newest" -c 'import ensurepip, venv' 2>/dev/null; then
+    note "needs Python 3.11 or newer with venv (Debian: python3-venv); or set PYTHON"
+    return 1
+  fi
+  echo "$newest"
+}
+
+# environment FOLDER EXTRA: create or update a virtual environment with that extra.
 environment() {
-  local folder=$1 extra=$2 wanted
-  wanted="$extra $(cat pyproject.toml .ci/constraints.txt | sha256sum)"
+  local folder=$1 extra=$2 wanted python
+  wanted="$extra ${PYTHON:-} $(cat pyproject.toml .ci/constraints.txt | sha256sum)"
   if [ "$(cat "$folder/.wanted" 2>/dev/null)" != "$wanted" ]; then
-    echo "build.sh: setting up $folder" >&2
+    python=$(python)
+    note "setting up $folder with $python"
     rm -rf "$folder"
-    "$(python)" -m venv "$folder"
+    "$python" -m venv "$folder"
     "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --upgrade pip
     "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt \
       --build-constraint .ci/constraints.txt --editable ".[$extra]"
@@ -46,19 +68,28 @@ environment() {
   fi
 }
 
-# The browsers of the tests: installed where that may be done, or else a word on how.
-browsers() {
-  local program missing=()
+# programs ARGUMENTS: install the programs that tests start, unless an argument forbids it.
+programs() {
+  local program missing=() sudo=
   for program in chromium firefox-esr; do
     command -v "$program" >/dev/null || missing+=("$program")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "build.sh: installing ${missing[*]}" >&2
-    { apt-get update --quiet=2 &&
-      apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}"; } >/dev/null && return
+  if [[ " $* " = *" --no-install "* ]]; then
+    note "skipping the tests that need ${missing[*]}; the summary names them"
+    return
   fi
-  echo "build.sh: tests in a browser need ${missing[*]} (Debian: apt-get install ${missing[*]})" >&2
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  note "installing on this system, with apt-get: ${missing[*]} (--no-install skips their tests)"
+  { $sudo apt-get update --quiet=2 &&
+    $sudo apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}"; } >/dev/null ||
+    note "cannot install ${missing[*]}; the summary names the tests that are skipped"
+}
+
+# tests ENVIRONMENT ARGUMENTS: run pytest. The tests of a file share a browser, so a file stays
+# in one process; the longest files come first.
+tests() {
+  "$1/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --no-loadscope-reorder "${@:2}"
 }
 
 verb=${1:-}
@@ -82,9 +113,26 @@ run)
   ;;
 test)
   environment .venv check
-  browsers
-  # Two at a time, by the file: the tests of one share a browser. The longest files come first.
-  .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
+  [[ " $* " = *" --fast "* ]] || programs "$@"
+  tests .venv "$@"
+  ;;
+pythons)
+  mapfile -t found < <(pythons | sed -n '1p;$p' | uniq)
+  for each in "${found[@]}"; do
+    version=${each%% *}
+    PYTHON=${each#* } environment ".venv-$version" test
+    note "the fast tests on Python $version"
+    tests ".venv-$version" --fast "$@"
+  done
+  ;;
+pydantic)
+  lowest=$(sed -n 's/.*"pydantic>=\([0-9.]*\).*/\1/p' pyproject.toml)
+  for wanted in "pydantic==$lowest.*" pydantic; do
+    environment .venv-pydantic test
+    .venv-pydantic/bin/pip install --quiet --quiet --upgrade "$wanted"
+    note "the fast tests with $(.venv-pydantic/bin/pip freeze | grep '^pydantic==')"
+    tests .venv-pydantic --fast "$@"
+  done
   ;;
 check)
   environment .venv check
@@ -92,7 +140,7 @@ check)
   .venv/bin/ruff format --check .
   .venv/bin/mypy
   .venv/bin/pyright
-  # What a user's type checker sees of an installed package; of the list of modules nobody asks.
+  # A user's type checker reads the installed package. The list of its modules is left out.
   PATH="$PWD/.venv/bin:$PATH" pyright --verifytypes mobstore --ignoreexternal | sed '1,/^Symbols used/d'
   ;;
 docs)
@@ -108,6 +156,10 @@ serve)
   .venv/bin/python web/tools/build_site.py
   exec .venv/bin/python web/tools/serve.py "$@"
   ;;
+screenshot)
+  environment .venv check
+  .venv/bin/python web/tools/screenshot.py "$@"
+  ;;
 bench)
   environment .venv-bench bench
   PYTHONPATH=tests .venv-bench/bin/python -m bench "$@"
@@ -115,7 +167,7 @@ bench)
 build)
   environment .venv check
   rm -rf dist
-  # With the backend of the environment, which is pinned: in isolation the newest would be fetched.
+  # The backend of the environment is pinned; an isolated build would download the newest one.
   .venv/bin/python -m build --quiet --no-isolation
   ls -l dist
   ;;

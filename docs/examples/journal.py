@@ -34,7 +34,7 @@ from mobstore.scripts.transaction import (
     Write,
     drive,
     key_in_use,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
 
 T = TypeVar("T")
@@ -50,16 +50,15 @@ class Rows:
         self._tables: dict[Table[Any], dict[Key, Row]] = {table: {} for table in TABLES}
         self.changes: list[tuple[Table[Any], Key, Row | None, Row | None]] = []  # old, new
 
-    def answer(self, asked: Read[Any] | Write) -> object:
+    def answer(self, asked: Read | Write) -> object:
         """Answer one read, or apply one write of a loading script."""
         if isinstance(asked, Get):
-            get = cast("Get[Any]", asked)
-            return self._tables[get.table].get(get.key)
+            return self._tables[asked.table].get(asked.key)
         if isinstance(asked, Scan):
-            return self._scan(cast("Scan[Any]", asked))
+            return self._scan(asked)
         if isinstance(asked, Count):
             return len(self._scan(asked.scan))
-        self.write(cast("Write", asked))
+        self.write(asked)
         return None
 
     def _scan(self, scan: Scan[Any]) -> list[Row]:
@@ -227,7 +226,7 @@ class JournalEngine(Engine):
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _check(self) -> None:
-        refuse_within_atomic()
+        require_outside_atomic()
         if self._closed:
             raise InternalError("the store is closed; open it again to use it")
 

@@ -10,7 +10,7 @@ contract; it is the same on every engine.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -24,31 +24,43 @@ if TYPE_CHECKING:
     __all__: list[str]
     __version__: str
 else:
-    # Names are found here at their first use: a hundred models take a while to define.
-    # The names of the second and third module are not in `__all__`: `import *` would replace
-    # Python's own `copy`, and load all of both.
-    _MODULES = ("mobstore._api", "mobstore.maintenance", "mobstore.meerkat")
 
     def __getattr__(name: str) -> object:
         if name == "__version__":
             return _version()
         if name == "__all__":
-            return sorted(_public_names(_MODULES[0]))
+            return sorted(_public_names(next(_modules())))
         if not name.startswith("_"):
-            for module in _MODULES:
+            for module in _modules():
                 if name in _public_names(module):
-                    return getattr(import_module(module), name)
+                    return getattr(module, name)
         wasm = sys.platform == "emscripten" and name.startswith("Sqlite")
         instead = f" on wasm32; use {name.replace('Sqlite', 'IndexedDb')}" if wasm else ""
         raise AttributeError(f"module 'mobstore' has no attribute '{name}'{instead}")
 
     def __dir__() -> list[str]:
-        names = (name for module in _MODULES for name in _public_names(module))
+        names = (name for module in _modules() for name in _public_names(module))
         return sorted({*globals(), *names, "__version__"})
 
-    def _public_names(module: str) -> set[str]:
+    def _modules() -> Iterator[ModuleType]:
+        """Import the modules of public names one by one: a hundred models take a while to define.
+
+        `__all__` has the names of the first only: `import *` would replace Python's own `copy`,
+        and load all of the others.
+        """
+        from mobstore import _api
+
+        yield _api
+        import mobstore.maintenance
+
+        yield mobstore.maintenance
+        import mobstore.meerkat
+
+        yield mobstore.meerkat
+
+    def _public_names(module: ModuleType) -> set[str]:
         """Return the names that a module imports in order to export them."""
-        found = vars(import_module(module)).items()
+        found = vars(module).items()
         return {name for name, value in found if name[0] != "_" and type(value) is not ModuleType}
 
     def _version() -> str:

@@ -1,5 +1,5 @@
-"""What mobstore's operations cost beside plain sqlite3 and other libraries: `python -m bench`.
+"""Benchmarks against plain sqlite3 and other libraries: `python -m bench`.
 
-`turns` lets contestants take turns, `outcome` holds and shows what came of it, `logs` and `peers`
-say how each contestant keeps events, `works` holds one module per kind of work.
+`turns` makes contestants take turns, `outcome` holds and prints results, `page` writes them into
+the documentation. `logs` and `peers` hold the contestants, `works` one module per kind of work.
 """

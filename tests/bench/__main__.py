@@ -1,4 +1,4 @@
-"""Run the works, print their tables, write their figures."""
+"""Run benchmarks, print their tables and write their figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.outcome import as_json, show
+from bench import page
+from bench.outcome import Outcome, as_json, show
 from bench.peers import MissingPeerError
 from bench.turns import Settings
 from bench.works import WORKS, Work
@@ -34,24 +35,25 @@ class _Arguments:
     rounds: int | None = None
     quick: bool = False
     json: Path | None = None
+    page: Path | None = None
     dir: Path | None = None
 
 
 def main() -> int:
-    """Run from the command line; 1 if a work could not be done."""
+    """Run from the command line; return 1 if a work could not be measured."""
     if sys.argv[1:2] == ["browser"]:
         from bench.browser import stage, works  # Playwright is not everywhere
 
         arguments, settings = _arguments("browser", sys.argv[2:], "only", works.WORKS)
         with stage.stage(settings.directory) as built:
             on_stage = {name: partial(work, built) for name, work in works.WORKS.items()}
-            return _run(on_stage, arguments, settings, built.about())
+            return _run("browser", on_stage, arguments, settings, built.about())
     arguments, settings = _arguments("", sys.argv[1:], "--only", WORKS)
     about = {
         "sqlite": sqlite3.sqlite_version,
         "durability": "all SQLite contestants in WAL mode with synchronous=FULL, checked",
     }
-    return _run(WORKS, arguments, settings, about)
+    return _run("", WORKS, arguments, settings, about)
 
 
 def _arguments(
@@ -62,6 +64,7 @@ def _arguments(
     parser.add_argument("--rounds", type=int, help="turns of each contestant (7; quick: 3)")
     parser.add_argument("--quick", action="store_true", help="short turns, smaller stores")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write JSON lines there too")
+    parser.add_argument("--page", type=Path, metavar="PATH", help="write the rows into that page")
     parser.add_argument("--dir", type=Path, metavar="PATH", help="keep the files under test there")
     arguments = parser.parse_args(given, _Arguments())
     arguments.only = arguments.only or list(works)
@@ -75,13 +78,19 @@ def _arguments(
 
 
 def _run(
-    works: Mapping[str, Work], arguments: _Arguments, settings: Settings, about: dict[str, str]
+    where: str,
+    works: Mapping[str, Work],
+    arguments: _Arguments,
+    settings: Settings,
+    about: dict[str, str],
 ) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = {**_machine(settings), **about}
     lines: list[dict[str, Any]] = [machine]
     for key, value in machine.items():
         console.print(f"{key}: {value}", highlight=False)
+    command = ["bench", *filter(None, [where]), *(["--quick"] if arguments.quick else [])]
+    measured: list[tuple[str, str, Outcome]] = []
     failed = reached = missed = 0
     for name in arguments.only:
         before = _sync_time(settings.directory)
@@ -92,6 +101,8 @@ def _run(
                 before = after
                 show(console, name, outcome)
                 lines.append(as_json(name, outcome))
+                only = [name] if where else ["--only", name]
+                measured.append((name, " ".join([*command, *only]), outcome))
                 reached += sum(check.reached is True for check in outcome.checks)
                 missed += sum(check.reached is False for check in outcome.checks)
         except MissingPeerError as error:
@@ -101,6 +112,9 @@ def _run(
     console.print(f"\n{reached} targets reached, {missed} not, {failed} works not measured")
     if arguments.json:
         arguments.json.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    if arguments.page:
+        section = "In the browser" if where else "Native"
+        page.write(arguments.page, section, list(works), machine, measured)
     return 1 if failed else 0
 
 
@@ -116,7 +130,7 @@ def _machine(settings: Settings) -> dict[str, Any]:
 
 
 def _sync_time(directory: Path | None) -> float:
-    """How fast the disk is at the moment: commits can be no faster, and shared disks change."""
+    """Measure the current speed of the disk: a bound for commits that varies on shared disks."""
     times: list[float] = []
     with NamedTemporaryFile(dir=directory) as file:
         for _ in range(50):

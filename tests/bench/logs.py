@@ -1,4 +1,4 @@
-"""Event logs by mobstore and by plain sqlite3, and what both need of a SQLite file."""
+"""Event logs of mobstore and of plain sqlite3, and their common SQLite helpers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from mobstore.engines.sqlite.rows import SCHEMA
 from mobstore.scripts.tables import NEXT_CURSOR
 
 FULL = ("wal", 2)
-"""What `PRAGMA journal_mode` and `PRAGMA synchronous` tell of WAL with synchronous=FULL."""
+"""Results of `PRAGMA journal_mode` and `PRAGMA synchronous` for WAL with synchronous=FULL."""
 
 INSERT_EVENT = "INSERT INTO events (mob_id, timestamp, type, run_id, kind) VALUES (?, ?, ?, ?, ?)"
 
 
 def event_row(kind: dict[str, Any], now: str) -> tuple[str, str, str, str, str]:
-    """What `INSERT_EVENT` takes of an event's kind; JSON is encoded here."""
+    """Return the parameters of `INSERT_EVENT` for an event's kind, with encoded JSON."""
     return samples.MOB, now, kind["type"], kind.get("run_id", ""), json.dumps(kind)
 
 
 def now_text() -> str:
-    """The present time as text."""
+    """Return the current time as text."""
     return datetime.now(UTC).isoformat()
 
 
-# SQLite itself makes the events: a million of them through a store would take a minute. One a
-# second from the beginning of 2020, so that a moment parts them where we like.
+# SQLite itself generates the events: a million of them through a store would take a minute. One a
+# second from the start of 2020, so that any time splits them.
 _FILL = """
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
     INSERT INTO events
@@ -48,7 +48,7 @@ _FILL = """
 
 
 def fill_events(path: Path, last: int, *, mobs: int = 50) -> None:
-    """Put events with cursors up to this one behind the store's back, of so many mobs in turn."""
+    """Insert events with cursors up to this one directly, with the mobs in turn."""
     with closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_FILL, (last, mobs))
@@ -59,26 +59,26 @@ def fill_events(path: Path, last: int, *, mobs: int = 50) -> None:
 
 
 class EventLog(ABC):
-    """How a contestant appends and reads events.
+    """The event log of a contestant.
 
-    A library that encodes gets its own event objects, made beforehand; one that takes text or
-    bytes gets dicts, and `json.dumps` is part of what is measured.
+    A library that encodes receives its own event objects, created beforehand. A library for text
+    or bytes receives dicts, and `json.dumps` is part of the measurement.
     """
 
     @abstractmethod
     def prepare(self, count: int) -> list[Any]:
-        """Make what the other methods take."""
+        """Create the arguments of the other methods."""
 
     @abstractmethod
     async def append(self, item: Any) -> object:
-        """Append one, durably."""
+        """Append one event durably."""
 
     async def append_batch(self, items: Sequence[Any]) -> object:
-        """Append many, all or none."""
+        """Append many events, all or none."""
         raise NotImplementedError
 
     async def read(self, limit: int) -> Sized:
-        """Read from the beginning."""
+        """Read from the start."""
         raise NotImplementedError
 
 
@@ -86,7 +86,7 @@ OpenLog: TypeAlias = Callable[[Path], AbstractAsyncContextManager[EventLog]]
 
 
 def confirm_durable(name: str, journal: object, synchronous: object) -> None:
-    """Refuse a contest that would not be fair.
+    """Check that a connection is as durable as the others.
 
     Raises:
         RuntimeError: a connection is not in WAL mode with synchronous=FULL.
@@ -100,7 +100,7 @@ def confirm_durable(name: str, journal: object, synchronous: object) -> None:
 
 @asynccontextmanager
 async def open_mobstore(path: Path) -> AsyncGenerator[MobStores]:
-    """A durable store, checked to be so."""
+    """Open a durable store and check its durability."""
     async with open_stores(f"sqlite:{path}", durability="full") as stores:
         rows = cast("SqliteEngine", stores.engine)._writer._rows  # pyright: ignore[reportPrivateUsage]
         connection = rows._connection  # pyright: ignore[reportPrivateUsage]
@@ -111,7 +111,7 @@ async def open_mobstore(path: Path) -> AsyncGenerator[MobStores]:
 
 
 class MobstoreLog(EventLog):
-    """By mobstore."""
+    """The log of mobstore."""
 
     def __init__(self, stores: MobStores) -> None:
         self._events = stores.events
@@ -139,7 +139,7 @@ async def mobstore_log(path: Path) -> AsyncGenerator[EventLog]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A plain connection in autocommit mode to a file with mobstore's tables and indexes."""
+    """Connect in autocommit mode to a file with mobstore's tables and indexes."""
     connection = sqlite3.connect(path, isolation_level=None)
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     connection.execute("PRAGMA synchronous = FULL")
@@ -152,7 +152,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class RawLog(EventLog):
-    """By the standard library, on the calling thread, as dicts."""
+    """The log of the standard library: dicts, on the calling thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What came of a work: rates, ratios beside their targets, notes; as a table and as JSON."""
+"""Outcomes of works: rates, ratios with their targets, notes; as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bench.turns import Measured
 
 @dataclass
 class Check:
-    """A figure beside its target; without a target it is only told.
+    """A figure and its target, if it has one.
 
     Attributes:
-        text: what the figure is.
+        text: name of the figure.
         value: the figure.
-        target: what it has to be.
+        target: the value to reach.
         at_most: whether the target is an upper bound.
-        unit: follows the figure.
-        spread: the lowest and highest value in any round.
+        unit: printed after the figure.
+        spread: the lowest and highest value of the rounds.
     """
 
     text: str
@@ -53,12 +53,12 @@ class Outcome:
 
 
 def speed(ours: Measured, theirs: Measured, target: float | None = None) -> Check:
-    """How many times as fast as another; the target is a lower bound."""
+    """Return the speed relative to another contestant; the target is a lower bound."""
     return _ratio(f"speed: {ours.name} / {theirs.name}", theirs, ours, target, at_most=False)
 
 
 def cost(ours: Measured, theirs: Measured, target: float | None = None) -> Check:
-    """How many times the cost of another; the target is an upper bound."""
+    """Return the cost relative to another contestant; the target is an upper bound."""
     return _ratio(f"cost: {ours.name} / {theirs.name}", ours, theirs, target, at_most=True)
 
 
@@ -75,7 +75,7 @@ def show(console: Console, work: str, outcome: Outcome) -> None:
     console.print()
     console.print(f"[bold]{work}[/]: {escape(outcome.title)}")
     if outcome.measured:
-        rates = Table("", outcome.unit, "µs each", "lowest ... highest of the rounds")
+        rates = Table("", outcome.unit, "µs each", "range of the rounds")
         for column in rates.columns[1:]:
             column.justify = "right"
         for one in outcome.measured:
@@ -86,17 +86,17 @@ def show(console: Console, work: str, outcome: Outcome) -> None:
             )  # fmt: skip
         console.print(rates)
     if outcome.checks:
-        checks = Table("", "measured", "of the rounds", "target", "")
+        checks = Table("", "measured", "range of the rounds", "target", "")
         for column in checks.columns[1:4]:
             column.justify = "right"
         for check in outcome.checks:
-            checks.add_row(*_told(check))
+            checks.add_row(*_cells(check))
         console.print(checks)
     for note in outcome.notes:
         console.print(f"  {escape(note)}", highlight=False)
 
 
-def _told(check: Check) -> Iterable[str]:
+def _cells(check: Check) -> Iterable[str]:
     target = "" if check.target is None else f"{check.target:g} {check.unit}"
     verdict = {None: "", True: "[green]reached[/]", False: "[red]not reached[/]"}[check.reached]
     spread = "" if check.spread is None else "{:.2f} ... {:.2f}".format(*check.spread)
@@ -108,12 +108,12 @@ def _told(check: Check) -> Iterable[str]:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something, or a whole number."""
+    """Format with three significant digits, or as a whole number."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def as_json(work: str, outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one JSON object."""
+    """Return an outcome as a JSON object."""
     return {
         "work": work,
         "title": outcome.title,

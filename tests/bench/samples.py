@@ -1,4 +1,4 @@
-"""The values that all contestants store, made before any time is taken, the same in every run."""
+"""The values that all contestants store: created beforehand, the same in every run."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ MOMENT = Timestamp("2026-03-02T08:00:01.329000970Z")
 
 @cache
 def events(count: int) -> list[NewMobEvent]:
-    """Events of a working mob, about 150 bytes of JSON each."""
+    """Return events of a working mob, about 150 bytes of JSON each."""
     random = Random(count)
     return [NewMobEvent(mob_id=MOB, kind=_kind(random, n)) for n in range(count)]
 
 
 @cache
 def kinds(count: int) -> list[dict[str, Any]]:
-    """The kinds of the same events as plain dicts."""
+    """Return the kinds of the same events as plain dicts."""
     return [json.loads(event.kind.to_json()) for event in events(count)]
 
 
@@ -76,9 +76,9 @@ def _kind(random: Random, n: int) -> MobEventKind:
 
 @cache
 def states(size: int, count: int = 64) -> list[KernelState]:
-    """Flow states of about `size` bytes of JSON.
+    """Return flow states of about `size` bytes of JSON.
 
-    They differ throughout: SQLite rewrites only those pages of a long row that changed.
+    They differ everywhere, because SQLite rewrites only the changed pages of a long row.
     """
     random, steps = Random(size), 1
     while len(_state(Random(size), steps).to_json()) < size:
@@ -93,7 +93,7 @@ def _state(random: Random, steps: int) -> KernelState:
 
 
 def plain_fields(state: KernelState) -> dict[str, Any]:
-    """A state's fields as a program would hold them: dicts, sets, tuples."""
+    """Return a state's fields as a program holds them: dicts, sets, tuples."""
     return {name: _plain(value) for name, value in state.fields.items()}
 
 
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def run(*, mob: str = MOB, entries: int = 0, frames: int = 0) -> MobRun:
-    """A run with a small flow state, so many entries in its step ledger, so many 5 KB frames."""
+    """Return a run with a small flow state, a step ledger, and frames of 5 KB."""
     pending = MobRun.pending(MobId(mob), FLOW, states(500, 1)[0], {"topic": "high tide"})
     shots = states(5_000)
     return pending.model_copy(
@@ -123,7 +123,7 @@ def run(*, mob: str = MOB, entries: int = 0, frames: int = 0) -> MobRun:
 
 
 def step_entry(n: int) -> StepLedgerEntry:
-    """An entry of a step ledger."""
+    """Return an entry of a step ledger."""
     return StepLedgerEntry(
         step_id=StepId(f"step-{n % 20}"),
         meerkat_id=MeerkatId(f"writer-{n % 50}"),
@@ -134,12 +134,12 @@ def step_entry(n: int) -> StepLedgerEntry:
 
 
 def profile(n: int) -> Profile:
-    """A small profile."""
+    """Return a small profile."""
     return Profile(
         model=f"model-small-{n}", tools=ToolConfig(comms=True), peer_description="Finds sources"
     )
 
 
 def definition(n: int) -> MobDefinition:
-    """A small definition: one profile."""
+    """Return a small definition with one profile."""
     return MobDefinition(id=MobId(f"mob-{n}"), profiles={ProfileName("delegate"): profile(n)})

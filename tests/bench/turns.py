@@ -1,4 +1,4 @@
-"""Contestants take turns, so that whatever else the machine does hits them alike."""
+"""Turns of contestants: other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Turn: TypeAlias = Callable[[int], Coroutine[Any, Any, float]]
-"""Does so many operations; gives the seconds they took, without their preparation."""
+"""Runs a number of operations and returns their seconds, without the preparation."""
 
 WARM_WAL = 1000 * 4096
-"""Bytes; until the WAL has once grown to a thousand pages, a commit costs double."""
+"""Bytes; a commit costs double until the WAL has grown to a thousand pages once."""
 
 SLICES = 8
-"""Into so many parts a round is divided: what else the machine does then hits everybody alike."""
+"""Parts of a round; they spread other load of the machine over all contestants."""
 
 Opener: TypeAlias = Callable[[Path], AbstractAsyncContextManager[Turn]]
-"""Opens a contestant on a file of its own; it stays open until the contest ends."""
+"""Opens a contestant on a separate file; it stays open until the contest ends."""
 
 
 class Contestant(NamedTuple):
-    """Someone who does the work."""
+    """An implementation under test."""
 
     name: str
     open: Opener
@@ -37,7 +37,7 @@ class Contestant(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and where to measure."""
+    """Duration and place of measurements."""
 
     rounds: int = 7
     seconds: float = 0.4
@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass
 class Measured:
-    """What one contestant needed: seconds per operation, once per round."""
+    """The costs of one contestant: seconds per operation, for each round."""
 
     name: str
     costs: list[float]
@@ -62,7 +62,7 @@ class Measured:
 
 
 class Stopwatch:
-    """Takes the time of what is done within it; garbage made before is not collected then."""
+    """A stopwatch for a block; earlier garbage is collected before it starts."""
 
     seconds = 0.0
 
@@ -78,7 +78,7 @@ class Stopwatch:
 
 
 async def by_tasks(tasks: int, items: Sequence[T], do: Callable[[T], Awaitable[object]]) -> float:
-    """Give each task its share of the items, which it does one after another; the seconds."""
+    """Process items in concurrent tasks and return the seconds; each task has an equal share."""
 
     async def work(share: Sequence[T]) -> None:
         for item in share:
@@ -101,14 +101,14 @@ def compete(
     most: int = 20_000,
     per_operation: int = 1,
 ) -> dict[str, Measured]:
-    """Warm everybody up, then let them take turns, in slices of a round if they can be sliced.
+    """Warm up all contestants, then run them in turns, in slices of a round if possible.
 
     Args:
-        contestants: who; each gets a file of its own.
-        settings: how long, and how often.
-        least: operations per turn at least.
-        most: operations per turn at most; the warm-up finds how many fill `settings.seconds`.
-        per_operation: into how many parts to divide the cost of an operation.
+        contestants: the contestants; each gets a separate file.
+        settings: duration and number of rounds.
+        least: minimum operations per turn.
+        most: maximum operations per turn; the warm-up finds the number for `settings.seconds`.
+        per_operation: number of parts that the cost of an operation is divided by.
     """
     with TemporaryDirectory(
         prefix="mobstore-bench-", dir=settings.directory
@@ -133,9 +133,9 @@ def compete(
 
 @contextmanager
 def _seated(contestant: Contestant, path: Path) -> Generator[Callable[[int], float]]:
-    """Open a contestant on an event loop of its own, which stands still while others play.
+    """Open a contestant on a separate event loop that is stopped during the turns of others.
 
-    Some libraries poll in the background; that is to cost them, not the others.
+    Some libraries poll in the background; only their own turns should pay for it.
     """
     with asyncio.Runner() as runner:
         room = contestant.open(path)
@@ -149,7 +149,7 @@ def _seated(contestant: Contestant, path: Path) -> Generator[Callable[[int], flo
 def _warm_up(
     play: Callable[[int], float], path: Path, seconds: float, least: int, most: int
 ) -> int:
-    """Play until the WAL has grown, if it grows at all, and a turn takes its time."""
+    """Run operations until the WAL has grown, if it grows, and a turn has its full duration."""
     wal = path.with_name(f"{path.name}-wal")
     count, size = least, -1
     while True:

@@ -1,7 +1,7 @@
-"""Real browsers with a profile of their own, and what a test may ask of a tab in one.
+"""Real browsers with their own profiles, and the calls that tests make in their tabs.
 
-Chromium is driven by Playwright, Firefox over WebDriver BiDi: the Firefox of a distribution lacks
-the patches that Playwright needs.
+Playwright drives Chromium. Firefox is driven over WebDriver BiDi, because distributions ship it
+without the patches that Playwright needs.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 
 import psutil  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
+from playwright.sync_api import BrowserContext, BrowserType, Frame, Page, sync_playwright
 from websockets.sync.client import ClientConnection, connect
 
 _SECONDS_TO_START = 60
 
 
 class InsideError(Exception):
-    """What failed in the browser, as Python or JavaScript there described it."""
+    """A failure in the browser, with the traceback or message from there."""
 
 
 class Tab(ABC):
-    """A tab that shows the harness page, with one Pyodide in its worker or in the page itself."""
+    """A tab with the harness page and one Pyodide, in its worker or in the page itself."""
 
     @abstractmethod
     def run(self, function: str, *texts: str) -> str:
-        """Call a JavaScript function of texts that gives a text, or a promise of one."""
+        """Call a JavaScript function with texts; it returns a text, or a promise of one."""
 
     @abstractmethod
     def close(self) -> None: ...
 
     def start(self, program: str, *values: Any, seconds: float = 60) -> None:
-        """Begin to run `module:function` of tests/browser/inside with these values, any JSON."""
+        """Start `module:function` of tests/browser/inside with these values, any JSON."""
         self.run(
             "(program, values, seconds) => (harness.start(program, values, Number(seconds)), '')",
             program,
@@ -49,10 +49,10 @@ class Tab(ABC):
         )
 
     def finish(self) -> Any:
-        """Wait for what was started, and give what it returned, any JSON.
+        """Wait for the started function and return its result, any JSON.
 
         Raises:
-            InsideError: it failed, or was not done in its time.
+            InsideError: the function failed or timed out.
         """
         answer = json.loads(self.run("() => harness.finish()"))
         if "error" in answer:
@@ -64,9 +64,9 @@ class Tab(ABC):
         self.start(program, *values, seconds=seconds)
         return self.finish()
 
-    def heard(self) -> list[Any]:
-        """What the running function has said since this was asked last."""
-        return [json.loads(said) for said in json.loads(self.run("() => harness.heard()"))]
+    def messages(self) -> list[Any]:
+        """Return the messages of the running function since the last call."""
+        return [json.loads(text) for text in json.loads(self.run("() => harness.messages()"))]
 
 
 T = TypeVar("T", bound=Tab)
@@ -76,8 +76,8 @@ class Browser(ABC, Generic[T]):
     """A running browser.
 
     Attributes:
-        origin: where the site is served.
-        requested: the address of every request that a page or a worker made.
+        origin: origin of the served site.
+        requested: addresses of all requests by pages and workers.
     """
 
     def __init__(self, origin: str) -> None:
@@ -85,11 +85,11 @@ class Browser(ABC, Generic[T]):
         self.requested: list[str] = []
 
     def tab(self, where: str = "worker", *, install: str | None = None) -> T:
-        """A new tab with Pyodide in its "worker" or in the "page".
+        """Open a tab with Pyodide in its "worker" or in the "page".
 
         Args:
             where: one of the two.
-            install: what to have micropip install; without it Pyodide itself loads mobstore.
+            install: package for micropip to install; without it, Pyodide itself loads mobstore.
         """
         query = {"where": where} | ({} if install is None else {"install": install})
         return self._show(f"{self.origin}/tests/harness.html?{urlencode(query)}")
@@ -97,8 +97,8 @@ class Browser(ABC, Generic[T]):
     @abstractmethod
     def _show(self, address: str) -> T: ...
 
-    def asked_elsewhere(self) -> list[str]:
-        """The requests that went to another host than ours."""
+    def requests_elsewhere(self) -> list[str]:
+        """Return the recorded requests to any host but the tests' server."""
         assert self.requested, "nothing was recorded"
         return [url for url in self.requested if not url.startswith(f"{self.origin}/")]
 
@@ -110,7 +110,7 @@ class ChromiumTab(Tab):
     """A tab, or a frame in one.
 
     Attributes:
-        page: the page, for what only Playwright can do with it.
+        page: Playwright's page.
     """
 
     def __init__(self, shown: Page | Frame) -> None:
@@ -124,22 +124,25 @@ class ChromiumTab(Tab):
         self.page.close()
 
     def devtools(self, command: str, **parameters: Any) -> Any:
-        """Send a command of Chromium's DevTools protocol and give its result."""
+        """Send a command of Chromium's DevTools protocol and return its result."""
         session: Any = self.page.context.new_cdp_session(self.page)
         return session.send(command, parameters)
 
 
 class Chromium(Browser[ChromiumTab]):
-    """A running Chromium on a profile that lies on the disk.
+    """A running Chromium with a profile on disk.
 
     Attributes:
-        context: Playwright's object for all that this browser shows.
+        context: Playwright's object for all tabs of this browser.
+        profile: the profile's folder.
         killed: whether `kill` has ended it.
     """
 
-    def __init__(self, origin: str, context: BrowserContext, profile: Path) -> None:
+    def __init__(
+        self, origin: str, context: BrowserContext, profile: Path, launcher: BrowserType
+    ) -> None:
         super().__init__(origin)
-        self.context, self._profile = context, profile
+        self.context, self.profile, self._launcher = context, profile, launcher
         self.killed = False
         context.on("request", lambda request: self.requested.append(request.url))
 
@@ -148,49 +151,79 @@ class Chromium(Browser[ChromiumTab]):
         page.goto(address)
         return ChromiumTab(page)
 
+    def another(self, program: str, profile: Path) -> AbstractContextManager[Chromium]:
+        """Launch a second Chromium; a thread can run only one Playwright."""
+        return _launch(self._launcher, program, self.origin, profile)
+
     def kill(self) -> None:
-        """End the browser's own process at once, and wait for those that this ends with it."""
-        ours = f"--user-data-dir={self._profile}"
+        """Kill the browser's own process, and wait for those that end with it."""
+        self.killed = True
+        family = self._processes()
+        family[0].kill()
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive, f"these outlive their browser: {alive}"
+
+    @contextmanager
+    def frozen(self) -> Generator[None]:
+        """Stop all processes of the browser during the block.
+
+        What is on disk then is what `kill` would leave at this time.
+        """
+        family = self._processes()
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in family:
+                process.resume()
+
+    def _processes(self) -> list[Any]:
+        """Return the browser's own process and its children."""
+        ours = f"--user-data-dir={self.profile}"
         for process in psutil.process_iter(["cmdline"]):
             line: list[str] = process.info["cmdline"] or []
             if ours in line and not any(part.startswith("--type=") for part in line):
-                self.killed = True
-                family = [process, *process.children(recursive=True)]
-                process.kill()
-                _, alive = psutil.wait_procs(family, timeout=30)
-                assert not alive, f"these outlive their browser: {alive}"
-                return
-        raise AssertionError("the browser runs no more")
+                return [process, *process.children(recursive=True)]
+        raise AssertionError("the browser has ended")
 
 
 @contextmanager
 def chromium(program: str, origin: str, profile: Path) -> Generator[Chromium]:
-    """A Chromium that does not outlive the block.
+    """Launch a Chromium that does not outlive the block.
 
     Args:
         program: its path.
-        origin: where the site is served.
+        origin: origin of the served site.
         profile: a folder, new or left by an earlier one.
     """
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        browser = Chromium(origin, context, profile)
-        try:
-            yield browser
-        finally:
-            if not browser.killed:
-                context.close()
+    with (
+        sync_playwright() as playwright,
+        _launch(playwright.chromium, program, origin, profile) as browser,
+    ):
+        yield browser
+
+
+@contextmanager
+def _launch(launcher: BrowserType, program: str, origin: str, profile: Path) -> Generator[Chromium]:
+    context = launcher.launch_persistent_context(
+        profile,
+        executable_path=program,
+        args=[
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ],
+    )
+    browser = Chromium(origin, context, profile, launcher)
+    try:
+        yield browser
+    finally:
+        if not browser.killed:
+            context.close()
 
 
 # Firefox -----------------------------------------------------------------------------------------
@@ -230,7 +263,7 @@ class Firefox(Browser[FirefoxTab]):
         return FirefoxTab(self, context)
 
     def command(self, method: str, **parameters: Any) -> Any:
-        """Send a command of WebDriver BiDi and give its result."""
+        """Send a command of WebDriver BiDi and return its result."""
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
@@ -245,7 +278,7 @@ class Firefox(Browser[FirefoxTab]):
 
 @contextmanager
 def firefox(program: str, origin: str, profile: Path) -> Generator[Firefox]:
-    """A Firefox that does not outlive the block; see `chromium`."""
+    """Launch a Firefox that does not outlive the block; see `chromium`."""
     log = profile / "stderr.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
@@ -269,9 +302,9 @@ def firefox(program: str, origin: str, profile: Path) -> Generator[Firefox]:
 
 
 def _address(log: Path) -> str:
-    """Where Firefox says that it listens; it chooses a free port itself."""
+    """Return the address at which Firefox listens; it chooses a free port itself."""
     deadline = time.monotonic() + _SECONDS_TO_START
-    while not (said := re.search(r"WebDriver BiDi listening on (ws://\S+)", log.read_text())):
+    while not (found := re.search(r"WebDriver BiDi listening on (ws://\S+)", log.read_text())):
         assert time.monotonic() < deadline, f"Firefox does not start: {log.read_text()[-500:]}"
         time.sleep(0.05)
-    return said[1]
+    return found[1]

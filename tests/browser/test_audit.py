@@ -1,4 +1,4 @@
-"""Whole stores looked through in a browser."""
+"""Verification, comparison and repair in a browser."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mobstore.testing import samples
 pytestmark = pytest.mark.slow
 
 
-def test_damage_is_found_and_mended(tab: ChromiumTab) -> None:
+def test_damage_is_found_and_repaired(tab: ChromiumTab) -> None:
     two, lost = str(samples.run_id(2)), str(samples.run_id(3))
     left = [["step_ledger", [two, 2]], ["frames", [lost, "lost"]]]
-    told = tab.call("audit:damaged")
-    assert told == [
+    results = tab.call("audit:damaged")
+    assert results == [
         [],
         [],
         [["counters", ["next_cursor"]], ["events", [500]], ["events", [500]], *left],

@@ -1,4 +1,4 @@
-"""IndexedDB answers random scripts as plain dicts would, in one tab and in two."""
+"""Random scripts on IndexedDB, compared with plain dicts, in one tab and in two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from browser.browsers import Chromium, Firefox, Tab
+from browser.browsers import Tab
 from differential.checking import check
 from differential.packing import pack, unpack
 from differential.scenario import Kind, Record, Scenario
@@ -23,28 +23,26 @@ SEEDS = CHOSEN or [1, 3, 6, LARGE]
 
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
-def browser(request: pytest.FixtureRequest) -> Chromium | Firefox:
-    running: Chromium | Firefox = request.getfixturevalue(request.param)
-    return running
-
-
-@pytest.fixture(scope="module")
-def tabs(browser: Chromium | Firefox) -> list[Tab]:
-    return [browser.tab(), browser.tab()]
+def tabs(request: pytest.FixtureRequest) -> list[Tab]:
+    names = {
+        "chromium": ("tab", "other_tab"),
+        "firefox": ("firefox_tab", "other_firefox_tab"),
+    }[request.param]
+    return [request.getfixturevalue(name) for name in names]
 
 
 def compare(tabs: Sequence[Tab], seed: int) -> list[int]:
-    """Run a scenario in tabs at the same time and check it; the places of the commits."""
+    """Run a scenario in several tabs at once and check it; return the tab of each commit."""
     name, kind = f"differential-{uuid4()}", replace(KIND, large=seed == LARGE)
     try:
         start = unpack(tabs[0].call("differential:create", name))
-        for place, tab in enumerate(tabs):
-            tab.start("differential:run", name, seed, pack(kind), place, len(tabs), seconds=240)
+        for number, tab in enumerate(tabs):
+            tab.start("differential:run", name, seed, pack(kind), number, len(tabs), seconds=240)
         records: list[Record] = [record for tab in tabs for record in unpack(tab.finish())]
         final = unpack(tabs[0].call("differential:remove", name))
         return check(records, start, final, Scenario(seed, kind).first)
     except BaseException as error:
-        error.add_note(f"again: DIFFERENTIAL_SEEDS={seed} pytest tests/browser -k plain_dicts")
+        error.add_note(f"to repeat: DIFFERENTIAL_SEEDS={seed} pytest tests/browser -k plain_dicts")
         raise
 
 

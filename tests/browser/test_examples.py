@@ -1,4 +1,4 @@
-"""The code of the documentation that is meant for a browser prints there what the pages show."""
+"""Browser code of the documentation prints the output that its pages show."""
 
 from __future__ import annotations
 

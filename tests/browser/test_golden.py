@@ -1,4 +1,4 @@
-"""Every call of the golden scripts gets the answer that the reference gave, on IndexedDB."""
+"""The golden scripts on IndexedDB: every call returns the reference's answer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from support import golden
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["in turn", "together"])
+@pytest.mark.parametrize("overlapping", [False, True], ids=["in turn", "overlapping"])
 @pytest.mark.parametrize(
     ("name", "seed"), [(name, seed) for name in golden.SCRIPT_FILES for seed in golden.seeds(name)]
 )
-def test_script(tab: ChromiumTab, name: str, seed: int, *, together: bool) -> None:
+def test_script(tab: ChromiumTab, name: str, seed: int, *, overlapping: bool) -> None:
     calls = golden.calls(name, seed)
-    answers = tab.call("golden:replay", calls, together)
+    answers = tab.call("golden:replay", calls, overlapping)
     for call, got in zip(calls, answers, strict=True):
         expected = call["expect"]
         assert golden.same(golden.masked(got, expected), expected), call["op"]

@@ -1,4 +1,4 @@
-"""Followers of a store that is taken away, and of commits of which no message comes."""
+"""Subscriptions to a store that is lost, and to commits without a message."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ from browser.test_trouble import says
 
 pytestmark = pytest.mark.slow
 
-BOTH = pytest.mark.parametrize("which", ["chromium", "firefox"])
+BOTH = pytest.mark.parametrize(
+    "tabs",
+    [("tab", "other_tab"), ("firefox_tab", "other_firefox_tab")],
+    indirect=True,
+    ids=["chromium", "firefox"],
+)
+BROWSERS = pytest.mark.parametrize("which", ["chromium", "firefox"])
 
 
 @pytest.fixture
-def tabs(request: pytest.FixtureRequest, which: str) -> list[Tab]:
+def tabs(request: pytest.FixtureRequest) -> list[Tab]:
+    return [request.getfixturevalue(name) for name in request.param]
+
+
+@pytest.fixture
+def ending_tabs(request: pytest.FixtureRequest, which: str) -> tuple[Tab, Tab]:
+    """A shared tab, and a new one that the test closes or changes for good."""
     browser: Browser[Any] = request.getfixturevalue(which)
-    return [browser.tab(), browser.tab()]
+    shared: Tab = request.getfixturevalue("tab" if which == "chromium" else "firefox_tab")
+    return shared, browser.tab()
 
 
 def all_say(errors: list[dict[str, Any]], *words: str) -> bool:
@@ -30,45 +43,46 @@ def all_say(errors: list[dict[str, Any]], *words: str) -> bool:
 def test_deleted_by_another_tab(tabs: list[Tab]) -> None:
     tab, other = tabs
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     other.call("indexeddb:delete_database", "lost")
     assert all_say(tab.finish(), "was deleted", "open the store again")
     tab.call("handles:close", "lost")
 
 
-@BOTH
-def test_upgraded_by_another_tab(tabs: list[Tab]) -> None:
-    tab, newer = tabs
+@BROWSERS
+def test_upgraded_by_another_tab(ending_tabs: tuple[Tab, Tab]) -> None:
+    tab, newer = ending_tabs
     newer.call("newer:become")
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     assert newer.call("handles:open_", "lost", 30) is None
     assert all_say(tab.finish(), "upgraded by another tab", "reload")
     tab.call("handles:close", "lost")
     newer.call("handles:close", "lost")
     newer.call("indexeddb:delete_database", "lost")
+    newer.close()
 
 
 def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "lost") is None
-    tab.start("losing:follow_until_lost", "lost")
+    tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     tab.devtools("Storage.clearDataForOrigin", origin=chromium.origin, storageTypes="indexeddb")
     assert all_say(tab.finish(), "open the store again")
     tab.call("handles:close", "lost")
 
 
-@BOTH
-def test_busy_while_another_tab_came_and_went(tabs: list[Tab]) -> None:
-    tab, other = tabs
-    other.call("place:evaluates")  # Python is started
+@BROWSERS
+def test_busy_while_another_tab_opens_and_closes(ending_tabs: tuple[Tab, Tab]) -> None:
+    tab, other = ending_tabs
+    other.call("environment:evaluates")  # Python is started
     assert tab.call("handles:open_", "missed") is None
-    tab.start("losing:follow_while_busy", "missed", 2.5)
+    tab.start("lost:follow_while_busy", "missed", 2.5)
     assert listen(tab, seconds=0) == ["busy"]
     assert other.call("handles:open_", "missed") is None
-    assert other.call("losing:append_five", "missed") == [1, 2, 3, 4, 5]
+    assert other.call("lost:append_five", "missed") == [1, 2, 3, 4, 5]
     other.close()
     assert tab.finish() == [1, 2, 3, 4, 5]
     tab.call("handles:close", "missed")
@@ -76,28 +90,42 @@ def test_busy_while_another_tab_came_and_went(tabs: list[Tab]) -> None:
 
 
 @BOTH
-def test_another_tab_does_not_tell(tabs: list[Tab]) -> None:
+def test_another_tab_sends_no_message(tabs: list[Tab]) -> None:
     tab, silent = tabs
     for one in tabs:
         assert one.call("handles:open_", "silent") is None
-    tab.start("losing:follow_one", "silent")
+    tab.start("lost:follow_one", "silent")
     assert listen(tab, seconds=0) == ["following"]
-    assert silent.call("losing:append_silently", "silent") == 1
+    assert silent.call("lost:append_silently", "silent") == 1
     assert tab.finish() == 1
     for one in tabs:
         one.call("handles:close", "silent")
     tab.call("indexeddb:delete_database", "silent")
 
 
-def test_only_followers_look(tab: ChromiumTab) -> None:
+@BOTH
+def test_a_message_suffices(tabs: list[Tab]) -> None:
+    tab, other = tabs
+    for one in tabs:
+        assert one.call("handles:open_", "message") is None
+    tab.start("lost:follow_one_without_the_timer", "message", seconds=20)
+    assert listen(tab, seconds=0) == ["following"]
+    assert other.call("handles:write", "message") is None
+    assert tab.finish() == 1
+    for one in tabs:
+        one.call("handles:close", "message")
+    tab.call("indexeddb:delete_database", "message")
+
+
+def test_the_timer_runs_only_for_listeners(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "looked-at") is None
-    assert tab.call("losing:looks_while_followed", "looked-at") == [False, True, True, False]
+    assert tab.call("lost:looks_while_followed", "looked-at") == [False, True, True, False]
     tab.call("handles:close", "looked-at")
     tab.call("indexeddb:delete_database", "looked-at")
 
 
-def test_only_those_concerned_are_woken(tab: ChromiumTab) -> None:
+def test_only_matching_listeners_are_called(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "woken") is None
-    assert tab.call("losing:woken", "woken") == [1, 1, 2, 2, 3]
+    assert tab.call("lost:woken", "woken") == [1, 1, 2, 2, 3]
     tab.call("handles:close", "woken")
     tab.call("indexeddb:delete_database", "woken")

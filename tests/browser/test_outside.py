@@ -1,4 +1,4 @@
-"""Where there is no IndexedDB, the engine says where there is."""
+"""The IndexedDB engine where there is no IndexedDB."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import json
 import shutil
 import subprocess
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,10 +28,25 @@ def test_in_node(site: Path) -> None:
     assert WHERE in json.loads(result.stdout.splitlines()[-1])
 
 
+def in_a_thread(use: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a coroutine; this thread's event loop may belong to Playwright."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(use())).result()
+
+
 def test_natively() -> None:
     async def use() -> None:
         async with mobstore.open_stores("indexeddb:mobs"):
             pass
 
-    with pytest.raises(mobstore.InternalError, match=WHERE):
-        asyncio.run(use())
+    with pytest.raises(mobstore.UsageError, match=WHERE):
+        in_a_thread(use)
+
+
+@pytest.mark.parametrize("name", ["", 5, None], ids=repr)
+def test_a_name_is_text(name: str) -> None:
+    async def use() -> None:
+        await mobstore.IndexedDbMobStores.open(name)
+
+    with pytest.raises(mobstore.UsageError, match="needs a name, such as indexeddb:mobs"):
+        in_a_thread(use)

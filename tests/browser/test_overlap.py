@@ -1,4 +1,4 @@
-"""Calls that overlap in one tab."""
+"""Overlapping calls in one tab."""
 
 from __future__ import annotations
 

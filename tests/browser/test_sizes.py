@@ -1,4 +1,4 @@
-"""The largest values in browsers: stored as they are, or refused in words."""
+"""Values of the largest sizes in browsers: stored as they are, or rejected."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from mobstore.codec.arguments import LARGEST_DOCUMENT
 pytestmark = pytest.mark.slow
 
 
-# Browsers keep text in one byte or in two for each character; one character can decide for all.
+# Browsers store a text with one or two bytes for each character; one character decides for all.
 HEADS = pytest.mark.parametrize("head", ["", "\u65e5"], ids=["one byte", "two bytes"])
 
 
 @HEADS
 def test_chromium(chromium: Chromium, head: str) -> None:
-    tab = chromium.tab()  # a new one: what Python has once taken of a tab's memory stays its own
+    tab = chromium.tab()  # a new one, because WebAssembly memory never shrinks
     assert tab.call("sizes:output", head, LARGEST_DOCUMENT) == [None, "new"]
     error, left = tab.call("sizes:output", head, LARGEST_DOCUMENT + 1)
     assert error["text"].endswith("can be stored at most")
     assert left == "old"
+    tab.close()
 
 
 @HEADS
 def test_firefox(firefox: Firefox, head: str) -> None:
-    assert firefox.tab().call("sizes:output", head, LARGEST_DOCUMENT) == [None, "new"]
+    tab = firefox.tab()
+    assert tab.call("sizes:output", head, LARGEST_DOCUMENT) == [None, "new"]
+    tab.close()

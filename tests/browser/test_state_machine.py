@@ -1,4 +1,4 @@
-"""Random calls on IndexedDB, against the oracle of the other engines."""
+"""The state machine of the other engines, on IndexedDB."""
 
 from __future__ import annotations
 

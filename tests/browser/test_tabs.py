@@ -1,4 +1,4 @@
-"""Several tabs on one database, and tabs that are reloaded while they write."""
+"""Several tabs on one database, and tabs reloaded while they write."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ RELOADS = 2
 
 
 @pytest.fixture(scope="module")
-def tabs(chromium: Chromium) -> list[ChromiumTab]:
-    return [chromium.tab() for _ in range(4)]
+def tabs(chromium: Chromium, tab: ChromiumTab, other_tab: ChromiumTab) -> list[ChromiumTab]:
+    return [tab, other_tab, chromium.tab(), chromium.tab()]
 
 
 @pytest.mark.parametrize(("racing", "tasks", "wins"), [(2, 1, 40), (2, 8, 8), (4, 4, 8)])
@@ -37,19 +37,19 @@ def test_no_update_is_lost(tabs: list[ChromiumTab], racing: int, tasks: int, win
     assert sorted(steps) == sorted(f"s{value}" for value in everything)
 
 
-def test_a_tab_follows_the_others(tabs: list[ChromiumTab]) -> None:
+def test_a_tab_subscribes_to_the_others(tabs: list[ChromiumTab]) -> None:
     tabs[0].call("races:prepare", "followed")
-    tabs[0].start("following:follow", "followed", 90)
+    tabs[0].start("subscriptions:follow", "followed", 90)
     assert listen(tabs[0], seconds=0) == ["following"]
     for tab in tabs[1:]:
-        tab.start("following:append", "followed", 30)
+        tab.start("subscriptions:append", "followed", 30)
     written = [cursor for tab in tabs[1:] for cursor in tab.finish()]
     assert sorted(written) == list(range(1, 91))
     assert tabs[0].finish() == list(range(1, 91)), "each once, in order"
 
 
-def test_reloads_while_it_writes(chromium: Chromium) -> None:
-    tab = chromium.tab()
+def test_reloads_while_it_writes(tabs: list[ChromiumTab]) -> None:
+    tab = tabs[-1]
     acknowledged: list[dict[str, Any]] = []
     for reload in range(RELOADS):
         tab.start("work:forever", "reloaded", "normal", f"tag-{reload}")
@@ -60,13 +60,13 @@ def test_reloads_while_it_writes(chromium: Chromium) -> None:
 
 
 def listen(tab: Tab, seconds: float) -> list[Any]:
-    """What is said for so long, from the first word on."""
-    said: list[dict[str, Any]] = []
+    """Return the messages of this many seconds, from the first one on."""
+    messages: list[dict[str, Any]] = []
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         time.sleep(0.02)
-        said += tab.heard()
-        if said and deadline > time.monotonic() + seconds:
+        messages += tab.messages()
+        if messages and deadline > time.monotonic() + seconds:
             deadline = time.monotonic() + seconds
-    assert said, "nothing was acknowledged"
-    return said
+    assert messages, "nothing was acknowledged"
+    return messages

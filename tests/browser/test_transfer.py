@@ -1,4 +1,4 @@
-"""Whole stores as files, in a browser."""
+"""Import, export and copy in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_moves_in_and_out(tab: ChromiumTab, name: str, seed: int) -> None:
 
 
 def test_a_damaged_file_leaves_nothing(tab: ChromiumTab) -> None:
-    said, left, whole = tab.call("transfer:refused")
-    assert "realm_profiles" in said
+    text, left, whole = tab.call("transfer:damaged_import")
+    assert "realm_profiles" in text
     assert left == 0
     assert whole

@@ -1,4 +1,4 @@
-"""What goes wrong in browsers: each is a clear error, and nothing is lost."""
+"""Failures in browsers: each is a clear error, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,88 +9,79 @@ import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
-from mobstore.scripts.tables import FORMAT, META, TABLES
+from mobstore.scripts.tables import FORMAT, TABLES
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def other(chromium: Chromium) -> ChromiumTab:
-    return chromium.tab()
-
-
-@pytest.fixture(scope="module")
-def newer(chromium: Chromium) -> ChromiumTab:
-    """A tab whose mobstore is of a newer format."""
-    newer = chromium.tab()
-    newer.call("newer:become")
-    return newer
-
-
 def says(error: dict[str, Any] | None, kind: str, *words: str) -> bool:
-    assert error is not None, "it went well"
+    assert error is not None, "the call succeeded"
     return error["kind"] == kind and all(word in error["text"] for word in words)
 
 
 # Other tabs ------------------------------------------------------------------------------------
 
 
-def test_upgraded_by_another_tab(tab: ChromiumTab, newer: ChromiumTab) -> None:
+def test_upgraded_by_another_tab(tab: ChromiumTab, newer_tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "upgraded") is None
-    tab.start("handles:append_until_refused", "upgraded")
-    assert newer.call("handles:open_", "upgraded", 30) is None
+    tab.start("handles:append_until_failure", "upgraded")
+    assert newer_tab.call("handles:open_", "upgraded", 30) is None
     acknowledged, error = tab.finish()
     assert says(error, "WriteFailedError", "upgraded by another tab", "reload")
-    assert newer.call("handles:cursors", "upgraded") == acknowledged
-    assert newer.call("newer:found_by_the_new_index", "upgraded") == acknowledged
+    assert newer_tab.call("handles:cursors", "upgraded") == acknowledged
+    assert newer_tab.call("newer:found_by_the_new_index", "upgraded") == acknowledged
 
     assert says(tab.call("handles:read", "upgraded"), "ReadFailedError", "upgraded", "reload")
     tab.call("handles:close", "upgraded")
     error = tab.call("handles:open_", "upgraded")
     assert says(error, "ReadFailedError", "newer mobstore", "reload")
-    assert newer.call("handles:write", "upgraded") is None
-    newer.call("handles:close", "upgraded")
+    assert newer_tab.call("handles:write", "upgraded") is None
+    newer_tab.call("handles:close", "upgraded")
 
 
-def test_upgraded_while_another_tab_holds_on(tab: ChromiumTab, newer: ChromiumTab) -> None:
+def test_upgraded_while_another_tab_keeps_it_open(tab: ChromiumTab, newer_tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "blocked") is None
     assert tab.call("handles:write", "blocked") is None
     tab.call("handles:close", "blocked")
     tab.call("indexeddb:hold", "blocked", FORMAT)
-    error = newer.call("handles:open_", "blocked", 0.5)  # less than a second counts as one
+    error = newer_tab.call("handles:open_", "blocked", 0.5)  # less than a second counts as one
     assert says(error, "ReadFailedError", "another tab holds an older version", "in 1 s")
     assert error["retry_safe"]
-    # The browser knows of the first attempt only, and tells the second one nothing.
-    error = newer.call("handles:open_", "blocked", 0.5)
+    # The browser reports the first attempt as blocked; the second one gets no event.
+    error = newer_tab.call("handles:open_", "blocked", 0.5)
     assert says(error, "ReadFailedError", "another tab")
 
-    tab.call("indexeddb:let_go", "blocked")
-    assert newer.call("handles:open_", "blocked") is None
-    assert newer.call("handles:cursors", "blocked") == [1]
-    newer.call("handles:close", "blocked")
-    # What was opened too late was closed again, or this would wait for it.
+    tab.call("indexeddb:release", "blocked")
+    assert newer_tab.call("handles:open_", "blocked") is None
+    assert newer_tab.call("handles:cursors", "blocked") == [1]
+    newer_tab.call("handles:close", "blocked")
+    # The late connections were closed again, or this would wait for them.
     tab.call("indexeddb:delete_database", "blocked")
 
 
-def test_database_of_an_older_format(tab: ChromiumTab) -> None:
-    """Format 2 had no place for an identity; it is upgraded when it is opened."""
-    before = [table.name for table in TABLES if table is not META]
-    tab.call("indexeddb:hold", "format 2", 2, *before)
-    tab.call("indexeddb:let_go", "format 2")
-    identities: list[str] = []
-    for _ in range(2):
-        assert tab.call("handles:open_", "format 2") is None
-        identities.append(tab.call("handles:identity", "format 2"))
-        assert tab.call("handles:write", "format 2") is None
-        tab.call("handles:close", "format 2")
-    assert identities[0] == identities[1] == str(UUID(identities[0]))
-    tab.call("indexeddb:delete_database", "format 2")
+def test_database_of_an_earlier_format(tab: ChromiumTab, newer_tab: ChromiumTab) -> None:
+    """Opening a database upgrades it once: it gets what it lacks and keeps what it has."""
+    assert tab.call("handles:open_", "earlier") is None
+    identity = tab.call("handles:identity", "earlier")
+    assert identity == str(UUID(identity))
+    assert tab.call("handles:write", "earlier") is None
+    tab.call("handles:close", "earlier")
+    for cursors in ([1], [1, 2]):
+        assert newer_tab.call("handles:open_", "earlier") is None
+        assert newer_tab.call("handles:identity", "earlier") == identity
+        assert newer_tab.call("newer:found_by_the_new_index", "earlier") == cursors
+        assert newer_tab.call("handles:write", "earlier") is None
+        newer_tab.call("handles:close", "earlier")
+    newer_tab.call("indexeddb:hold", "earlier", FORMAT + 1)
+    version, stores = newer_tab.call("indexeddb:release", "earlier")
+    assert (version, set(stores)) == (FORMAT + 1, {*(table.name for table in TABLES), "notes"})
+    newer_tab.call("indexeddb:delete_database", "earlier")
 
 
-def test_deleted_by_another_tab(tab: ChromiumTab, other: ChromiumTab) -> None:
+def test_deleted_by_another_tab(tab: ChromiumTab, other_tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "deleted") is None
-    tab.start("handles:append_until_refused", "deleted")
-    other.call("indexeddb:delete_database", "deleted")
+    tab.start("handles:append_until_failure", "deleted")
+    other_tab.call("indexeddb:delete_database", "deleted")
     acknowledged, error = tab.finish()
     assert acknowledged
     assert says(error, "WriteFailedError", "was deleted", "open the store again")
@@ -117,81 +108,81 @@ def test_site_data_cleared(tab: ChromiumTab, chromium: Chromium) -> None:
     tab.call("handles:close", "cleared")
 
 
-# Databases that are not to be opened -------------------------------------------------------------
+# Databases that must not be opened --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stores", [["things"], ["events", "things"], ["events"], []], ids=str)
 def test_database_of_another_program(tab: ChromiumTab, stores: list[str]) -> None:
     tab.call("indexeddb:hold", "foreign", FORMAT, *stores)
-    tab.call("indexeddb:let_go", "foreign")
+    tab.call("indexeddb:release", "foreign")
     assert says(tab.call("handles:open_", "foreign"), "ReadFailedError", "another program")
     tab.call("indexeddb:hold", "foreign", FORMAT)
-    assert tab.call("indexeddb:let_go", "foreign") == [FORMAT, stores]
+    assert tab.call("indexeddb:release", "foreign") == [FORMAT, stores]
     tab.call("indexeddb:delete_database", "foreign")
 
 
-def test_database_of_another_program_in_an_upgrade(tab: ChromiumTab, newer: ChromiumTab) -> None:
-    tab.call("indexeddb:hold", "older", 1, "things")
-    tab.call("indexeddb:let_go", "older")
-    assert says(newer.call("handles:open_", "older"), "ReadFailedError", "another program")
-    tab.call("indexeddb:hold", "older", 1)
-    assert tab.call("indexeddb:let_go", "older") == [1, ["things"]]
+def test_database_of_another_program_in_an_upgrade(
+    tab: ChromiumTab, newer_tab: ChromiumTab
+) -> None:
+    tab.call("indexeddb:hold", "older", FORMAT, "things")
+    tab.call("indexeddb:release", "older")
+    assert says(newer_tab.call("handles:open_", "older"), "ReadFailedError", "another program")
+    tab.call("indexeddb:hold", "older", FORMAT)
+    assert tab.call("indexeddb:release", "older") == [FORMAT, ["things"]]
     tab.call("indexeddb:delete_database", "older")
 
 
 def test_database_of_a_newer_format(tab: ChromiumTab) -> None:
     tab.call("indexeddb:hold", "future", 99, "events")
-    tab.call("indexeddb:let_go", "future")
+    tab.call("indexeddb:release", "future")
     assert says(tab.call("handles:open_", "future"), "ReadFailedError", "newer mobstore")
     tab.call("indexeddb:hold", "future", 99)
-    assert tab.call("indexeddb:let_go", "future") == [99, ["events"]]
+    assert tab.call("indexeddb:release", "future") == [99, ["events"]]
     tab.call("indexeddb:delete_database", "future")
 
 
 def test_missing_database_is_not_created(tab: ChromiumTab) -> None:
-    error = tab.call("place:refusal", "indexeddb:missing", False)
+    error = tab.call("environment:refusal", "indexeddb:missing", False)
     assert says(error, "ReadFailedError", "there is no 'missing'")
     assert "missing" not in tab.call("indexeddb:names")
 
 
-def test_databases_that_are_only_read(
-    tab: ChromiumTab, other: ChromiumTab, newer: ChromiumTab
-) -> None:
+def test_read_only(tab: ChromiumTab, other_tab: ChromiumTab, newer_tab: ChromiumTab) -> None:
     error = tab.call("read_only:cursors", "missing")
     assert says(error, "ReadFailedError", "there is no 'missing'")
     assert "missing" not in tab.call("indexeddb:names")
-    assert other.call("handles:open_", "read") is None
-    assert other.call("handles:write", "read") is None
+    assert other_tab.call("handles:open_", "read") is None
+    assert other_tab.call("handles:write", "read") is None
     assert tab.call("read_only:cursors", "read") == [1]
     for error in tab.call("read_only:writes", "read"):
-        assert says(error, "InternalError", "open it without read_only to write")
+        assert says(error, "UsageError", "open it without read_only to write")
     assert tab.call("read_only:cursors", "read") == [1]
-    # What is older is not upgraded, so whoever has it open keeps it.
-    error = newer.call("read_only:cursors", "read")
+    # An older database is not upgraded, so other tabs keep it open.
+    error = newer_tab.call("read_only:cursors", "read")
     assert says(error, "ReadFailedError", "older mobstore", "without read_only")
-    assert other.call("handles:write", "read") is None
-    assert newer.call("handles:open_", "read") is None
+    assert other_tab.call("handles:write", "read") is None
+    assert newer_tab.call("handles:open_", "read") is None
     error = tab.call("read_only:cursors", "read")
     assert says(error, "ReadFailedError", "newer mobstore")
-    assert newer.call("read_only:cursors", "read") == [1, 2]
-    newer.call("handles:close", "read")
-    other.call("handles:close", "read")
-    newer.call("indexeddb:delete_database", "read")
-    for version, stores in ((1, ["things"]), (FORMAT, ["things"]), (FORMAT, [])):
-        tab.call("indexeddb:hold", "foreign", version, *stores)
-        tab.call("indexeddb:let_go", "foreign")
-        error = tab.call("read_only:cursors", "foreign")
+    assert newer_tab.call("read_only:cursors", "read") == [1, 2]
+    newer_tab.call("handles:close", "read")
+    other_tab.call("handles:close", "read")
+    newer_tab.call("indexeddb:delete_database", "read")
+    for reader, stores in ((newer_tab, ["things"]), (tab, ["things"]), (tab, [])):
+        tab.call("indexeddb:hold", "foreign", FORMAT, *stores)
+        tab.call("indexeddb:release", "foreign")
+        error = reader.call("read_only:cursors", "foreign")
         assert says(error, "ReadFailedError", "another program")
         tab.call("indexeddb:delete_database", "foreign")
 
 
 def test_no_time_to_wait(tab: ChromiumTab) -> None:
     for timeout in (0, 0.001):
-        assert tab.call("place:refusal", "indexeddb:no-time", True, timeout) is None
+        assert tab.call("environment:refusal", "indexeddb:no-time", True, timeout) is None
     tab.call("indexeddb:hold", "no-time", FORMAT)
-    error = tab.call("place:refusal", "indexeddb:no-time", True, 0)
-    assert error is None, "another tab that has it open is not in the way"
-    tab.call("indexeddb:let_go", "no-time")
+    error = tab.call("environment:refusal", "indexeddb:no-time", True, 0)
+    assert error is None, "another tab that has it open does not block it"
+    tab.call("indexeddb:release", "no-time")
     tab.call("indexeddb:delete_database", "no-time")
 
 
@@ -199,7 +190,7 @@ def test_no_time_to_wait(tab: ChromiumTab) -> None:
 
 
 def test_sandboxed_frame(chromium: Chromium) -> None:
-    """It has no origin of its own, so the server must let it load what belongs to the site."""
+    """The frame has an opaque origin, so the server must allow it to load the site's files."""
     protection = {"content-security-policy", "cross-origin-resource-policy", "x-frame-options"}
 
     def share(route: Route) -> None:
@@ -212,26 +203,27 @@ def test_sandboxed_frame(chromium: Chromium) -> None:
     page.route("**/*", share)
     page.goto(f"{chromium.origin}/tests/sandboxed.html")
     frame = ChromiumTab(page.frames[1])
-    error = frame.call("place:refusal", "indexeddb:sandboxed")
+    error = frame.call("environment:refusal", "indexeddb:sandboxed")
     assert says(error, "ReadFailedError", "sandboxed frames")
-    assert frame.call("place:refusal", "memory:") is None
+    assert frame.call("environment:refusal", "memory:") is None
     page.close()
 
 
-@pytest.mark.parametrize("where", ["worker", "page"])
-def test_javascript_is_not_made_from_text(chromium: Chromium, where: str) -> None:
-    tab = chromium.tab(where)
-    assert not tab.call("place:evaluates")
-    assert tab.call("place:stores_an_event", f"policy-{where}") == 1
-    tab.close()
+@pytest.mark.parametrize("tab_name", ["tab", "page_tab"])
+def test_no_javascript_is_evaluated_from_text(
+    request: pytest.FixtureRequest, tab_name: str
+) -> None:
+    tab: ChromiumTab = request.getfixturevalue(tab_name)
+    assert not tab.call("environment:evaluates")
+    assert tab.call("environment:stores_an_event", "policy") == 1
 
 
-# Damage ----------------------------------------------------------------------------------------
+# Corruption -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 2, 40])
-def test_a_damaged_row_hurts_no_other(tab: ChromiumTab, number: int) -> None:
-    damaged, *sound = tab.call("damaged:beside_sound_ones", number)
+def test_a_corrupt_row_fails_no_other_call(tab: ChromiumTab, number: int) -> None:
+    damaged, *sound = tab.call("corruption:beside_sound_ones", number)
     assert says(damaged, "SerializationError", "did not write")
     assert sound == [None] * (number - 1)
 
@@ -240,8 +232,10 @@ def test_a_damaged_row_hurts_no_other(tab: ChromiumTab, number: int) -> None:
 
 
 def test_cancelled_tasks(tab: ChromiumTab) -> None:
-    tab.call("cancelling:run")
+    tab.call("cancellation:run")
 
 
 def test_nothing_is_left_behind(chromium: Chromium) -> None:
-    assert chromium.tab().call("life:left_behind") == []
+    tab = chromium.tab()
+    assert tab.call("live_objects:left_behind") == []
+    tab.close()

@@ -19,6 +19,7 @@ import pytest
 from rich.console import Console
 
 import mobstore
+from cli.command_line import RUN, run, run_process
 from mobstore.cli import display
 from mobstore.cli.commands import cli
 from mobstore.cli.timeline import STEPS, timeline
@@ -27,17 +28,6 @@ from mobstore.testing.samples import frame, full_run, iteration, loop
 from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
-
-
-def mobstore_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mobstore", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -60,39 +50,39 @@ def url(source: Path) -> str:
 
 
 def test_import_says_what_came_over(source: Path, tmp_path: Path) -> None:
-    ended = mobstore_cli("import", str(source), f"sqlite:{tmp_path / 'new.db'}")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "imported 99 events, 8 runs, 2 specs, 2 realm profiles\n"
+    ended = run("import", str(source), f"sqlite:{tmp_path / 'new.db'}")
+    assert (ended.code, ended.errors) == (0, "")
+    assert ended.out == "imported 99 events, 8 runs, 2 specs, 2 realm profiles\n"
 
 
 def test_import_into_a_store_that_is_not_empty_is_refused(source: Path, url: str) -> None:
-    ended = mobstore_cli("import", str(source), url)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert "the target store is not empty; name a new one" in ended.stderr
+    ended = run("import", str(source), url)
+    assert (ended.code, ended.out) == (1, "")
+    assert "the target store is not empty; name a new one" in ended.errors
 
 
 def test_info(url: str) -> None:
-    ended = mobstore_cli("info", url, "--json")
+    ended = run("info", url, "--json")
     counts = {"events": 99, "next_cursor": 100, "runs": 8, "specs": 2, "realm_profiles": 2}
-    told = json.loads(ended.stdout)
+    told = json.loads(ended.out)
     identity = UUID(told.pop("identity"))
     medium = told.pop("medium")
     assert told == counts
     assert medium["SQLite"] == sqlite3.sqlite_version
     assert medium["WAL-reset bug"].startswith(("affected", "not affected"))
-    table = mobstore_cli("info", url).stdout
+    table = run("info", url).out
     assert all(name in table and known in table for name, known in medium.items())
     assert all(f"{name.replace('_', ' ')}" in table for name in counts)
     assert str(identity) in table
 
 
 def test_events_pages_and_bounds(url: str) -> None:
-    lines = mobstore_cli("events", url, "--after", "95", "--limit", "3", "--json").stdout
+    lines = run("events", url, "--after", "95", "--limit", "3", "--json").out
     events = [json.loads(line) for line in lines.splitlines()]
     assert [event["cursor"] for event in events] == [96, 97, 98]
     assert events[1]["kind"]["type"] == "flow_completed"
-    assert len(mobstore_cli("events", url, "--json").stdout.splitlines()) == 99
-    table = mobstore_cli("events", url, "--after", "98").stdout
+    assert len(run("events", url, "--json").out.splitlines()) == 99
+    table = run("events", url, "--after", "98").out
     assert "task_updated" in table
     assert "status=completed" in table
 
@@ -105,16 +95,16 @@ def test_events_read_more_than_one_page(tmp_path: Path) -> None:
 
     asyncio.run(fill())
     url = f"sqlite:{tmp_path / 'many.db'}"
-    lines = mobstore_cli("events", url, "--limit", "2400", "--json").stdout.splitlines()
+    lines = run("events", url, "--limit", "2400", "--json").out.splitlines()
     assert [json.loads(line)["cursor"] for line in lines] == list(range(1, 2401))
-    shown = mobstore_cli("events", url, "--limit", "2400").stdout
+    shown = run("events", url, "--limit", "2400").out
     assert shown_cursors(shown) == list(range(1, 2401))
     assert shown.count("cursor") == 3, "a table for each page: what is shown need not be kept"
 
 
 def test_events_of_a_mob_and_of_a_run(url: str) -> None:
     def kinds(*options: str) -> list[str]:
-        lines = mobstore_cli("events", url, "--json", *options).stdout.splitlines()
+        lines = run("events", url, "--json", *options).out.splitlines()
         return [json.loads(line)["kind"]["type"] for line in lines]
 
     assert kinds("--mob", "nobody") == []
@@ -172,27 +162,27 @@ def shown_cursors(output: str) -> list[int]:
 def test_an_unreadable_event_comes_after_what_precedes_it(
     damaged: str, options: tuple[str, ...]
 ) -> None:
-    ended = mobstore_cli("events", damaged, *options)
-    assert ended.returncode == 1
-    assert shown_cursors(ended.stdout) == [1, 2, 3]
-    assert ended.stderr == "Error: Serialization error: table events, cursor 4 cannot be read\n"
+    ended = run("events", damaged, *options)
+    assert ended.code == 1
+    assert shown_cursors(ended.out) == [1, 2, 3]
+    assert ended.errors == "Error: Serialization error: table events, cursor 4 cannot be read\n"
 
-    ended = mobstore_cli("events", damaged, "--skip-unreadable", *options)
-    assert ended.returncode == 0
-    assert shown_cursors(ended.stdout) == [1, 2, 3, 5, 6, 7]
-    assert ended.stderr == "".join(
+    ended = run("events", damaged, "--skip-unreadable", *options)
+    assert ended.code == 0
+    assert shown_cursors(ended.out) == [1, 2, 3, 5, 6, 7]
+    assert ended.errors == "".join(
         f"left out: table events, cursor {cursor} cannot be read\n" for cursor in (4, 8, 9)
     )
-    ended = mobstore_cli("events", damaged, "--skip-unreadable", "--limit", "5", *options)
-    assert shown_cursors(ended.stdout) == [1, 2, 3, 5, 6]
-    assert "cursor 8" not in ended.stderr
+    ended = run("events", damaged, "--skip-unreadable", "--limit", "5", *options)
+    assert shown_cursors(ended.out) == [1, 2, 3, 5, 6]
+    assert "cursor 8" not in ended.errors
 
 
 def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
-    ended = mobstore_cli("events", damaged, "--follow", "--json")
-    assert ended.returncode == 1
-    assert shown_cursors(ended.stdout) == [1, 2, 3]
-    assert "cursor 4 cannot be read" in ended.stderr
+    ended = run("events", damaged, "--follow", "--json")
+    assert ended.code == 1
+    assert shown_cursors(ended.out) == [1, 2, 3]
+    assert "cursor 4 cannot be read" in ended.errors
     main = "from mobstore.cli import main; main()"
     command = interruptible(main, "events", damaged, "--follow", "--json", "--skip-unreadable")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
@@ -206,18 +196,22 @@ def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
 
 @pytest.mark.parametrize("options", [("--json",), (), ("--follow",)], ids=str)
 def test_a_cursor_past_the_end(url: str, options: tuple[str, ...]) -> None:
-    ended = mobstore_cli("events", url, "--after", "100", *options)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert "cursor 100 is past the latest one, 99: it is of another store" in ended.stderr
+    ended = run("events", url, "--after", "100", *options)
+    assert (ended.code, ended.out) == (1, "")
+    assert "cursor 100 is past the latest one, 99: it is of another store" in ended.errors
 
 
 def test_completion_is_what_the_shell_runs() -> None:
     for shell in ("bash", "zsh", "fish"):
-        assert "_MOBSTORE_COMPLETE" in mobstore_cli("completion", shell).stdout
-    said = mobstore_cli(
-        COMP_WORDS="mobstore runs --st", COMP_CWORD="2", _MOBSTORE_COMPLETE="bash_complete"
+        assert "_MOBSTORE_COMPLETE" in run("completion", shell).out
+    said = run_process(
+        environment={
+            "COMP_WORDS": "mobstore runs --st",
+            "COMP_CWORD": "2",
+            "_MOBSTORE_COMPLETE": "bash_complete",
+        }
     )
-    assert said.stdout == "plain,--status\n"
+    assert said.out == "plain,--status\n"
 
 
 def test_a_timeline_is_bounded_and_says_so() -> None:
@@ -239,13 +233,13 @@ def test_a_timeline_is_bounded_and_says_so() -> None:
     assert f"timeline of the last {STEPS} steps" in shown
     assert "step 18 " not in shown
     assert "step 19 " in shown
-    assert "at work" in shown
+    assert "running" in shown
     assert "━" * 40 in shown, "what is not ended goes to the end"
 
 
 def test_runs_are_filtered_by_mob_and_flow(url: str) -> None:
     def flows(*options: str) -> list[str]:
-        lines = mobstore_cli("runs", url, "--json", *options).stdout.splitlines()
+        lines = run("runs", url, "--json", *options).out.splitlines()
         return [json.loads(line)["flow_id"] for line in lines]
 
     assert flows() == ["polish", "daily", "daily", "polish", "daily", "daily", "polish", "daily"]
@@ -253,7 +247,7 @@ def test_runs_are_filtered_by_mob_and_flow(url: str) -> None:
     assert 0 < len(flows("--status", "completed")) < 8
     assert flows("--mob", "tide-desk", "--flow", "daily") == ["daily"] * 5
     assert flows("--mob", "nobody") == []
-    first = json.loads(mobstore_cli("runs", url, "--json").stdout.splitlines()[0])
+    first = json.loads(run("runs", url, "--json").out.splitlines()[0])
     assert first == {
         "run_id": RUN,
         "mob_id": "tide-desk",
@@ -264,11 +258,11 @@ def test_runs_are_filtered_by_mob_and_flow(url: str) -> None:
         "steps": 6,
         "failures": 0,
     }
-    assert RUN in mobstore_cli("runs", url).stdout
+    assert RUN in run("runs", url).out
 
 
 def test_run_in_depth(url: str) -> None:
-    table = mobstore_cli("run", url, RUN).stdout
+    table = run("run", url, RUN).out
     for words in ("flow state Completed", "n-outline=Completed", "critique", "revise [0]"):
         assert words in table
     assert tree_in(table) == [
@@ -277,8 +271,8 @@ def test_run_in_depth(url: str) -> None:
         "    └── loop n-loop  Completed",
         "        └── frame iter-0  iteration 0  Completed  n-draft=Completed, n-critique=Completed",
     ]
-    assert mobstore.MobRun.from_json(mobstore_cli("run", url, RUN, "--json").stdout.strip())
-    failures = mobstore_cli("run", url, "49b64a08-72e6-4c3a-babc-ed2057ee05cd").stdout
+    assert mobstore.MobRun.from_json(run("run", url, RUN, "--json").out.strip())
+    failures = run("run", url, "49b64a08-72e6-4c3a-babc-ed2057ee05cd").out
     assert "attempt 1 timed out" in failures
 
 
@@ -312,7 +306,7 @@ def test_frames_and_loops_lie_in_each_other_as_the_ledger_says() -> None:
     run = run.model_copy(update={"frames": {**run.frames, "body 11": broken}})
     console = Console(width=140)
     with console.capture() as captured:
-        display.run(console, run, timeline(run.step_ledger))
+        display.print_run(console, run, timeline(run.step_ledger))
     state = "Running"
     assert tree_in(captured.get()) == [
         "16 frames, 3 loops",
@@ -332,16 +326,16 @@ def test_frames_and_loops_lie_in_each_other_as_the_ledger_says() -> None:
 
 
 def test_specs_and_profiles(url: str) -> None:
-    specs = [json.loads(line) for line in mobstore_cli("specs", url, "--json").stdout.splitlines()]
+    specs = [json.loads(line) for line in run("specs", url, "--json").out.splitlines()]
     assert [(spec["mob_id"], spec["revision"]) for spec in specs] == [
         ("night-desk", 1),
         ("tide-desk", 2),
     ]
     assert specs[1]["definition"]["id"] == "tide-desk"
-    assert "daily, polish" in mobstore_cli("specs", url).stdout
-    profiles = mobstore_cli("profiles", url, "--json").stdout.splitlines()
+    assert "daily, polish" in run("specs", url).out
+    profiles = run("profiles", url, "--json").out.splitlines()
     assert [json.loads(line)["name"] for line in profiles] == ["proof-reader", "web-scout"]
-    assert "model-small-2" in mobstore_cli("profiles", url).stdout
+    assert "model-small-2" in run("profiles", url).out
 
 
 @pytest.mark.parametrize(
@@ -350,15 +344,15 @@ def test_specs_and_profiles(url: str) -> None:
         (("info", "sqlite:/nowhere/mobs.db"), 1, "the directory /nowhere does not exist"),
         (("info", "sqlite:missing.db"), 1, "missing.db does not exist; is the name right?"),
         (("info", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
-        (("diff", "no.zip", "memory:"), 2, "there is no file no.zip; as a store, no.zip is a path"),
-        (("import", "-", "memory:"), 2, "what comes through a pipe cannot be imported"),
+        (("diff", "no.zip", "memory:"), 2, "there is no file no.zip; as a URL, no.zip is a path"),
+        (("import", "-", "memory:"), 2, "import cannot read from a pipe"),
         (("info", "sqlite:///mobs.db"), 2, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
         (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
         (("events", "memory:", "--limit", "-1"), 2, "-1 is not in the range"),
         (("events", "memory:", "--after", str(2**63)), 2, "is not in the range"),
         (("copy", "memory:", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),
-        (("events", "memory:", "--mob", "m", "--run", RUN), 2, "give --mob or --run, not both"),
+        (("events", "memory:", "--mob", "m", "--run", RUN), 2, "use --mob or --run, not both"),
         (("events", "memory:", "--after", "x"), 2, "is not a valid integer"),
         (("import", "missing.db", "memory:"), 1, "missing.db is not a file"),
         (("nonsense",), 2, "No such command"),
@@ -366,11 +360,11 @@ def test_specs_and_profiles(url: str) -> None:
     ],
 )
 def test_refusals_are_words_on_stderr(arguments: tuple[str, ...], code: int, words: str) -> None:
-    ended = mobstore_cli(*arguments)
-    assert ended.returncode == code
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert ended.stdout == ""
+    ended = run(*arguments)
+    assert ended.code == code
+    assert words in ended.errors
+    assert "Traceback" not in ended.errors
+    assert ended.out == ""
     assert not Path("missing.db").exists()
 
 
@@ -394,8 +388,8 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 def test_every_command_says_how_it_is_used() -> None:
     for name, command in cli.commands.items():
-        ended = mobstore_cli(name, "--help")
-        assert f"Example: mobstore {name} " in ended.stdout
+        ended = run(name, "--help")
+        assert f"Example: mobstore {name} " in ended.out
         assert command.help
 
 
@@ -403,10 +397,11 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'click'\", name='click')", encoding="utf-8"
     )
-    ended = mobstore_cli("info", "memory:", PYTHONPATH=str(tmp_path))
-    assert ended.returncode == 1
-    assert ended.stderr == (
-        "mobstore: the command line needs its extra; pip install 'mobstore[cli]'\n"
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    ended = run_process("info", "memory:", environment={"PYTHONPATH": path})
+    assert ended.code == 1
+    assert ended.errors == (
+        "mobstore: the command line needs an extra; run pip install 'mobstore[cli]'\n"
     )
 
 
@@ -433,7 +428,7 @@ def test_stored_text_is_shown_and_never_obeyed() -> None:
     )
     console = Console(width=200, record=True, force_terminal=True)
     with console.capture() as captured:
-        display.run(console, run, timeline(run.step_ledger))
+        display.print_run(console, run, timeline(run.step_ledger))
     shown = captured.get()
     assert "\x1b[2J" not in shown
     assert "\x07" not in shown

@@ -190,11 +190,11 @@ def test_lines_of_their_own() -> None:
     console = Console(file=out, width=60, force_terminal=True, markup=False, emoji=False)
     kind = PeersWired(a=MeerkatId(HOSTILE), b=MeerkatId(HOSTILE * 500))
     at = Timestamp.from_sortable("2026-03-04T05:06:07.000000000Z")
-    display.event_line(
+    display.print_event(
         console, MobEvent(cursor=1, timestamp=at, mob_id=MobId(HOSTILE * 500), kind=kind)
     )
     left_out = Unreadable("runs", HOSTILE, HOSTILE)
-    display.moved(console, "imported", Summary(1, 2, 3, 4), [left_out])
+    display.print_summary(console, "imported", Summary(1, 2, 3, 4), [left_out])
     assert forbidden(out.getvalue(), terminal=True) == []
     assert out.getvalue().count(MARKUP) > 1
     assert len(out.getvalue()) < 5_000

@@ -17,7 +17,7 @@ from rich.console import Console
 import mobstore
 from mobstore import MobReset, MobRun, StepFailed, StepId
 from mobstore.cli import display
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.cli.timeline import timeline
 from mobstore.notebook.tree import branches
 from mobstore.testing.samples import event, failure, frame, full_run, loop, make_run, run_id, step
@@ -28,7 +28,7 @@ MEBIBYTE = 2**20
 def printed(run: MobRun, width: int = 140) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, markup=False, emoji=False, highlight=False)
-    display.run(console, run, timeline(run.step_ledger, width=width))
+    display.print_run(console, run, timeline(run.step_ledger, width=width))
     return out.getvalue()
 
 
@@ -48,7 +48,7 @@ def test_a_long_run_is_shown_by_its_ends() -> None:
         for n, there in ((0, True), (499, True), (500, False), (999, False), (1499, True)):
             of = name.format(n) if "frame" not in name else f"frame frame-{n:06}"
             assert (f" {of} " in shown) is there, of
-    assert shown.count("500 more between the first and the last; --json tells all") == 4
+    assert shown.count("500 more between the first and the last; use --json to print all") == 4
     assert "more between" not in printed(long_run(1000))
 
 
@@ -95,7 +95,7 @@ def test_names_of_many_numbers_are_sorted_in_little_memory() -> None:
 
 @pytest.mark.parametrize("width", range(1, 30))
 def test_no_terminal_is_too_narrow(width: int) -> None:
-    sheet = Sheet("a title of words", "run", "mob", "what")
+    sheet = AdaptiveTable("a title of words", "run", "mob", "what")
     sheet.add_row("r" * 36, "日本" * 3, "e\u0301" * 50 + "\u0301" * 5000)
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
@@ -105,7 +105,7 @@ def test_no_terminal_is_too_narrow(width: int) -> None:
 
 
 def test_a_cell_is_cut() -> None:
-    sheet = Sheet("s" * 10_000, "mob")
+    sheet = AdaptiveTable("s" * 10_000, "mob")
     sheet.add_row("\x1b" * 10_000)
     console = Console(file=io.StringIO(), width=80)
     with console.capture() as captured:
@@ -187,7 +187,7 @@ main()
     ended = subprocess.run(
         [sys.executable, "-c", code, "runs", "memory:"], capture_output=True, check=False
     )
-    words = b"Error: there is not enough memory for what is to be shown\n"
+    words = b"Error: out of memory while printing the result\n"
     assert (ended.returncode, ended.stderr) == (1, words)
 
 

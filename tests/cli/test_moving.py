@@ -10,10 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from cli.command_line import Ended, run, run_process
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 pytestmark = pytest.mark.slow
@@ -32,30 +35,19 @@ COUNTS: dict[str, object] = {
 class Folder:
     """A folder in which somebody works at a command line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, run: Callable[..., Ended] = run) -> None:
+        self.path, self.run = path, run
         (path / "mob.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "mobstore", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.path,
-        )
-        assert "Traceback" not in ended.stderr
-        return ended.returncode, ended.stdout, ended.stderr
 
     def said(self, *arguments: str) -> str:
         """What is said when all is well."""
-        code, out, errors = self.run(*arguments)
+        code, out, errors = self.run(*arguments, folder=self.path)
         assert (code, errors) == (0, "")
         return out
 
     def refused(self, *arguments: str, code: int = 1) -> str:
         """What is said when it is not."""
-        ended, out, errors = self.run(*arguments)
+        ended, out, errors = self.run(*arguments, folder=self.path)
         assert (ended, out) == (code, "")
         return errors
 
@@ -78,7 +70,8 @@ def rows(path: Path) -> list[list[tuple[object, ...]]]:
         ]
 
 
-def test_all_the_way_round(folder: Folder) -> None:
+def test_all_the_way_round(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, run_process)
     assert folder.said("import", "mob.db", "sqlite:a.db") == f"imported {MOVED}"
     assert folder.said("copy", "sqlite:a.db", "sqlite:b.db") == f"copied {MOVED}"
     assert folder.said("export", "sqlite:b.db", "mobs.zip") == f"exported {MOVED}"
@@ -121,7 +114,7 @@ def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
     file = folder.path / "file"
     file.write_text("dear", encoding="utf-8")
     command = ("export", "sqlite:a.db", "file", "--format", layout)
-    assert "file is there already; it was left as it is" in folder.refused(*command)
+    assert "file exists already; it was not changed" in folder.refused(*command)
     assert file.read_text(encoding="utf-8") == "dear"
     folder.said(*command, "--force")
     assert zipfile.is_zipfile(file) == (layout == "mobstore")
@@ -171,7 +164,7 @@ def test_refusals(folder: Folder) -> None:
         (("export", "sqlite:a.db", "new", "--format", "x"), 2, "'mobstore', 'meerkat'"),
         (("import", "missing.zip", "sqlite:new.db"), 1, "missing.zip is not a file"),
         (("import", "text", "sqlite:new.db"), 1, "text is not a SQLite database"),
-        (("import", "cut.zip", "sqlite:new.db"), 1, "not one of mobstore"),
+        (("import", "cut.zip", "sqlite:new.db"), 1, "not a mobstore export"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
         (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),

@@ -18,22 +18,10 @@ from pathlib import Path
 import pytest
 
 import mobstore
+from cli.command_line import reading, writing
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
-READING = [
-    ["info", "sqlite:mobs.db"],
-    ["events", "sqlite:mobs.db"],
-    ["runs", "sqlite:mobs.db"],
-    ["run", "sqlite:mobs.db", RUN],
-    ["specs", "sqlite:mobs.db"],
-    ["profiles", "sqlite:mobs.db"],
-    ["verify", "sqlite:mobs.db"],
-    ["diff", "sqlite:mobs.db", "sqlite:mobs.db"],
-    ["copy", "sqlite:mobs.db", "sqlite:{out}/copy.db"],
-    ["export", "sqlite:mobs.db", "{out}/mobs.zip"],
-    ["export", "sqlite:mobs.db", "{out}/back.db", "--format", "meerkat"],
-]
+READING = [*reading(), *writing(out="{out}")[:3]]
 # One process for all commands: to start one takes longer than what it does.
 _ALL = """
 import contextlib, io, json, os, sys

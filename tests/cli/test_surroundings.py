@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import mobstore
+from cli.command_line import run
 from mobstore.testing.samples import definition, full_run, profile, run_id
 
 ODD = "Café-日本-🦦-e\u0301"
@@ -48,11 +49,17 @@ def started(folder: Path, command: str, **environment: str) -> tuple[int, bytes,
     ["latin-1:strict", "utf-7", "utf-32", "shift_jis", "iso2022_jp", "cp037:ignore", "punycode"],
 )
 def test_any_encoding(folder: Path, encoding: str) -> None:
+    ended = run("run", "sqlite:mobs.db", RUN, folder=folder, encoding=encoding)
+    assert (ended.code, ended.errors) == (0, "")
+    assert f"run {RUN}" in ended.out
+
+
+def test_an_encoding_of_the_environment(folder: Path) -> None:
     code, out, errors = started(
-        folder, f"mobstore run sqlite:mobs.db {RUN}", PYTHONIOENCODING=encoding
+        folder, f"mobstore run sqlite:mobs.db {RUN}", PYTHONIOENCODING="shift_jis:strict"
     )
     assert (code, errors) == (0, b"")
-    assert f"run {RUN}" in out.decode(encoding.partition(":")[0])
+    assert f"run {RUN}" in out.decode("shift_jis")
 
 
 @pytest.mark.parametrize(
@@ -62,9 +69,9 @@ def test_any_encoding(folder: Path, encoding: str) -> None:
 )
 def test_any_variable(folder: Path, variable: str) -> None:
     name, _, value = variable.partition("=")
-    code, out, errors = started(folder, "mobstore info sqlite:mobs.db", **{name: value})
-    assert (code, errors) == (0, b"")
-    assert b"runs" in out
+    ended = run("info", "sqlite:mobs.db", folder=folder, environment={name: value})
+    assert (ended.code, ended.errors) == (0, "")
+    assert "runs" in ended.out
 
 
 @pytest.mark.parametrize(
@@ -84,15 +91,13 @@ def test_standard_error_that_takes_nothing(
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_offers_nothing_that_is_stored(folder: Path, shell: str) -> None:
     """Names of commands and options only: a shell may run what else is offered to it."""
-    _, script, _ = started(folder, f"mobstore completion {shell}")
-    assert script.isascii()
+    assert run("completion", shell).out.isascii()
     for word in ("", "sqlite:", "$(touch owned)"):
-        code, offered, errors = started(
-            folder,
-            "mobstore",
-            _MOBSTORE_COMPLETE=f"{shell}_complete",
-            COMP_WORDS=f"mobstore run sqlite:mobs.db '{word}'",
-            COMP_CWORD="3",
-        )
-        assert (code, offered.strip(), errors) == (0, b"", b"")
+        variables = {
+            "_MOBSTORE_COMPLETE": f"{shell}_complete",
+            "COMP_WORDS": f"mobstore run sqlite:mobs.db '{word}'",
+            "COMP_CWORD": "3",
+        }
+        ended = run(folder=folder, environment=variables)
+        assert (ended.code, ended.out.strip(), ended.errors) == (0, "", "")
     assert not (folder / "owned").exists()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import mobstore
+from cli.command_line import run
 from mobstore import MobId, MobReset, NewMobEvent
 from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.maintenance.transfer import export_stores
@@ -62,15 +63,9 @@ def names(folder: Path) -> set[str]:
 
 
 def refused(folder: Path, *arguments: str) -> str:
-    ended = subprocess.run(
-        [sys.executable, "-m", "mobstore", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
-    assert (ended.returncode, ended.stdout) == (1, "")
-    return ended.stderr
+    ended = run(*arguments, folder=folder)
+    assert (ended.code, ended.out) == (1, "")
+    return ended.errors
 
 
 COMMANDS = [("import", "bad.zip"), ("import", "mob.db"), ("copy", "sqlite:bad.db")]

@@ -6,27 +6,17 @@ import asyncio
 import gzip
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import mobstore
+from cli.command_line import run, run_process
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import import_meerkat
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mobstore", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -53,22 +43,21 @@ def damage(path: Path, *statements: str) -> None:
 
 
 def test_a_sound_store(path: Path) -> None:
-    ended = run("verify", f"sqlite:{path}")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "sound: 253 rows\n", "")
+    assert run_process("verify", f"sqlite:{path}") == (0, "sound: 253 rows\n", "")
     ended = run("verify", f"sqlite:{path}", "--json")
-    assert (ended.returncode, ended.stdout) == (0, "")
+    assert (ended.code, ended.out) == (0, "")
 
 
 def test_damage_is_told_and_mended(path: Path) -> None:
     damage(path, "UPDATE counters SET value = 7 WHERE name = 'next_cursor'")
     ended = run("verify", f"sqlite:{path}")
-    assert ended.returncode == 1
-    assert "next_cursor  it is not above the last cursor  repairable" in ended.stdout
-    assert "problems in 253 rows: 0 repaired, 1 left; --repair mends 1" in ended.stdout
+    assert ended.code == 1
+    assert "next_cursor  it is not above the last cursor  repairable" in ended.out
+    assert "problems in 253 rows: 0 repaired, 1 left; --repair can repair 1" in ended.out
     ended = run("verify", f"sqlite:{path}", "--repair")
-    assert ended.returncode == 0
-    assert "problems in 253 rows: 1 repaired, 0 left\n" in ended.stdout
-    assert run("verify", f"sqlite:{path}").stdout == "sound: 253 rows\n"
+    assert ended.code == 0
+    assert "problems in 253 rows: 1 repaired, 0 left\n" in ended.out
+    assert run("verify", f"sqlite:{path}").out == "sound: 253 rows\n"
 
 
 def test_what_is_left_ends_with_1(path: Path) -> None:
@@ -78,12 +67,12 @@ def test_what_is_left_ends_with_1(path: Path) -> None:
         "UPDATE specs SET revision = 0, mob_id = mob_id || char(27) || '[2J'",
     )
     ended = run("verify", f"sqlite:{path}", "--repair", "--json")
-    assert ended.returncode == 1
-    assert [json.loads(line) for line in ended.stdout.splitlines()] == [
+    assert ended.code == 1
+    assert [json.loads(line) for line in ended.out.splitlines()] == [
         {
             "table": "events",
             "key": [5],
-            "what": "type is not that of its kind",
+            "what": "type does not match its kind",
             "repairable": True,
             "repaired": True,
         },
@@ -98,14 +87,14 @@ def test_what_is_left_ends_with_1(path: Path) -> None:
             for mob in ("night-desk", "tide-desk")
         ),
     ]
-    assert "\x1b" not in run("verify", f"sqlite:{path}").stdout
+    assert "\x1b" not in run("verify", f"sqlite:{path}").out
 
 
 def test_equal_stores(path: Path) -> None:
-    ended = run("diff", f"sqlite:{path}", path.with_suffix(".zip"))
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "no differences\n", "")
+    ended = run_process("diff", f"sqlite:{path}", path.with_suffix(".zip"))
+    assert ended == (0, "no differences\n", "")
     ended = run("diff", f"sqlite:{path}", f"sqlite:{path}", "--json")
-    assert (ended.returncode, ended.stdout) == (0, "")
+    assert (ended.code, ended.out) == (0, "")
 
 
 def test_what_differs(path: Path) -> None:
@@ -124,8 +113,8 @@ def test_what_differs(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         ((changed,),) = file.execute("SELECT run_id FROM runs WHERE number = 3")
     ended = run("diff", export, url)
-    assert (ended.returncode, ended.stderr) == (1, "")
-    assert ended.stdout.splitlines() == [
+    assert (ended.code, ended.errors) == (1, "")
+    assert ended.out.splitlines() == [
         "the latest cursor differs",
         f"events 20 to 30 of tide-desk: only in {export}",
         "event 31 of tide-desk: kind",
@@ -134,7 +123,7 @@ def test_what_differs(path: Path) -> None:
         f"spec night-desk: only in {export}",
         f"realm profile new\\x07: only in {url}",
     ]
-    lines = run("diff", url, export, "--json").stdout.splitlines()
+    lines = run("diff", url, export, "--json").out.splitlines()
     assert len(lines) == 17
     assert json.loads(lines[-3]) == {
         "kind": "run",
@@ -148,6 +137,6 @@ def test_what_differs(path: Path) -> None:
 def test_what_cannot_be_compared_ends_with_2(path: Path) -> None:
     for other in ("sqlite:missing.db", path, "nonsense"):
         ended = run("diff", f"sqlite:{path}", other)
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("Error: ")
-        assert "Traceback" not in ended.stderr
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.errors.startswith("Error: ")
+        assert "Traceback" not in ended.errors

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 import mobstore
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.meerkat import import_meerkat
 from support.terminals import run_in_terminal
 
@@ -115,7 +115,7 @@ def test_a_damaged_key_can_be_copied(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 60, 140])
 def test_whatever_is_in_a_cell_is_shown_whole(width: int) -> None:
-    sheet = Sheet("things", "run", "mob", "what")
+    sheet = AdaptiveTable("things", "run", "mob", "what")
     sheet.add_row(RUN, "m" * 100, "日本" * 40)
     sheet.add_row("", "", "")
     console = Console(width=width, force_terminal=False)

@@ -104,7 +104,7 @@ class Deaf(MemoryEngine):
 class Backwards(MemoryTables):
     """Gives rows in whatever order they lie: here the latest first."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
         if _is_scan(read) and read.limit is None and read.index in {EVENTS, RUNS_BY_MOB}:
             return answer[::-1]
@@ -114,7 +114,7 @@ class Backwards(MemoryTables):
 class NumbersAsText(MemoryTables):
     """Orders the positions in a ledger as text."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
         if _is_scan(read) and read.index is STEP_LEDGER:
             return sorted(answer, key=lambda row: str(row.position))
@@ -124,7 +124,7 @@ class NumbersAsText(MemoryTables):
 class OrderByUtf16(MemoryTables):
     """Orders text as JavaScript and IndexedDB do."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
         if _is_scan(read) and len(read.index.order) == 1:
             column = attrgetter(read.index.order[0])
@@ -147,7 +147,7 @@ class ReusedCursor(MemoryTables):
 class InclusiveBounds(MemoryTables):
     """Takes `after` and `before` to include the value itself."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         return super().answer(self._widened(read) if _is_scan(read) else read)
 
     def _widened(self, scan: Scan[Any]) -> Scan[Any]:
@@ -158,7 +158,7 @@ class InclusiveBounds(MemoryTables):
 class WholePrefixesOnly(MemoryTables):
     """Finds nothing unless each value of an index's prefix is given."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         whole = not _is_scan(read) or len(read.prefix) >= len(read.index.prefix)
         return super().answer(read) if whole else []
 
@@ -176,10 +176,9 @@ class CutsAtNul(MemoryTables):
 class Normalises(MemoryTables):
     """Composes letters and their accents."""
 
-    def answer(self, read: Read[Any]) -> Any:
+    def answer(self, read: Read) -> Any:
         if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            return super().answer(Get(get.table, tuple(map(self._composed, get.key))))
+            return super().answer(Get(read.table, tuple(map(self._composed, read.key))))
         return super().answer(read)
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -232,7 +231,7 @@ class Failing(MemoryEngine):
         raise OSError("the driver's own", make)
 
 
-def _is_scan(read: Read[Any]) -> TypeGuard[Scan[Any]]:
+def _is_scan(read: Read) -> TypeGuard[Scan[Any]]:
     return isinstance(read, Scan)
 
 

@@ -31,8 +31,8 @@ from mobstore.testing import (
     run_cases,
 )
 from mobstore.testing.kinds import every_kind
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import BY_CODE_POINT, moment
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import BY_CODE_POINT, timestamp
 from mobstore.testing.subject import CAPABILITIES
 
 # What breaks, and the cases that must notice; others may notice too.
@@ -114,6 +114,7 @@ def test_a_broken_store_is_caught(name: str) -> None:
     assert set(report.of("failed")) == catching, str(report)
 
 
+@pytest.mark.slow
 def test_a_deaf_store_is_caught() -> None:
     subject = broken.on(broken.Deaf)
     report = asyncio.run(
@@ -124,6 +125,7 @@ def test_a_deaf_store_is_caught() -> None:
     assert asyncio.run(run_cases(subject, only=alone)).of("passed") == alone
 
 
+@pytest.mark.slow
 def test_narrow_faults_are_told_apart() -> None:
     def failed(subject: SubjectFactory) -> set[str]:
         # What waits for what never comes fails by this; on a busy machine the others need time.
@@ -293,12 +295,12 @@ def test_refused_tells_what_came_instead() -> None:
             raise OSError("driver")
 
         with pytest.raises(AssertionError, match="call: want ValueError, got the result 3"):
-            await refused(ValueError, give(), "call")
+            await expect_error(ValueError, give(), "call")
         with pytest.raises(AssertionError, match=r"call: want ValueError, got OSError\('driver'\)"):
-            await refused(ValueError, fail(), "call")
+            await expect_error(ValueError, fail(), "call")
         with pytest.raises(AssertionError, match="text of the error"):
-            await refused(OSError, fail(), "call", "other text")
-        assert str(await refused(OSError, fail(), "call", "driver")) == "driver"
+            await expect_error(OSError, fail(), "call", "other text")
+        assert str(await expect_error(OSError, fail(), "call", "driver")) == "driver"
 
     asyncio.run(check())
 
@@ -314,8 +316,8 @@ def test_same_compares_types_too() -> None:
 def test_samples_are_what_they_say() -> None:
     assert sorted(BY_CODE_POINT) == list(BY_CODE_POINT)
     assert sorted(BY_CODE_POINT, key=lambda text: text.encode("utf-16-be")) != list(BY_CODE_POINT)
-    assert moment(-1) < moment(0) < moment(1) < moment(10**9)
-    assert str(moment(1)) == "2026-03-04T05:06:07.000000001Z"
+    assert timestamp(-1) < timestamp(0) < timestamp(1) < timestamp(10**9)
+    assert str(timestamp(1)) == "2026-03-04T05:06:07.000000001Z"
     kinds = get_args(get_args(MobEventKind)[0])
     assert {type(kind) for kind in every_kind()} == set(kinds)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mobstore
-from mobstore import MobId, MobReset, NewMobEvent, Profile, SerializationError, Timestamp
+from mobstore import MobId, MobReset, NewMobEvent, Profile, Timestamp, UsageError
 from mobstore.engines.memory import MemoryEngine
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ def test_anything_else_is_an_error_and_writes_nothing(now: Any, words: str) -> N
                 stores.realm_profiles.create("name", Profile(model="m")),
                 stores.atomic(lambda at: at.events.append(EVENT)),
             ):
-                with pytest.raises(SerializationError) as caught:
+                with pytest.raises(UsageError) as caught:
                     await call
                 assert words in str(caught.value)
             assert await stores.events.replay_all() == []

@@ -12,7 +12,7 @@ from mobstore.maintenance.verification import verify
 from mobstore.scripts.tables import COUNTERS, NEXT_CURSOR, NEXT_RUN, CounterRow
 from mobstore.scripts.transaction import DeleteRange, Put, Scan, Write
 from mobstore.testing.samples import event, make_run
-from mobstore.testing.scripts import writing
+from mobstore.testing.scripts import write_script
 
 URLS = pytest.mark.parametrize("url", ["memory:", "sqlite:{}/mobs.db"])
 
@@ -34,7 +34,7 @@ def test_counters_are_mended(url: str, behind: Write, tmp_path: Path) -> None:
             for n in (1, 2, 3):
                 await stores.runs.create_run(make_run(n))
             log = await stores.events.replay_all()
-            await stores.engine.write(writing(behind))
+            await stores.engine.write(write_script(behind))
             for call in (stores.events.append(event()), stores.runs.create_run(make_run(4))):
                 with pytest.raises(WriteFailedError, match="verify URL --repair"):
                     await call

@@ -18,6 +18,7 @@ from mobstore import (
     MeerkatSpawned,
     MobCreated,
     MobId,
+    MobStoreError,
     MobStores,
     NewMobEvent,
     ProfileName,
@@ -27,10 +28,11 @@ from mobstore import (
     SessionMember,
     TaskCreated,
     TaskId,
+    UsageError,
     open_stores,
     verify,
 )
-from mobstore.testing.samples import definition, profile
+from mobstore.testing.samples import definition, event, profile
 
 TASK = TaskCreated(task_id=TaskId("t"), subject="s", description="", blocked_by=())
 
@@ -39,16 +41,15 @@ def flow(params: Any) -> FlowStarted:
     return FlowStarted(run_id=RunId(UUID(int=1)), flow_id=FlowId("f"), params=params)
 
 
-def event(kind: Any) -> NewMobEvent:
-    return NewMobEvent(mob_id=MobId("m"), kind=kind)
-
-
-def said(call: Callable[[MobStores], Awaitable[object]]) -> str:
+def said(
+    call: Callable[[MobStores], Awaitable[object]],
+    kind: type[MobStoreError] = SerializationError,
+) -> str:
     """What a call is refused with; afterwards nothing is stored."""
 
     async def refused() -> str:
         async with open_stores("memory:") as stores:
-            with pytest.raises(SerializationError) as caught:
+            with pytest.raises(kind) as caught:
                 await call(stores)
             assert await stores.events.latest_cursor() == 0
             assert await stores.specs.list_specs() == []
@@ -63,7 +64,7 @@ def append(one: NewMobEvent, stores: MobStores) -> Awaitable[object]:
 
 
 def said_of(kind: Any) -> str:
-    return said(lambda stores: stores.events.append(event(kind)))
+    return said(lambda stores: stores.events.append(event(kind=kind)))
 
 
 def test_the_place_of_what_cannot_be_read_is_named() -> None:
@@ -107,11 +108,11 @@ def test_what_has_no_json_form_at_all_is_refused() -> None:
 
 
 def test_an_event_of_a_batch_is_named_by_its_number() -> None:
-    odd = event(TASK.model_copy(update={"subject": 5}))
-    why = said(lambda stores: stores.events.append_batch([event(TASK), odd]))
+    odd = event(kind=TASK.model_copy(update={"subject": 5}))
+    why = said(lambda stores: stores.events.append_batch([event(kind=TASK), odd]))
     assert why.startswith("events[1].kind cannot be stored as it is: subject: ")
-    odd = event(flow([]).model_copy(update={"params": [float("nan")]}))
-    why = said(lambda stores: stores.events.append_batch([event(TASK), event(TASK), odd]))
+    odd = event(kind=flow([]).model_copy(update={"params": [float("nan")]}))
+    why = said(lambda stores: stores.events.append_batch([event(kind=TASK), event(kind=TASK), odd]))
     assert why.startswith("events[2].kind cannot be stored as it is: params.0: ")
 
 
@@ -128,7 +129,7 @@ def test_missing_fields_are_named() -> None:
 
 
 def test_one_event_is_no_batch() -> None:
-    why = said(lambda stores: stores.events.append_batch(cast("Any", event(TASK))))
+    why = said(lambda stores: stores.events.append_batch(cast("Any", event(kind=TASK))), UsageError)
     assert why == "events must be a sequence of NewMobEvent; one alone goes to `append`"
 
 
@@ -138,7 +139,7 @@ def test_what_the_constructors_take_is_stored_in_their_form() -> None:
     async def stored() -> None:
         async with open_stores("memory:") as stores:
             task = TASK.model_copy(update={"blocked_by": [TaskId("a")]})
-            got = await stores.events.append(event(task))
+            got = await stores.events.append(event(kind=task))
             assert got.kind == TASK.model_copy(update={"blocked_by": ("a",)})
             changed = flow({})
             cast("dict[str, Any]", changed.params).update(b=(1,), a=2)
@@ -149,7 +150,7 @@ def test_what_the_constructors_take_is_stored_in_their_form() -> None:
             )
             cast("dict[str, str]", spawned.labels).update(b="1", a="2")
             batch = [
-                event(kind) for kind in (changed, spawned, MobCreated(definition=definition()))
+                event(kind=kind) for kind in (changed, spawned, MobCreated(definition=definition()))
             ]
             appended = await stores.events.append_batch(batch)
             assert list(cast("Any", appended[0].kind).params) == ["a", "b"]

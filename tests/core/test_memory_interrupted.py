@@ -27,8 +27,10 @@ from mobstore.scripts.tables import (
     StepLedgerRow,
 )
 from mobstore.scripts.transaction import Add, Delete, DeleteRange, Get, Put, Scan, Write
-from mobstore.testing.samples import event, make_run, moment, run_id, step
-from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.samples import event, make_run, run_id, step, timestamp
+from mobstore.testing.scripts import load_script, read_script, write_script
+
+pytestmark = pytest.mark.slow
 
 State: TypeAlias = dict[str, object]
 Change: TypeAlias = Callable[[MobStores], Coroutine[Any, Any, object]]
@@ -72,7 +74,7 @@ def held(stores: MobStores) -> memory_tables.MemoryTables:
 
 def state(stores: MobStores) -> State:
     """All that an engine holds, index by index, and what its caches say of it."""
-    asyncio.run(stores.engine.read(reading(Get(SPECS, ("",)))))  # undoes what is half
+    asyncio.run(stores.engine.read(read_script(Get(SPECS, ("",)))))  # undoes what is half
     found: State = {}
     for table in TABLES:
         rows = held(stores).rows(table)
@@ -89,17 +91,17 @@ def state(stores: MobStores) -> State:
 
 
 async def prepared() -> MobStores:
-    stores = MobStores(MemoryEngine(), clock=lambda: moment(0))
-    await stores.events.append_batch([event(f"mob {n % 2}", at=moment(n % 4)) for n in range(9)])
+    stores = MobStores(MemoryEngine(), clock=lambda: timestamp(0))
+    await stores.events.append_batch([event(f"mob {n % 2}", at=timestamp(n % 4)) for n in range(9)])
     ledger = tuple(step(f"{n % 2}") for n in range(4))
     await stores.runs.create_run(make_run(1, step_ledger=ledger))
     await stores.runs.create_run(make_run(2, step_ledger=ledger))
-    await stores.engine.read(reading(Scan(EVENTS_BY_TIME)))  # has its prefixes sorted
+    await stores.engine.read(read_script(Scan(EVENTS_BY_TIME)))  # has its prefixes sorted
     return stores
 
 
 def rewriting(*writes: Write) -> Change:
-    return lambda stores: stores.engine.write(writing(*writes))
+    return lambda stores: stores.engine.write(write_script(*writes))
 
 
 def a_step(position: int, step_id: str) -> StepLedgerRow:
@@ -107,10 +109,10 @@ def a_step(position: int, step_id: str) -> StepLedgerRow:
 
 
 CHANGES: dict[str, Change] = {
-    "append": lambda stores: stores.events.append(event("new", at=moment(2))),
-    "batch": lambda stores: stores.events.append_batch([event(at=moment(n)) for n in range(3)]),
+    "append": lambda stores: stores.events.append(event("new", at=timestamp(2))),
+    "batch": lambda stores: stores.events.append_batch([event(at=timestamp(n)) for n in range(3)]),
     "delete": lambda stores: stores.runs.delete_run(run_id(1)),
-    "range": lambda stores: stores.events.prune(moment(2)),
+    "range": lambda stores: stores.events.prune(timestamp(2)),
     "clear": lambda stores: stores.events.clear(),
     "step": lambda stores: stores.runs.append_step_entry(run_id(1), step("new")),
     "moved, twice, and gone": rewriting(
@@ -120,7 +122,7 @@ CHANGES: dict[str, Change] = {
         Put(STEP_LEDGER, (a_step(1, "z"),)),
     ),
     "load": lambda stores: stores.engine.load(
-        loading(Add(SPECS, (SpecRow("m", 1, "{}"),)), DeleteRange(Scan(EVENTS)))
+        load_script(Add(SPECS, (SpecRow("m", 1, "{}"),)), DeleteRange(Scan(EVENTS)))
     ),
 }
 
@@ -160,7 +162,7 @@ def test_an_undoing_that_is_interrupted_and_once_more(monkeypatch: pytest.Monkey
     monkeypatch.setattr(memory, "_SLICE", 1e9)
     clashing = rewriting(
         Put(STEP_LEDGER, (a_step(1, "x"), a_step(9, "y"))),
-        DeleteRange(Scan(EVENTS_BY_TIME, before=moment(2).sortable)),
+        DeleteRange(Scan(EVENTS_BY_TIME, before=timestamp(2).sortable)),
         Add(STEP_LEDGER, (a_step(1, "z"),)),
     )
     stores = asyncio.run(prepared())
@@ -176,7 +178,7 @@ def test_an_undoing_that_is_interrupted_and_once_more(monkeypatch: pytest.Monkey
         if held(stores).changes:  # so the undoing was interrupted; the next one is, too
             recoveries += 1
             with interrupted(recoveries, unit="line") as again, suppress(KeyboardInterrupt):
-                drive(stores.engine.read(reading(Get(SPECS, ("",)))))
+                drive(stores.engine.read(read_script(Get(SPECS, ("",)))))
             assert again or not held(stores).changes
         assert state(stores) == before, where
         if not where:

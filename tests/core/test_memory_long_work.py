@@ -15,8 +15,8 @@ from mobstore.maintenance.transfer import copy
 from mobstore.maintenance.verification import verify
 from mobstore.scripts.tables import EVENTS, SPECS, EventRow, SpecRow
 from mobstore.scripts.transaction import Add, Commit, Count, LoadingScript, Put, Scan, Script, fetch
-from mobstore.testing.samples import event, make_run, moment, run_id, step
-from mobstore.testing.scripts import reading
+from mobstore.testing.samples import event, make_run, run_id, step, timestamp
+from mobstore.testing.scripts import read_script
 
 T = TypeVar("T")
 
@@ -33,10 +33,10 @@ def stores_in_memory() -> MobStores:
 
 async def filled() -> MobStores:
     stores = stores_in_memory()
-    await stores.events.append_batch([event(f"mob {n % 3}", at=moment(n)) for n in range(40)])
+    await stores.events.append_batch([event(f"mob {n % 3}", at=timestamp(n)) for n in range(40)])
     for n in range(1, 9):
         ledger = tuple(step() for _ in range(5))
-        run = make_run(n, status="failed", completed_at=moment(n), step_ledger=ledger)
+        run = make_run(n, status="failed", completed_at=timestamp(n), step_ledger=ledger)
         await stores.runs.create_run(run)
     return stores
 
@@ -83,8 +83,8 @@ def test_what_is_long_lets_the_loop_turn() -> None:
             "overview": stores.overview,
             "list_runs": stores.runs.list_runs,
             "copy": lambda: copy(stores, stores_in_memory()),
-            "prune_runs": lambda: stores.runs.prune_runs(moment(9)),
-            "prune": lambda: stores.events.prune(moment(30)),
+            "prune_runs": lambda: stores.runs.prune_runs(timestamp(9)),
+            "prune": lambda: stores.events.prune(timestamp(30)),
             "clear": stores.events.clear,
             "a load": lambda: stores.engine.load(lambda: loading_events(900, 20)),
         }
@@ -104,7 +104,7 @@ def test_a_long_reader_sees_one_state_and_hinders_nobody() -> None:
             await stores.events.append(event())
         assert not reader.done()
         await stores.events.clear()
-        assert await stores.engine.read(reading(Count(Scan(EVENTS)))) == 0
+        assert await stores.engine.read(read_script(Count(Scan(EVENTS)))) == 0
         assert await reader == (40, 40)
         assert await stores.events.latest_cursor() == 45
 
@@ -127,7 +127,7 @@ def test_long_writers_of_many_tasks_all_end() -> None:
         stores = await filled()
         writers = [stores.engine.write(lambda n=n: adding_spec(n, f"{n}")) for n in range(12)]  # type: ignore[misc]
         assert sorted(await asyncio.gather(*writers)) == list(range(12))
-        specs = await stores.engine.read(reading(Scan(SPECS)))
+        specs = await stores.engine.read(read_script(Scan(SPECS)))
         assert sorted(row.revision for row in specs) == list(range(1, 13))
 
     asyncio.run(check())
@@ -140,11 +140,11 @@ def test_a_load_is_seen_when_it_has_ended(*, disturbed: bool) -> None:
         load = asyncio.create_task(stores.engine.load(lambda: loading_events(900, 30)))
         for _ in range(10):
             await asyncio.sleep(0)
-            assert await stores.engine.read(reading(Count(Scan(EVENTS)))) == 40
+            assert await stores.engine.read(read_script(Count(Scan(EVENTS)))) == 40
         if disturbed:
             await stores.events.append(event())
         assert await load == 70 + disturbed
-        assert await stores.engine.read(reading(Count(Scan(EVENTS)))) == 70 + disturbed
+        assert await stores.engine.read(read_script(Count(Scan(EVENTS)))) == 70 + disturbed
         await stores.events.append(event())
 
     asyncio.run(check())
@@ -184,7 +184,7 @@ def test_cancelled_at_any_step(name: str) -> None:
         run = await stores.runs.get_run(run_id(1))
         assert run is not None
         engine = stores.engine
-        events, specs = [await engine.read(reading(Count(Scan(t)))) for t in (EVENTS, SPECS)]
+        events, specs = [await engine.read(read_script(Count(Scan(t)))) for t in (EVENTS, SPECS)]
         return events, specs, len(run.step_ledger)
 
     async def check() -> None:

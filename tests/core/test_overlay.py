@@ -15,7 +15,7 @@ import pytest
 
 from mobstore import Stores, Timestamp, open_stores
 from mobstore.engines.memory import MemoryEngine
-from mobstore.scripts.atomic import together
+from mobstore.scripts.atomic import atomic_script
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.overlay import Overlay
 from mobstore.scripts.tables import (
@@ -66,7 +66,7 @@ def a_scan(chance: random.Random, *, limited: bool) -> Scan[Output]:
     return Scan(index, values[:given], bounds[0], bounds[1], limit, backwards)
 
 
-def a_read(chance: random.Random) -> Read[Any]:
+def a_read(chance: random.Random) -> Read:
     kind = chance.randrange(3)
     if kind == 0:
         return Get(
@@ -88,7 +88,7 @@ def a_write(chance: random.Random) -> Write:
     return Put(LOOP_STEP_OUTPUTS, tuple(a_row(chance) for _ in range(chance.randrange(1, 4))))
 
 
-def asking(reads: Sequence[Read[Any]], writes: Sequence[Write] = ()) -> Script[tuple[Any, ...]]:
+def asking(reads: Sequence[Read], writes: Sequence[Write] = ()) -> Script[tuple[Any, ...]]:
     answers = yield tuple(reads)
     return Commit(answers, tuple(writes))
 
@@ -102,14 +102,13 @@ def over(scripts: Sequence[Script[Any]]) -> Script[list[Any]]:
     return Commit(results, tuple(overlay.writes))
 
 
-def in_order(answer: Any, read: Read[Any]) -> Any:
+def in_order(answer: Any, read: Read) -> Any:
     """The answer, with rows that tie in one order: the contract names none."""
     if not isinstance(read, Scan):
         return answer
-    scan = cast("Scan[Any]", read)
-    ordering = scan.index.table.getter(scan.index.sorted_by[len(scan.prefix) :])
-    assert list(map(ordering, answer)) == sorted(map(ordering, answer), reverse=scan.backwards)
-    return sorted(answer) if scan.limit is None else sorted(map(ordering, answer))
+    ordering = read.index.table.getter(read.index.sorted_by[len(read.prefix) :])
+    assert list(map(ordering, answer)) == sorted(map(ordering, answer), reverse=read.backwards)
+    return sorted(answer) if read.limit is None else sorted(map(ordering, answer))
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -142,17 +141,17 @@ class Asking:
 
     def __init__(self, *stored: Output) -> None:
         self.overlay = Overlay()
-        self.asked: list[Read[Any]] = []
+        self.asked: list[Read] = []
         self.rows = 0
         self._store = MemoryTables()
         self._store.write((Put(LOOP_STEP_OUTPUTS, stored),))
 
-    def __call__(self, *reads: Read[Any], then: Sequence[Write] = ()) -> tuple[Any, ...]:
+    def __call__(self, *reads: Read, then: Sequence[Write] = ()) -> tuple[Any, ...]:
         """The answers; `asked` holds what was asked of the store, `rows` counts what it gave."""
         self.asked, self.rows = [], 0
         return drive(self.overlay.run(asking(reads, then)), self._answer).result
 
-    def _answer(self, read: Read[Any]) -> object:
+    def _answer(self, read: Read) -> object:
         self.asked.append(read)
         answer: Any = self._store.answer(read)
         self.rows += len(answer) if isinstance(read, Scan) else 1
@@ -284,7 +283,7 @@ def test_what_an_entry_costs_is_the_same_however_many_there_are(url: str, tmp_pa
             context = copy_context()
             await stores.engine.write(
                 lambda: counted(
-                    together(work, lambda engine: Stores(engine, Timestamp.now), context), rows
+                    atomic_script(work, lambda engine: Stores(engine, Timestamp.now), context), rows
                 )
             )
             entries = await stores.runs.step_entries(run_id(1), limit=10_000)

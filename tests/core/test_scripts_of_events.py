@@ -14,8 +14,9 @@ from mobstore.scripts.transaction import Add, Commit, Count, DeleteRange, Get, P
 from support.scripts import play
 
 NEXT = Get(COUNTERS, ("next_cursor",))
-DRAFT = ("desk", "2026-03-04T05:06:07.000000000Z", "mob_reset", "", '{"type":"mob_reset"}')
-OTHER = (
+NEW = EventRow(0, "desk", "2026-03-04T05:06:07.000000000Z", "mob_reset", "", '{"type":"mob_reset"}')
+OTHER = EventRow(
+    0,
     "other",
     "2026-03-04T05:06:08.000000001Z",
     "mob_completed",
@@ -25,20 +26,20 @@ OTHER = (
 
 
 def test_the_first_event_has_cursor_1() -> None:
-    asked, commit = play(events.append_batch([DRAFT]), (None,))
+    asked, commit = play(events.append_batch([NEW]), (None,))
     assert asked == [(NEXT,)]
     assert commit == Commit(
-        1, (Add(EVENTS, [EventRow(1, *DRAFT)]), Add(COUNTERS, (CounterRow("next_cursor", 2),)))
+        1, (Add(EVENTS, [NEW._replace(cursor=1)]), Add(COUNTERS, (CounterRow("next_cursor", 2),)))
     )
 
 
 def test_a_batch_has_consecutive_cursors() -> None:
-    asked, commit = play(events.append_batch([DRAFT, OTHER]), (CounterRow("next_cursor", 41),))
+    asked, commit = play(events.append_batch([NEW, OTHER]), (CounterRow("next_cursor", 41),))
     assert asked == [(NEXT,)]
     assert commit == Commit(
         41,
         (
-            Add(EVENTS, [EventRow(41, *DRAFT), EventRow(42, *OTHER)]),
+            Add(EVENTS, [NEW._replace(cursor=41), OTHER._replace(cursor=42)]),
             Put(COUNTERS, (CounterRow("next_cursor", 43),)),
         ),
     )
@@ -51,19 +52,19 @@ def test_an_empty_batch_writes_nothing(counter: CounterRow | None, first: int) -
 
 def test_the_last_cursor() -> None:
     last = CounterRow("next_cursor", 2**63 - 2)
-    _, commit = play(events.append_batch([DRAFT]), (last,))
+    _, commit = play(events.append_batch([NEW]), (last,))
     assert commit.result == 2**63 - 2
     assert commit.writes[1] == Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 1),))
     with pytest.raises(InternalError, match=r"^Internal error: cursor value \d+ exceeds i64::MAX$"):
-        play(events.append_batch([DRAFT, DRAFT]), (last,))
+        play(events.append_batch([NEW, NEW]), (last,))
     with pytest.raises(InternalError) as caught:
-        play(events.append_batch([DRAFT]), (CounterRow("next_cursor", 2**63 - 1),))
+        play(events.append_batch([NEW]), (CounterRow("next_cursor", 2**63 - 1),))
     assert caught.value.detail == f"cursor value {2**63} exceeds i64::MAX"
 
 
 @pytest.mark.parametrize(("after", "limit"), [(0, 9), (7, 0), (7, 3)])
 def test_poll(after: int, limit: int) -> None:
-    rows = [EventRow(8, *DRAFT), EventRow(9, *OTHER)]
+    rows = [NEW._replace(cursor=8), OTHER._replace(cursor=9)]
     asked, commit = play(events.poll(after, limit), (rows,))
     assert asked == [(Scan(EVENTS, after=after, limit=limit),)]
     assert commit.writes == ()
@@ -73,11 +74,11 @@ def test_poll(after: int, limit: int) -> None:
         '"kind":{"type":"mob_completed"}}',
     ]
     assert all(MobEvent.from_json(event.to_json()) == event for event in commit.result.events)
-    assert not commit.result.left_out
+    assert not commit.result.unreadable
 
 
 def test_poll_without_events() -> None:
-    assert play(events.poll(0, 5), ([],))[1] == Commit(events.Polled([], []))
+    assert play(events.poll(0, 5), ([],))[1] == Commit(events.EventPage([], []))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_poll_without_events() -> None:
     ],
 )
 def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
-    rows = [EventRow(8, *DRAFT), EventRow(9, *DRAFT[:4], kind), EventRow(10, *DRAFT)]
+    rows = [NEW._replace(cursor=8), NEW._replace(cursor=9, kind=kind), NEW._replace(cursor=10)]
     with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
         play(events.replay_all(), (rows,))
     _, commit = play(events.poll(0, 3), (rows,))
@@ -102,14 +103,14 @@ def test_an_event_that_cannot_be_read_is_named(kind: str) -> None:
     asked, commit = play(events.poll(0, 3, skip_unreadable=True), (rows,), ([],))
     assert asked == [(Scan(EVENTS, after=0, limit=3),), (Scan(EVENTS, after=10, limit=1),)]
     assert [event.cursor for event in commit.result.events] == [8, 10]
-    assert [cursor for cursor, _ in commit.result.left_out] == [9]
+    assert [cursor for cursor, _ in commit.result.unreadable] == [9]
     _, followed = play(events.follow(0, 3, None), (rows,))
     assert [found.cursor for found in followed.result] == [8, 9, 10]
 
 
 def test_an_event_whose_mob_is_no_text_is_named() -> None:
     mob: Any = b"mob"
-    rows = [EventRow(8, *DRAFT), EventRow(9, mob, *DRAFT[1:])]
+    rows = [NEW._replace(cursor=8), NEW._replace(cursor=9, mob_id=mob)]
     with pytest.raises(SerializationError, match="table events, cursor 9 cannot be read"):
         play(events.replay_all(), (rows,))
 
@@ -137,11 +138,11 @@ def test_clear() -> None:
 
 
 def test_prune() -> None:
-    doomed = Scan(EVENTS_BY_TIME, before=DRAFT[1])
-    asked, commit = play(events.prune(DRAFT[1]), (3,))
+    doomed = Scan(EVENTS_BY_TIME, before=NEW.timestamp)
+    asked, commit = play(events.prune(NEW.timestamp), (3,))
     assert asked == [(Count(doomed),)]
     assert commit == Commit(3, (DeleteRange(doomed),))
 
 
 def test_prune_of_nothing_writes_nothing() -> None:
-    assert play(events.prune(DRAFT[1]), (0,))[1] == Commit(0)
+    assert play(events.prune(NEW.timestamp), (0,))[1] == Commit(0)

@@ -9,7 +9,8 @@ import pytest
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, STATE, encoded, ended, state
 from mobstore import InternalError, NotFoundError, WriteFailedError
 from mobstore.operations import frames, ledgers, runs
-from mobstore.operations.frames import KeyedSwap, Swap
+from mobstore.operations.frames import KeyedSwap
+from mobstore.operations.runs import Swap
 from mobstore.scripts.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -134,17 +135,17 @@ def refused(script: Script[bool], *answers: tuple[Any, ...]) -> str:
     return commit.refusal
 
 
-@pytest.mark.parametrize("following", ["pending", "running", "completed", "failed", "canceled"])
-def test_status(following: str) -> None:
-    asked, commit = play(runs.cas_run_status(ID, "running", following, NOW), (RUN,))
+@pytest.mark.parametrize("next_status", ["pending", "running", "completed", "failed", "canceled"])
+def test_status(next_status: str) -> None:
+    asked, commit = play(runs.cas_run_status(ID, Swap("running", next_status), NOW), (RUN,))
     assert asked == [(GET_RUN,)]
-    completed = NOW if following in {"completed", "failed", "canceled"} else ""
-    assert commit == Commit(True, (put_run(status=following, completed_at=completed),))
+    completed = NOW if next_status in {"completed", "failed", "canceled"} else ""
+    assert commit == Commit(True, (put_run(status=next_status, completed_at=completed),))
 
 
 def test_completed_at_is_set_once() -> None:
     done = RUN._replace(completed_at=OLD)
-    commit = ended(runs.cas_run_status(ID, "running", "failed", NOW), (done,))
+    commit = ended(runs.cas_run_status(ID, Swap("running", "failed"), NOW), (done,))
     assert commit == Commit(True, (put_run(status="failed", completed_at=OLD),))
 
 
@@ -161,13 +162,13 @@ def test_completed_at_is_set_once() -> None:
 )
 def test_status_refused(stored: RunRow | None, expected: str) -> None:
     why = f"run {ID} is not {expected}, or has ended"
-    assert refused(runs.cas_run_status(ID, expected, "running", NOW), (stored,)) == why
-    snapshot = runs.cas_run_snapshot(ID, expected, "A", "running", "B", NOW)
+    assert refused(runs.cas_run_status(ID, Swap(expected, "running"), NOW), (stored,)) == why
+    snapshot = runs.cas_run_snapshot(ID, Swap(expected, "running"), Swap("A", "B"), NOW)
     assert refused(snapshot, (stored, STATE)) == why
 
 
 def test_flow_state() -> None:
-    asked, commit = play(runs.cas_flow_state(ID, "A", "B"), (STATE,))
+    asked, commit = play(runs.cas_flow_state(ID, Swap("A", "B")), (STATE,))
     assert asked == [(GET_STATE,)], "the status does not matter"
     assert commit == Commit(True, (PUT_FLOW,))
 
@@ -175,17 +176,17 @@ def test_flow_state() -> None:
 @pytest.mark.parametrize("stored", [None, STATE._replace(flow_state="C")])
 def test_flow_state_refused(stored: RunStateRow | None) -> None:
     why = f"run {ID} has another flow state"
-    assert refused(runs.cas_flow_state(ID, "A", "B"), (stored,)) == why
-    snapshot = runs.cas_run_snapshot(ID, "running", "A", "failed", "B", NOW)
+    assert refused(runs.cas_flow_state(ID, Swap("A", "B")), (stored,)) == why
+    snapshot = runs.cas_run_snapshot(ID, Swap("running", "failed"), Swap("A", "B"), NOW)
     assert refused(snapshot, (RUN, stored)) == why
 
 
-@pytest.mark.parametrize(("following", "completed"), [("failed", NOW), ("running", "")])
-def test_snapshot(following: str, completed: str) -> None:
-    script = runs.cas_run_snapshot(ID, "running", "A", following, "B", NOW)
+@pytest.mark.parametrize(("next_status", "completed"), [("failed", NOW), ("running", "")])
+def test_snapshot(next_status: str, completed: str) -> None:
+    script = runs.cas_run_snapshot(ID, Swap("running", next_status), Swap("A", "B"), NOW)
     asked, commit = play(script, (RUN, STATE))
     assert asked == [(GET_RUN, GET_STATE)]
-    changed = put_run(status=following, completed_at=completed)
+    changed = put_run(status=next_status, completed_at=completed)
     assert commit == Commit(True, (changed, PUT_FLOW))
 
 
@@ -366,17 +367,17 @@ def test_output_of_the_root(same: Any, last: list[RootStepOutputRow], place: int
 
 
 @pytest.mark.parametrize(
-    ("length", "iteration", "following"),
+    ("length", "iteration", "next_status"),
     [(None, 0, 1), (None, 2, 3), (0, 0, 1), (3, 3, 4), (3, 9, 10), (3, 2, None), (3, 0, None)],
 )
-def test_output_of_a_loop(length: int | None, iteration: int, following: int | None) -> None:
+def test_output_of_a_loop(length: int | None, iteration: int, next_status: int | None) -> None:
     stored = None if length is None else LoopOutputRow(ID, "o", length)
-    outputs: tuple[tuple[Any, ...], ...] = () if following else ((None, []),)
+    outputs: tuple[tuple[Any, ...], ...] = () if next_status else ((None, []),)
     if iteration > (length or 0):  # iterations are left out
         outputs = (([] if stored is None else [stored],),)
     asked, commit = play(complete(("o", iteration)), (FRAME, stored), *outputs)
     assert asked[0] == (Get(FRAMES, (ID, "f")), Get(LOOP_OUTPUTS, (ID, "o")))
-    if following is None:  # else there can be no output yet
+    if next_status is None:  # else there can be no output yet
         assert asked[1] == (
             Get(LOOP_STEP_OUTPUTS, (ID, "o", iteration, "s")),
             Scan(LOOP_STEP_OUTPUTS_BY_POSITION, (ID, "o", iteration), limit=1, backwards=True),
@@ -385,8 +386,8 @@ def test_output_of_a_loop(length: int | None, iteration: int, following: int | N
         PUT_FRAME,
         Add(LOOP_STEP_OUTPUTS, (LoopStepOutputRow(ID, "o", iteration, "s", 0, "1"),)),
     ]
-    if following is not None:
-        writes.append(add_or_put(LOOP_OUTPUTS, stored, LoopOutputRow(ID, "o", following)))
+    if next_status is not None:
+        writes.append(add_or_put(LOOP_OUTPUTS, stored, LoopOutputRow(ID, "o", next_status)))
     assert commit == Commit(True, tuple(writes))
 
 

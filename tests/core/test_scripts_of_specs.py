@@ -17,14 +17,14 @@ STORED = SpecRow("m", 4, '{"id":"old"}')
 
 
 @pytest.mark.parametrize(
-    ("stored", "revision", "following"),
+    ("stored", "revision", "next_revision"),
     [(None, None, 1), (None, 0, 1), (STORED, None, 5), (STORED, 4, 5)],
 )
-def test_put(stored: SpecRow | None, revision: int | None, following: int) -> None:
+def test_put(stored: SpecRow | None, revision: int | None, next_revision: int) -> None:
     asked, commit = play(specs.put_spec("m", "{}", revision), (stored,))
     assert asked == [GET]
     kind = Add if stored is None else Put
-    assert commit == Commit(following, (kind(SPECS, (SpecRow("m", following, "{}"),)),))
+    assert commit == Commit(next_revision, (kind(SPECS, (SpecRow("m", next_revision, "{}"),)),))
 
 
 @pytest.mark.parametrize(

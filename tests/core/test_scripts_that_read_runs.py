@@ -70,7 +70,7 @@ def parts(rows: RunRows) -> tuple[Any, ...]:
 @pytest.mark.parametrize("document", [BARE, FULL], ids=["bare", "full"])
 def test_get(document: dict[str, Any]) -> None:
     rows = encoded(document)
-    asked, commit = play(run_reading.get_run(ID), (rows.run(7), *parts(rows)))
+    asked, commit = play(run_reading.get_run(ID), (rows.run._replace(number=7), *parts(rows)))
     assert asked == [(Get(RUNS, (ID,)), *PARTS)]
     assert commit.writes == ()
     assert commit.result is not None
@@ -161,7 +161,9 @@ def test_a_page_begins_after_a_run() -> None:
 
 @pytest.mark.parametrize("document", [BARE, FULL], ids=["bare", "full"])
 def test_a_header_is_the_run_without_what_it_holds(document: dict[str, Any]) -> None:
-    asked, commit = play(run_reading.get_run_header(ID), (encoded(document).run(7),))
+    asked, commit = play(
+        run_reading.get_run_header(ID), (encoded(document).run._replace(number=7),)
+    )
     assert asked == [(Get(RUNS, (ID,)),)]
     whole, header = read(document), commit.result
     assert header is not None

@@ -18,7 +18,7 @@ from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
 from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import COUNTERS, SPECS
-from mobstore.scripts.transaction import Read
+from mobstore.scripts.transaction import Count, Get, Read, Scan
 
 
 class DifferenceError(AssertionError):
@@ -207,7 +207,7 @@ class _Replay:
             ((asked, answers),) = trace.rounds
             least, most = self._possible(record)
             wrong = [
-                state.wrong(cast("Read[Any]", asked[0]), answers[0])
+                state.wrong(cast("Read", asked[0]), answers[0])
                 for number, state in self._history
                 if least <= number <= most
             ]
@@ -227,7 +227,7 @@ class _Replay:
                 break  # an atomic call need not notice it before its end
             for asked, answers in trace.rounds:
                 for one, answer in zip(asked, answers, strict=True):
-                    if isinstance(one, Read):
+                    if isinstance(one, (Get, Scan, Count)):
                         wrong = state.wrong(one, answer)
                         _require(wrong is None, f"{trace.name} got a wrong answer: {wrong}")
                     else:

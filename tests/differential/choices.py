@@ -91,26 +91,24 @@ class Choices:
     def one(self, choices: Sequence[T]) -> T:
         return self.chance.choice(choices)
 
-    def note(self, asked: Sequence[Read[Any] | Write], answers: Sequence[Any]) -> None:
+    def note(self, asked: Sequence[Read | Write], answers: Sequence[Any]) -> None:
         """Remember what was found, and what was not."""
         for read, answer in zip(asked, answers, strict=True):
             if isinstance(read, Get):
-                get = cast("Get[Any]", read)
-                if answer is None and get.key[0] != "number" and get.table is not SPECS:
-                    self.missed.append((get.table, get.key))
+                if answer is None and read.key[0] != "number" and read.table is not SPECS:
+                    self.missed.append((read.table, read.key))
                 elif answer is not None:
-                    self.seen.append((get.table, answer))
+                    self.seen.append((read.table, answer))
             elif isinstance(read, Scan):
-                scan = cast("Scan[Any]", read)
                 some: Sequence[Row] = [*answer[:2], *answer[-1:]]
-                self.seen += [(scan.index.table, row) for row in some]
+                self.seen += [(read.index.table, row) for row in some]
 
     # Reads ---------------------------------------------------------------------------------------
 
-    def reads(self, most: int = 4) -> list[Read[Any]]:
+    def reads(self, most: int = 4) -> list[Read]:
         return [self.read() for _ in range(self.chance.randint(0, most))]
 
-    def read(self) -> Read[Any]:
+    def read(self) -> Read:
         table = SPECS if self.odds(4) else self.one(self.pool.tables)
         kind = self.chance.randrange(10)
         if kind < 4:

@@ -85,19 +85,17 @@ class Model:
                     del self.tables[table.name][_values(row, table.key)]
         return clash
 
-    def wrong(self, read: Read[Any], answer: Any) -> str | None:
+    def wrong(self, read: Read, answer: Any) -> str | None:
         """Describe what is wrong with an answer; rows that tie may come in any order."""
         if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            expected = self.tables[get.table.name].get(get.key)
-            if answer == expected and (answer is None or _is_row(get.table, answer)):
+            expected = self.tables[read.table.name].get(read.key)
+            if answer == expected and (answer is None or _is_row(read.table, answer)):
                 return None
-            return _difference(get, answer, expected)
+            return _difference(read, answer, expected)
         if isinstance(read, Count):
             number = len(self.find(read.scan))
             return None if answer == number else _difference(read, answer, number)
-        scan = cast("Scan[Any]", read)
-        return _wrong_rows(scan, answer, self.find(scan))
+        return _wrong_rows(read, answer, self.find(read))
 
     def wrong_final(self, final: AllRows) -> str | None:
         """Describe what is wrong with all rows of a store."""
@@ -133,7 +131,7 @@ def _values(row: Row, columns: tuple[str, ...]) -> Key:
     return tuple([getattr(row, column) for column in columns])
 
 
-def _difference(read: Read[Any], answer: object, expected: object) -> str:
+def _difference(read: Read, answer: object, expected: object) -> str:
     lines = [show(read)]
     if isinstance(answer, list) and isinstance(expected, list):
         one, other = cast("list[object]", answer), cast("list[object]", expected)
@@ -145,7 +143,7 @@ def _difference(read: Read[Any], answer: object, expected: object) -> str:
     return "\n  ".join(lines)
 
 
-def show(asked: Read[Any] | Write) -> str:
+def show(asked: Read | Write) -> str:
     """A read or a write in a line; tables and indexes have no text of their own."""
     one = cast("Any", asked)
     if isinstance(asked, (Get, Delete)):

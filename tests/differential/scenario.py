@@ -14,7 +14,7 @@ from differential.choices import Pool
 from differential.model import AllRows
 from differential.scripts import FailError, Run, StopError, Style, Writer
 from mobstore.errors import WriteFailedError
-from mobstore.scripts.atomic import Outcome, together
+from mobstore.scripts.atomic import Outcome, atomic_script
 from mobstore.scripts.tables import TABLES
 from mobstore.scripts.transaction import Commit, Engine, LoadingScript, Scan, Script
 
@@ -173,7 +173,7 @@ class Scenario:
         def make_atomic() -> Script[Outcome[Run]]:
             run = _new_run(record)
             work = self._atomic(record, run)
-            return together(work, _itself, copy_context())
+            return atomic_script(work, _itself, copy_context())
 
         if record.way == "read":
             return await engine.read(make)

@@ -33,8 +33,8 @@ Style: TypeAlias = Literal[
 
 MARK = "blind "
 """The name of a blind script's mark begins with it."""
-_NUMBER: Read[Any] = Get(COUNTERS, ("number",))
-_MARKS: Read[Any] = Scan(COUNTERS, after=MARK, before=f"{MARK}~")
+_NUMBER: Read = Get(COUNTERS, ("number",))
+_MARKS: Read = Scan(COUNTERS, after=MARK, before=f"{MARK}~")
 
 
 @dataclass
@@ -52,8 +52,8 @@ class Trace:
 
     name: str
     style: Style
-    rounds: list[tuple[tuple[Read[Any] | Write, ...], tuple[Any, ...]]] = field(
-        default_factory=list[tuple[tuple[Read[Any] | Write, ...], tuple[Any, ...]]]
+    rounds: list[tuple[tuple[Read | Write, ...], tuple[Any, ...]]] = field(
+        default_factory=list[tuple[tuple[Read | Write, ...], tuple[Any, ...]]]
     )
     writes: tuple[Write, ...] | None = None
     number: int | None = None
@@ -100,7 +100,7 @@ class Writer:
         choices = Choices(self.pool, f"{self.seed} {name}")
         trace = Trace(name, style)
         run.append(trace)
-        asked: list[Read[Any] | Write] = [_NUMBER, _MARKS]
+        asked: list[Read | Write] = [_NUMBER, _MARKS]
         for _ in range(choices.one((2, 3, 5))):
             yield from self._round(choices, trace, asked)
             asked = []
@@ -120,7 +120,7 @@ class Writer:
         if trace.style == "stop first":
             raise StopError("the script has stopped")
         if trace.style == "glance":
-            asked: list[Read[Any]] = [choices.one((choices.read(), Scan(COUNTERS)))]
+            asked: list[Read] = [choices.one((choices.read(), Scan(COUNTERS)))]
         else:
             asked = [*choices.reads(), _NUMBER, _MARKS]
             choices.chance.shuffle(asked)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import pytest
 
@@ -55,18 +55,18 @@ class Bent(MemoryEngine):
         finally:
             script.close()
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         return read
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:  # noqa: ARG002
+    def answer(self, read: Read, answer: Any) -> Any:  # noqa: ARG002
         return answer
 
     def write_instead(self, writes: Sequence[Write]) -> Sequence[Write]:
         return writes
 
 
-def _is_scan(read: object) -> bool:
-    return isinstance(read, Scan) and cast("Scan[Any]", read).index.table is not COUNTERS
+def _is_scan(read: Read) -> TypeGuard[Scan[Any]]:
+    return isinstance(read, Scan) and read.index.table is not COUNTERS
 
 
 def _with_values(row: Row, of: Callable[[Value], Value]) -> Row:
@@ -76,7 +76,7 @@ def _with_values(row: Row, of: Callable[[Value], Value]) -> Row:
 class InexactNumbers(Bent):
     """Keeps numbers as JavaScript does."""
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:
+    def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
             return answer
         return [
@@ -88,69 +88,67 @@ class InexactNumbers(Bent):
 class OrderByUtf16(Bent):
     """Orders text by its UTF-16 code units."""
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:
+    def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
             return answer
-        scan = cast("Scan[Any]", read)
-        values = scan.index.table.getter(scan.index.sorted_by)
+        values = read.index.table.getter(read.index.sorted_by)
 
         def order(row: Row) -> tuple[object, ...]:
             return tuple(v.encode("utf-16-be") if isinstance(v, str) else v for v in values(row))
 
-        return sorted(answer, key=order, reverse=scan.backwards)
+        return sorted(answer, key=order, reverse=read.backwards)
 
 
 class InclusiveBounds(Bent):
     """Takes `after` to include the value itself."""
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and isinstance(read.after, int) and read.after > 0:
-            return replace(cast("Scan[Any]", read), after=read.after - 1)
-        return cast("Read[Any]", read)
+            return replace(read, after=read.after - 1)
+        return read
 
 
 class LimitFirst(Bent):
     """Counts the limit from the first row, also backwards."""
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.backwards:
-            return replace(cast("Scan[Any]", read), backwards=False)
-        return cast("Read[Any]", read)
+            return replace(read, backwards=False)
+        return read
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:
+    def answer(self, read: Read, answer: Any) -> Any:
         return answer[::-1] if isinstance(read, Scan) and read.backwards else answer
 
 
 class NoLimit(Bent):
     """Takes a limit of 0 for none."""
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.limit == 0:
-            return replace(cast("Scan[Any]", read), limit=None)
-        return cast("Read[Any]", read)
+            return replace(read, limit=None)
+        return read
 
 
 class ShortPrefix(Bent):
     """Ignores values of a prefix beyond the index's own."""
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.after is None and read.before is None:
-            scan = cast("Scan[Any]", read)
-            return replace(scan, prefix=scan.prefix[: len(scan.index.prefix)])
-        return cast("Read[Any]", read)
+            return replace(read, prefix=read.prefix[: len(read.index.prefix)])
+        return read
 
 
 class CountsBounds(Bent):
     """Counts rows without regard to bounds."""
 
-    def ask(self, read: Read[Any]) -> Read[Any]:
+    def ask(self, read: Read) -> Read:
         return Count(replace(read.scan, before=None)) if isinstance(read, Count) else read
 
 
 class CutText(Bent):
     """Cuts text at NUL."""
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:
+    def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
             return answer
         return [
@@ -197,7 +195,7 @@ class EachRoundAnew(Bent):
             script.close()
 
 
-def _asking(reads: tuple[Read[Any], ...]) -> Script[tuple[Any, ...]]:
+def _asking(reads: tuple[Read, ...]) -> Script[tuple[Any, ...]]:
     answers = yield reads
     return Commit(answers)
 
@@ -227,14 +225,13 @@ class KnownRows(Bent):
         super().__init__()
         self._known: dict[Any, Any] = {}
 
-    def answer(self, read: Read[Any], answer: Any) -> Any:
+    def answer(self, read: Read, answer: Any) -> Any:
         if not isinstance(read, Get):
             return answer
-        get = cast("Get[Any]", read)
         return (
             answer
-            if get.table is COUNTERS
-            else self._known.setdefault((get.table, get.key), answer)
+            if read.table is COUNTERS
+            else self._known.setdefault((read.table, read.key), answer)
         )
 
 

@@ -1,8 +1,8 @@
-"""The pages of the documentation, README included, and the code that stands in them.
+"""The pages of the documentation, README included, and their code.
 
-Python blocks are *cells*: those of one page share their names, and `await` stands as it does in a
-notebook. A block with `asyncio.run` is a program instead, with names of its own. What one prints
-stands below it, in a block of text; `...` there stands for any text.
+Python blocks are *cells*: those of one page share their names, with `await` at the top level as in
+a notebook. A block with `asyncio.run` is a program with its own names. A block of text after
+it shows its output, where `...` matches any text.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Block:
     """Code in a page.
 
     Attributes:
-        language: what stands behind the opening fence.
-        code: what stands between the fences.
-        line: that of its first line, from 1.
-        output: the block of text that follows it, "" if none does.
+        language: text after the opening fence.
+        code: text between the fences.
+        line: number of its first line, from 1.
+        output: the block of text after it, or "".
     """
 
     language: str
@@ -35,12 +35,12 @@ class Block:
 
     @property
     def alone(self) -> bool:
-        """Whether it is a program."""
+        """True for a program, False for a cell."""
         return "asyncio.run(" in self.code
 
 
 def blocks(page: Path, *languages: str) -> list[Block]:
-    """The blocks of a page in these languages, in their order; not those that show a file."""
+    """Return the blocks of a page in these languages, except those that include a file."""
     text = page.read_text(encoding="utf-8")
     found: list[Block] = []
     matches = list(_BLOCK.finditer(text))
@@ -53,12 +53,12 @@ def blocks(page: Path, *languages: str) -> list[Block]:
 
 
 def name(page: Path) -> str:
-    """A page's path from the root."""
+    """Return a page's path from the root."""
     return str(page.relative_to(ROOT))
 
 
 def as_shown(printed: str, shown: str) -> bool:
-    """Whether something printed what the page shows, space at the end of lines apart."""
+    """Compare output with that of a page, without spaces at the end of lines."""
     pattern = re.escape(_trimmed(shown)).replace(r"\.\.\.", ".*")
     return re.fullmatch(pattern, _trimmed(printed), re.DOTALL) is not None
 

@@ -1,4 +1,4 @@
-"""The engine of the page on writing one keeps the contract, and what the page says of crashes."""
+"""The engine of `docs/writing-an-engine.md` keeps the contract and survives crashes as promised."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class JournalSubject(Subject):
         return MobStores(JournalEngine(self._path), clock=self.clock)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract(tmp_path: Path) -> None:
     JournalSubject.folder = tmp_path
     report = asyncio.run(run_cases(JournalSubject, required=["durable.*", "engine.*"]))
@@ -86,7 +87,7 @@ def test_compacting_keeps_what_is_there_and_nothing_else(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_grow_is_left_as_it_was(tmp_path: Path) -> None:
-    """The system takes a part of the line, as a full disk does."""
+    """The system writes a part of the line, as on a full disk."""
     path = tmp_path / "journal"
     asyncio.run(_append(path, 1))
     before = path.read_bytes()

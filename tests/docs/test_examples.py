@@ -1,4 +1,4 @@
-"""What the pages show is so: code and commands run and print it, links lead somewhere."""
+"""Code and commands of the pages print what the pages show, and links have targets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from docs.pages import PAGES, ROOT, Block, as_shown, blocks, name
 
 SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-IN_A_BROWSER = "indexeddb:"  # blocks with such a URL are run there: tests/browser/test_examples.py
+IN_A_BROWSER = "indexeddb:"  # tests/browser/test_examples.py runs blocks with such a URL
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -28,7 +28,7 @@ def test_the_code_of_a_page_does_what_it_shows(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All of a page in its order, in a folder that holds the sample database as tide-desk.db."""
+    """Run all of a page in order, in a folder with the sample database as tide-desk.db."""
     (tmp_path / "tide-desk.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
@@ -49,7 +49,7 @@ def test_the_code_of_a_page_does_what_it_shows(
 
 
 def run_commands(block: Block, where: str) -> None:
-    """Run each line that begins with a prompt; what follows it is what it prints, errors too."""
+    """Run each line with a prompt and compare its output, including errors, with the next lines."""
     shown = re.split(r"^\$ (.*)\n", block.code, flags=re.MULTILINE)[1:]
     for command, output in zip(shown[::2], shown[1::2], strict=True):
         ended = subprocess.run(
@@ -71,7 +71,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.slow
 def test_the_code_of_all_pages_has_the_types_that_it_should(tmp_path: Path) -> None:
-    """A module for each page and program, its lines where they are in the page."""
+    """Write a module per page and program, with the line numbers of the page."""
     config = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT / "docs" / "examples")]}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
     modules: list[Path] = []

@@ -1,4 +1,4 @@
-"""Types that public signatures name can be imported from `mobstore`."""
+"""All types in public signatures can be imported from `mobstore`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_WHOLE_STORES = (
     "copy", "diff", "verify", "export_stores", "import_stores", "export_meerkat", "import_meerkat",
     "Summary", "Difference", "Problem", "Verification", "ImportReport", "Unreadable",
 )  # fmt: skip
-# Its methods are for those who write an engine, with the words of `mobstore.scripts.transaction`.
+# Its methods are for authors of engines, with types of `mobstore.scripts.transaction`.
 FOR_ENGINES = {"Engine"}
 
 
@@ -34,7 +34,7 @@ def public() -> list[str]:
 
 
 def annotated() -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Of each public signature and public field: where it stands, its annotation, its module."""
+    """Yield place, annotation and module of each public signature and public field."""
     for name in public():
         found = getattr(mobstore, name)
         if inspect.isfunction(found):
@@ -50,7 +50,7 @@ def annotated() -> Iterator[tuple[str, str, dict[str, object]]]:
                     yield f"{name}.{field}", str(annotation), module
             for method, raw in list(vars(base).items()):
                 if base is mobstore.Subscription and method == "__init__":
-                    continue  # `subscribe` and `watch` make them
+                    continue  # created by `subscribe` and `watch`
                 if method == "__init__" or not method.startswith("_"):
                     function = getattr(raw, "fget", getattr(raw, "__func__", raw))
                     if inspect.isfunction(function):
@@ -66,7 +66,7 @@ def _of(name: str, function: object) -> Iterator[tuple[str, str, dict[str, objec
 def names_in(annotation: str) -> set[str]:
     try:
         tree = ast.parse(annotation, mode="eval")
-    except SyntaxError:  # `repr` of a type, in modules that keep their annotations
+    except SyntaxError:  # `repr` of a type, in modules without postponed annotations
         return set()
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 

@@ -1,4 +1,4 @@
-"""The promises of an engine's page name tests that exist."""
+"""The promises on an engine's page name existing tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_named_tests_exist(line: str) -> None:
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
         elif name.startswith("test_"):
             assert f"def {name}(" in text, name
-        elif name.startswith("."):  # of the case before it, the last part, or one part more
+        elif name.startswith("."):  # replaces the last part of the previous case, or extends it
             assert {group + name, group.rpartition(".")[0] + name} & all_cases().keys(), name
         else:
             group = name

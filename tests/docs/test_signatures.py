@@ -1,4 +1,4 @@
-"""No public function takes or gives `Any`: whoever calls it is told what it is."""
+"""No public function has `Any` in its signature."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MODULES = (mobstore, mobstore.testing)
 
 
 def functions(module: ModuleType) -> Iterator[tuple[str, object]]:
-    """The public functions of a module, and the public methods of its classes."""
+    """Yield the public functions of a module and the public methods of its classes."""
     for name in dir(module):
-        if name == "Engine":  # what it is asked are scripts, whose rows are of any table
+        if name == "Engine":  # its scripts have rows of any table
             continue
         found = getattr(module, name)
         if inspect.isfunction(found):
@@ -27,7 +27,7 @@ def functions(module: ModuleType) -> Iterator[tuple[str, object]]:
                 if base.__module__.startswith("mobstore"):
                     for method, raw in list(vars(base).items()):
                         if base is mobstore.Subscription and method == "__init__":
-                            continue  # `subscribe` and `watch` make them
+                            continue  # created by `subscribe` and `watch`
                         function = getattr(raw, "__func__", raw)
                         if inspect.isfunction(function) and (
                             method == "__init__" or not method.startswith("_")

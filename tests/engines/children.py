@@ -19,22 +19,9 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 from uuid import UUID
 
-from engines.support import (
-    RUN,
-    count_of,
-    event,
-    every_call,
-    frame,
-    new_run,
-    no_store_threads,
-    open_files,
-    plain,
-    say,
-    state,
-    step,
-    tag_of,
-)
+from engines.support import RUN, every_call, new_run, no_store_threads, open_files, plain, say
 from mobstore import FrameId, MobStoreError, MobStores, RunId, Stores, open_stores
+from mobstore.testing.samples import frame, number_of, state, step, tag_of, tagged_event
 
 NOBODY = 65534
 STEPPED = (RunId(UUID(int=21)), RunId(UUID(int=22)))
@@ -48,7 +35,7 @@ def increment(path: str, tasks: str, wins: str) -> None:
         while won < int(wins):
             run = await stores.runs.get_run(RUN)
             assert run is not None
-            value = count_of(run.flow_state) + 1
+            value = number_of(run.flow_state) + 1
             if await stores.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(value)):
                 won += 1
                 await stores.runs.append_step_entry(RUN, step(str(value)))
@@ -67,7 +54,7 @@ def open_new(name: str) -> None:
     async def main(path: str) -> str:
         try:
             async with open_stores(f"sqlite:{path}", timeout=20) as stores:
-                await stores.events.append(event(name))
+                await stores.events.append(tagged_event(name))
         except MobStoreError as error:
             return repr(error)
         return "fine"
@@ -92,7 +79,7 @@ def as_nobody(url: str, only_open: str = "") -> None:
         try:
             async with open_stores(url, timeout=1) as stores:
                 if not only_open:
-                    await stores.events.append(event("nobody's"))
+                    await stores.events.append(tagged_event("nobody's"))
         except MobStoreError as error:
             return [type(error).__name__, str(error), error.__cause__ is not None]
         return ["fine", "", False]
@@ -147,7 +134,7 @@ def write_beyond_a_limit(path: str, limit: str) -> None:
             _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), hard))
             while len(errors) < 20:
-                batches = [[event(f"{n}:{i}", padding) for i in range(5)] for n in range(4)]
+                batches = [[tagged_event(f"{n}:{i}", padding) for i in range(5)] for n in range(4)]
                 for result in await asyncio.gather(
                     *map(stores.events.append_batch, batches), return_exceptions=True
                 ):
@@ -159,7 +146,9 @@ def write_beyond_a_limit(path: str, limit: str) -> None:
                         acknowledged += 1
             seen = len(await stores.events.replay_all())
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-            await stores.events.append_batch([event(f"after:{i}", padding) for i in range(5)])
+            await stores.events.append_batch(
+                [tagged_event(f"after:{i}", padding) for i in range(5)]
+            )
         return {"acknowledged": acknowledged, "errors": errors, "seen": seen}
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -231,7 +220,7 @@ def abandon(path: str, end: str = "") -> None:
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
-        await stores.events.append(event("e"))
+        await stores.events.append(tagged_event("e"))
         await stores.events.replay_all()
 
     if end:
@@ -246,7 +235,7 @@ def abandon(path: str, end: str = "") -> None:
 
 async def open_and_append(path: str) -> MobStores:
     stores = await open_stores(f"sqlite:{path}")
-    await stores.events.append(event("e"))
+    await stores.events.append(tagged_event("e"))
     return stores
 
 
@@ -266,13 +255,13 @@ def fork(path: str) -> None:
 
     async def before() -> MobStores:
         stores = await open_stores(f"sqlite:{path}")
-        await stores.events.append(event("before"))
+        await stores.events.append(tagged_event("before"))
         await stores.events.poll(0, 1)
         return stores
 
     async def after(stores: MobStores) -> None:
         assert len(await stores.events.replay_all()) == 1
-        await stores.events.append(event("after"))
+        await stores.events.append(tagged_event("after"))
         await stores.close()
 
     stores = asyncio.run(before())
@@ -301,7 +290,7 @@ def append_some(path: str, name: str, count: str) -> None:
             chance, left = random.Random(name), [f"{name}-{n}" for n in range(int(count))]
             while left:
                 size = chance.choice((1, 1, 5))
-                await stores.events.append_batch([event(tag) for tag in left[:size]])
+                await stores.events.append_batch([tagged_event(tag) for tag in left[:size]])
                 del left[:size]
                 await asyncio.sleep(chance.choice((0, 0, 0.01)))
 
@@ -337,7 +326,7 @@ def complete_steps(path: str, durability: str) -> None:
     async def complete(stores: MobStores, run_id: RunId) -> NoReturn:
         run = await stores.runs.get_run(run_id)
         assert run is not None
-        number = count_of(run.frames[FrameId("f")].kernel_state)
+        number = number_of(run.frames[FrameId("f")].kernel_state)
 
         async def step(at: Stores) -> None:
             assert await at.runs.cas_complete_step_and_record_output(
@@ -348,7 +337,7 @@ def complete_steps(path: str, durability: str) -> None:
                 step_output_key=f"s{number}",
                 step_output=number,
             )
-            await at.events.append(event(f"{run_id}", f"s{number}"))
+            await at.events.append(tagged_event(f"{run_id}", f"s{number}"))
 
         async def fail(at: Stores) -> None:
             await step(at)
@@ -403,7 +392,7 @@ def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
         padding = "" if count == "1" else "x" * 3000
-        await stores.events.append_batch([event("in the log", padding)] * int(count))
+        await stores.events.append_batch([tagged_event("in the log", padding)] * int(count))
         say("ready")
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from engines.support import NOON, event, new_run, say
+from engines.support import NOON, new_run, say
 from mobstore import MobStores, UsageError, open_stores
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import COUNTERS, EVENTS, CounterRow, EventRow
 from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put
+from mobstore.testing.samples import tagged_event
 
 
 def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:
@@ -26,7 +27,7 @@ def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, o
 
     async def opening(url: str, **options: Any) -> None:
         async with open_stores(url, **options) as stores:
-            await stores.events.append(event("child"))
+            await stores.events.append(tagged_event("child"))
 
     async def importing() -> None:
         async with open_stores("memory:") as stores:
@@ -73,13 +74,13 @@ def fork_while_open(path: str, other: str) -> None:
 
     async def before() -> MobStores:
         stores = await open_stores(f"sqlite:{path}")
-        await stores.events.append(event("before"))
+        await stores.events.append(tagged_event("before"))
         await stores.events.replay_all()
         await stores.events.poll(0, 1)
         return stores
 
     async def after(stores: MobStores) -> None:
-        await stores.events.append(event("after"))
+        await stores.events.append(tagged_event("after"))
         await stores.close()
 
     stores = asyncio.run(before())
@@ -113,7 +114,7 @@ def fork_while_writing(path: str, other: str) -> None:
     begun = threading.Event()
 
     def large() -> LoadingScript[None]:
-        kind = event("e", "x" * 2000).kind.to_json()
+        kind = tagged_event("e", "x" * 2000).kind.to_json()
         for n in range(39):
             cursors = range(100 * n + 1, 100 * n + 101)
             rows = tuple(
@@ -147,7 +148,7 @@ def fork_when_closed(path: str, other: str) -> None:
 
     async def append(tag: str) -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event(tag))
+            await stores.events.append(tagged_event(tag))
 
     def child() -> None:
         asyncio.run(append("child"))
@@ -167,13 +168,13 @@ def fork_in_a_pool(path: str, other: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("before"))
+            await stores.events.append(tagged_event("before"))
             await stores.events.poll(0, 1)
             context = multiprocessing.get_context("fork")
             process = context.Process(target=_child, args=(path, other))
             process.start()
             await asyncio.to_thread(process.join)
-            await stores.events.append(event("after"))
+            await stores.events.append(tagged_event("after"))
         say("parent")
 
     asyncio.run(main())

@@ -10,20 +10,19 @@ from itertools import count
 from typing import NoReturn
 from uuid import UUID
 
-from engines.support import (
-    count_of,
+from engines.support import new_run, say
+from mobstore import FrameId, MobStores, RunId, open_stores
+from mobstore.testing.samples import (
     definition,
-    event,
     failure,
     frame,
     iteration,
     loop,
-    new_run,
-    say,
+    number_of,
     state,
     step,
+    tagged_event,
 )
-from mobstore import FrameId, MobStores, RunId, open_stores
 
 COUNTER = RunId(UUID(int=11))
 LEDGER = RunId(UUID(int=12))
@@ -73,7 +72,9 @@ def _acknowledge(**facts: object) -> None:
 
 async def _singles(stores: MobStores, tag: str, chance: random.Random) -> NoReturn:
     async for n in _numbers():
-        stored = await stores.events.append(event(f"{tag}-{n}", "x" * chance.choice((0, 9, 9000))))
+        stored = await stores.events.append(
+            tagged_event(f"{tag}-{n}", "x" * chance.choice((0, 9, 9000)))
+        )
         _acknowledge(event=f"{tag}-{n}", cursor=stored.cursor)
     raise AssertionError
 
@@ -82,7 +83,7 @@ async def _batches(stores: MobStores, tag: str, chance: random.Random) -> NoRetu
     async for n in _numbers():
         size = chance.randint(2, 40)
         padding = "x" * chance.choice((0, 500))
-        batch = [event(f"{tag}-{n}:{i}/{size}", padding) for i in range(size)]
+        batch = [tagged_event(f"{tag}-{n}:{i}/{size}", padding) for i in range(size)]
         first, *_ = await stores.events.append_batch(batch)
         _acknowledge(batch=f"{tag}-{n}", size=size, cursor=first.cursor)
     raise AssertionError
@@ -92,7 +93,7 @@ async def _increments(stores: MobStores, chance: random.Random) -> NoReturn:
     async for _ in _numbers():
         run = await stores.runs.get_run(COUNTER)
         assert run is not None
-        value = count_of(run.flow_state) + 1
+        value = number_of(run.flow_state) + 1
         following = state(value, "x" * chance.choice((0, 5000)))
         if await stores.runs.cas_flow_state(COUNTER, expected=run.flow_state, next=following):
             _acknowledge(count=value)
@@ -119,7 +120,7 @@ async def _steps(stores: MobStores) -> NoReturn:
     """Complete steps: each write changes a frame and an output of a root step or a loop's."""
     run = await stores.runs.get_run(STEPS)
     assert run is not None
-    start = count_of(run.frames[FrameId("f")].kernel_state)
+    start = number_of(run.frames[FrameId("f")].kernel_state)
     async for n in _numbers():
         number = start + n
         assert await stores.runs.cas_complete_step_and_record_output(
@@ -154,5 +155,5 @@ async def _loops(stores: MobStores) -> NoReturn:
 
 async def _specs(stores: MobStores) -> NoReturn:
     async for _ in _numbers():
-        _acknowledge(revision=await stores.specs.put_spec("desk", definition()))
+        _acknowledge(revision=await stores.specs.put_spec("mob", definition()))
     raise AssertionError

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from engines.support import DESK, RUN, count_of, event, new_run, state, tag_of
-from mobstore import MobStores, NewMobEvent, RunId, Timestamp, open_stores
+from engines.support import RUN, new_run
+from mobstore import MobStores, RunId, Timestamp, open_stores
+from mobstore.testing.samples import number_of, state, tag_of, tagged_event
 
 OLD = Timestamp(datetime(2000, 1, 1, tzinfo=UTC))
 BEFORE = Timestamp(datetime(2001, 1, 1, tzinfo=UTC))
@@ -108,14 +109,14 @@ class _Worker:
             self.tell(f"begin {tag}")
         padding = "x" * self._chance.choice((0, 0, 3000))
         stores = self._chance.choice(self._open)
-        for one in await stores.events.append_batch([event(tag, padding) for tag in tags]):
+        for one in await stores.events.append_batch([tagged_event(tag, padding) for tag in tags]):
             self.tell(f"event {one.cursor} {tag_of(one.kind)}")
             self._last = max(self._last, one.cursor)
 
     async def _increment(self, stores: MobStores) -> None:
         run = await stores.runs.get_run(RUN)
         assert run is not None
-        value = count_of(run.flow_state) + 1
+        value = number_of(run.flow_state) + 1
         if await stores.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(value)):
             self.tell(f"won {value}")
 
@@ -128,8 +129,8 @@ class _Worker:
 
     async def _prune(self, stores: MobStores) -> None:
         """Add and prune old runs and events, which are not counted."""
-        old = event("old")
-        await stores.events.append(NewMobEvent(mob_id=DESK, kind=old.kind, timestamp=OLD))
+        old = tagged_event("old")
+        await stores.events.append(old.model_copy(update={"timestamp": OLD}))
         run_id = RunId(UUID(int=self._chance.getrandbits(100)))
         await stores.runs.create_run(new_run(run_id, status="completed", completed_at=OLD))
         await stores.events.prune(BEFORE)

@@ -16,111 +16,52 @@ from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID
 
 from engines.forkserver import PROGRAMS, Child
 from mobstore import (
-    FailureLedgerEntry,
-    FlowId,
     FrameId,
-    FrameSnapshot,
-    KernelState,
     LoopInstanceId,
-    LoopIterationLedgerEntry,
-    LoopSnapshot,
-    MeerkatId,
-    MobDefinition,
-    MobId,
     MobRun,
     MobStores,
-    NewMobEvent,
-    PeersWired,
-    Profile,
     RunId,
     StepId,
-    StepLedgerEntry,
     Subscription,
     Timestamp,
+)
+from mobstore.testing.samples import (
+    definition,
+    failure,
+    frame,
+    iteration,
+    loop,
+    make_run,
+    profile,
+    run_id,
+    state,
+    step,
+    tagged_event,
 )
 
 T = TypeVar("T")
 
 TESTS = Path(__file__).resolve().parents[1]
 NOON = Timestamp(datetime(2026, 3, 4, 12, tzinfo=UTC))
-RUN = RunId(UUID(int=1))
-DESK = MobId("desk")
+RUN = run_id(1)
 
 
-# Values ----------------------------------------------------------------------------------------
+# Runs ------------------------------------------------------------------------------------------
 
 
-def state(count: int, padding: str = "") -> KernelState:
-    return KernelState("Running", {"count": count, "padding": padding})
-
-
-def count_of(kernel_state: KernelState) -> int:
-    count = kernel_state.fields["count"]
-    assert isinstance(count, int)
-    return count
-
-
-def frame(count: int) -> FrameSnapshot:
-    return FrameSnapshot(kernel_state=state(count))
-
-
-def loop(count: int) -> LoopSnapshot:
-    return LoopSnapshot(kernel_state=state(count))
-
-
-def event(tag: str, padding: str = "") -> NewMobEvent:
-    return NewMobEvent(mob_id=DESK, kind=PeersWired(a=MeerkatId(tag), b=MeerkatId(padding)))
-
-
-def tag_of(kind: object) -> str:
-    assert isinstance(kind, PeersWired)
-    return kind.a
-
-
-def step(step_id: str, output: str | None = None) -> StepLedgerEntry:
-    return StepLedgerEntry(
-        step_id=StepId(step_id),
-        meerkat_id=MeerkatId("m"),
-        status="completed",
-        output=output,
-        timestamp=NOON,
-    )
-
-
-def failure(step_id: str) -> FailureLedgerEntry:
-    return FailureLedgerEntry(step_id=StepId(step_id), reason="why", timestamp=NOON)
-
-
-def iteration(number: int) -> LoopIterationLedgerEntry:
-    return LoopIterationLedgerEntry(
-        loop_instance_id=LoopInstanceId("loop"), iteration=number, frame_id=FrameId(f"f{number}")
-    )
-
-
-def new_run(run_id: RunId = RUN, **fields: Any) -> MobRun:
-    values: dict[str, Any] = {
-        "run_id": run_id,
-        "mob_id": DESK,
-        "flow_id": FlowId("flow"),
-        "status": "running",
-        "flow_state": state(0),
-        "activation_params": None,
-        "created_at": NOON,
-        "step_ledger": (),
-        "failure_ledger": (),
-    }
-    return MobRun(**(values | fields))
+def new_run(run_id: RunId = RUN, **parts: Any) -> MobRun:
+    """Return a running run that is empty except for `parts`."""
+    return make_run(**{"run_id": run_id, "status": "running", **parts})
 
 
 def rich_run(run_id: RunId = RUN) -> MobRun:
     """Return a run with rows in each of its tables."""
     return new_run(
         run_id,
-        step_ledger=tuple(step(f"s{n}", "out" * n) for n in range(20)),
+        step_ledger=tuple(step(f"s{n}", output="out" * n) for n in range(20)),
         failure_ledger=tuple(failure(f"s{n}") for n in range(5)),
         frames={FrameId(f"f{n}"): frame(n) for n in range(5)},
         loops={LoopInstanceId("loop"): loop(1)},
@@ -128,15 +69,6 @@ def rich_run(run_id: RunId = RUN) -> MobRun:
         root_step_outputs={StepId(f"s{n}"): {"n": n} for n in range(5)},
         loop_iteration_outputs={"loop": ({StepId("s"): 1}, {}, {StepId("s"): 2})},
     )
-
-
-def definition() -> MobDefinition:
-    return MobDefinition.from_json(
-        '{"id":"desk","profiles":{"worker":{"model":"m","tools":{}}},"wiring":{},"flows":{}}'
-    )
-
-
-PROFILE = Profile(model="m")
 
 
 # Every call ------------------------------------------------------------------------------------
@@ -159,8 +91,8 @@ def every_call(stores: MobStores) -> list[Call]:
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
     by_store: dict[str, dict[str, Callable[[], Coroutine[Any, Any, object]]]] = {
         "events": {
-            "append": lambda: events.append(event("e")),
-            "append_batch": lambda: events.append_batch([event("e"), event("f")]),
+            "append": lambda: events.append(tagged_event("e")),
+            "append_batch": lambda: events.append_batch([tagged_event("e"), tagged_event("f")]),
             "poll": lambda: events.poll(0, 10),
             "replay_all": events.replay_all,
             "subscribe": lambda: first(events.subscribe()),
@@ -169,9 +101,9 @@ def every_call(stores: MobStores) -> list[Call]:
             "clear": events.clear,
         },
         "runs": {
-            "create_run": lambda: runs.create_run(new_run(RunId(UUID(int=2)))),
+            "create_run": lambda: runs.create_run(new_run(run_id(2))),
             "get_run": lambda: runs.get_run(RUN),
-            "list_runs": lambda: runs.list_runs("desk"),
+            "list_runs": lambda: runs.list_runs("mob"),
             "get_run_header": lambda: runs.get_run_header(RUN),
             "run_headers": runs.run_headers,
             "step_entries": lambda: runs.step_entries(RUN),
@@ -266,19 +198,19 @@ def every_call(stores: MobStores) -> list[Call]:
                 expected_run_state=state(7),
                 next_run_state=state(8),
             ),
-            "delete_run": lambda: runs.delete_run(RunId(UUID(int=2))),
+            "delete_run": lambda: runs.delete_run(run_id(2)),
             "prune_runs": lambda: runs.prune_runs(NOON),
         },
         "specs": {
-            "put_spec": lambda: specs.put_spec("desk", definition()),
-            "get_spec": lambda: specs.get_spec("desk"),
+            "put_spec": lambda: specs.put_spec("mob", definition()),
+            "get_spec": lambda: specs.get_spec("mob"),
             "list_specs": specs.list_specs,
-            "delete_spec": lambda: specs.delete_spec("desk", 99),
+            "delete_spec": lambda: specs.delete_spec("mob", 99),
         },
         "realm_profiles": {
-            "create": lambda: profiles.create("new", PROFILE),
+            "create": lambda: profiles.create("new", profile()),
             "get": lambda: profiles.get("new"),
-            "update": lambda: profiles.update("new", PROFILE, 1),
+            "update": lambda: profiles.update("new", profile(), 1),
             "list": profiles.list,
             "delete": lambda: profiles.delete("new", 2),
         },

@@ -11,8 +11,9 @@ from uuid import UUID
 import pytest
 
 from engines.children import STEPPED, complete_steps
-from engines.support import count_of, hear, query, running
+from engines.support import hear, query, running
 from mobstore import FrameId, PeersWired, RunId, open_stores
+from mobstore.testing.samples import number_of
 
 KILLS = 8
 
@@ -49,7 +50,7 @@ async def _check(path: Path, acknowledged: dict[RunId, int]) -> None:
         for run_id in STEPPED:
             run = await stores.runs.get_run(run_id)
             assert run is not None
-            done = count_of(run.frames[FrameId("f")].kernel_state)
+            done = number_of(run.frames[FrameId("f")].kernel_state)
             # The last call before the kill may have been committed.
             assert acknowledged[run_id] <= done <= acknowledged[run_id] + 1
             steps = [f"s{number}" for number in range(done)]

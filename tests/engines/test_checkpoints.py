@@ -16,21 +16,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from engines.support import (
-    event,
-    hear,
-    hold_lock,
-    output,
-    plain,
-    query,
-    running,
-    say,
-    tell,
-)
+from engines.support import hear, hold_lock, output, plain, query, running, say, tell
 from mobstore import MobStores, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.checkpoints import COMMITS, LIMIT, has_reset_bug
 from mobstore.engines.sqlite.writer import Writer
+from mobstore.testing.samples import tagged_event
+
+pytestmark = pytest.mark.slow
 
 MEGABYTE = "x" * 2**20
 SLACK = 2**20  # growth by a commit or two after the log was truncated
@@ -88,11 +81,11 @@ def test_no_connection_checkpoints_by_itself(path: Path, hearing: list[Heard]) -
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             await asyncio.gather(*(stores.events.replay_all() for _ in range(3)))
             await stores.engine.faults()
             for _ in range(3):
-                await stores.events.append(event("big", MEGABYTE * 6))
+                await stores.events.append(tagged_event("big", MEGABYTE * 6))
             await stores.compact()
             await stores.events.poll(0, 10)
             hearing.clear()
@@ -127,9 +120,9 @@ def test_the_log_is_copied_while_the_writer_holds_the_lock(
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
             for n in range(COMMITS):
-                await stores.events.append(event(f"{n}"))
+                await stores.events.append(tagged_event(f"{n}"))
             await until(lambda: bool(begun))
-            await stores.events.append(event("big", MEGABYTE * 20))
+            await stores.events.append(tagged_event("big", MEGABYTE * 20))
             await until(lambda: log_size(path) <= LIMIT)
             await stores.compact()
 
@@ -158,7 +151,7 @@ def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
             sizes: list[int] = []
             for _ in range(5 * COMMITS):
-                await stores.events.append(event("e"))
+                await stores.events.append(tagged_event("e"))
                 sizes.append(log_size(path))
             # The log was restarted several times: in the last rounds it is hardly larger.
             assert max(sizes) < 1.5 * max(sizes[: 2 * COMMITS])
@@ -172,8 +165,8 @@ def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("small"))
-            await stores.events.append(event("large", MEGABYTE * 60))
+            await stores.events.append(tagged_event("small"))
+            await stores.events.append(tagged_event("large", MEGABYTE * 60))
             await until(lambda: log_size(path) <= LIMIT)
             assert os.stat(path).st_size > 60 * 2**20  # noqa: PTH116
             assert len(await stores.events.poll(0, 10)) == 2
@@ -204,7 +197,7 @@ def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             with running(write_and_wait, path) as process:
                 assert hear(process) == "written"
                 assert log_size(path) > LIMIT
@@ -222,7 +215,7 @@ def write_and_wait(path: str) -> None:
         with closing(plain(Path(path))) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM events").fetchone()
-            await stores.events.append(event("large", MEGABYTE * 20))
+            await stores.events.append(tagged_event("large", MEGABYTE * 20))
             say("written")
             sys.stdin.readline()
 
@@ -236,7 +229,7 @@ def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
                 reader.execute("BEGIN")
                 assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
                 for _ in range(30):
-                    await stores.events.append(event("e", MEGABYTE))
+                    await stores.events.append(tagged_event("e", MEGABYTE))
                 assert log_size(path) > LIMIT
                 assert reader.execute("SELECT count(*) FROM events").fetchone() == (0,)
                 reader.execute("ROLLBACK")
@@ -265,7 +258,7 @@ def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
                 reader.start()
             try:
                 for _ in range(40):
-                    await stores.events.append(event("e", MEGABYTE))
+                    await stores.events.append(tagged_event("e", MEGABYTE))
                 await until(lambda: log_size(path) <= LIMIT + SLACK)
             finally:
                 ending.set()
@@ -286,14 +279,14 @@ def test_a_disk_that_refuses_the_copy_disturbs_nobody(
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("large", MEGABYTE * 30))
+            await stores.events.append(tagged_event("large", MEGABYTE * 30))
             await until(lambda: log_size(path) <= LIMIT)
             resource.setrlimit(resource.RLIMIT_FSIZE, (40 * 2**20, hard))
             try:
-                await stores.events.append(event("large", MEGABYTE * 20))
+                await stores.events.append(tagged_event("large", MEGABYTE * 20))
                 await until(lambda: bool(caplog.records))
                 for n in range(10):
-                    await stores.events.append(event(f"{n}"))
+                    await stores.events.append(tagged_event(f"{n}"))
                     assert len(await stores.events.poll(2, 100)) == n + 1
                 assert log_size(path) > LIMIT
             finally:
@@ -325,7 +318,7 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             for n in range(COMMITS - 1):
-                await stores.events.append(event(f"{n}"))
+                await stores.events.append(tagged_event(f"{n}"))
             assert not begun
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert await asyncio.to_thread(hear, holder) == "held"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.support import event, plain, query, side_files
+from engines.support import plain, query, side_files
 from mobstore import (
     MobStores,
     ReadFailedError,
@@ -19,6 +19,7 @@ from mobstore import (
     open_stores,
 )
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tagged_event
 
 PADDING = "x" * 3000
 
@@ -30,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 async def fill(path: Path) -> None:
     async with open_stores(f"sqlite:{path}") as stores:
-        await stores.events.append_batch([event("in the file", PADDING)] * 300)
+        await stores.events.append_batch([tagged_event("in the file", PADDING)] * 300)
 
 
 async def with_a_log(path: Path) -> MobStores:
@@ -38,7 +39,7 @@ async def with_a_log(path: Path) -> MobStores:
     await fill(path)
     stores = await open_stores(f"sqlite:{path}")
     for _ in range(20):
-        await stores.events.append(event("in the log", PADDING))
+        await stores.events.append(tagged_event("in the log", PADDING))
     return stores
 
 
@@ -67,13 +68,13 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
             garble(path)
         stores = await open_stores(f"sqlite:{path}")
         try:
-            await stores.events.append(event("in the log", PADDING))
+            await stores.events.append(tagged_event("in the log", PADDING))
             if damaging == "log":
                 cut_log(path)
             with pytest.raises(ReadFailedError):
                 await stores.events.replay_all()
             before = content(path)
-            for call in (stores.events.append(event("lost")), stores.compact()):
+            for call in (stores.events.append(tagged_event("lost")), stores.compact()):
                 with pytest.raises(WriteFailedError, match="found corrupt while it was open"):
                     await call
         finally:
@@ -92,11 +93,11 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
         with suppress(ReadFailedError):
             await stores.events.replay_all()
         with pytest.raises(WriteFailedError, match="found corrupt"):
-            await stores.events.append(event("lost"))
+            await stores.events.append(tagged_event("lost"))
         await stores.close()
         async with open_stores(f"sqlite:{path}") as again:
             assert len(await again.events.replay_all()) == 300
-            await again.events.append(event("goes on"))
+            await again.events.append(tagged_event("goes on"))
         assert side_files(path) == []
         assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
@@ -133,11 +134,11 @@ def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
 def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             query(path, "UPDATE events SET kind = x'00ff'")
             with pytest.raises(SerializationError):
                 await stores.events.replay_all()
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
 
     asyncio.run(main())
 
@@ -150,9 +151,9 @@ def upgrade(path: Path) -> None:
 def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             upgrade(path)
-            for call in (stores.events.append(event("lost")), stores.compact()):
+            for call in (stores.events.append(tagged_event("lost")), stores.compact()):
                 with pytest.raises(WriteFailedError, match="upgraded by a newer mobstore"):
                     await call
             with pytest.raises(ReadFailedError, match="upgraded by a newer mobstore"):
@@ -191,10 +192,10 @@ CHANGES = {
 def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, change: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             assert len(await stores.events.replay_all()) == 1
             query(path, CHANGES[change])
-            for call in (stores.events.append(event("lost")), stores.compact()):
+            for call in (stores.events.append(tagged_event("lost")), stores.compact()):
                 with pytest.raises(WriteFailedError, match=rf"open: its {change} \w+ is"):
                     await call
             with pytest.raises(ReadFailedError, match="while it was open"):
@@ -225,9 +226,9 @@ def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
 def test_what_others_may_do_to_an_open_file(path: Path, change: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             query(path, change)
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
             assert len(await stores.events.replay_all()) == 2
 
     asyncio.run(main())

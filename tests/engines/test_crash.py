@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from engines.hammer import COUNTER, LEDGER, STEPS, hammer
-from engines.support import count_of, hear, query, running, tag_of
+from engines.support import hear, query, running
 from mobstore import FrameId, LoopId, LoopInstanceId, MobRun, MobStores, open_stores, verify
+from mobstore.testing.samples import number_of, tag_of
 
 KILLS = 10  # per file; five files
 INCREMENTING = 2  # tasks of the hammer, each with at most one increment in progress when killed
@@ -57,7 +58,7 @@ async def _check(path: Path, acknowledged: list[dict[str, Any]], kills: int) -> 
     async with open_stores(f"sqlite:{path}") as stores:
         await _check_events(path, stores, acknowledged)
         counter, ledger, steps = [await stores.runs.get_run(r) for r in (COUNTER, LEDGER, STEPS)]
-        spec = await stores.specs.get_spec("desk")
+        spec = await stores.specs.get_spec("mob")
         assert (await verify(stores)).problems == ()
     if not acknowledged:
         return  # every process died before it had created the runs
@@ -66,8 +67,8 @@ async def _check(path: Path, acknowledged: list[dict[str, Any]], kills: int) -> 
     assert steps is not None
     won = [line["count"] for line in acknowledged if "count" in line]
     assert len(set(won)) == len(won), "two tasks won the same increment"
-    assert max(won, default=0) <= count_of(counter.flow_state)
-    assert count_of(counter.flow_state) <= len(won) + kills * INCREMENTING
+    assert max(won, default=0) <= number_of(counter.flow_state)
+    assert number_of(counter.flow_state) <= len(won) + kills * INCREMENTING
     _check_ledgers(path, ledger, acknowledged)
     _check_steps(steps, acknowledged)
     revisions = [line["revision"] for line in acknowledged if "revision" in line]
@@ -118,7 +119,7 @@ def _check_ledgers(path: Path, run: MobRun, acknowledged: list[dict[str, Any]]) 
 
 
 def _check_steps(run: MobRun, acknowledged: list[dict[str, Any]]) -> None:
-    done = count_of(run.frames[FrameId("f")].kernel_state)
+    done = number_of(run.frames[FrameId("f")].kernel_state)
     assert max((line["frame"] for line in acknowledged if "frame" in line), default=0) <= done
     # The frame holds the number of completed steps: exactly their outputs are stored.
     root = [(f"s{n}", n) for n in range(done) if n % 3]
@@ -130,7 +131,7 @@ def _check_steps(run: MobRun, acknowledged: list[dict[str, Any]]) -> None:
     iterations = [entry.iteration for entry in run.loop_iteration_ledger]
     assert iterations == list(range(len(iterations)))
     if LoopInstanceId("loop") in run.loops:
-        last = count_of(run.loops[LoopInstanceId("loop")].kernel_state)
+        last = number_of(run.loops[LoopInstanceId("loop")].kernel_state)
         assert last == len(iterations) - 1, "the loop's state and its ledger disagree"
     else:
         assert not iterations

@@ -25,22 +25,24 @@ from engines.children import (
 )
 from engines.support import (
     NOON,
-    PROFILE,
     RUN,
-    count_of,
-    definition,
-    event,
-    frame,
     new_run,
     no_store_threads,
     output,
     query,
     rich_run,
     running,
-    state,
-    tag_of,
 )
 from mobstore import FrameId, MobStoreError, SerializationError, WriteFailedError, open_stores
+from mobstore.testing.samples import (
+    definition,
+    frame,
+    number_of,
+    profile,
+    state,
+    tag_of,
+    tagged_event,
+)
 
 SENSIBLE = {"ReadFailedError", "WriteFailedError", "SerializationError", "NotFoundError"}
 
@@ -50,9 +52,9 @@ async def _fill(path: Path) -> None:
     # The clock is fixed, so that the same flips hit the same content in every run.
     async with open_stores(f"sqlite:{path}", clock=lambda: NOON) as stores:
         await stores.runs.create_run(rich_run())
-        await stores.events.append_batch([event(f"{n}", "x" * 100) for n in range(300)])
-        await stores.specs.put_spec("desk", definition())
-        await stores.realm_profiles.create("worker", PROFILE)
+        await stores.events.append_batch([tagged_event(f"{n}", "x" * 100) for n in range(300)])
+        await stores.specs.put_spec("mob", definition())
+        await stores.realm_profiles.create("worker", profile())
 
 
 # Full ------------------------------------------------------------------------------------------
@@ -124,7 +126,9 @@ def test_full_disk(small_disk: Path) -> None:
             while len(refused) < 30:
                 for result in await asyncio.gather(
                     *(
-                        stores.events.append_batch([event(f"{n}:{i}", padding) for i in range(5)])
+                        stores.events.append_batch(
+                            [tagged_event(f"{n}:{i}", padding) for i in range(5)]
+                        )
                         for n in range(4)
                     ),
                     return_exceptions=True,
@@ -154,11 +158,13 @@ def test_full_disk(small_disk: Path) -> None:
                 )
             run = await stores.runs.get_run(RUN)
             assert run is not None
-            assert count_of(run.flow_state) == 0
-            assert count_of(run.frames[FrameId("f")].kernel_state) == 0
+            assert number_of(run.flow_state) == 0
+            assert number_of(run.frames[FrameId("f")].kernel_state) == 0
 
             ballast.unlink()
-            await stores.events.append_batch([event(f"after:{i}", padding) for i in range(5)])
+            await stores.events.append_batch(
+                [tagged_event(f"after:{i}", padding) for i in range(5)]
+            )
             return acknowledged + 1
 
     acknowledged = asyncio.run(main())
@@ -183,7 +189,7 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
         assert not caught.value.maybe_written
         ballast.unlink()
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
 
     asyncio.run(main())
 
@@ -244,6 +250,7 @@ def test_truncated(tmp_path: Path, part: float) -> None:
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", ["header", "schema", "rest"])
 def test_flipped_bits(tmp_path: Path, places: str) -> None:
     """A child process makes the calls, so that a crash or a hang fails the test as well.
@@ -333,9 +340,9 @@ def test_what_was_read_can_be_looked_at(tmp_path: Path, damaging: str, look: str
                 run = await stores.runs.get_run(RUN)
                 assert run is not None
                 str(run.created_at)
-                count_of(run.flow_state)
+                number_of(run.flow_state)
                 for snapshot in run.frames.values():
-                    count_of(snapshot.kernel_state)
+                    number_of(snapshot.kernel_state)
 
     with pytest.raises(SerializationError):
         asyncio.run(main())
@@ -363,7 +370,7 @@ def test_taken_away_while_open(tmp_path: Path, what: str) -> None:
 
     async def main() -> list[BaseException]:
         async with open_stores(f"sqlite:{path}", timeout=0.5) as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             if what == "directory":
                 shutil.rmtree(directory)
             elif what == "all files":
@@ -376,7 +383,7 @@ def test_taken_away_while_open(tmp_path: Path, what: str) -> None:
             results: list[BaseException | object] = []
             for _ in range(3):
                 results += await asyncio.gather(
-                    stores.events.append(event("e")),
+                    stores.events.append(tagged_event("e")),
                     stores.events.poll(0, 10),
                     stores.events.replay_all(),
                     stores.runs.get_run(RUN),
@@ -396,9 +403,9 @@ def test_a_write_to_a_deleted_file_is_not_acknowledged(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             path.unlink()
             with pytest.raises(WriteFailedError):
-                await stores.events.append(event("lost"))
+                await stores.events.append(tagged_event("lost"))
 
     asyncio.run(main())

@@ -12,18 +12,19 @@ import pytest
 from engines.children import append_some, follow
 from engines.support import (
     RUN,
-    event,
     hear,
     new_run,
     no_store_threads,
     open_files,
     running,
     side_files,
-    tag_of,
     tell,
 )
 from mobstore import InternalError, MobEvent, MobStores, NotFoundError, Subscription, open_stores
 from mobstore.engines.sqlite import SqliteEngine
+from mobstore.testing.samples import tag_of, tagged_event
+
+pytestmark = pytest.mark.slow
 
 WRITERS, EACH = 3, 40
 
@@ -56,7 +57,7 @@ def test_other_processes_write(path: Path) -> None:
             for process in processes:
                 tell(process)
             for n in range(EACH):
-                await stores.events.append(event(f"here-{n}"))
+                await stores.events.append(tagged_event(f"here-{n}"))
                 await asyncio.sleep(0)
             async with asyncio.timeout(30):
                 quick, slow = await asyncio.gather(*following)
@@ -86,7 +87,7 @@ def test_another_process_follows(path: Path) -> None:
             with running(follow, path) as process:
                 assert hear(process) == "running"
                 for n in range(5):
-                    await stores.events.append(event(f"{n}"))
+                    await stores.events.append(tagged_event(f"{n}"))
                     assert await asyncio.to_thread(hear, process) == f"{n + 1} {n}"
                 await stores.runs.cas_run_status(RUN, expected="running", next="completed")
                 assert await asyncio.to_thread(hear, process) == "completed"
@@ -104,7 +105,7 @@ def test_following_needs_no_thread_and_no_connection(path: Path) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("first"))
+            await stores.events.append(tagged_event("first"))
             await stores.events.replay_all()
             threads, files = set(threading.enumerate()), sorted(open_files(path.parent))
             for _ in range(4):  # and polling can start again

@@ -13,8 +13,11 @@ import pytest
 
 import mobstore
 from engines.forged import forge_endless
-from engines.support import RUN, event, output, plain, rich_run, say
+from engines.support import RUN, output, plain, rich_run, say
 from mobstore import MobStoreError, MobStores, open_stores
+from mobstore.testing.samples import tagged_event
+
+pytestmark = pytest.mark.slow
 
 ENDS = ("ReadFailedError", "WriteFailedError", "SerializationError")
 
@@ -25,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append_batch([event(f"{n}") for n in range(20)])
+            await stores.events.append_batch([tagged_event(f"{n}") for n in range(20)])
             await stores.runs.create_run(rich_run())
 
     asyncio.run(make())
@@ -80,7 +83,7 @@ def test_values_of_several_types_are_in_their_order(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append_batch([event(f"{n}") for n in range(300)])
+            await stores.events.append_batch([tagged_event(f"{n}") for n in range(300)])
             with closing(plain(path)) as connection:
                 connection.execute("UPDATE events SET timestamp = x'ff' WHERE cursor % 3 = 0")
                 connection.execute("UPDATE events SET mob_id = x'00' WHERE cursor % 5 = 0")

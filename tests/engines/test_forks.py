@@ -16,10 +16,14 @@ from engines.forking import (
     fork_while_open_to_read,
     fork_while_writing,
 )
-from engines.support import event, output, query, side_files, tag_of
+from engines.support import output, query, side_files
 from mobstore import open_stores
+from mobstore.testing.samples import tag_of, tagged_event
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.slow,
+]
 WAYS = 7
 
 
@@ -62,7 +66,7 @@ def test_what_is_open_is_refused_in_the_child(path: Path, program: Callable[...,
 def test_what_is_open_to_read_is_refused_in_the_child(path: Path) -> None:
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("before"))
+            await stores.events.append(tagged_event("before"))
 
     asyncio.run(make())
     refused(forked(fork_while_open_to_read, path))

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engines.support import RUN, event, plain, rich_run
+from engines.support import RUN, plain, rich_run
 from mobstore import ReadFailedError, SqliteMobStores, open_stores
 from mobstore.codec.arguments import LARGEST_DOCUMENT, LONGEST_NAME
 from mobstore.engines.sqlite.connections import Mode, connect
 from mobstore.engines.sqlite.rows import LONGEST
 from mobstore.scripts.tables import TABLES
+from mobstore.testing.samples import tagged_event
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_value_that_mobstore_never_writes(tmp_path: Path) -> None:
     async def main() -> None:
         async with SqliteMobStores.open(path) as stores:
             await stores.runs.create_run(rich_run())
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
         with closing(plain(path)) as connection:
             size = LARGEST_DOCUMENT + 2**21
             connection.execute(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from engines.support import event
 from mobstore import MobStores, open_stores
 from mobstore.engines.sqlite import handover, writer
+from mobstore.testing.samples import tagged_event
 
 
 class TimeLimitError(Exception):
@@ -60,7 +60,7 @@ def keep_quiet(_loop: asyncio.AbstractEventLoop, _what: dict[str, Any]) -> None:
 
 
 async def append(stores: MobStores) -> None:
-    await asyncio.gather(*(stores.events.append(event(f"{n}")) for n in range(2)))
+    await asyncio.gather(*(stores.events.append(tagged_event(f"{n}")) for n in range(2)))
 
 
 async def read(stores: MobStores) -> None:

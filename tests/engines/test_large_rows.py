@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engines.support import RUN, event, new_run, step
+from engines.support import RUN, new_run
 from mobstore import open_stores
 from mobstore.engines.sqlite.connections import connect
 from mobstore.engines.sqlite.interruption import Interruption
@@ -20,6 +20,9 @@ from mobstore.engines.sqlite.reads import DEFERRED, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.operations import events as event_log, run_reading
 from mobstore.scripts.transaction import Script
+from mobstore.testing.samples import step, tagged_event
+
+pytestmark = pytest.mark.slow
 
 KEY = str(RUN)
 WHOLE_RUN = lambda: run_reading.get_run(KEY)  # noqa: E731
@@ -34,8 +37,8 @@ def path(tmp_path: Path) -> Path:
 
 async def _fill(path: Path, *, output: int = 0, events: int = 0, each: int = 0) -> None:
     async with open_stores(f"sqlite:{path}", durability="normal") as stores:
-        await stores.runs.create_run(new_run(step_ledger=[step("s", "x" * output)]))
-        await stores.events.append_batch([event("e", "x" * each)] * events)
+        await stores.runs.create_run(new_run(step_ledger=[step("s", output="x" * output)]))
+        await stores.events.append_batch([tagged_event("e", "x" * each)] * events)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import pytest
 
 from engines.earlier import EARLIER, as_format_3, make_earlier
 from engines.forged import forge_endless
-from engines.support import event, plain
+from engines.support import plain
 from engines.test_open import assert_untouched, refused
 from mobstore import ReadFailedError, open_stores
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import entries, made_by
 from mobstore.engines.sqlite.upgrade import statements
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tagged_event
 
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
 COLUMNS = "x AS cursor, 'm' AS mob_id, 't' AS timestamp, 'e' AS type, '' AS run_id, '{}' AS kind"
@@ -28,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append_batch([event("e"), event("f")])
+            await stores.events.append_batch([tagged_event("e"), tagged_event("f")])
 
     asyncio.run(make())
     with closing(plain(path)) as connection:
@@ -232,7 +233,7 @@ def test_what_changes_no_table_is_fine(path: Path, setting: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("g"))
+            await stores.events.append(tagged_event("g"))
             await stores.compact()
         async with open_stores(f"sqlite:{path}", read_only=True) as stores:
             assert len(await stores.events.replay_all()) == 3

@@ -19,18 +19,12 @@ import pytest
 
 from engines.children import abandon, fork
 from engines.support import (
-    DESK,
     NOON,
     RUN,
     Call,
-    count_of,
-    event,
     every_call,
-    failure,
-    frame,
     hear,
     hold_lock,
-    loop,
     new_run,
     no_store_threads,
     open_files,
@@ -39,9 +33,6 @@ from engines.support import (
     query,
     running,
     side_files,
-    state,
-    step,
-    tag_of,
     tell,
 )
 from mobstore import (
@@ -70,6 +61,16 @@ from mobstore.scripts.transaction import (
     Scan,
     Script,
     fetch,
+)
+from mobstore.testing.samples import (
+    failure,
+    frame,
+    loop,
+    number_of,
+    state,
+    step,
+    tag_of,
+    tagged_event,
 )
 
 WAL_HEADER, FRAME_HEADER, PAGE = 32, 24, 4096
@@ -172,11 +173,12 @@ def test_nothing_is_left_after_close(path: Path) -> None:
 def test_close_waits_for_writes_and_reads(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
-            await stores.events.append(event("first"))
+            await stores.events.append(tagged_event("first"))
             with running(hold_lock, path, "BEGIN IMMEDIATE", 0.3) as holder:
                 assert hear(holder) == "held"
                 writes = [
-                    asyncio.create_task(stores.events.append(event(f"{n}"))) for n in range(99)
+                    asyncio.create_task(stores.events.append(tagged_event(f"{n}")))
+                    for n in range(99)
                 ]
                 reads = [asyncio.create_task(stores.events.replay_all()) for _ in range(9)]
                 await asyncio.sleep(0)  # now they have started
@@ -196,7 +198,7 @@ def test_cancelled_close_and_cancelled_open(path: Path) -> None:
         stores = await open_stores(f"sqlite:{path}", timeout=10)
         with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
             assert hear(holder) == "held"
-            writing = asyncio.create_task(stores.events.append(event("e")))
+            writing = asyncio.create_task(stores.events.append(tagged_event("e")))
             await asyncio.sleep(0.05)
             opening = asyncio.ensure_future(open_stores(f"sqlite:{path}", timeout=10))
             closing_it = asyncio.create_task(stores.close())
@@ -217,7 +219,7 @@ def test_cancelled_close_and_cancelled_open(path: Path) -> None:
 def test_never_closed(path: Path, used: bool) -> None:
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
-        await stores.events.append(event("e"))
+        await stores.events.append(tagged_event("e"))
         if used:
             await stores.events.poll(0, 10)
             await stores.events.replay_all()
@@ -259,7 +261,7 @@ async def _open(path: Path) -> MobStores:
 
 
 async def _append(stores: MobStores, tag: str) -> int:
-    return (await stores.events.append(event(tag))).cursor
+    return (await stores.events.append(tagged_event(tag))).cursor
 
 
 async def _replay(stores: MobStores) -> int:
@@ -275,7 +277,7 @@ def test_loops_in_threads_share_one_store(path: Path) -> None:
     async def work(name: int) -> None:
         for n in range(rounds):
             await asyncio.gather(
-                stores.events.append(event(f"{name}-{n}")),
+                stores.events.append(tagged_event(f"{name}-{n}")),
                 stores.events.poll(0, 5),
                 stores.specs.get_spec("none"),
                 stores.runs.get_run(RUN),
@@ -312,7 +314,7 @@ def test_closing_while_other_threads_use_it(path: Path) -> None:
     async def use(stores: MobStores, name: str) -> None:
         for n in range(10_000):
             results = await asyncio.gather(
-                stores.events.append(event(f"{name}-{n}")),
+                stores.events.append(tagged_event(f"{name}-{n}")),
                 stores.events.poll(0, 5),
                 stores.events.replay_all(),
                 return_exceptions=True,
@@ -366,7 +368,7 @@ def test_cancelled_writes_are_there_or_not(path: Path) -> None:
         async with open_stores(f"sqlite:{path}") as stores:
 
             async def write(tag: str) -> None:
-                await stores.events.append_batch([event(f"{tag}:{i}") for i in range(size)])
+                await stores.events.append_batch([tagged_event(f"{tag}:{i}") for i in range(size)])
 
             for turn in range(rounds):
                 names = [f"{turn}-{n}" for n in range(writers)]
@@ -396,16 +398,18 @@ def test_writes_cancelled_before_they_began_are_not_made(path: Path) -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert hear(holder) == "held"
-                first = asyncio.create_task(stores.events.append(event("first")))
+                first = asyncio.create_task(stores.events.append(tagged_event("first")))
                 await asyncio.sleep(0.05)  # the writer has started it and waits for the lock
-                others = [asyncio.create_task(stores.events.append(event("no"))) for _ in range(9)]
+                others = [
+                    asyncio.create_task(stores.events.append(tagged_event("no"))) for _ in range(9)
+                ]
                 await asyncio.sleep(0)
                 for task in others:
                     task.cancel()
                 await asyncio.gather(*others, return_exceptions=True)
                 tell(holder)
                 await first
-            await stores.events.append(event("last"))
+            await stores.events.append(tagged_event("last"))
 
     asyncio.run(main())
     assert stored(path) == ["first", "last"]
@@ -437,7 +441,8 @@ def test_waiting_writes_share_a_commit(path: Path) -> None:
             before = _commits(path)
             async with _gathering(path):
                 tasks = [
-                    asyncio.create_task(stores.events.append(event(f"{n}"))) for n in range(64)
+                    asyncio.create_task(stores.events.append(tagged_event(f"{n}")))
+                    for n in range(64)
                 ]
             assert [(await task).cursor for task in tasks] == list(range(1, 65))
             assert _commits(path) - before <= 2  # the first may have had its own commit
@@ -467,7 +472,7 @@ def test_only_the_guilty_of_a_group_fail(path: Path) -> None:
                         case 2:
                             call = stores.runs.append_step_entry(RUN, step(f"{n}"))
                         case _:
-                            call = stores.events.append(event(f"{n}"))
+                            call = stores.events.append(tagged_event(f"{n}"))
                     tasks.append(asyncio.ensure_future(call))
                 await asyncio.sleep(0)
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -527,6 +532,7 @@ def _refused_by_sqlite(name: str) -> Script[None]:
 # Reading beside writing ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_get_run_sees_one_moment(path: Path) -> None:
     """Every write changes three tables alike; no read sees them differ."""
     rounds = 400
@@ -554,15 +560,15 @@ def test_get_run_sees_one_moment(path: Path) -> None:
             async def read(listing: bool) -> None:
                 while not done.is_set():
                     if listing:
-                        (run,) = await stores.runs.list_runs(DESK)
+                        (run,) = await stores.runs.list_runs("mob")
                     else:
                         found = await stores.runs.get_run(RUN)
                         assert found is not None
                         run = found
                     counts = {
-                        count_of(run.flow_state),
-                        count_of(run.frames[FrameId("f")].kernel_state),
-                        count_of(run.loops[LoopInstanceId("l")].kernel_state),
+                        number_of(run.flow_state),
+                        number_of(run.frames[FrameId("f")].kernel_state),
+                        number_of(run.loops[LoopInstanceId("l")].kernel_state),
                     }
                     assert len(counts) == 1, f"a run of several moments: {counts}"
                     seen.update(counts)
@@ -577,7 +583,7 @@ def _loading(count: int, then: Callable[[], None]) -> LoadingScript[int]:
     """Write some events, call a function, write more."""
     for start in (1, count + 1):
         rows = [
-            EventRow(n, "desk", NOON.sortable, "mob_reset", "", '{"type":"mob_reset"}')
+            EventRow(n, "mob", NOON.sortable, "mob_reset", "", '{"type":"mob_reset"}')
             for n in range(start, start + count)
         ]
         yield (Put(EVENTS, rows),)
@@ -599,7 +605,7 @@ def test_readers_run_beside_a_load(path: Path) -> None:
 
             load = asyncio.create_task(stores.engine.load(lambda: _loading(5000, wait)))
             assert await asyncio.to_thread(halfway.wait, 60)
-            write = asyncio.create_task(stores.events.append(event("behind")))
+            write = asyncio.create_task(stores.events.append(tagged_event("behind")))
             async with asyncio.timeout(30):  # the load waits for longer
                 assert await stores.events.poll(0, 10) == []
                 assert await stores.events.replay_all() == []
@@ -622,13 +628,13 @@ def test_a_load_that_raises_leaves_nothing(path: Path, url: str, error: BaseExce
 
     async def main() -> None:
         async with open_stores(url.format(path=path)) as stores:
-            await stores.events.append(event("before"))
+            await stores.events.append(tagged_event("before"))
             assert await _counter(stores.engine) == 2
             # Caught within the task, or KeyboardInterrupt would end the loop.
             assert await _caught(stores.engine, fail) is error
             assert [tag_of(one.kind) for one in await stores.events.replay_all()] == ["before"]
             assert await _counter(stores.engine) == 2
-            assert (await stores.events.append(event("after"))).cursor == 2
+            assert (await stores.events.append(tagged_event("after"))).cursor == 2
             assert len(await stores.events.replay_all()) == 2
 
     asyncio.run(main())

@@ -13,18 +13,7 @@ from pathlib import Path
 import pytest
 
 from engines.children import append_some, die_with_a_log_of_ours
-from engines.support import (
-    TESTS,
-    event,
-    hear,
-    plain,
-    query,
-    running,
-    say,
-    side_files,
-    tag_of,
-    tell,
-)
+from engines.support import TESTS, hear, plain, query, running, say, side_files, tell
 from mobstore import (
     MobStoreError,
     ReadFailedError,
@@ -33,7 +22,8 @@ from mobstore import (
 )
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
+from mobstore.testing.samples import tag_of, tagged_event
 
 SIDES = ["", "-wal", "-shm"]
 
@@ -45,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 async def _fill(path: Path, count: int = 3, padding: str = "") -> None:
     async with open_stores(f"sqlite:{path}") as stores:
-        await stores.events.append_batch([event(f"{n}", padding) for n in range(count)])
+        await stores.events.append_batch([tagged_event(f"{n}", padding) for n in range(count)])
 
 
 async def _tags(path: Path, *, create: bool = True, read_only: bool = False) -> list[str]:
@@ -62,14 +52,14 @@ def test_a_link_is_the_file_it_leads_to(path: Path) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{link}") as one, open_stores(f"sqlite:{path}") as other:
-            await one.events.append(event("by the link"))
-            await other.events.append(event("by the file"))
+            await one.events.append(tagged_event("by the link"))
+            await other.events.append(tagged_event("by the file"))
             assert str(path) in repr(one)
             for read_only in (False, True):
                 assert await _tags(link, read_only=read_only) == ["by the link", "by the file"]
             assert side_files(path) == ["link.db", "mobs.db-shm", "mobs.db-wal"]
             link.unlink()  # the file itself is still there
-            await one.events.append(event("without the link"))
+            await one.events.append(tagged_event("without the link"))
 
     asyncio.run(main())
     assert side_files(path) == []
@@ -114,7 +104,7 @@ def test_opening_by_a_link_while_another_process_writes(path: Path) -> None:
             tell(process)
             while process.poll() is None:
                 async with open_stores(f"sqlite:{link}", timeout=30) as stores:
-                    await stores.events.append(event("ours"))
+                    await stores.events.append(tagged_event("ours"))
                 await _tags(link, read_only=True)
 
     asyncio.run(main())
@@ -163,7 +153,7 @@ def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             path.with_name("backup.db").hardlink_to(path)
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             await asyncio.gather(*(stores.events.replay_all() for _ in range(9)))
             await stores.overview()
             with pytest.raises(ReadFailedError, match="hard links"):
@@ -200,7 +190,7 @@ def test_every_call_after_an_exchange_raises(
                         await call()
                 if not read_only:
                     with pytest.raises(WriteFailedError, match="was removed or replaced"):
-                        await stores.events.append(event("lost"))
+                        await stores.events.append(tagged_event("lost"))
 
     asyncio.run(main())
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from engines.support import event, hear, no_store_threads, open_files, running, say, tag_of
+from engines.support import hear, no_store_threads, open_files, running, say
 from mobstore import MobStoreError, MobStores, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.engines.sqlite.writer import Writer
 from mobstore.scripts.tables import COUNTERS, EVENTS_BY_MOB, SPECS, CounterRow
 from mobstore.scripts.transaction import Commit, LoadingScript, Put, Scan
+from mobstore.testing.samples import tag_of, tagged_event
 
 LATER = 0.2  # seconds; ten polls for commits of others
 
@@ -56,20 +57,20 @@ def test_own_commits_wake_those_they_concern(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             idle = [follow_mob(stores, f"mob {n}") for n in range(1000)]
-            desk, every, specs = follow_mob(stores, "desk"), Ear(), Ear()
+            mob, every, specs = follow_mob(stores, "mob"), Ear(), Ear()
             stores.engine.listen(every)
             stores.engine.listen(specs, Scan(SPECS))
             for n in range(10):
-                await stores.events.append(event(f"{n}"))
-                assert desk.woken == n + 1
+                await stores.events.append(tagged_event(f"{n}"))
+                assert mob.woken == n + 1
             await stores.events.poll(0, 10)
             await asyncio.sleep(LATER)  # nor does the poll for commits of others
-            assert (desk.woken, every.woken, specs.woken) == (10, 10, 0)
+            assert (mob.woken, every.woken, specs.woken) == (10, 10, 0)
             assert {ear.woken for ear in idle} == {0}
 
             await stores.engine.load(_loading)  # its writes are not known
             assert {ear.woken for ear in (*idle, specs)} == {1}
-            assert desk.woken == 11
+            assert mob.woken == 11
 
     asyncio.run(main())
 
@@ -94,11 +95,11 @@ def test_what_writes_nothing_wakes_nobody(path: Path) -> None:
 def test_commits_of_others_wake_everybody(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("first"))
-            idle, desk = follow_mob(stores, "mob"), follow_mob(stores, "desk")
+            await stores.events.append(tagged_event("first"))
+            idle, mob = follow_mob(stores, "idle"), follow_mob(stores, "mob")
             with running(append_one, path) as process:
                 assert hear(process) == "appended"
-            await until(lambda: bool(idle.woken and desk.woken))
+            await until(lambda: bool(idle.woken and mob.woken))
 
     asyncio.run(main())
 
@@ -108,7 +109,7 @@ def append_one(path: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("by another"))
+            await stores.events.append(tagged_event("by another"))
 
     asyncio.run(main())
     say("appended")
@@ -124,7 +125,7 @@ def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> 
 
             async def write() -> None:
                 while not done.is_set():
-                    await stores.events.append(event("e"))
+                    await stores.events.append(tagged_event("e"))
 
             writing = [asyncio.create_task(write()) for _ in range(4)]
             with running(append_one, path) as process:
@@ -168,7 +169,7 @@ def test_who_waits_is_told_that_the_file_is_gone(tmp_path: Path, what: str) -> N
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}", timeout=1)
         try:
-            await stores.events.append(event("first"))
+            await stores.events.append(tagged_event("first"))
             woken = follow_mob(stores, "another")
             of = stores.events.subscribe()
             assert (await anext(of)).cursor == 1
@@ -235,7 +236,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
         stores.engine.listen(after)
         async with asyncio.timeout(30):
             cursors = await asyncio.gather(
-                *(stores.events.append(event(f"{n}")) for n in range(20))
+                *(stores.events.append(tagged_event(f"{n}")) for n in range(20))
             )
             assert [one.cursor for one in cursors] == list(range(1, 21))
             stored = await stores.events.replay_all()
@@ -262,7 +263,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
 async def _used(path: Path) -> MobStores:
     """Return a store with all its threads and connections."""
     stores = await open_stores(f"sqlite:{path}")
-    await stores.events.append_batch([event("e", "x" * 1000)] * 2000)
+    await stores.events.append_batch([tagged_event("e", "x" * 1000)] * 2000)
     await asyncio.gather(*(stores.events.replay_all() for _ in range(4)))
     await stores.compact()
     stores.engine.listen(Ear())
@@ -326,7 +327,7 @@ def test_close_while_the_loop_of_a_waiting_call_is_gone(path: Path) -> None:
     async def start() -> MobStores:
         stores = await _used(path)
         for n in range(5):
-            asyncio.ensure_future(stores.events.append(event(f"{n}")))  # noqa: RUF006
+            asyncio.ensure_future(stores.events.append(tagged_event(f"{n}")))  # noqa: RUF006
             asyncio.ensure_future(stores.events.replay_all())  # noqa: RUF006
         await asyncio.sleep(0)
         return stores

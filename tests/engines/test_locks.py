@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from engines.children import increment, open_new
-from engines.support import RUN, count_of, event, hear, hold_lock, new_run, query, running, tell
+from engines.support import RUN, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
+from mobstore.testing.samples import number_of, tagged_event
 
 SLACK = 4  # seconds, for a busy machine; less than the default timeout
 LOCKS = ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]
@@ -26,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 async def _create(path: Path) -> None:
     async with open_stores(f"sqlite:{path}") as stores:
         await stores.runs.create_run(new_run())
-        await stores.events.append(event("first"))
+        await stores.events.append(tagged_event("first"))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -37,14 +38,14 @@ def test_a_write_waits_no_longer_than_told(path: Path, lock: str) -> None:
                 assert hear(holder) == "held"
                 started = time.monotonic()
                 with pytest.raises(WriteFailedError) as caught:
-                    await stores.events.append(event("late"))
+                    await stores.events.append(tagged_event("late"))
                 assert 0.3 <= time.monotonic() - started < 0.3 + SLACK
                 assert caught.value.retry_safe
                 assert not caught.value.maybe_written
                 assert "locked by another process" in str(caught.value)
                 assert caught.value.__cause__ is not None
 
-            stored = await stores.events.append(event("late"))
+            stored = await stores.events.append(tagged_event("late"))
             assert stored.cursor == 2, "a refused write left something behind"
 
     asyncio.run(_create(path))
@@ -57,7 +58,7 @@ def test_reads_do_not_wait_for_the_lock(path: Path, lock: str) -> None:
         async with open_stores(f"sqlite:{path}", timeout=60) as stores:
             with running(hold_lock, path, lock) as holder:
                 assert hear(holder) == "held"
-                writing = asyncio.create_task(stores.events.append(event("late")))
+                writing = asyncio.create_task(stores.events.append(tagged_event("late")))
                 async with asyncio.timeout(30):  # the lock is held until the line below
                     assert len(await stores.events.poll(0, 10)) == 1
                     assert len(await stores.events.replay_all()) == 1
@@ -77,7 +78,7 @@ def test_many_waiting_writes_wait_no_longer_than_told(path: Path) -> None:
                 assert hear(holder) == "held"
                 started = time.monotonic()
                 results = await asyncio.gather(
-                    *(stores.events.append(event(f"{n}")) for n in range(40)),
+                    *(stores.events.append(tagged_event(f"{n}")) for n in range(40)),
                     return_exceptions=True,
                 )
                 waited = time.monotonic() - started
@@ -96,7 +97,7 @@ def test_a_lock_released_in_time_only_delays(path: Path, lock: str) -> None:
             with running(hold_lock, path, lock, 0.3) as holder:
                 assert hear(holder) == "held"
                 results = await asyncio.gather(
-                    *(stores.events.append(event(f"{n}")) for n in range(20))
+                    *(stores.events.append(tagged_event(f"{n}")) for n in range(20))
                 )
                 assert hear(holder) == "released"
             assert [one.cursor for one in results] == list(range(2, 22))
@@ -149,7 +150,7 @@ def test_compare_and_swap_in_four_processes_loses_nothing(path: Path) -> None:
             # Every winner also recorded its value: no value was set twice.
             values = [int(entry.step_id) for entry in run.step_ledger]
             assert sorted(values) == list(range(1, sum(won) + 1))
-            return count_of(run.flow_state)
+            return number_of(run.flow_state)
 
     assert won == [30, 90, 120, 120]
     assert asyncio.run(count()) == sum(won)

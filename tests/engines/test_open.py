@@ -32,7 +32,6 @@ from engines.children import (
 )
 from engines.support import (
     TESTS,
-    event,
     hear,
     no_store_threads,
     open_files,
@@ -53,6 +52,7 @@ from mobstore import (
 )
 from mobstore.engines.sqlite import file
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tagged_event
 
 WAL_HEADER = 32
 WRITE_VERSION = 18  # its place in a database's header
@@ -76,7 +76,7 @@ def usable(path: Path | str) -> None:
     async def main() -> None:
         for _ in range(2):  # new, then existing
             async with open_stores(f"sqlite:{path}") as stores:
-                await stores.events.append(event("e"))
+                await stores.events.append(tagged_event("e"))
         async with open_stores(f"sqlite:{path}") as stores:
             assert len(await stores.events.poll(0, 10)) == 2
 
@@ -253,7 +253,7 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         async with open_stores("sqlite:mobs.db") as stores:
             # The file stays open, wherever the process goes; readers are opened later.
             monkeypatch.chdir(elsewhere)
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             assert len(await stores.events.poll(0, 10)) == 1
             assert len(await stores.events.replay_all()) == 1
 
@@ -486,7 +486,7 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: in
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             await stores.events.replay_all()
             assert modes(tmp_path) == dict.fromkeys(("mobs.db", "mobs.db-wal", "mobs.db-shm"), mode)
 
@@ -508,7 +508,7 @@ def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, kind: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             assert set(modes(tmp_path).values()) == {0o664}
             await stores.compact()
         assert modes(tmp_path) == {"mobs.db": 0o664}
@@ -577,7 +577,7 @@ def test_read_only_for_us_while_another_writes(public: Path) -> None:
 
     async def main() -> str:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             make_read_only()
             return await asyncio.to_thread(output, as_nobody, f"sqlite:{path}", "only open")
 
@@ -627,7 +627,7 @@ def test_a_copy_of_a_new_store_is_a_store(tmp_path: Path) -> None:
             # In a child process: a read of the file here would drop this process's locks.
             process = await asyncio.create_subprocess_exec("cp", path, copy)
             assert await process.wait() == 0
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
         async with open_stores(f"sqlite:{copy}", create=False) as stores:
             assert await stores.events.latest_cursor() == 0
             assert not (await mobstore.verify(stores)).problems
@@ -651,7 +651,7 @@ def test_killed_while_a_store_is_made(tmp_path: Path) -> None:
 
 async def appended(path: Path) -> int:
     async with open_stores(f"sqlite:{path}", timeout=1) as stores:
-        return (await stores.events.append(event("e"))).cursor
+        return (await stores.events.append(tagged_event("e"))).cursor
 
 
 def query_mark(path: Path) -> bool:

@@ -14,14 +14,15 @@ from click.testing import CliRunner
 
 import mobstore
 from engines.children import append_some, open_only
-from engines.support import event, hear, output, query, running, side_files, tag_of, tell
+from engines.support import hear, output, query, running, side_files, tell
 from mobstore import MobStores, ReadFailedError, open_stores
 from mobstore.cli.commands import cli
 from mobstore.engines.sqlite.file import is_database
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import export_meerkat, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tag_of, tagged_event
 
 
 def locks(path: Path) -> list[str]:
@@ -130,13 +131,13 @@ def test_the_locks_stay(tmp_path: Path, way: str) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
             await stores.events.poll(0, 10)
             held = locks(path)
             assert held
             await WAYS[way](path, stores)
             assert set(held) <= set(locks(path))
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
 
     asyncio.run(main())
 
@@ -151,12 +152,12 @@ def test_nobody_removes_the_log_of_an_open_store(tmp_path: Path) -> None:
                 pass
             assert await asyncio.to_thread(output, open_only, path) == "opened\n"
             assert side_files(path) == ["mobs.db-shm", "mobs.db-wal"]
-            acknowledged = [await stores.events.append(event("ours"))]
+            acknowledged = [await stores.events.append(tagged_event("ours"))]
             with running(append_some, path, "theirs", 1) as other:
                 assert hear(other) == "ready"
                 tell(other)
                 other.wait()
-            acknowledged.append(await stores.events.append(event("ours too")))
+            acknowledged.append(await stores.events.append(tagged_event("ours too")))
             assert [one.cursor for one in acknowledged] == [1, 3]
 
     async def stored() -> list[str]:

@@ -19,7 +19,6 @@ from engines.children import append_some, die_with_a_log_of_ours, die_within_a_w
 from engines.earlier import as_format_3, make_earlier
 from engines.support import (
     RUN,
-    event,
     every_call,
     hear,
     hold_lock,
@@ -29,7 +28,6 @@ from engines.support import (
     rich_run,
     running,
     side_files,
-    tag_of,
     tell,
 )
 from mobstore import (
@@ -44,6 +42,7 @@ from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
+from mobstore.testing.samples import tag_of, tagged_event
 
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
@@ -60,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 async def _fill(path: Path) -> None:
     async with open_stores(f"sqlite:{path}") as stores:
         await stores.runs.create_run(rich_run())
-        await stores.events.append(event("e"))
+        await stores.events.append(tagged_event("e"))
 
 
 async def _tags(path: Path) -> list[str]:
@@ -142,12 +141,12 @@ def test_a_script_that_writes_is_stopped_by_sqlite_too(path: Path) -> None:
 def test_while_another_process_writes(path: Path, lock: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("in the log"))
+            await stores.events.append(tagged_event("in the log"))
             with running(hold_lock, path, lock) as holder:
                 assert hear(holder) == "held"
                 assert await asyncio.to_thread(asyncio.run, _tags(path)) == ["e", "in the log"]
                 tell(holder)
-            await stores.events.append(event("after"))
+            await stores.events.append(tagged_event("after"))
 
     asyncio.run(_fill(path))
     with running(hold_lock, path, lock) as holder:
@@ -375,9 +374,9 @@ def test_without_the_right_to_write_while_another_user_writes(public: Path) -> N
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("in the log"))
+            await stores.events.append(tagged_event("in the log"))
             assert await asyncio.to_thread(_as_nobody, path) == ["e", "in the log"]
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
 
     asyncio.run(_fill(path))
     path.chmod(0o644)
@@ -394,7 +393,7 @@ def test_another_user_begins_to_write(public: Path) -> None:
 
     async def append() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("f"))
+            await stores.events.append(tagged_event("f"))
 
     with running(read_as_nobody, path, "twice") as reader:
         assert hear(reader) == json.dumps(["e"])

@@ -18,7 +18,7 @@ from mobstore.scripts.tables import (
     LoopStepOutputRow as Output,
 )
 from mobstore.scripts.transaction import Count, DeleteRange, Put, Scan
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 
 TEXTS = ("", "a", "b", "\uffff", "\U00010000")
 ROWS = [
@@ -77,20 +77,20 @@ def test_any_number_of_values(engine: str, tmp_path: Path) -> None:
         async with mobstore.open_stores(url, durability="normal") as stores:
             rows: list[Output] = ROWS.copy()
             chance.shuffle(rows)
-            await stores.engine.write(writing(Put(LOOP_STEP_OUTPUTS, rows)))
+            await stores.engine.write(write_script(Put(LOOP_STEP_OUTPUTS, rows)))
             for _ in range(1000):
                 scan = scans(chance)
-                found = await stores.engine.read(reading(scan))
+                found = await stores.engine.read(read_script(scan))
                 assert found == expected(scan, rows), scan
                 scan.limit = None
-                count = await stores.engine.read(reading(Count(scan)))
+                count = await stores.engine.read(read_script(Count(scan)))
                 assert count == len(expected(scan, rows)), scan
             while rows:
                 scan = scans(chance)
                 scan.limit, scan.backwards = None, False
-                await stores.engine.write(writing(DeleteRange(scan)))
+                await stores.engine.write(write_script(DeleteRange(scan)))
                 rows = sorted(set(rows) - set(expected(scan, rows)))
-                found = await stores.engine.read(reading(Scan(LOOP_STEP_OUTPUTS)))
+                found = await stores.engine.read(read_script(Scan(LOOP_STEP_OUTPUTS)))
                 assert found == rows
                 if len(rows) < 20:
                     break

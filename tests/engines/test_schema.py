@@ -77,7 +77,7 @@ def test_marks(path: Path) -> None:
 # Plans -----------------------------------------------------------------------------------------
 
 
-def _plans(connection: sqlite3.Connection, ask: Read[Any] | Write) -> list[str]:
+def _plans(connection: sqlite3.Connection, ask: Read | Write) -> list[str]:
     """Collect SQLite's query plans of the engine's statements."""
     statements: list[str] = []
     connection.execute("BEGIN")

@@ -10,17 +10,19 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from engines.support import event, hear, no_store_threads, plain, running, say
+from engines.support import hear, no_store_threads, plain, running, say
 from mobstore import ClosedError, open_stores
 from mobstore.cli import main as command_line
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.scripts.tables import EVENTS, META
 from mobstore.scripts.transaction import Commit, Count, Read, Scan, Script, fetch
+from mobstore.testing.samples import tagged_event
+
+pytestmark = pytest.mark.slow
 
 FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 SOON = 3  # seconds; a busy machine takes its time
@@ -28,7 +30,7 @@ SOON = 3  # seconds; a busy machine takes its time
 _answer = Rows.answer
 
 
-def _slow(rows: Rows, read: Read[Any]) -> object:
+def _slow(rows: Rows, read: Read) -> object:
     """Answer counts by a statement that never ends."""
     if isinstance(read, Count):
         say("reading")
@@ -52,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
-            await stores.events.append(event("e"))
+            await stores.events.append(tagged_event("e"))
 
     asyncio.run(make())
     return path
@@ -133,7 +135,7 @@ def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, wa
             compacting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await compacting
-            await stores.events.append(event("after"))
+            await stores.events.append(tagged_event("after"))
         async with asyncio.timeout(SOON):
             await stores.close()
         if way == "closed":

@@ -14,8 +14,9 @@ import pytest
 
 import mobstore
 from engines.stress import Journal, read_journal, stress
-from engines.support import RUN, Process, count_of, new_run, query, running, side_files, tag_of
+from engines.support import RUN, Process, new_run, query, running, side_files
 from mobstore import open_stores
+from mobstore.testing.samples import number_of, tag_of
 
 PROCESSES = 3
 
@@ -86,5 +87,5 @@ async def _count(path: Path, told: list[Journal]) -> None:
     assert len(won) == len(set(won)), "two processes won the same comparison"
     assert run is not None
     killed = len(told)  # each may have died between its commit and its line
-    assert len(won) <= count_of(run.flow_state) <= len(won) + killed
+    assert len(won) <= number_of(run.flow_state) <= len(won) + killed
     assert not problems

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from engines.support import RUN, event, new_run, no_store_threads, tag_of
+from engines.support import RUN, new_run, no_store_threads
 from mobstore import InternalError, MobEvent, MobStores, Subscription, open_stores
+from mobstore.testing.samples import tag_of, tagged_event
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -22,7 +23,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 async def _begin(url: str) -> MobStores:
     stores = await open_stores(url)
-    await stores.events.append(event("first"))
+    await stores.events.append(tagged_event("first"))
     return stores
 
 
@@ -44,7 +45,7 @@ async def _heard(stores: MobStores) -> None:
     async with stores.events.subscribe(await stores.events.latest_cursor()) as following:
         waiting = asyncio.create_task(_next(following))
         await asyncio.sleep(0)
-        stored = await stores.events.append(event("heard"))
+        stored = await stores.events.append(tagged_event("heard"))
         assert await asyncio.wait_for(waiting, 30) == stored
 
 
@@ -121,7 +122,7 @@ def test_two_loops_follow_at_the_same_time(url: str) -> None:
         thread = threading.Thread(target=_run, args=(other(stores, ready, end),))
         thread.start()
         await asyncio.to_thread(ready.wait, 30)
-        await stores.events.append(event("to the other"))
+        await stores.events.append(tagged_event("to the other"))
         await asyncio.to_thread(end.wait, 30)
         await shared[0].aclose()
         await asyncio.to_thread(thread.join, 30)

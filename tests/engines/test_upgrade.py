@@ -22,11 +22,12 @@ from engines.earlier import (
     open_and_upgrade,
     open_once,
 )
-from engines.support import hear, output, plain, query, running, side_files, tag_of, tell
+from engines.support import hear, output, plain, query, running, side_files, tell
 from mobstore import MobStoreError, ReadFailedError, WriteFailedError, open_stores
 from mobstore.engines.sqlite import upgrade
 from mobstore.maintenance.verification import verify
 from mobstore.scripts.tables import FORMAT
+from mobstore.testing.samples import tag_of
 
 
 @pytest.fixture(scope="module", params=[1, 2])

@@ -17,6 +17,8 @@ from fuzz.cases import KINDS, run
 from fuzz.pool import Child
 from mobstore.maintenance.transfer import Summary, import_stores
 
+pytestmark = pytest.mark.slow
+
 Import: TypeAlias = Callable[[BinaryIO, mobstore.MobStores], Awaitable[Summary]]
 
 ROWS = [seed for seed in range(200) if list(KINDS)[seed % len(KINDS)] == "zip: rows"]

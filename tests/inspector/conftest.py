@@ -1,4 +1,4 @@
-"""Pages on stores, empty or with what the reference's sample holds."""
+"""Fixtures: inspectors of empty stores and of the sample."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def page() -> Iterator[Page]:
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
-    """A database that meerkat-mob 0.5.2 wrote."""
+    """A database written by meerkat-mob 0.5.2."""
     path = tmp_path / "tide-desk.db"
     path.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
     return path

@@ -1,4 +1,4 @@
-"""The demo: each move one commit, and nothing to remember but what is in the store."""
+"""The demo: each move is one commit, and the store holds all of its state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOVES = 26
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Iterator[Callable[[], Page]]:
-    """Pages of one store, as tabs of a browser are."""
+    """Inspectors of one store, like tabs of a browser."""
     opened: list[Page] = []
 
     def open_page() -> Page:
@@ -41,13 +41,13 @@ def play(page: Page, run_id: str) -> list[dict[str, Any]]:
     moves: list[dict[str, Any]] = []
     while True:
         move = page.ask("demo_move", run_id=run_id)
-        if not move["what"]:
+        if not move["summary"]:
             return moves
         moves.append(move)
 
 
 def events_of(page: Page, run_id: str) -> list[tuple[str, str]]:
-    """Kind and step of each event of a run, in order."""
+    """List kind and step of each event of a run."""
     index = page.ask("event_index")
     lines = page.ask("events", cursors=index["cursors"])["events"]
     kinds = [json.loads(page.ask("document", ref=line["event"])["text"]) for line in lines]
@@ -75,7 +75,7 @@ STORY = [
 
 
 def require_whole(page: Page, run_id: str) -> None:
-    """The run is what a run without any trouble is."""
+    """Check that the run equals an undisturbed one."""
     assert events_of(page, run_id) == STORY
     run = page.ask("run", run_id=run_id)
     assert (run["header"]["status"], run["flow_phase"]) == ("completed", "Completed")
@@ -105,19 +105,19 @@ def test_a_whole_run(page: Page) -> None:
     moves = play(page, demo["run_id"])
     assert [move["demo"]["done"] for move in moves] == list(range(1, MOVES + 1))
     assert all(move["won"] for move in moves)
-    assert demo["next"] == moves[0]["what"]
-    for move, following in pairwise(moves):
-        assert move["demo"]["next"] == following["what"]
+    assert demo["next"] == moves[0]["summary"]
+    for move, successor in pairwise(moves):
+        assert move["demo"]["next"] == successor["summary"]
     assert moves[-1]["demo"]["next"] == ""
     require_whole(page, demo["run_id"])
 
 
-def test_a_move_tells_what_it_compared_and_swapped(page: Page) -> None:
+def test_a_move_has_expected_and_next_states(page: Page) -> None:
     demo = page.ask("demo_start")
     *_, move = (page.ask("demo_move", run_id=demo["run_id"]) for _ in range(3))
-    assert (move["what"], move["method"]) == ("editor-1 begins outline", "cas_grant_node_slot")
-    assert move["compared"][1] == "root: node_status n-outline Ready"
-    assert move["swapped"][1] == "root: node_status n-outline Running"
+    assert (move["summary"], move["method"]) == ("editor-1 starts outline", "cas_grant_node_slot")
+    assert move["expected"][1] == "root: node_status n-outline Ready"
+    assert move["next"][1] == "root: node_status n-outline Running"
     (line,) = page.ask("events", cursors=move["events"])["events"]
     assert line["type"] == "step_dispatched"
 
@@ -137,21 +137,21 @@ def test_the_mob_is_made_once(page: Page) -> None:
 
 
 @pytest.mark.slow
-def test_a_reload_after_any_move_goes_on_where_it_stood(pages: Callable[[], Page]) -> None:
+def test_a_reload_continues_after_any_move(pages: Callable[[], Page]) -> None:
     run_id = pages().ask("demo_start")["run_id"]
     for done in range(MOVES):
         reloaded = pages()
         demo = reloaded.ask("demo_state")
         assert (demo["run_id"], demo["done"]) == (run_id, done)
         assert reloaded.ask("demo_move", run_id=run_id)["won"]
-        # It is not closed: a reload does not ask.
+        # It is not closed, as in a reload.
     last = pages()
     assert last.ask("demo_state")["run_id"] is None
     require_whole(last, run_id)
 
 
 class Flaky(Engine):
-    """Fails at each second write, after the commit or in its place."""
+    """Engine that fails at every second write, after the commit or instead of it."""
 
     def __init__(self, engine: Engine, *, after: bool) -> None:
         self._engine, self._after, self._writes = engine, after, 0
@@ -181,7 +181,7 @@ class Flaky(Engine):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_move_that_fails_is_made_again_and_only_once(
+def test_a_failed_move_is_retried_and_made_once(
     page: Page, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     run_id = page.ask("demo_start")["run_id"]
@@ -197,17 +197,17 @@ def test_a_move_that_fails_is_made_again_and_only_once(
 
 
 @pytest.mark.slow
-def test_two_tabs_that_play_one_run_make_each_move_once(pages: Callable[[], Page]) -> None:
+def test_two_tabs_make_each_move_once(pages: Callable[[], Page]) -> None:
     tabs = [pages(), pages()]
     run_id = tabs[0].ask("demo_start")["run_id"]
     with ThreadPoolExecutor(2) as threads:
         played = list(threads.map(partial(play, run_id=run_id), tabs))
-    won = Counter(move["what"] for moves in played for move in moves if move["won"])
+    won = Counter(move["summary"] for moves in played for move in moves if move["won"])
     assert sum(won.values()) == MOVES
     require_whole(tabs[0], run_id)
 
 
-def test_a_tab_that_was_slower_has_changed_nothing(
+def test_the_slower_tab_changes_nothing(
     pages: Callable[[], Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast, slow = pages(), pages()
@@ -222,15 +222,15 @@ def test_a_tab_that_was_slower_has_changed_nothing(
 
     monkeypatch.setattr(slow.stores, "_engine", Late(engine, after=False))
     move = slow.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["what"], move["events"]) == (False, "The run begins", [])
+    assert (move["won"], move["summary"], move["events"]) == (False, "The run starts", [])
     assert move["demo"]["done"] == 1
 
 
-def test_an_ended_run_has_no_move(page: Page) -> None:
+def test_a_complete_run_has_no_move(page: Page) -> None:
     run_id = page.ask("demo_start")["run_id"]
     play(page, run_id)
     move = page.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["what"], move["demo"]["status"]) == (False, "", "completed")
+    assert (move["won"], move["summary"], move["demo"]["status"]) == (False, "", "completed")
     assert page.ask("demo_state")["run_id"] is None
 
 
@@ -240,12 +240,12 @@ def test_other_runs_are_not_played(tide_desk: Page) -> None:
     assert tide_desk.ask("demo_state")["run_id"] is None
 
 
-def test_a_run_of_another_version_of_the_demo_is_left_alone(page: Page) -> None:
+def test_a_run_of_another_version_is_rejected(page: Page) -> None:
     page.ask("demo_start")
     other = MobRun.pending(MobId("demo-desk"), FlowId("story"), KernelState("Elsewhere"))
     page.run(page.stores.runs.create_run(other))
     failure = page.failure("demo_move", run_id=str(other.run_id))
-    assert (failure["kind"], failure["way_out"]) == ("refused", "Start a new run.")
+    assert (failure["kind"], failure["way_out"]) == ("rejected", "Start a new run.")
     found = page.ask("demo_state")["run_id"]
     assert found is not None
     assert UUID(found) != other.run_id

@@ -1,4 +1,4 @@
-"""The index for filtering events, and the lines of the window."""
+"""The event index for filters, and lines of events."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def append(page: Page, *kinds: MobEventKind, mob_id: str = "m") -> None:
 def whole_index(
     page: Page, limit: int, **of: str
 ) -> list[tuple[int, str, str, set[str], str | None]]:
-    """The index as it is meant: cursor, type, mob, members, run."""
+    """Decode an index to rows of cursor, type, mob, members and run."""
     found: list[tuple[int, str, str, set[str], str | None]] = []
     after, more = 0, True
     while more:
@@ -77,16 +77,16 @@ def test_the_events_of_a_run_alone(tide_desk: Page, limit: int) -> None:
     of_run = [entry for entry in whole_index(tide_desk, 100) if entry[4] == run_id]
     assert len(of_run) == 8
     assert whole_index(tide_desk, limit, run_id=run_id) == of_run
-    assert whole_index(tide_desk, limit, run_id="of nobody") == []
+    assert whole_index(tide_desk, limit, run_id="of no-run") == []
 
 
-def test_the_events_of_a_run_are_not_taken_for_the_log(tide_desk: Page) -> None:
+def test_the_events_of_a_run_are_not_added_to_the_fold(tide_desk: Page) -> None:
     tide_desk.ask("event_index", run_id="24ede6a4-6b4c-4242-8a23-d5962217bead")
     assert len(tide_desk.ask("roster", mob_id="tide-desk")["members"]) == 6
     assert tide_desk.ask("overview")["events"] == 99
 
 
-def test_each_kind_tells_whom_it_is_about(page: Page) -> None:
+def test_members_of_each_kind(page: Page) -> None:
     run_id = RunId(uuid4())
     peer = TrustedPeerSpec(name="press", peer_id="p", address="inproc://press")
     caller = MobToolCallerProvenance(caller_member_id="boss")
@@ -125,7 +125,7 @@ def test_new_events_come_after_the_last_cursor(tide_desk: Page) -> None:
     assert (index["cursors"], index["types"], index["origin"]) == ([100], ["mob_reset"], origin)
 
 
-def test_the_origin_tells_of_another_log(tide_desk: Page) -> None:
+def test_the_origin_identifies_the_log(tide_desk: Page) -> None:
     origins = [tide_desk.ask("event_index")["origin"]]
     tide_desk.run(tide_desk.stores.events.prune(Timestamp("2026-03-02T08:00:02Z")))
     origins.append(tide_desk.ask("event_index")["origin"])
@@ -138,7 +138,7 @@ def test_the_origin_tells_of_another_log(tide_desk: Page) -> None:
     assert len(set(origins)) == 4
 
 
-def test_lines_come_in_the_order_asked_for_without_those_that_are_not_there(
+def test_lines_come_in_the_requested_order_without_missing_ones(
     tide_desk: Page,
 ) -> None:
     lines = tide_desk.ask("events", cursors=[99, 500, 12])["events"]
@@ -147,7 +147,7 @@ def test_lines_come_in_the_order_asked_for_without_those_that_are_not_there(
     assert lines[0]["timestamp_at"] == "2026-03-02T08:05:59.832000469Z"
 
 
-def test_what_a_stranger_wrote_stays_text(page: Page) -> None:
+def test_untrusted_text_stays_text(page: Page) -> None:
     run_id = RunId(uuid4())
     append(
         page,

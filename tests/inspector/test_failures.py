@@ -1,4 +1,4 @@
-"""Failures in words: nothing that goes wrong is told as a traceback."""
+"""Failures as texts for users, never as tracebacks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pytest
 from inspector import Inspector
 from inspector.failures import explain
 from mobstore import (
+    ClosedError,
     InternalError,
     MobStoreError,
     NotFoundError,
     ReadFailedError,
     SerializationError,
+    UsageError,
     WriteFailedError,
 )
 from mobstore.scripts.tables import EVENTS, EventRow
@@ -33,13 +35,15 @@ from support.pages import Page
         (WriteFailedError("mobs.db is locked by another process", retry_safe=True), "busy"),
         (ReadFailedError("another tab may be upgrading it", retry_safe=True), "busy"),
         (ReadFailedError("the browser lets this page keep nothing"), "storage"),
-        (InternalError("the store is closed"), "refused"),
-        (MobStoreError("something new"), "refused"),
+        (InternalError("cursors are used up"), "rejected"),
+        (ClosedError("the store is closed"), "rejected"),
+        (UsageError("unknown option"), "rejected"),
+        (MobStoreError("something new"), "rejected"),
         (KeyError("secret"), "bug"),
         (RecursionError("secret"), "bug"),
     ],
 )
-def test_each_error_has_words_and_a_way_out(error: Exception, kind: str) -> None:
+def test_each_error_has_a_text_and_a_way_out(error: Exception, kind: str) -> None:
     failure = explain(error)
     assert failure["kind"] == kind
     assert failure["message"][0].isupper()
@@ -48,17 +52,17 @@ def test_each_error_has_words_and_a_way_out(error: Exception, kind: str) -> None
     assert "secret" not in str(failure)
 
 
-def test_a_doubtful_write_is_told() -> None:
+def test_a_write_with_unknown_outcome() -> None:
     assert "may have been written" in explain(WriteFailedError("x", maybe_written=True))["message"]
 
 
-def test_the_name_of_a_bug_is_told() -> None:
+def test_a_bug_is_reported_by_its_type() -> None:
     assert "ZeroDivisionError" in explain(ZeroDivisionError())["message"]
 
 
-def test_too_little_memory_is_no_bug() -> None:
+def test_too_little_memory() -> None:
     failure = explain(MemoryError())
-    assert failure["kind"] == "refused"
+    assert failure["kind"] == "rejected"
     assert "memory" in failure["message"]
 
 
@@ -71,8 +75,8 @@ def test_nothing_works_before_a_store_is_open(page: Page) -> None:
 
 
 def test_a_store_that_cannot_be_opened(page: Page, tmp_path: Path) -> None:
-    assert page.failure("open", url="indexeddb:x")["kind"] == "refused"
-    assert page.failure("open", url="nonsense")["kind"] == "refused"
+    assert page.failure("open", url="indexeddb:x")["kind"] == "rejected"
+    assert page.failure("open", url="nonsense")["kind"] == "rejected"
     assert page.failure("open", url=f"sqlite:{tmp_path / 'nowhere' / 'x.db'}")["kind"] == "storage"
     assert page.failure("overview")["kind"] == "not_open"
     page.ask("open", url="memory:")
@@ -92,7 +96,7 @@ def test_a_store_that_cannot_be_opened(page: Page, tmp_path: Path) -> None:
         ("race_state", {"run_id": str(uuid4())}),
     ],
 )
-def test_what_is_gone(page: Page, method: str, params: dict[str, object]) -> None:
+def test_missing_data(page: Page, method: str, params: dict[str, object]) -> None:
     assert page.failure(method, **params)["kind"] == "gone"
 
 
@@ -107,12 +111,12 @@ def test_wrong_parameters_are_a_bug(page: Page) -> None:
     assert page.failure("run", run_id="r", nonsense=1)["kind"] == "bug"
 
 
-def test_what_is_no_json_is_a_bug() -> None:
+def test_invalid_json_is_a_bug() -> None:
     answer = json.loads(asyncio.run(Inspector().call("overview", "{")))
     assert answer["error"]["kind"] == "bug"
 
 
-def test_stored_data_that_cannot_be_read(page: Page) -> None:
+def test_corrupt_data(page: Page) -> None:
     def damage() -> Script[None]:
         yield ()
         row = EventRow(1, "m", "2026-01-01T00:00:00.000000000Z", "mob_reset", "", "{secret")

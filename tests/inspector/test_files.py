@@ -1,4 +1,4 @@
-"""Files dropped on the page, the whole store as a file, and erasing."""
+"""Import, export, and erasure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.pages import Page
 
 
 def look(page: Page) -> list[Any]:
-    """What a page shows of the sample."""
+    """Return everything that the page shows of the sample."""
     runs = page.ask("runs", mob_id="tide-desk")
     return [
         page.ask("overview"),
@@ -35,7 +35,7 @@ def test_a_database_of_the_reference(page: Page, sample: Path) -> None:
     assert page.told == sorted(page.told)
 
 
-def test_rows_that_nobody_can_read_are_left_out_and_listed(page: Page, sample: Path) -> None:
+def test_unreadable_rows_are_skipped_and_listed(page: Page, sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as file:
         file.execute("UPDATE mob_events SET event_json = '{}' WHERE cursor = 7")
         file.commit()
@@ -46,7 +46,7 @@ def test_rows_that_nobody_can_read_are_left_out_and_listed(page: Page, sample: P
     assert report["more_left_out"] == 0
 
 
-def test_of_many_rows_that_nobody_can_read_the_first_are_listed(page: Page, sample: Path) -> None:
+def test_the_first_of_many_unreadable_rows_are_listed(page: Page, sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as file:
         file.executemany(
             "INSERT INTO mob_events (cursor, event_json) VALUES (?, '{}')",
@@ -77,7 +77,7 @@ def test_other_files(page: Page, tmp_path: Path, name: str, content: bytes) -> N
     assert page.ask("overview")["empty"]
 
 
-def test_a_file_that_is_not_there(page: Page, tmp_path: Path) -> None:
+def test_a_missing_file(page: Page, tmp_path: Path) -> None:
     assert page.failure("check_file", path=str(tmp_path / "x.db"))["kind"] == "wrong_file"
     assert page.failure("check_file", path=str(tmp_path))["kind"] == "wrong_file"
 
@@ -88,14 +88,14 @@ def test_a_torn_database_changes_nothing(page: Page, sample: Path) -> None:
     assert page.ask("overview")["empty"]
 
 
-def test_a_store_that_holds_something_takes_no_file(tide_desk: Page, sample: Path) -> None:
+def test_an_import_needs_an_empty_store(tide_desk: Page, sample: Path) -> None:
     before = look(tide_desk)
     failure = tide_desk.failure("import_file", path=str(sample))
     assert failure["kind"] == "not_empty"
     assert look(tide_desk) == before
 
 
-def test_one_event_is_enough_to_take_no_file(page: Page, sample: Path) -> None:
+def test_a_store_with_a_deleted_event_is_not_empty(page: Page, sample: Path) -> None:
     event = NewMobEvent(mob_id=MobId("m"), kind=MobReset())
     page.run(page.stores.events.append(event))
     page.run(page.stores.events.clear())  # its cursor stays used
@@ -139,7 +139,7 @@ def test_erasing_leaves_nothing(sample: Path, tmp_path: Path) -> None:
     assert page.ask("overview") == {
         "events": 0, "runs": 0, "empty": True, "mobs": [], "profiles": [],
     }  # fmt: skip
-    page.ask("erase")  # an empty one
+    page.ask("erase")  # of an empty store
     page.close()
     with closing(sqlite3.connect(path)) as file:
         tables = [

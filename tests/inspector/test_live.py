@@ -1,4 +1,4 @@
-"""The page hears of every commit to the open store, by whichever tab."""
+"""Notifications about commits to the open store by any tab."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from inspector import Inspector
 
-_ENOUGH = 0.5  # seconds; far more than it takes to hear of a commit
+_ENOUGH = 0.5  # seconds; far more than a notification takes
 
 
 async def ask(inspector: Inspector, method: str, **params: object) -> None:
@@ -19,7 +19,7 @@ async def ask(inspector: Inspector, method: str, **params: object) -> None:
 
 
 class Tab:
-    """An inspector, and how often it was told."""
+    """An inspector with the number of its notifications."""
 
     def __init__(self) -> None:
         self.told = 0
@@ -34,7 +34,7 @@ class Tab:
 
 
 async def settled(*tabs: Tab) -> list[int]:
-    """How often each has been told meanwhile; from then on they count anew."""
+    """Return and reset the number of notifications of each inspector."""
     await asyncio.sleep(_ENOUGH)
     told = [tab.told for tab in tabs]
     for tab in tabs:
@@ -43,7 +43,7 @@ async def settled(*tabs: Tab) -> list[int]:
 
 
 @pytest.mark.slow
-def test_every_tab_is_told_of_what_one_changes(tmp_path: Path) -> None:
+def test_every_tab_is_notified(tmp_path: Path) -> None:
     url = f"sqlite:{tmp_path / 'mobs.db'}"
 
     async def change() -> None:
@@ -63,7 +63,7 @@ def test_every_tab_is_told_of_what_one_changes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_store_that_is_left_is_not_heard(tmp_path: Path) -> None:
+def test_a_closed_store_does_not_notify(tmp_path: Path) -> None:
     left, opened = (f"sqlite:{tmp_path / name}" for name in ("left.db", "opened.db"))
 
     async def change() -> None:

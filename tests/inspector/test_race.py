@@ -1,4 +1,4 @@
-"""The race: each round is won once, whoever takes part."""
+"""The race: each round has one winner."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_no_round_is_won_twice(tmp_path: Path, names: list[str]) -> None:
             tab.close()
 
 
-def test_a_tab_that_comes_late_hears_who_won(page: Page) -> None:
+def test_a_late_tab_reads_the_winners(page: Page) -> None:
     run_id = page.ask("race_open", rounds=2)["run_id"]
     page.ask("race", run_id=run_id, who="a")
     late = page.ask("race", run_id=run_id, who="b")
     assert (late["winners"], late["won"], late["lost"]) == (["a", "a"], 0, 0)
 
 
-def test_a_race_is_no_demo_and_no_other_run(tide_desk: Page) -> None:
+def test_other_runs_are_no_races(tide_desk: Page) -> None:
     race = tide_desk.ask("race_open", rounds=1)["run_id"]
     assert tide_desk.failure("demo_move", run_id=race)["kind"] == "gone"
     assert tide_desk.ask("demo_state")["run_id"] is None
@@ -63,6 +63,6 @@ def test_a_race_is_no_demo_and_no_other_run(tide_desk: Page) -> None:
 
 
 @pytest.mark.parametrize("rounds", [0, -1, 1001])
-def test_how_long_a_race_may_be(page: Page, rounds: int) -> None:
-    assert page.failure("race_open", rounds=rounds)["kind"] == "refused"
+def test_the_number_of_rounds_is_checked(page: Page, rounds: int) -> None:
+    assert page.failure("race_open", rounds=rounds)["kind"] == "rejected"
     assert page.ask("overview")["runs"] == 0

@@ -76,18 +76,18 @@ def test_members_come_and_go(page: Page) -> None:
     assert found["a"]["wired_to"] == found["b"]["wired_to"] == []
 
 
-def test_a_member_that_comes_again_begins_anew(page: Page) -> None:
+def test_a_member_that_is_spawned_again_starts_over(page: Page) -> None:
     append(page, spawned("a"), spawned("b"), wired("a", "b"), retired("a"), spawned("a", "editor"))
     found = members(page)
     assert list(found) == ["a", "b"]
     assert (found["a"]["state"], found["a"]["role"]) == ("active", "editor")
     assert found["a"]["left_at"] is None
     assert found["b"]["wired_to"] == []
-    append(page, wired("b", "a"), spawned("b"))  # without having gone
+    append(page, wired("b", "a"), spawned("b"))  # without a retirement
     assert members(page)["a"]["wired_to"] == []
 
 
-def test_wires_hold_between_members_that_are_there(page: Page) -> None:
+def test_wires_hold_between_present_members(page: Page) -> None:
     append(
         page, spawned("a"), spawned("b"), spawned("c"), wired("a", "b"), wired("b", "a"),
         wired("a", "c"), wired("a", "nobody"), wired("a", "a"),
@@ -108,7 +108,7 @@ def test_peers_outside(page: Page) -> None:
     assert members(page)["a"]["external_peers"] == []
 
 
-def test_a_reset_empties_the_roster_and_a_completion_is_told(page: Page) -> None:
+def test_a_reset_and_a_completion(page: Page) -> None:
     append(page, spawned("a"), spawned("b"), retired("b"), MobCompleted())
     assert page.ask("roster", mob_id="m")["state"] == "completed"
     append(page, MobReset())
@@ -117,7 +117,7 @@ def test_a_reset_empties_the_roster_and_a_completion_is_told(page: Page) -> None
     assert [each["state"] for each in roster["members"]] == ["reset", "retired"]
 
 
-def test_where_a_member_lives_and_how_its_first_turn_went(page: Page) -> None:
+def test_backend_and_first_turn_of_a_member(page: Page) -> None:
     peer = BackendPeerMember(peer_id="p", address="https://desk.example/a")
     kickoff = MobMemberKickoffSnapshot(
         phase="failed",
@@ -156,7 +156,7 @@ def test_tasks(page: Page) -> None:
 
 @pytest.fixture
 def rows_read(page: Page, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows of the log each reading of it gave."""
+    """The number of rows that each read of the log returned."""
     counts: list[int] = []
     read = page.stores.engine.read
 
@@ -180,17 +180,17 @@ def test_only_new_events_are_read_again(page: Page, rows_read: list[int]) -> Non
     assert page.told == [(3, 3), (4, 4)]
 
 
-def test_what_the_index_has_read_is_not_read_again(page: Page, rows_read: list[int]) -> None:
+def test_events_read_for_the_index_are_not_read_again(page: Page, rows_read: list[int]) -> None:
     append(page, spawned("a"), spawned("b"), spawned("c"))
     page.ask("event_index", after_cursor=0, limit=2)
-    page.ask("event_index", after_cursor=1, limit=2)  # known in part: of no use
+    page.ask("event_index", after_cursor=1, limit=2)  # partly known: not used
     assert list(members(page)) == ["a", "b", "c"]
     page.ask("event_index", after_cursor=0)
     assert list(members(page)) == ["a", "b", "c"]
     assert rows_read == [2, 2, 1, 3, 0]
 
 
-def test_an_event_that_cannot_be_read_spoils_nothing(page: Page) -> None:
+def test_a_corrupt_event_changes_nothing(page: Page) -> None:
     append(page, spawned("a"), spawned("b"), spawned("c"))
     page.ask("event_index", limit=1)
 
@@ -218,7 +218,7 @@ def test_another_log_is_read_from_its_beginning(page: Page) -> None:
     assert members(page) == {}
 
 
-def test_a_mob_of_which_nothing_is_known(page: Page) -> None:
+def test_an_unknown_mob(page: Page) -> None:
     roster = page.ask("roster", mob_id="nobody")
     assert (roster["members"], roster["tasks"], roster["as_of_cursor"]) == ([], [], 0)
 

@@ -1,4 +1,4 @@
-"""Runs whose ids, states and ledgers are not as in the sample."""
+"""Runs with unusual ids, states and ledgers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from uuid import uuid4
 import pytest
 
 from mobstore import (
-    FailureLedgerEntry,
-    FlowId,
     FrameId,
     FrameSnapshot,
     KernelSet,
@@ -19,9 +17,6 @@ from mobstore import (
     LoopInstanceId,
     LoopIterationLedgerEntry,
     LoopSnapshot,
-    MeerkatId,
-    MobId,
-    MobRun,
     NamedVariant,
     RunId,
     StepId,
@@ -29,45 +24,29 @@ from mobstore import (
     StepRunStatus,
     Timestamp,
 )
+from mobstore.testing import samples
 from support.pages import Page
 
 MARKUP = '<script>alert("1")</script>'
 RUN_ID = RunId(uuid4())
-BEGIN = "2026-01-01T00:00:00"
 
 
 def make(page: Page, **parts: Any) -> dict[str, Any]:
-    """Put a run with these parts into the store; give it in depth."""
-    whole: dict[str, Any] = {
-        "run_id": RUN_ID,
-        "mob_id": MobId("m"),
-        "flow_id": FlowId("f"),
-        "status": "running",
-        "flow_state": KernelState("Running"),
-        "activation_params": None,
-        "created_at": Timestamp(f"{BEGIN}Z"),
-        "step_ledger": (),
-        "failure_ledger": (),
-    }
-    page.run(page.stores.runs.create_run(MobRun(**whole | parts)))
+    """Store a run with these parts, and return its details."""
+    run = samples.make_run(**{"run_id": RUN_ID, "status": "running", **parts})
+    page.run(page.stores.runs.create_run(run))
     return cast("dict[str, Any]", page.ask("run", run_id=str(RUN_ID)))
 
 
 def entry(
     step: str, member: str, status: StepRunStatus, second: int, output: Any = None
 ) -> StepLedgerEntry:
-    return StepLedgerEntry(
-        step_id=StepId(step),
-        meerkat_id=MeerkatId(member),
-        status=status,
-        output=output,
-        timestamp=Timestamp(f"2026-01-01T00:00:{second:02d}Z"),
-    )
+    return samples.step(step, member, status, output, second * 10**9)
 
 
 def bars(run: dict[str, Any]) -> list[tuple[str, str, int, int | None, str]]:
     timeline = run["timeline"]
-    begin = 1767225600000
+    begin = int(samples.timestamp(0).to_datetime().timestamp()) * 1000
     return [
         (
             bar["step_id"],
@@ -103,7 +82,7 @@ def test_a_step_in_a_loop_has_a_bar_each_time(page: Page) -> None:
     assert [(bar["first"], bar["last"]) for bar in run["timeline"]["bars"]] == [(0, 1), (2, 3)]
 
 
-def test_members_that_work_at_once_have_lanes_of_their_own(page: Page) -> None:
+def test_each_member_has_a_lane(page: Page) -> None:
     run = make(
         page,
         step_ledger=(
@@ -114,13 +93,13 @@ def test_members_that_work_at_once_have_lanes_of_their_own(page: Page) -> None:
     assert bars(run) == [("s", "a", 0, 4, "canceled"), ("s", "b", 1, 2, "completed")]
 
 
-def test_what_is_at_work_has_no_end(page: Page) -> None:
+def test_an_active_step_has_no_end(page: Page) -> None:
     run = make(page, step_ledger=(entry("s", "a", "dispatched", 3),))
     assert bars(run) == [("s", "a", 3, None, "dispatched")]
     assert run["timeline"]["start_ms"] == run["timeline"]["end_ms"]
 
 
-def test_a_second_dispatch_ends_the_first_and_a_lone_entry_is_a_moment(page: Page) -> None:
+def test_a_second_dispatch_ends_the_first(page: Page) -> None:
     run = make(
         page,
         step_ledger=(
@@ -133,7 +112,7 @@ def test_a_second_dispatch_ends_the_first_and_a_lone_entry_is_a_moment(page: Pag
     ]  # fmt: skip
 
 
-def test_moments_beyond_the_calendar_are_shown_and_not_reckoned_with(page: Page) -> None:
+def test_far_years_are_shown_without_milliseconds(page: Page) -> None:
     late = Timestamp("+12000-01-01T00:00:00Z")
     first = entry("s", "a", "dispatched", 0)
     run = make(
@@ -161,7 +140,7 @@ def test_a_run_without_anything(page: Page) -> None:
 # Tree ------------------------------------------------------------------------------------------
 
 
-def test_iterations_stand_in_the_order_of_their_numbers(page: Page) -> None:
+def test_iterations_are_sorted_by_number(page: Page) -> None:
     ids = [f"r::n::iter-{number}" for number in (10, 2, 0)]
     run = make(
         page,
@@ -183,7 +162,7 @@ def test_iterations_stand_in_the_order_of_their_numbers(page: Page) -> None:
     assert [branch["iteration"] for branch in run["tree"]] == [None, None, "0", "2", "10"]
 
 
-def test_the_ledger_tells_which_loop_a_frame_belongs_to_whatever_its_id(page: Page) -> None:
+def test_the_ledger_assigns_frames_to_loops(page: Page) -> None:
     huge = 2**64 - 1
     run = make(
         page,
@@ -199,7 +178,7 @@ def test_the_ledger_tells_which_loop_a_frame_belongs_to_whatever_its_id(page: Pa
     assert run["tree"][2]["iteration"] == str(huge)
 
 
-def test_what_has_no_place_or_lies_in_a_circle_is_shown_all_the_same(page: Page) -> None:
+def test_orphans_and_cycles_are_shown(page: Page) -> None:
     run = make(
         page,
         frames=frames(**dict.fromkeys(["a", "", "lost::n::iter-1"], KernelState("P"))),
@@ -293,14 +272,11 @@ def test_all_kernel_values_can_be_read(page: Page) -> None:
 # Ledgers and outputs ---------------------------------------------------------------------------
 
 
-def test_what_strangers_wrote_stays_text(page: Page) -> None:
-    failure = FailureLedgerEntry(
-        step_id=StepId(MARKUP), reason=MARKUP, timestamp=Timestamp(f"{BEGIN}Z")
-    )
+def test_untrusted_text_stays_text(page: Page) -> None:
     run = make(
         page,
         step_ledger=(entry(MARKUP, MARKUP, "completed", 1, {MARKUP: MARKUP}),),
-        failure_ledger=(failure,),
+        failure_ledger=(samples.failure(MARKUP, MARKUP),),
         root_step_outputs={StepId(MARKUP): MARKUP},
     )
     assert run["timeline"]["members"] == [MARKUP]

@@ -1,4 +1,4 @@
-"""The reference's sample, as the page sees it."""
+"""Results about the sample."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_overview_counts_events_that_were_read_before_and_others(
     expected = tide_desk.ask("overview")
     tide_desk.ask("event_index", limit=known)
     assert tide_desk.ask("overview") == expected
-    monkeypatch.setattr("inspector.overview._ROWS_AT_ONCE", 10)  # what is left takes many pages
+    monkeypatch.setattr("inspector.overview._ROWS_AT_ONCE", 10)  # the rest takes many pages
     assert tide_desk.ask("overview") == expected
 
 
@@ -177,7 +177,7 @@ def test_outputs_of_root_and_loops(tide_desk: Page) -> None:
     assert outputs[0]["preview"] == '{"by":"editor-1","score":0.097}'
 
 
-def test_whatever_has_a_reference_opens(tide_desk: Page) -> None:
+def test_every_reference_opens(tide_desk: Page) -> None:
     opened = 0
     for answer in everything(tide_desk):
         for ref in refs(answer):
@@ -198,7 +198,7 @@ def test_a_kernel_state_is_opened_decoded_and_as_stored(tide_desk: Page) -> None
 
 
 def everything(page: Page) -> list[Any]:
-    """All that can be asked about the sample."""
+    """Call everything about the sample."""
     overview = page.ask("overview")
     answers = [overview, page.ask("events", cursors=list(range(1, 100)))]
     for run in page.ask("runs", mob_id="tide-desk")["runs"]:
@@ -209,7 +209,7 @@ def everything(page: Page) -> list[Any]:
 
 
 def refs(answer: object) -> list[object]:
-    """All references in an answer."""
+    """Yield all references in a result."""
     if isinstance(answer, list):
         return [ref for item in cast("list[object]", answer) for ref in refs(item)]
     if not isinstance(answer, dict):

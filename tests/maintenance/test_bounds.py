@@ -21,6 +21,8 @@ from mobstore.maintenance.transfer import Summary, copy, export_stores, import_s
 from mobstore.scripts.transaction import Add, Commit, LoadingScript
 from mobstore.testing import samples
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 PADDING = "x" * 200

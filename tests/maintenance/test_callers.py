@@ -8,6 +8,7 @@ import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,31 @@ def test_the_cause_of_an_error_is_kept(tmp_path: Path) -> None:
                 assert caught.value.__cause__ is cause
 
     asyncio.run(check())
+
+
+def test_arguments_of_another_type(tmp_path: Path) -> None:
+    """A wrong path, file or flag raises `UsageError`; nothing is written."""
+    wrong: Any = 5
+
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            path = tmp_path / "mob.db"
+            calls: dict[str, Callable[[], Awaitable[object]]] = {
+                "a path, not int": lambda: export_meerkat(stores, wrong),
+                "a path, not bytes": lambda: import_meerkat(b"mob.db", stores),  # type: ignore[arg-type]
+                "a path, not NoneType": lambda: import_meerkat(None, stores),  # type: ignore[arg-type]
+                "open(path, 'wb')": lambda: export_stores(stores, wrong),
+                "open(path, 'rb')": lambda: import_stores(wrong, stores),
+                "overwrite": lambda: export_meerkat(stores, path, overwrite=wrong),
+                "skip_unreadable": lambda: import_meerkat(path, stores, skip_unreadable=wrong),
+                "check is": lambda: import_meerkat(path, stores, check=wrong),
+                "repair": lambda: mobstore.verify(stores, repair=wrong),
+            }
+            for words, call in calls.items():
+                with pytest.raises(mobstore.UsageError) as caught:
+                    await call()
+                assert words in str(caught.value)
+            assert is_empty(stores)
+
+    asyncio.run(check())
+    assert not list(tmp_path.iterdir())

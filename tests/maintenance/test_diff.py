@@ -32,7 +32,7 @@ from mobstore.scripts.tables import (
 )
 from mobstore.scripts.transaction import Put, Scan
 from mobstore.testing import samples
-from mobstore.testing.scripts import reading
+from mobstore.testing.scripts import read_script
 
 RUN = str(samples.run_id(2))
 
@@ -67,7 +67,7 @@ CHANGES: list[tuple[Table[Any], dict[str, Any], str, int | str, str]] = [
 
 
 async def fill(stores: mobstore.MobStores) -> None:
-    at = samples.moment(0)
+    at = samples.timestamp(0)
     await stores.events.append_batch([samples.event(at=at) for _ in range(3)])
     for n in (1, 2, 3):
         await stores.runs.create_run(samples.full_run(n))
@@ -82,7 +82,7 @@ async def found(one: mobstore.MobStores, other: mobstore.MobStores) -> list[Diff
 
 
 def opened() -> mobstore.Opening[mobstore.MobStores]:
-    return mobstore.open_stores("memory:", clock=lambda: samples.moment(0))
+    return mobstore.open_stores("memory:", clock=lambda: samples.timestamp(0))
 
 
 def test_equal_stores_do_not_differ(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_equal_stores_do_not_differ(tmp_path: Path) -> None:
             assert await found(one, other) == []
             await fill(one)
             for table in TABLES:
-                await load(other, Put(table, await one.engine.read(reading(Scan(table)))))
+                await load(other, Put(table, await one.engine.read(read_script(Scan(table)))))
             assert await found(one, other) == []
 
     asyncio.run(check())
@@ -109,7 +109,7 @@ def test_what_was_changed_differs(
         async with opened() as one, opened() as other:
             await fill(one)
             await fill(other)
-            rows = await other.engine.read(reading(Scan(table)))
+            rows = await other.engine.read(read_script(Scan(table)))
             row = next((row for row in rows if row[0] == RUN), rows[1])
             await load(other, Put(table, (row._replace(**columns),)))
             mob = "" if kind == "realm_profile" else "n" if kind == "spec" else "mob"
@@ -125,7 +125,7 @@ def test_what_only_one_has() -> None:
             await fill(one)
             await fill(other)
             await one.events.append(samples.event("first"))
-            await other.events.prune(samples.moment(1))
+            await other.events.prune(samples.timestamp(1))
             await one.runs.create_run(samples.full_run(0, mob="zero"))
             await other.runs.delete_run(samples.run_id(2))
             await one.specs.delete_spec("m")

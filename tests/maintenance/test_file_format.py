@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from maintenance.support import entries
-from mobstore.maintenance.relations import FILE_ORDER
+from mobstore.maintenance.consistency import FILE_ORDER
 from mobstore.scripts.tables import FORMAT, TABLES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "file-format.md").read_text(encoding="utf-8")

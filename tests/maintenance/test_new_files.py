@@ -18,7 +18,7 @@ import pytest
 import mobstore
 from engines.support import hear, running, tell
 from mobstore import InternalError, MobId, MobReset, NewMobEvent, WriteFailedError
-from mobstore.maintenance.files import new_file
+from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.transfer import export_stores
 from mobstore.meerkat import export_meerkat
 
@@ -52,7 +52,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_yet(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
-    assert "is there already" in refusal(tmp_path / "link", overwrite=False)
+    assert "exists already" in refusal(tmp_path / "link", overwrite=False)
     write(tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "new"
@@ -167,12 +167,12 @@ def test_a_file_that_appears_at_the_last_moment_stays(
             await stores.events.append(NewMobEvent(mob_id=MobId("m"), kind=MobReset()))
             await export_meerkat(stores, path, progress=appear)
 
-    with pytest.raises(WriteFailedError, match="file is there already; it was left as it is"):
+    with pytest.raises(WriteFailedError, match="file exists already; it was not changed"):
         asyncio.run(export())
     path.unlink()
     path.with_name("other").write_text("dear")
     for leads_to in ("other", "nowhere"):
-        with pytest.raises(WriteFailedError, match="file is there already"), new_file(path):
+        with pytest.raises(WriteFailedError, match="file exists already"), new_file(path):
             path.symlink_to(leads_to)
         path.unlink()
     write(path, overwrite=False)
@@ -223,7 +223,7 @@ def test_no_file_is_put_beside_a_database_as_its_log(
         file.execute("CREATE TABLE t (a)")
     path = tmp_path / f"mobs.db{suffix}"
     said = refusal(path, overwrite=overwrite)
-    assert f"{path} has the name that SQLite gives to a log of the file beside it" in said
+    assert f"{path} has the name of a SQLite log of the file beside it" in said
     (tmp_path / "link").symlink_to(path.name)
     assert "has the name" in refusal(tmp_path / "link")
     assert "has the name" in refusal(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
@@ -234,7 +234,7 @@ def test_no_file_is_put_beside_a_database_as_its_log(
 def test_a_log_without_its_database_is_not_taken_for_one_in_use(tmp_path: Path) -> None:
     (tmp_path / "mob.db-wal").write_bytes(b"log")
     with (
-        pytest.raises(WriteFailedError, match="is not there, but a log of it is"),
+        pytest.raises(WriteFailedError, match="does not exist, but a log of it does"),
         new_file(tmp_path / "mob.db"),
     ):
         pass

@@ -254,7 +254,7 @@ kernel_values: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )
 states = st.builds(mobstore.KernelState, texts, st.dictionaries(texts, kernel_values, max_size=3))
-moments = st.builds(samples.moment, st.integers(-(2**60), 2**60)) | st.sampled_from(
+moments = st.builds(samples.timestamp, st.integers(-(2**60), 2**60)) | st.sampled_from(
     [mobstore.Timestamp("+10000-01-01T00:00:00Z"), mobstore.Timestamp("-0001-01-01T00:00:00Z")]
 )
 runs = st.fixed_dictionaries(

@@ -37,7 +37,7 @@ from mobstore.scripts.tables import (
 )
 from mobstore.scripts.transaction import Commit, Delete, Put, Scan, Script
 from mobstore.testing import samples
-from mobstore.testing.scripts import reading
+from mobstore.testing.scripts import read_script
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 ONE, TWO, NOBODY = (str(samples.run_id(n)) for n in (1, 2, 3))
@@ -65,7 +65,7 @@ def mendable(
 
 FIRST = f"run_id = '{ONE}'"
 STORED = "has not the form in which it is stored"
-REPEATED = "is not that of its kind"
+REPEATED = "does not match its kind"
 NOT_TEXT = "must be text, not bytes"
 
 LEFT: list[Damage] = [
@@ -110,26 +110,26 @@ LEFT: list[Damage] = [
            "its position is not 0"),
     of("failure_ledger", "position = 2", f"{FIRST} AND position = 1", (ONE, 2), "is not 1"),
     of("loop_iterations", "position = 2", f"{FIRST} AND position = 1", (ONE, 2), "is not 1"),
-    of("root_step_outputs", "position = 0", f"{FIRST} AND position = 2", (ONE, "m"), "twice"),
+    of("root_step_outputs", "position = 0", f"{FIRST} AND position = 2", (ONE, "m"), "duplicate"),
     of("loop_step_outputs", "position = 5", f"{FIRST} AND position = 1", (ONE, "loop", 1, "a"),
        "its position is not 1"),
-    of("runs", "number = 2", FIRST, (TWO,), "it stands there twice"),
+    of("runs", "number = 2", FIRST, (TWO,), "duplicate or out-of-order row"),
     Damage(f"DELETE FROM run_states WHERE {FIRST}", "run_states", (ONE,), "it is missing"),
     Damage(f"INSERT INTO run_states SELECT '{NOBODY}', flow_state FROM run_states LIMIT 1",
-           "run_states", (NOBODY,), "it belongs to nothing in runs"),
+           "run_states", (NOBODY,), "its row in runs is missing"),
     Damage(f"INSERT INTO frames SELECT '{NOBODY}', 'f', kernel_state FROM frames LIMIT 1",
-           "frames", (NOBODY, "f"), "it belongs to nothing in runs"),
+           "frames", (NOBODY, "f"), "its row in runs is missing"),
     Damage(f"INSERT INTO loops SELECT '{NOBODY}', 'l', kernel_state FROM loops LIMIT 1",
-           "loops", (NOBODY, "l"), "it belongs to nothing in runs"),
+           "loops", (NOBODY, "l"), "its row in runs is missing"),
     Damage(f"INSERT INTO loop_outputs VALUES ('{NOBODY}', 'l', 1)",
-           "loop_outputs", (NOBODY, "l"), "it belongs to nothing in runs"),
+           "loop_outputs", (NOBODY, "l"), "its row in runs is missing"),
     Damage(f"INSERT INTO failure_ledger VALUES ('{NOBODY}', 0, 's', 'r',"
            " '2026-03-04T05:06:07.000000000Z')",
-           "failure_ledger", (NOBODY, 0), "it belongs to nothing in runs"),
+           "failure_ledger", (NOBODY, 0), "its row in runs is missing"),
     Damage(f"INSERT INTO root_step_outputs VALUES ('{NOBODY}', 's', 0, '1')",
-           "root_step_outputs", (NOBODY, "s"), "it belongs to nothing in runs"),
+           "root_step_outputs", (NOBODY, "s"), "its row in runs is missing"),
     Damage(f"INSERT INTO loop_step_outputs VALUES ('{ONE}', 'else', 0, 's', 0, '1')",
-           "loop_step_outputs", (ONE, "else", 0, "s"), "it belongs to nothing in loop_outputs"),
+           "loop_step_outputs", (ONE, "else", 0, "s"), "its row in loop_outputs is missing"),
     Damage(f"INSERT INTO loop_step_outputs VALUES ('{ONE}', 'loop', 3, 's', 0, '1')",
            "loop_step_outputs", (ONE, "loop", 3, "s"), "its loop has no such iteration"),
     Damage(f"UPDATE loop_outputs SET iterations = 1057 WHERE {FIRST} AND loop_id = 'loop'",
@@ -257,7 +257,7 @@ def test_in_memory() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await stores.runs.create_run(samples.full_run(1))
             await stores.events.append_batch([samples.event()] * 3)
-            (event, *_) = await stores.engine.read(reading(Scan(EVENTS)))
+            (event, *_) = await stores.engine.read(read_script(Scan(EVENTS)))
             await load(
                 stores,
                 Put(EVENTS, (event._replace(cursor=9, type="mob_reset"),)),
@@ -294,8 +294,8 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
             for n in (1, 2):
                 run = samples.make_run(n, step_ledger=steps, root_step_outputs=outputs)
                 await stores.runs.create_run(run)
-            events = await stores.engine.read(reading(Scan(EVENTS)))
-            outs = await stores.engine.read(reading(Scan(ROOT_STEP_OUTPUTS, (ONE,))))
+            events = await stores.engine.read(read_script(Scan(EVENTS)))
+            outs = await stores.engine.read(read_script(Scan(ROOT_STEP_OUTPUTS, (ONE,))))
             moved = [row._replace(position=700) for row in outs if row.position > 700]
             await load(
                 stores,
@@ -314,7 +314,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
                 "root_step_outputs": by_table["root_step_outputs"],
             }
             assert len(by_table["root_step_outputs"]) == len(moved) == 799
-            assert all("twice" in p.what for p in found.problems if "root" in p.table)
+            assert all("duplicate" in p.what for p in found.problems if "root" in p.table)
 
     asyncio.run(check())
     assert told[-1] == (told[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
@@ -381,7 +381,7 @@ def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None
             found = await verify(stores)
             assert {p.table for p in found.problems} == {"root_step_outputs"}
             assert 1000 < len(found.problems) <= 1024
-            with pytest.raises(mobstore.SerializationError, match="it stands there twice"):
+            with pytest.raises(mobstore.SerializationError, match="duplicate or out-of-order row"):
                 await export_stores(stores, io.BytesIO())
 
     asyncio.run(check())
@@ -432,9 +432,9 @@ def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> No
             await stores.events.append(samples.event())
             await stores.runs.create_run(samples.full_run(1))
             await stores.realm_profiles.create("p", samples.profile())
-            events = await stores.engine.read(reading(Scan(EVENTS)))
-            runs = await stores.engine.read(reading(Scan(RUNS)))
-            profiles = await stores.engine.read(reading(Scan(REALM_PROFILES)))
+            events = await stores.engine.read(read_script(Scan(EVENTS)))
+            runs = await stores.engine.read(read_script(Scan(RUNS)))
+            profiles = await stores.engine.read(read_script(Scan(REALM_PROFILES)))
             await load(
                 stores,
                 Put(EVENTS, [row._replace(timestamp=moment) for row in events]),

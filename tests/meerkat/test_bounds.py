@@ -18,8 +18,8 @@ import pytest
 
 import mobstore
 from engines.support import open_files, output
-from mobstore.meerkat import ImportReport, import_meerkat, importing, soundness
-from mobstore.meerkat.reading import TooLong, pages
+from mobstore.meerkat import ImportReport, conversion, import_meerkat, integrity
+from mobstore.meerkat.pages import TooLong, pages
 
 MANY = (
     "WITH RECURSIVE n(x) AS (SELECT 1000 UNION ALL SELECT x + 1 FROM n LIMIT {})"
@@ -84,7 +84,7 @@ def test_a_row_that_is_too_long_is_not_read(long: tuple[int, ...], sample: Path)
 def test_a_row_that_is_too_long_is_named(
     table: str, key: str, change_: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "_LONGEST", 2**21)
+    monkeypatch.setattr(conversion, "_LONGEST", 2**21)
     change(sample, f"UPDATE {table} SET {change_}")
     report = brought(sample)
     assert [(row.table, row.key) for row in report.left_out] == [(table, key)]
@@ -165,7 +165,7 @@ def checking() -> bool:
 def test_the_search_for_damage_is_ended(
     ending: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(soundness, "_PAUSE", 0.001)
+    monkeypatch.setattr(integrity, "_PAUSE", 0.001)
     change(sample, MANY.format(1_000_000, "x'7b7d'"))
     ended: list[float] = []
 

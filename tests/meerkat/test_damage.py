@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import mobstore
-from mobstore.meerkat import ImportReport, import_meerkat, soundness
+from mobstore.meerkat import ImportReport, import_meerkat, integrity
 
 WHOLE = ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
 
@@ -63,6 +63,7 @@ def aimed(data: bytes) -> Generator[tuple[str, bytes]]:
                 )
 
 
+@pytest.mark.slow
 def test_one_aimed_byte_never_loses_rows_unseen(sample: Path) -> None:
     found = caught = unseen = 0
     with asyncio.Runner() as runner:
@@ -90,7 +91,7 @@ def test_what_quick_check_finds_is_said_in_words(
     data[place + 4] //= 2
     sample.write_bytes(data)
     said = asyncio.run(attempt(sample))
-    monkeypatch.setattr(soundness, "_THREADS", False)  # as in a page
+    monkeypatch.setattr(integrity, "_THREADS", False)  # as in a page
     assert asyncio.run(attempt(sample)) == said
     assert isinstance(said, str)
     assert "is damaged, and rows may be missing (SQLite: " in said
@@ -144,7 +145,7 @@ def test_a_key_that_is_there_twice_is_refused(table: str, *, skip: bool, sample:
         file.commit()
     said = asyncio.run(attempt(sample, check=False, skip=skip))
     assert isinstance(said, str)
-    assert f"table {table}, key {key}: it stands there twice" in said
+    assert f"table {table}, key {key}: duplicate or out-of-order row" in said
 
 
 def branching(data: bytes, root: int, leaf: bytes) -> bytes:

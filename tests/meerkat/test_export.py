@@ -16,7 +16,7 @@ import mobstore
 from engines.support import open_files
 from maintenance.support import TIMES, contents, load, rows_of, stores_of
 from mobstore.maintenance.transfer import Summary
-from mobstore.meerkat import export_meerkat, exporting, import_meerkat
+from mobstore.meerkat import export_meerkat, exporter, import_meerkat
 from mobstore.scripts.paging import FIRST_LIMIT, size_of
 from mobstore.scripts.tables import COUNTERS, FRAMES, CounterRow, Row
 from mobstore.scripts.transaction import Put
@@ -173,7 +173,7 @@ def test_a_time_that_the_reference_cannot_read_is_refused(
 def test_what_sqlite_cannot_hold_is_refused(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "_MOST_BYTES", 5000)
+    monkeypatch.setattr(exporter, "_MOST_BYTES", 5000)
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -209,7 +209,7 @@ def test_pages_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         sizes.append(len(rows))
         return size_of(rows)
 
-    monkeypatch.setattr(exporting, "size_of", seen)
+    monkeypatch.setattr(exporter, "size_of", seen)
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -235,7 +235,7 @@ def test_a_file_is_replaced_only_if_told_so(sample: Path) -> None:
             return ""
 
     before = sample.read_bytes()
-    assert "is there already" in asyncio.run(export(sample, overwrite=False))
+    assert "exists already" in asyncio.run(export(sample, overwrite=False))
     assert sample.read_bytes() == before
     assert not asyncio.run(export(sample, overwrite=True))
     assert len(all_of(sample)["mob_specs"][1]) == 1

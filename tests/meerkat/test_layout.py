@@ -12,7 +12,7 @@ import pytest
 
 import mobstore
 from mobstore.meerkat import import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 
 RUNS = "CREATE TABLE mob_runs (run_id TEXT PRIMARY KEY, run_json BLOB NOT NULL{})"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT"

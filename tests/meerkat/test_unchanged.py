@@ -12,7 +12,7 @@ import pytest
 
 import mobstore
 from mobstore.meerkat import ImportReport, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 
 
 def left_behind(path: Path, script: str) -> None:

@@ -135,6 +135,7 @@ scalars = st.one_of(
 keys = st.text(st.characters(codec="utf-8"), max_size=4)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         scalars, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=9

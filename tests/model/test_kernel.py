@@ -157,6 +157,7 @@ def test_reading_back_is_idempotent(wire: Wire) -> None:
     assert KernelState.from_canonical(state.to_json()) == state
 
 
+@pytest.mark.slow
 @given(st.lists(wires, max_size=6))
 def test_sets_iterate_in_the_total_order(items: list[Wire]) -> None:
     found = read({"type": "set", "items": items}).fields["x"]
@@ -168,6 +169,7 @@ def test_sets_iterate_in_the_total_order(items: list[Wire]) -> None:
     assert all(item in found for item in found)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(wires, wires).map(list), max_size=6))
 def test_maps_iterate_in_the_order_of_their_keys(entries: list[list[Wire]]) -> None:
     found = read({"type": "map", "entries": entries}).fields["x"]

@@ -117,12 +117,12 @@ def spec_if(condition: ConditionExpr) -> MobDefinition:
     )
 
 
-def event(kind: mobstore.MobEventKind) -> NewMobEvent:
-    return samples.event(kind=kind)
-
-
 def started(params: Any) -> NewMobEvent:
-    return event(FlowStarted(run_id=RUN, flow_id=FlowId("f"), params=params))
+    return samples.event(kind=FlowStarted(run_id=RUN, flow_id=FlowId("f"), params=params))
+
+
+def created(definition: MobDefinition) -> NewMobEvent:
+    return samples.event(kind=MobCreated(definition=definition))
 
 
 Write = Callable[[MobStores, Any], Awaitable[object]]
@@ -212,12 +212,11 @@ PLACES: dict[str, Place] = {
         FREE, 125, 127, lambda s, v: s.events.append_batch([started(v)]), _events
     ),
     "profile in an event": Place(
-        FREE, 122, 127, lambda s, v: s.events.append(event(MobCreated(definition=spec_with(v)))),
-        _events,
+        FREE, 122, 127, lambda s, v: s.events.append(created(spec_with(v))), _events
     ),
     "condition in an event": Place(
         [conditions], 120, 127,
-        lambda s, v: s.events.append(event(MobCreated(definition=spec_if(v)))), _events,
+        lambda s, v: s.events.append(created(spec_if(v))), _events,
     ),
     "profile in a spec": Place(
         FREE, 123, 126, lambda s, v: s.specs.put_spec("mob", spec_with(v)), _spec
@@ -341,8 +340,8 @@ def test_short_and_long_documents_have_the_same_limit(most: int) -> None:
                 for make in (arrays, objects):
                     params = make(most)
                     labels = {"l": "x" * size}
-                    first = event(
-                        MeerkatSpawned(
+                    first = samples.event(
+                        kind=MeerkatSpawned(
                             meerkat_id=mobstore.MeerkatId("m"),
                             role=ProfileName("r"),
                             member_ref=SessionMember(session_id=SessionId(RUN)),

@@ -201,6 +201,7 @@ def test_a_definition_shows_the_frames_of_its_flows() -> None:
 # How much ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_of_100_000_entries_is_small() -> None:
     ledger = tuple(
         step(f"step-{n % 40}", f"member-{n % 9}", "completed" if n // 9 % 2 else "dispatched", at=n)

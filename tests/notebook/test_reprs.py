@@ -14,26 +14,27 @@ from mobstore import (
     Listing,
     MeerkatId,
     MobEvent,
-    MobId,
     Overview,
     PeersWired,
-    StoredRealmProfile,
     open_stores,
 )
-from mobstore.testing.samples import definition, event, failure, full_run, moment, profile, step
+from mobstore.testing.samples import (
+    definition,
+    event,
+    failure,
+    full_run,
+    profile,
+    step,
+    stored_event,
+    stored_profile,
+)
 
 LONG = "x\n\x1b[31m\u202e" * 5_000
 
 
 def an_event(mob: str = "desk") -> MobEvent:
     kind = PeersWired(a=MeerkatId(LONG), b=MeerkatId("b"))
-    return MobEvent(cursor=7, timestamp=moment(5), mob_id=MobId(mob), kind=kind)
-
-
-def a_profile(name: str = "scout", model: str = "model") -> StoredRealmProfile:
-    return StoredRealmProfile(
-        name=name, profile=profile(model), revision=2, created_at=moment(0), updated_at=moment(1)
-    )
+    return stored_event(7, mob, at=5, kind=kind)
 
 
 def test_what_they_tell() -> None:
@@ -41,9 +42,9 @@ def test_what_they_tell() -> None:
     assert repr(run) == "<MobRun 00000000… desk/daily failed, 3 step entries, 1 failure>"
     assert repr(an_event()) == "<MobEvent 7 desk peers_wired 2026-03-04T05:06:07.000000005Z>"
     assert repr(definition("desk")) == "<MobDefinition desk, 2 profiles, 1 flow>"
-    assert repr(a_profile()) == "<StoredRealmProfile scout, revision 2, model model>"
+    assert repr(stored_profile()) == "<StoredRealmProfile profile, revision 1, model model>"
     assert repr(Listing([step()] * 1234)) == "<Listing of 1,234 records>"
-    for shown in (run, an_event(), definition(), a_profile()):
+    for shown in (run, an_event(), definition(), stored_profile()):
         assert str(shown) == repr(shown)
 
 
@@ -53,7 +54,7 @@ def test_what_they_tell() -> None:
         full_run(mob=LONG, flow=LONG, step_ledger=(step(LONG),) * 1000),
         an_event(LONG),
         definition(LONG, LONG),
-        a_profile(LONG, LONG),
+        stored_profile(LONG, LONG),
     ],
     ids=lambda shown: type(shown).__name__,
 )
@@ -69,7 +70,7 @@ def test_they_stay_short_and_printable(shown: object) -> None:
         failure(LONG, LONG),
         profile(LONG),
         full_run(mob=LONG).step_ledger[0],
-        a_profile(LONG).profile,
+        stored_profile(LONG).profile,
     ],
     ids=lambda record: type(record).__name__,
 )

@@ -15,7 +15,6 @@ from mobstore import (
     FailureLedgerEntry,
     FlowFailed,
     FlowId,
-    InternalError,
     MeerkatId,
     MobEvent,
     MobEventKind,
@@ -24,10 +23,10 @@ from mobstore import (
     RunHeader,
     StepDispatched,
     StepId,
-    StoredRealmProfile,
     TaskCreated,
     TaskId,
     Timestamp,
+    UsageError,
     to_dicts,
 )
 from mobstore.notebook.tabular import Tabular
@@ -36,16 +35,17 @@ from mobstore.testing.samples import (
     full_run,
     iteration,
     make_run,
-    moment,
-    profile,
     run_id,
     step,
+    stored_event,
+    stored_profile,
+    timestamp,
 )
 
 
 def events(*kinds: MobEventKind) -> list[MobEvent]:
     return [
-        MobEvent(cursor=cursor, timestamp=moment(1_234_567), mob_id=MobId("desk"), kind=kind)
+        stored_event(cursor, "desk", at=1_234_567, kind=kind)
         for cursor, kind in enumerate(kinds, 1)
     ]
 
@@ -56,16 +56,14 @@ LOG = events(
     TaskCreated(task_id=TaskId("t"), subject="s", description="d", blocked_by=(TaskId("u"),)),
     MobReset(),
 )
-PROFILE = StoredRealmProfile(
-    name="scout", profile=profile(), revision=2, created_at=moment(0), updated_at=moment(1)
-)
+PROFILE = stored_profile("scout", revision=2)
 HEADER = RunHeader(
     run_id=run_id(1),
     mob_id=MobId("desk"),
     flow_id=FlowId("daily"),
     status="running",
     activation_params={"b": 1, "a": [None]},
-    created_at=moment(0),
+    created_at=timestamp(0),
 )
 
 
@@ -172,5 +170,5 @@ def test_moments_beyond_the_calendar_are_text() -> None:
 
 def test_nothing_and_something_else() -> None:
     assert to_dicts([]) == []
-    with pytest.raises(InternalError, match="not int"):
+    with pytest.raises(UsageError, match="type int"):
         to_dicts([cast("Tabular", 7)])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from mobstore import (
     Listing,
-    MobEvent,
     MobId,
     MobOverview,
     Overview,
@@ -24,10 +23,10 @@ from mobstore.testing.samples import (
     full_run,
     iteration,
     loop,
-    moment,
-    profile,
     run_id,
     step,
+    stored_event,
+    stored_profile,
 )
 
 HOSTILE = "</style></div><script>stolen()</script><img src=x onerror='stolen()' title=\"\">"
@@ -66,18 +65,16 @@ def an_event(text: str) -> Displayed:
     task = TaskCreated(
         task_id=TaskId(text), subject=text, description=text, blocked_by=(TaskId(text),)
     )
-    return MobEvent(cursor=1, timestamp=moment(0), mob_id=MobId(text), kind=task)
+    return stored_event(mob=text, kind=task)
 
 
 def a_profile(text: str) -> StoredRealmProfile:
-    return StoredRealmProfile(
-        name=text, profile=profile(text), revision=1, created_at=moment(0), updated_at=moment(1)
-    )
+    return stored_profile(text, text)
 
 
 def events(text: str) -> Displayed:
     kind = StepFailed(run_id=run_id(1), step_id=StepId(text), reason=text)
-    return Listing([MobEvent(cursor=1, timestamp=moment(0), mob_id=MobId(text), kind=kind)])
+    return Listing([stored_event(mob=text, kind=kind)])
 
 
 def entries(text: str) -> Displayed:

@@ -1,4 +1,4 @@
-"""Exported stores that are made to be shown."""
+"""Exported stores for the page to import."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from mobstore.testing.samples import (
     step,
 )
 
-MANY = 20_000
+MANY = 8_000
 MARKUP = "<img src=x onerror=\"document.title='stolen'\">"
-"""Shown as text it does no harm."""
+"""Harmless if it is shown as text."""
 KEY = "__proto__"
-"""A name that every object of JavaScript knows."""
+"""A name that every object of JavaScript has."""
 HIDDEN = (
     "pay \u202e\u2066\u200b\u00ad\u3164\U000e0041\x1b[2J\x9b\x7f\u2028\xa0\r\n\tend \u2714\ufe0f"
 )
-"""It turns, hides or controls what stands beside it."""
+"""Bidirectional, invisible and control characters."""
 SEEN = {
     HIDDEN: r"pay \u202e\u2066\u200b\xad\u3164\U000e0041\x1b[2J\x9b\x7f\u2028\xa0\r\n\tend "
     "\u2714\ufe0f"
 }
-"""What is to be seen of a text that is not seen as it is."""
+"""The displayed form of texts that are escaped."""
 
 
 async def long_log(stores: MobStores) -> None:
-    """Many events, each with a member of its own."""
+    """Append many events, each with another member."""
     pairs = (PeersWired(a=MeerkatId(f"member-{n}"), b=MeerkatId("hub")) for n in range(1, MANY + 1))
     await stores.events.append_batch([event("long", kind=pair) for pair in pairs])
 
 
 async def hostile(stores: MobStores, text: str) -> None:
-    """A hostile text wherever a store takes text."""
+    """Write a hostile text to all places of a store that take text."""
     run = full_run(
         mob=text,
         flow=text,
@@ -77,7 +77,7 @@ async def hostile(stores: MobStores, text: str) -> None:
 
 
 def export(fill: Callable[[MobStores], Awaitable[None]], folder: Path) -> Path:
-    """The file of a store that was filled so."""
+    """Export a store that `fill` has filled."""
 
     async def write(path: Path) -> None:
         async with open_stores("memory:") as stores:
@@ -86,6 +86,6 @@ def export(fill: Callable[[MobStores], Awaitable[None]], folder: Path) -> Path:
                 await export_stores(stores, file)
 
     path = folder / "store.zip"
-    with ThreadPoolExecutor(1) as thread:  # Playwright has this thread's event loop
+    with ThreadPoolExecutor(1) as thread:  # Playwright uses the event loop of this thread
         thread.submit(asyncio.run, write(path)).result()
     return path

@@ -1,4 +1,4 @@
-"""Files that come in and go out, and a store that is erased."""
+"""Import, export, and erasure of a store."""
 
 from __future__ import annotations
 
@@ -10,33 +10,26 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from page.visits import Visits, choose, drop, facts, go, news, ready
+from page.page_tabs import PageTabs, choose, dismiss_notice, drop, facts, go, open_store, ready
 
 pytestmark = pytest.mark.slow
 
 SAMPLE = ["2 mobs", "99 events", "8 runs"]
-IMPORTED = "is imported: 99 events, 8 runs, 2 definitions, 2 profiles."
+IMPORTED = "was imported: 99 events, 8 runs, 2 definitions, 2 profiles."
 
 Bring = Callable[[Page, Path], None]
 
 
 @pytest.fixture(scope="module")
-def tab(visits: Visits) -> Page:
-    return visits.open("files")
+def tab(page_tabs: PageTabs) -> Page:
+    return page_tabs.open("files")
 
 
 @pytest.fixture
 def empty(tab: Page, request: pytest.FixtureRequest) -> Page:
-    """A tab with an empty store of the test's name."""
+    """A tab with an empty store named after the test."""
     open_store(tab, request.node.name)
     return tab
-
-
-def open_store(page: Page, name: str) -> None:
-    go(page, page="store")
-    page.get_by_label("Name of the store").fill(name)
-    page.get_by_role("button", name="Open this store").click()
-    expect(page.get_by_text(f"Store: {name}", exact=True)).to_be_visible()
 
 
 def press_choose(page: Page, file: Path) -> None:
@@ -50,7 +43,7 @@ def press_open(page: Page, file: Path) -> None:
 @pytest.mark.parametrize("bring", [drop, press_choose, press_open])
 def test_a_database_of_the_reference(empty: Page, tide_desk: Path, bring: Bring) -> None:
     bring(empty, tide_desk)
-    news(empty, f"tide-desk.db {IMPORTED}")
+    dismiss_notice(empty, f"tide-desk.db {IMPORTED}")
     expect(facts(empty).get_by_role("listitem")).to_have_text(SAMPLE)
     expect(empty.get_by_role("heading", name="tide-desk")).to_be_visible()
     expect(empty.get_by_text("Drop a mob.db or an exported store")).to_be_hidden()
@@ -60,7 +53,7 @@ def test_a_database_of_the_reference(empty: Page, tide_desk: Path, bring: Bring)
 def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path) -> None:
     name = "test_a_second_file_does_not_mix_with_the_first"
     drop(empty, tide_desk)
-    news(empty, IMPORTED)
+    dismiss_notice(empty, IMPORTED)
 
     drop(empty, tide_desk)
     dialog = empty.get_by_role("dialog", name="Import a database of meerkat-mob")
@@ -74,7 +67,7 @@ def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path)
     drop(empty, tide_desk)
     dialog.get_by_label("Name of the other store").fill("second")
     dialog.get_by_role("button", name="Import").click()
-    news(empty, IMPORTED)
+    dismiss_notice(empty, IMPORTED)
     expect(empty).to_have_url(re.compile(r"\?store=second"))
     expect(empty.get_by_text("Store: second", exact=True)).to_be_visible()
     expect(facts(empty).get_by_role("listitem")).to_have_text(SAMPLE)
@@ -84,7 +77,7 @@ def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path)
     drop(empty, tide_desk)
     dialog.get_by_label(f'Erase "{name}" first').check()
     dialog.get_by_role("button", name="Import").click()
-    news(empty, IMPORTED)
+    dismiss_notice(empty, IMPORTED)
     expect(facts(empty).get_by_role("listitem")).to_have_text(SAMPLE)
 
 
@@ -93,7 +86,7 @@ def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path)
     [b"Dear diary, this is no database.", b"PK\x03\x04 and then nothing", b""],
     ids=["text", "broken", "empty"],
 )
-def test_a_wrong_file_is_refused_in_words(empty: Page, tmp_path: Path, content: bytes) -> None:
+def test_a_wrong_file_is_rejected(empty: Page, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "notes.txt"
     file.write_bytes(content)
     drop(empty, file)
@@ -106,11 +99,11 @@ def test_a_wrong_file_is_refused_in_words(empty: Page, tmp_path: Path, content: 
     expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
 
 
-def test_a_file_that_is_gone_by_then(empty: Page, tide_desk: Path, tmp_path: Path) -> None:
+def test_a_deleted_file(empty: Page, tide_desk: Path, tmp_path: Path) -> None:
     file = tmp_path / "gone.db"
     shutil.copy(tide_desk, file)
     drop(empty, file)
-    news(empty, IMPORTED)
+    dismiss_notice(empty, IMPORTED)
     drop(empty, file)
     dialog = empty.get_by_role("dialog", name="Import a database of meerkat-mob")
     expect(dialog).to_be_visible()
@@ -123,10 +116,10 @@ def test_a_file_that_is_gone_by_then(empty: Page, tide_desk: Path, tmp_path: Pat
     expect(empty.get_by_role("heading", name="This store is empty")).to_be_visible()
 
 
-def test_out_of_one_store_and_into_another(visits: Visits, tide_desk: Path, tmp_path: Path) -> None:
-    page = visits.open("kept")
+def test_export_erase_and_import(page_tabs: PageTabs, tide_desk: Path, tmp_path: Path) -> None:
+    page = page_tabs.open("kept")
     drop(page, tide_desk)
-    news(page, IMPORTED)
+    dismiss_notice(page, IMPORTED)
     go(page, page="store")
     sizes = page.locator("dd")
     expect(sizes.first).to_have_text(re.compile(r"^[\d.]+ ([kMG]?B)$"))
@@ -136,7 +129,7 @@ def test_out_of_one_store_and_into_another(visits: Visits, tide_desk: Path, tmp_
     file = tmp_path / "out.zip"
     downloading.value.save_as(file)
     assert downloading.value.suggested_filename == "kept.zip"
-    news(page, "to kept.zip. It is in your downloads.")
+    dismiss_notice(page, "to kept.zip in your downloads.")
 
     ask = page.get_by_role("button", name="Erase the store")
     dialog = page.get_by_role("dialog", name='Erase the store "kept"?')
@@ -146,33 +139,33 @@ def test_out_of_one_store_and_into_another(visits: Visits, tide_desk: Path, tmp_
     ask.click()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    page.reload()  # it is still there, not only shown
+    page.reload()  # the data is stored, not only shown
     ready(page)
     expect(facts(page)).to_contain_text("99 events")
     ask.click()
     dialog.get_by_role("button", name="Erase everything").click()
-    news(page, 'The store "kept" is empty now.')
+    dismiss_notice(page, 'The store "kept" is now empty.')
     expect(facts(page)).to_contain_text("0 events")
 
     choose(page, "Choose a file", file)
-    news(page, IMPORTED)
+    dismiss_notice(page, IMPORTED)
     expect(facts(page)).to_contain_text("99 events")
     go(page)
     expect(facts(page).get_by_role("listitem")).to_have_text(SAMPLE)
     page.close()
 
 
-def test_space_and_whether_it_is_kept(empty: Page) -> None:
+def test_space_and_persistence(empty: Page) -> None:
     go(empty, page="store")
     space = empty.locator("section.card").filter(has_text="Space")
     expect(space.locator("dt")).to_have_text(
         ["Used by this site", "Available to this site", "When disk space is short"]
     )
     expect(space.locator("dd").nth(1)).to_have_text(re.compile(r"^\d+(\.\d)? [MGT]B$"))
-    expect(space.get_by_label("Part of the space that is used")).to_be_visible()
-    expect(space.locator("dd").nth(2)).to_have_text("the browser may delete it")
-    space.get_by_role("button", name="Ask the browser to keep it").click()
+    expect(space.get_by_label("Used part of the space")).to_be_visible()
+    expect(space.locator("dd").nth(2)).to_have_text("the browser may delete the data")
+    space.get_by_role("button", name="Ask the browser to keep the data").click()
     agreed = empty.evaluate("navigator.storage.persisted()")
-    news(empty, "The browser will keep" if agreed else "The browser did not agree.")
-    kept = "the browser keeps it" if agreed else "the browser may delete it"
+    dismiss_notice(empty, "The browser will keep" if agreed else "The browser declined.")
+    kept = "the browser keeps the data" if agreed else "the browser may delete the data"
     expect(space.locator("dd").nth(2)).to_have_text(kept)

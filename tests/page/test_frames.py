@@ -1,4 +1,4 @@
-"""Other pages that frame this one."""
+"""The page in frames of other pages."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.slow
 
 
 class _Bare(SimpleHTTPRequestHandler):
-    """A host that sends none of the headers."""
+    """A host without security headers."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def bare(site: Path) -> Generator[str]:
-    """Where the site is served without headers."""
+    """The address of the site on a host without headers."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Bare, directory=str(site))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -74,7 +74,7 @@ def test_chromium(
         expect(framed.get_by_role("button", name="Open a file")).to_be_disabled()
         assert page.workers == []
         with page.context.expect_page() as opened:
-            framed.get_by_role("link", name="Open it in a tab of its own").click()
+            framed.get_by_role("link", name="Open it in a new tab").click()
         assert opened.value.url == f"{bare}/?store=framed#tab=events"
 
 
@@ -85,7 +85,7 @@ def test_firefox(firefox_program: str, origin: str, frame: str, bare: str, tmp_p
 
 
 def _framed(firefox: Firefox, frame: str, site: str) -> str:
-    """What Firefox shows of a site in a frame of another one."""
+    """Return the text of a site in a frame of another one in Firefox."""
     top = firefox.command("browsingContext.create", type="tab")["context"]
     firefox.command("browsingContext.navigate", context=top, url=f"{frame}{site}/", wait="none")
     tab = FirefoxTab(firefox, top)

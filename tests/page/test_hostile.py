@@ -1,4 +1,4 @@
-"""Stored text is shown as text, and all of it can be seen, whatever it is."""
+"""Hostile stored text is shown as text, with all characters visible."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mobstore.testing.samples import run_id
+from page.page_tabs import PageTabs, choose, dismiss_notice, go, rows, settled
 from page.stores import HIDDEN, KEY, MARKUP, SEEN, export, hostile
-from page.visits import Visits, choose, go, news, rows, settled
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +19,10 @@ RUN = str(run_id(1))
 
 
 OUTSIDE = "OUTSIDE"
-"""Stands for the hostile text in the places below."""
+"""Placeholder of the hostile text in the routes below."""
 
 
-class Shown(NamedTuple):
+class HostileTab(NamedTuple):
     """A tab with a hostile store under a hostile name."""
 
     page: Page
@@ -30,20 +30,20 @@ class Shown(NamedTuple):
     seen: str
 
     def go(self, place: dict[str, str]) -> None:
-        """Follow a link to a place."""
+        """Go to a route."""
         go(self.page, **{key: self.text if it == OUTSIDE else it for key, it in place.items()})
 
 
 @pytest.fixture(scope="module", params=[MARKUP, KEY, HIDDEN], ids=["markup", "key", "hidden"])
 def shown(
-    visits: Visits, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Shown:
+    page_tabs: PageTabs, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> HostileTab:
     text: str = request.param
-    page = visits.open(text)
+    page = page_tabs.open(text)
     file = export(partial(hostile, text=text), tmp_path_factory.mktemp("hostile"))
     choose(page, "Choose a file", file)
-    news(page, "is imported: 4 events, 1 run, 1 definition, 1 profile.")
-    return Shown(page, text, SEEN.get(text, text))
+    dismiss_notice(page, "was imported: 4 events, 1 run, 1 definition, 1 profile.")
+    return HostileTab(page, text, SEEN.get(text, text))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def shown(
     ],
     ids=str,
 )
-def test_areas(shown: Shown, place: dict[str, str]) -> None:
+def test_views(shown: HostileTab, place: dict[str, str]) -> None:
     shown.go(place)
     main = shown.page.get_by_role("main")
     expect(main.get_by_text(shown.seen).first).to_be_visible()
@@ -79,19 +79,19 @@ def test_areas(shown: Shown, place: dict[str, str]) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_lists_and_details(shown: Shown, place: dict[str, str], label: str) -> None:
+def test_lists_and_details(shown: HostileTab, place: dict[str, str], label: str) -> None:
     shown.go(place)
     row = rows(shown.page, label).filter(has_text=shown.seen).first
     expect(row).to_be_visible()
     row.click()
-    if label != "Runs":  # it leads to the run
+    if label != "Runs":  # it opens the run
         panel = shown.page.get_by_role("complementary")
         expect(panel.get_by_text(shown.seen).first).to_be_visible()
     harmless(shown)
 
 
 @pytest.mark.parametrize("part", ["Content", "As stored"])
-def test_documents_stay_json(shown: Shown, part: str) -> None:
+def test_documents_stay_json(shown: HostileTab, part: str) -> None:
     shown.go({"run": RUN, "tab": "ledger"})
     rows(shown.page, "Step ledger").first.click()
     panel = shown.page.get_by_role("complementary")
@@ -100,7 +100,7 @@ def test_documents_stay_json(shown: Shown, part: str) -> None:
     harmless(shown)
 
 
-def test_what_is_drawn(shown: Shown) -> None:
+def test_the_canvas(shown: HostileTab) -> None:
     shown.go({"run": RUN})
     canvas = shown.page.locator("canvas")
     canvas.hover(position={"x": 141, "y": 34})  # at the beginning of the lane
@@ -108,7 +108,7 @@ def test_what_is_drawn(shown: Shown) -> None:
     harmless(shown)
 
 
-def test_filters(shown: Shown) -> None:
+def test_filters(shown: HostileTab) -> None:
     shown.go({"mob": OUTSIDE, "tab": "events", "member": OUTSIDE, "text": "wired"})
     page = shown.page
     expect(page.get_by_role("main").get_by_role("status")).to_have_text("1 of 4 events")
@@ -118,7 +118,7 @@ def test_filters(shown: Shown) -> None:
     harmless(shown)
 
 
-def test_questions(shown: Shown) -> None:
+def test_dialogs(shown: HostileTab) -> None:
     page = shown.page
     shown.go({"page": "store"})
     page.get_by_role("button", name="Erase the store").click()
@@ -127,18 +127,18 @@ def test_questions(shown: Shown) -> None:
     page.get_by_role("button", name="Cancel").click()
 
 
-def test_the_name_of_a_download(shown: Shown) -> None:
+def test_the_name_of_a_download(shown: HostileTab) -> None:
     shown.go({"page": "store"})
     with shown.page.expect_download() as downloading:
         shown.page.get_by_role("button", name="Export the store").click()
     name = downloading.value.suggested_filename
     assert name.endswith(".zip")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzJ2_-. "), name
-    news(shown.page, f"to {name}. It is in your downloads.")
+    dismiss_notice(shown.page, f"to {name} in your downloads.")
 
 
-def test_what_is_copied(shown: Shown) -> None:
-    """A copy holds what was seen, so that it does no harm where it is pasted."""
+def test_copied_text(shown: HostileTab) -> None:
+    """Check that a copy has the escaped text, which is harmless to paste."""
     shown.go({"mob": OUTSIDE})
     page = shown.page
     page.keyboard.press("Control+a")
@@ -159,8 +159,8 @@ LOOK = f"""() => {{
 }}"""
 
 
-def harmless(shown: Shown) -> None:
-    """The policy alone would keep the script from running: no element may come of text at all."""
+def harmless(shown: HostileTab) -> None:
+    """Check that no text became an element; the policy alone would block its script."""
     settled(shown.page)
     expect(shown.page.locator("img, [onerror]")).to_have_count(0)
     expect(shown.page).not_to_have_title("stolen")

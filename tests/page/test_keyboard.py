@@ -1,11 +1,11 @@
-"""The page by keyboard alone."""
+"""Use of the page with the keyboard only."""
 
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
-from page.visits import Visits, rows
+from page.page_tabs import PageTabs, go, rows
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ FOCUSED = """() => {
 
 
 def tab_to(wanted: Locator) -> None:
-    """Press Tab until this has the focus, which must be seen all the way."""
+    """Press Tab until `wanted` has the focus; each focused element must be visible."""
     page, passed = wanted.page, list[str]()
     expect(wanted).to_be_visible()
     while len(passed) < 60:
@@ -38,8 +38,12 @@ def tab_to(wanted: Locator) -> None:
     raise AssertionError(f"{wanted} is not reached: {passed}")
 
 
-def test_from_the_address_to_a_run_and_back(visits: Visits) -> None:
-    page = visits.open("keyboard")
+@pytest.fixture(scope="module")
+def page(page_tabs: PageTabs) -> Page:
+    return page_tabs.open("keyboard")
+
+
+def test_from_the_address_to_a_run_and_back(page: Page) -> None:
     tab_to(page.get_by_role("link", name="Skip to content"))
     page.keyboard.press("Enter")
     tab_to(page.get_by_role("button", name="Open the sample"))
@@ -73,8 +77,8 @@ def test_from_the_address_to_a_run_and_back(visits: Visits) -> None:
     expect(events).to_be_focused()
 
 
-def test_a_run_and_its_parts(visits: Visits) -> None:
-    page = visits.open("keyboard", mob="tide-desk", tab="runs")
+def test_a_run_and_its_parts(page: Page) -> None:
+    go(page, mob="tide-desk", tab="runs")
     tab_to(page.get_by_role("grid", name="Runs"))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
@@ -89,8 +93,8 @@ def test_a_run_and_its_parts(visits: Visits) -> None:
     expect(page.locator(":focus")).to_have_count(1)
 
 
-def test_a_question_takes_and_gives_back_the_focus(visits: Visits) -> None:
-    page = visits.open("keyboard", page="store")
+def test_a_dialog_takes_and_returns_the_focus(page: Page) -> None:
+    go(page, page="store")
     tab_to(page.get_by_role("button", name="Erase the store"))
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")

@@ -1,4 +1,4 @@
-"""A store with more than is shown: the page says so."""
+"""Stores that are shown in part, with a remark."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mobstore import (
     StepId,
 )
 from mobstore.testing.samples import event, full_run, run_id, step
+from page.page_tabs import PageTabs, choose, dismiss_notice, go, rows
 from page.stores import export
-from page.visits import Visits, choose, go, news, rows
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ MEMBER = SessionMember(session_id=SessionId(UUID(int=1)))
 
 
 async def large(stores: MobStores) -> None:
-    """Many mobs, many members in the first, a ledger and an output that are long."""
+    """Write many mobs, many members in the first one, a long ledger and long outputs."""
     await stores.events.append_batch(
         [
             event(
@@ -50,10 +50,10 @@ async def large(stores: MobStores) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(visits: Visits, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    page = visits.open("large")
+def page(page_tabs: PageTabs, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    page = page_tabs.open("large")
     choose(page, "Choose a file", export(large, tmp_path_factory.mktemp("large")))
-    news(page, "is imported: 1,019 events, 1 run")
+    dismiss_notice(page, "was imported: 1,019 events, 1 run")
     return page
 
 

@@ -1,4 +1,4 @@
-"""The flow that is played, and the race: in one tab, in two, and across reloads."""
+"""The demo and the race: in one tab, in two, and across reloads."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from page.visits import Visits, go, ready
+from page.page_tabs import PageTabs, go, ready
 
 pytestmark = pytest.mark.slow
 
 MOVES = 26
 ROUNDS = 50
+FASTER = """
+const wait = globalThis.setTimeout;
+globalThis.setTimeout = (work, ms, ...rest) => wait(work, ms === 900 ? 90 : ms, ...rest);
+"""
+"""Shortens the pause between two moves, and nothing else."""
 
 
 @pytest.fixture(scope="module")
-def tabs(visits: Visits) -> tuple[Page, Page]:
-    """Two tabs on one store; the second as the first one's link opens it."""
-    first = visits.open("play", page="demo")
+def tabs(page_tabs: PageTabs) -> tuple[Page, Page]:
+    """Two tabs on one store; a link in the first one opens the second."""
+    page_tabs.chromium.context.add_init_script(FASTER)
+    first = page_tabs.open("play", page="demo")
     with first.context.expect_page() as opening:
         first.get_by_role("link", name="Open a second tab").click()
     second = opening.value
-    visits.watch(second)
+    page_tabs.watch(second)
     ready(second)
     return first, second
 
@@ -43,7 +49,7 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
         expect(made(tab)).to_contain_text(f"0 of {MOVES} moves made")
     press(first, "Step")
     moves = first.get_by_role("list", name="Moves made in this tab").get_by_role("listitem")
-    expect(moves.get_by_role("heading")).to_have_text(["The run begins"])
+    expect(moves.get_by_role("heading")).to_have_text(["The run starts"])
     expect(moves.first).to_contain_text('run: phase "Pending" → run: phase "Running"')
     expect(made(second)).to_contain_text(f"1 of {MOVES} moves made")
     press(second, "Step")
@@ -55,24 +61,24 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
     first.reload()
     ready(first)
     expect(first.get_by_role("button", name="Pause", exact=True)).to_be_visible()
-    for tab in tabs:  # it goes on by itself
+    for tab in tabs:  # it continues after the reload
         expect(made(tab)).to_contain_text(f"{MOVES} of {MOVES} moves made", timeout=120_000)
         expect(made(tab)).to_contain_text("completed")
     expect(first.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
-    second.get_by_role("link", name="Look at run").click()
+    second.get_by_role("link", name="Open run").click()
     expect(second.get_by_role("heading", level=1)).to_contain_text("completed")
 
 
 def winners(page: Page) -> list[str]:
-    """The names in the order of the rounds, without the remark which one is this tab."""
+    """List the winners of the rounds, without the remark about this tab."""
     rounds = page.get_by_role("list", name="Winner of each round").get_by_role("listitem")
     expect(rounds).to_have_count(ROUNDS)
     titles = [item.get_attribute("title") or "" for item in rounds.all()]
     assert [title.partition(":")[0] for title in titles] == [
         f"Round {number}" for number in range(1, ROUNDS + 1)
     ]
-    return [title.partition(": ")[2].removesuffix(" (this one)") for title in titles]
+    return [title.partition(": ")[2].removesuffix(" (this tab)") for title in titles]
 
 
 def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
@@ -86,11 +92,11 @@ def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
         expect(
             here.get_by_role("heading", name=f"{ROUNDS} rounds, each with one winner")
         ).to_be_visible()
-        told = there.locator(".job").filter(has_text="Another tab raced this one")
-        expect(told).to_be_visible()
-        won = int(re.findall(r"(\d+) rounds? won here", told.inner_text())[0])
-        told.get_by_role("link", name="See who won each round").click()
-        told.get_by_role("button", name="Dismiss").click()
+        notice = there.locator(".job").filter(has_text="Another tab raced this one")
+        expect(notice).to_be_visible()
+        won = int(re.findall(r"(\d+) rounds? won here", notice.inner_text())[0])
+        notice.get_by_role("link", name="Show the winners").click()
+        notice.get_by_role("button", name="Dismiss").click()
 
         assert winners(here) == winners(there)
         assert set(winners(here)) <= set(names)
@@ -99,7 +105,7 @@ def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
         expect(here.locator(".score")).to_contain_text(f"{name} won {won}")
 
 
-def test_both_begin_a_race_at_once(tabs: tuple[Page, Page]) -> None:
+def test_both_tabs_start_a_race_at_once(tabs: tuple[Page, Page]) -> None:
     for tab in tabs:
         go(tab, page="race")
     for tab in tabs:
@@ -114,10 +120,10 @@ def test_both_begin_a_race_at_once(tabs: tuple[Page, Page]) -> None:
     assert winners(first) == own
 
 
-def test_a_tab_that_closes_is_counted_no_more(visits: Visits, tabs: tuple[Page, Page]) -> None:
+def test_a_closed_tab_is_not_counted(page_tabs: PageTabs, tabs: tuple[Page, Page]) -> None:
     first, _ = tabs
     go(first, page="race")
-    third = visits.open("play")
+    third = page_tabs.open("play")
     expect(made(first)).to_contain_text("2 other tabs on this store")
     third.close(run_before_unload=True)
     expect(made(first)).to_contain_text("1 other tab on this store")

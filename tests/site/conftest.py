@@ -11,7 +11,7 @@ import build_site
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a fresh build; its first one downloads."""
+    """The folder of a fresh build; the first build downloads."""
     folder = tmp_path_factory.mktemp("site")
     build_site.build(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Wheels with .pyc in place of .py: what the browser loads."""
+"""Compiled wheels, with .pyc in place of .py."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_the_result_can_be_imported(compiled: Path) -> None:
     assert ended.stdout == "3\n"
 
 
-def test_no_source_is_looked_for(compiled: Path) -> None:
+def test_the_bytecode_is_loaded_without_its_source(compiled: Path) -> None:
     bytecode = ZipFile(compiled).read("shelf/books.pyc")
     assert bytecode[:4] == importlib.util.MAGIC_NUMBER
-    assert int.from_bytes(bytecode[4:8], "little") == 0b01  # by hash, never checked
+    assert int.from_bytes(bytecode[4:8], "little") == 0b01  # hash-based, unchecked
 
 
 def test_record_names_what_is_there(compiled: Path) -> None:

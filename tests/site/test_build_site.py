@@ -1,4 +1,4 @@
-"""The built site is complete, compiled, asks no other host, and is built again only as needed."""
+"""The built site: complete, compiled, self-contained, and rebuilt only as needed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lock_of(site: Path) -> Lock:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """The commands a build would run; it runs none."""
+    """The commands of a build, which are recorded and not run."""
     noted: list[Sequence[str]] = []
     monkeypatch.setattr(build_site, "_run", noted.append)
     return noted
@@ -74,7 +74,7 @@ def test_all_python_is_bytecode_of_one_version(site: Path) -> None:
         assert modules, archive.filename
         heads |= {archive.read(name)[:8] for name in modules}
     (head,) = heads
-    assert head[4:] == bytes([1, 0, 0, 0])  # loaded without a look for the source
+    assert head[4:] == bytes([1, 0, 0, 0])  # loaded without a check of the source
 
 
 def test_the_lock_and_the_page_name_no_other_host(site: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_lock_and_the_page_name_no_other_host(site: Path) -> None:
     pages[build_site.LOCK] = texts[build_site.LOCK]
     for name, text in pages.items():
         hosts = set(re.findall(r"(?:https?:)?//([\w.-]+\.\w+)", text))
-        assert hosts <= {"www.w3.org"}, name  # names of XML, which nobody asks for
+        assert hosts <= {"www.w3.org"}, name  # XML namespaces, which are not requested
 
 
 def test_the_sample_is_a_database(site: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_second_build_runs_nothing_and_gives_the_same(
     assert contents(tmp_path) == contents(site)
 
 
-def test_what_is_no_longer_part_of_the_site_goes(site: Path, tmp_path: Path) -> None:
+def test_old_files_are_removed(site: Path, tmp_path: Path) -> None:
     build_site.build(tmp_path)
     (tmp_path / "old.js").write_text("")
     (tmp_path / "index.html").write_text("changed")
@@ -114,16 +114,18 @@ def test_what_is_no_longer_part_of_the_site_goes(site: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("site")
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(build_site.BuildError, match="holds something else"):
+    with pytest.raises(build_site.BuildError, match="contains something other"):
         build_site.build(tmp_path)
     assert contents(tmp_path) == {"thesis.txt": b"years of work"}
 
 
 def test_a_change_of_the_package_builds_only_its_own_wheel(site: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src")
-    shutil.copytree(ROOT / "web", tmp_path / "web", ignore=shutil.ignore_patterns("build"))
+    ignored = shutil.ignore_patterns("build", "node_modules")
+    shutil.copytree(ROOT / "web", tmp_path / "web", ignore=ignored)
+    (tmp_path / "web" / "node_modules").symlink_to(ROOT / "web" / "node_modules")
     (tmp_path / "tests" / "golden").mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
@@ -149,7 +151,7 @@ def test_a_change_of_the_package_builds_only_its_own_wheel(site: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("site")
-def test_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_hash_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_site, "CACHE", tmp_path / "cache")
     pydantic = next(ROOT.glob("web/.cache/wheels/*/pydantic-*.whl"))
     wrong = tmp_path / "wrong.txt"
@@ -157,15 +159,17 @@ def test_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         f"--no-index\n--find-links {pydantic.parent}\n"
         f"pydantic=={pydantic.name.split('-')[1]} --hash=sha256:{'0' * 64}\n"
     )
-    with pytest.raises(build_site.BuildError, match="DO NOT MATCH THE HASHES") as refused:
+    with pytest.raises(build_site.BuildError, match="DO NOT MATCH THE HASHES") as rejected:
         build_site.download(wrong, INFO)
-    assert "pydantic" in str(refused.value)
-    with pytest.raises(build_site.BuildError, match="DO NOT MATCH"):  # nothing of it was kept
+    assert "pydantic" in str(rejected.value)
+    with pytest.raises(build_site.BuildError, match="DO NOT MATCH"):  # nothing was cached
         build_site.download(wrong, INFO)
 
 
 @pytest.mark.usefixtures("site")
-def test_a_wheel_without_a_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wheel_without_a_hash_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_site, "CACHE", tmp_path / "cache")
     pydantic = next(ROOT.glob("web/.cache/wheels/*/pydantic-*.whl"))
     loose = tmp_path / "loose.txt"
@@ -174,7 +178,7 @@ def test_a_wheel_without_a_hash_is_refused(tmp_path: Path, monkeypatch: pytest.M
         build_site.download(loose, INFO)
 
 
-def test_a_missing_tool_is_named_with_the_way_to_it(
+def test_a_missing_tool_is_named_with_its_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_site, "CACHE", tmp_path / "cache")
@@ -197,4 +201,4 @@ def test_a_source_that_does_not_compile_is_named(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert 'File "inspector/view.py", line 1' in ended.stderr
-    assert len(ended.stderr) < 10_000  # left to itself, Node shows a megabyte of Pyodide
+    assert len(ended.stderr) < 10_000  # by default, Node prints a megabyte of Pyodide

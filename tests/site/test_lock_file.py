@@ -1,4 +1,4 @@
-"""What pyodide-lock.json says of wheels, whoever makes it."""
+"""Entries of pyodide-lock.json, by both builders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INFO: Info = {
 
 
 def write_wheel(folder: Path, name: str, *requirements: str, files: tuple[str, ...] = ()) -> Path:
-    """A wheel of version 1.0 with these lines Requires-Dist and these empty files."""
+    """Make a wheel of version 1.0 with these Requires-Dist lines and these empty files."""
     module = name.lower().replace("-", "_")
     wheel = folder / f"{module}-1.0-py3-none-any.whl"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0"]
@@ -61,7 +61,7 @@ def test_imports_are_modules_and_packages_but_not_data(tmp_path: Path) -> None:
     assert lock["packages"]["shelf"]["imports"] == ["one", "three", "two"]
 
 
-def test_only_what_is_needed_in_the_browser_is_depended_on(tmp_path: Path) -> None:
+def test_dependencies_are_those_for_the_browser(tmp_path: Path) -> None:
     shelf = write_wheel(
         tmp_path,
         "shelf",
@@ -82,14 +82,14 @@ def test_a_missing_dependency_is_named(tmp_path: Path) -> None:
         lock_by_hand(INFO, [write_wheel(tmp_path, "shelf", "ink")])
 
 
-def test_extras_are_refused(tmp_path: Path) -> None:
+def test_extras_are_rejected(tmp_path: Path) -> None:
     wheels = [write_wheel(tmp_path, "shelf", "ink[red]"), write_wheel(tmp_path, "ink")]
     with pytest.raises(ValueError, match="extras"):
         lock_by_hand(INFO, wheels)
 
 
 @pytest.mark.slow
-def test_both_makers_agree_on_the_wheels_of_the_site(site: Path) -> None:
+def test_both_builders_agree_on_the_wheels_of_the_site(site: Path) -> None:
     pytest.importorskip("pyodide_lock", reason="pyodide-lock needs Python 3.12")
     wheels = [*(build_site.CACHE / "wheels").glob("*/*.whl")]
     wheels += (build_site.CACHE / "mobstore").glob("*/*.whl")
@@ -97,7 +97,7 @@ def test_both_makers_agree_on_the_wheels_of_the_site(site: Path) -> None:
     assert lock_by_hand(INFO, wheels) == lock_by_library(INFO, wheels)
 
 
-def test_both_makers_agree_on_odd_wheels(tmp_path: Path) -> None:
+def test_both_builders_agree_on_odd_wheels(tmp_path: Path) -> None:
     pytest.importorskip("pyodide_lock", reason="pyodide-lock needs Python 3.12")
     wheels = [
         write_wheel(tmp_path, "Shelf", "ink; python_version < '3.15'", "x; extra == 'all'", "ink"),

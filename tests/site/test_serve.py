@@ -1,4 +1,4 @@
-"""The server of a built site: right types and headers, nothing outside its folder."""
+"""The server of a built site: types, headers, and nothing outside its folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Client:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(request)
             answer = b""
-            with suppress(ConnectionError):  # it had not read all of a bad request
+            with suppress(ConnectionError):  # the server did not read all of a bad request
                 while more := connection.recv(65536):
                     answer += more
             return answer
@@ -127,7 +127,7 @@ def test_the_policy_is_in_every_answer(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/missing"])
-def test_every_answer_protects_the_page_from_others(client: Client, path: str) -> None:
+def test_every_response_has_security_headers(client: Client, path: str) -> None:
     answer, _ = client.ask(path)
     assert answer.getheader("X-Frame-Options") == "DENY"
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
@@ -141,13 +141,13 @@ def test_the_page_states_the_same_policy() -> None:
     assert stated == [CONTENT_SECURITY_POLICY]
 
 
-def test_the_policy_lets_python_run_and_no_text_become_code() -> None:
+def test_the_policy_allows_wasm_and_no_eval() -> None:
     rules = {rule.split()[0]: rule.split()[1:] for rule in CONTENT_SECURITY_POLICY.split("; ")}
     assert rules.pop("script-src") == ["'self'", "'wasm-unsafe-eval'"]
     assert all(sources in (["'self'"], ["'none'"]) for sources in rules.values())
 
 
-def test_what_a_browser_has_is_not_sent_again_until_it_changes(client: Client) -> None:
+def test_an_unchanged_file_is_not_sent_again(client: Client) -> None:
     first, _ = client.ask("/")
     tag = first.getheader("ETag")
     assert tag
@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_read_is_not_found(client: Client) -> None:
     ],
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else "",
 )
-def test_what_is_no_good_request_ends_the_connection(
+def test_a_bad_request_closes_the_connection(
     client: Client, request_: bytes, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = client.raw(request_ + b"\r\n")
@@ -259,8 +259,8 @@ def test_names_of_this_machine(client: Client, host: str) -> None:
     "host",
     ["evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "", ":80"],
 )
-def test_no_other_name_leads_here(client: Client, host: str) -> None:
-    """A page whose name was made to mean this machine must not read it."""
+def test_other_host_names_are_rejected(client: Client, host: str) -> None:
+    """Check that a page with a host name that points at this machine is rejected."""
     answer, content = client.ask("/", Host=host)
     assert answer.status == 421
     assert b"doctype" not in content
@@ -271,7 +271,7 @@ def test_ranges_are_not_offered(client: Client) -> None:
     assert (answer.status, content) == (200, b"<!doctype html>")
 
 
-def test_the_log_hears_of_every_answer(client: Client) -> None:
+def test_every_response_is_logged(client: Client) -> None:
     client.ask("/?a=b")
     client.ask("/missing")
     client.raw(b"GET /\x1b[31m\xe9 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -290,7 +290,7 @@ def test_a_client_that_leaves_makes_no_noise(
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; fail after ten seconds."""
+    """Wait until a condition is true; fail after ten seconds."""
     deadline = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < deadline
@@ -298,7 +298,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 
 def ended(connection: socket.socket) -> bool:
-    """Whether the server ended a connection; what it had sent is dropped."""
+    """Return true if the server closed a connection; drop the data that it sent."""
     try:
         while connection.recv(65536):
             pass
@@ -310,7 +310,7 @@ def ended(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"], ids=["idle", "half"])
-def test_who_never_asks_is_left(
+def test_an_idle_connection_is_closed(
     client: Client, sent: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client.server.seconds = 0.2
@@ -320,7 +320,7 @@ def test_who_never_asks_is_left(
     assert capfd.readouterr().err == ""
 
 
-def test_a_byte_now_and_then_does_not_keep_a_connection(client: Client) -> None:
+def test_slow_requests_are_closed(client: Client) -> None:
     client.server.seconds = 0.3
     with socket.create_connection(("127.0.0.1", client.port), timeout=0.05) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nX: ")
@@ -335,7 +335,7 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(client: Client) -> None:
         eventually(drip)
 
 
-def test_who_reads_too_slowly_is_left(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_slow_readers_are_closed(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     (client.folder / "large").write_bytes(bytes(50_000_000))
     client.server.seconds, client.server.slowest = 0.2, 1_000_000_000
     before = active_count()
@@ -346,7 +346,7 @@ def test_who_reads_too_slowly_is_left(client: Client, capfd: pytest.CaptureFixtu
     assert capfd.readouterr().err == ""
 
 
-def test_a_reader_has_time_for_what_is_large(client: Client) -> None:
+def test_large_responses_get_more_time(client: Client) -> None:
     (client.folder / "large").write_bytes(bytes(10_000_000))
     client.server.seconds, client.server.slowest = 0.1, 10_000_000
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as slow:
@@ -360,7 +360,7 @@ def test_a_reader_has_time_for_what_is_large(client: Client) -> None:
 
 @pytest.mark.parametrize("ends", [1_000, 33_000_000])
 def test_a_file_that_changes_while_it_is_sent(client: Client, ends: int) -> None:
-    """What was announced is sent, or the connection ends: else the rest is the next answer."""
+    """Check that the announced size is sent, or that the connection is closed."""
     size = 30_000_000
     (client.folder / "large").write_bytes(bytes(size))
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as reader:
@@ -412,7 +412,7 @@ def test_large_files_are_sent_in_pieces(client: Client) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_a_fault_is_one_line_on_the_console(
+def test_an_exception_is_one_line_on_the_console(
     client: Client, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -421,16 +421,16 @@ def test_a_fault_is_one_line_on_the_console(
     monkeypatch.setattr("serve.hashlib.file_digest", fail)
     assert client.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
     eventually(lambda: client.server.connections == 0)
-    assert capfd.readouterr().err == "serve: an answer failed (RuntimeError)\n"
+    assert capfd.readouterr().err == "serve: a response failed (RuntimeError)\n"
 
 
-def test_answers_on_a_kept_connection_do_not_wait(client: Client) -> None:
+def test_responses_on_a_kept_connection_are_immediate(client: Client) -> None:
     def seconds() -> float:
         began = time.perf_counter()
         client.ask("/")
         return time.perf_counter() - began
 
-    # A busy machine delays some answers, what the server must not do would delay nearly all.
+    # A busy machine delays some responses; the fault would delay nearly all of them.
     assert sorted(seconds() for _ in range(20))[5] < 0.03
 
 
@@ -457,7 +457,7 @@ def test_the_command_prints_its_address_and_ends_quietly(client: Client) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("problem", ["taken", "empty"])
-def test_the_command_says_what_is_wrong(client: Client, problem: str) -> None:
+def test_errors_of_the_command(client: Client, problem: str) -> None:
     port = str(client.port)
     folder = client.folder if problem == "taken" else client.folder / "pyodide"
     ended = subprocess.run(
@@ -468,6 +468,6 @@ def test_the_command_says_what_is_wrong(client: Client, problem: str) -> None:
         timeout=10,
     )
     assert ended.returncode == 1
-    expected = f"port {port}: Address already in use" if problem == "taken" else "holds no site"
+    expected = f"port {port}: Address already in use" if problem == "taken" else "is not a site"
     assert expected in ended.stderr
     assert "Traceback" not in ended.stderr

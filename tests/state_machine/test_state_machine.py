@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -42,6 +43,8 @@ from mobstore import (
 )
 from state_machine.elsewhere import Elsewhere
 from state_machine.subjects import Memory, Pending, Sqlite, Subject
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from typing import (
 )
 
 from inspector import Inspector
-from inspector.shapes import Failure
+from inspector.results import Failure
 from mobstore import MobStores
 
 T = TypeVar("T")

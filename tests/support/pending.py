@@ -14,14 +14,17 @@ from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.overlay import Overlay
 from mobstore.scripts.transaction import (
     Commit,
+    Count,
+    Get,
     LoadingScript,
     Read,
+    Scan,
     Script,
     Write,
     drive,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
-from mobstore.testing.scripts import writing
+from mobstore.testing.scripts import write_script
 
 T = TypeVar("T")
 
@@ -43,13 +46,13 @@ class PendingEngine(MemoryEngine):
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         writes: list[Write] = []
 
         def noted(asked: Any) -> object:
-            if not isinstance(asked, Read):
+            if not isinstance(asked, (Get, Scan, Count)):
                 writes.append(cast("Write", asked))
-            return self._written.answer_or_write(cast("Read[Any] | Write", asked))
+            return self._written.answer_or_write(cast("Read | Write", asked))
 
         with self._lock:
             self._check()
@@ -60,13 +63,13 @@ class PendingEngine(MemoryEngine):
                 self._written.undo()
                 raise
             self._written.keep()
-            loaded = writing(*writes, *commit.writes)
+            loaded = write_script(*writes, *commit.writes)
             drive(self.overlay.run(loaded()), self._tables.answer)
         self._listeners.notify()
         return commit.result
 
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:
-        refuse_within_atomic()
+        require_outside_atomic()
         with self._lock:
             self._check()
             commit = drive(self.overlay.run(self._noted(make())), self._tables.answer)

@@ -1,7 +1,7 @@
-"""The page's Python: what the mob inspector asks of a store, as JSON.
+"""The Python part of the page: calls on a store, with JSON arguments and results.
 
-Runs in a Web Worker under Pyodide, and natively in tests. `Inspector.call` is the only door;
-`inspector.shapes` describes every result.
+It runs in a Web Worker under Pyodide, and natively in tests. The page uses `Inspector.call` only.
+`inspector.results` and `inspector.run_results` declare the types of the results.
 """
 
 from inspector.calls import Inspector

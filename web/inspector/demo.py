@@ -1,7 +1,7 @@
-"""The demo in the stores: a run is started, and moved on one commit at a time.
+"""The demo: a run that advances one commit at a time.
 
-A move changes states, ledgers, outputs and events. A reload must not leave half of it: it is one
-atomic call, and if one of its comparisons fails, nothing is written.
+A move changes states, ledgers, outputs and events. It is one atomic call, so a reload never leaves
+half of it, and nothing is written if one of its comparisons fails.
 """
 
 from __future__ import annotations
@@ -12,20 +12,13 @@ from itertools import combinations
 from typing import cast
 from uuid import UUID, uuid4
 
-from inspector.demo_move import make
-from inspector.demo_play import (
-    DEMO_FLOW,
-    DEMO_MOB,
-    Play,
-    States,
-    Swap,
-    definition,
-    first_state,
-)
-from inspector.failures import RefusedError
-from inspector.pieces import walk
-from inspector.shapes import DemoMove, DemoRun, RunStatus
-from inspector.texts import compact, plain
+from inspector.batched_reads import scan_rows
+from inspector.demo_commit import commit_move
+from inspector.demo_definition import DEMO_FLOW, DEMO_MOB, definition, first_state
+from inspector.demo_moves import MoveSequence, States, Swap
+from inspector.failures import InspectorError
+from inspector.formatting import to_json_line, to_plain_json
+from inspector.run_results import DemoMove, DemoRun, RunStatus
 from mobstore import (
     FlowStarted,
     KernelState,
@@ -44,6 +37,7 @@ from mobstore import (
     SessionId,
     SessionMember,
     Stores,
+    Timestamp,
     is_terminal,
 )
 from mobstore.model.text import brief
@@ -60,24 +54,24 @@ from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
 
 _ROLES = {"editor-1": "editor", "writer-1": "writer", "critic-1": "critic"}
 _RUNS_BACK = 20
-_MOST_PARTS = 100  # frames of a run, and loops
-_LARGEST = 2**20  # characters of their states
+_MOST_PARTS = 100  # frames, and loops, of a run
+_MOST_SIZE = 2**20  # characters of their states
 
-_play = lru_cache(maxsize=4)(Play)
+_moves_of = lru_cache(maxsize=4)(MoveSequence)
 
 
 async def demo_state(stores: MobStores) -> DemoRun:
-    """The newest run among the last twenty that can go on, if there is one."""
+    """Find the newest demo run that can continue, among the last twenty."""
     for run_id in await stores.engine.read(_unfinished):
         try:
             return await _demo_run(stores, run_id)
-        except RefusedError:
-            continue  # of another version of the demo
-    return _told(None, 0, "pending")
+        except InspectorError:
+            continue  # it belongs to another version of the demo
+    return _to_result(None, 0, "pending")
 
 
 async def demo_start(stores: MobStores) -> DemoRun:
-    """Make a new run, and the demo's mob if there is none yet."""
+    """Create a run, and the demo's mob if it does not exist yet."""
     run = MobRun.pending(DEMO_MOB, DEMO_FLOW, first_state(), {"topic": "tides"})
     started = FlowStarted(run_id=run.run_id, flow_id=run.flow_id, params=run.activation_params)
     of_mob = _mob_events()
@@ -98,26 +92,26 @@ async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
     """Make the next move of a run, unless another tab makes it first.
 
     Raises:
-        NotFoundError: there is no such run of the demo.
-        RefusedError: the run is of another version of the demo.
+        NotFoundError: the demo has no such run.
+        InspectorError: the run belongs to another version of the demo.
     """
-    place, _ = await _place(stores, run_id)
-    moves = _play(UUID(run_id)).moves
-    if place == len(moves):
+    made, _ = await _count_moves(stores, run_id)
+    moves = _moves_of(UUID(run_id)).moves
+    if made == len(moves):
         return {
-            "won": False, "what": "", "method": "", "compared": [], "swapped": [], "events": [],
+            "won": False, "summary": "", "method": "", "expected": [], "next": [], "events": [],
             "demo": await _demo_run(stores, run_id),
         }  # fmt: skip
-    move = moves[place]
-    cursors = await make(stores, UUID(run_id), move)
+    move = moves[made]
+    cursors = await commit_move(stores, UUID(run_id), move, Timestamp.now())
     swaps = [swap for swap in (move.flow, move.frame, move.loop) if swap]
-    told = [_in_words(swap, run_id) for swap in swaps if swap.before != swap.after]
+    changes = [_describe(swap, run_id) for swap in swaps if swap.expected != swap.next]
     return {
         "won": cursors is not None,
-        "what": move.what,
+        "summary": move.summary,
         "method": move.method,
-        "compared": [before for before, _ in told],
-        "swapped": [after for _, after in told],
+        "expected": [expected for expected, _ in changes],
+        "next": [after for _, after in changes],
         "events": cursors or [],
         "demo": await _demo_run(stores, run_id),
     }
@@ -133,14 +127,14 @@ def _unfinished() -> Script[list[str]]:
     return Commit([run.run_id for run in found if not is_terminal(run.status)])
 
 
-def _standing(run_id: str) -> Script[States]:
+def _read_states(run_id: str) -> Script[States]:
     of_run = (run_id,)
     run, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, DEMO_FLOW):
         raise NotFoundError(f"demo run not found: {brief(run_id)}")
-    # A run of the demo has a few of each, and small ones.
-    frames = yield from walk(FRAMES, of_run, _frame, most=_MOST_PARTS, size=_LARGEST)
-    loops = yield from walk(LOOPS, of_run, _loop, most=_MOST_PARTS, size=_LARGEST)
+    # A run of the demo has few frames and loops, and their states are small.
+    frames = yield from scan_rows(FRAMES, of_run, _frame, most=_MOST_PARTS, size=_MOST_SIZE)
+    loops = yield from scan_rows(LOOPS, of_run, _loop, most=_MOST_PARTS, size=_MOST_SIZE)
     return Commit(
         (
             run.status,
@@ -178,52 +172,52 @@ def _mob_events() -> list[MobEventKind]:
     ]
 
 
-# In words --------------------------------------------------------------------------------------
+# Descriptions ----------------------------------------------------------------------------------
 
 
-async def _place(stores: MobStores, run_id: str) -> tuple[int, RunStatus]:
-    """How many moves were made, and the status."""
-    states = await stores.engine.read(lambda: _standing(run_id))
-    place = _play(UUID(run_id)).places.get(states)
+async def _count_moves(stores: MobStores, run_id: str) -> tuple[int, RunStatus]:
+    """Read the number of moves made, and the status."""
+    states = await stores.engine.read(lambda: _read_states(run_id))
+    place = _moves_of(UUID(run_id)).counts.get(states)
     if place is None:
-        raise RefusedError(
-            "refused", "This run was begun by another version of the demo.", "Start a new run."
+        raise InspectorError(
+            "rejected", "This run was started by another version of the demo.", "Start a new run."
         )
     return place, cast("RunStatus", states[0])
 
 
 async def _demo_run(stores: MobStores, run_id: str) -> DemoRun:
-    return _told(run_id, *await _place(stores, run_id))
+    return _to_result(run_id, *await _count_moves(stores, run_id))
 
 
-def _told(run_id: str | None, place: int, status: RunStatus) -> DemoRun:
-    moves = _play(UUID(run_id)).moves if run_id else []
+def _to_result(run_id: str | None, place: int, status: RunStatus) -> DemoRun:
+    moves = _moves_of(UUID(run_id)).moves if run_id else []
     return {
         "run_id": run_id,
         "mob_id": DEMO_MOB,
         "done": place,
         "of": len(moves),
         "status": status,
-        "next": moves[place].what if place < len(moves) else "",
+        "next": moves[place].summary if place < len(moves) else "",
     }
 
 
-def _in_words(swap: Swap, run_id: str) -> tuple[str, str]:
-    """What of a state a move compares and changes: as it is before and after."""
-    key, before, after = swap
+def _describe(swap: Swap, run_id: str) -> tuple[str, str]:
+    """Describe the part of a state that a move changes, as expected and as next."""
+    key, expected, new = swap
     name = key.removeprefix(f"{run_id}-") or "run"
-    if before is None:
-        return f"{name}: not there", f"{name}: {after.phase}"
-    changes = list(_changes(before, after))
-    was = ", ".join(f"{field} {_word(old, run_id)}" for field, old, _ in changes)
-    becomes = ", ".join(f"{field} {_word(new, run_id)}" for field, _, new in changes)
-    return f"{name}: {was}", f"{name}: {becomes}"
+    if expected is None:
+        return f"{name}: absent", f"{name}: {new.phase}"
+    changes = list(_changes(expected, new))
+    old_text = ", ".join(f"{field} {_format(old, run_id)}" for field, old, _ in changes)
+    new_text = ", ".join(f"{field} {_format(value, run_id)}" for field, _, value in changes)
+    return f"{name}: {old_text}", f"{name}: {new_text}"
 
 
 def _changes(
     before: KernelState, after: KernelState
 ) -> Iterator[tuple[str, KernelValue, KernelValue]]:
-    """The fields that differ, and of maps the entries."""
+    """Yield the fields that differ, entry by entry for maps, with both values."""
     if before.phase != after.phase:
         yield "phase", before.phase, after.phase
     fields = before.fields
@@ -237,7 +231,7 @@ def _changes(
             yield name, old, new
 
 
-def _word(value: KernelValue, run_id: str) -> str:
+def _format(value: KernelValue, run_id: str) -> str:
     if isinstance(value, NamedVariant):
         return value.variant
-    return compact(plain(value)).replace(f"{run_id}-", "")
+    return to_json_line(to_plain_json(value)).replace(f"{run_id}-", "")

@@ -1,12 +1,18 @@
-"""Whatever can be opened: read, decoded and made readable at that moment."""
+"""Documents that the page opens: read and decoded on demand."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
-from inspector.pieces import PARSED
-from inspector.shapes import Document, Ref
-from inspector.texts import cut, parsed, plain, pretty, shortened
+from inspector.batched_reads import MOST_DECODED
+from inspector.formatting import (
+    abbreviate,
+    parse_json,
+    to_indented_json,
+    to_plain_json,
+    truncate,
+)
+from inspector.results import Document, Ref
 from mobstore.errors import NotFoundError
 from mobstore.model.kernel import KernelState
 from mobstore.scripts.tables import (
@@ -25,41 +31,41 @@ from mobstore.scripts.tables import (
 )
 from mobstore.scripts.transaction import Commit, Get, Script, fetch
 
-_EXPORT = "Export the store to have all of it."
+_EXPORT = "Export the store to get all of it."
 _MOST = 200_000
-"""Characters that are shown of a document: a browser cannot lay out much more."""
+"""The most characters of a document that are shown; a browser cannot lay out many more."""
 
 
 def document(ref: Ref) -> Script[Document]:
-    """Open what a result referred to; of what is very long only the beginning.
+    """Read the document that a reference names; only the beginning of a very long one.
 
     Raises:
-        NotFoundError: it is not there any more.
-        SerializationError: it cannot be read.
+        NotFoundError: it no longer exists.
+        SerializationError: it is corrupt.
     """
     table, key, title, column = _place(ref)
     row = yield from fetch(Get(table, key))
-    title = cut(title)
+    title = truncate(title)
     if row is None:
-        raise NotFoundError(f"{title} is not there any more")
+        raise NotFoundError(f"{title} no longer exists")
     stored = cast("str", getattr(row, column))
-    if len(stored) > PARSED:
-        note = f"It has {len(stored):,} characters, which is too long to be decoded here. {_EXPORT}"
-        beginning = shortened(stored, _MOST)
+    if len(stored) > MOST_DECODED:
+        note = f"It has {len(stored):,} characters, too many to decode here. {_EXPORT}"
+        beginning = abbreviate(stored, _MOST)
         return Commit({"title": title, "text": beginning, "stored": beginning, "note": note})
     if column in {"flow_state", "kernel_state"}:
         state = KernelState.from_canonical(stored)
-        fields = {name: plain(value) for name, value in state.fields.items()}
+        fields = {name: to_plain_json(value) for name, value in state.fields.items()}
         readable: object = {"phase": state.phase, "fields": fields}
     else:
-        readable = parsed(stored, title)
-    text, whole = pretty(readable, _MOST)
+        readable = parse_json(stored, title)
+    text, whole = to_indented_json(readable, _MOST)
     note = "" if whole and len(stored) <= _MOST else f"Only the beginning is shown. {_EXPORT}"
-    return Commit({"title": title, "text": text, "stored": shortened(stored, _MOST), "note": note})
+    return Commit({"title": title, "text": text, "stored": abbreviate(stored, _MOST), "note": note})
 
 
 def _place(ref: Ref) -> tuple[Table[Any], Key, str, str]:
-    """Table, key, name for people and column of what is referred to."""
+    """Return table, key, title and column of a reference."""
     match ref:
         case {"of": "event", "cursor": cursor}:
             return EVENTS, (cursor,), f"event {cursor}", "kind"
@@ -84,4 +90,4 @@ def _place(ref: Ref) -> tuple[Table[Any], Key, str, str]:
         case {"of": "profile", "id": name}:
             return REALM_PROFILES, (name,), f"realm profile {name}", "profile"
         case _:
-            raise NotFoundError(f"nothing is called {ref.get('of')}")
+            raise NotFoundError(f"unknown kind of document: {ref.get('of')}")

@@ -1,4 +1,4 @@
-"""The event log: an index for filtering, and lines for the window that is seen."""
+"""The event log: an index for filters, and lines for the visible window."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from inspector.pieces import PARSED, get_all, walk
-from inspector.shapes import EventIndex, EventLine, Events
-from inspector.texts import compact, cut, parsed, shown
+from inspector.batched_reads import MOST_DECODED, get_rows, scan_rows
+from inspector.formatting import format_timestamp, parse_json, to_json_line, truncate
+from inspector.results import EventIndex, EventLine, Events
 from mobstore.errors import SerializationError
 from mobstore.scripts.tables import EVENTS, EVENTS_BY_RUN, EventRow
 from mobstore.scripts.transaction import Commit, Scan, Script, fetch
 
-_LONGEST_VALUE = 60
-_LONGEST_PREVIEW = 1000
+_MOST_VALUE = 60
+_MOST_PREVIEW = 1000
 _SIZE = 2**24  # characters of the events that are read at once
 
 
 class Slice(NamedTuple):
-    """Some of the log, or of a run's events: those after a cursor, as many as were asked for.
+    """Events after a cursor, of the log or of one run.
 
-    `first` is the first of them all, None if there are none, and `last` the last cursor or 0.
+    `first` is the first event of the log or the run, or None. `last` is its last cursor, or 0.
     """
 
     after: int
@@ -31,20 +31,22 @@ class Slice(NamedTuple):
 
 
 def log_slice(after: int, limit: int, run_id: str | None = None) -> Script[Slice]:
-    """Read at most `limit` events after a cursor, fewer if they are long; of all or of a run."""
+    """Read at most `limit` events after a cursor, of the log or of a run; fewer if long."""
     index, prefix = (EVENTS, ()) if run_id is None else (EVENTS_BY_RUN, (run_id,))
     first, last = yield from fetch(
         Scan(index, prefix, limit=1), Scan(index, prefix, limit=1, backwards=True)
     )
-    rows = yield from walk(index, prefix, _same, most=limit, after=(*prefix, after), size=_SIZE)
+    rows = yield from scan_rows(
+        index, prefix, _same, most=limit, after=(*prefix, after), size=_SIZE
+    )
     return Commit(Slice(after, first[0] if first else None, rows, last[0].cursor if last else 0))
 
 
 def event_index(found: Slice) -> EventIndex:
-    """Who and what the events of a slice are about.
+    """Return the index of a slice: types, mobs, members and runs of its events.
 
     Raises:
-        SerializationError: one cannot be read.
+        SerializationError: an event cannot be read.
     """
     rows, first = found.rows, found.first
     events = _decoded(rows)
@@ -66,7 +68,7 @@ def event_index(found: Slice) -> EventIndex:
         "runs": runs,
         "last": found.last,
         "more": bool(rows) and rows[-1].cursor < found.last,
-        "origin": f"{first.cursor} {shown(first.timestamp)}" if first else "",
+        "origin": f"{first.cursor} {format_timestamp(first.timestamp)}" if first else "",
     }
 
 
@@ -75,13 +77,13 @@ def _same(row: EventRow) -> EventRow:
 
 
 def event_lines(cursors: Sequence[int]) -> Script[Events]:
-    """These events, each on a line."""
+    """Read the events with these cursors, each as a line."""
     keys = [(cursor,) for cursor in cursors]
-    return Commit({"events": (yield from get_all(EVENTS, keys, _line))})
+    return Commit({"events": (yield from get_rows(EVENTS, keys, _line))})
 
 
 def _coded(column: Sequence[str | None]) -> tuple[list[int], list[str]]:
-    """A column as places in a list of its texts, -1 for none; and that list."""
+    """Encode a column as positions in a list of its distinct texts, -1 for None; return both."""
     texts = [text for text in dict.fromkeys(column) if text is not None]
     places: dict[str | None, int] = {text: place for place, text in enumerate(texts)}
     places[None] = -1
@@ -89,13 +91,13 @@ def _coded(column: Sequence[str | None]) -> tuple[list[int], list[str]]:
 
 
 def _decoded(rows: Sequence[EventRow]) -> list[dict[str, Any]]:
-    """The kinds of events as JSON: all in one call, without models; {} for what is too long."""
-    kinds = [row.kind if len(row.kind) <= PARSED else "{}" for row in rows]
+    """Decode the kinds of events in one call and without models; {} for those that are too long."""
+    kinds = [row.kind if len(row.kind) <= MOST_DECODED else "{}" for row in rows]
     try:
         events = json.loads(f"[{','.join(kinds)}]")
     except (ValueError, TypeError) as error:
         for row in rows:
-            parsed(row.kind, f"event {row.cursor}")
+            parse_json(row.kind, f"event {row.cursor}")
         raise SerializationError("an event cannot be read") from error
     return cast("list[dict[str, Any]]", events)
 
@@ -119,15 +121,15 @@ def _members(event: dict[str, Any]) -> tuple[str | None, str | None]:
 def _line(row: EventRow) -> EventLine:
     event = _decoded([row])[0]
     fields = [
-        f"{name}={cut(value if isinstance(value, str) else compact(value), _LONGEST_VALUE)}"
+        f"{name}={truncate(value if isinstance(value, str) else to_json_line(value), _MOST_VALUE)}"
         for name, value in event.items()
         if name != "type"
     ]
     return {
         "cursor": row.cursor,
-        "timestamp_at": shown(row.timestamp),
+        "timestamp_at": format_timestamp(row.timestamp),
         "mob_id": row.mob_id,
         "type": row.type,
-        "preview": cut(" ".join(fields) if event else row.kind, _LONGEST_PREVIEW),
+        "preview": truncate(" ".join(fields) if event else row.kind, _MOST_PREVIEW),
         "event": {"of": "event", "cursor": row.cursor},
     }

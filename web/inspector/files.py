@@ -1,30 +1,30 @@
-"""The whole store: from a file, into a file, and away with it."""
+"""Import, export and erasure of the whole store."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from inspector.failures import RefusedError
+from inspector.failures import InspectorError
+from inspector.formatting import truncate
 from inspector.overview import is_empty
-from inspector.shapes import Erased, Exported, FileInfo, Imported, Progress
-from inspector.texts import cut
+from inspector.results import Erased, Exported, FileInfo, Imported, Progress
 from mobstore import MobStores
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError
 from mobstore.maintenance.transfer import Summary, export_stores, import_stores
 from mobstore.meerkat import ImportReport, import_meerkat
-from mobstore.meerkat.source import check_source
+from mobstore.meerkat.database import check_source
 from mobstore.scripts.tables import IDENTITY, META, TABLES, MetaRow
 from mobstore.scripts.transaction import Add, Commit, DeleteRange, Scan, Script
 
 _ZIP = b"PK\x03\x04"
-_MOST_LISTED = 100  # rows that were left out
+_MOST_LISTED = 100  # rows that were skipped
 
 
 def check(path: str) -> FileInfo:
-    """Tell what a file is, as far as can be seen without reading all of it.
+    """Return the format of a file, without reading all of it.
 
     Raises:
-        RefusedError: it can surely not be imported.
+        InspectorError: the file cannot be imported.
     """
     file = Path(path)
     try:
@@ -35,28 +35,28 @@ def check(path: str) -> FileInfo:
             return {"format": "mobstore", "bytes": size}
         check_source(file)
     except OSError as error:
-        raise RefusedError(
-            "wrong_file", f"{file.name} cannot be read.", "Drop the file once more."
+        raise InspectorError(
+            "wrong_file", f"{file.name} cannot be read.", "Drop the file again."
         ) from error
     except ReadFailedError as error:
         raise _wrong(file, error) from error
     return {"format": "meerkat", "bytes": size}
 
 
-async def bring_in(stores: MobStores, path: str, progress: Progress | None) -> Imported:
-    """Import a file into an empty store, all of it or nothing.
+async def import_file(stores: MobStores, path: str, progress: Progress | None) -> Imported:
+    """Import a file into an empty store, all or nothing.
 
-    Of a reference's database, rows that nobody can read are left out and listed.
+    Unreadable rows of a meerkat-mob database are skipped and listed.
 
     Raises:
-        RefusedError: the store is not empty, or the file cannot be imported.
+        InspectorError: the store is not empty, or the file cannot be imported.
     """
     file, info = Path(path), check(path)
     if not await stores.engine.read(is_empty):
-        raise RefusedError(
+        raise InspectorError(
             "not_empty",
-            "This store already holds something, and an import needs an empty one.",
-            "Export it if you want to keep it, then erase the store and drop the file again.",
+            "An import needs an empty store, and this one is not empty.",
+            "Export the store to keep it, then erase it and drop the file again.",
         )
     report: ImportReport | Summary
     try:
@@ -65,7 +65,7 @@ async def bring_in(stores: MobStores, path: str, progress: Progress | None) -> I
         else:
             with file.open("rb") as source:  # noqa: ASYNC230 - Pyodide's files are in memory
                 report = await import_stores(source, stores, progress=progress)
-    # A store that fails in an import fails to write.
+    # Reads fail only on the file: a store that fails during an import fails to write.
     except (ReadFailedError, SerializationError) as error:
         raise _wrong(file, error) from error
     left_out = report if isinstance(report, ImportReport) else ImportReport()
@@ -80,29 +80,29 @@ async def bring_in(stores: MobStores, path: str, progress: Progress | None) -> I
     }
 
 
-async def write_out(stores: MobStores, path: str, progress: Progress | None) -> Exported:
-    """Write the whole store into a new file, in one state.
+async def export_file(stores: MobStores, path: str, progress: Progress | None) -> Exported:
+    """Write a snapshot of the whole store to a new file.
 
     Raises:
-        MobStoreError: it cannot be read, or the file not be written.
+        MobStoreError: the store cannot be read, or the file cannot be written.
     """
     file = Path(path)
-    with file.open("wb") as target:  # noqa: ASYNC230 - as above
+    with file.open("wb") as target:  # noqa: ASYNC230 - in memory, too
         await export_stores(stores, target, progress=progress)
     return {"path": path, "bytes": file.stat().st_size}  # noqa: ASYNC240
 
 
 def erase(identity: str) -> Script[Erased]:
-    """Remove everything, counters included: the next event is again the first, of a new store."""
+    """Delete everything, counters included: the store starts anew, with a new identity."""
     yield ()
     everything = [DeleteRange(Scan(table)) for table in TABLES]
     return Commit({"erased": True}, (*everything, Add(META, (MetaRow(IDENTITY, identity),))))
 
 
-def _wrong(file: Path, error: MobStoreError) -> RefusedError:
-    told = cut(error.detail.replace(str(file), file.name), 1000)
-    return RefusedError(
+def _wrong(file: Path, error: MobStoreError) -> InspectorError:
+    reason = truncate(error.detail.replace(str(file), file.name), 1000)
+    return InspectorError(
         "wrong_file",
-        f"{file.name} cannot be imported: {told}. Nothing was changed.",
-        "Drop a mob.db of meerkat-mob 0.5.1 or 0.5.2, or a file that was exported here.",
+        f"{file.name} cannot be imported: {reason}. Nothing was changed.",
+        "Drop a mob.db of meerkat-mob 0.5.1 or 0.5.2, or a file exported by mobstore.",
     )

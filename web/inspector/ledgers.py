@@ -1,12 +1,13 @@
-"""Pages of a run's ledgers, and its outputs."""
+"""Pages of a run's ledgers, and the outputs of its steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from inspector.pieces import walk
-from inspector.shapes import (
+from inspector.batched_reads import scan_rows
+from inspector.formatting import abbreviate, format_timestamp, truncate
+from inspector.run_results import (
     FailureEntry,
     IterationEntry,
     Ledger,
@@ -15,7 +16,6 @@ from inspector.shapes import (
     StepEntry,
     StepStatus,
 )
-from inspector.texts import cut, shortened, shown
 from mobstore.errors import NotFoundError
 from mobstore.model.text import brief
 from mobstore.scripts.tables import (
@@ -42,17 +42,17 @@ Which: TypeAlias = Literal["step", "failure", "iteration"]
 
 
 def ledger(run_id: str, which: Which, offset: int, limit: int) -> Script[Ledger]:
-    """A page of one of a run's ledgers.
+    """Read a page of one of a run's ledgers.
 
     Raises:
-        NotFoundError: there is no such run.
+        NotFoundError: the run does not exist.
     """
     table, entry = _LEDGERS[which]
     run, total = yield from fetch(Get(RUNS, (run_id,)), Count(Scan(table, (run_id,))))
     if run is None:
         raise NotFoundError(f"run not found: {brief(run_id)}")
-    # Positions count from 0 without a gap.
-    entries = yield from walk(table, (run_id,), entry, most=limit, after=(run_id, offset - 1))
+    # Positions count from 0 without gaps.
+    entries = yield from scan_rows(table, (run_id,), entry, most=limit, after=(run_id, offset - 1))
     return Commit({"total": total, "offset": offset, "entries": entries})
 
 
@@ -62,8 +62,8 @@ def _step(row: StepLedgerRow) -> StepEntry:
         "step_id": row.step_id,
         "member_id": row.meerkat_id,
         "status": cast("StepStatus", row.status),
-        "timestamp_at": shown(row.timestamp),
-        "preview": cut(row.output),
+        "timestamp_at": format_timestamp(row.timestamp),
+        "preview": truncate(row.output),
         "entry": {"of": "step", "run_id": row.run_id, "position": row.position},
     }
 
@@ -72,8 +72,8 @@ def _failure(row: FailureLedgerRow) -> FailureEntry:
     return {
         "position": row.position,
         "step_id": row.step_id,
-        "reason": shortened(row.reason, _LONGEST_REASON),
-        "timestamp_at": shown(row.timestamp),
+        "reason": abbreviate(row.reason, _LONGEST_REASON),
+        "timestamp_at": format_timestamp(row.timestamp),
     }
 
 
@@ -94,23 +94,25 @@ _LEDGERS: dict[Which, tuple[Any, Callable[[Any], Any]]] = {
 
 
 def outputs(run_id: str) -> Script[Outputs]:
-    """What the steps of a run put out, as far as it is not too much."""
+    """Read the outputs of the steps of a run, at most 5,000."""
     of_run = (run_id,)
     roots, loops = yield from fetch(
         Count(Scan(ROOT_STEP_OUTPUTS_BY_POSITION, of_run)), Count(Scan(LOOP_STEP_OUTPUTS, of_run))
     )
-    of_root = yield from walk(ROOT_STEP_OUTPUTS_BY_POSITION, of_run, _beginning, most=_MOST_OUTPUTS)
-    of_loops = yield from walk(
-        LOOP_STEP_OUTPUTS, of_run, _beginning, most=_MOST_OUTPUTS - len(of_root)
+    of_root = yield from scan_rows(
+        ROOT_STEP_OUTPUTS_BY_POSITION, of_run, _with_preview, most=_MOST_OUTPUTS
+    )
+    of_loops = yield from scan_rows(
+        LOOP_STEP_OUTPUTS, of_run, _with_preview, most=_MOST_OUTPUTS - len(of_root)
     )
     of_loops.sort(key=lambda row: (row.loop_id, row.iteration, row.position))
     found = [*map(_of_root, of_root), *map(_of_loop, of_loops)]
     return Commit({"outputs": found, "left_out": roots + loops - len(found)})
 
 
-def _beginning(row: R) -> R:
-    """An output without what is not shown of it."""
-    return row._replace(output=cut(row.output))
+def _with_preview(row: R) -> R:
+    """Cut an output to its preview."""
+    return row._replace(output=truncate(row.output))
 
 
 def _of_root(row: RootStepOutputRow) -> Output:

@@ -1,4 +1,4 @@
-"""What a store holds: its mobs with counts, its realm profiles."""
+"""Overview of a store: its mobs with counts, and its realm profiles."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Generator
 from typing import Any, NamedTuple, cast
 
-from inspector.pieces import PARSED, walk
-from inspector.roster import Fold
-from inspector.shapes import MobSummary, Overview, ProfileSummary
-from inspector.texts import cut, parsed, shortened, shown
+from inspector.batched_reads import MOST_DECODED, scan_rows
+from inspector.formatting import abbreviate, format_timestamp, parse_json, truncate
+from inspector.results import MobSummary, Overview, ProfileSummary
+from inspector.roster import RosterFold
 from mobstore.model.text import brief
 from mobstore.operations.overview import counts_by_mob
 from mobstore.scripts.tables import (
@@ -30,22 +30,24 @@ from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
 
 _ROWS_AT_ONCE = 1000
 _MOST_NAMES = 50
-_SIZE = 2**28  # characters of names: all mobs are counted
+_SIZE = 2**28  # characters of names; large, since all mobs are counted
 _LONGEST_DESCRIPTION = 1000
 
 
-def overview(told: Fold) -> Script[Overview]:
-    """Count everything, by mob; of the events those only that a fold of the log does not know."""
+def overview(known: RosterFold) -> Script[Overview]:
+    """Count runs and events by mob; of the events only those that are new to the fold."""
     empty = yield from _is_empty()
-    specs = yield from walk(SPECS, (), _spec, size=_SIZE)
-    profiles = yield from walk(REALM_PROFILES, (), _profile, size=_SIZE)
-    known = [spec.mob_id for spec in specs]
-    runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, known)
+    specs = yield from scan_rows(SPECS, (), _spec, size=_SIZE)
+    profiles = yield from scan_rows(REALM_PROFILES, (), _profile, size=_SIZE)
+    with_spec = [spec.mob_id for spec in specs]
+    runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, with_spec)
     first = yield from fetch(Scan(EVENTS, limit=1))
-    new = yield from walk(EVENTS, (), _mob_of, most=_ROWS_AT_ONCE, after=(told.cursor,), size=_SIZE)
+    new = yield from scan_rows(
+        EVENTS, (), _mob_of, most=_ROWS_AT_ONCE, after=(known.cursor,), size=_SIZE
+    )
     events: dict[str, int]
-    if len(new) < _ROWS_AT_ONCE and told.first in {None, *first}:
-        events = told.events + Counter(new)
+    if len(new) < _ROWS_AT_ONCE and known.first in {None, *first}:
+        events = known.events + Counter(new)
     else:
         events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(runs))
     by_mob = {spec.mob_id: spec for spec in specs}
@@ -64,7 +66,7 @@ def overview(told: Fold) -> Script[Overview]:
 
 
 def is_empty() -> Script[bool]:
-    """Whether nothing was written since the store was made or erased: only then it can import."""
+    """Check that nothing was written since the store was created or erased."""
     return Commit((yield from _is_empty()))
 
 
@@ -75,7 +77,7 @@ def _is_empty() -> Generator[tuple[Any, ...], tuple[Any, ...], bool]:
 
 
 class _Spec(NamedTuple):
-    """What is shown of a spec."""
+    """The displayed part of a spec."""
 
     mob_id: str
     revision: int
@@ -94,8 +96,8 @@ def _mob_of(row: EventRow) -> str:
 
 
 def _decoded(stored: str, what: str) -> dict[str, Any]:
-    """A document, or {} if it is too long."""
-    return cast("dict[str, Any]", parsed(stored, what)) if len(stored) <= PARSED else {}
+    """Decode a document; return {} for one that is too long."""
+    return cast("dict[str, Any]", parse_json(stored, what)) if len(stored) <= MOST_DECODED else {}
 
 
 def _mob(mob_id: str, events: int, runs: int, spec: _Spec | None) -> MobSummary:
@@ -115,8 +117,8 @@ def _profile(row: RealmProfileRow) -> ProfileSummary:
     return {
         "name": row.name,
         "revision": row.revision,
-        "model": cut(profile.get("model", "")),
-        "description": shortened(profile.get("peer_description", ""), _LONGEST_DESCRIPTION),
-        "updated_at": shown(row.updated_at),
+        "model": truncate(profile.get("model", "")),
+        "description": abbreviate(profile.get("peer_description", ""), _LONGEST_DESCRIPTION),
+        "updated_at": format_timestamp(row.updated_at),
         "profile": {"of": "profile", "id": row.name},
     }

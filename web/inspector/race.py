@@ -1,7 +1,7 @@
-"""A race: several tabs compare-and-swap the flow state of one run, each round one state.
+"""A race: several tabs compare-and-swap the flow state of one run, one state for each round.
 
-The state holds the winners of all rounds so far. A round is won by adding one's name to the state
-that was read; whoever read the same state and comes later finds it changed and has lost the round.
+The state holds the winners of all rounds so far. A tab wins a round by appending its name to the
+state that it read. A tab that read the same state and comes later finds it changed: it has lost.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import cast
 from uuid import UUID
 
-from inspector.demo_play import DEMO_MOB
-from inspector.failures import RefusedError
-from inspector.shapes import Progress, Race
-from inspector.texts import parsed
+from inspector.demo_definition import DEMO_MOB
+from inspector.failures import InspectorError
+from inspector.formatting import parse_json
+from inspector.results import Progress
+from inspector.run_results import Race
 from mobstore import FlowId, KernelState, MobRun, MobStores, Stores
 from mobstore.errors import NotFoundError, SerializationError
 from mobstore.model.text import brief
@@ -22,18 +23,18 @@ from mobstore.scripts.transaction import Commit, Get, Script, fetch
 RACE_FLOW = FlowId("race")
 
 _MOST_ROUNDS = 1000
-_LONGEST = 2**17  # characters of a state: a name for each round
+_LONGEST = 2**17  # characters of a state, which holds a name for each round
 
 
 async def race_open(stores: MobStores, rounds: int) -> Race:
-    """Make a run to race on.
+    """Create a run to race on.
 
     Raises:
-        RefusedError: the number of rounds is not within 1 to 1,000.
+        InspectorError: `rounds` is not within 1 to 1,000.
     """
     if not 1 <= rounds <= _MOST_ROUNDS:
-        raise RefusedError(
-            "refused", f"A race has 1 to {_MOST_ROUNDS} rounds.", "Choose another number."
+        raise InspectorError(
+            "rejected", f"A race has 1 to {_MOST_ROUNDS} rounds.", "Choose another number."
         )
     run = MobRun.pending(DEMO_MOB, RACE_FLOW, _state(()), {"rounds": rounds})
 
@@ -46,30 +47,30 @@ async def race_open(stores: MobStores, rounds: int) -> Race:
 
 
 async def race_state(stores: MobStores, run_id: str) -> Race:
-    """Who won each round so far.
+    """Return the winners so far.
 
     Raises:
-        NotFoundError: there is no such race.
+        NotFoundError: the race does not exist.
     """
-    rounds, state = await stores.engine.read(lambda: _standing(run_id))
+    rounds, state = await stores.engine.read(lambda: _read_race(run_id))
     return _race(run_id, rounds, state, won=0, lost=0)
 
 
 async def race(stores: MobStores, run_id: str, who: str, progress: Progress | None) -> Race:
-    """Take part until all rounds are over; tells how many are, after each attempt.
+    """Take part until all rounds are won; report their number after each attempt.
 
     Raises:
-        NotFoundError: there is no such race.
+        NotFoundError: the race does not exist.
     """
     key = UUID(run_id)
     won = lost = 0
     while True:
-        rounds, state = await stores.engine.read(lambda: _standing(run_id))
+        rounds, state = await stores.engine.read(lambda: _read_race(run_id))
         winners = _winners(state)
         if progress:
             progress(len(winners), rounds)
         if len(winners) >= rounds:
-            # Whoever comes first ends the run; for the others there is nothing to change.
+            # The first tab completes the run; the swaps of the others change nothing.
             await stores.runs.cas_run_status(key, expected="running", next="completed")
             return _race(run_id, rounds, state, won=won, lost=lost)
         if await stores.runs.cas_flow_state(key, expected=state, next=_state((*winners, who))):
@@ -78,13 +79,13 @@ async def race(stores: MobStores, run_id: str, who: str, progress: Progress | No
             lost += 1
 
 
-def _standing(run_id: str) -> Script[tuple[int, KernelState]]:
+def _read_race(run_id: str) -> Script[tuple[int, KernelState]]:
     run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, RACE_FLOW):
         raise NotFoundError(f"race not found: {brief(run_id)}")
     found = (run.activation_params, state.flow_state)
     if max(map(len, found)) <= _LONGEST:
-        params, flow_state = parsed(found[0], "a race"), KernelState.from_canonical(found[1])
+        params, flow_state = parse_json(found[0], "a race"), KernelState.from_canonical(found[1])
         match params, flow_state.fields:
             case {"rounds": int(rounds)}, {"winners": tuple(winners)} if len(
                 winners

@@ -1,13 +1,13 @@
-"""Frames and loops as they lie in each other, and the nodes of a frame."""
+"""The tree of frames and loops of a run, and the nodes of its frames."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from inspector.pieces import PARSED, get_all
-from inspector.shapes import Branch, FrameNodes, Nodes
-from inspector.texts import cut, listed
+from inspector.batched_reads import MOST_DECODED, get_rows
+from inspector.formatting import first_names, truncate
+from inspector.run_results import Branch, FrameNodes, Nodes
 from mobstore.errors import SerializationError
 from mobstore.model.kernel import KernelState
 from mobstore.notebook.tree import Node, branches, nodes
@@ -19,10 +19,10 @@ _MOST_NODES = 500
 
 
 def phase_of(state: str) -> str:
-    """The phase of a state as stored, without decoding the rest, which may be long.
+    """Return the phase of a stored state without decoding the rest, which may be long.
 
     Raises:
-        SerializationError: it is no stored state.
+        SerializationError: the state is corrupt.
     """
     if state.startswith(_PHASE):
         try:
@@ -30,7 +30,7 @@ def phase_of(state: str) -> str:
         except ValueError:
             pass
         else:
-            return cut(str(phase))
+            return truncate(str(phase))
     raise SerializationError("a stored kernel state cannot be read")
 
 
@@ -40,13 +40,13 @@ def tree_of(
     loops: Sequence[tuple[str, str]],
     iterations: Sequence[LoopIterationRow],
 ) -> list[Branch]:
-    """Frames and loops of a run in the order of display: what lies in a branch follows it.
+    """Arrange frames and loops of a run for display: children follow their parent.
 
     Args:
-        run_id: the run's.
-        frames: the ids of frames and the phases of their states.
-        loops: those of loops.
-        iterations: of the ledger.
+        run_id: the id of the run.
+        frames: ids and phases of its frames.
+        loops: ids and phases of its loops.
+        iterations: entries of its loop iteration ledger.
     """
     phases = {("frame", frame_id): phase for frame_id, phase in frames}
     phases.update({("loop", loop_id): phase for loop_id, phase in loops})
@@ -71,9 +71,9 @@ def tree_of(
 
 
 def nodes_of(run_id: str, frame_ids: Sequence[str]) -> Script[Nodes]:
-    """The first nodes of these frames; their states are decoded unless they are too long."""
+    """Read the first nodes of these frames; a state that is too long yields none."""
     keys = [(run_id, frame_id) for frame_id in frame_ids]
-    return Commit({"frames": (yield from get_all(FRAMES, keys, _nodes))})
+    return Commit({"frames": (yield from get_rows(FRAMES, keys, _nodes))})
 
 
 def _nodes(row: FrameRow) -> FrameNodes:
@@ -81,10 +81,10 @@ def _nodes(row: FrameRow) -> FrameNodes:
         "frame_id": row.frame_id,
         "nodes": [
             {
-                "node_id": cut(node.node_id),
-                "kind": cut(node.kind),
-                "status": cut(node.status),
-                "depends_on": listed(node.depends_on),
+                "node_id": truncate(node.node_id),
+                "kind": truncate(node.kind),
+                "status": truncate(node.status),
+                "depends_on": first_names(node.depends_on),
             }
             for node in _decoded(row.kernel_state)[:_MOST_NODES]
         ],
@@ -92,4 +92,4 @@ def _nodes(row: FrameRow) -> FrameNodes:
 
 
 def _decoded(state: str) -> list[Node]:
-    return nodes(KernelState.from_canonical(state)) if len(state) <= PARSED else []
+    return nodes(KernelState.from_canonical(state)) if len(state) <= MOST_DECODED else []

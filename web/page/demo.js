@@ -1,14 +1,14 @@
-/** Plays a flow through the real stores: each move is one commit that compares and swaps. It goes on while one looks elsewhere. */
+/** The demo: a flow played through the real stores, one compare-and-swap commit for each move. It continues while other views are shown. */
+import { heading, secondTab } from "./components.js";
 import { button, fill, h, pill } from "./dom.js";
 import { count, short } from "./format.js";
-import { problem } from "./notices.js";
-import { heading, secondTab } from "./parts.js";
+import { showError } from "./notices.js";
 import { link } from "./route.js";
 
-const PAUSE = 900; // milliseconds between moves, so that one can follow
-const SHOWN = 60; // moves
+const PAUSE = 900; // milliseconds between moves, so that a user can follow
+const SHOWN = 60; // moves in the list
 
-/** What is being played; dispatches `change`. Whether it plays is remembered by the tab, so that a reload goes on. */
+/** Player of the demo; dispatches `change`. The session storage records that it plays, so a reload continues. */
 export class Player extends EventTarget {
   demo = null;
   moves = [];
@@ -18,16 +18,16 @@ export class Player extends EventTarget {
   constructor(app) {
     super();
     this.app = app;
-    this.#timer = setTimeout(() => this.#go(), PAUSE);
+    this.#timer = setTimeout(() => this.#advance(), PAUSE);
   }
 
   get playing() {
     return sessionStorage.playing === this.app.store;
   }
 
-  async look() {
+  async refresh() {
     const { demo, ended, app } = this;
-    const now = await app.call("demo_state"); // of runs that have not ended
+    const now = await app.call("demo_state"); // of runs that are not complete
     if (now.run_id !== null || !demo || app.overview?.empty) this.demo = now;
     else if (!ended) {
       const run = await app.call("run", { run_id: demo.run_id }).catch(() => null); // another tab made the last move
@@ -61,22 +61,22 @@ export class Player extends EventTarget {
 
   async play() {
     sessionStorage.playing = this.app.store;
-    await this.#go(true);
+    await this.#advance(true);
   }
 
-  /** Move after move, while it plays and until the run ends, whichever tab ends it. */
-  async #go(anew = false) {
+  /** Make the next move and schedule the one after it, until the run is complete or the player is paused. */
+  async #advance(restart = false) {
     if (!this.playing || this.app.player !== this) return;
     try {
-      if (!this.demo) await this.look();
-      if (this.ended && anew) await this.start();
+      if (!this.demo) await this.refresh();
+      if (this.ended && restart) await this.start();
       if (this.ended) return this.pause();
       await this.step();
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#go(), PAUSE);
+      this.#timer = setTimeout(() => this.#advance(), PAUSE);
     } catch (error) {
       this.pause();
-      problem(error);
+      showError(error);
     }
   }
 
@@ -90,25 +90,25 @@ export class Player extends EventTarget {
   }
 }
 
-const told = ({ won, what, compared, swapped }) => h("li", { class: won ? "" : "lost" },
-  h("h2", {}, won ? what : `Too late${what && `: ${what}`}`),
-  won || h("p", {}, "Another tab had moved first. Nothing was changed."),
-  h("ul", {}, compared.map((state, place) => h("li", {}, h("span", { class: "was" }, state), ` → ${won ? swapped[place] : "not swapped"}`))));
+const moveItem = ({ won, summary, expected, next }) => h("li", { class: won ? "" : "lost" },
+  h("h2", {}, won ? summary : `Too late${summary && `: ${summary}`}`),
+  won || h("p", {}, "Another tab moved first. Nothing was changed."),
+  h("ul", {}, expected.map((state, place) => h("li", {}, h("span", { class: "was" }, state), ` → ${won ? next[place] : "not swapped"}`))));
 
 export function demoView(app) {
   const { player } = app;
-  const at = (action) => () => action().catch(problem);
-  const start = button("Start a flow", at(() => player.start()));
-  const step = button("Step", at(() => player.step()));
+  const guarded = (action) => () => action().catch(showError);
+  const start = button("Start a flow", guarded(() => player.start()));
+  const step = button("Step", guarded(() => player.step()));
   const play = button("Play", () => (player.playing ? player.pause() : player.play()), { class: "primary" });
   const made = h("p", { role: "status" });
   const next = h("div", {});
   const log = h("ol", { class: "moves", "aria-label": "Moves made in this tab, newest first" });
   const element = h("section", { class: "view" },
     heading({ title: "Play a flow" }),
-    h("p", { class: "lead" }, "Three members write a story, by the real stores: each move is one commit that compares a state with what "
-      + "was read, and swaps it. If another tab was faster, nothing is changed and the move is tried again. Reload in the middle, or open a "
-      + "second tab: both stay in step."),
+    h("p", { class: "lead" }, "Three members write a story. Each move is one commit in the real store: it compares the stored state with the "
+      + "state that was read, then swaps it. If another tab was faster, nothing changes and the move is tried again. Reload in the middle, "
+      + "or open a second tab: the tabs stay in sync."),
     h("div", { class: "actions" }, start, play, step, secondTab()),
     h("div", { class: "stand" }, made, next), log);
 
@@ -118,18 +118,18 @@ export function demoView(app) {
     step.disabled = playing || ended;
     start.disabled = playing;
     if (demo?.run_id) fill(made, `${count(demo.done)} of ${count(demo.of, "move")} made`, pill(demo.status));
-    else fill(made, "No flow is under way. Start one, or press Play.");
+    else fill(made, "No flow is running. Start one, or press Play.");
     fill(next, demo?.run_id && [
       h("progress", { max: demo.of, value: demo.done, "aria-label": "Moves made" }),
-      h("p", {}, ended ? "The flow has ended. " : `Next: ${demo.next}. `,
-        h("a", { href: link({ run: demo.run_id }) }, `Look at run ${short(demo.run_id)}`))]);
-    fill(log, moves.slice(0, SHOWN).map(told));
+      h("p", {}, ended ? "The flow is complete. " : `Next: ${demo.next}. `,
+        h("a", { href: link({ run: demo.run_id }) }, `Open run ${short(demo.run_id)}`))]);
+    fill(log, moves.slice(0, SHOWN).map(moveItem));
   }
 
   player.addEventListener("change", show);
   return {
     element,
-    refresh: () => player.look(),
+    refresh: () => player.refresh(),
     close: () => player.removeEventListener("change", show),
   };
 }

@@ -1,12 +1,12 @@
-/** Making elements. Stored text goes in as text nodes only, so it is shown and never run; what it would hide is escaped. */
+/** DOM helpers. Stored text becomes text nodes only, so it never runs; invisible characters in it are escaped. */
 import { visible } from "./format.js";
 
-const READ = new Set(["aria-label", "placeholder", "title"]); // attributes that people read
+const READ = new Set(["aria-label", "placeholder", "title"]); // attributes that users read
 
 /**
  * @param {string} tag
- * @param {Object<string, *>} attributes  `onclick` and the like add listeners; false and null are left out
- * @param {...*} children  elements, text, numbers, arrays of these; null, true and false are left out
+ * @param {Object<string, *>} attributes  names such as `onclick` add listeners; false and null are skipped
+ * @param {...*} children  elements, texts, numbers, arrays of these; null, true and false are skipped
  */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -19,7 +19,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Replace what is in `element`; the focus stays on what looks the same. */
+/** Replace the children of `element`; an equal new child keeps the focus. */
 export function fill(element, ...children) {
   const focus = document.activeElement;
   const inside = focus !== element && element.contains(focus);
@@ -27,22 +27,22 @@ export function fill(element, ...children) {
   if (inside) {
     const alike = (found) => found.href === focus.href && found.textContent === focus.textContent;
     const same = [...element.querySelectorAll(focus.tagName)].find(alike);
-    // Where nothing of it is left, the keyboard goes on from the content.
+    // Without an equal child, the keyboard continues from the main content.
     const next = element.contains(focus) ? focus : (same ?? document.getElementById("main"));
     next.focus({ preventScroll: true });
   }
   return element;
 }
 
-/** As `fill`, but what looks the same is left alone; for content without listeners. */
-export function renew(element, ...children) {
+/** Replace the children of `element` unless they are equal; for content without listeners. */
+export function fillIfChanged(element, ...children) {
   const wanted = element.cloneNode(false);
   wanted.append(...content(children));
   if (!element.isEqualNode(wanted)) fill(element, ...wanted.childNodes);
 }
 
-/** Set text, but leave the node alone if it says so already. */
-export function say(element, text) {
+/** Set the text of an element unless it is equal. */
+export function setText(element, text) {
   const seen = visible(String(text));
   if (element.textContent !== seen) element.textContent = seen;
 }
@@ -50,20 +50,20 @@ export function say(element, text) {
 export const button = (text, onclick, attributes = {}) =>
   h("button", { type: "button", onclick, ...attributes }, text);
 
-/** Set the texts of cells; undefined leaves one alone. */
-export const sayAll = (cells, texts) => texts.forEach((text, column) => text !== undefined && say(cells[column], text));
+/** Set the texts of cells; undefined leaves a cell unchanged. */
+export const setTexts = (cells, texts) => texts.forEach((text, column) => text !== undefined && setText(cells[column], text));
 
-/** Show a status in a cell that may show it already. */
-export function sayStatus(cell, status) {
+/** Show a status in a cell unless it is equal. */
+export function setStatus(cell, status) {
   if (cell.firstChild?.dataset?.status !== status) cell.replaceChildren(pill(status));
 }
 
-/** A status in words, with a mark and a colour of its own. */
+/** A status with its mark and colour. */
 export const pill = (status) => h("span", { class: "pill", "data-status": status }, status);
 
-/** Children as nodes and as text that hides nothing; `lines`: line breaks stay. */
+/** Flatten children to nodes and escaped texts; `lines` keeps line breaks. */
 function content(children, lines = false) {
-  const shown = (text) => (lines ? text.split("\n").map(visible).join("\n") : visible(text));
+  const escaped = (text) => (lines ? text.split("\n").map(visible).join("\n") : visible(text));
   return children.flat(Infinity).filter((child) => child != null && typeof child !== "boolean")
-    .map((child) => (child instanceof Node ? child : shown(String(child))));
+    .map((child) => (child instanceof Node ? child : escaped(String(child))));
 }

@@ -1,8 +1,8 @@
-/** Draws the bars of a timeline on a canvas: one lane for each member, only what is visible. */
-import { name, span, visible } from "./format.js";
+/** The drawing of a timeline on a canvas: one lane for each member, and only the visible part. */
+import { name, formatDuration, visible } from "./format.js";
 
 const BAR = 20;
-const ROWS = 100; // of one member; what overlaps beyond that is drawn over the last
+const ROWS = 100; // of one member; more overlapping bars share the last row
 const AXIS = 24;
 const FAINT = new Map([["dispatched", 0.5], ["skipped", 0.35], ["canceled", 0.35]]); // by status
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 108e5, 432e5, 864e5];
@@ -10,9 +10,9 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4
 export class Drawing {
   #pen;
   #line; // the timeline
-  #order = []; // bars that have a start, by it
-  #rows = []; // of each bar: its row within its lane
-  #lanes = []; // of each member: its first row
+  #order = []; // bars with a start, sorted by it
+  #rows = []; // the row of each bar within its lane
+  #lanes = []; // the first row of each member
   #widths = new Map(); // of texts
   height = 0; // of all lanes
 
@@ -21,8 +21,8 @@ export class Drawing {
     this.#pen = canvas.getContext("2d");
   }
 
-  /** Take a timeline. Bars of one member that overlap lie below each other. */
-  take(line) {
+  /** Set the timeline. Overlapping bars of one member are stacked. */
+  setTimeline(line) {
     this.#line = line;
     const { bars } = line;
     const ends = line.members.map(() => []);
@@ -41,15 +41,15 @@ export class Drawing {
 
   #end = (index) => this.#line.bars[index].end_ms ?? this.#line.end_ms;
 
-  /** Say what is visible, in pixels of the whole drawing. Gives how wide that is. */
-  look({ left, top, width, tall, zoom }) {
+  /** Set the visible part, in pixels of the whole drawing; return the width of the whole. */
+  setViewport({ left, top, width, tall, zoom }) {
     Object.assign(this, { left, top, width, tall, gutter: Math.min(140, width / 4) });
     const ms = Math.max(1, this.#line.end_ms - this.#line.start_ms);
     this.scale = ((width - this.gutter - 12) * zoom) / ms;
     return this.gutter + 12 + this.scale * ms;
   }
 
-  /** Where a bar lies in what is visible; undefined if it has no time. */
+  /** Return the box of a bar in the visible part; undefined if it has no time. */
   box(index) {
     if (this.#rows[index] === undefined) return undefined;
     const { start_ms, lane } = this.#line.bars[index];
@@ -60,8 +60,8 @@ export class Drawing {
     };
   }
 
-  /** How far to scroll so that a bar is in view. */
-  wayTo(index) {
+  /** Return the distance to scroll to bring a bar into view. */
+  scrollTo(index) {
     const { x, y, wide } = this.box(index) ?? { x: this.gutter, y: AXIS, wide: 1 };
     return {
       left: x + wide < this.gutter || x > this.width ? x - this.width / 3 : 0,
@@ -69,7 +69,7 @@ export class Drawing {
     };
   }
 
-  /** The bar at a place in what is visible, or -1. */
+  /** Return the bar at a point of the visible part, or -1. */
   hit(atX, atY) {
     if (atX < this.gutter || atY < AXIS) return -1;
     return this.#order.findLast((index) => {
@@ -78,7 +78,7 @@ export class Drawing {
     }) ?? -1;
   }
 
-  /** @param {{ground: string, text: string, font: string, current: number, status: Map<string, string>}} look  colours and the rest */
+  /** @param {{ground: string, text: string, font: string, current: number, status: Map<string, string>}} style  colours, font, current bar */
   draw({ ground, text, font, current, status }) {
     const { canvas, width, tall, gutter } = this;
     const pen = this.#pen;
@@ -141,10 +141,10 @@ export class Drawing {
 
   #axis(text) {
     this.#pen.fillStyle = text;
-    this.#ticks((x, at) => this.#pen.fillText(at === 0 ? "0" : `+${span(at)}`, x + 3, AXIS / 2));
+    this.#ticks((x, at) => this.#pen.fillText(at === 0 ? "0" : `+${formatDuration(at)}`, x + 3, AXIS / 2));
   }
 
-  /** Text cut to a width. */
+  /** Draw text, cut to a width. */
   #write(text, x, y, width, color) {
     if (!this.#widths.has(text)) this.#widths.set(text, this.#pen.measureText(text).width);
     const whole = this.#widths.get(text);

@@ -1,4 +1,4 @@
-/** The index of events in columns, so that 100,000 of them are filtered at once; their content stays in the store. */
+/** The event index in columns, so that 100,000 events are filtered at once; their content stays in the store. */
 
 import { words } from "./format.js";
 
@@ -14,17 +14,17 @@ export class EventLog {
   constructor(call, run) {
     this.call = call;
     this.run = run;
-    this.#forget();
+    this.#reset();
   }
 
-  #forget() {
+  #reset() {
     this.size = 0;
     this.columns = Object.fromEntries(Object.entries(COLUMNS).map(([name, Kind]) => [name, new Kind(1024)]));
-    /** What the numbers in the columns stand for, and the other way round. @type {Object<string, Map<string, number>>} */
+    /** The numbers of the names in the columns. @type {Object<string, Map<string, number>>} */
     this.numbers = { types: new Map(), mobs: new Map(), members: new Map(), runs: new Map() };
   }
 
-  /** Fetch what is new; calls `grown` after each page. */
+  /** Fetch new events; calls `grown` after each page. */
   update(grown) {
     return (this.#turn = this.#turn.catch(() => {}).then(() => this.#fetch(grown)));
   }
@@ -36,7 +36,7 @@ export class EventLog {
       });
       const gone = this.size > 0 && page.origin !== this.#origin;
       this.#origin = page.origin;
-      if (gone) this.#forget();
+      if (gone) this.#reset();
       else this.#add(page);
       more = gone || page.more;
       grown();
@@ -66,8 +66,8 @@ export class EventLog {
   }
 
   /**
-   * The places of the events that fit, ascending.
-   * @param {{type?: string, mob?: string, member?: string, run?: string, text?: string}} filter  equal to these; `text` is anywhere
+   * Return the positions of the matching events, ascending.
+   * @param {{type?: string, mob?: string, member?: string, run?: string, text?: string}} filter  `text` matches parts of any name
    */
   find(filter) {
     const { type, mob, member, member2, run } = this.columns;
@@ -91,7 +91,7 @@ export class EventLog {
     return found.subarray(0, count);
   }
 
-  /** The names in one column, most frequent first, with how often; of one mob, if given. */
+  /** Return the names in one column with their counts, most frequent first; of one mob, if given. */
   tally(column, mob) {
     const names = [...this.numbers[NAMES[column]].keys()];
     const counts = new Uint32Array(names.length);

@@ -1,24 +1,24 @@
-/** The event log: filters, a list of any length, details of one event. The window that is looked at is fetched by cursors. */
-import { button, fill, h, renew, say, sayAll } from "./dom.js";
+/** The event log: filters, a list of any length, and details of one event. Only the visible events are fetched. */
+import { choice, documentOf, labelled, pairs } from "./components.js";
+import { button, fill, fillIfChanged, h, setText, setTexts } from "./dom.js";
 import { EventLog } from "./event-log.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, short, words } from "./format.js";
+import { count, formatTime, name, short, words } from "./format.js";
 import { allHeading, mobHeading, nothingYet } from "./mobs.js";
-import { problem } from "./notices.js";
-import { choice, documentOf, labelled, pairs } from "./parts.js";
-import { link, note } from "./route.js";
+import { showError } from "./notices.js";
+import { link, replaceRoute } from "./route.js";
 
-const KEPT = 4000; // fetched events that are kept; more are fetched again
+const KEPT = 4000; // fetched events in the cache
 const FILTERS = { type: "Kind", member: "Member", run: "Run" };
 
 export function eventsView(app, place) {
   const whole = (app.log ??= new EventLog(app.call));
   const filter = { ...place };
-  // The events of a run are there long before all of a long log is.
+  // The events of a run arrive long before the whole of a long log.
   let log = filter.run && whole.size === 0 ? new EventLog(app.call, filter.run) : whole;
-  let lines = new Map(); // by cursor; null is not there any more
+  let lines = new Map(); // by cursor; null no longer exists
   let places = new Uint32Array(0);
-  let texts = {}; // what the numbers in the columns stand for
+  let texts = {}; // the names of the numbers in the columns
   let all = 0; // events of this mob
   let fetching = false;
 
@@ -56,13 +56,13 @@ export function eventsView(app, place) {
     const tally = log.tally(key, place.mob);
     const shown = tally.map(([value, times]) => h("option", { value }, `${key === "type" ? words(value) : name(value)} (${count(times)})`));
     if (filter[key] && !tally.some(([value]) => value === filter[key])) shown.unshift(h("option", { value: filter[key] }, filter[key]));
-    renew(control, h("option", { value: "" }, "All"), shown);
+    fillIfChanged(control, h("option", { value: "" }, "All"), shown);
     control.value = filter[key] ?? "";
   }
 
   function narrow(key, value) {
     if (key) filter[key] = value;
-    note(filter);
+    replaceRoute(filter);
     search();
     list.element.scrollTop = 0;
   }
@@ -81,8 +81,8 @@ export function eventsView(app, place) {
     search(current);
   }
 
-  /** Go on with the whole log in place of that of a run. */
-  function exchange() {
+  /** Switch from the events of a run to the whole log. */
+  function switchToWhole() {
     const current = list.current < 0 ? undefined : cursorAt(list.current);
     log = whole;
     grown(current);
@@ -94,7 +94,7 @@ export function eventsView(app, place) {
     const index = current === undefined ? -1 : places.findIndex((place) => log.columns.cursors[place] === current);
     list.update(places.length, index < 0 || filter.order === "old" ? index : places.length - 1 - index);
     clear.hidden = !(type || member || run || text);
-    say(found, places.length === all ? count(all, "event") : `${count(places.length)} of ${count(all, "event")}`);
+    setText(found, places.length === all ? count(all, "event") : `${count(places.length)} of ${count(all, "event")}`);
   }
 
   function row(cells, index, row) {
@@ -105,7 +105,7 @@ export function eventsView(app, place) {
     if (row.dataset.status !== status) row.dataset.status = status;
     const run = nameOf("run", "runs", index);
     const content = event ? event.preview.replace(`run_id=${run}`, "").replace(`meerkat_id=${member}`, "").trim() : "";
-    sayAll(cells, [String(cursorAt(index)), event ? moment(event.timestamp_at) : "", words(type), member, short(run), content]);
+    setTexts(cells, [String(cursorAt(index)), event ? formatTime(event.timestamp_at) : "", words(type), member, short(run), content]);
   }
 
   async function settled(first, end) {
@@ -119,10 +119,10 @@ export function eventsView(app, place) {
     try {
       const { events } = await app.call("events", { cursors: missing });
       if (lines.size > KEPT) lines = new Map();
-      for (const cursor of missing) lines.set(cursor, null); // unless it is there
+      for (const cursor of missing) lines.set(cursor, null); // until it is found
       for (const event of events) lines.set(event.cursor, event);
     } catch (error) {
-      return problem(error);
+      return showError(error);
     } finally {
       fetching = false;
     }
@@ -134,22 +134,22 @@ export function eventsView(app, place) {
     const [type, run, mob] = [nameOf("type", "types", index), nameOf("run", "runs", index), nameOf("mob", "mobs", index)];
     const { events: [event] } = await app.call("events", { cursors: [cursor] });
     return [words(type), pairs([
-      ["Cursor", String(cursor)], ["Time", event && moment(event.timestamp_at)], ["Mob", h("a", { href: link({ mob }) }, name(mob))],
+      ["Cursor", String(cursor)], ["Time", event && formatTime(event.timestamp_at)], ["Mob", h("a", { href: link({ mob }) }, name(mob))],
       ["Run", run && h("a", { href: link({ run }) }, run)],
-    ]), event ? await documentOf(app, event.event) : h("p", {}, "This event is not there any more.")];
+    ]), event ? await documentOf(app, event.event) : h("p", {}, "This event no longer exists.")];
   }
 
   return {
     element,
     async refresh() {
-      renew(head, place.mob === undefined ? allHeading(app) : mobHeading(app, place.mob));
+      fillIfChanged(head, place.mob === undefined ? allHeading(app) : mobHeading(app, place.mob));
       body.hidden = app.overview.events === 0;
       fill(nothing, body.hidden && nothingYet(app));
       await log.update(() => grown());
       selects.forEach(options);
       if (log === whole) return;
       await whole.update(() => {});
-      exchange();
+      switchToWhole();
       selects.forEach(options);
     },
   };

@@ -1,6 +1,6 @@
-/** A list of any length with details of its current row: beside it, or over it on a narrow screen. */
+/** A list of any length with details of its current row, beside the list or over it on a narrow screen. */
 import { button, fill, h } from "./dom.js";
-import { problem } from "./notices.js";
+import { showError } from "./notices.js";
 import { VirtualList } from "./virtual-list.js";
 
 export class Explorer {
@@ -10,8 +10,8 @@ export class Explorer {
 
   /**
    * @param {Object} options  those of VirtualList, and
-   * @param {*} [options.above]  what lies above the list
-   * @param {(index: number) => Promise<*[]>} options.details  title and content of what is shown of a row
+   * @param {*} [options.above]  content above the list
+   * @param {(index: number) => Promise<*[]>} options.details  resolves to title and content of the details of a row
    */
   constructor({ above = [], details, ...options }) {
     this.list = new VirtualList({ ...options, choose: (index) => this.#show(() => details(index)) });
@@ -25,13 +25,13 @@ export class Explorer {
     const turn = ++this.#turn;
     try {
       const [title, ...content] = await read();
-      if (turn !== this.#turn) return; // another row is current by now
+      if (turn !== this.#turn) return; // another row has become current
       fill(this.#title, title);
       fill(this.#body, content);
       this.#body.scrollTop = 0;
       this.panel.hidden = false;
     } catch (error) {
-      problem(error);
+      showError(error);
     }
   }
 

@@ -1,9 +1,9 @@
-/** The ledgers of a run: what members did for steps, failures, and which frame ran which iteration of a loop. */
-import { h, pill, say, sayAll, sayStatus } from "./dom.js";
+/** The ledgers of a run: steps, failures, and loop iterations. */
+import { documentOf, pairs } from "./components.js";
+import { h, pill, setStatus, setText, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name } from "./format.js";
-import { problem } from "./notices.js";
-import { documentOf, pairs } from "./parts.js";
+import { count, formatTime, name } from "./format.js";
+import { showError } from "./notices.js";
 
 const PAGE = 100;
 const COLUMNS = {
@@ -13,45 +13,45 @@ const COLUMNS = {
 };
 
 export function ledgerView(app, runId, which, label) {
-  const pages = []; // entries as they were fetched last
-  let asked = new Map(); // by number of page: promises of its entries, since the store changed last
+  const pages = []; // entries as last fetched
+  let requests = new Map(); // promises of entries by page, since the last change of the store
 
   const found = h("p", { class: "found", role: "status" });
   const { list, element } = new Explorer({ label, kind: which, columns: COLUMNS[which], above: found, fill: row, settled, details });
 
   function page(number) {
-    const asking = asked;
-    if (!asked.has(number)) {
-      asked.set(number, app.call("ledger", { run_id: runId, which, offset: number * PAGE, limit: PAGE }).then(({ entries }) => {
-        if (asking === asked) pages[number] = entries;
+    const current = requests;
+    if (!requests.has(number)) {
+      requests.set(number, app.call("ledger", { run_id: runId, which, offset: number * PAGE, limit: PAGE }).then(({ entries }) => {
+        if (current === requests) pages[number] = entries;
         list.refill();
         return entries;
       }));
     }
-    return asked.get(number);
+    return requests.get(number);
   }
 
   function row(cells, index) {
     const found = pages[Math.floor(index / PAGE)]?.[index % PAGE];
-    say(cells[0], String(index));
-    if (!found) return sayAll(cells.slice(1), cells.slice(1).fill(""));
+    setText(cells[0], String(index));
+    if (!found) return setTexts(cells.slice(1), cells.slice(1).fill(""));
     const { step_id, member_id, status, timestamp_at, reason, preview, loop_instance_id, iteration, frame_id } = found;
-    if (which === "iteration") return sayAll(cells.slice(1), [loop_instance_id, iteration, frame_id]);
-    sayAll(cells.slice(1), [moment(timestamp_at), name(step_id), which === "failure" ? reason : name(member_id)]);
+    if (which === "iteration") return setTexts(cells.slice(1), [loop_instance_id, iteration, frame_id]);
+    setTexts(cells.slice(1), [formatTime(timestamp_at), name(step_id), which === "failure" ? reason : name(member_id)]);
     if (which === "failure") return;
-    sayStatus(cells[4], status);
-    say(cells[5], preview === "null" ? "" : preview);
+    setStatus(cells[4], status);
+    setText(cells[5], preview === "null" ? "" : preview);
   }
 
   function settled(first, end) {
-    for (let number = Math.floor(first / PAGE); number * PAGE < end; number++) page(number).catch(problem);
+    for (let number = Math.floor(first / PAGE); number * PAGE < end; number++) page(number).catch(showError);
   }
 
   async function details(index) {
     const found = (await page(Math.floor(index / PAGE)))[index % PAGE];
     const { step_id, member_id, status, timestamp_at, reason, loop_instance_id, iteration, frame_id, entry } = found;
     if (which === "iteration") return [`Iteration ${iteration}`, pairs([["Loop", loop_instance_id], ["Frame", frame_id]])];
-    const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", moment(timestamp_at)]]);
+    const facts = pairs([["Member", member_id], ["Status", status && pill(status)], ["Time", formatTime(timestamp_at)]]);
     return [name(step_id), facts, which === "step" ? await documentOf(app, entry) : h("pre", { class: "reason" }, reason)];
   }
 
@@ -59,8 +59,8 @@ export function ledgerView(app, runId, which, label) {
     element,
     async update(run) {
       const total = { step: run.header.steps, failure: run.header.failures, iteration: run.iterations }[which];
-      asked = new Map();
-      say(found, count(total, "entry", "entries"));
+      requests = new Map();
+      setText(found, count(total, "entry", "entries"));
       list.update(total);
     },
   };

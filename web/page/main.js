@@ -1,15 +1,15 @@
-/** The shell: starts Python, opens the store, shows what the address names, and shows it anew when the store changes. */
+/** The application: starts Python, opens the store, shows the view of the address, and refreshes it when the store changes. */
+import { empty, heading, linkTo } from "./components.js";
 import { Player, demoView } from "./demo.js";
-import { button, fill, h, renew, say } from "./dom.js";
+import { button, fill, fillIfChanged, h, setText } from "./dom.js";
 import { eventsView } from "./events.js";
 import { contents, setUpFiles } from "./files.js";
 import { count, cut, name, visible } from "./format.js";
 import { LISTED, definitionView, mobsView, profilesView } from "./mobs.js";
-import { LIMIT, atWork, busy, job, news, problem } from "./notices.js";
-import { empty, heading, linkTo } from "./parts.js";
+import { LIMIT, isWorking, notify, runTask, showError, showSilence } from "./notices.js";
 import { invited, raceView } from "./race.js";
 import { rosterView } from "./roster.js";
-import { link, note, route, storeName } from "./route.js";
+import { link, replaceRoute, route, storeName } from "./route.js";
 import { Failure, Rpc } from "./rpc.js";
 import { runView } from "./run.js";
 import { runsView } from "./runs.js";
@@ -20,15 +20,15 @@ const byId = (id) => document.getElementById(id);
 const main = byId("main");
 const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); // by tab
 let view = null;
-let refreshing = null; // the refresh under way
-let again = false; // whether it must be followed by another
-let changed = true; // whether the store changed since the overview was read
+let refreshing = null; // the active refresh
+let again = false; // another refresh must follow
+let changed = true; // the store changed since the overview was read
 
-let opening = Promise.resolve(); // a store that is being opened; calls wait for it
+let opening = Promise.resolve(); // the store being opened; calls wait for it
 let rpc;
 const app = { call: (...call) => opening.then(() => rpc.call(...call)), open, stop };
 
-/** What the address names. */
+/** Create the view that the address names. */
 function viewOf(place) {
   if (place.page === "store") return storeView(app);
   if (place.page === "demo") return demoView(app);
@@ -54,27 +54,27 @@ async function show() {
   else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
-/** Read what is shown; changes that come meanwhile lead to one more round. */
+/** Refresh the view; changes that arrive meanwhile cause one more round. */
 function refresh() {
   again = true;
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
       try {
-        if (changed) await look();
+        if (changed) await readOverview();
         sidebar();
         await view.refresh();
       } catch (error) {
-        if (again) continue; // something else may be shown by now
-        if (error.kind === "gone") fill(main, gone(error));
-        else problem(error);
+        if (again) continue; // another view may be shown by now
+        if (error.kind === "gone") fill(main, notFound(error));
+        else showError(error);
       }
     }
     refreshing = null;
   })());
 }
 
-async function look() {
+async function readOverview() {
   changed = false;
   try {
     app.overview = await app.call("overview");
@@ -84,7 +84,7 @@ async function look() {
   }
 }
 
-const gone = ({ message, wayOut }) => h("section", { class: "view" }, heading({ title: "Not here" }),
+const notFound = ({ message, wayOut }) => h("section", { class: "view" }, heading({ title: "Not found" }),
   empty(message, wayOut, linkTo("All mobs", {})));
 
 function sidebar() {
@@ -92,9 +92,9 @@ function sidebar() {
   const entry = (text, target, ...more) => h("li", {},
     h("a", { href: link(target), "aria-current": link(target) === link(here(place)) && "page" }, h("span", {}, text), more));
   const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, " events"))];
-  renew(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
+  fillIfChanged(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
     app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
-  renew(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
+  fillIfChanged(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
 }
 
 const here = ({ mob, page, run }) => (page ? { page } : mob !== undefined ? { mob } : run !== undefined ? { run } : {});
@@ -105,7 +105,7 @@ async function open(store) {
 }
 
 async function opened(url, store) {
-  rpc.changed = () => {}; // what is being left is not read again
+  rpc.changed = () => {}; // the old store is not read again
   await refreshing;
   const answer = rpc.call("open", { url });
   opening = answer.catch(() => {});
@@ -118,33 +118,33 @@ async function opened(url, store) {
     changed = true;
     refresh();
   };
-  app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(problem));
+  app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(showError));
   const address = new URL(location.href);
   if (durable && storeName() !== store) {
     address.searchParams.set("store", store);
     address.hash = "";
     history.pushState(null, "", address);
   }
-  say(byId("where"), `Store: ${store}${durable ? "" : " (in memory only)"}`);
+  setText(byId("where"), `Store: ${store}${durable ? "" : " (in memory only)"}`);
   await show();
 }
 
 /**
- * End whatever Python does, by ending Python, and open the store anew. A transaction that was not committed leaves nothing.
- * @param {string} [why]  what to say
+ * Stop all work by terminating Python, then reopen the store. An uncommitted transaction leaves no trace.
+ * @param {string} [why]  the start of the notice
  */
 async function stop(why = "Stopped.") {
   const { url, store, durable } = app;
-  if (!atWork()) note({ page: "store" }); // what was looked at may take as long again
+  if (!isWorking()) replaceRoute({ page: "store" }); // the last view may take as long again
   rpc.changed = () => {};
   rpc.stop();
-  await job("Starting Python anew", () => opened(url, store));
-  if (changed) return; // it is not known what the store holds; a failure has been shown
+  await runTask("Restarting Python", () => opened(url, store));
+  if (changed) return; // the overview could not be read, and an error is shown
   const holds = app.overview.empty ? "is empty: nothing was imported" : `holds ${contents(app)}`;
-  news(`${why} The store "${store}" ${holds}.${durable ? "" : " It was in memory only, and is a new one."}`);
+  notify(`${why} The store "${store}" ${holds}.${durable ? "" : " It is a new one, since the old one was in memory only."}`);
 }
 
-/** Light or dark as chosen here, else as the system has it. */
+/** Apply the chosen theme, by default that of the system. */
 function setUpTheme() {
   const chosen = byId("theme");
   chosen.value = localStorage.theme ?? "";
@@ -164,30 +164,30 @@ function setUpTheme() {
 async function begin() {
   setUpTheme();
   byId("skip").onclick = (event) => {
-    event.preventDefault(); // the address is ours
+    event.preventDefault(); // the address names a view
     main.focus();
   };
   if (globalThis.top !== globalThis) {
     return fill(main, h("section", { class: "view" }, heading({ title: "Not shown in a frame" }),
-      empty("This page is inside another page", "What another page lays around or over this one could lead you to erase or export a store unawares.",
-        linkTo("Open it in a tab of its own", route(), { target: "_blank", rel: "noopener" }))));
+      empty("This page is inside another page", "Another page could cover parts of this one and trick you into erasing or exporting a store.",
+        linkTo("Open it in a new tab", route(), { target: "_blank", rel: "noopener" }))));
   }
   if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.BroadcastChannel) {
     throw new Failure({
-      kind: "browser", message: "This browser cannot run Python: it lacks WebAssembly, workers or broadcast channels.",
-      way_out: "Use a current Chromium, Firefox or Safari, outside of any locked-down mode.",
+      kind: "browser", message: "This browser cannot run Python: WebAssembly, workers or broadcast channels are missing.",
+      way_out: "Use a current Chromium, Firefox or Safari, without a lockdown mode.",
     });
   }
   rpc = new Rpc(({ done, total, text }) => {
     Object.assign(byId("boot-bar") ?? {}, { max: total, value: done });
-    if (byId("boot-text")) say(byId("boot-text"), text);
+    if (byId("boot-text")) setText(byId("boot-text"), text);
   });
   rpc.silent = (seconds) => {
-    busy(seconds, stop);
-    if (seconds >= LIMIT && atWork()) stop(`Stopped after ${LIMIT} seconds without progress.`);
+    showSilence(seconds, stop);
+    if (seconds >= LIMIT && isWorking()) stop(`Stopped after ${LIMIT} seconds without progress.`);
   };
   setUpFiles(app);
-  addEventListener("hashchange", () => show().catch(problem));
+  addEventListener("hashchange", () => show().catch(showError));
   addEventListener("popstate", () => storeName() !== app.store && location.reload());
   await open(storeName());
   byId("open-file").disabled = false;
@@ -195,6 +195,6 @@ async function begin() {
 
 begin().catch((error) => {
   byId("boot")?.classList.add("stopped");
-  const inMemory = button("Go on without keeping anything", () => opened("memory:", "memory").catch(problem));
-  problem(error, !["load", "worker", "browser"].includes(error.kind) && inMemory);
+  const inMemory = button("Continue in memory only", () => opened("memory:", "memory").catch(showError));
+  showError(error, !["load", "worker", "browser"].includes(error.kind) && inMemory);
 });

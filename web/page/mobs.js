@@ -1,31 +1,31 @@
-/** All mobs of the store, the profiles they share, and the definition of one. */
+/** Views of all mobs, of the shared profiles, and of the definition of one mob. */
+import { empty, heading, leftOut, linkTo, openable } from "./components.js";
 import { button, fill, h } from "./dom.js";
-import { count, cut, moment, name } from "./format.js";
 import { chooseFile, openSample } from "./files.js";
-import { empty, heading, leftOut, linkTo, openable } from "./parts.js";
+import { count, cut, formatTime, name } from "./format.js";
 import { link } from "./route.js";
 
 export const nothingYet = (app) => empty("This store is empty",
-  "Open the sample to look around, drop a mob.db of meerkat-mob 0.5 here, or watch a flow being played. "
-    + "Whatever you open stays on this machine.",
+  "Open the sample, drop a mob.db of meerkat-mob 0.5 on this page, or play a flow. "
+    + "Everything you open stays on this machine.",
   button("Open the sample", () => openSample(app), { class: "primary" }),
   button("Choose a file", chooseFile),
   linkTo("Play a flow", { page: "demo" }));
 
-export const LISTED = 500; // mobs and profiles; elements for many more would take minutes
+export const LISTED = 500; // mobs and profiles; many more elements would take minutes
 
 const tabs = [["Mobs", {}], ["Events", { tab: "events" }], ["Profiles", { tab: "profiles" }]];
 
-/** Names in a row; of many only the first are known here. */
+/** Join names; of many, only the first are sent by Python. */
 const some = (names) => names.slice(0, 49).map((each) => cut(name(each), 60)).join(", ") + (names.length > 49 ? " and more" : "");
 
-/** The head of what concerns all mobs. */
+/** The heading of the views of all mobs. */
 export const allHeading = ({ overview }) => heading({
   title: "All mobs", tabs: overview.mobs.length || overview.profiles.length ? tabs : [],
   facts: [count(overview.mobs.length, "mob"), count(overview.events, "event"), count(overview.runs, "run")],
 });
 
-/** The head of one mob. */
+/** The heading of the views of one mob. */
 export function mobHeading({ overview }, id) {
   const mob = overview?.mobs.find((mob) => mob.mob_id === id);
   return heading({
@@ -51,7 +51,7 @@ export function mobsView(app) {
           h("p", { class: "links" },
             h("a", { href: link({ mob: mob.mob_id, tab: "events" }) }, count(mob.events, "event")),
             h("a", { href: link({ mob: mob.mob_id, tab: "runs" }) }, count(mob.runs, "run")))))),
-        leftOut(mobs.length - LISTED, "mobs are", "a link such as #mob=NAME leads to any of them")]);
+        leftOut(mobs.length - LISTED, "mobs are", "an address that ends in #mob=NAME opens any of them")]);
     },
   };
 }
@@ -63,10 +63,10 @@ export function profilesView(app) {
     async refresh() {
       const { profiles } = app.overview;
       fill(element, allHeading(app), profiles.length === 0
-        ? empty("No shared profiles", "Profiles that all mobs of a realm share would be listed here.")
+        ? empty("No shared profiles", "Profiles that all mobs of a realm share are listed here.")
         : [h("ul", { class: "cards" }, profiles.slice(0, LISTED).map((profile) =>
           h("li", { class: "card" }, h("h2", {}, name(profile.name)), profile.description && h("p", {}, profile.description),
-            h("p", { class: "quiet" }, `${profile.model}, revision ${profile.revision}, ${moment(profile.updated_at)}`),
+            h("p", { class: "quiet" }, `${profile.model}, revision ${profile.revision}, ${formatTime(profile.updated_at)}`),
             openable(app, "Profile", profile.profile)))),
         leftOut(profiles.length - LISTED, "profiles are", "the exported store has all of them")]);
     },
@@ -85,7 +85,7 @@ export function definitionView(app, { mob: id }) {
       fill(element, mobHeading(app, id), mob?.spec
         ? [h("p", {}, `Roles: ${some(mob.roles) || "none"}. Flows: ${some(mob.flows) || "none"}.`),
           openable(app, "Definition", mob.spec, true)]
-        : empty("No definition", "Nobody has stored a definition for this mob; it is known by its events or runs only."));
+        : empty("No definition", "No definition is stored for this mob; only its events or runs are."));
     },
   };
 }

@@ -1,31 +1,31 @@
-/** What a person is told and asked: failures with their way out, news, how far long work has come, questions. */
-import { button, h, say } from "./dom.js";
+/** Messages to the user: errors with a way out, notices, progress of long tasks, dialogs. */
+import { button, h, setText } from "./dom.js";
 
 const banners = document.getElementById("banners");
 const jobs = document.getElementById("jobs");
 
-const OFFERED = 5; // seconds without a sign of Python after which a person is told, and can stop it
-export const LIMIT = 60; // after which an import or export is stopped
-const working = new Map(); // titles by the elements that show them, of what takes long
-let waiting = null; // says that something else takes long
+const OFFERED = 5; // seconds without an answer from Python before a Stop button is offered
+export const LIMIT = 60; // seconds before an import or export is stopped
+const working = new Map(); // titles of tasks that can be stopped, by the elements that show them
+let waiting = null; // the notice that other work takes long
 
-const RELOAD = new Set(["bug", "busy", "load", "not_open", "storage", "worker"]); // kinds of failures that it may end
+const RELOAD = new Set(["bug", "busy", "load", "not_open", "storage", "worker"]); // kinds of failures that a reload may end
 
-/** Show a failure until it is dismissed. `actions` are buttons that lead out of it. */
-export function problem(error, ...actions) {
-  if (error.kind === "stopped") return; // whoever stopped it says so
+/** Show an error until it is dismissed. `actions` are additional buttons. */
+export function showError(error, ...actions) {
+  if (error.kind === "stopped") return; // `stop` shows a notice of its own
   const title = error.message || String(error);
   for (const shown of banners.children) if (shown.dataset.title === title) shown.remove();
   const element = h("div", { class: "problem", role: "alert", "data-title": title },
-    h("div", {}, h("p", {}, h("strong", {}, title)), h("p", {}, error.wayOut ?? "Reload the page. What was stored is still there.")),
+    h("div", {}, h("p", {}, h("strong", {}, title)), h("p", {}, error.wayOut ?? "Reload the page. Stored data is not affected.")),
     h("div", { class: "actions", onclick: () => element.remove() }, actions,
       RELOAD.has(error.kind) && button("Reload", () => location.reload()), button("Dismiss")));
   banners.append(element);
   if (error.wayOut === undefined) console.error(error);
 }
 
-/** Say that something is done; what has more to it stays until it is dismissed. */
-export function news(text, ...more) {
+/** Show a notice; it disappears after 12 seconds unless it has more content. */
+export function notify(text, ...more) {
   const element = h("div", { class: "job" }, h("p", {}, text),
     h("div", { class: "actions" }, more, button("Dismiss", () => element.remove())));
   jobs.append(element);
@@ -33,13 +33,13 @@ export function news(text, ...more) {
 }
 
 /**
- * Do something that takes long, with a progress bar.
+ * Run a long task with a progress bar.
  * @param {string} title
- * @param {(progress: Function) => Promise<string>} work  gives what to say when it is done
- * @param {Function} [stop]  ends it
- * @returns {Promise<boolean>} whether it was done; a failure has been shown
+ * @param {(progress: Function) => Promise<string>} work  resolves to the notice to show
+ * @param {Function} [stop]  stops the task
+ * @returns {Promise<boolean>} false if it failed; the error is shown
  */
-export async function job(title, work, stop) {
+export async function runTask(title, work, stop) {
   const bar = h("progress", { "aria-label": title });
   const text = h("p", {}, title);
   const element = h("div", { class: "job" }, text, bar, stop && h("div", { class: "actions" }, button("Stop", () => stop())));
@@ -50,10 +50,10 @@ export async function job(title, work, stop) {
       bar.max = total || 1;
       bar.value = done;
     });
-    if (done) news(done);
+    if (done) notify(done);
     return true;
   } catch (error) {
-    problem(error);
+    showError(error);
     return false;
   } finally {
     working.delete(text);
@@ -61,33 +61,33 @@ export async function job(title, work, stop) {
   }
 }
 
-/** Whether work is under way that can be stopped. */
-export const atWork = () => working.size > 0;
+/** Return true while a task runs that can be stopped. */
+export const isWorking = () => working.size > 0;
 
-/** Say that Python has not answered for so many seconds, 0 if it does, and let a person stop it. */
-export function busy(seconds, stop) {
+/** Show that Python has not answered for so many seconds (0: it has), with a button to stop it. */
+export function showSilence(seconds, stop) {
   const long = seconds >= OFFERED;
-  for (const [text, title] of working) say(text, long ? `${title}: no progress at the moment. It is stopped after ${LIMIT} seconds without any.` : title);
-  if (long && !waiting && !atWork()) {
-    waiting = h("div", { class: "job" }, h("p", {}, "This takes long. The page waits for Python, which is busy."),
+  for (const [text, title] of working) setText(text, long ? `${title}: no progress. It is stopped after ${LIMIT} seconds without progress.` : title);
+  if (long && !waiting && !isWorking()) {
+    waiting = h("div", { class: "job" }, h("p", {}, "This takes long. Python is still busy."),
       h("div", { class: "actions" }, button("Stop", () => stop())));
     jobs.append(waiting);
-  } else if (!long || atWork()) {
+  } else if (!long || isWorking()) {
     waiting?.remove();
     waiting = null;
   }
 }
 
 /**
- * Ask in a dialog.
- * @param {Object} question
- * @param {string} question.title
- * @param {*} question.content  below the title
- * @param {string} question.yes  what the button that agrees says
- * @param {boolean} [question.danger]
- * @returns {Promise<FormData|null>} the fields in the dialog, or null for no
+ * Show a dialog and wait for its answer.
+ * @param {Object} dialog
+ * @param {string} dialog.title
+ * @param {*} dialog.content  below the title
+ * @param {string} dialog.yes  the text of the button that confirms
+ * @param {boolean} [dialog.danger]
+ * @returns {Promise<FormData|null>} the fields of the dialog, or null if it was cancelled
  */
-export function ask({ title, content, yes, danger = false }) {
+export function confirmInDialog({ title, content, yes, danger = false }) {
   return new Promise((resolve) => {
     const form = h("form", { method: "dialog" }, h("h2", { id: "ask-title" }, title), content,
       h("div", { class: "actions" },

@@ -1,23 +1,23 @@
-/** Several tabs compare-and-swap one run as fast as they can; who won each round is read from the run itself. */
-import { button, fill, h, say } from "./dom.js";
+/** The race: several tabs compare-and-swap one run as fast as they can. The run itself records the winner of each round. */
+import { empty, heading, secondTab } from "./components.js";
+import { button, fill, h, setText } from "./dom.js";
 import { count, name, short } from "./format.js";
-import { news, problem } from "./notices.js";
-import { empty, heading, secondTab } from "./parts.js";
-import { link, note } from "./route.js";
-import { me } from "./tabs.js";
+import { notify, showError } from "./notices.js";
+import { link, replaceRoute } from "./route.js";
+import { tabName } from "./tabs.js";
 
 const ROUNDS = 50;
-const MARKS = "ABCDEF"; // the style sheet has colours for as many
+const MARKS = "ABCDEF"; // one for each colour in the style sheet
 
 export function raceView(app, place) {
   let runId = place.run;
   let known = "";
   const others = h("p", { role: "status" });
-  const begin = button("Race another tab", () => start().catch(problem), { class: "primary" });
+  const begin = button("Race another tab", () => start().catch(showError), { class: "primary" });
   const result = h("div", { class: "race" });
   const element = h("section", { class: "view" }, heading({ title: "Race another tab" }),
     h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can. `
-      + "Each round has one winner; whoever comes too late reads again. No update is lost and none is made twice."),
+      + "Each round has one winner; tabs that come too late read again. No update is lost, and none is made twice."),
     h("div", { class: "actions" }, begin, secondTab()), others, result);
 
   async function start() {
@@ -25,7 +25,7 @@ export function raceView(app, place) {
     try {
       const race = await app.call("race_open", { rounds: ROUNDS });
       runId = race.run_id;
-      note({ page: "race", run: runId });
+      replaceRoute({ page: "race", run: runId });
       app.tabs.invite(runId);
       await takePart(app, runId, refresh);
     } finally {
@@ -36,26 +36,26 @@ export function raceView(app, place) {
 
   async function refresh() {
     const there = [...app.tabs.others];
-    say(others, !app.durable ? "This store is in memory only, so that no other tab can see it."
-      : there.length === 0 ? `This is ${me}. No other tab is open on this store: open a second one first.`
-      : `This is ${me}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`);
-    if (!runId) return fill(result, empty("No race yet", "Open this page in a second tab, then start the race in either of them."));
+    setText(others, !app.durable ? "This store is in memory only: no other tab can see it."
+      : there.length === 0 ? `This is ${tabName}. No other tab is open on this store: open a second one first.`
+      : `This is ${tabName}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`);
+    if (!runId) return fill(result, empty("No race yet", "Open this page in a second tab, then start the race in either tab."));
     const race = await app.call("race_state", { run_id: runId });
     if (JSON.stringify(race) === known) return;
     known = JSON.stringify(race);
-    fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Look at run ${name(short(runId))}`)));
+    fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Open run ${name(short(runId))}`)));
   }
 
   begin.disabled = !app.durable;
-  const told = () => refresh().catch(problem);
-  app.tabs.addEventListener("others", told);
-  return { element, refresh, close: () => app.tabs.removeEventListener("others", told) };
+  const onOthers = () => refresh().catch(showError);
+  app.tabs.addEventListener("others", onOthers);
+  return { element, refresh, close: () => app.tabs.removeEventListener("others", onOthers) };
 }
 
-/** Who won, by letters and colours. */
+/** The winners, by letters and colours. */
 function score({ rounds, winners, over }) {
-  const names = [...new Set([me, ...winners])];
-  const label = (name) => (name === me ? `${name} (this one)` : name);
+  const names = [...new Set([tabName, ...winners])];
+  const label = (name) => (name === tabName ? `${name} (this tab)` : name);
   const mark = (name) => names.indexOf(name) % MARKS.length;
   const wins = (name) => winners.filter((winner) => winner === name).length;
   return [
@@ -69,11 +69,11 @@ function score({ rounds, winners, over }) {
   ];
 }
 
-/** Take part in a race. While it runs, `progress` is called now and then, one call at a time. */
+/** Take part in a race. `progress` is called repeatedly while it runs, one call at a time. */
 export async function takePart(app, runId, progress) {
   let shown = Promise.resolve();
   let busy = false;
-  const { won, lost } = await app.call("race", { run_id: runId, who: me }, () => {
+  const { won, lost } = await app.call("race", { run_id: runId, who: tabName }, () => {
     if (busy) return;
     busy = true;
     shown = progress().catch(() => {}).then(() => (busy = false));
@@ -82,9 +82,9 @@ export async function takePart(app, runId, progress) {
   return { won, lost };
 }
 
-/** Another tab asks for a race. */
+/** Take part in a race that another tab started. */
 export async function invited(app, runId) {
   const { won, lost } = await takePart(app, runId, async () => {});
-  news(`Another tab raced this one: ${count(won, "round")} won here, ${count(lost, "attempt")} came too late.`,
-    h("a", { class: "button", href: link({ page: "race", run: runId }) }, "See who won each round"));
+  notify(`Another tab raced this one: ${count(won, "round")} won here, ${count(lost, "attempt")} came too late.`,
+    h("a", { class: "button", href: link({ page: "race", run: runId }) }, "Show the winners"));
 }

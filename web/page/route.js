@@ -1,21 +1,21 @@
-/** What is looked at, kept in the address after `#`, so that reloading and links come back to it. */
+/** The route: the current view, kept in the address after `#`, so that reloads and links return to it. */
 
 const KEYS = ["page", "mob", "run", "tab", "type", "member", "text", "order", "flow", "status"];
 
-/** @returns {Object<string, string>} such as {mob, tab}, {run, tab} or {page}; what else an address says is no part of it */
+/** @returns {Object<string, string>} such as {mob, tab}, {run, tab} or {page}; unknown keys are dropped */
 export function route() {
-  const told = new URLSearchParams(location.hash.slice(1));
-  return Object.fromEntries(KEYS.filter((key) => told.has(key)).map((key) => [key, told.get(key)]));
+  const params = new URLSearchParams(location.hash.slice(1));
+  return Object.fromEntries(KEYS.filter((key) => params.has(key)).map((key) => [key, params.get(key)]));
 }
 
-/** The address of a place; empty values are left out. */
+/** Return the address of a route, without empty values. */
 export const link = (place) =>
   `#${new URLSearchParams(Object.entries(place).filter(([key, value]) => value != null && (value !== "" || key === "mob")))}`;
 
 export const go = (place) => (location.hash = link(place));
 
-/** Change the place without a step in the history and without showing anything anew. */
-export const note = (place) => history.replaceState(null, "", link(place));
+/** Change the route without a history entry and without a refresh. */
+export const replaceRoute = (place) => history.replaceState(null, "", link(place));
 
-/** Which database. */
+/** The name of the store in the address. */
 export const storeName = () => new URLSearchParams(location.search).get("store") || "mobs";

@@ -1,14 +1,14 @@
-/** One run in depth: its head, and below it one of its parts. */
-import { fill, h, pill, renew, sayAll } from "./dom.js";
+/** The details of one run: its heading, and one tab below it. */
+import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
+import { fill, fillIfChanged, h, pill, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, short, span } from "./format.js";
+import { count, formatTime, name, short, formatDuration } from "./format.js";
 import { ledgerView } from "./ledger.js";
-import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./parts.js";
 import { link } from "./route.js";
 import { timelineView } from "./timeline.js";
 import { treeView } from "./tree.js";
 
-/** By tab: title, how many things it shows, what to say if there are none, and what shows them. */
+/** By tab: title, number of items, empty state, and view. */
 const PARTS = new Map(Object.entries({
   "": {
     title: "Timeline", of: (run) => run.header.steps, view: timelineView,
@@ -16,11 +16,11 @@ const PARTS = new Map(Object.entries({
   },
   tree: {
     title: "Frames and loops", of: (run) => run.tree.length, view: treeView,
-    nothing: ["No frames", "This run has no frames or loops: its steps run by themselves."],
+    nothing: ["No frames", "This run has no frames or loops, only steps."],
   },
   ledger: {
     title: "Step ledger", counted: true, of: (run) => run.header.steps, view: (app, id) => ledgerView(app, id, "step", "Step ledger"),
-    nothing: ["No entries", "The ledger grows when steps are dispatched and end."],
+    nothing: ["No entries", "Entries appear here when steps are dispatched and when they end."],
   },
   failures: {
     title: "Failures", counted: true, of: (run) => run.header.failures, view: (app, id) => ledgerView(app, id, "failure", "Failure ledger"),
@@ -28,11 +28,11 @@ const PARTS = new Map(Object.entries({
   },
   iterations: {
     title: "Iterations", counted: true, of: (run) => run.iterations, view: (app, id) => ledgerView(app, id, "iteration", "Loop iteration ledger"),
-    nothing: ["No iterations", "No loop of this run has begun an iteration."],
+    nothing: ["No iterations", "No loop of this run has started an iteration."],
   },
   outputs: {
     title: "Outputs", counted: true, of: (run) => run.outputs, view: outputsView,
-    nothing: ["No outputs", "No step of this run has put anything out."],
+    nothing: ["No outputs", "No step of this run has an output."],
   },
   state: { title: "State", of: () => 1, view: stateView },
 }));
@@ -46,7 +46,7 @@ export function runView(app, { run: id, tab = "" }) {
     element: h("section", { class: "view" }, head, nothing, shown.element),
     async refresh() {
       const run = await app.call("run", { run_id: id });
-      renew(head, headOf(run));
+      fillIfChanged(head, headOf(run));
       shown.element.hidden = part.of(run) === 0;
       fill(nothing, shown.element.hidden && empty(...part.nothing));
       await shown.update(run);
@@ -61,10 +61,10 @@ function headOf(run) {
   return heading({
     title: [name(flow_id), pill(status)],
     above: h("a", { href: link({ mob: mob_id, tab: "runs" }) }, `Runs of ${name(mob_id)}`),
-    facts: [h("span", { class: "id" }, run_id), `created ${moment(created_at)}`, completed_at && `completed ${moment(completed_at)}`,
-      duration_ms !== null && `took ${span(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
+    facts: [h("span", { class: "id" }, run_id), `created ${formatTime(created_at)}`, completed_at && `completed ${formatTime(completed_at)}`,
+      duration_ms !== null && `took ${formatDuration(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
     tabs: [...PARTS].map(([tab, { title, counted, of }]) => [counted ? `${title} ${count(of(run))}` : title, { run: run_id, tab }]),
-    actions: [linkTo("Its events", { mob: mob_id, tab: "events", run: run_id }), linkTo("Race another tab", { page: "race" })],
+    actions: [linkTo("Events of this run", { mob: mob_id, tab: "events", run: run_id }), linkTo("Race another tab", { page: "race" })],
   });
 }
 
@@ -77,7 +77,7 @@ function outputsView(app, id) {
 
   function row(cells, index) {
     const { step_id, loop_id, iteration, preview } = outputs[index];
-    sayAll(cells, [name(step_id), loop_id ?? "", String(iteration ?? ""), preview]);
+    setTexts(cells, [name(step_id), loop_id ?? "", String(iteration ?? ""), preview]);
   }
 
   async function details(index) {

@@ -1,13 +1,13 @@
-/** The runs of a mob, newest first, fetched as they come into view. */
-import { fill, h, renew, say, sayAll, sayStatus } from "./dom.js";
-import { count, moment, name, short, span } from "./format.js";
+/** The runs of a mob, newest first, fetched as they scroll into view. */
+import { empty, labelled, linkTo } from "./components.js";
+import { fill, fillIfChanged, h, setStatus, setText, setTexts } from "./dom.js";
+import { count, formatTime, name, short, formatDuration } from "./format.js";
 import { mobHeading } from "./mobs.js";
-import { problem } from "./notices.js";
-import { empty, labelled, linkTo } from "./parts.js";
-import { go, link, note } from "./route.js";
+import { showError } from "./notices.js";
+import { go, link, replaceRoute } from "./route.js";
 import { VirtualList } from "./virtual-list.js";
 
-const MOST = 500; // that are given at once
+const MOST = 500; // runs in one call
 const STATUSES = ["pending", "running", "completed", "failed", "canceled"];
 
 export function runsView(app, place) {
@@ -33,8 +33,8 @@ export function runsView(app, place) {
     const control = h("select", {
       onchange() {
         filter[key] = control.value;
-        note({ ...place, ...filter });
-        refresh().catch(problem);
+        replaceRoute({ ...place, ...filter });
+        refresh().catch(showError);
       },
     });
     return control;
@@ -42,21 +42,21 @@ export function runsView(app, place) {
 
   function options(control, key, values) {
     const all = new Set([...values, ...(filter[key] ? [filter[key]] : [])]);
-    renew(control, h("option", { value: "" }, "All"), [...all].map((value) => h("option", { value }, name(value))));
+    fillIfChanged(control, h("option", { value: "" }, "All"), [...all].map((value) => h("option", { value }, name(value))));
     control.value = filter[key];
   }
 
   function row(cells, index) {
     const run = runs[index];
-    if (!run) return cells.forEach((cell) => say(cell, ""));
+    if (!run) return cells.forEach((cell) => setText(cell, ""));
     fill(cells[0], h("a", { href: link({ run: run.run_id }), tabindex: -1 }, short(run.run_id)));
-    sayStatus(cells[2], run.status);
-    sayAll(cells, [undefined, name(run.flow_id), undefined, moment(run.created_at), span(run.duration_ms), count(run.steps), count(run.failures)]);
+    setStatus(cells[2], run.status);
+    setTexts(cells, [undefined, name(run.flow_id), undefined, formatTime(run.created_at), formatDuration(run.duration_ms), count(run.steps), count(run.failures)]);
   }
 
   const page = (before, limit) => app.call("runs", { mob_id: place.mob, flow_id: filter.flow || null, status: filter.status || null, before, limit });
 
-  /** One after another, since each page begins where the one before ended. */
+  /** Run calls one after another, since each page starts where the last one ended. */
   const inTurn = (work) => (turn = turn.catch(() => {}).then(work));
 
   function more(_first, end) {
@@ -67,20 +67,20 @@ export function runsView(app, place) {
         next = found.next_before;
         list.refill();
       }
-    }).catch(problem);
+    }).catch(showError);
   }
 
   async function refresh() {
     const mob = app.overview.mobs.find((mob) => mob.mob_id === place.mob);
-    renew(head, mobHeading(app, place.mob));
+    fillIfChanged(head, mobHeading(app, place.mob));
     body.hidden = !mob?.runs;
-    fill(nothing, body.hidden && empty("No runs yet", "A run is one execution of a flow. Play the demo flow to see one grow.",
+    fill(nothing, body.hidden && empty("No runs yet", "A run is one execution of a flow. Play the demo flow to watch one.",
       linkTo("Play a flow", { page: "demo" })));
     options(flows, "flow", mob?.flows ?? []);
     options(statuses, "status", STATUSES);
     await inTurn(async () => {
       ({ runs, total, next_before: next } = await page(null, Math.max(50, Math.min(runs.length, MOST))));
-      say(found, count(total, "run"));
+      setText(found, count(total, "run"));
       list.update(total);
     });
   }

@@ -1,17 +1,17 @@
-/** The other tabs with the page on the same store: how many there are, and invitations to a race. */
+/** Other tabs on the same store: their names, and invitations to a race. */
 
-/** This tab's name. */
-export const me = `tab ${Math.random().toString(36).slice(2, 5)}`;
+/** The name of this tab. */
+export const tabName = `tab ${Math.random().toString(36).slice(2, 5)}`;
 
 export class Tabs extends EventTarget {
   others = new Set();
   #left = new AbortController();
 
-  /** Dispatches `others` (who is there) and `race` (detail: its run_id). */
+  /** Dispatches `others` when tabs come or go, and `race` (detail: its run_id). */
   constructor(store) {
     super();
     this.channel = new BroadcastChannel(`mobstore-page:${store}`);
-    this.channel.onmessage = ({ data }) => this.#hear(data);
+    this.channel.onmessage = ({ data }) => this.#receive(data);
     const { signal } = this.#left;
     addEventListener("pagehide", () => this.#send("gone"), { signal });
     addEventListener("pageshow", () => this.#send("hello"), { signal });
@@ -29,10 +29,10 @@ export class Tabs extends EventTarget {
   }
 
   #send(kind, more) {
-    this.channel.postMessage({ kind, tab: me, ...more });
+    this.channel.postMessage({ kind, tab: tabName, ...more });
   }
 
-  #hear({ kind, tab, ...detail }) {
+  #receive({ kind, tab, ...detail }) {
     if (kind === "hello") this.#send("here");
     if (kind === "hello" || kind === "here") this.others.add(tab);
     if (kind === "gone") this.others.delete(tab);

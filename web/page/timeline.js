@@ -1,12 +1,12 @@
 /**
- * The steps of a run over time, one lane for each member: drawn on a canvas as large as what is visible, which is moved
- * along while its surroundings scroll; below it the same as a list, which the keyboard and screen readers use.
+ * The timeline of a run, one lane for each member. The canvas has the size of the visible part and stays in place while its
+ * container scrolls. A list below it holds the same steps for keyboards and screen readers.
  */
-import { button, fill, h, pill, sayAll, sayStatus } from "./dom.js";
+import { leftOut, openable, pairs } from "./components.js";
+import { button, fill, h, pill, setStatus, setTexts } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Explorer } from "./explorer.js";
-import { count, moment, name, span, visible } from "./format.js";
-import { leftOut, openable, pairs } from "./parts.js";
+import { count, formatTime, name, formatDuration, visible } from "./format.js";
 
 const STATUSES = ["dispatched", "completed", "failed", "skipped", "canceled"];
 
@@ -17,8 +17,8 @@ export function timelineView(app, runId) {
 
   const canvas = h("canvas", { role: "img" });
   const drawing = new Drawing(canvas);
-  const room = h("div", { class: "room" }, canvas);
-  const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: soon }, room);
+  const spacer = h("div", {}, canvas);
+  const scroller = h("div", { class: "timeline", tabindex: 0, role: "group", "aria-label": "Timeline; arrow keys scroll", onscroll: scheduleDraw }, spacer);
   const legend = h("ul", { class: "legend", "aria-label": "Colours" }, STATUSES.map((status) => h("li", {}, pill(status))));
   const more = h("div", {});
   const tools = h("div", { class: "line" }, legend, h("div", { class: "actions" },
@@ -28,29 +28,29 @@ export function timelineView(app, runId) {
   });
 
   function magnify(by) {
-    const middle = (scroller.scrollLeft + scroller.clientWidth / 2) / (room.offsetWidth || 1);
+    const middle = (scroller.scrollLeft + scroller.clientWidth / 2) / (spacer.offsetWidth || 1);
     zoom = by === 0 ? 1 : Math.min(5000, Math.max(1, zoom * by));
     size();
-    scroller.scrollLeft = middle * room.offsetWidth - scroller.clientWidth / 2;
+    scroller.scrollLeft = middle * spacer.offsetWidth - scroller.clientWidth / 2;
   }
 
-  function look() {
+  function setViewport() {
     const { scrollLeft: left, scrollTop: top, clientWidth: width, clientHeight: tall } = scroller;
-    return drawing.look({ left, top, width, tall, zoom });
+    return drawing.setViewport({ left, top, width, tall, zoom });
   }
 
   function size() {
     if (line.start_ms === null) return;
-    room.style.width = `${look()}px`;
-    room.style.height = `${drawing.height}px`;
-    soon();
+    spacer.style.width = `${setViewport()}px`;
+    spacer.style.height = `${drawing.height}px`;
+    scheduleDraw();
   }
 
-  function soon() {
+  function scheduleDraw() {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       if (!scroller.clientWidth || line.start_ms === null) return;
-      look();
+      setViewport();
       const { color, backgroundColor, fontFamily } = getComputedStyle(scroller);
       const status = new Map();
       for (const { firstChild: mark } of legend.children) status.set(mark.dataset.status, getComputedStyle(mark).color);
@@ -65,42 +65,42 @@ export function timelineView(app, runId) {
     canvas.title = bar ? visible(`${name(bar.step_id)} by ${name(line.members[bar.lane])}: ${bar.status}, ${took(bar)}`) : "";
   };
 
-  const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : span(bar.end_ms - bar.start_ms));
+  const took = (bar) => (bar.start_ms === null || bar.end_ms === null ? "not ended" : formatDuration(bar.end_ms - bar.start_ms));
 
   function row(cells, index) {
     const bar = line.bars[index];
-    const start = bar.start_ms === null ? "–" : `+${span(bar.start_ms - line.start_ms)}`;
-    sayAll(cells, [start, name(bar.step_id), name(line.members[bar.lane]), undefined, took(bar)]);
-    sayStatus(cells[3], bar.status);
+    const start = bar.start_ms === null ? "–" : `+${formatDuration(bar.start_ms - line.start_ms)}`;
+    setTexts(cells, [start, name(bar.step_id), name(line.members[bar.lane]), undefined, took(bar)]);
+    setStatus(cells[3], bar.status);
   }
 
   async function details(index) {
     const bar = line.bars[index];
-    const way = drawing.wayTo(index);
-    scroller.scrollBy(way.left, way.top);
-    soon();
+    const distance = drawing.scrollTo(index);
+    scroller.scrollBy(distance.left, distance.top);
+    scheduleDraw();
     const positions = bar.first === bar.last ? [bar.first] : [bar.first, bar.last];
     const entries = (await Promise.all(positions.map((offset) => app.call("ledger", { run_id: runId, which: "step", offset, limit: 1 }))))
       .flatMap(({ entries }) => entries);
     return [name(bar.step_id), pairs([["Member", name(line.members[bar.lane])], ["Status", pill(bar.status)], ["Took", took(bar)]]),
-      entries.map((entry) => openable(app, `${entry.status}, ${moment(entry.timestamp_at)}`, entry.entry, entry === entries.at(-1)))];
+      entries.map((entry) => openable(app, `${entry.status}, ${formatTime(entry.timestamp_at)}`, entry.entry, entry === entries.at(-1)))];
   }
 
   new ResizeObserver(size).observe(scroller);
-  addEventListener("theme", soon);
+  addEventListener("theme", scheduleDraw);
   return {
     element,
     async update(run) {
       line = run.timeline;
-      drawing.take(line);
-      const told = `${count(line.bars.length, "step")} by ${count(line.members.length, "member")}; the list below holds the same`;
-      canvas.setAttribute("aria-label", told);
+      drawing.setTimeline(line);
+      const label = `${count(line.bars.length, "step")} by ${count(line.members.length, "member")}; the list below holds the same`;
+      canvas.setAttribute("aria-label", label);
       scroller.hidden = tools.hidden = line.start_ms === null || line.bars.length === 0;
       scroller.style.setProperty("--tall", `${drawing.height}px`);
       fill(more, leftOut(line.left_out, "entries are", "the step ledger has all of them"));
       size();
       list.update(line.bars.length);
     },
-    close: () => removeEventListener("theme", soon),
+    close: () => removeEventListener("theme", scheduleDraw),
   };
 }

@@ -1,17 +1,17 @@
-/** The frames and loop iterations of a run as a tree, with the states of their nodes. */
-import { fill, h, pill, say, sayStatus } from "./dom.js";
+/** The frames and loop iterations of a run as a tree, with the statuses of their nodes. */
+import { leftOut, openable, pairs } from "./components.js";
+import { fill, h, pill, setStatus, setText } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { name } from "./format.js";
-import { problem } from "./notices.js";
-import { leftOut, openable, pairs } from "./parts.js";
+import { showError } from "./notices.js";
 
-const CHIPS = 50; // nodes in a row
+const CHIPS = 50; // nodes shown in a row
 
 export function treeView(app, runId) {
   let tree = [];
-  let shown = []; // places in the tree that no closed branch hides
+  let shown = []; // positions of the branches that no collapsed branch hides
   const closed = new Set();
-  let nodes = new Map(); // of frames, by id
+  let nodes = new Map(); // by frame id
 
   const more = h("div", {});
   const { list, element } = new Explorer({
@@ -50,9 +50,9 @@ export function treeView(app, runId) {
     else row.removeAttribute("aria-expanded");
     cells[0].style.paddingInlineStart = `${Math.min(branch.depth, 8) * 1.25}rem`;
     fill(cells[0], h("span", { class: "twist", "aria-hidden": "true" }), title(branch));
-    sayStatus(cells[1], branch.phase.toLowerCase());
+    setStatus(cells[1], branch.phase.toLowerCase());
     const states = nodes.get(branch.id);
-    if (branch.of === "loop") say(cells[2], "loop");
+    if (branch.of === "loop") setText(cells[2], "loop");
     else fill(cells[2], states?.slice(0, CHIPS).map(chip), states?.length > CHIPS && "…");
   }
 
@@ -67,13 +67,13 @@ export function treeView(app, runId) {
       await fetchNodes(frames.map((frame) => frame.id));
       list.refill();
     } catch (error) {
-      problem(error);
+      showError(error);
     }
   }
 
   async function fetchNodes(ids) {
     const into = nodes;
-    for (const id of ids) into.set(id, into.get(id)); // asked for
+    for (const id of ids) into.set(id, into.get(id)); // requested
     for (const frame of (await app.call("nodes", { run_id: runId, frame_ids: ids })).frames) into.set(frame.frame_id, frame.nodes);
   }
 

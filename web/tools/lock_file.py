@@ -1,7 +1,7 @@
-"""Makes pyodide-lock.json: which wheel holds which package, its hash and what it depends on.
+"""Builder of pyodide-lock.json: the wheel, hash and dependencies of each package.
 
-pyodide-lock does it where it can be installed, which takes Python 3.12. Elsewhere the same entries
-are made here.
+The library pyodide-lock builds it on Python 3.12 and newer. On older versions the same entries are
+built here.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 
 class Info(TypedDict):
-    """For which Python a lock is, as Pyodide itself states it, such as the values shown."""
+    """The Python of a lock, in the terms of Pyodide; with example values."""
 
     python: str  # 3.14.2
     platform: str  # emscripten_5_0_3
@@ -29,7 +29,7 @@ class Info(TypedDict):
 
 
 class Entry(TypedDict):
-    """One package, by the names of Pyodide's lock file."""
+    """One package, with the keys of Pyodide's lock file."""
 
     name: str
     version: str
@@ -52,17 +52,17 @@ class Lock(TypedDict):
 
 
 def wheel_platform(info: Info) -> str:
-    """The platform tag of the wheels with compiled code that this Pyodide loads."""
+    """Return the platform tag of binary wheels for this Pyodide."""
     return f"pyemscripten_{info['abi_version']}_{info['arch']}"
 
 
 def make_lock(info: Info, wheels: Mapping[Path, Path]) -> Lock:
-    """The lock for some wheels, which lie beside the lock file under their own names.
+    """Build the lock of wheels that are in the same folder as the lock file.
 
     Args:
-        info: the Python they are for.
-        wheels: each wheel as its authors made it, with the compiled one that is served in its
-            place. Every dependency must be among them.
+        info: their Python.
+        wheels: original wheels, each with the compiled wheel that is served in its place. They must
+            include all dependencies.
     """
     sources = sorted(wheels)
     can = sys.version_info >= (3, 12) and importlib.util.find_spec("pyodide_lock") is not None
@@ -74,11 +74,11 @@ def make_lock(info: Info, wheels: Mapping[Path, Path]) -> Lock:
 
 
 def lock_by_library(info: Info, wheels: Iterable[Path]) -> Lock:
-    """The lock for some wheels, made with pyodide-lock."""
+    """Build the lock with pyodide-lock."""
     library = importlib.import_module("pyodide_lock")
     utils = importlib.import_module("pyodide_lock.utils")
-    # it takes a wheel only if its platform tag is that of `info`, which 0.2.1 compares with the
-    # name of the compiler's version
+    # It accepts a wheel only if its platform tag matches `info`; 0.2.1 compares the tag with the
+    # version of the compiler.
     tagged = {**info, "platform": wheel_platform(info).removesuffix("_" + info["arch"])}
     empty = library.PyodideLockSpec.from_dict({"info": tagged, "packages": {}})
     lock: Lock = utils.add_wheels_to_spec(empty, list(wheels), base_path=Path("/")).to_dict()
@@ -89,12 +89,12 @@ def lock_by_library(info: Info, wheels: Iterable[Path]) -> Lock:
 
 
 def lock_by_hand(info: Info, wheels: Iterable[Path]) -> Lock:
-    """The lock for some wheels, made without pyodide-lock."""
+    """Build the lock without pyodide-lock."""
     entries = [_entry(info, wheel) for wheel in wheels]
     packages = {entry["name"]: entry for entry in entries}
     for entry in entries:
         if missing := set(entry["depends"]) - set(packages):
-            raise ValueError(f"{entry['file_name']} needs {sorted(missing)}, which is not there")
+            raise ValueError(f"{entry['file_name']} needs {sorted(missing)}, which is missing")
     return _ordered({"info": info, "packages": packages, "tool": {}})
 
 
@@ -150,7 +150,7 @@ def _is_needed(info: Info, requirement: Requirement) -> bool:
 
 
 def _ordered(lock: Lock) -> Lock:
-    """The order of a zip file's or an archive's list says nothing: leave it out."""
+    """Sort the lists; their order in a wheel has no meaning."""
     for entry in lock["packages"].values():
         entry["imports"].sort()
         entry["depends"].sort()

@@ -1,7 +1,7 @@
-"""Serves a built site to this machine: `python web/tools/serve.py [--port N] [FOLDER]`.
+"""Server of a built site for this machine: `python web/tools/serve.py [--port N] [FOLDER]`.
 
-A browser may keep every file but must ask whether it is still the same: names do not change when
-contents do. Nothing is compressed, which on one machine only costs time.
+Browsers may cache every file but must revalidate it, since names do not change with contents.
+Nothing is compressed: on one machine that only costs time.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from socket import SHUT_RDWR, socket
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit
 
-# The same stands in the page, for hosts that send no such header; workers heed only the header, and
-# only a header can say which pages may frame this one.
+# The page repeats it for hosts that do not send the header. Workers obey the header only, and only
+# a header can restrict which pages may frame this one.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
     "connect-src 'self'; worker-src 'self'; img-src 'self'; object-src 'none'; "
@@ -49,7 +49,7 @@ _PROTECTION = {
     "X-Frame-Options": "DENY",
 }
 MOST_CONNECTIONS = 64
-"""At a time; each has a thread. A further one is closed at once."""
+"""Open connections, each with a thread. More are closed at once."""
 
 _PIECE = 2**16  # bytes
 
@@ -59,32 +59,32 @@ _Log = Callable[[str, int], None]
 def make_server(
     folder: Path, port: int = 0, *, hosts: Collection[str] = (), log: _Log | None = None
 ) -> "Server":
-    """A server of one folder on 127.0.0.1, for `serve_forever` to run.
+    """Create a server of one folder on 127.0.0.1; `serve_forever` runs it.
 
     Args:
-        folder: what it serves; `index.html` answers for a folder inside it. Links that lead out of
-            it are not followed.
-        port: where it listens; 0 takes a free one, to be read from `server_port`.
-        hosts: names besides 127.0.0.1 and localhost by which it may be called. Others are rejected:
-            any site can let a name of its own mean this machine, and would then read all answers.
-        log: called before each answer with the path asked for, in printable ASCII, and the status,
-            in the thread that answered.
+        folder: the served folder. Requests for folders return their `index.html`. Links out of the
+            folder are not followed.
+        port: the port; 0 takes a free one, which `server_port` returns.
+        hosts: accepted host names besides 127.0.0.1 and localhost. Others are rejected: any site
+            can point a name of its own at this machine, and could then read all responses.
+        log: called before each response with the requested path, in printable ASCII, and the
+            status, in the thread of the request.
 
     Raises:
-        OSError: when the port is taken.
+        OSError: the port is taken.
     """
     return Server(folder.resolve(), port, {"127.0.0.1", "localhost", *map(str.lower, hosts)}, log)
 
 
 class Server(ThreadingHTTPServer):
-    """The server of one folder. A connection is closed when it takes longer than it may.
+    """Server of one folder; it closes connections that exceed their time.
 
     Attributes:
-        seconds: how long a request may take to arrive, and an answer to begin.
-        slowest: bytes a second at which an answer must at least be taken.
+        seconds: the time limit for a request to arrive, and for a response to start.
+        slowest: the lowest accepted rate of reading a response, in bytes per second.
     """
 
-    request_queue_size = MOST_CONNECTIONS  # connections that wait for their turn
+    request_queue_size = MOST_CONNECTIONS  # connections in the backlog
 
     def __init__(self, folder: Path, port: int, hosts: Collection[str], log: _Log | None) -> None:
         self.folder, self.hosts, self.log = folder, hosts, log
@@ -94,25 +94,25 @@ class Server(ThreadingHTTPServer):
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self._deadlines)
 
     def allow(self, connection: socket, size: int = 0) -> None:
-        """Let a connection have the time for a request, or for an answer of this size."""
+        """Set the deadline of a connection for a request, or for a response of this size."""
         self._deadlines[connection] = time.monotonic() + self.seconds + size / self.slowest
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        """Take a connection, unless there are too many."""
+        """Accept a connection, unless too many are open."""
         if taken := self.connections < MOST_CONNECTIONS:
             self.allow(request)
         return taken
 
     def service_actions(self) -> None:
-        """End connections whose time is over; a socket's own timeout begins anew with each byte."""
+        """Close connections past their deadline; a socket's own timeout restarts with each byte."""
         now = time.monotonic()
         for connection, deadline in list(self._deadlines.items()):
             if deadline < now:
-                with suppress(OSError):  # it has ended by itself
+                with suppress(OSError):  # already closed
                     cast("socket", connection).shutdown(SHUT_RDWR)
 
     def shutdown_request(self, request: Any) -> None:
@@ -121,20 +121,20 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Say that an answer failed; what was asked for is not repeated."""
-        sys.stderr.write(f"serve: an answer failed ({type(sys.exception()).__name__})\n")
+        """Report a failed response, without the request."""
+        sys.stderr.write(f"serve: a response failed ({type(sys.exception()).__name__})\n")
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits 40 ms between its head and its body
+    disable_nagle_algorithm = True  # otherwise each response waits 40 ms before its body
 
     def setup(self) -> None:
         super().setup()
         self._site = cast("Server", self.server)
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # a tab was closed, or the time was over
+        with suppress(ConnectionError):  # a closed tab, or the deadline
             super().handle()
 
     def handle_one_request(self) -> None:
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # what follows is no request
+            self.close_connection = True  # a body follows, not a request
         names = self.headers.get_all("Host", [])
         if len(names) != 1 or re.sub(r":\d*$", "", names[0]).lower() not in self._site.hosts:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
@@ -175,17 +175,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self._pour(source, size)
 
     def _pour(self, source: BinaryIO, size: int) -> None:
-        """Send as many bytes as were announced; a file may be written meanwhile."""
+        """Send exactly the announced number of bytes; the file may change meanwhile."""
         while size and (piece := source.read(min(size, _PIECE))):
             self.wfile.write(piece)
             size -= len(piece)
         if size:
-            self.close_connection = True  # whoever waits for the rest learns that there is none
+            self.close_connection = True  # the client then sees that the rest is missing
 
     def _find(self) -> Path:
         name = unquote(urlsplit(self.path).path).lstrip("/")
         if "\\" in name:
-            raise FileNotFoundError  # on some systems it separates folders
+            raise FileNotFoundError  # a separator on some systems
         file = (self._site.folder / name).resolve(strict=True)
         if file.is_dir():
             file = (file / "index.html").resolve(strict=True)
@@ -194,14 +194,14 @@ class _Handler(BaseHTTPRequestHandler):
         return file
 
     def send_error(self, code: int, message: object = None, explain: object = None) -> None:  # noqa: ARG002
-        """Answer a request that is none, or none of ours; of what it held nothing is repeated."""
+        """Reject a malformed or foreign request, without repeating its content."""
         self.close_connection = True
-        self.request_version = self.protocol_version  # it may be none
+        self.request_version = self.protocol_version  # the request may have none
         status = HTTPStatus(code)
         self._send(status, "text/plain; charset=utf-8", f"{status.phrase}\n".encode())
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes | int, tag: str = "") -> None:
-        """Send an answer, or the head of one that has so many bytes."""
+        """Send a response, or the head of one with so many bytes."""
         if self._site.log is not None:
             self._site.log(quote(self.path, string.punctuation, encoding="latin-1"), status)
         self.send_response(status)
@@ -221,15 +221,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: a browser's own tools show what it asked for."""
+        """Log nothing: the tools of browsers show their requests."""
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Serve a built site on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (8000)")
     parser.add_argument(
-        "--host", action="append", default=[], help="answer to this name as well, as of a proxy"
+        "--host",
+        action="append",
+        default=[],
+        help="accept this host name, too, as of a proxy",
     )
     parser.add_argument(
         "folder",
@@ -240,13 +243,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     if not (options.folder / "index.html").is_file():
-        sys.exit(f"serve: {options.folder} holds no site: build it with web/tools/build_site.py")
+        sys.exit(f"serve: {options.folder} is not a site; build it with web/tools/build_site.py")
     try:
         server = make_server(options.folder, options.port, hosts=options.host)
     except OSError as error:
-        sys.exit(f"serve: port {options.port}: {error.strerror}; another: --port N")
+        sys.exit(f"serve: port {options.port}: {error.strerror}; use another port: --port N")
     with server:
-        print(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C ends)", flush=True)  # noqa: T201
+        print(f"http://127.0.0.1:{server.server_port}/ (Ctrl-C stops it)", flush=True)  # noqa: T201
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -1,16 +1,18 @@
-"""The command line, `mobstore`: look into stores, bring databases in.
+"""The command line, `mobstore`: look into stores, move them, check them.
 
-commands.py  the commands, their options and their exit codes
-moving.py    those that move whole stores
-verify.py    the command that looks for damage
-diff.py      the command that compares two stores
-shared.py    what all of them share
-ending.py    how they run, and how signals end them
-output.py    standard output and error: encodings, JSON lines
-queries.py   what they ask that the stores' interfaces do not offer
-display.py   results for people
-sheet.py     their tables, as wide as the terminal
-timeline.py  the steps of a run over time
+commands.py    the commands that show stores; exit codes
+transfer.py    copy, export and import
+verify.py      check a store for corruption
+diff.py        compare two stores
+decorators.py  arguments, options and how a command runs
+advice.py      checks of arguments that name the command to type instead
+stores.py      open the stores that a command works on
+signals.py     SIGTERM and SIGHUP
+output.py      standard output and error: encodings, JSON lines
+display.py     results as tables and text
+table.py       a table as wide as the terminal
+timeline.py    the steps of a run over time
+progress.py    progress bars
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ import sys
 from typing import NoReturn
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells count it."""
+"""The exit code after Ctrl-C: 128 and the number of the signal."""
 
 
 def main() -> None:
-    """Run the command line; exit code 0 is success, 1 a refusal, 2 a wrong call."""
+    """Run the command line and exit: 0 success, 1 the store reports an error, 2 a usage error."""
     try:
         _run()
     except KeyboardInterrupt:
@@ -39,7 +41,7 @@ def _run() -> NoReturn:
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        sys.exit("mobstore: the command line needs its extra; pip install 'mobstore[cli]'")
+        sys.exit("mobstore: the command line needs an extra; run pip install 'mobstore[cli]'")
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         sys.exit("Error: standard output is closed")
     try:
@@ -47,19 +49,19 @@ def _run() -> NoReturn:
         try:
             code = cli.main(prog_name="mobstore", standalone_mode=False)
         finally:
-            sys.stdout.flush()  # now, while there are words for a failure
+            sys.stdout.flush()  # here, where an error still gets a message
     except click.ClickException as error:
-        output.show(error)
+        output.show_error(error)
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
     except BrokenPipeError as error:
-        output.refused(error)  # whoever read it has seen enough
+        output.describe_os_error(error)  # the reader needs no more, and no message
         code = 1
     except OSError as error:
-        output.show(click.ClickException(output.refused(error)))
+        output.show_error(click.ClickException(output.describe_os_error(error)))
         code = 1
     except MemoryError:
-        output.show(click.ClickException("there is not enough memory for what is to be shown"))
+        output.show_error(click.ClickException("out of memory while printing the result"))
         code = 1
     sys.exit(code)

@@ -1,50 +1,37 @@
-"""`mobstore diff`: show what differs between two stores."""
+"""`mobstore diff`: compare two stores."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import click
 
 import mobstore
 from mobstore.cli import display
-from mobstore.cli.output import cell, json_line, refused
-from mobstore.cli.shared import (
-    json_option,
-    open_present,
-    progress_bar,
-    runs_async,
-    temporary_folder,
-)
-from mobstore.engines.sqlite.file import is_database
+from mobstore.cli.decorators import async_command, json_option
+from mobstore.cli.output import cell, describe_os_error, json_line
+from mobstore.cli.stores import open_url_or_export
 from mobstore.maintenance.comparison import Difference
-from mobstore.maintenance.transfer import import_stores
-from mobstore.stores.urls import parse_url
 
 
 @click.command()
 @click.argument("first")
 @click.argument("second")
 @json_option
-@runs_async
+@async_command
 async def diff(first: str, second: str, *, as_json: bool) -> None:
-    """Show what differs between two stores. FIRST and SECOND are URLs, or files of an export.
+    """Show the differences between two stores. FIRST and SECOND are URLs or exports.
 
-    The exit code is 0 if nothing differs, 1 if something does, 2 if one cannot be read.
+    The exit code is 0 if the stores are equal, 1 if they differ, 2 if one cannot be read.
 
     Example: mobstore diff sqlite:mobs.db sqlite:copy.db
     """
     console = display.console()
     differs = False
     try:
-        async with AsyncExitStack() as opened:
-            one, other = [
-                await opened.enter_async_context(_opened(name)) for name in (first, second)
-            ]
+        async with open_url_or_export(first) as one, open_url_or_export(second) as other:
             found = mobstore.diff(one, other)
             if as_json:
                 async for difference in found:
@@ -60,7 +47,7 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _TroubleError(refused(error)) from error
+        raise _TroubleError(describe_os_error(error)) from error
     if differs:
         sys.exit(1)
     if not as_json:
@@ -68,76 +55,50 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
 
 
 class _TroubleError(click.ClickException):
-    exit_code = 2  # as of other programs that compare: 1 says that something differs
-
-
-@asynccontextmanager
-async def _opened(name: str) -> AsyncGenerator[mobstore.MobStores]:
-    """The store at a URL; that of a file, in a temporary place."""
-    path = Path(name)
-    if not path.is_file():  # noqa: ASYNC240 - nothing else runs yet
-        try:
-            parse_url(name)
-        except mobstore.InternalError as error:
-            said = f"there is no file {name}; as a store, {error.detail}"
-            raise mobstore.ReadFailedError(said) from error
-        async with open_present(name) as stores:
-            yield stores
-        return
-    if is_database(path):
-        raise mobstore.ReadFailedError(f"{name} is a SQLite database; name it sqlite:{name}")
-    with temporary_folder() as folder:
-        url = f"sqlite:{Path(folder, 'mobs.db')}"
-        async with mobstore.open_stores(url, durability="normal") as stores:
-            with (
-                progress_bar(f"reading {path.name}") as progress,
-                path.open("rb") as file,  # noqa: ASYNC230 - the import reads it elsewhere
-            ):
-                await import_stores(file, stores, progress=progress)
-            yield stores
+    exit_code = 2  # as diff and cmp do: 1 means that the stores differ
 
 
 @dataclass
 class _Group:
-    """Events that come one after the other and differ alike, or one difference of another kind."""
+    """Consecutive events with the same difference, or one difference of another kind."""
 
-    of: Difference
+    first: Difference
     last: int | str
 
-    def takes(self, following: Difference) -> bool:
-        """Take in the following difference, if it goes with this."""
-        one = self.of
+    def add(self, difference: Difference) -> bool:
+        """Add the next difference if it belongs to this group; return whether it does."""
+        one = self.first
         if (
-            one.kind == following.kind == "event"
+            one.kind == difference.kind == "event"
             and isinstance(self.last, int)
-            and following.key == self.last + 1
-            and (following.mob_id, following.only_in, following.fields)
+            and difference.key == self.last + 1
+            and (difference.mob_id, difference.only_in, difference.fields)
             == (one.mob_id, one.only_in, one.fields)
         ):
-            self.last = following.key
+            self.last = difference.key
             return True
         return False
 
     def line(self, names: dict[str, str]) -> str:
-        """What is said of it; `names` are those of the first and second store."""
-        one = self.of
+        """Return the group as a line; `names` are those of the first and second store."""
+        one = self.first
         if one.kind == "latest_cursor":
             return "the latest cursor differs"
-        what = f"{one.kind.replace('_', ' ')} {one.key}"
+        subject = f"{one.kind.replace('_', ' ')} {one.key}"
         if one.key != self.last:
-            what = f"events {one.key} to {self.last}"
+            subject = f"events {one.key} to {self.last}"
         if one.mob_id and one.kind != "spec":
-            what += f" of {one.mob_id}"
+            subject += f" of {one.mob_id}"
         if one.only_in:
-            return f"{what}: only in {names[one.only_in]}"
-        return f"{what}: {', '.join(one.fields)}"
+            return f"{subject}: only in {names[one.only_in]}"
+        return f"{subject}: {', '.join(one.fields)}"
 
 
 async def _grouped(found: AsyncIterable[Difference]) -> AsyncGenerator[_Group]:
     group: _Group | None = None
     async for difference in found:
         if group is not None:
-            if group.takes(difference):
+            if group.add(difference):
                 continue
             yield group
         group = _Group(difference, difference.key)

@@ -1,4 +1,4 @@
-"""Results as tables for people. Stored text is shown, never obeyed: no markup, no control codes."""
+"""Results as tables and text. Stored text is never interpreted: no markup, no control codes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mobstore.cli.output import cell
-from mobstore.cli.queries import Inventory, RunLine
-from mobstore.cli.sheet import Sheet
+from mobstore.cli.table import AdaptiveTable
 from mobstore.errors import SerializationError
 from mobstore.maintenance.transfer import Summary
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
+from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -26,10 +26,11 @@ from mobstore.model.run import (
     StepLedgerEntry,
 )
 from mobstore.model.text import count
-from mobstore.notebook.markup import DEEPEST, ends
+from mobstore.notebook.formatting import format_fields, format_time, format_value, name_text
+from mobstore.notebook.markup import DEEPEST, first_and_last
 from mobstore.notebook.tabular import fields_of
-from mobstore.notebook.texts import fields, moment, named, value as one_line
-from mobstore.notebook.tree import Branch, branches_of, nodes, phase
+from mobstore.notebook.tree import Branch, nodes, phase, run_branches
+from mobstore.operations.overview import RunSummary
 
 T = TypeVar("T")
 
@@ -45,207 +46,220 @@ _COLORS = {
 
 
 ROWS = 1_000
-"""Lines of a table or tree: the first and the last; the others are counted."""
+"""Rows of a table or tree: the first and the last; the others are counted."""
 
 _VALUE = 60  # characters of a value in a cell
 _GAP = Text("  ")
 
 
-def inventory(console: Console, url: str, found: Inventory, medium: Mapping[str, str]) -> None:
-    """How much a store holds, and what is known of its medium."""
-    shown = Sheet(url, "", "", right=[1])
-    for name, value in found._asdict().items():
-        shown.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
+def print_overview(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
+    """Print how much a store contains, and the details of its medium."""
+    table = AdaptiveTable(url, "", "", right=[1])
+    for name, value in fields_of(found, without=("mobs",)).items():
+        table.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
     for name, known in medium.items():
-        shown.add_row(name, known)
-    console.print(shown)
+        table.add_row(name, known)
+    console.print(table)
 
 
-class Lines:
-    """The lines of a long list, printed as a table whenever there are `ROWS` of them.
+class LongTable:
+    """A table that is printed in parts of `ROWS` rows.
 
-    Leaving it prints the rest; an empty table if there was no line, unless an error says why.
+    The end of the block prints the last part. Without rows it prints an empty table, unless an
+    error is raised.
     """
 
-    def __init__(self, console: Console, make: Callable[[], Sheet]) -> None:
+    def __init__(self, console: Console, make: Callable[[], AdaptiveTable]) -> None:
         self._console, self._make = console, make
-        self._sheet, self._is_printed = make(), False
+        self._table, self._is_printed = make(), False
 
     def add(self, *cells: object) -> None:
-        """Add a line."""
-        self._sheet.add_row(*cells)
-        if len(self._sheet.rows) == ROWS:
+        """Add a row."""
+        self._table.add_row(*cells)
+        if len(self._table.rows) == ROWS:
             self._print()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._sheet.rows or not (self._is_printed or error):
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._table.rows or not (self._is_printed or error):
             self._print()
 
     def _print(self) -> None:
-        sheet, self._sheet, self._is_printed = self._sheet, self._make(), True
-        self._console.print(sheet)
+        table, self._table, self._is_printed = self._table, self._make(), True
+        self._console.print(table)
 
 
-def events(console: Console) -> Lines:
-    """A table for events; see `event_cells`."""
-    return Lines(
-        console, lambda: Sheet("events", "cursor", "time", "mob", "kind", "what", right=[0])
+def events_table(console: Console) -> LongTable:
+    """Return a table for rows of `event_cells`."""
+    return LongTable(
+        console, lambda: AdaptiveTable("events", "cursor", "time", "mob", "kind", "what", right=[0])
     )
 
 
 def event_cells(event: MobEvent) -> Sequence[object]:
-    """An event as a line of a table."""
-    return event.cursor, moment(event.timestamp), event.mob_id, event.kind.type, _what(event)
+    """Return an event as a row."""
+    return (
+        event.cursor,
+        format_time(event.timestamp),
+        event.mob_id,
+        event.kind.type,
+        _details(event),
+    )
 
 
-def event_line(console: Console, event: MobEvent) -> None:
-    """One event as a line of its own, for those who follow the log."""
+def print_event(console: Console, event: MobEvent) -> None:
+    """Print an event as a line, for `--follow`."""
     parts = [
         cell(f"{event.cursor:>8}"),
-        cell(moment(event.timestamp)),
+        cell(format_time(event.timestamp)),
         cell(event.mob_id, "bold"),
         cell(event.kind.type, "cyan"),
-        cell(_what(event), "dim"),
+        cell(_details(event), "dim"),
     ]
     console.print(_GAP.join(parts), soft_wrap=True)
 
 
-def runs(console: Console) -> Lines:
-    """A table for runs; see `run_cells`."""
+def runs_table(console: Console) -> LongTable:
+    """Return a table for rows of `run_cells`."""
     columns = ("run", "mob", "flow", "status", "created", "steps", "failures")
-    return Lines(console, lambda: Sheet("runs", *columns))
+    return LongTable(console, lambda: AdaptiveTable("runs", *columns))
 
 
-def run_cells(line: RunLine) -> Sequence[object]:
-    """A run as a line of a table."""
-    run, steps, failures = line
-    created = moment(run.created_at)
+def run_cells(summary: RunSummary) -> Sequence[object]:
+    """Return a run as a row."""
+    run, steps, failures = summary
+    created = format_time(run.created_at)
     return run.run_id, run.mob_id, run.flow_id, status(run.status), created, steps, failures
 
 
-def run(console: Console, found: MobRun, timeline: Sheet) -> None:
-    """One run: its head, its frames and loops, its timeline, its ledgers and outputs."""
+def print_run(console: Console, found: MobRun, timeline: AdaptiveTable) -> None:
+    """Print a run: its header, its frames and loops, its timeline, its ledgers and outputs."""
     names = Text(" / ").join([cell(found.mob_id), cell(found.flow_id)])
     console.print(_GAP.join([cell(f"run {found.run_id}", "bold"), names, status(found.status)]))
-    times = f"created {moment(found.created_at)}, completed {moment(found.completed_at)}"
+    times = f"created {format_time(found.created_at)}, completed {format_time(found.completed_at)}"
     console.print(cell(f"{times}, flow state {phase(found.flow_state)}"))
-    _tree(console, found)
+    _print_tree(console, found)
     console.print(timeline)
 
-    def step(of: StepLedgerEntry) -> Sequence[object]:
-        output = one_line(of.output, _VALUE)
-        return moment(of.timestamp), of.step_id, of.meerkat_id, status(of.status), output
+    def step(entry: StepLedgerEntry) -> Sequence[object]:
+        time, output = format_time(entry.timestamp), format_value(entry.output, _VALUE)
+        return time, entry.step_id, entry.meerkat_id, status(entry.status), output
 
-    steps = Sheet("step ledger", "time", "step", "member", "status", "output")
-    _ends(console, steps, found.step_ledger, step)
+    steps = AdaptiveTable("step ledger", "time", "step", "member", "status", "output")
+    _print_ends(console, steps, found.step_ledger, step)
 
-    def failure(of: FailureLedgerEntry) -> Sequence[object]:
-        return moment(of.timestamp), of.step_id, of.reason
+    def failure(entry: FailureLedgerEntry) -> Sequence[object]:
+        return format_time(entry.timestamp), entry.step_id, entry.reason
 
     if found.failure_ledger:
-        failures = Sheet("failure ledger", "time", "step", "reason")
-        _ends(console, failures, found.failure_ledger, failure)
+        failures = AdaptiveTable("failure ledger", "time", "step", "reason")
+        _print_ends(console, failures, found.failure_ledger, failure)
 
-    def output(of: tuple[str | None, int, str, object]) -> Sequence[object]:
-        loop_id, number, step_id, value = of
+    def output(one: tuple[str | None, int, str, object]) -> Sequence[object]:
+        loop_id, number, step_id, value = one
         where = "flow" if loop_id is None else f"{loop_id} [{number}]"
-        return where, step_id, one_line(value, _VALUE)
+        return where, step_id, format_value(value, _VALUE)
 
-    given: list[tuple[str | None, int, str, object]] = [
+    outputs: list[tuple[str | None, int, str, object]] = [
         (None, 0, step_id, value) for step_id, value in found.root_step_outputs.items()
     ]
-    given += [
+    outputs += [
         (loop_id, number, step_id, value)
         for loop_id, iterations in found.loop_iteration_outputs.items()
         for number, iteration in enumerate(iterations)
         for step_id, value in iteration.items()
     ]
-    if given:
-        _ends(console, Sheet("outputs", "of", "step", "output"), given, output)
+    if outputs:
+        _print_ends(console, AdaptiveTable("outputs", "of", "step", "output"), outputs, output)
 
 
-def _ends(
-    console: Console, sheet: Sheet, items: Sequence[T], row: Callable[[T], Sequence[object]]
+def _print_ends(
+    console: Console, table: AdaptiveTable, items: Sequence[T], row: Callable[[T], Sequence[object]]
 ) -> None:
-    """The first and the last of many items, and how many are left out between them."""
-    first, omitted, last = ends(items, ROWS)
+    """Print the first and the last items, and how many are omitted between them."""
+    first, omitted, last = first_and_last(items, ROWS)
     for item in first:
-        sheet.add_row(*row(item))
+        table.add_row(*row(item))
     if omitted:
-        sheet.add_row(*("…" for _ in sheet.columns))
+        table.add_row(*("…" for _ in table.columns))
     for item in last:
-        sheet.add_row(*row(item))
-    console.print(sheet)
-    _left_out(console, omitted)
+        table.add_row(*row(item))
+    console.print(table)
+    _print_omission(console, omitted)
 
 
-def _left_out(console: Console, number: int) -> None:
+def _print_omission(console: Console, number: int) -> None:
     if number:
-        console.print(cell(f"{number:,} more between the first and the last; --json tells all"))
+        console.print(
+            cell(f"{number:,} more between the first and the last; use --json to print all")
+        )
 
 
-def specs(console: Console) -> Lines:
-    """A table for specs; see `spec_cells`."""
-    return Lines(console, lambda: Sheet("specs", "mob", "revision", "profiles", "flows"))
+def specs_table(console: Console) -> LongTable:
+    """Return a table for rows of `spec_cells`."""
+    return LongTable(
+        console, lambda: AdaptiveTable("specs", "mob", "revision", "profiles", "flows")
+    )
 
 
 def spec_cells(mob_id: str, definition: MobDefinition, revision: int) -> Sequence[object]:
-    """A spec as a line of a table."""
+    """Return a spec as a row."""
     return mob_id, revision, ", ".join(definition.profiles), ", ".join(definition.flows)
 
 
-def profiles(console: Console) -> Lines:
-    """A table for realm profiles; see `profile_cells`."""
+def profiles_table(console: Console) -> LongTable:
+    """Return a table for rows of `profile_cells`."""
     columns = ("name", "revision", "model", "updated", "description")
-    return Lines(console, lambda: Sheet("realm profiles", *columns))
+    return LongTable(console, lambda: AdaptiveTable("realm profiles", *columns))
 
 
 def profile_cells(stored: StoredRealmProfile) -> Sequence[object]:
-    """A realm profile as a line of a table."""
-    profile, updated = stored.profile, moment(stored.updated_at)
+    """Return a realm profile as a row."""
+    profile, updated = stored.profile, format_time(stored.updated_at)
     return stored.name, stored.revision, profile.model, updated, profile.peer_description
 
 
-def moved(console: Console, done: str, summary: Summary, left_out: Iterable[object] = ()) -> None:
-    """What was copied, exported or imported."""
+def print_summary(
+    console: Console, verb: str, summary: Summary, left_out: Iterable[object] = ()
+) -> None:
+    """Print how much was copied, exported or imported."""
     console.print(
-        f"{done} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"
+        f"{verb} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"
         f" {count(summary.specs, 'spec')}, {count(summary.realm_profiles, 'realm profile')}"
     )
     for unreadable in left_out:
         console.print(cell(f"left out: {unreadable}", "yellow"))
 
 
-def _what(event: MobEvent) -> str:
-    return fields(fields_of(event.kind, without=("type",)))
+def _details(event: MobEvent) -> str:
+    return format_fields(fields_of(event.kind, without=("type",)))
 
 
-def _tree(console: Console, found: MobRun) -> None:
-    """Frames and loops as they lie in each other, in the order of notebooks and of the page."""
+def _print_tree(console: Console, found: MobRun) -> None:
+    """Print the tree of frames and loops, in the same order as notebooks and the page."""
     frames, loops = count(len(found.frames), "frame"), count(len(found.loops), "loop")
     trunk = Tree(f"{frames}, {loops}")
-    open_at: list[Tree] = [trunk]  # by depth
-    first, omitted, last = ends(branches_of(found), ROWS)
+    open_branches: list[Tree] = [trunk]  # by depth
+    first, omitted, last = first_and_last(run_branches(found), ROWS)
     for branch in (*first, *last):
         of = found.frames if branch.of == "frame" else found.loops
         snapshot: FrameSnapshot | LoopSnapshot = cast("Any", of)[branch.id]
-        # What is left out between the two may hold what the last lie in.
-        del open_at[min(branch.depth, DEEPEST) + 1 :]
-        open_at.append(open_at[-1].add(_line(branch, snapshot.kernel_state)))
+        # The parent of one of the last branches may be among the omitted.
+        del open_branches[min(branch.depth, DEEPEST) + 1 :]
+        open_branches.append(open_branches[-1].add(_line(branch, snapshot.kernel_state)))
     console.print(trunk)
-    _left_out(console, omitted)
+    _print_omission(console, omitted)
 
 
 def _line(branch: Branch, state: KernelState) -> Text:
-    parts = [Text(" ").join([cell(branch.of, "dim"), cell(named(branch.label), "bold")])]
+    parts = [Text(" ").join([cell(branch.of, "dim"), cell(name_text(branch.label), "bold")])]
     if branch.iteration is not None:
         parts.append(cell(f"iteration {branch.iteration:,}", "dim"))
     parts.append(status(phase(state)))
-    if branch.of == "frame" and (told := _nodes(state)):
-        parts.append(cell(told, "dim"))
+    if branch.of == "frame" and (text := _nodes(state)):
+        parts.append(cell(text, "dim"))
     return _GAP.join(parts)
 
 
@@ -253,14 +267,14 @@ def _nodes(state: KernelState) -> str:
     try:
         found = nodes(state)
     except SerializationError:
-        return ""  # its phase says so
-    return ", ".join(f"{named(node.node_id)}={node.status}" for node in found)
+        return ""  # the phase shows it
+    return ", ".join(f"{name_text(node.node_id)}={node.status}" for node in found)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where results go; wide if nobody is looking, so that a pipe does not break lines.
+    """Return the console for results; it is wide in a pipe, so that lines are not broken.
 
-    Text is printed as it stands: no markup, no emoji by their names, no colours of its own.
+    Text is printed as it is: no markup, no emoji codes, no highlighting.
     """
     out = Console(stderr=stderr)
     return Console(
@@ -273,5 +287,5 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def status(name: str) -> Text:
-    """The status of a run, step or node, in its colour."""
+    """Return the status of a run, step or node in its colour."""
     return cell(name, _COLORS.get(name.lower(), ""))

@@ -1,8 +1,8 @@
-"""Standard output and error: all text that is not the command line's own passes through here.
+"""Standard output and error: all stored text, arguments and file names pass through here.
 
-What shows nothing of itself, or what a terminal would obey, is escaped as `model.shown.plain` says,
-as is what an encoding cannot hold. JSON stays JSON, with its own escapes: it can be read back, and
-it does no harm to whoever looks at it.
+Invisible characters and those that a terminal would interpret are escaped by `model.text.plain`.
+So are characters that the encoding of the stream does not have. JSON uses its own escapes: it can
+be read back exactly, and is harmless in a terminal.
 """
 
 from __future__ import annotations
@@ -24,119 +24,122 @@ import click
 from rich.text import Text
 
 from mobstore.errors import reason
-from mobstore.model.text import bounded, plain, respelt
+from mobstore.model.text import bounded, plain, replace_invisible
 
 LONGEST_CELL = 1_000
-"""Characters of a cell or a name; `--json` has all of them."""
+"""Characters of a cell or a name; `--json` prints all of them."""
 _LONGEST_MESSAGE = 2_000
 
-_PIECE = 2**20  # characters of JSON that are escaped at once: they may become six times as many
+_PIECE = 2**20  # characters of JSON that are escaped at once: escapes are up to six times as long
 _SIZE = re.compile(r"[0-9]{1,6}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def configure() -> None:
-    """Let no text end a command, whatever the encodings of its streams and its environment."""
+    """Configure the streams so that no text, encoding or variable makes a command fail."""
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
-        # Else click would take standard output for it, and the next file its descriptor.
+        # Otherwise click would use standard output, and the next file would get descriptor 2.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for name in ("COLUMNS", "LINES"):
-        if not _SIZE.fullmatch(os.environ.get(name, "1")):  # rich would try to read it
+        if not _SIZE.fullmatch(os.environ.get(name, "1")):  # rich would fail to parse it
             del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def show(error: click.ClickException) -> None:
-    """Print an error on standard error; its beginning and its end if it is very long."""
+def show_error(error: click.ClickException) -> None:
+    """Print an error on standard error; a very long one loses its middle."""
     message = plain(error.message)
     if len(message) > _LONGEST_MESSAGE:
         half = _LONGEST_MESSAGE // 2
         message = f"{message[:half]} … {message[-half:]}"
     vars(error).update(message=message)
-    with suppress(OSError):  # the exit code tells, too
-        error.show(sys.stderr)  # of its own accord click takes ASCII for UTF-8
+    with suppress(OSError):  # the exit code remains
+        error.show(sys.stderr)  # by default click takes ASCII for UTF-8
 
 
-def note(text: str) -> None:
-    """Print a line on standard error, if it can be written."""
+def print_note(text: str) -> None:
+    """Print a line on standard error if it can be written."""
     with suppress(OSError):
         click.echo(bounded(text, _LONGEST_MESSAGE), file=sys.stderr)
 
 
-def refused(error: OSError) -> str:
-    """What to say when standard output takes nothing; what it still holds is thrown away.
+def describe_os_error(error: OSError) -> str:
+    """Return the message for an error of a file or of standard output.
 
-    Without that, Python would try again at its end, and fail with a traceback.
+    The buffer of standard output is discarded after its error. Otherwise Python would write it
+    again at exit, and print a traceback.
     """
     if error.filename is not None:
         return f"{plain(error.filename)} cannot be used: {reason(error)}"
-    discard()
-    return f"standard output cannot be written: {reason(error)}; is there room?"
+    discard_output()
+    return f"standard output cannot be written: {reason(error)}; is the disk full?"
 
 
-def discard() -> None:
-    """Throw away what standard output still holds, and whatever comes after."""
-    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - for its descriptor
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+def discard_output() -> None:
+    """Discard the buffer of standard output, and all later output."""
+    with open(os.devnull, "wb") as null:  # noqa: PTH123 - for its descriptor
+        os.dup2(null.fileno(), sys.stdout.fileno())
 
 
-async def while_read(work: Coroutine[Any, Any, None]) -> None:
-    """Do something while anybody can read standard output.
+async def run_until_reader_exits(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine, and cancel it when the reader of standard output exits.
 
     Raises:
-        BrokenPipeError: the reader has gone.
+        BrokenPipeError: the reader has exited.
     """
-    task, gone = asyncio.current_task(), asyncio.ensure_future(_reader_gone())
+    task, exited = asyncio.current_task(), asyncio.ensure_future(_reader_exited())
     assert task is not None  # noqa: S101 - this is a coroutine
 
-    def end(ended: asyncio.Future[None]) -> None:
+    def cancel(ended: asyncio.Future[None]) -> None:
         if not ended.cancelled():
             task.cancel()
 
-    gone.add_done_callback(end)
+    exited.add_done_callback(cancel)
     try:
         await work
     except asyncio.CancelledError:
-        if not gone.done():
+        if not exited.done():
             raise
         task.uncancel()
         raise BrokenPipeError from None
     finally:
-        gone.remove_done_callback(end)
-        gone.cancel()
+        exited.remove_done_callback(cancel)
+        exited.cancel()
 
 
-async def _reader_gone() -> None:
-    """Wait until nobody can read standard output any more; for ever where that is not told."""
+async def _reader_exited() -> None:
+    """Wait until standard output has no reader; forever if the system does not report that."""
     try:
         poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told in any case
-        gone = select.POLLERR | select.POLLHUP  # not POLLNVAL: some systems poll no terminals
+        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always reported
+        # Without POLLNVAL: some systems cannot poll terminals.
+        exit_events = select.POLLERR | select.POLLHUP
     except (AttributeError, OSError):  # Windows; no descriptor
         await asyncio.Event().wait()
         return
-    while not any(told & gone for _, told in poll.poll(0)):  # noqa: ASYNC110 - no event tells it
+    while not any(events & exit_events for _, events in poll.poll(0)):  # noqa: ASYNC110 - no event
         await asyncio.sleep(1)
 
 
 def json_line(value: object, stream: TextIO | None = None) -> None:
-    """Print a value as a line of JSON, on standard output unless told otherwise."""
+    """Print a value as a line of JSON, by default on standard output."""
     json_text(json.dumps(value, default=repr, ensure_ascii=False), stream)
 
 
 def json_text(text: str, stream: TextIO | None = None) -> None:
-    """Print JSON text as a line, on standard output unless told otherwise."""
+    """Print JSON text as a line, by default on standard output."""
     out = stream or sys.stdout
     is_utf_8 = _is_utf_8(out)
     for start in range(0, len(text), _PIECE):
-        piece = respelt(text[start : start + _PIECE], _json_escape)  # only strings need it
+        # Only strings contain characters to escape.
+        piece = replace_invisible(text[start : start + _PIECE], _json_escape)
         if not is_utf_8:
             piece = _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]), piece)
         out.write(piece)
     out.write("\n")
-    out.flush()  # whoever follows a store waits for it
+    out.flush()  # the reader of --follow waits for it
 
 
 @lru_cache(maxsize=1024)
@@ -146,13 +149,13 @@ def _json_escape(char: str) -> str:
     )
 
 
-def cell(of: object, style: str = "") -> Text:
-    """Text for a cell or a line, at most `LONGEST_CELL` characters, all of them to be seen."""
-    return Text(fitting(bounded(of, LONGEST_CELL)), style=style)
+def cell(value: object, style: str = "") -> Text:
+    """Return the text of a cell or a line, at most `LONGEST_CELL` characters, all visible."""
+    return Text(_encodable(bounded(value, LONGEST_CELL)), style=style)
 
 
-def fitting(text: str) -> str:
-    """Text as standard output can show it; a table must know how wide that is."""
+def _encodable(text: str) -> str:
+    """Escape what standard output cannot encode: a table must know the width of its cells."""
     if text.isascii():
         return text
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -2,8 +2,8 @@
 
 Refused is what could not be read back wherever a document of the reference would hold it: a
 document has at most 127 levels of nesting, so a part of it has a few less. Refused as well is what
-would not fit into a line of an archive (see `mobstore.maintenance.lines`): what is stored can be
-moved.
+would not fit into a line of an archive (see `mobstore.maintenance.json_lines`): what is stored can
+be moved.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TypeVar, cast
 
 from pydantic import JsonValue
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
 from mobstore.model.json import I64_MAX, encode_json, encode_string, too_many_values
-from mobstore.model.kept import read_back, same_but_for_order
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
+from mobstore.model.round_trip import check_round_trip, read_back
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
 from mobstore.model.timestamp import Timestamp
 
@@ -47,7 +47,7 @@ def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
         SerializationError: it is not text, holds lone surrogates, or is too long.
     """
     if not isinstance(value, str):
-        raise SerializationError(f"{what} must be text, not {type(value).__name__}")
+        raise UsageError(f"{what} must be text, not {type(value).__name__}")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
@@ -88,18 +88,18 @@ def _too_large(what: str, size: int, most: int) -> SerializationError:
     return SerializationError(f"{what} has {size:,} bytes; {most:,} can be stored at most")
 
 
-def moment(value: Timestamp, what: str) -> str:
+def timestamp_text(value: Timestamp, what: str) -> str:
     """The text of a moment as it is stored.
 
     Raises:
         SerializationError: it is not a Timestamp.
     """
     if type(value) is not Timestamp:
-        raise SerializationError(f"{what} must be a Timestamp, not {type(value).__name__}")
+        raise UsageError(f"{what} must be a Timestamp, not {type(value).__name__}")
     return value.sortable
 
 
-def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
+def to_timestamp(value: Timestamp | datetime, what: str) -> Timestamp:
     """A moment that may be a datetime with a time zone.
 
     Raises:
@@ -108,7 +108,7 @@ def any_moment(value: Timestamp | datetime, what: str) -> Timestamp:
     try:
         return Timestamp(value)
     except ValueError as error:
-        raise SerializationError(f"{what}: {error}") from error
+        raise UsageError(f"{what}: {error}") from error
 
 
 def number(value: int, what: str, *, most: int = I64_MAX) -> int:
@@ -116,31 +116,31 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
 
     Raises:
         SerializationError: it is not a whole number.
-        InternalError: it is not within 0 to `most`.
+        UsageError: it is not within 0 to `most`.
     """
     if type(value) is not int:
-        raise SerializationError(f"{what} must be a whole number, not {type(value).__name__}")
+        raise UsageError(f"{what} must be a whole number, not {type(value).__name__}")
     if 0 <= value <= most:
         return value
     # Python refuses to write integers of thousands of digits.
     written = str(value) if abs(value) < 10**100 else "with more than 100 digits"
     if value < 0:
-        raise InternalError(f"{what} {written} is negative")
-    raise InternalError(f"{what} {written} exceeds {'i64::MAX' if most == I64_MAX else most}")
+        raise UsageError(f"{what} {written} is negative")
+    raise UsageError(f"{what} {written} exceeds {'i64::MAX' if most == I64_MAX else most}")
 
 
 def callback(value: object, what: str) -> None:
     """Check a function that is called and not awaited; None is fine, too.
 
     Raises:
-        InternalError: it cannot be called, or is an async function.
+        UsageError: it cannot be called, or is an async function.
     """
     if value is None:
         return
     if not callable(value):
-        raise InternalError(f"{what} must be a function, not {type(value).__name__}")
+        raise UsageError(f"{what} must be a function, not {type(value).__name__}")
     if any(map(inspect.iscoroutinefunction, (value, value.__call__))):
-        raise InternalError(f"{what} must be a plain function: nobody would await an async one")
+        raise UsageError(f"{what} must be a plain function: nobody would await an async one")
 
 
 def choice(value: str, allowed: frozenset[str], what: str) -> str:
@@ -150,7 +150,7 @@ def choice(value: str, allowed: frozenset[str], what: str) -> str:
         SerializationError: it is none of the allowed words.
     """
     if type(value) is not str or value not in allowed:
-        raise SerializationError(f"{what} must be one of {', '.join(sorted(allowed))}")
+        raise UsageError(f"{what} must be one of {', '.join(sorted(allowed))}")
     return value
 
 
@@ -162,14 +162,14 @@ def instance(value: object, kind: type[Record], what: str) -> None:
     """
     # Half of the time of `isinstance`, which pydantic's models answer in Python.
     if kind not in type(value).__mro__:
-        raise SerializationError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
+        raise UsageError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
     lacking = kind.lacks(cast("Record", value))
     if lacking:
         raise SerializationError(f"{what} lacks {lacking}")
 
 
 @contextmanager
-def encoding(what: str) -> Generator[None]:
+def naming_wrong_types(what: str) -> Generator[None]:
     """Say what was being encoded when a part of it turned out to be of another type.
 
     Raises:
@@ -177,6 +177,8 @@ def encoding(what: str) -> Generator[None]:
     """
     try:
         yield
+    except UsageError:
+        raise
     except (AttributeError, TypeError, ValueError):
         raise SerializationError(f"{what} cannot be stored: a part is of a wrong type") from None
 
@@ -189,7 +191,7 @@ def state_text(state: KernelState, what: str) -> str:
             large.
     """
     if type(state) is not KernelState:
-        raise SerializationError(f"{what} must be a KernelState, not {type(state).__name__}")
+        raise UsageError(f"{what} must be a KernelState, not {type(state).__name__}")
     if state.depth > _STATE_ROOM:
         raise SerializationError(f"{what} is nested deeper than {_STATE_ROOM} levels")
     return _fitting(state.to_json(), what)
@@ -227,7 +229,7 @@ def record_text(record: R, kind: type[R], what: str) -> str:
     instance(record, kind, what)
     written = document_text(record, what)
     read = read_back(kind, written, what)
-    return written if same_but_for_order(record, read, what) else document_text(read, what)
+    return written if check_round_trip(record, read, what) else document_text(read, what)
 
 
 def document_text(record: Record, what: str) -> str:

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from mobstore.codec.arguments import choice, number, output_text, record_text, state_text, text
-from mobstore.codec.events import draft_event
+from mobstore.codec.events import event_row
 from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
-from mobstore.errors import MobStoreError, SerializationError
+from mobstore.errors import MobStoreError, SerializationError, UsageError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
@@ -109,8 +109,8 @@ def _counter(row: _Columns) -> CounterRow:
 
 def _event(row: _Columns) -> EventRow:
     event = validate(MobEvent, {**row, "timestamp": _timestamp(row, "timestamp")})
-    cursor = _counted(row, "cursor", most=I64_MAX - 1)  # the next one must fit as well
-    return EventRow(cursor, *draft_event(event.mob_id, event.timestamp, event.kind))
+    _counted(row, "cursor", most=I64_MAX - 1)  # the next one must fit as well
+    return event_row(event)
 
 
 def _run(row: _Columns) -> RunRow:
@@ -232,6 +232,8 @@ def _moment(row: _Columns, column: str) -> str:
 def _formed(column: str) -> Generator[None]:
     try:
         yield
+    except UsageError:
+        raise
     except ValueError:  # its text may show the value
         raise SerializationError(f"{column} {NOT_AS_STORED}") from None
 

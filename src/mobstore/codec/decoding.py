@@ -30,7 +30,7 @@ def unreadable(what: str, error: Exception) -> SerializationError:
 
 
 @contextmanager
-def reading(what: str, key: str) -> Generator[None]:
+def naming_unreadable_rows(what: str, key: str) -> Generator[None]:
     """Say what was being read when its content turned out not to be what was written.
 
     Raises:
@@ -83,7 +83,7 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
 
 
 @contextmanager
-def uncollected() -> Generator[None]:
+def garbage_collection_paused() -> Generator[None]:
     """Make many objects that all stay: the garbage collector would look at them in vain."""
     enabled = gc.isenabled()
     gc.disable()

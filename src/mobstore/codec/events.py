@@ -5,108 +5,116 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple
 
 from pydantic import FailFast, TypeAdapter
 
-from mobstore.codec.arguments import document_text, instance, moment, text
-from mobstore.codec.decoding import UNREADABLE, uncollected, unreadable
+from mobstore.codec.arguments import document_text, instance, text, timestamp_text
+from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
 from mobstore.errors import SerializationError
 from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
-from mobstore.model.kept import is_exactly_same, read_back, same_but_for_order
 from mobstore.model.record import Record
+from mobstore.model.round_trip import check_round_trip, is_exactly_same, read_back
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.tables import EventRow
 
-EventDraft: TypeAlias = tuple[str, str, str, str, str]
-"""An event without its cursor as it is stored: mob_id, timestamp, type, run_id, kind."""
-
+_KIND = "event.kind"
 _MOB_ID = itemgetter(EventRow._fields.index("mob_id"))
 
 
-class Drafts(NamedTuple):
-    """Events without their cursors: as they are stored, and what those who read them get."""
+class EncodedEvents(NamedTuple):
+    """Events to append.
 
-    rows: list[EventDraft]
+    Attributes:
+        rows: their rows; the cursor is 0 until the script assigns it.
+        times: their times, decoded.
+        kinds: their kinds, decoded. They share nothing with the caller's objects.
+    """
+
+    rows: list[EventRow]
     times: list[Timestamp]
     kinds: list[MobEventKind]
 
 
-def draft_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> Drafts:
-    """What will be stored of events; nothing is shared with what an owner could change.
-
-    Events without a time of their own get the present one.
+def encode_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> EncodedEvents:
+    """Encode events; one without a time gets the clock's.
 
     Raises:
         SerializationError: one is not an event, has no JSON form, or would be read back as
             something else or not at all.
     """
     if len(events) == 1:
-        return _drafts(events, clock, "event.kind")
-    with uncollected():
-        return _drafts(events, clock, "events[{}].kind")
+        return _encode(events, clock, single=True)
+    with garbage_collection_paused():
+        return _encode(events, clock, single=False)
 
 
-def _drafts(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], name: str) -> Drafts:
+def _encode(
+    events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], *, single: bool
+) -> EncodedEvents:
     now: Timestamp | None = None
     times: list[Timestamp] = []
-    texts: list[str] = []
-    for event in events:
+    documents: list[str] = []
+    for n, event in enumerate(events):
         instance(event, NewMobEvent, "event")
         timestamp = event.timestamp
         if timestamp is None:
             timestamp = now = now or clock()
         times.append(timestamp)
-        what = name.format(len(texts))
+        what = _KIND if single else f"events[{n}].kind"
         instance(event.kind, Record, what)
-        texts.append(document_text(event.kind, what))
-    kinds = _read_back(events, texts, name)
-    rows: list[EventDraft] = []
-    for event, timestamp, kind, written in zip(events, times, kinds, texts, strict=True):
-        given, ordered = event.kind, written
+        documents.append(document_text(event.kind, what))
+    kinds = _read_back(events, documents, single=single)
+    rows: list[EventRow] = []
+    for event, timestamp, kind, document in zip(events, times, kinds, documents, strict=True):
+        given, ordered = event.kind, document
         if not is_exactly_same(given, kind):
-            what = name.format(len(rows))
-            if not same_but_for_order(given, kind, what):
+            what = _KIND if single else f"events[{len(rows)}].kind"
+            if not check_round_trip(given, kind, what):
                 ordered = document_text(kind, what)
-        rows.append(_draft(event.mob_id, timestamp, kind, ordered))
-    return Drafts(rows, times, kinds)
+        rows.append(_row(0, event.mob_id, timestamp, kind, ordered))
+    return EncodedEvents(rows, times, kinds)
 
 
 def _read_back(
-    events: Sequence[NewMobEvent], texts: Sequence[str], name: str
+    events: Sequence[NewMobEvent], documents: Sequence[str], *, single: bool
 ) -> list[MobEventKind]:
-    """The kinds as they will be read, all in one call."""
+    """Return the kinds as a reader will decode them, all in one call."""
     try:
-        return _kinds().validate_json(f"[{','.join(texts)}]")
+        return _kinds().validate_json(f"[{','.join(documents)}]")
     except ValueError:
         pass
-    for n, (event, written) in enumerate(zip(events, texts, strict=True)):
-        what = name.format(n)
-        read_back(type(event.kind), written, what)
+    for n, (event, document) in enumerate(zip(events, documents, strict=True)):
+        what = _KIND if single else f"events[{n}].kind"
+        read_back(type(event.kind), document, what)
         try:
-            _kinds().validate_json(f"[{written}]")
+            _kinds().validate_json(f"[{document}]")
         except ValueError:
             raise SerializationError(f"{what} is none of the kinds of events") from None
     raise SerializationError("events cannot be read back")  # though each can
 
 
-def draft_event(mob_id: str, timestamp: Timestamp, kind: MobEventKind) -> EventDraft:
-    """What will be stored of an event whose kind is known to be one.
+def event_row(event: MobEvent) -> EventRow:
+    """Encode an event that was read from a document.
 
     Raises:
         SerializationError: a part has no JSON form.
     """
-    return _draft(mob_id, timestamp, kind, document_text(kind, "event.kind"))
+    document = document_text(event.kind, _KIND)
+    return _row(event.cursor, event.mob_id, event.timestamp, event.kind, document)
 
 
-def _draft(mob_id: str, timestamp: Timestamp, kind: MobEventKind, written: str) -> EventDraft:
-    return (
+def _row(
+    cursor: int, mob_id: str, timestamp: Timestamp, kind: MobEventKind, document: str
+) -> EventRow:
+    return EventRow(
+        cursor,
         text(mob_id, "mob_id"),
-        moment(timestamp, "timestamp"),
+        timestamp_text(timestamp, "timestamp"),
         kind.type,
         run_of(kind),
-        written,
+        document,
     )
 
 
@@ -115,12 +123,12 @@ def run_of(kind: MobEventKind) -> str:
     return str(kind.__dict__.get("run_id", ""))  # `getattr` would ask pydantic first
 
 
-def stored_events(first: int, drafts: Drafts) -> list[MobEvent]:
-    """Events as stored, from this cursor on."""
+def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
+    """Return events as stored, with cursors from `first` on."""
     assemble = MobEvent.assemble
     return [
-        assemble({"cursor": cursor, "timestamp": timestamp, "mob_id": row[0], "kind": kind})
-        for cursor, (row, timestamp, kind) in enumerate(zip(*drafts, strict=True), first)
+        assemble({"cursor": cursor, "timestamp": timestamp, "mob_id": row.mob_id, "kind": kind})
+        for cursor, (row, timestamp, kind) in enumerate(zip(*encoded, strict=True), first)
     ]
 
 
@@ -134,7 +142,7 @@ class UnreadableEvent(NamedTuple):
 def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[UnreadableEvent]]:
     """Decode events; gives those that can be read, and those that cannot."""
     try:
-        with uncollected():
+        with garbage_collection_paused():
             return _decoded(rows), []
     except UNREADABLE:
         pass

@@ -11,18 +11,18 @@ from pydantic import JsonValue
 
 from mobstore.codec.arguments import (
     choice,
-    encoding,
     instance,
-    moment,
+    naming_wrong_types,
     number,
     output_text,
     prose,
     snapshot_text,
     state_text,
     text,
+    timestamp_text,
 )
-from mobstore.codec.decoding import reading, stored_text
-from mobstore.errors import SerializationError
+from mobstore.codec.decoding import naming_unreadable_rows, stored_text
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
 from mobstore.model.json import U64_MAX, decode_json
 from mobstore.model.kernel import KernelState
@@ -79,9 +79,9 @@ def run_key(run_id: UUID | str) -> str:
     if isinstance(run_id, UUID):
         return str(run_id)
     if not isinstance(run_id, str):
-        raise SerializationError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
+        raise UsageError(f"run_id must be a UUID or its text, not {type(run_id).__name__}")
     if not _UUID.fullmatch(run_id):
-        raise SerializationError(
+        raise UsageError(
             "run_id is not the text of a UUID; give all of it, such as"
             " 24ede6a4-6b4c-4242-8a23-d5962217bead"
         )
@@ -89,7 +89,7 @@ def run_key(run_id: UUID | str) -> str:
 
 
 class RunRows:
-    """A run as rows, without its number: what `create_run` writes and an import brings."""
+    """The rows of a run to add; its number is 0 until it is assigned."""
 
     def __init__(self, run: MobRun) -> None:
         """Encode a run.
@@ -98,20 +98,21 @@ class RunRows:
             SerializationError: it is not a run, or a part of it has no JSON form.
         """
         instance(run, MobRun, "run")
-        with encoding("run"):
+        with naming_wrong_types("run"):
             self._encode(run)
 
     def _encode(self, run: MobRun) -> None:
         key = run_key(run.run_id)
-        self.run_id: str = key
         ended = run.completed_at
-        self._run = (
+        self.run: RunRow = RunRow(
+            key,
+            0,
             text(run.mob_id, "mob_id"),
             text(run.flow_id, "flow_id"),
             choice(run.status, RUN_STATUSES, "status"),
             output_text(run.activation_params, "activation_params"),
-            moment(run.created_at, "created_at"),
-            "" if ended is None else moment(ended, "completed_at"),
+            timestamp_text(run.created_at, "created_at"),
+            "" if ended is None else timestamp_text(ended, "completed_at"),
             number(run.schema_version, "schema_version", most=2**32 - 1),
         )
         self.state: RunStateRow = RunStateRow(key, state_text(run.flow_state, "flow_state"))
@@ -161,10 +162,6 @@ class RunRows:
             for n, (step_id, output) in enumerate(outputs.items())
         ]
 
-    def run(self, number: int) -> RunRow:
-        """The row of the run itself, once its number is known."""
-        return RunRow(self.run_id, number, *self._run)
-
 
 def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRow:
     """Encode an entry of the step ledger.
@@ -180,7 +177,7 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
         text(entry.meerkat_id, "meerkat_id"),
         choice(entry.status, _STEP_STATUSES, "status"),
         output_text(entry.output, "output"),
-        moment(entry.timestamp, "timestamp"),
+        timestamp_text(entry.timestamp, "timestamp"),
     )
 
 
@@ -196,7 +193,7 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
         position,
         text(entry.step_id, "step_id"),
         prose(entry.reason, "reason"),
-        moment(entry.timestamp, "timestamp"),
+        timestamp_text(entry.timestamp, "timestamp"),
     )
 
 
@@ -237,7 +234,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
         SerializationError: a part of it cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
-    with reading("run", row.run_id):
+    with naming_unreadable_rows("run", row.run_id):
         if state is None:
             raise ValueError("its state is missing")
         found: dict[str, Any] = {
@@ -273,7 +270,7 @@ def read_header(row: RunRow) -> RunHeader:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading("run", row.run_id):
+    with naming_unreadable_rows("run", row.run_id):
         return RunHeader.assemble(_head(row))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mobstore.codec.decoding import reading, stored_text
+from mobstore.codec.decoding import naming_unreadable_rows, stored_text
 from mobstore.model.definition import MobDefinition
 from mobstore.model.ids import MobId
 from mobstore.model.profile import Profile, StoredRealmProfile
@@ -16,7 +16,7 @@ def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading("table specs, mob", row.mob_id):
+    with naming_unreadable_rows("table specs, mob", row.mob_id):
         return MobDefinition.model_validate_json(row.definition), row.revision
 
 
@@ -26,7 +26,7 @@ def read_mob_id(row: SpecRow) -> MobId:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading("table specs, mob", row.mob_id):
+    with naming_unreadable_rows("table specs, mob", row.mob_id):
         return MobId(stored_text(row.mob_id))
 
 
@@ -36,7 +36,7 @@ def read_realm_profile(row: RealmProfileRow) -> StoredRealmProfile:
     Raises:
         SerializationError: it cannot be read.
     """
-    with reading("table realm_profiles, name", row.name):
+    with naming_unreadable_rows("table realm_profiles, name", row.name):
         return StoredRealmProfile.assemble(
             {
                 "name": stored_text(row.name),

@@ -30,7 +30,7 @@ from mobstore.scripts.transaction import (
     Script,
     Write,
     drive,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class MemoryEngine(Engine):
         return "MemoryEngine()"
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         began = monotonic()
         with self._lock:
             self._check()
@@ -76,7 +76,7 @@ class MemoryEngine(Engine):
         return cast("Commit[T]", end).result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         began = monotonic()
         with self._lock:
             self._check()
@@ -96,7 +96,7 @@ class MemoryEngine(Engine):
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         with self._lock:
             self._check()
             attempt = self._begin()
@@ -105,13 +105,13 @@ class MemoryEngine(Engine):
         return commit.result
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
-        refuse_within_atomic()
+        require_outside_atomic()
         with self._lock:
             self._check()
             return self._listeners.add(wake, to)
 
     async def compact(self) -> None:
-        refuse_within_atomic()
+        require_outside_atomic()
         with self._lock:
             self._check()  # the space of deleted rows is free already
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from mobstore.errors import UsageError
-from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script, refuse_within_atomic
+from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script, require_outside_atomic
 
 T = TypeVar("T")
 
@@ -46,5 +46,5 @@ class ReadOnlyEngine(Engine):
 
 
 def _reject() -> NoReturn:
-    refuse_within_atomic()
+    require_outside_atomic()
     raise UsageError("the store was opened read-only; open it without read_only to write")

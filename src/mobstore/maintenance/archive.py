@@ -1,6 +1,6 @@
-"""The file: a zip of one entry of JSON lines per table, and a manifest with counts and checksums.
+"""Archives: a zip with one entry of JSON lines per table, and a manifest with counts and checksums.
 
-`docs/file-format.md` describes it.
+`docs/file-format.md` specifies the format.
 """
 
 from __future__ import annotations
@@ -8,56 +8,56 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from io import SEEK_END, BufferedReader, RawIOBase
-from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from mobstore.errors import ReadFailedError, SerializationError, WriteFailedError
-from mobstore.maintenance.lines import LONGEST
-from mobstore.maintenance.source import Source, TooMuchError
+from mobstore.errors import ReadFailedError, SerializationError
+from mobstore.maintenance.input_file import InputFile, ReadTooLargeError
+from mobstore.maintenance.json_lines import LONGEST
+from mobstore.maintenance.temporary_file import temporary_file_errors
 from mobstore.model.record import U64, OrderedMap, Record
 from mobstore.scripts.tables import FORMAT, TABLES
 
 _MANIFEST = "manifest.json"
-_BEGIN = b"PK\x03\x04"
-_END = b"PK\x05\x06"
-_LENGTH_OF_END = 22  # bytes; a comment comes after them
-_MOST_OF_MANIFEST = 2**16  # bytes
-_OTHERS = "the file does not hold each table once and nothing else"
-_MORE = f"it holds more than {_MANIFEST} tells of; the file is damaged"
+_FIRST_ENTRY = b"PK\x03\x04"
+_END_RECORD = b"PK\x05\x06"
+_END_RECORD_LENGTH = 22  # bytes; the zip's comment comes after them
+_LONGEST_MANIFEST = 2**16  # bytes
+_WRONG_ENTRIES = "the file does not hold each table once and nothing else"
+_TOO_MANY_ROWS = f"it holds more rows than {_MANIFEST} declares; the file is damaged"
 
 
 class _Head(Record):
-    """What the manifest of any version has."""
+    """The part of the manifest that all versions share."""
 
     format: Literal["mobstore"]
     version: U64
 
 
-class Part(Record):
-    """What the manifest says of a table: how many lines it has, and the SHA-256 of its entry."""
+class TableSummary(Record):
+    """One table in the manifest: its number of lines, and the SHA-256 of its entry."""
 
     rows: U64
     sha256: str
 
 
 class _Manifest(_Head):
-    tables: OrderedMap[str, Part]
+    tables: OrderedMap[str, TableSummary]
 
 
 class ArchiveWriter:
-    """Replaces what a file holds with an archive; the file can seek. To be used in `with`."""
+    """A context manager that replaces the content of a seekable file with an archive."""
 
     def __init__(self, file: BinaryIO) -> None:
-        with writing():
+        with temporary_file_errors():
             file.seek(0)
             file.truncate()
             self._zip = ZipFile(file, "w")
-        self._parts: dict[str, Part] = {}
+        self._tables: dict[str, TableSummary] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -68,185 +68,167 @@ class ArchiveWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with writing():
+        with temporary_file_errors():
             if kind is None:
-                manifest = _Manifest(format="mobstore", version=FORMAT, tables=self._parts)
+                manifest = _Manifest(format="mobstore", version=FORMAT, tables=self._tables)
                 self._zip.writestr(_entry(_MANIFEST), manifest.to_json_bytes())
             self._zip.close()
 
     @contextmanager
     def table(self, name: str) -> Generator[TableWriter]:
-        """Write a table; one at a time."""
-        with writing():
-            # How long it will be is not known.
-            file = self._zip.open(_entry(_name(name)), "w", force_zip64=True)
+        """Open the entry of a table for writing; one table at a time."""
+        with temporary_file_errors():
+            # Its length is not known yet, so it may exceed 4 GiB.
+            file = self._zip.open(_entry(_entry_name(name)), "w", force_zip64=True)
         writer = TableWriter(cast("BinaryIO", file))
         try:
             yield writer
         finally:
-            with writing():
+            with temporary_file_errors():
                 file.close()
-        self._parts[name] = writer.part()
+        self._tables[name] = writer.summary()
 
 
 class TableWriter:
-    """Writes the lines of one table."""
+    """The entry of one table, open for writing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._rows, self._digest = 0, sha256()
 
     def write(self, rows: int, lines: bytes) -> None:
-        """Write so many lines.
+        """Write `rows` lines.
 
         Raises:
-            WriteFailedError: the file refused.
+            WriteFailedError: the file cannot be written.
         """
         self._rows += rows
         self._digest.update(lines)
-        with writing():
+        with temporary_file_errors():
             self._file.write(lines)
 
-    def part(self) -> Part:
-        """What was written."""
-        return Part(rows=self._rows, sha256=self._digest.hexdigest())
+    def summary(self) -> TableSummary:
+        """Return the number and the checksum of the lines written."""
+        return TableSummary(rows=self._rows, sha256=self._digest.hexdigest())
 
 
-def _name(table: str) -> str:
+def _entry_name(table: str) -> str:
     return f"{table}.jsonl"
 
 
-@contextmanager
-def writing() -> Generator[None]:
-    """Say in our words that a temporary file refused."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteFailedError("a temporary file cannot be written; is there room?") from error
-
-
-@contextmanager
-def temporary() -> Generator[BinaryIO]:
-    """A file without a name, which goes when it is closed, and with the process.
-
-    Raises:
-        WriteFailedError: none can be made.
-    """
-    try:
-        file = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise WriteFailedError("no temporary file can be made; is there room?") from error
-    try:
-        yield file
-    finally:
-        with suppress(OSError):  # what could not be written was said when it was flushed
-            file.close()
-
-
 def _entry(name: str) -> ZipInfo:
-    """An entry without a date: the same store gives the same bytes."""
+    """Return an entry without a date, so that equal stores have equal archives."""
     entry = ZipInfo(name)
     entry.compress_type = ZIP_DEFLATED
     return entry
 
 
 class ArchiveReader:
-    """Reads an archive from a file that can seek, and takes nothing in it on trust.
+    """A reader of archives from a seekable file. It trusts nothing in the file.
 
-    No more is read than the manifest can account for: a table that has more bytes than its rows
-    can have is refused at once, one that has more rows when the first of them is met.
+    It reads no more than the manifest accounts for. A table with more bytes than its rows can
+    have is rejected at once; a table with more rows, at the first extra row.
 
     Attributes:
-        parts: what the manifest says of each table, by name.
+        tables: the manifest's summary of each table, by name.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Find the manifest.
+        """Read the manifest.
 
         Raises:
-            ReadFailedError: the file cannot be read, is not one of ours, damaged, or newer.
+            ReadFailedError: the file cannot be read, is damaged, is not a mobstore export, or has
+                a newer format.
         """
-        with _reading("the file"):
+        with _zip_errors("the file"):
             try:
-                self._zip = ZipFile(cast("BinaryIO", Source(file)))
-            except TooMuchError:
-                raise ReadFailedError(_OTHERS) from None
+                self._zip = ZipFile(cast("BinaryIO", InputFile(file)))
+            except ReadTooLargeError:
+                raise ReadFailedError(_WRONG_ENTRIES) from None
             names = self._zip.namelist()
             if _MANIFEST not in names:
-                raise ReadFailedError(f"the file holds no {_MANIFEST}: it is not one of mobstore")
+                raise ReadFailedError(f"the file has no {_MANIFEST}; it is not a mobstore export")
             if not self._is_alone(file):
                 raise ReadFailedError(
-                    "the file holds more than one zip, or something after it; cut that off, or"
-                    " export the store once more"
+                    "the file holds more than one zip, or data after it; remove what does not"
+                    " belong to the export, or export the store again"
                 )
             with self._open(_MANIFEST) as manifest:
-                self.parts: dict[str, Part] = _parts(manifest.read(_MOST_OF_MANIFEST))
-        if sorted(names) != sorted([_MANIFEST, *map(_name, self.parts)]):
-            raise ReadFailedError(_OTHERS)
-        for table, part in self.parts.items():
-            if self._zip.getinfo(_name(table)).file_size > part.rows * (LONGEST + 1):
-                raise ReadFailedError(f"table {table}: {_MORE}")
+                self.tables: dict[str, TableSummary] = _tables(manifest.read(_LONGEST_MANIFEST))
+        if sorted(names) != sorted([_MANIFEST, *map(_entry_name, self.tables)]):
+            raise ReadFailedError(_WRONG_ENTRIES)
+        for name, table in self.tables.items():
+            if self._zip.getinfo(_entry_name(name)).file_size > table.rows * (LONGEST + 1):
+                raise ReadFailedError(f"table {name}: {_TOO_MANY_ROWS}")
 
-    def lines(self, table: str) -> Generator[bytes]:
-        """The lines of a table with their newlines, each cut after `LONGEST` bytes and one.
+    def lines(self, name: str) -> Generator[bytes]:
+        """Yield the lines of a table with their newlines, each cut after `LONGEST` + 1 bytes.
 
         Raises:
-            ReadFailedError: the file cannot be read; or, after the last line, the lines are not
-                those that the manifest tells of.
+            ReadFailedError: the file cannot be read; or, after the last line, the lines do not
+                match the manifest.
         """
         rows, digest = 0, sha256()
-        with _reading(f"table {table}"), self._open(_name(table)) as file:
+        with _zip_errors(f"table {name}"), self._open(_entry_name(name)) as file:
             while line := file.readline(LONGEST + 1):
                 digest.update(line)
                 rows += 1
-                if rows > self.parts[table].rows:
-                    raise ReadFailedError(f"table {table}: {_MORE}")
+                if rows > self.tables[name].rows:
+                    raise ReadFailedError(f"table {name}: {_TOO_MANY_ROWS}")
                 yield line
-        if Part(rows=rows, sha256=digest.hexdigest()) != self.parts[table]:
-            raise ReadFailedError(f"table {table}: its checksum differs; the file is damaged")
+        if TableSummary(rows=rows, sha256=digest.hexdigest()) != self.tables[name]:
+            raise ReadFailedError(f"table {name}: its checksum differs; the file is damaged")
 
     def _is_alone(self, file: BinaryIO) -> bool:
-        """Whether no other zip lies before it, and nothing after it; `zipfile` takes the last."""
-        source = Source(file)
+        """Check that no other zip comes before this one, and nothing after it.
+
+        `zipfile` ignores both, so two readers could see two different archives in one file.
+        """
+        source = InputFile(file)
         source.seek(0)
-        begins = source.read(4)
-        source.seek(-_LENGTH_OF_END - len(self._zip.comment), SEEK_END)
-        ends = source.read(4)
+        start = source.read(len(_FIRST_ENTRY))
+        source.seek(-_END_RECORD_LENGTH - len(self._zip.comment), SEEK_END)
+        end = source.read(len(_END_RECORD))
         first = min(entry.header_offset for entry in self._zip.infolist())
-        return ends == _END and (first == 0 or begins != _BEGIN)
+        return end == _END_RECORD and (first == 0 or start != _FIRST_ENTRY)
 
     def _open(self, name: str) -> BufferedReader:
         entry = self._zip.getinfo(name)
         if entry.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
-            # Others are read in pieces as large as whoever wrote them likes.
+            # `zipfile` unpacks other methods in pieces of any size.
             raise ReadFailedError(
-                f"{name} in the file is neither deflated nor stored; pack it anew"
+                f"{name} in the file is neither deflated nor stored; pack it with one of these"
             )
         return BufferedReader(cast("RawIOBase", self._zip.open(entry)), 2**16)
 
 
-def _parts(manifest: bytes) -> dict[str, Part]:
+def _tables(manifest: bytes) -> dict[str, TableSummary]:
     try:
-        version = _Head.from_json(manifest).version
+        version = _Head.from_json(manifest).version  # first: the rest may differ in a newer one
         if version > FORMAT:
             raise ReadFailedError(
                 f"the file has mobstore format {version}, this mobstore knows {FORMAT}; update it"
             )
-        parts = _Manifest.from_json(manifest).tables
+        tables = _Manifest.from_json(manifest).tables
     except SerializationError as error:
-        raise ReadFailedError(f"{_MANIFEST} of the file is not one of mobstore") from error
-    if version < 1 or parts.keys() != {table.name for table in TABLES}:
-        raise ReadFailedError(f"{_MANIFEST} of the file does not name each table")
-    return dict(parts)
+        raise ReadFailedError(
+            f"the file's {_MANIFEST} is invalid; it is not a mobstore export"
+        ) from error
+    if version < FORMAT:
+        raise ReadFailedError(f"the file's {_MANIFEST} has a version that does not exist")
+    if tables.keys() != {table.name for table in TABLES}:
+        raise ReadFailedError(f"the file's {_MANIFEST} does not name each table")
+    return dict(tables)
 
 
 @contextmanager
-def _reading(what: str) -> Generator[None]:
+def _zip_errors(what: str) -> Generator[None]:
+    """Translate every error that `zipfile` raises for a damaged file."""
     try:
         yield
     except (
         BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError,
     ) as error:  # fmt: skip
         raise ReadFailedError(
-            f"{what} cannot be read; the file is damaged, or not one of mobstore"
+            f"{what} cannot be read; the file is damaged, or is not a mobstore export"
         ) from error

@@ -1,4 +1,4 @@
-"""What differs between two stores, found by walking both in step."""
+"""Comparison of two stores, row by row in the order of keys."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _Engines: TypeAlias = tuple[Engine, Engine]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that two stores do not have alike.
+    """One difference between two stores.
 
     Attributes:
-        kind: what it is. "latest_cursor" is the cursor that was given last, even if its event is
-            gone.
+        kind: what differs. "latest_cursor" is the last assigned cursor, even if its event was
+            deleted.
         key: the cursor of an event, the id of a run, the mob of a spec, the name of a realm
             profile; the larger one of two latest cursors.
-        mob_id: the mob that it belongs to, in the first store if it is in both; "" if to none.
-        only_in: which store has it; None: both.
-        fields: those that differ where both have it, named as in `MobEvent`, `MobRun` and
-            `StoredRealmProfile`; of a spec "definition" and "revision".
+        mob_id: its mob, as in the first store if it is in both; "" if it has none.
+        only_in: the store that has it; None: both.
+        fields: the fields that differ if both stores have it, named as in `MobEvent`, `MobRun` and
+            `StoredRealmProfile`; for a spec "definition" and "revision".
     """
 
     kind: Literal["latest_cursor", "event", "run", "spec", "realm_profile"]
@@ -75,25 +75,26 @@ _PARTS: tuple[tuple[Table[Any], str], ...] = (
     (LOOP_OUTPUTS, "loop_iteration_outputs"),
     (LOOP_STEP_OUTPUTS, "loop_iteration_outputs"),
 )
-"""Where the parts of a run lie, and the fields of `MobRun` that they make."""
+"""The tables with the parts of a run, and the fields of `MobRun` they are read into."""
 
 
 async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference]:
-    """What differs between two stores: events, then runs, specs and realm profiles.
+    """Yield the differences between two stores: events, then runs, specs and realm profiles.
 
-    Each kind comes in the order of its keys. Not compared are the numbers that keep runs in the
-    order of their creation.
+    Each kind comes in the order of its keys. Identities are not compared, nor are the numbers that
+    keep runs in the order of their creation.
 
-    A page of each table is held at a time, read in a transaction of its own: of what others write
-    meanwhile, it may tell differences that never were.
+    One page of each table is in memory at a time, and each page is read in a transaction of its
+    own. If others write meanwhile, differences may be reported that never existed.
 
     Args:
-        first: one store.
-        second: the other one, on any engine.
+        first: one store, on any engine.
+        second: the other store, on any engine.
 
     Raises:
-        ReadFailedError: the medium of one of them failed.
-        InternalError: an argument is no store.
+        ReadFailedError: the medium of a store failed.
+        SerializationError: a key of a corrupt store has the wrong type.
+        UsageError: an argument is not an open store.
     """
     check_stores(first, "first")
     check_stores(second, "second")
@@ -101,33 +102,33 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
     one, other = await first.events.latest_cursor(), await second.events.latest_cursor()
     if one != other:
         yield Difference("latest_cursor", max(one, other), fields=("latest_cursor",))
-    async for difference in _of_rows(engines, "event", EVENTS, _EVENT):
+    async for difference in _compare_rows(engines, "event", EVENTS, _EVENT):
         yield difference
-    async for difference in _of_runs(engines):
+    async for difference in _compare_runs(engines):
         yield difference
-    async for difference in _of_rows(engines, "spec", SPECS, _SPEC):
+    async for difference in _compare_rows(engines, "spec", SPECS, _SPEC):
         yield difference
-    async for difference in _of_rows(engines, "realm_profile", REALM_PROFILES, _REALM_PROFILE):
+    async for difference in _compare_rows(engines, "realm_profile", REALM_PROFILES, _REALM_PROFILE):
         yield difference
 
 
-async def _of_rows(
+async def _compare_rows(
     engines: _Engines, kind: _Kind, table: Table[Any], columns: Sequence[str]
 ) -> AsyncGenerator[Difference]:
-    """What differs in things that are one row each."""
-    async for one, other in _Walk(engines, table).pairs():
+    """Compare records of one row each."""
+    async for one, other in _TableComparison(engines, table).pairs():
         fields = _differing(one, other, columns)
         if one is None or other is None or fields:
             yield _difference(kind, one, other, fields)
 
 
-async def _of_runs(engines: _Engines) -> AsyncGenerator[Difference]:
-    parts = [(_Walk(engines, table), field) for table, field in _PARTS]
-    async for one, other in _Walk(engines, RUNS).pairs():
+async def _compare_runs(engines: _Engines) -> AsyncGenerator[Difference]:
+    parts = [(_TableComparison(engines, table), field) for table, field in _PARTS]
+    async for one, other in _TableComparison(engines, RUNS).pairs():
         fields = set(_differing(one, other, _RUN))
         if one is not None and other is not None:
-            for walk, field in parts:
-                async for part, other_part in walk.pairs(one.run_id):
+            for comparison, field in parts:
+                async for part, other_part in comparison.pairs(one.run_id):
                     if part != other_part:
                         fields.add(field)
         if one is None or other is None or fields:
@@ -142,27 +143,30 @@ def _differing(one: Any, other: Any, columns: Sequence[str]) -> list[str]:
 
 def _difference(kind: _Kind, one: Any, other: Any, fields: Sequence[str]) -> Difference:
     row = other if one is None else one
-    only_in: Literal["first", "second"] | None
-    only_in = "second" if one is None else "first" if other is None else None
+    only_in: Literal["first", "second"] | None = None
+    if one is None:
+        only_in = "second"
+    elif other is None:
+        only_in = "first"
     return Difference(kind, row[0], getattr(row, "mob_id", ""), only_in, tuple(fields))
 
 
-class _Walk(Generic[R]):
-    """A walk through the rows of one table of two stores, in the order of their keys."""
+class _TableComparison(Generic[R]):
+    """The rows of one table of two stores, in the order of their keys."""
 
     def __init__(self, engines: _Engines, table: Table[R]) -> None:
-        self._one, self._other = (_Rows(engine, table) for engine in engines)
+        self._one, self._other = (_TableReader(engine, table) for engine in engines)
         self._key = table.getter(table.key)
         self._table = table.name
 
     async def pairs(self, run_id: str | None = None) -> AsyncGenerator[tuple[R | None, R | None]]:
-        """The rows of both that have the same key; None where one of them is missing.
+        """Yield the rows with the same key; None in place of a missing one.
 
         Args:
-            run_id: goes on to this run, passing over others, and ends after it.
+            run_id: skip to this run, and end after it.
         """
         while True:
-            one, other = await self._one.next(run_id), await self._other.next(run_id)
+            one, other = await self._one.current(run_id), await self._other.current(run_id)
             if one is None and other is None:
                 return
             if one is not None and other is not None:
@@ -174,19 +178,17 @@ class _Walk(Generic[R]):
                         one = None
                 except TypeError as error:
                     raise SerializationError(
-                        f"table {self._table}: a key is not of its type; `verify` names its row"
+                        f"table {self._table}: a key has the wrong type; `verify` names its row"
                     ) from error
-            self._one.place += one is not None
-            self._other.place += other is not None
+            if one is not None:
+                self._one.advance()
+            if other is not None:
+                self._other.advance()
             yield one, other
 
 
-class _Rows(Generic[R]):
-    """The rows of a table of one store, page by page.
-
-    Attributes:
-        place: where it stands in the present page.
-    """
+class _TableReader(Generic[R]):
+    """The rows of a table of one store, page by page."""
 
     def __init__(self, engine: Engine, table: Table[R]) -> None:
         self._engine, self._table = engine, table
@@ -194,30 +196,34 @@ class _Rows(Generic[R]):
         self._page: list[R] = []
         self._limit = FIRST_LIMIT
         self._ended = False
-        self.place = 0
+        self._place = 0
 
-    async def next(self, run_id: str | None) -> R | None:
-        """The row at which it stands; None at the end, or if it is of a later run than this."""
+    def advance(self) -> None:
+        """Move to the next row."""
+        self._place += 1
+
+    async def current(self, run_id: str | None) -> R | None:
+        """Return the current row; None after the last row, or after the last one of `run_id`."""
         while True:
-            if self.place == len(self._page) and not self._ended:
-                await self._turn()
+            if self._place == len(self._page) and not self._ended:
+                await self._read_next_page()
             if self._ended:
                 return None
-            row = self._page[self.place]
+            row = self._page[self._place]
             if run_id is None or row[0] == run_id:
                 return row
             if str(row[0]) > run_id:
                 return None
-            self.place += 1
+            self._place += 1
 
-    async def _turn(self) -> None:
+    async def _read_next_page(self) -> None:
         after = None
         if read := self._page:
             after = self._key(read[-1])
             self._limit = next_limit(self._limit, len(read), size_of(read))
-        self._page = await self._engine.read(partial(_reading, self._table, after, self._limit))
-        self._ended, self.place = not self._page, 0
+        self._page = await self._engine.read(partial(_read_page, self._table, after, self._limit))
+        self._ended, self._place = not self._page, 0
 
 
-def _reading(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
+def _read_page(table: Table[R], after: Key | None, limit: int) -> Script[list[R]]:
     return Commit((yield from page(table, after, limit)))

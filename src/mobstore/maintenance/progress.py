@@ -1,4 +1,4 @@
-"""Telling how far it is."""
+"""Progress reports, and cancellation of the work that makes them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from mobstore.codec.arguments import callback
 from mobstore.errors import InternalError, MobStoreError
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the rows done and the rows in all, from whichever thread does the work."""
+"""A function called with the rows done and the rows in all, from the thread that does the work."""
 
 _ROWS_BETWEEN = 256
 
 
-class _CallersError(MobStoreError):
-    """Brings an error of the caller's function through an engine, which knows its own kind."""
+class _CallerError(MobStoreError):
+    """An error of the caller's function on its way through an engine.
+
+    Engines translate other errors, since they may come from a driver.
+    """
 
     def __init__(self, error: Exception) -> None:
         super().__init__("the progress function raised")
@@ -24,30 +27,31 @@ class _CallersError(MobStoreError):
 
 
 @contextmanager
-def while_awaited(progress: Progress | None) -> Generator[Progress]:
-    """Let work end with an error as soon as its task, having been cancelled, awaits it no more.
+def cancellable(progress: Progress | None) -> Generator[Progress]:
+    """Abort background work when the awaiting task is cancelled.
 
-    Gives what the work must tell its progress. The error undoes what was done; nobody sees it.
-    What `progress` raises undoes it as well, and is raised as it was.
+    Yields the function through which the work reports its progress. After the block it raises an
+    error, so that the work is rolled back; no caller receives that error. An error of `progress`
+    rolls the work back, too, and reaches the caller unchanged.
 
     Raises:
-        InternalError: `progress` is no plain function.
+        UsageError: `progress` is not a plain function.
     """
     callback(progress, "progress")
     awaited = True
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if not awaited:
             raise InternalError("the task was cancelled")
         if progress is not None:
             try:
                 progress(done, total)
-            except Exception as error:  # noqa: BLE001 - raised again as it was
-                raise _CallersError(error) from None
+            except Exception as error:  # noqa: BLE001 - raised again below
+                raise _CallerError(error) from None
 
     try:
-        yield tell
-    except _CallersError as error:
+        yield report
+    except _CallerError as error:
         own = error.error
         known = None if own.__suppress_context__ else own.__context__
         raise own from own.__cause__ or known
@@ -56,16 +60,16 @@ def while_awaited(progress: Progress | None) -> Generator[Progress]:
 
 
 class Meter:
-    """Counts rows, and tells `progress` every few hundred of them and after the last."""
+    """A counter of rows that reports every few hundred of them, and the last."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total = progress, total
-        self._done = self._told = 0
+        self._done = self._reported = 0
 
     def add(self, rows: int) -> None:
-        """So many more rows are done."""
+        """Count `rows` more rows."""
         self._done += rows
-        enough = self._done - self._told >= _ROWS_BETWEEN or self._done == self._total
+        enough = self._done - self._reported >= _ROWS_BETWEEN or self._done == self._total
         if self._progress and enough:
-            self._told = self._done
+            self._reported = self._done
             self._progress(self._done, self._total)

@@ -1,39 +1,38 @@
-"""Move whole stores: into a file, out of one, from one engine to another.
+"""Export, import and copy of whole stores.
 
     with open("mobs.zip", "wb") as file:
         await export_stores(stores, file)
     await mobstore.copy(source, target)
 
-The file is a zip of JSON lines that can be read without mobstore; `docs/file-format.md` describes
-it. Whatever is moved comes over exactly, cursors, revisions and nanoseconds included, all of it or
-nothing. However large the store is, this needs memory for some hundred rows.
+The file is a zip of JSON lines that can be read without mobstore; `docs/file-format.md` specifies
+it. A transfer preserves everything, including cursors, revisions and nanoseconds, and is all or
+nothing. It needs memory for a few hundred rows, however large the store is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
-import sys
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from mobstore.errors import InternalError, WriteFailedError
-from mobstore.maintenance.archive import ArchiveReader, temporary
-from mobstore.maintenance.copying import load, unload
-from mobstore.maintenance.exporting import export_script
-from mobstore.maintenance.importing import import_script, must_be_empty
-from mobstore.maintenance.progress import Progress, while_awaited
-from mobstore.maintenance.relations import Rows
+from mobstore.errors import UsageError, WriteFailedError
+from mobstore.maintenance.archive import ArchiveReader
+from mobstore.maintenance.consistency import RowCounts
+from mobstore.maintenance.copy_scripts import load, unload
+from mobstore.maintenance.export_script import export_script
+from mobstore.maintenance.import_script import import_script
+from mobstore.maintenance.output_file import check_not_in_use
+from mobstore.maintenance.progress import Progress, cancellable
+from mobstore.maintenance.target import check_empty
+from mobstore.maintenance.temporary_file import temporary_file
 from mobstore.scripts.tables import EVENTS, REALM_PROFILES, RUNS, SPECS
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _CHUNK = 2**20  # bytes
-_LOGS = ("-wal", "-shm", "-journal")  # of SQLite, beside a database
 
 
 class Summary(NamedTuple):
-    """How much was moved."""
+    """The number of records that were exported, imported or copied."""
 
     events: int
     runs: int
@@ -44,60 +43,65 @@ class Summary(NamedTuple):
 async def export_stores(
     stores: MobStores, file: BinaryIO, *, progress: Progress | None = None
 ) -> Summary:
-    """Write a whole store, as it stands at one moment, into a file.
+    """Write a snapshot of a whole store to a file.
 
-    It is first written into a temporary file: until all of it is there, `file` is not touched.
+    The snapshot is first written to a temporary file; `file` is not touched until it is complete.
 
     Args:
-        stores: what to write; on any engine. Others may go on writing to it.
-        file: where to; written from where it stands, flushed, and left open. It need not seek.
-        progress: told how far it is, every few hundred rows.
+        stores: the store to export, on any engine. Other writers may continue.
+        file: a file open in binary mode. It is written from its current position, flushed, and
+            left open. It need not be seekable.
+        progress: called every few hundred rows.
 
     Raises:
-        SerializationError: the store is damaged; table and key are named. JSON is not looked
-            into: an import does that.
+        SerializationError: the store is corrupt; table and key are named. JSON is not decoded: an
+            import checks it.
         ReadFailedError: the store's medium failed.
-        WriteFailedError: the file, or a temporary one, cannot be written; or it is a SQLite
-            database in use, such as the store's own file.
-        InternalError: an argument is of another type.
+        WriteFailedError: the file, or a temporary file, cannot be written; or the file is a SQLite
+            database in use, such as the store's own.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
     _check_file(file, "wb", "write", "flush")
-    refuse_database(file)
-    with while_awaited(progress) as telling, temporary() as archive:
-        rows = await stores.engine.read(lambda: export_script(archive, telling))
+    check_not_in_use(file)
+    with cancellable(progress) as report, temporary_file() as archive:
+        counts = await stores.engine.read(lambda: export_script(archive, report))
         archive.seek(0)
-        await _copy(archive, file)
-    return _summary(rows)
+        await _copy_file(archive, file)
+    return _summary(counts)
 
 
 async def import_stores(
     source: BinaryIO, stores: MobStores, *, progress: Progress | None = None
 ) -> Summary:
-    """Read what `export_stores` wrote into an empty store. All of it is imported, or nothing.
+    """Import a file that `export_stores` wrote into an empty store, all or nothing.
 
     Args:
-        source: the file; it must be able to seek, and stay open until this returns.
-        stores: where to; on any engine.
-        progress: told how far it is, every few hundred rows.
+        source: a file open in binary mode. It must be seekable, and stay open during the call.
+        stores: the empty store to fill, on any engine.
+        progress: called every few hundred rows.
 
     Raises:
-        SerializationError: a row is not what a store writes; its table and line are named.
-        ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
-        InternalError: the store is not empty; or an argument is of another type.
+        SerializationError: no store would have written a row; its table and line are named.
+        ReadFailedError: the file cannot be read, is damaged, is not a mobstore export, or has a
+            newer format.
+        InternalError: the store is not empty.
+        UsageError: an argument is of another type.
         WriteFailedError: the store's medium failed.
     """
     check_stores(stores)
     _check_file(source, "rb", "read", "seek")
-    with while_awaited(progress) as telling:
-        return _summary(await stores.engine.load(lambda: import_script(source, telling)))
+    with cancellable(progress) as report:
+        return _summary(await stores.engine.load(lambda: import_script(source, report)))
 
 
 def check_file(source: BinaryIO) -> None:
-    """Refuse what `export_stores` did not write, as far as can be seen without reading all of it.
+    """Check the manifest and the entries of an exported file, without reading all of it.
 
     Raises:
-        ReadFailedError: the file cannot be read, is not one of mobstore, damaged, or newer.
+        ReadFailedError: the file cannot be read, is damaged, is not a mobstore export, or has a
+            newer format.
+        UsageError: `source` is not a file open in binary mode.
     """
     _check_file(source, "rb", "read", "seek")
     ArchiveReader(source)
@@ -106,87 +110,61 @@ def check_file(source: BinaryIO) -> None:
 async def copy(
     source: MobStores, target: MobStores, *, progress: Progress | None = None
 ) -> Summary:
-    """Copy a whole store, as it stands at one moment, into an empty one.
+    """Copy a snapshot of a whole store into an empty store.
 
-    All of it or nothing: a failure, a cancelled task or a dead process leaves the target empty.
-    It goes by way of a temporary file as large as the store, since two engines do not take turns
-    in one transaction; in a browser that file lies in memory.
+    All or nothing: after an error, a cancellation or a crash the target is still empty. Rows pass
+    through a temporary file as large as the store, because two engines cannot share a transaction.
+    In a browser that file is in memory.
 
     Args:
-        source: what to copy; on any engine. Others may go on writing to it.
-        target: where to; on any engine.
-        progress: told how far it is, every few hundred rows. Each row counts twice.
+        source: the store to copy, on any engine. Other writers may continue.
+        target: the empty store to fill, on any engine.
+        progress: called every few hundred rows. Each row counts twice.
 
     Raises:
-        SerializationError: the source is damaged; table and key are named. JSON is not looked
-            into: what cannot be read from the source cannot be read from the target.
+        SerializationError: the source is corrupt; table and key are named. JSON is not decoded:
+            JSON that cannot be read from the source cannot be read from the target either.
         ReadFailedError: the source's medium failed.
-        InternalError: the target is not empty; or an argument is of another type.
+        InternalError: the target is not empty.
+        UsageError: an argument is of another type.
         WriteFailedError: the target's medium failed, or a temporary file cannot be written.
     """
     check_stores(source, "source")
     check_stores(target, "target")
-    await target.engine.read(must_be_empty)  # a whole store is much to read in vain
-    with while_awaited(progress) as telling, temporary() as file:
-        rows = await source.engine.read(lambda: unload(file, _half(telling, second=False)))
-        count = sum(rows.values())
-        await target.engine.load(lambda: load(file, count, _half(telling, second=True)))
-    return _summary(rows)
+    await target.engine.read(check_empty)  # before a long read that would be wasted
+    with cancellable(progress) as report, temporary_file() as file:
+        counts = await source.engine.read(lambda: unload(file, _first_half(report)))
+        rows = sum(counts.values())
+        await target.engine.load(lambda: load(file, rows, _second_half(report)))
+    return _summary(counts)
 
 
-def _check_file(file: object, mode: str, *does: str) -> None:
-    """Reject what is no file of bytes."""
-    if isinstance(file, io.TextIOBase) or not all(hasattr(file, name) for name in does):
-        raise InternalError(
-            f"the file is one of bytes that is open, such as open(path, {mode!r}) gives, not"
+def _check_file(file: object, mode: str, *methods: str) -> None:
+    """Check that a file is open in binary mode, as far as its methods show."""
+    if isinstance(file, io.TextIOBase) or not all(hasattr(file, name) for name in methods):
+        raise UsageError(
+            f"the file must be open in binary mode, as by open(path, {mode!r}), not"
             f" {type(file).__name__}"
         )
 
 
-def refuse_database(file: BinaryIO) -> None:
-    """Reject a database that is in use, such as the store's own file, as what is written to.
-
-    Raises:
-        WriteFailedError: this process has it open, or there is a log that would be applied to it.
-    """
-    try:
-        status = os.fstat(file.fileno())
-    except (AttributeError, OSError, TypeError, ValueError):  # it is no file of the system
-        return
-    if _is_open(status) or _has_log(file, status):
-        raise WriteFailedError("the file is a SQLite database in use; write to another one")
+def _summary(counts: RowCounts) -> Summary:
+    return Summary(counts[EVENTS], counts[RUNS], counts[SPECS], counts[REALM_PROFILES])
 
 
-def _is_open(status: os.stat_result) -> bool:
-    if "mobstore.engines.sqlite.connections" not in sys.modules:
-        return False  # none is, and there need not be a driver
-    from mobstore.engines.sqlite.connections import is_open
-
-    return is_open(status)
+def _first_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(done, 2 * total)
 
 
-def _has_log(file: BinaryIO, status: os.stat_result) -> bool:
-    try:
-        path = Path(os.path.realpath(file.name))
-        named = os.path.samestat(path.stat(), status)
-    except (AttributeError, OSError, TypeError, ValueError):  # it has no name, or has lost it
-        return False
-    return named and any(os.path.lexists(f"{path}{log}") for log in _LOGS)
+def _second_half(progress: Progress) -> Progress:
+    return lambda done, total: progress(total + done, 2 * total)
 
 
-def _summary(rows: Rows) -> Summary:
-    return Summary(rows[EVENTS], rows[RUNS], rows[SPECS], rows[REALM_PROFILES])
-
-
-def _half(progress: Progress, *, second: bool) -> Progress:
-    return lambda done, total: progress(total * second + done, 2 * total)
-
-
-async def _copy(archive: BinaryIO, file: BinaryIO) -> None:
+async def _copy_file(archive: BinaryIO, file: BinaryIO) -> None:
     try:
         while chunk := archive.read(_CHUNK):
             if file.write(chunk) != len(chunk):
-                raise WriteFailedError("the file took a part only; is there room?")
+                raise WriteFailedError("only a part of the file was written; is there room?")
             await asyncio.sleep(0)  # let other tasks run
         file.flush()
     except (OSError, ValueError) as error:

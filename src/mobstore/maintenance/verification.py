@@ -1,27 +1,22 @@
-"""Verify a whole store: find what no store would have written, and repair what can be repaired."""
+"""Verification of a whole store: a search for rows that mobstore could not have written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
-from uuid import uuid4
+from typing import Any
 
 from mobstore.errors import ReadFailedError
-from mobstore.maintenance.examination import examine, is_well_typed
-from mobstore.maintenance.progress import Meter, Progress, while_awaited
-from mobstore.maintenance.relations import FILE_ORDER, TOO_FEW_OUTPUTS, Checks
-from mobstore.model.json import I64_MAX
-from mobstore.scripts.paging import FIRST_LIMIT, Asking, next_limit, page, size_of
+from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, ConsistencyCheck
+from mobstore.maintenance.progress import Meter, Progress, cancellable
+from mobstore.maintenance.repair import NUMBERED, read_counter, repair_rows
+from mobstore.maintenance.row_check import check_row, is_well_typed
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
-    EVENTS,
     IDENTITY,
     LOOP_STEP_OUTPUTS,
     META,
-    NEXT_CURSOR,
-    NEXT_RUN,
     RUN_STATES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -33,20 +28,20 @@ from mobstore.scripts.tables import (
     Row,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Put, Scan, Script, fetch
-from mobstore.stores.mob_stores import MobStores, check_stores
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
+from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in a store that no store would have written.
+    """Something in a store that mobstore could not have written.
 
     Attributes:
-        table: where; "" for what lies beneath the tables, in the medium.
-        key: which row, by the columns of its key; () for none alone.
-        what: what is wrong, in words that hold nothing of what was stored.
-        repairable: whether it can be mended without guessing.
-        repaired: whether it was mended.
+        table: the table; "" for a problem of the medium beneath the tables.
+        key: the values of the row's key columns; () if the problem is not of one row.
+        what: what is wrong. It quotes nothing of what is stored.
+        repairable: whether it can be repaired without guessing.
+        repaired: whether it was repaired.
     """
 
     table: str
@@ -58,12 +53,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found.
+    """The result of `verify`.
 
     Attributes:
-        rows: how many rows each table has, by its name; empty if the medium is too damaged.
-        problems: what is wrong, by table and key; at most 10,000. If there are more, the last one
-            says how many: mend those, and look again.
+        rows: the number of rows of each table, by its name; empty if the medium is too damaged.
+        problems: what is wrong, by table and key; at most 10,000. If there are more, the last
+            problem says how many. Repair those that are listed, and verify again.
     """
 
     rows: Mapping[str, int]
@@ -71,199 +66,158 @@ class Verification:
 
     @property
     def left(self) -> tuple[Problem, ...]:
-        """The problems that were not mended; the store is sound if there are none."""
+        """The problems that were not repaired; a store without any is sound."""
         return tuple(problem for problem in self.problems if not problem.repaired)
 
 
-_ROWS = 64  # repaired at once
-
-# By their numbers, runs that share one come one after the other.
+# Runs that share a number come one after the other in the order of their numbers.
 _ORDER = tuple(RUNS_BY_NUMBER if index is RUNS else index for index in FILE_ORDER)
 
-_NUMBERED: Mapping[str, tuple[Index[Any], str]] = {
-    NEXT_CURSOR: (EVENTS, "cursor"),
-    NEXT_RUN: (RUNS_BY_NUMBER, "number"),
-}
-"""What each counter numbers, and in which column."""
-
-
 _MOST_PROBLEMS = 10_000
-_MOST_CHARACTERS = 2**24  # of all their keys, which in a damaged store may be of any length
+_MOST_CHARACTERS = 2**24  # of all their keys, which in a corrupt store may be of any length
 
 
 async def verify(
     stores: MobStores, *, repair: bool = False, progress: Progress | None = None
 ) -> Verification:
-    """Look for what no store would have written, in a whole store as it stands at one moment.
+    """Check a snapshot of the whole store for rows mobstore could not have written.
 
-    Every row must be what a store would have written; counters must be ahead, ledgers without
-    gaps; all that belongs to a run must have that run, and every run its state. In SQLite the file
-    itself is looked through as well.
+    Each row must be in its canonical form. Counters must be above the numbers they have assigned,
+    and ledgers must have no gaps. Each part of a run must have its run, and each run its state. On
+    SQLite the file itself is checked, too.
 
-    It needs memory for about a thousand rows, and for the 10,000 problems that it lists. Of more
-    than a thousand rows at one position of a run the others are not looked at.
+    Memory is needed for about a thousand rows, and for the 10,000 problems that are listed. If
+    more than a thousand rows share one position of a run, the others are not checked.
 
     Args:
-        stores: what to look through; on any engine. Others may go on writing to it.
-        repair: whether to mend what can be mended without guessing: counters that are behind,
-            an identity that is missing or cannot be read, which is made anew, columns that do not
-            repeat what the row's JSON says, JSON in another form than that in which a store
-            writes it. Some rows at a time, each time in one transaction, in which they are
-            looked at anew.
-        progress: told how far the looking is, every few hundred rows.
+        stores: the store to check, on any engine. Other writers may continue.
+        repair: whether to repair what needs no guess: counters that are too low; an identity that
+            is missing or unreadable, which is replaced by a new one; columns that do not match the
+            JSON they repeat; JSON that is not in canonical form. Each transaction repairs a few
+            rows, and reads them again first.
+        progress: called during the check, every few hundred rows.
 
     Raises:
-        ReadFailedError: the store's medium failed, and does not know of any damage.
-        WriteFailedError: the medium refused a repair. What was mended before stays mended.
-        InternalError: an argument is of another type.
+        ReadFailedError: the store's medium failed, and reports no damage.
+        WriteFailedError: the store's medium failed a repair. Earlier repairs are kept.
+        UsageError: an argument is of another type.
     """
     check_stores(stores)
-    damages = tuple(Problem("", (), what) for what in await stores.engine.faults())
+    check_flags(repair=repair)
+    damage = tuple(Problem("", (), what) for what in await stores.engine.faults())
     try:
-        with while_awaited(progress) as telling:
-            found = await stores.engine.read(lambda: verify_script(telling))
+        with cancellable(progress) as report:
+            found = await stores.engine.read(lambda: verify_script(report))
     except ReadFailedError:
-        if not damages:
+        if not damage:
             raise
-        return Verification({}, damages)
-    problems = damages + found.problems
+        return Verification({}, damage)
+    problems = damage + found.problems
     if repair:
         tables = {table.name: table for table in TABLES}
         rows = dict.fromkeys((tables[p.table], p.key) for p in problems if p.repairable)
-        waiting = list(rows)
-        for start in range(0, len(waiting), _ROWS):
-            some = waiting[start : start + _ROWS]
-            await stores.engine.write(partial(repair_script, some, str(uuid4())))
+        await repair_rows(stores.engine, list(rows))
         problems = tuple(replace(p, repaired=p.repairable) for p in problems)
     return Verification(found.rows, problems)
 
 
 def verify_script(progress: Progress) -> Script[Verification]:
-    """Look through everything."""
+    """Check all tables."""
     counts = yield tuple(Count(Scan(table)) for table in TABLES)
-    looking = _Looking(Meter(progress, sum(counts)))
+    verifier = _Verifier(Meter(progress, sum(counts)))
     for index in _ORDER:
-        yield from looking.table(index)
+        yield from verifier.check_table(index)
     rows = {table.name: count for table, count in zip(TABLES, counts, strict=True)}
-    return Commit(Verification(rows, looking.problems()))
+    return Commit(Verification(rows, verifier.problems()))
 
 
-class _Looking:
-    """One attempt at looking through a store; an engine that begins anew makes another one."""
+class _Verifier:
+    """One attempt to verify a store. An engine that runs the script again makes a new one."""
 
     def __init__(self, meter: Meter) -> None:
         self._problems: list[Problem] = []
         self._characters = 0
-        self._more = 0
+        self._unlisted = 0
         self._meter = meter
-        self._checks = Checks()
+        self._consistency = ConsistencyCheck()
 
     def problems(self) -> tuple[Problem, ...]:
-        """All that was found, or as much as may be listed and how many more there are."""
-        if self._more:
-            what = f"there are {self._more:,} more problems than are listed"
+        """Return the problems found; if not all are listed, the last one says how many more."""
+        if self._unlisted:
+            what = f"there are {self._unlisted:,} more problems than are listed"
             return (*self._problems, Problem("", (), what))
         return tuple(self._problems)
 
-    def table(self, index: Index[Any]) -> Asking[None]:
-        """Look through a table, after those before it."""
+    def check_table(self, index: Index[Any]) -> ScriptPart[None]:
+        """Check a table, after those before it in `_ORDER`."""
         place = index.table.getter(index.sorted_by)
         after: Key | None = None
         limit = FIRST_LIMIT
         if index.table is META:
-            yield from self._identity()
+            yield from self._check_identity()
         elif index.table is COUNTERS:
-            yield from self._counters()
+            yield from self._check_counters()
         while rows := (yield from page(index, after, limit)):
             after, limit = place(rows[-1]), next_limit(limit, len(rows), size_of(rows))
-            yield from self._rows(index, rows)
+            yield from self._check_rows(index, rows)
             self._meter.add(len(rows))
         if index.table is LOOP_STEP_OUTPUTS:
-            for run_id in self._checks.short:
+            for run_id in self._consistency.missing_outputs:
                 self._list(Problem(RUNS.name, (run_id,), TOO_FEW_OUTPUTS))
 
-    def _rows(self, index: Index[Any], rows: Sequence[Row]) -> Asking[None]:
+    def _check_rows(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[None]:
         table = index.table
         for row in rows:
-            for what, repairable in examine(table, row).faults:
-                self._found(table, row, what, repairable=repairable or _is_identity(table, row))
+            # An unreadable identity is replaced, as a missing one is.
+            replaceable = table is META and row[0] == IDENTITY
+            for fault in check_row(table, row).faults:
+                self._add(table, row, fault.what, repairable=fault.repairable or replaceable)
         rows = [row for row in rows if is_well_typed(table, row)]
         if table is COUNTERS:
-            return  # seen with what they number
-        found = yield from self._checks.faults(index, rows)
-        for place, why in sorted(dict(reversed(found)).items()):  # of each row the first
-            self._found(table, rows[place], why)
+            return  # `_check_counters` has compared them with the rows they number
+        faults = yield from self._consistency.faults(index, rows)
+        for place in sorted(faults):
+            self._add(table, rows[place], faults[place])
         if table is RUNS:
-            yield from self._states(rows)
+            yield from self._check_states(rows)
 
-    def _found(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
+    def _add(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
         self._list(Problem(table.name, table.getter(table.key)(row), what, repairable))
 
     def _list(self, problem: Problem) -> None:
         characters = sum(len(part) for part in problem.key if isinstance(part, str | bytes))
-        self._characters += characters
-        if len(self._problems) < _MOST_PROBLEMS and self._characters <= _MOST_CHARACTERS:
+        characters += self._characters
+        if len(self._problems) < _MOST_PROBLEMS and characters <= _MOST_CHARACTERS:
             self._problems.append(problem)
+            self._characters = characters
         else:
-            self._characters -= characters
-            self._more += 1
+            self._unlisted += 1
 
-    def _identity(self) -> Asking[None]:
-        """See that the store has an identity; what it is comes with the other rows."""
+    def _check_identity(self) -> ScriptPart[None]:
+        """Check that the store has an identity. Its value is checked with the other rows."""
         if (yield from fetch(Get(META, (IDENTITY,)))) is None:
-            what = "it is missing, and no cursor can be known to be of this store"
-            self._found(META, MetaRow(IDENTITY, ""), what, repairable=True)
+            what = "it is missing, so that cursors cannot be matched with this store"
+            self._add(META, MetaRow(IDENTITY, ""), what, repairable=True)
 
-    def _counters(self) -> Asking[None]:
-        """See that counters are ahead; take those that are not for mended, or all rows are told."""
-        mended: list[CounterRow] = []
-        for name in _NUMBERED:
-            counter, due = yield from _counter(name)
-            mended.append(due)
-            if counter != due:
-                what = f"it is not above the last {_NUMBERED[name][1]}"
-                self._found(COUNTERS, due, what, repairable=True)
-        yield from self._checks.faults(COUNTERS, mended)
+    def _check_counters(self) -> ScriptPart[None]:
+        """Check that counters are high enough.
 
-    def _states(self, runs: Sequence[Row]) -> Asking[None]:
+        The consistency check continues with repaired counters. With a low one, it would report
+        every row above it.
+        """
+        counters: list[CounterRow] = []
+        for name, (_, column) in NUMBERED.items():
+            counter, repaired = yield from read_counter(name)
+            counters.append(repaired)
+            if counter != repaired:
+                what = f"it is not above the last {column}"
+                self._add(COUNTERS, repaired, what, repairable=True)
+        yield from self._consistency.faults(COUNTERS, counters)
+
+    def _check_states(self, runs: Sequence[Row]) -> ScriptPart[None]:
         keys = list(map(RUNS.getter(RUNS.key), runs))
         states = yield tuple(Get(RUN_STATES, key) for key in keys)
         for key, state in zip(keys, states, strict=True):
             if state is None:
                 what = "it is missing, and the run cannot be read without it"
                 self._list(Problem(RUN_STATES.name, key, what))
-
-
-def repair_script(rows: Sequence[tuple[Table[Any], Key]], identity: str) -> Script[None]:
-    """Mend these rows as far as they can be; a store without identity gets this one."""
-    found = yield tuple(Get(table, key) for table, key in rows)
-    puts: list[Put[Any]] = []
-    for (table, key), row in zip(rows, found, strict=True):
-        if table is META and (row is None or examine(META, examine(META, row).mended).faults):
-            puts.append(Put(META, (MetaRow(IDENTITY, identity),)))
-        elif table is COUNTERS:
-            counter, due = yield from _counter(cast("str", key[0]))
-            if counter != due:
-                puts.append(Put(COUNTERS, (due,)))
-        elif row is not None:
-            puts.append(Put(table, (examine(table, row).mended,)))
-    return Commit(None, tuple(puts))
-
-
-def _is_identity(table: Table[Any], row: Row) -> bool:
-    """Whether a row may be made anew: an identity that cannot be read is as good as none."""
-    return table is META and row[0] == IDENTITY
-
-
-def _counter(name: str) -> Asking[tuple[CounterRow, CounterRow]]:
-    """A counter, and what it must be at least for all numbers to be below it."""
-    index, column = _NUMBERED[name]
-    counter, last = yield from fetch(
-        Get(COUNTERS, (name,)), Scan(index, before=I64_MAX, limit=1, backwards=True)
-    )
-    following = CounterRow(name, getattr(last[0], column) + 1 if last else 1)
-    if counter is None:
-        return CounterRow(name, 1), following
-    if type(counter.value) is not int:
-        return following, following  # which value it had cannot be known
-    return counter, max(counter, following)

@@ -1,23 +1,22 @@
-"""Databases of the reference: those of meerkat-mob 0.5.1 and 0.5.2 in, those of 0.5.2 out.
+"""Import and export of databases of the reference, meerkat-mob.
 
     await import_meerkat("mob.db", stores)
     await export_meerkat(stores, "back.db")
 
-An import is atomic: all of the file is there when it returns, and nothing if it fails or the
-process dies. It goes into an empty store only, because events keep their cursors and consumers
-their places. It needs memory for about a megabyte of rows, or for one row that is longer, however
-large the file is.
+An import reads databases of 0.5.1 and 0.5.2 into an empty store, because events keep their
+cursors. It is all or nothing: an error or a crash leaves the store empty. It needs memory for about
+a megabyte of rows, or for one row that is longer, however large the file is.
 
-The file may come from anywhere: it is refused if it holds anything that these releases do not make,
-or is damaged.
+The file need not be trusted: it is rejected if it is damaged, or holds anything that these
+releases do not create. It is opened read-only. If no process has it open (there is no `-wal` file
+beside it), it is not even locked; if a process then begins to write to it, the import fails and
+says so.
 
-It is opened for reading only. One that no process has open (there is no `-wal` beside it) is
-not even locked: if a process begins to write to it, the import fails and says so.
-
-An export loses nothing: what the layout cannot hold is an error. Read back, by mobstore or by the
-reference, it gives the same events, runs, specs and profiles, in the same order.
+An export writes a database of 0.5.2 and loses nothing: what the layout cannot hold is an error.
+Read by mobstore or by the reference, the database has the same events, runs, specs and profiles in
+the same order.
 """
 
-from mobstore.meerkat.exporting import export_meerkat as export_meerkat
-from mobstore.meerkat.importing import import_meerkat as import_meerkat
+from mobstore.meerkat.exporter import export_meerkat as export_meerkat
+from mobstore.meerkat.importer import import_meerkat as import_meerkat
 from mobstore.meerkat.report import ImportReport as ImportReport, Unreadable as Unreadable

@@ -1,8 +1,7 @@
-"""The SQLite layout of the reference, meerkat-mob 0.5.2, and how its files are recognised.
+"""The SQLite layout of the reference, meerkat-mob 0.5.2, and a check of a file against it.
 
-Nothing of a file is read before its list of tables is known to be the reference's: a view or a
-generated column can compute for ever, and an index or a trigger tells that another program was at
-it.
+No table is read before the list of tables is known to be the reference's. A view or a generated
+column can compute forever, and an index or a trigger shows that another program changed the file.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ SCHEMA = {
         " created_at TEXT NOT NULL, updated_at TEXT NOT NULL"
     ),
 }
-"""Its tables and their columns. JSON is stored as bytes, all other text as text."""
+"""The tables and their columns. JSON is stored as bytes, all other text as text."""
 
 CURSOR_KEY = "next_cursor"
 """The only key of `mob_event_meta`."""
@@ -37,45 +36,45 @@ KEY_INDEXES = {
     for table, columns in SCHEMA.items()
     if "TEXT PRIMARY KEY" in columns
 }
-"""The indexes that SQLite makes for the keys of tables."""
+"""The indexes that SQLite creates for the keys of tables."""
 
 _NEWER = ("mob_runtime_", "mob_identity_", "mob_run_remote_", "mob_external_deliveries")
-_LATER = "realm_profiles"  # not in 0.5.1; and in a file by itself until that is first used
+_OPTIONAL = "realm_profiles"  # not in 0.5.1; in 0.5.2 also alone, until the others are used
 _NAMES = "|".join([*SCHEMA, *(re.findall(r"\b[a-z_]+", " ".join(SCHEMA.values())))])
-_WORDS = re.compile(  # of what is quoted, names only: a quoted keyword is none
+_WORDS = re.compile(  # quoted words count only if they are names: a quoted keyword is no keyword
     rf"""--[^\n]*|/\*.*?(?:\*/|\Z)|\s+|"({_NAMES})"|\[({_NAMES})\]|`({_NAMES})`|(\w+|.)""",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
 
 
 def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:
-    """Refuse what is not of 0.5.1 or 0.5.2; give the names of its tables.
+    """Check that a file has the layout of 0.5.1 or 0.5.2, and return the names of its tables.
 
     Args:
         file: the file, within a transaction.
-        path: where it is, for messages.
+        path: its path, for messages.
 
     Raises:
-        ReadFailedError: its tables are those of another release or program, or it holds more.
+        ReadFailedError: the file is of another release or program, or holds other entries.
         sqlite3.Error: the file cannot be read.
     """
     if file.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
         raise ReadFailedError(f"{path} is a store of mobstore; open it as sqlite:{path}")
     found = entries(file, path)
-    _refuse_newer(found, path)
+    _reject_newer(found, path)
     tables = {entry.name for entry in found if entry.name in SCHEMA}
     if not tables:
         raise ReadFailedError(f"{path} has no table of meerkat-mob")
-    expected = {_LATER} if tables == {_LATER} else SCHEMA.keys() - ({_LATER} - tables)
+    expected = {_OPTIONAL} if tables == {_OPTIONAL} else SCHEMA.keys() - ({_OPTIONAL} - tables)
     indexes = {KEY_INDEXES[table] for table in expected if table in KEY_INDEXES}
     for entry in found:
         if entry.type == "table" and entry.name in expected:
-            if _words(entry.sql or "") != _made(entry.name):
-                raise _foreign(path, f"its {entry.label} is made in another way")
+            if _words(entry.sql or "") != _created_words(entry.name):
+                raise _foreign(path, f"its {entry.label} differs from theirs")
         elif entry.automatic and entry.name in indexes:
             indexes.remove(entry.name)
         elif not (entry.automatic and entry.type == "table"):  # statistics
-            raise _foreign(path, f"its {entry.label} is none of theirs")
+            raise _foreign(path, f"its {entry.label} is not one of theirs")
     missing = sorted(expected - tables) or sorted(indexes)
     if missing:
         kind = "table" if missing[0] in SCHEMA else "index"
@@ -83,7 +82,7 @@ def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:
     return tables
 
 
-def _refuse_newer(found: Sequence[Entry], path: Path) -> None:
+def _reject_newer(found: Sequence[Entry], path: Path) -> None:
     names = {entry.name for entry in found}
     if "meerkat_schema" in names:
         raise newer(path, "0.8.4 or newer", "it has the table meerkat_schema")
@@ -95,24 +94,24 @@ def _refuse_newer(found: Sequence[Entry], path: Path) -> None:
 
 
 def _words(sql: str) -> list[str]:
-    """What SQL says, however it is spaced, quoted and written in capitals."""
+    """Return the words of SQL in lower case, without spacing, quotes and comments."""
     return [word.lower() for parts in _WORDS.findall(sql) if (word := "".join(parts))]
 
 
-def _made(table: str) -> list[str]:
+def _created_words(table: str) -> list[str]:
     return _words(f"CREATE TABLE {table} ({SCHEMA[table]})")
 
 
 def _foreign(path: Path, what: str) -> ReadFailedError:
     return ReadFailedError(
-        f"{path} is not made as meerkat-mob 0.5.1 and 0.5.2 make it: {what}. Nothing was read from"
-        " its tables. If another program has changed that, change it back in a copy of the file and"
-        " import the copy; if it is damaged, restore a backup"
+        f"{path} does not have the layout of meerkat-mob 0.5.1 and 0.5.2: {what}. Its tables were"
+        " not read. If another program has changed it, undo the change in a copy of the file and"
+        " import the copy; if the file is damaged, restore a backup"
     )
 
 
 def newer(path: Path, release: str, sign: str) -> ReadFailedError:
-    """What to say of a file of another release."""
+    """Return the error for a file of a newer release, or of 0.5.0."""
     return ReadFailedError(
         f"{path} was written by meerkat-mob {release} ({sign});"
         " only files of 0.5.1 and 0.5.2 can be imported"

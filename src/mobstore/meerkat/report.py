@@ -1,4 +1,4 @@
-"""What an import tells of itself."""
+"""The report of an import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_REASON = 200  # characters
 
 
 class Unreadable(NamedTuple):
-    """A row of the source that has no meaning to the reference either."""
+    """A row of the source that could not be read."""
 
     table: str
     key: str
@@ -23,20 +23,20 @@ class Unreadable(NamedTuple):
 
 
 def unreadable(table: str, key: object, reason: str) -> Unreadable:
-    """A row that cannot be read, said in few words."""
+    """Describe a row that cannot be read, with its key and reason cut to a few words."""
     named = str(key) if isinstance(key, (str, int)) else type(key).__name__
     return Unreadable(table, brief(named), plain(cut(reason, _LONGEST_REASON)))
 
 
 @dataclass
 class ImportReport:
-    """What an import brought, and what it left out because it could not be read.
+    """The number of records imported, and the rows left out because they could not be read.
 
     Attributes:
-        events: how many.
-        runs: how many.
-        specs: how many.
-        realm_profiles: how many.
+        events: the number of events.
+        runs: the number of runs.
+        specs: the number of specs.
+        realm_profiles: the number of realm profiles.
         left_out: the first 1,000 rows that were left out; their keys and reasons are cut.
         more_left_out: how many more were left out.
     """
@@ -50,7 +50,7 @@ class ImportReport:
 
 
 def leave_out(report: ImportReport, row: Unreadable) -> None:
-    """Note a row that was left out."""
+    """Record a row that was left out."""
     if len(report.left_out) < _MOST_LISTED:
         report.left_out.append(row)
     else:

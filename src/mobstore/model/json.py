@@ -21,7 +21,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from mobstore.errors import SerializationError
 from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
-from mobstore.model.text import joined
+from mobstore.model.text import dotted_path
 
 I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 _WRITABLE_DEPTH = 255  # what pydantic allows where stacks are large
@@ -129,7 +129,7 @@ class _UnfitError(ValueError):
 
     def with_place(self, what: str = "") -> str:
         """What is wrong and where, such as `rows.1.cost`."""
-        where = joined(filter(None, (what, *reversed(self._names))))
+        where = dotted_path(filter(None, (what, *reversed(self._names))))
         return f"{where}: {self}" if where else str(self)
 
 

@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
-from mobstore.model.text import LONGEST_REPR, bounded, cut, joined
+from mobstore.model.text import LONGEST_REPR, bounded, cut, dotted_path
 from mobstore.model.timestamp import Timestamp
 
 K = TypeVar("K")
@@ -208,7 +208,7 @@ def _stopped_by_depth(error: ValidationError) -> bool:
 def explain(error: ValidationError) -> str:
     """The first complaint, with its place; never the value, which may be private."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = joined(first["loc"]) or "document"
+    place = dotted_path(first["loc"]) or "document"
     if first["type"] == "union_tag_invalid":  # pydantic's own text shows the tag
         return f"{place}: unknown kind"
     return f"{place}: {cut(first['msg'], 400)}"

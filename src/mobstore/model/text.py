@@ -24,10 +24,10 @@ def plain(value: object) -> str:
     That is what `respelt` finds, as Python writes it: `\x1b`, `\u202e`, `\U000e0041`. Emoji that
     are joined by U+200D or that end with a variation selector come apart into their pieces.
     """
-    return respelt(str(value), _python_escape)
+    return replace_invisible(str(value), _python_escape)
 
 
-def respelt(text: str, spell: Callable[[str], str]) -> str:
+def replace_invisible(text: str, spell: Callable[[str], str]) -> str:
     """Text in which `spell` gives another form of each character that shows nothing of itself.
 
     These are, by their categories in Unicode: controls (Cc: C0, DEL, C1), format characters (Cf:
@@ -72,7 +72,7 @@ def brief(name: str) -> str:
     return plain(cut(name, 40))
 
 
-def joined(names: Iterable[object]) -> str:
+def dotted_path(names: Iterable[object]) -> str:
     """A way through names, such as `rows.1.cost`; of a long one the beginning and the end."""
     way = ".".join(brief(str(name)) for name in names)
     return way if len(way) <= 200 else f"{way[:100]}…{way[-99:]}"

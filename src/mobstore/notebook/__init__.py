@@ -1,14 +1,16 @@
-"""What people see of models in a notebook, as HTML.
+"""HTML displays of models and stores for notebooks.
 
-html.py        what shows what: `html_of`
-runs.py        a run: its head, its tree, its failures and outputs; drawing.py its timeline
-records.py     an event, a realm profile, many records as a table; definitions.py a mob's definition
-stores.py      stores and what they hold
-markup.py      elements of HTML, in which all text is escaped and cut; style.py how they look
-texts.py       moments, spans and values as text
-timeline.py    a step ledger as bars
-tree.py        frames and loops as they lie in each other
+html.py         `html_of`: choose the display of a value
+runs.py         a run: header, frames and loops, failures, outputs; timeline.py: its timeline
+records.py      an event, a realm profile, a table of records
+definitions.py  the definition of a mob
+stores.py       stores and their contents
+markup.py       HTML elements, whose text is escaped and cut; style.py: their style sheet
+formatting.py   times, durations and values as text
+tabular.py      records as flat dicts, and `Listing`
+bars.py         a step ledger as bars
+tree.py         the tree of frames and loops
 
-Nothing here reads a store. A display holds no script and asks nothing of the network; how much of
-a thing it shows is bounded by the constants of its module, and it says what it leaves out.
+No module here reads a store. A display holds no script and makes no network request. The constants
+of its module limit how much of a value it shows, and it says how much it leaves out.
 """

@@ -1,4 +1,4 @@
-"""The definition of a mob."""
+"""The display of a mob's definition."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from mobstore.model.flow import (
 )
 from mobstore.model.profile import Profile, ProfileBinding
 from mobstore.model.text import count
+from mobstore.notebook.formatting import format_names, format_value, name_text
 from mobstore.notebook.markup import (
     DEEPEST,
     Content,
     Markup,
     block,
+    cell_text,
+    details,
     element,
-    ends,
-    folded,
-    head,
+    first_and_last,
+    heading,
     inline,
-    left_out,
-    long,
-    share,
+    join,
+    omission,
+    portion,
     table,
-    together,
 )
-from mobstore.notebook.records import rest, tools
+from mobstore.notebook.records import field_list, tools
 from mobstore.notebook.tabular import fields_of
-from mobstore.notebook.texts import joined, named, value
 
 PROFILES = 20
 """Profiles: the first and the last."""
@@ -52,20 +52,20 @@ PARTS = 8
 """Parts of a step's message or of a condition: the first."""
 
 
-def definition(shown: MobDefinition) -> Markup:
-    """The definition of a mob: its profiles and flows, and what binds them."""
-    others = fields_of(shown, without=("id", "profiles", "flows"))
-    profiles, flows = list(shown.profiles.items()), list(shown.flows.items())
-    first, omitted, last = ends(flows, FLOWS)
-    shown_flows = len(first) + len(last)
-    return together(
-        head("mob", named(shown.id)),
+def definition(mob: MobDefinition) -> Markup:
+    """Show the definition of a mob: its profiles, its flows and its other fields."""
+    others = fields_of(mob, without=("id", "profiles", "flows"))
+    profiles, flows = list(mob.profiles.items()), list(mob.flows.items())
+    first, omitted, last = first_and_last(flows, FLOWS)
+    number = len(first) + len(last)
+    return join(
+        heading("mob", name_text(mob.id)),
         block("title", count(len(profiles), "profile")) if profiles else None,
         _profiles(profiles) if profiles else None,
-        *(_flow(name, flow, shown_flows) for name, flow in first),
-        left_out(omitted, "flow"),
-        *(_flow(name, flow, shown_flows) for name, flow in last),
-        folded("the rest", rest(others)),
+        *(_flow(name, flow, number) for name, flow in first),
+        omission(omitted, "flow"),
+        *(_flow(name, flow, number) for name, flow in last),
+        details("other fields", field_list(others)),
     )
 
 
@@ -73,8 +73,8 @@ def _profiles(profiles: Sequence[tuple[str, ProfileBinding]]) -> Markup:
     def row(item: tuple[str, ProfileBinding]) -> tuple[Content, ...]:
         name, bound = item
         if not isinstance(bound, Profile):
-            return named(name), f"realm profile {bound.realm_profile}", "", ""
-        return named(name), bound.model, long(bound.peer_description), tools(bound)
+            return name_text(name), f"realm profile {bound.realm_profile}", "", ""
+        return name_text(name), bound.model, cell_text(bound.peer_description), tools(bound)
 
     columns = ("profile", "model", "description", "tools")
     return table(columns, profiles, row, most=PROFILES, noun="profile")
@@ -83,57 +83,58 @@ def _profiles(profiles: Sequence[tuple[str, ProfileBinding]]) -> Markup:
 def _flow(name: str, flow: FlowSpec, among: int) -> Markup:
     def row(item: tuple[str, FlowStepSpec]) -> tuple[Content, ...]:
         step, spec = item
-        how = spec.dispatch_mode.replace("_", " ")
-        after = long(joined(spec.depends_on))
-        return named(step), spec.role, after, how, long(_message(spec))
+        mode = spec.dispatch_mode.replace("_", " ")
+        after = cell_text(format_names(spec.depends_on))
+        return name_text(step), spec.role, after, mode, cell_text(_message(spec))
 
     steps = list(flow.steps.items())
     columns = ("step", "role", "after", "dispatch", "message")
-    return together(
-        block("title", f"flow {named(name)}", inline("quiet", f" {flow.description or ''}")),
-        table(columns, steps, row, most=share(STEPS, among), noun="step"),
-        None if flow.root is None else _frames(flow.root, share(NODES, among)),
+    return join(
+        block("title", f"flow {name_text(name)}", inline("quiet", f" {flow.description or ''}")),
+        table(columns, steps, row, most=portion(STEPS, among), noun="step"),
+        None if flow.root is None else _frames(flow.root, portion(NODES, among)),
     )
 
 
 def _frames(root: FrameSpec, most: int) -> Markup:
-    """The nodes of a flow's frames, those of a loop's body below it."""
-    waiting = [(name, node, 0) for name, node in reversed(tuple(root.nodes.items()))]
+    """Show the nodes of a flow's frames, and those of a loop's body below the loop."""
+    stack = [(name, node, 0) for name, node in reversed(tuple(root.nodes.items()))]
     lines: list[Markup] = []
-    while waiting and len(lines) < most:
-        name, node, depth = waiting.pop()
+    while stack and len(lines) < most:
+        name, node, depth = stack.pop()
         lines.append(_node(name, node, depth))
         if isinstance(node, RepeatUntilSpec):
-            inner = reversed(tuple(node.body.nodes.items()))
-            waiting += [(name, node, depth + 1) for name, node in inner]
-    rest_is_left_out = inline("left-out", "… more nodes …") if waiting else None
-    return together(block("title", "frames"), *lines, rest_is_left_out)
+            body = reversed(tuple(node.body.nodes.items()))
+            stack += [(name, node, depth + 1) for name, node in body]
+    more = inline("left-out", "… more nodes …") if stack else None
+    return join(block("title", "frames"), *lines, more)
 
 
 def _node(name: str, node: FlowNodeSpec, depth: int) -> Markup:
     if isinstance(node, RepeatUntilSpec):
         kind = "loop"
-        what = f"at most {node.max_iterations:,} times, until {condition(node.until)}"
+        text = f"at most {node.max_iterations:,} times, until {condition(node.until)}"
     else:
         kind = "step"
-        what = "" if node.step_id == name else named(node.step_id)
-    after = f"after {joined(node.depends_on)}" if node.depends_on else ""
-    told = (inline("quiet", kind), element("b", named(name)), what, inline("quiet", after))
-    return block("branch", *told, style=f"--ms-depth:{min(depth, DEEPEST)}")
+        text = "" if node.step_id == name else name_text(node.step_id)
+    after = f"after {format_names(node.depends_on)}" if node.depends_on else ""
+    parts = (inline("quiet", kind), element("b", name_text(name)), text, inline("quiet", after))
+    return block("branch", *parts, style=f"--ms-depth:{min(depth, DEEPEST)}")
 
 
-def condition(of: ConditionExpr) -> str:
-    """A condition as people write it."""
-    match of:
+def condition(expression: ConditionExpr) -> str:
+    """Return a condition in infix notation."""
+    match expression:
         case ConditionAnd() | ConditionOr():
-            return f" {of.op} ".join(f"({condition(part)})" for part in of.exprs[:PARTS]) or of.op
+            parts = [f"({condition(part)})" for part in expression.exprs[:PARTS]]
+            return f" {expression.op} ".join(parts) or expression.op
         case ConditionNot():
-            return f"not ({condition(of.expr)})"
+            return f"not ({condition(expression.expr)})"
         case ConditionIn():
-            return f"{of.path} in {value(of.values, 60)}"
+            return f"{expression.path} in {format_value(expression.values, 60)}"
         case _:
-            sign = {"eq": "=", "gt": ">", "lt": "<"}[of.op]
-            return f"{of.path} {sign} {value(of.value, 60)}"
+            sign = {"eq": "=", "gt": ">", "lt": "<"}[expression.op]
+            return f"{expression.path} {sign} {format_value(expression.value, 60)}"
 
 
 def _message(step: FlowStepSpec) -> str:

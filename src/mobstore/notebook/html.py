@@ -1,4 +1,4 @@
-"""What shows what."""
+"""`html_of`: the display of a value."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import MobRun
 from mobstore.notebook import definitions, records, runs, stores
-from mobstore.notebook.markup import Markup, whole
+from mobstore.notebook.markup import Markup, complete_display
 from mobstore.notebook.tabular import Listing
 from mobstore.stores.mob_stores import MobStores
 
 
-def html_of(shown: Displayed) -> str:
-    """The HTML of something that can be shown: one element, complete, without scripts.
+def html_of(value: Displayed) -> str:
+    """Return the HTML of a value: one complete element without scripts.
 
     Raises:
-        TypeError: nothing here knows how to show it.
+        TypeError: values of this type have no display.
     """
-    return whole(_content(shown))
+    return complete_display(_content(value))
 
 
-def _content(shown: Displayed) -> Markup:
-    match shown:
+def _content(value: Displayed) -> Markup:
+    match value:
         case MobRun():
-            return runs.run(shown)
+            return runs.run(value)
         case MobEvent():
-            return records.event(shown)
+            return records.event(value)
         case MobDefinition():
-            return definitions.definition(shown)
+            return definitions.definition(value)
         case StoredRealmProfile():
-            return records.profile(shown)
+            return records.profile(value)
         case Listing():
-            return records.listing(shown)
+            return records.listing(value)
         case MobStores():
-            return stores.stores(shown)
+            return stores.stores(value)
         case Overview():
-            return stores.overview(shown)
+            return stores.overview(value)
         case _:
-            raise TypeError(f"{type(shown).__name__} has no display")
+            raise TypeError(f"{type(value).__name__} has no display")

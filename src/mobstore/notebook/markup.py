@@ -1,4 +1,4 @@
-"""Elements of HTML. Text becomes markup in one place only, where it is escaped and cut."""
+"""HTML elements. Text becomes markup in one place only, where it is escaped and cut."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mobstore.notebook.style import STYLE
 T = TypeVar("T")
 
 LONGEST_TEXT = 200
-"""Characters of one piece of text; what is longer is cut."""
+"""Characters of one piece of text; longer text is cut."""
 DEEPEST = 8
-"""Levels by which lines of a tree are indented."""
+"""Levels of indentation in a tree."""
 
 
 class Markup(str):
@@ -28,7 +28,7 @@ _ONE_LINE = 40
 Content: TypeAlias = str | None
 """Text, markup, or nothing."""
 
-_MARKS = {
+_SYMBOLS = {
     "completed": "✓",
     "failed": "✕",
     "running": "▸",
@@ -41,92 +41,92 @@ _MARKS = {
 
 
 def element(kind: str, *content: Content, **attributes: str) -> Markup:
-    """An element. `data_status` is the attribute `data-status`, and `class_` is `class`."""
+    """Return an element. `data_status` is the attribute `data-status`, and `class_` is `class`."""
     written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{_safe(text)}"'
+        f' {name.rstrip("_").replace("_", "-")}="{_escaped(text)}"'
         for name, text in attributes.items()
     )
-    return Markup(f"<{kind}{written}>{together(*content)}</{kind}>")
+    return Markup(f"<{kind}{written}>{join(*content)}</{kind}>")
 
 
-def together(*content: Content) -> Markup:
-    """Pieces of content one after the other."""
+def join(*content: Content) -> Markup:
+    """Return pieces of content one after the other."""
     return Markup(
-        "".join(part if isinstance(part, Markup) else _safe(part) for part in content if part)
+        "".join(part if isinstance(part, Markup) else _escaped(part) for part in content if part)
     )
 
 
-def _safe(text: str) -> str:
-    # Also invisible characters: some turn the direction of all that follows, and lone surrogates
-    # would keep the whole from being sent.
+def _escaped(text: str) -> str:
+    # Invisible characters, too: some reverse the direction of the text after them, and a lone
+    # surrogate would keep the whole display from being sent.
     return escape(bounded(text, LONGEST_TEXT))
 
 
 def block(kind: str, *content: Content, **attributes: str) -> Markup:
-    """A `div` of one of the classes in the style sheet."""
+    """Return a `div` of a class of the style sheet."""
     return element("div", *content, class_=f"ms-{kind}", **attributes)
 
 
 def inline(kind: str, *content: Content, **attributes: str) -> Markup:
-    """A `span` of one of the classes in the style sheet."""
+    """Return a `span` of a class of the style sheet."""
     return element("span", *content, class_=f"ms-{kind}", **attributes)
 
 
-def long(text: str) -> Content:
-    """The text of a cell, which may be broken into lines if it is long."""
+def cell_text(text: str) -> Content:
+    """Return the text of a cell; long text may be broken into lines."""
     return inline("text", text) if len(text) > _ONE_LINE else text
 
 
-def whole(*content: Content) -> str:
-    """A complete display; no MathJax of notebooks, old or new, takes its text for formulas."""
+def complete_display(*content: Content) -> str:
+    """Return a complete display; its classes keep MathJax, old and new, from reading formulas."""
     classes = "mobstore-display mathjax_ignore tex2jax_ignore"
     return element("div", Markup(f"<style>{STYLE}</style>"), *content, class_=classes)
 
 
-def head(kind: str, name: str, *more: Content) -> Markup:
-    """The line above a display: what it is, and its name."""
+def heading(kind: str, name: str, *more: Content) -> Markup:
+    """Return the first line of a display: the kind of the value, and its name."""
     return block("head", inline("quiet", kind) if kind else None, element("b", name), *more)
 
 
-def pill(status: str) -> Markup:
-    """A status, told by a word, a mark and a colour."""
-    return inline("pill", f"{mark(status)} {status.lower()}", data_status=status.lower())
+def badge(status: str) -> Markup:
+    """Return a status with its symbol, in its colour."""
+    return inline("pill", f"{symbol(status)} {status.lower()}", data_status=status.lower())
 
 
-def mark(status: str) -> str:
-    """The mark of a status."""
-    return _MARKS.get(status.lower(), "·")
+def symbol(status: str) -> str:
+    """Return the symbol of a status."""
+    return _SYMBOLS.get(status.lower(), "·")
 
 
 def facts(pairs: Iterable[tuple[str, Content]]) -> Markup:
-    """Names with values; those without a value are left out."""
+    """Return names with values, without those whose value is empty."""
     return block(
         "facts",
         *(inline("fact", inline("quiet", name), " ", text) for name, text in pairs if text),
     )
 
 
-def folded(title: str, *content: Content) -> Markup:
-    """Content behind a line that opens it."""
+def details(title: str, *content: Content) -> Markup:
+    """Return content that a click on its title shows."""
     return element("details", element("summary", title), *content)
 
 
-def ends(items: Sequence[T], most: int) -> tuple[Sequence[T], int, Sequence[T]]:
-    """The first and the last items, at most so many, and how many between them are left out."""
-    left_out = max(0, len(items) - most)
-    if not left_out:
+def first_and_last(items: Sequence[T], most: int) -> tuple[Sequence[T], int, Sequence[T]]:
+    """Return the first items, the number of omitted ones, and the last, at most `most` in all."""
+    omitted = max(0, len(items) - most)
+    if not omitted:
         return items, 0, ()
     first = most - most // 2
-    return items[:first], left_out, items[first + left_out :]
+    return items[:first], omitted, items[first + omitted :]
 
 
-def share(most: int, among: int) -> int:
-    """How many of each are shown when so many are shown of all of them, yet at least three."""
+def portion(most: int, among: int) -> int:
+    """Return how many items each of several parts may show: `most` in all, but at least three."""
     return max(3, most // max(1, among))
 
 
-def left_out(number: int, noun: str, plural: str = "") -> Markup | None:
-    """Says how many are not shown, if any."""
+def omission(number: int, noun: str, plural: str = "") -> Markup | None:
+    """Return a line that says how many items are omitted, if any."""
     return block("left-out", f"… {count(number, noun, plural)} not shown …") if number else None
 
 
@@ -139,24 +139,24 @@ def table(
     noun: str,
     plural: str = "",
 ) -> Markup:
-    """A table of the first and the last items.
+    """Return a table of the first and the last items.
 
     Args:
         columns: the headings.
-        items: what to show, an item a line.
-        row: the cells of an item.
-        most: how many items are shown.
-        noun: what one item is called.
-        plural: what several are called, if not `noun` with an s.
+        items: the items, one for each row.
+        row: returns the cells of an item.
+        most: the number of items to show.
+        noun: the word for one item.
+        plural: the word for several, if it is not `noun` with an s.
     """
 
     def line(item: T) -> Markup:
         return element("tr", *(element("td", cell or "") for cell in row(item)))
 
-    first, omitted, last = ends(items, most)
+    first, omitted, last = first_and_last(items, most)
     body = list(map(line, first))
-    if omission := left_out(omitted, noun, plural):
-        body.append(element("tr", element("td", omission, colspan=str(len(columns)))))
+    if omitted_line := omission(omitted, noun, plural):
+        body.append(element("tr", element("td", omitted_line, colspan=str(len(columns)))))
     body += map(line, last)
-    heading = element("tr", *(element("th", name, scope="col") for name in columns))
-    return block("scroll", element("table", element("thead", heading), element("tbody", *body)))
+    header = element("tr", *(element("th", name, scope="col") for name in columns))
+    return block("scroll", element("table", element("thead", header), element("tbody", *body)))

@@ -1,4 +1,4 @@
-"""An event, a realm profile, many records as a table."""
+"""Displays of an event, of a realm profile, and of many records as a table."""
 
 from __future__ import annotations
 
@@ -10,99 +10,106 @@ from mobstore.model.event import MobEvent
 from mobstore.model.profile import Profile, StoredRealmProfile
 from mobstore.model.run import MobRun, RunHeader, StepLedgerEntry
 from mobstore.model.text import count, cut
+from mobstore.notebook.formatting import (
+    format_fields,
+    format_names,
+    format_time,
+    format_value,
+    name_text,
+)
 from mobstore.notebook.markup import (
     Content,
     Markup,
-    ends,
+    badge,
+    cell_text,
     facts,
-    head,
+    first_and_last,
+    heading,
     inline,
-    long,
-    pill,
+    join,
     table,
-    together,
 )
 from mobstore.notebook.tabular import Listing, Tabular, columns_of, fields_of
-from mobstore.notebook.texts import fields, joined, moment, named, value
 
 RECORDS = 40
-"""Lines of a table of records: the first and the last."""
+"""Rows of a table of records: the first and the last."""
 KINDS = 40
-"""Types or statuses that are counted: all that are written; a damaged store may hold more."""
+"""Types or statuses that are counted: all that mobstore writes; a corrupt store may hold more."""
 LONGEST_DETAILS = 60
-"""Characters of what has no column of its own; the tooltip has more."""
+"""Characters of the fields without a column of their own; the tooltip has more."""
 
 
-def event(shown: MobEvent) -> Markup:
-    """An event with all that its type tells."""
-    told = fields_of(shown.kind)
-    title = str(told.pop("type")).replace("_", " ")
-    where = f"event {shown.cursor:,}"
-    return together(
-        head(where, title),
-        facts([("mob", named(shown.mob_id)), ("at", moment(shown.timestamp))]),
-        rest(told),
+def event(record: MobEvent) -> Markup:
+    """Show an event with all fields of its type."""
+    fields = fields_of(record.kind)
+    title = str(fields.pop("type")).replace("_", " ")
+    return join(
+        heading(f"event {record.cursor:,}", title),
+        facts([("mob", name_text(record.mob_id)), ("at", format_time(record.timestamp))]),
+        field_list(fields),
     )
 
 
-def profile(shown: StoredRealmProfile) -> Markup:
-    """A realm profile."""
-    told = fields_of(shown.profile)
-    return together(
-        head("realm profile", named(shown.name), inline("quiet", f"revision {shown.revision}")),
-        facts([("created", moment(shown.created_at)), ("updated", moment(shown.updated_at))]),
-        rest({**told, "tools": tools(shown.profile)}),
+def profile(stored: StoredRealmProfile) -> Markup:
+    """Show a realm profile."""
+    name, revision = name_text(stored.name), inline("quiet", f"revision {stored.revision}")
+    created, updated = format_time(stored.created_at), format_time(stored.updated_at)
+    return join(
+        heading("realm profile", name, revision),
+        facts([("created", created), ("updated", updated)]),
+        field_list({**fields_of(stored.profile), "tools": tools(stored.profile)}),
     )
 
 
-def rest(told: dict[str, object]) -> Markup:
-    """Fields with their values, without those that are empty or off."""
+def field_list(fields: dict[str, object]) -> Markup:
+    """Show fields with their values, without those that are empty or off."""
     return facts(
-        (name.replace("_", " "), value(part, 200))
-        for name, part in told.items()
-        if not _says_nothing(part)
+        (name.replace("_", " "), format_value(value, 200))
+        for name, value in fields.items()
+        if not _is_empty(value)
     )
 
 
-def _says_nothing(part: object) -> bool:
-    return part is False or part in (None, "", [], {})  # a zero says something
+def _is_empty(value: object) -> bool:
+    return value is False or value in (None, "", [], {})  # a zero is information
 
 
-def listing(shown: Listing) -> Markup:
-    """Records as a table; its columns are those of `to_dicts` that hold something."""
-    records = shown.records
-    first, _, last = ends(records, RECORDS)
+def listing(records_listed: Listing) -> Markup:
+    """Show records as a table with those columns of `to_dicts` that are not empty."""
+    records = records_listed.records
+    first, _, last = first_and_last(records, RECORDS)
     flat = [columns_of(record) for record in (*first, *last)]
-    held = {name for one in flat for name, part in one.items() if not _says_nothing(part)}
+    filled = {name for one in flat for name, value in one.items() if not _is_empty(value)}
     mob = _only_mob(records)
     if mob is not None:
-        held.discard("mob_id")
-    columns = [name for name in dict.fromkeys(name for one in flat for name in one) if name in held]
+        filled.discard("mob_id")
+    all_names = dict.fromkeys(name for one in flat for name in one)
+    columns = [name for name in all_names if name in filled]
 
     def row(record: Tabular) -> list[Content]:
         one = columns_of(record)
         return [_cell(name, one.get(name), first=name == columns[0]) for name in columns]
 
     words = [name.replace("_", " ") for name in columns]
-    return together(
-        head("", count(len(records), "record")),
-        None if mob is None else facts([("mob", named(mob))]),
+    return join(
+        heading("", count(len(records), "record")),
+        None if mob is None else facts([("mob", name_text(mob))]),
         facts(_frequent(records)),
         table(words, records, row, most=RECORDS, noun="record") if records else None,
     )
 
 
-def _cell(name: str, of: object, *, first: bool) -> Content:
-    if isinstance(of, dict):
-        told = fields(cast("dict[str, object]", of))
-        return inline("quiet", cut(told, LONGEST_DETAILS), title=told)
-    if name == "run_id" and isinstance(of, str) and not first:
-        return inline("quiet", f"{of[:8]}…", title=of)
-    return pill(str(of)) if name == "status" else long(value(of))
+def _cell(name: str, value: object, *, first: bool) -> Content:
+    if isinstance(value, dict):
+        text = format_fields(cast("dict[str, object]", value))
+        return inline("quiet", cut(text, LONGEST_DETAILS), title=text)
+    if name == "run_id" and isinstance(value, str) and not first:
+        return inline("quiet", f"{value[:8]}…", title=value)
+    return badge(str(value)) if name == "status" else cell_text(format_value(value))
 
 
 def _only_mob(records: Sequence[Tabular]) -> str | None:
-    """The mob that all of these are of, if there is one."""
+    """Return the mob of all these records, if it is the same."""
     mobs = {
         record.mob_id if isinstance(record, (MobEvent, MobRun, RunHeader)) else None
         for record in records
@@ -111,7 +118,7 @@ def _only_mob(records: Sequence[Tabular]) -> str | None:
 
 
 def _frequent(records: Sequence[Tabular]) -> list[tuple[str, str]]:
-    """How many records there are of each type or status, the most frequent ones first."""
+    """Return the number of records of each type or status, the most frequent ones first."""
     words: Counter[str] = Counter(
         record.kind.type if isinstance(record, MobEvent) else record.status
         for record in records
@@ -122,7 +129,7 @@ def _frequent(records: Sequence[Tabular]) -> list[tuple[str, str]]:
     return [*most, (f"and {others:,} others", "…")] if others > 0 else most
 
 
-def tools(of: Profile) -> str:
-    """What its members may use, by name."""
-    allowed = [name for name, part in fields_of(of.tools).items() if part is True]
-    return joined([*allowed, *of.tools.mcp, *of.tools.rust_bundles])
+def tools(profile: Profile) -> str:
+    """Return the names of the tools that members of a profile may use."""
+    allowed = [name for name, value in fields_of(profile.tools).items() if value is True]
+    return format_names([*allowed, *profile.tools.mcp, *profile.tools.rust_bundles])

@@ -1,4 +1,4 @@
-"""A run: its head, the tree of its frames and loops, its failures and its outputs."""
+"""The display of a run: its header, the tree of its frames and loops, its failures and outputs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ from mobstore.model.ids import FrameId, LoopInstanceId
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import FailureLedgerEntry, FrameSnapshot, LoopSnapshot, MobRun
 from mobstore.model.text import count, cut
-from mobstore.notebook.drawing import drawing
+from mobstore.notebook.formatting import (
+    format_duration,
+    format_time,
+    format_value,
+    name_text,
+    to_datetime,
+)
 from mobstore.notebook.markup import (
     DEEPEST,
     Content,
     Markup,
+    badge,
     block,
+    cell_text,
+    details,
     element,
-    ends,
     facts,
-    folded,
-    head,
+    first_and_last,
+    heading,
     inline,
-    left_out,
-    long,
-    mark,
-    pill,
-    share,
+    join,
+    omission,
+    portion,
+    symbol,
     table,
-    together,
 )
-from mobstore.notebook.texts import instant, moment, named, span, value
-from mobstore.notebook.tree import Branch, Node, branches_of, nodes, phase
+from mobstore.notebook.timeline import timeline
+from mobstore.notebook.tree import Branch, Node, nodes, phase, run_branches
 
 BRANCHES = 60
 """Frames and loops in the tree: the first and the last."""
@@ -42,63 +48,63 @@ OUTPUTS = 20
 """Outputs of steps: the first and the last."""
 
 
-def run(shown: MobRun) -> Markup:
-    """A run in depth."""
-    return together(
-        head("run", str(shown.run_id), pill(shown.status)),
+def run(record: MobRun) -> Markup:
+    """Show a whole run."""
+    return join(
+        heading("run", str(record.run_id), badge(record.status)),
         facts(
             [
-                ("mob", named(shown.mob_id)),
-                ("flow", named(shown.flow_id)),
-                ("flow state", phase(shown.flow_state)),
-                ("created", moment(shown.created_at)),
-                ("ended", moment(shown.completed_at) if shown.completed_at else None),
-                ("took", _took(shown)),
-                ("params", value(shown.activation_params)),
+                ("mob", name_text(record.mob_id)),
+                ("flow", name_text(record.flow_id)),
+                ("flow state", phase(record.flow_state)),
+                ("created", format_time(record.created_at)),
+                ("ended", format_time(record.completed_at) if record.completed_at else None),
+                ("took", _duration(record)),
+                ("params", format_value(record.activation_params)),
             ]
         ),
-        drawing(shown.step_ledger),
-        _tree(shown),
-        _failures(shown.failure_ledger),
-        _outputs(shown),
+        timeline(record.step_ledger),
+        _tree(record),
+        _failures(record.failure_ledger),
+        _outputs(record),
     )
 
 
-def _took(shown: MobRun) -> str:
-    begun = instant(shown.created_at)
-    ended = shown.completed_at and instant(shown.completed_at)
-    return span(ended - begun) if begun and ended else ""
+def _duration(record: MobRun) -> str:
+    start = to_datetime(record.created_at)
+    end = record.completed_at and to_datetime(record.completed_at)
+    return format_duration(end - start) if start and end else ""
 
 
-def _tree(shown: MobRun) -> Markup | None:
-    tree = branches_of(shown)
+def _tree(record: MobRun) -> Markup | None:
+    tree = run_branches(record)
     if not tree:
         return None
 
-    first, omitted, last = ends(tree, BRANCHES)
-    most = share(NODES, len(first) + len(last))
+    first, omitted, last = first_and_last(tree, BRANCHES)
+    most = portion(NODES, len(first) + len(last))
 
     def line(branch: Branch) -> Markup:
         snapshot: FrameSnapshot | LoopSnapshot
         if branch.of == "frame":
-            snapshot = shown.frames[FrameId(branch.id)]
+            snapshot = record.frames[FrameId(branch.id)]
         else:
-            snapshot = shown.loops[LoopInstanceId(branch.id)]
+            snapshot = record.loops[LoopInstanceId(branch.id)]
         return _line(branch, snapshot.kernel_state, most)
 
-    frames, loops = count(len(shown.frames), "frame"), count(len(shown.loops), "loop")
-    return together(
+    frames, loops = count(len(record.frames), "frame"), count(len(record.loops), "loop")
+    return join(
         block("title", f"{frames}, {loops}"),
         *map(line, first),
-        left_out(omitted, "frame or loop", "frames and loops"),
+        omission(omitted, "frame or loop", "frames and loops"),
         *map(line, last),
     )
 
 
 def _line(branch: Branch, state: KernelState, most: int) -> Markup:
-    told = None if branch.iteration is None else f"iteration {branch.iteration}"
-    content: list[Content] = [inline("quiet", branch.of), element("b", named(branch.label))]
-    content += [inline("quiet", told) if told else None, pill(phase(state))]
+    iteration = None if branch.iteration is None else f"iteration {branch.iteration}"
+    content: list[Content] = [inline("quiet", branch.of), element("b", name_text(branch.label))]
+    content += [inline("quiet", iteration) if iteration else None, badge(phase(state))]
     if branch.of == "frame":
         content.append(_nodes(state, most))
     depth = min(branch.depth, DEEPEST)
@@ -107,18 +113,18 @@ def _line(branch: Branch, state: KernelState, most: int) -> Markup:
 
 def _nodes(state: KernelState, most: int) -> Markup | None:
     try:
-        first, omitted, last = ends(nodes(state), most)
+        first, omitted, last = first_and_last(nodes(state), most)
     except SerializationError:
-        return None  # its phase says so
+        return None  # the phase shows it
     more = inline("quiet", f"… {count(omitted, 'node')} not shown … ") if omitted else None
     return element("span", *map(_node, first), more, *map(_node, last))
 
 
 def _node(node: Node) -> Markup:
-    name = cut(named(node.node_id), 60)
+    name = cut(name_text(node.node_id), 60)
     return inline(
         "node",
-        f"{mark(node.status)} {name}",
+        f"{symbol(node.status)} {name}",
         title=f"{name}: {node.status}" if node.status else name,
         data_status=node.status.lower(),
     )
@@ -129,20 +135,20 @@ def _failures(ledger: Sequence[FailureLedgerEntry]) -> Markup | None:
         return None
 
     def row(entry: FailureLedgerEntry) -> tuple[Content, ...]:
-        return moment(entry.timestamp), named(entry.step_id), long(entry.reason)
+        return format_time(entry.timestamp), name_text(entry.step_id), cell_text(entry.reason)
 
     columns = ("time", "step", "reason")
     listed = table(columns, ledger, row, most=FAILURES, noun="failure")
-    return together(block("title", count(len(ledger), "failure")), listed)
+    return join(block("title", count(len(ledger), "failure")), listed)
 
 
-def _outputs(shown: MobRun) -> Markup | None:
+def _outputs(record: MobRun) -> Markup | None:
     outputs: list[tuple[str, str, object]] = [
-        ("", step, output) for step, output in shown.root_step_outputs.items()
+        ("", step, output) for step, output in record.root_step_outputs.items()
     ]
     outputs += [
-        (f"{named(loop)} [{number}]", step, output)
-        for loop, iterations in shown.loop_iteration_outputs.items()
+        (f"{name_text(loop)} [{number}]", step, output)
+        for loop, iterations in record.loop_iteration_outputs.items()
         for number, iteration in enumerate(iterations)
         for step, output in iteration.items()
     ]
@@ -150,7 +156,7 @@ def _outputs(shown: MobRun) -> Markup | None:
         return None
 
     def row(output: tuple[str, str, object]) -> tuple[Content, ...]:
-        return output[0], named(output[1]), long(value(output[2]))
+        return output[0], name_text(output[1]), cell_text(format_value(output[2]))
 
     listed = table(("loop", "step", "output"), outputs, row, most=OUTPUTS, noun="output")
-    return folded(count(len(outputs), "output"), listed)
+    return details(count(len(outputs), "output"), listed)

@@ -1,54 +1,54 @@
-"""Stores, and what they hold."""
+"""Displays of stores and of what they contain."""
 
 from __future__ import annotations
 
 from mobstore.model.overview import MobOverview, Overview
-from mobstore.notebook.markup import Markup, block, element, facts, head, inline, table, together
-from mobstore.notebook.texts import named
+from mobstore.notebook.formatting import name_text
+from mobstore.notebook.markup import Markup, block, element, facts, heading, inline, join, table
 from mobstore.stores.mob_stores import MobStores
 
 MOBS = 40
 """Mobs in a table: the first and the last."""
 
 _CALLS = (
-    ("await stores.overview()", "how much they hold"),
+    ("await stores.overview()", "what they contain"),
     ("await stores.events.poll(0, 100)", "the first events"),
     ("await stores.runs.list_runs(mob_id)", "the runs of a mob"),
     ("await stores.specs.list_specs()", "the mobs that have a spec"),
-    ("await stores.realm_profiles.list()", "the profiles of the realm"),
+    ("await stores.realm_profiles.list()", "the realm profiles"),
 )
 
 
-def stores(shown: MobStores) -> Markup:
-    """Which stores these are, and what to await: a display cannot read them."""
-    return together(
-        head("stores", type(shown).__name__, inline("quiet", f"on {shown.engine!r}")),
+def stores(opened: MobStores) -> Markup:
+    """Name the stores and the calls that read them: a display cannot await."""
+    return join(
+        heading("stores", type(opened).__name__, inline("quiet", f"on {opened.engine!r}")),
         *(
-            block("fact", element("code", call), " ", inline("quiet", what))
-            for call, what in _CALLS
+            block("fact", element("code", call), " ", inline("quiet", result))
+            for call, result in _CALLS
         ),
     )
 
 
-def overview(shown: Overview) -> Markup:
-    """How much stores hold."""
+def overview(counts: Overview) -> Markup:
+    """Show how much stores contain."""
 
     def row(mob: MobOverview) -> tuple[str, ...]:
         revision = "-" if mob.revision is None else str(mob.revision)
-        return named(mob.mob_id), revision, f"{mob.events:,}", f"{mob.runs:,}"
+        return name_text(mob.mob_id), revision, f"{mob.events:,}", f"{mob.runs:,}"
 
     columns = ("mob", "revision", "events", "runs")
-    return together(
-        head("", "what the stores hold"),
+    return join(
+        heading("", "what the stores contain"),
         facts(
             [
-                ("identity", "-" if shown.identity is None else str(shown.identity)),
-                ("events", f"{shown.events:,}"),
-                ("next cursor", f"{shown.next_cursor:,}"),
-                ("runs", f"{shown.runs:,}"),
-                ("specs", f"{shown.specs:,}"),
-                ("realm profiles", f"{shown.realm_profiles:,}"),
+                ("identity", "-" if counts.identity is None else str(counts.identity)),
+                ("events", f"{counts.events:,}"),
+                ("next cursor", f"{counts.next_cursor:,}"),
+                ("runs", f"{counts.runs:,}"),
+                ("specs", f"{counts.specs:,}"),
+                ("realm profiles", f"{counts.realm_profiles:,}"),
             ]
         ),
-        table(columns, shown.mobs, row, most=MOBS, noun="mob") if shown.mobs else None,
+        table(columns, counts.mobs, row, most=MOBS, noun="mob") if counts.mobs else None,
     )

@@ -1,8 +1,8 @@
-"""How displays look, in light and dark.
+"""The style sheet of displays, for light and dark themes.
 
-JupyterLab says by its variables and by an attribute which of the two it shows, VS Code by a class,
-pages of documentation by another attribute; elsewhere the system's preference counts. All selectors
-lie under the display's own class, and all classes begin with `ms-`.
+JupyterLab announces its theme by variables and an attribute, VS Code by a class, documentation
+pages by another attribute; elsewhere the preference of the system applies. All selectors are
+below the class of the display, and all classes begin with `ms-`.
 """
 
 from __future__ import annotations
@@ -80,4 +80,4 @@ _SHEET = """
 """
 
 STYLE = re.sub(r"\s+", " ", _SHEET).strip()
-"""The style sheet; each display brings it along, since any of them may be shown alone."""
+"""The style sheet. Each display contains it, because any of them may be shown alone."""

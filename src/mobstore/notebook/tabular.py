@@ -1,4 +1,4 @@
-"""Records as flat dicts, which data frames and CSV writers take, and as a table to look at."""
+"""Records as flat dicts, for data frames and CSV writers, and as a table for notebooks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias, cast
 from uuid import UUID
 
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.event import MobEvent
 from mobstore.model.json import encode_json
@@ -32,10 +32,10 @@ Tabular: TypeAlias = (
     | LoopIterationLedgerEntry
     | StoredRealmProfile
 )
-"""What `to_dicts` takes."""
+"""The records that `to_dicts` converts."""
 
 Cell: TypeAlias = str | int | datetime | None
-"""What it gives of a field."""
+"""The value of a column in the dicts of `to_dicts`."""
 
 _OF_EVENTS = ("run_id", "flow_id", "step_id", "meerkat_id", "reason")
 _AS_JSON = {
@@ -45,23 +45,23 @@ _AS_JSON = {
 
 
 def to_dicts(records: Iterable[Tabular]) -> list[dict[str, Cell]]:
-    """Records as flat dicts, for `pandas.DataFrame(...)`, `polars.DataFrame(...)` or a CSV writer.
+    """Return records as flat dicts, for `pandas.DataFrame`, `polars.DataFrame` or a CSV writer.
 
-    Dicts of one kind of record have the same keys, in this order:
+    The dicts of one kind of record have the same keys, in this order:
 
     * events: `cursor`, `timestamp`, `mob_id`, `type`; `run_id`, `flow_id`, `step_id`,
-      `meerkat_id` and `reason`, None where the type has none; `more`: what else the type has;
-    * runs: `run_id`, `mob_id`, `flow_id`, `status`, `created_at`, `completed_at`, and the numbers
-      of entries and of parts `steps`, `failures`, `frames`, `loops`;
-    * headers of runs, entries of ledgers: the fields of their models;
+      `meerkat_id` and `reason`, None if the type has no such field; `more`: its other fields;
+    * runs: `run_id`, `mob_id`, `flow_id`, `status`, `created_at`, `completed_at`, and the counts
+      `steps`, `failures`, `frames`, `loops`;
+    * run headers and ledger entries: the fields of their models;
     * realm profiles: `name`, `revision`, `created_at`, `updated_at`, then the fields of `Profile`.
 
-    Moments are datetimes in UTC, cut to the microsecond; those outside of the years 1 to 9999,
-    which a datetime cannot hold, are RFC 3339 text. UUIDs are text. `more`, parameters, outputs,
-    schemas, skills and tools are JSON text, None if there are none; a JSON null counts as none.
+    Times are datetimes in UTC, cut to the microsecond. Times outside of the years 1 to 9999 have no
+    datetime and are RFC 3339 text. UUIDs are text. `more`, parameters, outputs, schemas, skills
+    and tools are JSON text; None if there are none, or if the JSON is null.
 
     Raises:
-        InternalError: something is no such record.
+        UsageError: a record is of another type.
     """
     return [_flat(record) for record in records]
 
@@ -69,7 +69,7 @@ def to_dicts(records: Iterable[Tabular]) -> list[dict[str, Cell]]:
 class Listing(Displayed):
     """Records that a notebook shows as a table: `Listing(await stores.events.poll(0, 1000))`.
 
-    Its columns are those of `to_dicts`. Of many records the first and the last are shown.
+    Its columns are those of `to_dicts`. A long listing shows its first and last records.
     """
 
     def __init__(self, records: Iterable[Tabular]) -> None:
@@ -87,10 +87,10 @@ def _flat(record: Tabular) -> dict[str, Cell]:
 
 
 def columns_of(record: Tabular) -> dict[str, object]:
-    """What `to_dicts` gives of a record, with Python values in place of JSON text.
+    """Return the columns of a record as in `to_dicts`, with Python values instead of JSON text.
 
     Raises:
-        InternalError: it is no such record.
+        UsageError: the record is of another type.
     """
     match record:
         case MobEvent():
@@ -102,9 +102,9 @@ def columns_of(record: Tabular) -> dict[str, object]:
         case RunHeader() | StepLedgerEntry() | FailureLedgerEntry() | LoopIterationLedgerEntry():
             return fields_of(record)
         case _:
-            raise InternalError(
-                "events, runs and their headers, entries of ledgers and realm profiles become flat"
-                f" dicts, not {type(record).__name__}"
+            raise UsageError(
+                f"a record of type {type(record).__name__} has no flat dict; pass events, runs, run"
+                " headers, ledger entries or realm profiles"
             )
 
 
@@ -112,7 +112,7 @@ def _event(event: MobEvent) -> dict[str, object]:
     more = fields_of(event.kind)
     return {
         "cursor": event.cursor,
-        "timestamp": _moment(event.timestamp),
+        "timestamp": _to_datetime(event.timestamp),
         "mob_id": event.mob_id,
         "type": more.pop("type"),
         **{name: more.pop(name, None) for name in _OF_EVENTS},
@@ -126,8 +126,8 @@ def _run(run: MobRun) -> dict[str, object]:
         "mob_id": run.mob_id,
         "flow_id": run.flow_id,
         "status": run.status,
-        "created_at": _moment(run.created_at),
-        "completed_at": run.completed_at and _moment(run.completed_at),
+        "created_at": _to_datetime(run.created_at),
+        "completed_at": run.completed_at and _to_datetime(run.completed_at),
         "steps": len(run.step_ledger),
         "failures": len(run.failure_ledger),
         "frames": len(run.frames),
@@ -136,7 +136,7 @@ def _run(run: MobRun) -> dict[str, object]:
 
 
 def fields_of(record: Record, without: Sequence[str] = ()) -> dict[str, object]:
-    """The fields of a record in their order; structures as `json.loads` would give them."""
+    """Return the fields of a record in their order; nested values as `json.loads` returns them."""
     names = (name for name in type(record).model_fields if name not in without)
     return {name: _plain(getattr(record, name)) for name in names}
 
@@ -146,7 +146,7 @@ def _plain(value: object) -> object:
         case Record():
             return fields_of(value)
         case Timestamp():
-            return _moment(value)
+            return _to_datetime(value)
         case UUID():
             return str(value)
         case Mapping():
@@ -158,8 +158,8 @@ def _plain(value: object) -> object:
             return value
 
 
-def _moment(at: Timestamp) -> datetime | str:
+def _to_datetime(time: Timestamp) -> datetime | str:
     try:
-        return at.to_datetime()
+        return time.to_datetime()
     except ValueError:
-        return str(at)
+        return str(time)

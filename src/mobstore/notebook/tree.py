@@ -1,4 +1,4 @@
-"""Frames and loops as they lie in each other, and the nodes of a frame."""
+"""The tree of frames and loops of a run, and the nodes of a frame."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
 from mobstore.model.run import MobRun
 
 _Key: TypeAlias = tuple[Literal["frame", "loop"], str]
-_BETWEEN = "::"
+_SEPARATOR = "::"
 _DIGITS = re.compile(r"([0-9]+)")
-_NUMBERS = 64  # in an id, that count as such: a name may hold tens of thousands
+_NUMBERS = 64  # compared in an id: a name may contain tens of thousands
 
 
 class Branch(NamedTuple):
     """A frame or a loop in the tree.
 
     Attributes:
-        of: which of the two.
-        id: the frame's or the loop instance's.
-        label: the id without that of what it lies in, or of the run.
-        depth: how deep it lies, 0 at the root.
-        iteration: of a frame that the ledger says ran an iteration: its number from 0.
+        of: `frame` or `loop`.
+        id: the id of the frame or of the loop instance.
+        label: the id without the prefix that names its parent, or the run.
+        depth: the distance from the root, 0 at the root.
+        iteration: the iteration that the frame ran by the ledger, from 0; None for other branches.
     """
 
     of: Literal["frame", "loop"]
@@ -35,13 +35,13 @@ class Branch(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A node of a frame; "" and () are what its state does not say.
+    """A node of a frame; "" and () where its state has no value.
 
     Attributes:
         node_id: its name.
         kind: `Step` or `Loop`.
         status: Pending, Ready, Running, Completed, Failed, Skipped, Canceled.
-        depends_on: the nodes before it.
+        depends_on: the nodes that it waits for.
     """
 
     node_id: str
@@ -50,8 +50,8 @@ class Node(NamedTuple):
     depends_on: tuple[str, ...]
 
 
-def branches_of(run: MobRun) -> list[Branch]:
-    """All frames and loops of a run in the order of display."""
+def run_branches(run: MobRun) -> list[Branch]:
+    """Return all frames and loops of a run in the order of display."""
     iterations: dict[str, tuple[str, int]] = {
         entry.frame_id: (entry.loop_instance_id, entry.iteration)
         for entry in run.loop_iteration_ledger
@@ -65,17 +65,17 @@ def branches(
     loops: Iterable[str],
     iterations: Mapping[str, tuple[str, int]],
 ) -> list[Branch]:
-    """All frames and loops of a run in the order of display: what lies in a branch follows it.
+    """Return all frames and loops of a run in the order of display: children follow their parent.
 
-    Which frame is an iteration of which loop stands in the ledger; else an id tells where its
-    owner lies, `frame::node` of a loop and `loop::iter-n` of a frame. What that leaves without a
-    place, or in a circle, stands at the root.
+    The ledger names the frame of each iteration of a loop. Otherwise the id names the parent:
+    `frame::node` for a loop and `loop::iter-n` for a frame. A branch without a parent, or in a
+    cycle, is at the root.
 
     Args:
-        run_id: the run's.
+        run_id: the id of the run.
         frames: the ids of its frames.
         loops: the ids of its loop instances.
-        iterations: of each frame that the ledger tells of: the loop instance and the iteration.
+        iterations: the loop instance and the iteration of each frame in the ledger.
     """
     keys: list[_Key] = [*(("frame", name) for name in frames), *(("loop", name) for name in loops)]
     known = set(keys)
@@ -84,38 +84,37 @@ def branches(
         of, name = key
         return iterations[name][1] if of == "frame" and name in iterations else None
 
-    def holder(key: _Key) -> _Key | None:
+    def parent(key: _Key) -> _Key | None:
         of, name = key
         if of == "frame" and name in iterations:
-            told: _Key = ("loop", iterations[name][0])
-            if told in known:
-                return told
-        above, between, _ = name.rpartition(_BETWEEN)
-        named: _Key = ("loop" if of == "frame" else "frame", above)
-        return named if between and named in known else None
+            by_ledger: _Key = ("loop", iterations[name][0])
+            if by_ledger in known:
+                return by_ledger
+        prefix, separator, _ = name.rpartition(_SEPARATOR)
+        by_id: _Key = ("loop" if of == "frame" else "frame", prefix)
+        return by_id if separator and by_id in known else None
 
     children: dict[_Key | None, list[_Key]] = {}
-    for key in sorted(keys, key=lambda key: (-1 if (n := number(key)) is None else n, _rank(key))):
-        children.setdefault(holder(key), []).append(key)
+    for key in sorted(keys, key=lambda key: (-1 if (n := number(key)) is None else n, _order(key))):
+        children.setdefault(parent(key), []).append(key)
     tree: list[Branch] = []
     seen: set[_Key] = set()
     for start in (*children.get(None, ()), *keys):
-        waiting = [(start, f"{run_id}-", 0)]
-        while waiting:
-            key, prefix, depth = waiting.pop()
+        stack = [(start, f"{run_id}-", 0)]
+        while stack:
+            key, prefix, depth = stack.pop()
             if key in seen:
                 continue
             seen.add(key)
             of, name = key
             tree.append(Branch(of, name, name.removeprefix(prefix) or name, depth, number(key)))
-            prefix = f"{name}{_BETWEEN}"  # one for all: a long name may hold many
-            lying_in = reversed(children.get(key, []))
-            waiting += [(child, prefix, depth + 1) for child in lying_in]
+            prefix = f"{name}{_SEPARATOR}"  # one for all children: a long name may have many
+            stack += [(child, prefix, depth + 1) for child in reversed(children.get(key, []))]
     return tree
 
 
-def _rank(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
-    """What a key sorts by: numbers in its id count as numbers, so `iter-2` precedes `iter-10`."""
+def _order(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
+    """Return a sort key that compares digits as numbers, so `iter-2` precedes `iter-10`."""
     of, name = key
     pieces = [
         (len(digits), digits) if (digits := piece.lstrip("0")).isdecimal() else (0, piece)
@@ -125,7 +124,7 @@ def _rank(key: _Key) -> tuple[str, list[tuple[int, str]], str]:
 
 
 def phase(state: KernelState) -> str:
-    """The phase of a state, or that it cannot be read."""
+    """Return the phase of a state, or that it cannot be read."""
     try:
         return state.phase
     except SerializationError:
@@ -133,7 +132,7 @@ def phase(state: KernelState) -> str:
 
 
 def nodes(state: KernelState) -> list[Node]:
-    """The nodes of a frame in their order.
+    """Return the nodes of a frame in their order.
 
     Raises:
         SerializationError: the state cannot be read.
@@ -155,7 +154,7 @@ def nodes(state: KernelState) -> list[Node]:
     ]
 
 
-# A store never looks into states, so anything may stand where a machine would put these.
+# Stores do not read kernel states, so these fields may hold any value.
 
 
 def _map(value: KernelValue) -> Mapping[KernelValue, KernelValue]:

@@ -6,10 +6,10 @@ so that a consumer who waits at an old cursor misses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from mobstore.codec.events import EventDraft, UnreadableEvent, read_all, read_events
+from mobstore.codec.events import UnreadableEvent, read_all, read_events
 from mobstore.errors import InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
@@ -30,50 +30,51 @@ from mobstore.scripts.transaction import (
     Get,
     Scan,
     Script,
+    ScriptPart,
     add_or_put,
-    below_first,
+    counter_too_low,
     fetch,
 )
 
 
-def append_batch(drafts: Sequence[EventDraft]) -> Script[int]:
-    """Append events with consecutive cursors; gives the first."""
+def append_batch(events: Sequence[EventRow]) -> Script[int]:
+    """Append events with consecutive cursors and return the first; their own are ignored."""
     counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
     first = 1 if counter is None else counter.value
-    if not drafts:
+    if not events:
         return Commit(first)
     if first < 1:
-        raise below_first(NEXT_CURSOR, first)
-    following = first + len(drafts)
-    if following > I64_MAX:
-        raise InternalError(f"cursor value {following} exceeds i64::MAX")
-    added = [EventRow(cursor, *draft) for cursor, draft in enumerate(drafts, first)]
-    count = CounterRow(NEXT_CURSOR, following)
+        raise counter_too_low(NEXT_CURSOR, first)
+    next_cursor = first + len(events)
+    if next_cursor > I64_MAX:
+        raise InternalError(f"cursor value {next_cursor} exceeds i64::MAX")
+    added = [EventRow(cursor, *event[1:]) for cursor, event in enumerate(events, first)]
+    count = CounterRow(NEXT_CURSOR, next_cursor)
     return Commit(first, (Add(EVENTS, added), add_or_put(COUNTERS, counter, count)))
 
 
-class Subject(NamedTuple):
+class EventFilter(NamedTuple):
     """What events are about: a mob (`EVENTS_BY_MOB`) or a run (`EVENTS_BY_RUN`), and its id."""
 
     by: Index[EventRow]
     id: str
 
 
-class Polled(NamedTuple):
+class EventPage(NamedTuple):
     """Events, and those between them that cannot be read."""
 
     events: list[MobEvent]
-    left_out: Sequence[UnreadableEvent] = ()
+    unreadable: Sequence[UnreadableEvent] = ()
 
 
 def poll(
     after_cursor: int,
     limit: int,
-    of: Subject | None = None,
+    of: EventFilter | None = None,
     *,
     reject_stale: bool = False,
     skip_unreadable: bool = False,
-) -> Script[Polled]:
+) -> Script[EventPage]:
     """The events after a cursor, oldest first, at most `limit`.
 
     Args:
@@ -89,18 +90,18 @@ def poll(
         SerializationError: the first event of the page cannot be read; its cursor is named.
     """
     rows = yield from _page(after_cursor, limit, of, reject_stale=reject_stale)
-    events, left_out = read_events(rows)
-    if left_out and not skip_unreadable:
-        return Commit(Polled(_before(left_out[0], events)))
-    while left_out and len(events) < limit and rows:
+    events, unreadable = read_events(rows)
+    if unreadable and not skip_unreadable:
+        return Commit(EventPage(_before(unreadable[0], events)))
+    while unreadable and len(events) < limit and rows:
         rows = yield from _page(rows[-1].cursor, limit - len(events), of)
         more, more_left_out = read_events(rows)
-        events, left_out = events + more, [*left_out, *more_left_out]
-    return Commit(Polled(events, left_out))
+        events, unreadable = events + more, [*unreadable, *more_left_out]
+    return Commit(EventPage(events, unreadable))
 
 
 def follow(
-    after_cursor: int, limit: int, of: Subject | None
+    after_cursor: int, limit: int, of: EventFilter | None
 ) -> Script[Sequence[MobEvent | UnreadableEvent]]:
     """The next events, at most `limit`, those that cannot be read among them.
 
@@ -108,10 +109,10 @@ def follow(
         StaleCursorError: the cursor was never given.
     """
     rows = yield from _page(after_cursor, limit, of, reject_stale=True)
-    events, left_out = read_events(rows)
-    if not left_out:
+    events, unreadable = read_events(rows)
+    if not unreadable:
         return Commit(events)
-    return Commit(sorted([*events, *left_out], key=lambda found: found.cursor))
+    return Commit(sorted([*events, *unreadable], key=lambda found: found.cursor))
 
 
 def replay_all() -> Script[list[MobEvent]]:
@@ -136,8 +137,8 @@ def _before(unreadable: UnreadableEvent, events: Sequence[MobEvent]) -> list[Mob
 
 
 def _page(
-    after_cursor: int, limit: int, of: Subject | None, *, reject_stale: bool = False
-) -> Generator[tuple[Any, ...], tuple[Any, ...], Sequence[EventRow]]:
+    after_cursor: int, limit: int, of: EventFilter | None, *, reject_stale: bool = False
+) -> ScriptPart[Sequence[EventRow]]:
     """The rows after a cursor, in one round trip with the look at whether it was ever given."""
     index, prefix = (EVENTS, ()) if of is None else (of.by, (of.id,))
     page = Scan(index, prefix, after=after_cursor, limit=limit)

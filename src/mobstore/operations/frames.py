@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 from mobstore.codec.runs import FREE_ITERATIONS, ITERATIONS_PER_OUTPUT, outputs_needed
 from mobstore.errors import InternalError
 from mobstore.model.json import I64_MAX
 from mobstore.operations.ledgers import last_entry, next_entry, require_run
-from mobstore.operations.runs import other_flow_state, put_flow_state
+from mobstore.operations.runs import Swap, other_flow_state, put_flow_state
 from mobstore.scripts.tables import (
     FRAMES,
     LOOP_ITERATIONS,
@@ -37,9 +37,10 @@ from mobstore.scripts.transaction import (
     Count,
     Get,
     Put,
-    Read,
+    ReadOf,
     Scan,
     Script,
+    ScriptPart,
     Write,
     add_or_put,
     fetch,
@@ -47,15 +48,8 @@ from mobstore.scripts.transaction import (
 )
 
 
-class Swap(NamedTuple):
-    """A state to replace: what it must be, what it becomes."""
-
-    expected: str
-    next: str
-
-
 class KeyedSwap(NamedTuple):
-    """A frame or loop to replace, or to add where `expected` is None: then it must not exist."""
+    """A compare-and-swap of one frame or loop; with `expected` None it is added."""
 
     key: str
     expected: str | None
@@ -75,7 +69,7 @@ def cas_states(
     Looks neither at the status nor into the states. `entry` goes to the loop iteration ledger
     unless it is there. Seven of the eight compare-and-swap wrappers are this script.
     """
-    holder: Read[RunStateRow | RunRow | None]
+    holder: ReadOf[RunStateRow | RunRow | None]
     holder = Get(RUN_STATES, (run_id,)) if flow_state else Get(RUNS, (run_id,))
     run, stored_frame, stored_loop = yield from fetch(
         holder,
@@ -154,7 +148,7 @@ def cas_complete_step(
 
 def _require_allowance(
     run_id: str, loop_id: str, iterations: int, iteration: int
-) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], None]:
+) -> ScriptPart[None]:
     """Raise if a run must not have the iterations that its next output leaves out."""
     loops = yield from fetch(Scan(LOOP_OUTPUTS, (run_id,)))
     needed = outputs_needed(sum(loop.iterations for loop in loops) - iterations + iteration + 1)
@@ -184,7 +178,7 @@ def upsert_loop_snapshot(
 
 def _iteration_if_absent(
     entry: LoopIterationRow,
-) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], tuple[Write, ...]]:
+) -> ScriptPart[tuple[Write, ...]]:
     identity = (entry.run_id, entry.loop_instance_id, entry.iteration, entry.frame_id)
     same, last = yield from fetch(
         Scan(LOOP_ITERATIONS_BY_IDENTITY, identity, limit=1),

@@ -22,7 +22,7 @@ def identify(fresh: str) -> Script[MetaRow]:
     return Commit(row, (Add(META, (row,)),))
 
 
-def readable(row: MetaRow | None) -> UUID | None:
+def parse_identity(row: MetaRow | None) -> UUID | None:
     """The identity that a row holds; None if there is none, or none that can be read."""
     try:
         return None if row is None else UUID(row.value)

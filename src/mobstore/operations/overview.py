@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 from mobstore.model.ids import MobId
 from mobstore.model.overview import MobOverview, Overview
-from mobstore.operations.identity import readable
+from mobstore.model.run import RunHeader
+from mobstore.operations.identity import parse_identity
+from mobstore.operations.run_reading import Selection, run_headers
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
+    FAILURE_LEDGER,
     IDENTITY,
     META,
     NEXT_CURSOR,
@@ -19,12 +21,13 @@ from mobstore.scripts.tables import (
     RUNS,
     RUNS_BY_MOB,
     SPECS,
+    STEP_LEDGER,
     EventRow,
     Index,
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 
 R = TypeVar("R", EventRow, RunRow)
 
@@ -49,7 +52,7 @@ def count_all() -> Script[Overview]:
     )
     return Commit(
         Overview(
-            identity=readable(meta),
+            identity=parse_identity(meta),
             events=sum(events.values()),
             next_cursor=1 if counter is None else counter.value,
             runs=sum(runs.values()),
@@ -62,7 +65,7 @@ def count_all() -> Script[Overview]:
 
 def counts_by_mob(
     table: Table[R], by_mob: Index[R], known: list[str]
-) -> Generator[tuple[Any, ...], tuple[Any, ...], dict[str, int]]:
+) -> ScriptPart[dict[str, int]]:
     """How many rows each mob has, for the known mobs and those found in the table.
 
     No index lists the mobs. Rows are looked at only as long as some are not accounted for, which
@@ -80,3 +83,21 @@ def counts_by_mob(
         page = yield from fetch(Scan(table, after=last, limit=_ROWS_AT_ONCE))
         found = list(dict.fromkeys(row.mob_id for row in page if row.mob_id not in counts))
         last = page[-1][0]
+
+
+class RunSummary(NamedTuple):
+    """A run's header without its parameters, which may be huge, and the sizes of its ledgers."""
+
+    header: RunHeader
+    steps: int
+    failures: int
+
+
+def run_summaries(selection: Selection) -> Script[list[RunSummary]]:
+    """Return the headers of runs, and how many entries their ledgers have."""
+    headers = (yield from run_headers(selection)).result
+    keys = [(str(header.run_id),) for header in headers]
+    steps = yield tuple(Count(Scan(STEP_LEDGER, key)) for key in keys)
+    failures = yield tuple(Count(Scan(FAILURE_LEDGER, key)) for key in keys)
+    without = [header.model_copy(update={"activation_params": None}) for header in headers]
+    return Commit(list(map(RunSummary, without, steps, failures)))

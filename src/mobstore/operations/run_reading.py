@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-from mobstore.codec.decoding import read_each, reading, stored_number
+from mobstore.codec.decoding import naming_unreadable_rows, read_each, stored_number
 from mobstore.codec.runs import (
     RunParts,
     read_failure,
@@ -47,7 +47,7 @@ from mobstore.scripts.tables import (
     Table,
     Value,
 )
-from mobstore.scripts.transaction import Commit, Get, Read, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Read, Scan, Script, ScriptPart, fetch
 
 E = TypeVar("E")
 
@@ -144,7 +144,7 @@ def _page(
     )
 
 
-def _select(of: Selection) -> Generator[tuple[Any, ...], tuple[Any, ...], list[RunRow]]:
+def _select(of: Selection) -> ScriptPart[list[RunRow]]:
     given = [part for part in (of.mob_id, of.flow_id, of.status) if part is not None]
     index = _INDEXES[of.mob_id is not None, of.flow_id is not None, of.status is not None]
     after: Value | None = None
@@ -152,13 +152,15 @@ def _select(of: Selection) -> Generator[tuple[Any, ...], tuple[Any, ...], list[R
         before = yield from fetch(Get(RUNS, (of.after,)))
         if before is None:
             raise NotFoundError(f"run not found: {of.after}; it can be followed by no other")
-        with reading("run", of.after):  # after nothing would be from the beginning again
+        with naming_unreadable_rows(
+            "run", of.after
+        ):  # after nothing would be from the beginning again
             after = stored_number(before.number)
     found = yield from fetch(Scan(index, tuple(given), after=after, limit=of.limit))
     return list(found)
 
 
-def _parts_of(run_id: str) -> tuple[Read[Any], ...]:
+def _parts_of(run_id: str) -> tuple[Read, ...]:
     of_run = (run_id,)
     return (
         Get(RUN_STATES, of_run),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from mobstore.codec.runs import RunRows
 from mobstore.errors import InternalError
@@ -47,7 +47,7 @@ from mobstore.scripts.transaction import (
     Script,
     Write,
     add_or_put,
-    below_first,
+    counter_too_low,
     fetch,
     key_in_use,
     refuse,
@@ -59,15 +59,15 @@ from mobstore.scripts.transaction import (
 def create_run(run: RunRows) -> Script[None]:
     """Add a run exactly as given."""
     present, counter, last = yield from fetch(
-        Get(RUNS, (run.run_id,)),
+        Get(RUNS, (run.run.run_id,)),
         Get(COUNTERS, (NEXT_RUN,)),
         Scan(RUNS_BY_NUMBER, limit=1, backwards=True),
     )
     if present is not None:
-        raise InternalError(f"run already exists: {run.run_id}")
+        raise InternalError(f"run already exists: {run.run.run_id}")
     number = 1 if counter is None else counter.value
     if number < 1:
-        raise below_first(NEXT_RUN, number)
+        raise counter_too_low(NEXT_RUN, number)
     if max(number, last[0].number + 1 if last else 0) >= I64_MAX:
         raise InternalError("the numbers of runs are used up")
     if last and last[0].number >= number:  # two runs of one number could not be told apart in order
@@ -79,7 +79,7 @@ def create_run(run: RunRows) -> Script[None]:
 def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
     """The writes that add a run."""
     adds: tuple[Add[Any], ...] = (
-        Add(RUNS, (run.run(number),)),
+        Add(RUNS, (run.run._replace(number=number),)),
         Add(RUN_STATES, (run.state,)),
         Add(STEP_LEDGER, run.steps),
         Add(FAILURE_LEDGER, run.failures),
@@ -96,39 +96,38 @@ def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
 # Status and flow state -------------------------------------------------------------------------
 
 
-def cas_run_status(run_id: str, expected: str, next: str, now: str) -> Script[bool]:
+class Swap(NamedTuple):
+    """A compare-and-swap of one value."""
+
+    expected: str
+    next: str
+
+
+def cas_run_status(run_id: str, status: Swap, now: str) -> Script[bool]:
     """Change the status if it is the expected one and not terminal."""
     run = yield from fetch(Get(RUNS, (run_id,)))
-    if run is None or run.status != expected or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {expected}, or has ended")
-    return Commit(True, (_put_status(run, next, now),))
+    if run is None or run.status != status.expected or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {status.expected}, or has ended")
+    return Commit(True, (_put_status(run, status.next, now),))
 
 
-def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
+def cas_flow_state(run_id: str, flow_state: Swap) -> Script[bool]:
     """Replace the flow state if it is the expected one, whatever the status."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
-    if state is None or state.flow_state != expected:
+    if state is None or state.flow_state != flow_state.expected:
         return refuse(other_flow_state(run_id))
-    return Commit(True, (put_flow_state(run_id, next),))
+    return Commit(True, (put_flow_state(run_id, flow_state.next),))
 
 
-def cas_run_snapshot(
-    run_id: str,
-    expected_status: str,
-    expected_flow_state: str,
-    next_status: str,
-    next_flow_state: str,
-    now: str,
-) -> Script[bool]:
+def cas_run_snapshot(run_id: str, status: Swap, flow_state: Swap, now: str) -> Script[bool]:
     """Change status and flow state if both are as expected and the status is not terminal."""
     run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
-    if run is None or run.status != expected_status or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {expected_status}, or has ended")
-    if state is None or state.flow_state != expected_flow_state:
+    if run is None or run.status != status.expected or is_terminal(run.status):
+        return refuse(f"run {run_id} is not {status.expected}, or has ended")
+    if state is None or state.flow_state != flow_state.expected:
         return refuse(other_flow_state(run_id))
-    return Commit(
-        True, (_put_status(run, next_status, now), put_flow_state(run_id, next_flow_state))
-    )
+    writes = (_put_status(run, status.next, now), put_flow_state(run_id, flow_state.next))
+    return Commit(True, writes)
 
 
 def _put_status(run: RunRow, status: str, now: str) -> Put[RunRow]:
@@ -145,12 +144,6 @@ def put_flow_state(run_id: str, flow_state: str) -> Put[RunStateRow]:
 def other_flow_state(run_id: str) -> str:
     """Say why a comparison of flow states failed."""
     return f"run {run_id} has another flow state"
-
-
-# Ledgers ---------------------------------------------------------------------------------------
-
-
-# Frames and loops ------------------------------------------------------------------------------
 
 
 # Removal --------------------------------------------------------------------------------

@@ -20,12 +20,12 @@ from mobstore.scripts.transaction import (
 )
 
 
-def put_spec(mob_id: str, definition: str, revision: int | None) -> Script[int]:
+def put_spec(mob_id: str, definition: str, expected: int | None) -> Script[int]:
     """Write a spec; if a revision is given it must be the stored one, 0 where there is none."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
     current = 0 if stored is None else stored.revision
-    if revision is not None and revision != current:
-        raise SpecRevisionConflictError(mob_id, revision, current)
+    if expected is not None and expected != current:
+        raise SpecRevisionConflictError(mob_id, expected, current)
     if current >= I64_MAX:
         raise InternalError(f"the revisions of mob {mob_id} are used up")
     row = SpecRow(mob_id, current + 1, definition)
@@ -44,11 +44,11 @@ def list_specs() -> Script[list[MobId]]:
     return Commit(list(map(read_mob_id, found)))
 
 
-def delete_spec(mob_id: str, revision: int | None) -> Script[bool]:
+def delete_spec(mob_id: str, expected: int | None) -> Script[bool]:
     """Remove a spec, if a revision is given only at that one."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
-    if revision is not None and (stored is None or revision != stored.revision):
-        return refuse(f"the spec of mob {mob_id} is not at revision {revision}")
+    if expected is not None and (stored is None or expected != stored.revision):
+        return refuse(f"the spec of mob {mob_id} is not at revision {expected}")
     if stored is None:
         return Commit(False)
     return Commit(True, (Delete(SPECS, (mob_id,)),))

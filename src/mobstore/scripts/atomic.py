@@ -13,7 +13,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 
-from mobstore.errors import InternalError, MobStoreError, RefusedError
+from mobstore.errors import MobStoreError, RefusedError, UsageError
 from mobstore.scripts.overlay import Overlay
 from mobstore.scripts.transaction import Commit, Engine, LoadingScript, Scan, Script, enter_atomic
 
@@ -27,9 +27,10 @@ Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
 Step: TypeAlias = Callable[[Callable[[], object]], object]
 """Calls what it is given, which runs the function up to its next operation."""
 
-NOTHING_ELSE = (
+OPERATIONS_ONLY = (
     "within an atomic call nothing can be awaited but operations of the stores it is given"
 )
+_ASYNC_FUNCTION = "atomic takes an async function of the stores it is given"
 
 
 class Outcome(NamedTuple, Generic[T]):
@@ -45,7 +46,7 @@ class Outcome(NamedTuple, Generic[T]):
         return cast("T", self.result)
 
 
-def together(
+def atomic_script(
     work: Work[V, T],
     view: Callable[[Engine], V],
     context: Context,
@@ -59,6 +60,8 @@ def together(
         context: the caller's context variables; the function sees them, whichever thread runs it.
         step: runs each step of the function, in that context.
     """
+    if not callable(work):
+        raise UsageError(_ASYNC_FUNCTION)
     recorder, overlay, number = _Recorder(), Overlay(), 0
     context = context.copy()
     enter_atomic(context)
@@ -67,7 +70,7 @@ def together(
     except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
         return Commit(Outcome(None, error))
     if not inspect.iscoroutine(coroutine):
-        raise InternalError("atomic takes an async function of the stores it is given")
+        raise UsageError(_ASYNC_FUNCTION)
     go_on: Callable[[], object] = partial(coroutine.send, None)
     try:
         while True:
@@ -97,7 +100,7 @@ def together(
 def _script_of(operation: object) -> Script[Any]:
     if isinstance(operation, _Operation):
         return operation.make()
-    raise InternalError(NOTHING_ELSE)
+    raise UsageError(OPERATIONS_ONLY)
 
 
 class _Operation:
@@ -122,9 +125,7 @@ class _Recorder(Engine):
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         if not self.usable:
-            raise InternalError(
-                "these stores are of an atomic call, and of use in its function only"
-            )
+            raise UsageError("these stores are of an atomic call, and of use in its function only")
         return cast("T", await _Operation(make))
 
     write = read
@@ -146,4 +147,4 @@ class _Recorder(Engine):
         self._refuse("close the store")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise InternalError(f"an atomic call cannot {what}")
+        raise UsageError(f"an atomic call cannot {what}")

@@ -142,23 +142,21 @@ class MemoryTables:
         """The rows of a table, if there ever was one."""
         return self._tables.get(table)
 
-    def answer(self, read: Read[Any]) -> object:
+    def answer(self, read: Read) -> object:
         """Answer a read."""
         if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            rows = self._tables.get(get.table)
-            return None if rows is None else rows.by_key.get(get.key)
+            rows = self._tables.get(read.table)
+            return None if rows is None else rows.by_key.get(read.key)
         if isinstance(read, Scan):
-            scan = cast("Scan[Any]", read)
-            rows = self._tables.get(scan.index.table)
-            return [] if rows is None else rows.find(scan)
+            rows = self._tables.get(read.index.table)
+            return [] if rows is None else rows.find(read)
         if isinstance(read, Count):
             scan = read.scan
             rows = self._tables.get(scan.index.table)
             return 0 if rows is None else rows.index(scan.index).count(scan)
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
-    def answer_or_write(self, asked: Read[Any] | Write) -> object:
+    def answer_or_write(self, asked: Read | Write) -> object:
         """Answer a read, or make a write."""
         if isinstance(asked, (Add, Put, Delete, DeleteRange)):
             self.write((asked,))

@@ -31,12 +31,13 @@ from mobstore.scripts.transaction import (
     Read,
     Scan,
     Script,
+    ScriptPart,
     Write,
 )
 
 T = TypeVar("T")
 
-_Answering: TypeAlias = Generator[Read[Any], Any, object]
+_Answering: TypeAlias = Generator[Read, Any, object]
 """Answers one read; what it yields is asked of the store."""
 
 
@@ -53,9 +54,7 @@ class Overlay:
         self._hidden: dict[Table[Any], _Hidden] = {}  # of each table that was written to
         self._latest: tuple[Write, ...] = ()  # in neither until somebody reads after them
 
-    def run(
-        self, script: Script[T]
-    ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]:
+    def run(self, script: Script[T]) -> Script[T]:
         """Run a script over the pending writes; those of its commit become pending, too."""
         for write in self._latest:
             self._add(write)
@@ -85,14 +84,12 @@ class Overlay:
         finally:
             script.close()
 
-    def _answers(
-        self, reads: Sequence[Read[Any]]
-    ) -> Generator[tuple[Read[Any], ...], tuple[Any, ...], tuple[Any, ...]]:
+    def _answers(self, reads: Sequence[Read]) -> ScriptPart[tuple[Any, ...]]:
         """The answers to some reads; what must be asked for them is asked together."""
         answers: list[Any] = [None] * len(reads)
         going = [(place, self._answer(read), cast("Any", None)) for place, read in enumerate(reads)]
         while going:
-            asked: list[tuple[int, _Answering, Read[Any]]] = []
+            asked: list[tuple[int, _Answering, Read]] = []
             for place, answering, got in going:
                 try:
                     asked.append((place, answering, answering.send(got)))
@@ -104,10 +101,10 @@ class Overlay:
             going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
         return tuple(answers)
 
-    def _answer(self, read: Read[Any]) -> _Answering:
+    def _answer(self, read: Read) -> _Answering:
         if isinstance(read, Get):
-            return (yield from self._get(cast("Get[Any]", read)))
-        scan = cast("Scan[Any]", read.scan if isinstance(read, Count) else read)
+            return (yield from self._get(read))
+        scan = read.scan if isinstance(read, Count) else read
         hidden = self._hidden.get(scan.index.table)
         if hidden is None:
             return (yield read)
@@ -131,7 +128,7 @@ class Overlay:
         return None if stored is None or hidden.has(stored) else stored
 
 
-def _shown(scan: Scan[Any], hidden: _Hidden) -> Generator[Read[Any], Any, list[Row]]:
+def _shown(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:
     """The stored rows that a scan finds and that are not hidden; at least as many as its limit."""
     limit = scan.limit
     while True:

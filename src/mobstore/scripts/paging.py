@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Sequence
+from typing import cast
 
 from mobstore.errors import SerializationError
 from mobstore.scripts.tables import Index, Key, R, Row
-from mobstore.scripts.transaction import Read, Scan, fetch
-
-T = TypeVar("T")
-
-Asking: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
-"""A part of a script; to be used with `yield from`."""
+from mobstore.scripts.transaction import Scan, ScriptPart, fetch
 
 FIRST_LIMIT = 4
 """How many rows the first page may have: how long they are is not known yet."""
@@ -21,7 +16,7 @@ _MOST_ROWS = 256  # of a page
 _SIZE = 2**20  # characters of a page, about
 
 
-def page(index: Index[R], after: Key | None, limit: int) -> Asking[list[R]]:
+def page(index: Index[R], after: Key | None, limit: int) -> ScriptPart[list[R]]:
     """The rows that come next in the order of an index; none after the last.
 
     Args:

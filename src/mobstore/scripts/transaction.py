@@ -3,11 +3,11 @@
 A *script* decides one store operation without doing any I/O. It is a generator: it yields reads,
 is sent their answers, and returns a `Commit`, its result and its writes:
 
-    def cas_flow_state(run_id: str, expected: str, following: str) -> Script[bool]:
+    def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
         state = yield from fetch(Get(RUN_STATES, (run_id,)))
         if state is None or state.flow_state != expected:
             return refuse(f"run {run_id} has another flow state")
-        return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, following),)),))
+        return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, next),)),))
 
 Rules for scripts: no clock, no random, no await; nothing is changed before the end, so a script
 that raises has changed nothing. Rules for engines: all reads of one script see one state of the
@@ -25,7 +25,7 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
-from mobstore.errors import InternalError, WriteFailedError
+from mobstore.errors import InternalError, UsageError, WriteFailedError
 from mobstore.scripts.tables import Index, Key, R, Table, Value
 
 T = TypeVar("T")
@@ -40,14 +40,14 @@ Durability: TypeAlias = Literal["full", "normal"]
 a power failure may undo the last ones."""
 
 
-class Read(Generic[A_co]):
-    """A question to the store; the type parameter is the type of its answer."""
+class ReadOf(Generic[A_co]):
+    """The type of a read's answer, from which `fetch` infers its own; see `Read`."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
-class Get(Read[R | None], Generic[R]):
+class Get(ReadOf[R | None], Generic[R]):
     """The row with this key, or None."""
 
     table: Table[R]
@@ -55,7 +55,7 @@ class Get(Read[R | None], Generic[R]):
 
 
 @dataclass(slots=True)
-class Scan(Read[Sequence[R]], Generic[R]):
+class Scan(ReadOf[Sequence[R]], Generic[R]):
     """The rows with these values in the index's prefix, in its order.
 
     `prefix` may also hold fewer values, () being all rows, or more: they are those of the first of
@@ -74,13 +74,16 @@ class Scan(Read[Sequence[R]], Generic[R]):
 
 
 @dataclass(slots=True)
-class Count(Read[int]):
+class Count(ReadOf[int]):
     """The number of rows that a scan finds; the scan must not have a limit."""
 
     scan: Scan[Any]
 
     def __post_init__(self) -> None:
         _require_unlimited(self.scan)
+
+
+Read: TypeAlias = Get[Any] | Scan[Any] | Count
 
 
 @dataclass(slots=True)
@@ -144,7 +147,7 @@ def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedE
     )
 
 
-def below_first(name: str, value: int) -> WriteFailedError:
+def counter_too_low(name: str, value: int) -> WriteFailedError:
     """The error of numbering what is new by a counter that is below its first value, 1."""
     return WriteFailedError(
         f"the counter {name} is {value}, and 1 is its first value: what it numbers could not be"
@@ -167,8 +170,10 @@ class Commit(NamedTuple, Generic[T]):
     refusal: str | None = None
 
 
-Script: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], Commit[T]]
-LoadingScript: TypeAlias = Generator[tuple[Read[Any] | Write, ...], tuple[Any, ...], Commit[T]]
+ScriptPart: TypeAlias = Generator[tuple[Read, ...], tuple[Any, ...], T]
+"""A part of a script, for `yield from`."""
+Script: TypeAlias = ScriptPart[Commit[T]]
+LoadingScript: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], Commit[T]]
 
 
 def refuse(why: str) -> Commit[bool]:
@@ -176,16 +181,13 @@ def refuse(why: str) -> Commit[bool]:
     return Commit(False, (), why)
 
 
-_Fetch: TypeAlias = Generator[tuple[Read[Any], ...], tuple[Any, ...], T]
-
-
 @overload
-def fetch(read: Read[A], /) -> _Fetch[A]: ...
+def fetch(read: ReadOf[A], /) -> ScriptPart[A]: ...
 @overload
-def fetch(read: Read[A], other: Read[B], /) -> _Fetch[tuple[A, B]]: ...
+def fetch(read: ReadOf[A], other: ReadOf[B], /) -> ScriptPart[tuple[A, B]]: ...
 @overload
-def fetch(read: Read[A], other: Read[B], third: Read[C], /) -> _Fetch[tuple[A, B, C]]: ...
-def fetch(*reads: Read[Any]) -> _Fetch[Any]:
+def fetch(read: ReadOf[A], other: ReadOf[B], third: ReadOf[C], /) -> ScriptPart[tuple[A, B, C]]: ...
+def fetch(*reads: Any) -> ScriptPart[Any]:
     """Ask within a script, in one round trip; to be used with `yield from`."""
     answers = yield reads
     return answers[0] if len(reads) == 1 else answers
@@ -225,17 +227,17 @@ def is_within_atomic() -> bool:
     return _WITHIN_ATOMIC.get()
 
 
-def refuse_within_atomic() -> None:
+def require_outside_atomic() -> None:
     """Raise if called from the function of an atomic call, or from a task that it started.
 
     Every engine calls this first, before it takes a lock or queues anything: the call would wait
     for the transaction that waits for it.
 
     Raises:
-        InternalError: the caller is within an atomic call.
+        UsageError: the caller is within an atomic call.
     """
     if is_within_atomic():
-        raise InternalError(
+        raise UsageError(
             "within an atomic call, use the stores that the function was given, not those outside"
         )
 
@@ -245,7 +247,7 @@ class Engine(ABC):
 
     All three ways take a *maker* of the script, so that an engine may run a fresh one again.
     A task that is cancelled while it waits leaves either all of a script's writes or none.
-    Every method but `close` begins with `refuse_within_atomic`; whoever has stores closes them so.
+    Every method but `close` begins with `require_outside_atomic`; `MobStores.close` does so itself.
     """
 
     @abstractmethod
@@ -254,7 +256,7 @@ class Engine(ABC):
 
         Raises:
             ReadFailedError: the medium refused.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -263,7 +265,7 @@ class Engine(ABC):
 
         Raises:
             WriteFailedError: the medium refused; nothing was written unless it says otherwise.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -288,7 +290,7 @@ class Engine(ABC):
             What ends it; to be called once, or not at all where the engine is closed.
 
         Raises:
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     @abstractmethod
@@ -297,7 +299,7 @@ class Engine(ABC):
 
         Raises:
             WriteFailedError: the medium refused; nothing was lost.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
 
     async def faults(self) -> Sequence[str]:
@@ -305,7 +307,7 @@ class Engine(ABC):
 
         Raises:
             ReadFailedError: the medium refused.
-            InternalError: the engine is closed.
+            ClosedError: the engine is closed.
         """
         return ()
 

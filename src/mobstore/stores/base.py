@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
-from mobstore.codec.arguments import any_moment
-from mobstore.errors import InternalError
+from mobstore.codec.arguments import to_timestamp
+from mobstore.errors import UsageError
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Engine
 
@@ -30,15 +30,15 @@ class EngineStore:
             SerializationError: the clock returns something else.
         """
         moment = self._clock()
-        return moment if type(moment) is Timestamp else any_moment(moment, "the clock's time")
+        return moment if type(moment) is Timestamp else to_timestamp(moment, "the clock's time")
 
 
 def check_clock(clock: Clock) -> None:
     """Reject a clock that cannot be called.
 
     Raises:
-        InternalError: it cannot.
+        UsageError: it cannot.
     """
     if not callable(clock):
         kind = "None" if clock is None else type(clock).__name__
-        raise InternalError(f"clock is a function that returns a Timestamp, not {kind}")
+        raise UsageError(f"clock is a function that returns a Timestamp, not {kind}")

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mobstore.codec.arguments import any_moment, callback, number, text
-from mobstore.codec.events import draft_events, stored_events
+from mobstore.codec.arguments import callback, number, text, to_timestamp
+from mobstore.codec.events import encode_events, stored_events
 from mobstore.codec.runs import run_key
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import events as event_log
-from mobstore.operations.events import Subject
+from mobstore.operations.events import EventFilter
 from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 from mobstore.stores.base import EngineStore
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
@@ -59,16 +59,14 @@ class MobEventStore(EngineStore):
         events.counter-behind.
         """
         if Record in type(events).__mro__:  # it can be iterated, by its fields
-            raise SerializationError(
-                "events must be a sequence of NewMobEvent; one alone goes to `append`"
-            )
+            raise UsageError("events must be a sequence of NewMobEvent; one alone goes to `append`")
         try:
             batch = tuple(events)
         except TypeError as error:
-            raise SerializationError("events must be a sequence of NewMobEvent") from error
-        drafts = draft_events(batch, self._now)
-        first = await self._engine.write(lambda: event_log.append_batch(drafts.rows))
-        return stored_events(first, drafts)
+            raise UsageError("events must be a sequence of NewMobEvent") from error
+        encoded = encode_events(batch, self._now)
+        first = await self._engine.write(lambda: event_log.append_batch(encoded.rows))
+        return stored_events(first, encoded)
 
     async def poll(
         self,
@@ -96,7 +94,7 @@ class MobEventStore(EngineStore):
                 order, before this returns.
 
         Raises:
-            InternalError: a number is out of range, or both a mob and a run are given.
+            UsageError: a number is out of range, or both a mob and a run are given.
             StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
             SerializationError: the next event cannot be read; its cursor is named.
 
@@ -105,10 +103,10 @@ class MobEventStore(EngineStore):
         """
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
-            raise InternalError("limit exceeds i64::MAX")  # the reference's text shows no number
+            raise UsageError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
         callback(on_unreadable, "on_unreadable")
-        of = _subject(mob_id, run_id)
+        of = _event_filter(mob_id, run_id)
         found = await self._engine.read(
             lambda: event_log.poll(
                 after_cursor,
@@ -119,7 +117,7 @@ class MobEventStore(EngineStore):
             )
         )
         if on_unreadable is not None:
-            for cursor, error in found.left_out:
+            for cursor, error in found.unreadable:
                 on_unreadable(cursor, error)
         return found.events
 
@@ -147,7 +145,7 @@ class MobEventStore(EngineStore):
                 turn comes.
 
         Raises:
-            InternalError: an argument is wrong, as for `poll`; or the store is closed, also while
+            UsageError: an argument is wrong, as for `poll`; or the store is closed, also while
                 somebody waits for the next event.
             StaleCursorError: the cursor is past the latest one, at first or since the log has
                 shrunk beneath it.
@@ -161,7 +159,7 @@ class MobEventStore(EngineStore):
         """
         after = number(after_cursor, "cursor value")
         callback(on_unreadable, "on_unreadable")
-        return EventSubscription(self._engine, after, _subject(mob_id, run_id), on_unreadable)
+        return EventSubscription(self._engine, after, _event_filter(mob_id, run_id), on_unreadable)
 
     async def latest_cursor(self) -> int:
         """The cursor that was given last, 0 if none ever was; its event may be removed by now.
@@ -198,13 +196,13 @@ class MobEventStore(EngineStore):
 
         Contract: events.prune.strict, events.prune.keeps-cursors.
         """
-        moment = any_moment(older_than, "older_than").sortable
+        moment = to_timestamp(older_than, "older_than").sortable
         return await self._engine.write(lambda: event_log.prune(moment))
 
 
-def _subject(mob_id: str | None, run_id: UUID | str | None) -> Subject | None:
+def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:
     if mob_id is not None and run_id is not None:
-        raise InternalError("a run is of one mob; give mob_id or run_id, not both")
+        raise UsageError("a run is of one mob; give mob_id or run_id, not both")
     if mob_id is not None:
-        return Subject(EVENTS_BY_MOB, text(mob_id, "mob_id"))
-    return None if run_id is None else Subject(EVENTS_BY_RUN, run_key(run_id))
+        return EventFilter(EVENTS_BY_MOB, text(mob_id, "mob_id"))
+    return None if run_id is None else EventFilter(EVENTS_BY_RUN, run_key(run_id))

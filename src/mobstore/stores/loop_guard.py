@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-from mobstore.errors import InternalError
-from mobstore.scripts.atomic import NOTHING_ELSE
+from mobstore.errors import UsageError
+from mobstore.scripts.atomic import OPERATIONS_ONLY
 
 T = TypeVar("T")
 
@@ -25,27 +25,27 @@ class _RefusingLoop:
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], **_: object) -> NoReturn:
         coroutine.close()  # or Python would warn that nobody has awaited it
-        raise InternalError(NOTHING_ELSE)
+        raise UsageError(OPERATIONS_ONLY)
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise InternalError(NOTHING_ELSE)
+        raise UsageError(OPERATIONS_ONLY)
 
     def __hash__(self) -> int:  # by it asyncio looks for the present task
-        raise InternalError(NOTHING_ELSE)
+        raise UsageError(OPERATIONS_ONLY)
 
 
 _REFUSING = _RefusingLoop()
 
 
 def _is_refusal(error: BaseException) -> bool:
-    return isinstance(error, InternalError) and error.detail == NOTHING_ELSE
+    return isinstance(error, UsageError) and error.detail == OPERATIONS_ONLY
 
 
-def apart(step: Callable[[], T]) -> T:
+def without_event_loop(step: Callable[[], T]) -> T:
     """Run a step of the function.
 
     Raises:
-        InternalError: it came out of the function that asyncio missed its loop.
+        UsageError: it came out of the function that asyncio missed its loop.
         Exception: whatever the function raises.
     """
     from asyncio import events  # whoever awaits has loaded it; an import of the package need not
@@ -56,11 +56,11 @@ def apart(step: Callable[[], T]) -> T:
         return step()
     except ExceptionGroup as group:  # a `TaskGroup` that was refused its first task
         if group.split(_is_refusal)[1] is None:
-            raise InternalError(NOTHING_ELSE) from group
+            raise UsageError(OPERATIONS_ONLY) from group
         raise
     except RuntimeError as error:
         if type(error) is RuntimeError and _ABOUT_LOOPS.search(str(error)):
-            raise InternalError(NOTHING_ELSE) from error
+            raise UsageError(OPERATIONS_ONLY) from error
         raise
     finally:
         events._set_running_loop(loop)  # noqa: SLF001

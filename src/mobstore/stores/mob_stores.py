@@ -9,17 +9,17 @@ from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 from uuid import UUID, uuid4
 
-from mobstore.errors import InternalError, SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations.identity import identify, identity, readable
+from mobstore.operations.identity import identify, identity, parse_identity
 from mobstore.operations.overview import count_all
-from mobstore.scripts.atomic import Work, together
-from mobstore.scripts.transaction import Durability, Engine, refuse_within_atomic
+from mobstore.scripts.atomic import Work, atomic_script
+from mobstore.scripts.transaction import Durability, Engine, require_outside_atomic
 from mobstore.stores.base import Clock
 from mobstore.stores.events import MobEventStore
-from mobstore.stores.loop_guard import apart
+from mobstore.stores.loop_guard import without_event_loop
 from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
 from mobstore.stores.specs import MobSpecStore
@@ -38,9 +38,9 @@ class Closable:
         """Wait for writes under way, end reads that last, let go of all; closing twice is fine.
 
         Raises:
-            InternalError: called within an atomic call, for which it would have to wait.
+            UsageError: called within an atomic call, for which it would have to wait.
         """
-        refuse_within_atomic()
+        require_outside_atomic()
         await self._engine.close()
 
     async def __aenter__(self) -> Self:
@@ -66,7 +66,7 @@ class Opening(Generic[S]):
         self._opened: S | None = None
 
     def __await__(self) -> Generator[Any, Any, S]:
-        refuse_within_atomic()
+        require_outside_atomic()
         return self._start().__await__()
 
     async def __aenter__(self) -> S:
@@ -140,7 +140,7 @@ class MobStores(Displayed, Stores, Closable):
         found = await self._engine.read(identity)
         if found is None:  # an engine that does not make one with the store
             found = await self._engine.write(partial(identify, str(uuid4())))
-        if (known := readable(found)) is None:
+        if (known := parse_identity(found)) is None:
             raise SerializationError(
                 "table meta, key identity: it is not a UUID; mobstore verify URL --repair gives"
                 " the store a new one"
@@ -177,7 +177,7 @@ class MobStores(Displayed, Stores, Closable):
 
         Raises:
             RefusedError: a comparison failed; it says in which operation.
-            InternalError: the function awaits something else, needs an event loop, or is not
+            UsageError: the function awaits something else, needs an event loop, or is not
                 async; or it, or a task that it started, uses other stores than it was given.
             Exception: whatever the function raises.
             WriteFailedError: the medium refused.
@@ -187,7 +187,9 @@ class MobStores(Displayed, Stores, Closable):
         """
         context = copy_context()
         outcome = await self._engine.write(
-            lambda: together(work, lambda engine: Stores(engine, self._clock), context, apart)
+            lambda: atomic_script(
+                work, lambda engine: Stores(engine, self._clock), context, without_event_loop
+            )
         )
         return outcome.get()
 
@@ -210,10 +212,10 @@ def check_stores(stores: object, what: str = "stores") -> None:
     """Reject what is no open store.
 
     Raises:
-        InternalError: it is none.
+        UsageError: it is none.
     """
     if not isinstance(stores, MobStores):
-        raise InternalError(
+        raise UsageError(
             f"{what} is a store that is open, such as `await open_stores(url)` gives, not"
             f" {_kind(stores)}"
         )
@@ -228,15 +230,24 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         flags: options that are True or False, by their names.
 
     Raises:
-        InternalError: an option is none of its values.
+        UsageError: an option is none of its values.
     """
     if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
-        raise InternalError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
+        raise UsageError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
-        raise InternalError("durability is 'full' or 'normal'")
+        raise UsageError("durability is 'full' or 'normal'")
+    check_flags(**flags)
+
+
+def check_flags(**flags: bool) -> None:
+    """Reject flags that are neither True nor False.
+
+    Raises:
+        UsageError: one is of another type.
+    """
     for name, flag in flags.items():
         if type(flag) is not bool:
-            raise InternalError(f"{name} is True or False, not {_kind(flag)}")
+            raise UsageError(f"{name} is True or False, not {_kind(flag)}")
 
 
 def _kind(value: object) -> str:

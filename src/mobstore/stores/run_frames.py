@@ -15,7 +15,7 @@ from mobstore.codec.arguments import (
     text,
 )
 from mobstore.codec.runs import iteration_row, run_key
-from mobstore.errors import SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.json import U64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import (
@@ -24,7 +24,8 @@ from mobstore.model.run import (
     LoopSnapshot,
 )
 from mobstore.operations import frames
-from mobstore.operations.frames import KeyedSwap, Swap
+from mobstore.operations.frames import KeyedSwap
+from mobstore.operations.runs import Swap
 from mobstore.scripts.tables import LoopIterationRow
 from mobstore.stores.run_reader import MobRunReader
 
@@ -96,7 +97,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
-            flow_state=_swap(expected_run_state, next_run_state),
+            flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
         )
 
@@ -162,7 +163,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
-            flow_state=_swap(expected_run_state, next_run_state),
+            flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
             loop=_loop(loop_instance_id, None, initial_loop),
         )
@@ -186,7 +187,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
-            flow_state=_swap(expected_run_state, next_run_state),
+            flow_state=state_swap(expected_run_state, next_run_state),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
 
@@ -214,7 +215,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
-            flow_state=_swap(expected_run_state, next_run_state),
+            flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, None, initial_frame),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
             entry=iteration_row(run_key(run_id), 0, ledger_entry),
@@ -242,7 +243,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
-            flow_state=_swap(expected_run_state, next_run_state),
+            flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
@@ -296,27 +297,23 @@ class MobRunFrames(MobRunReader):
         )
 
 
-def _swap(expected: KernelState, following: KernelState) -> Swap:
-    return Swap(
-        state_text(expected, "expected state"),
-        state_text(following, "next state"),
-    )
+def state_swap(expected: KernelState, next: KernelState) -> Swap:
+    """Encode a compare-and-swap of a kernel state."""
+    return Swap(state_text(expected, "expected state"), state_text(next, "next state"))
 
 
-def _frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> KeyedSwap:
-    return _keyed("frame", frame_id, expected, following, FrameSnapshot)
+def _frame(frame_id: str, expected: FrameSnapshot | None, next: FrameSnapshot) -> KeyedSwap:
+    return _keyed("frame", frame_id, expected, next, FrameSnapshot)
 
 
-def _loop(
-    loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot
-) -> KeyedSwap:
-    return _keyed("loop", loop_instance_id, expected, following, LoopSnapshot)
+def _loop(loop_instance_id: str, expected: LoopSnapshot | None, next: LoopSnapshot) -> KeyedSwap:
+    return _keyed("loop", loop_instance_id, expected, next, LoopSnapshot)
 
 
 def _given(snapshot: S) -> S:
     """None means "must not exist" to a script; it is not for callers to say so everywhere."""
     if snapshot is None:
-        raise SerializationError("an expected snapshot must be given")
+        raise UsageError("an expected snapshot must be given")
     return snapshot
 
 
@@ -324,18 +321,18 @@ def _keyed(
     what: str,
     key: str,
     expected: FrameSnapshot | LoopSnapshot | None,
-    following: FrameSnapshot | LoopSnapshot,
+    next: FrameSnapshot | LoopSnapshot,
     kind: type[FrameSnapshot | LoopSnapshot],
 ) -> KeyedSwap:
     return KeyedSwap(
         text(key, f"{what} id"),
         None if expected is None else snapshot_text(expected, kind, f"expected {what}"),
-        snapshot_text(following, kind, f"next {what}"),
+        snapshot_text(next, kind, f"next {what}"),
     )
 
 
 def _loop_context(context: tuple[str, int]) -> tuple[str, int]:
     if not isinstance(context, tuple) or len(context) != 2:
-        raise SerializationError("loop_context must be a loop id and an iteration")
+        raise UsageError("loop_context must be a loop id and an iteration")
     loop_id, iteration = context
     return text(loop_id, "loop_id"), number(iteration, "iteration", most=U64_MAX)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mobstore.codec.arguments import choice, number, text
 from mobstore.codec.runs import RUN_STATUSES, run_key
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -58,7 +58,7 @@ class MobRunReader(EngineStore):
 
         Raises:
             NotFoundError: there is no run `after`.
-            InternalError: `limit` is out of range, or a flow is given without its mob.
+            UsageError: `limit` is out of range, or a flow is given without its mob.
 
         Contract: runs.list.order, runs.list.filter, runs.list.pages, runs.list.all-mobs.
         """
@@ -101,7 +101,7 @@ class MobRunReader(EngineStore):
 
         Raises:
             NotFoundError: there is no such run.
-            InternalError: `start` or `limit` is out of range.
+            UsageError: `start` or `limit` is out of range.
 
         Contract: runs.ledger.pages, runs.ledger.missing.
         """
@@ -151,7 +151,7 @@ def _selection(
     limit: int | None,
 ) -> Selection:
     if mob_id is None and flow_id is not None:
-        raise InternalError("flows are named within a mob; give mob_id, too")
+        raise UsageError("flows are named within a mob; give mob_id, too")
     return Selection(
         None if mob_id is None else text(mob_id, "mob_id"),
         None if flow_id is None else text(flow_id, "flow_id"),

@@ -9,11 +9,11 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.codec.arguments import (
-    any_moment,
     choice,
     output_text,
     state_text,
     text,
+    to_timestamp,
 )
 from mobstore.codec.runs import RUN_STATUSES, RunRows, failure_row, run_key, step_row
 from mobstore.model.kernel import KernelState
@@ -25,8 +25,9 @@ from mobstore.model.run import (
 )
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import ledgers, runs
+from mobstore.operations.runs import Swap
 from mobstore.scripts.transaction import is_within_atomic
-from mobstore.stores.run_frames import MobRunFrames
+from mobstore.stores.run_frames import MobRunFrames, state_swap
 
 _PRUNED_AT_ONCE = 256  # runs
 
@@ -68,9 +69,10 @@ class MobRunStore(MobRunFrames):
         Contract: runs.status.cas, runs.status.terminal, runs.status.completed-at, runs.cas.missing.
         """
         key, now = run_key(run_id), self._now().sortable
-        before = choice(expected, RUN_STATUSES, "expected")
-        after = choice(next, RUN_STATUSES, "next")
-        return await self._engine.write(lambda: runs.cas_run_status(key, before, after, now))
+        status = Swap(
+            choice(expected, RUN_STATUSES, "expected"), choice(next, RUN_STATUSES, "next")
+        )
+        return await self._engine.write(lambda: runs.cas_run_status(key, status, now))
 
     async def cas_flow_state(
         self,
@@ -86,11 +88,8 @@ class MobRunStore(MobRunFrames):
         Contract: runs.flow-state.cas, runs.flow-state.one-winner, runs.cas.missing.
         """
         key = run_key(run_id)
-        before, after = (
-            state_text(expected, "expected"),
-            state_text(next, "next"),
-        )
-        return await self._engine.write(lambda: runs.cas_flow_state(key, before, after))
+        flow_state = Swap(state_text(expected, "expected"), state_text(next, "next"))
+        return await self._engine.write(lambda: runs.cas_flow_state(key, flow_state))
 
     async def cas_run_snapshot(
         self,
@@ -108,13 +107,12 @@ class MobRunStore(MobRunFrames):
         Contract: runs.snapshot.cas, runs.cas.missing.
         """
         key, now = run_key(run_id), self._now().sortable
-        before = choice(expected_status, RUN_STATUSES, "expected_status")
-        after = choice(next_status, RUN_STATUSES, "next_status")
-        expected = state_text(expected_flow_state, "expected state")
-        following = state_text(next_flow_state, "next state")
-        return await self._engine.write(
-            lambda: runs.cas_run_snapshot(key, before, expected, after, following, now)
+        status = Swap(
+            choice(expected_status, RUN_STATUSES, "expected_status"),
+            choice(next_status, RUN_STATUSES, "next_status"),
         )
+        flow_state = state_swap(expected_flow_state, next_flow_state)
+        return await self._engine.write(lambda: runs.cas_run_snapshot(key, status, flow_state, now))
 
     async def append_step_entry(self, run_id: UUID | str, entry: StepLedgerEntry) -> None:
         """Append to the step ledger, also a duplicate, whatever the run's status.
@@ -201,7 +199,7 @@ class MobRunStore(MobRunFrames):
 
         Contract: runs.prune, runs.prune.many.
         """
-        moment = any_moment(older_than, "older_than").sortable
+        moment = to_timestamp(older_than, "older_than").sortable
         given: tuple[str, ...]
         if isinstance(status, Collection) and not isinstance(status, str):
             given = tuple(status)

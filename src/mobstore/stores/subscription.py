@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from mobstore.codec.events import UnreadableEvent
-from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.errors import NotFoundError, SerializationError, UsageError
 from mobstore.model.event import MobEvent
 from mobstore.model.run import RunHeader, is_terminal
-from mobstore.operations.events import Subject, follow
+from mobstore.operations.events import EventFilter, follow
 from mobstore.operations.run_reading import get_run_header
 from mobstore.scripts.tables import EVENTS, RUNS
 from mobstore.scripts.transaction import Engine, Scan
@@ -51,7 +51,7 @@ class Subscription(AsyncIterator[T]):
 
     def __init__(self, engine: Engine, to: Scan[Any]) -> None:
         self._engine, self._to = engine, to
-        self._bell: _Bell | None = None
+        self._bell: _CommitSignal | None = None
         self._asked = self._over = False
         self._has_all = False  # of what was committed before the bell rang
 
@@ -61,7 +61,7 @@ class Subscription(AsyncIterator[T]):
         Raises:
             StopAsyncIteration: there will be none; or the subscription was closed, also while
                 this task waited.
-            InternalError: another task waits already; or this is another event loop than that in
+            UsageError: another task waits already; or this is another event loop than that in
                 which it was first asked; or the store is closed.
             ReadFailedError: the store's medium failed, or is gone.
 
@@ -71,7 +71,7 @@ class Subscription(AsyncIterator[T]):
         if self._over:
             raise StopAsyncIteration
         if self._asked:
-            raise InternalError("another task waits for this subscription; give each its own")
+            raise UsageError("another task waits for this subscription; give each its own")
         bell = self._listening()
         self._asked = True
         try:
@@ -126,17 +126,17 @@ class Subscription(AsyncIterator[T]):
             bell.end()
             bell.ring()  # whoever waits
 
-    def _listening(self) -> _Bell:
+    def _listening(self) -> _CommitSignal:
         import asyncio  # whoever follows has loaded it; an import of the package need not
 
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
-            raise InternalError("nobody can wait for commits where no event loop runs") from error
+            raise UsageError("nobody can wait for commits where no event loop runs") from error
         if self._bell is None:
-            self._bell = _Bell(self._engine, self._to, loop)
+            self._bell = _CommitSignal(self._engine, self._to, loop)
         elif self._bell.loop is not loop:
-            raise InternalError("the subscription is of another event loop; make one in this loop")
+            raise UsageError("the subscription is of another event loop; make one in this loop")
         return self._bell
 
 
@@ -147,7 +147,7 @@ class EventSubscription(Subscription[MobEvent]):
         self,
         engine: Engine,
         after: int,
-        of: Subject | None,
+        of: EventFilter | None,
         on_unreadable: OnUnreadable | None,
     ) -> None:
         super().__init__(engine, Scan(EVENTS) if of is None else Scan(of.by, (of.id,)))
@@ -204,7 +204,7 @@ class RunSubscription(Subscription[RunHeader]):
         return True
 
 
-class _Bell:
+class _CommitSignal:
     """Rings after commits, whichever thread they happen on, in one event loop.
 
     Attributes:

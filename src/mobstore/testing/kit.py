@@ -90,7 +90,9 @@ def same(got: object, want: object, what: str) -> None:
     assert got == want, f"{what}: want {_show(want, got)}, got {_show(got, want)}"
 
 
-async def refused(kind: type[E], call: Awaitable[object], what: str, text: str | None = None) -> E:
+async def expect_error(
+    kind: type[E], call: Awaitable[object], what: str, text: str | None = None
+) -> E:
     """Assert that a call raises an error of this kind and, if given, exactly this text."""
     try:
         result = await call

@@ -1,4 +1,7 @@
-"""Small values for cases: moments, states, events, runs, specs, profiles. All are new objects."""
+"""Sample timestamps, states, events, runs, specs and profiles for tests.
+
+Every function returns a new object. A small number or text tells the samples of one kind apart.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from mobstore.model.definition import LimitsSpec, MobDefinition
-from mobstore.model.event import MobCompleted, MobEventKind, NewMobEvent
+from mobstore.model.event import MobCompleted, MobEvent, MobEventKind, NewMobEvent, PeersWired
 from mobstore.model.flow import (
     CollectQuorum,
     ConditionGt,
@@ -32,7 +35,7 @@ from mobstore.model.ids import (
     StepId,
 )
 from mobstore.model.kernel import KernelState
-from mobstore.model.profile import Profile, RealmProfileRef, ToolConfig
+from mobstore.model.profile import Profile, RealmProfileRef, StoredRealmProfile, ToolConfig
 from mobstore.model.run import (
     FailureLedgerEntry,
     FrameSnapshot,
@@ -50,17 +53,17 @@ BY_CODE_POINT = (
     "", "\0", "\0\0", "10", "2", "Z", "a", "a\0", "a\0b", "ab", "\x7f", "\u00e9", "\ud7ff",
     "\ue000", "\uff5e", "\uffff", "\U00010000", "\U0001f99d", "\U0010ffff",
 )  # fmt: skip
-"""Names in their order; by UTF-16 unit the last three would come before U+E000."""
+"""Names in code point order. In order of UTF-16 units, the last two would come before U+E000."""
 
 HOSTILE_TEXTS = (
     *BY_CODE_POINT, " ", "a ", " a", "A", "e\u0301", "\u00df", "ss", "\ufeff", "\u202e", '"', "%",
     "_", "\\", "\n", "\r\n", "null", "1e3", "'; DROP TABLE events; --", "x" * 10_000,
 )  # fmt: skip
-"""Text that engines are known to confuse, cut, trim, fold or run."""
+"""Text that engines are known to confuse, truncate, trim, fold or execute."""
 
 
-def moment(nanoseconds: int) -> Timestamp:
-    """A moment, so many nanoseconds after a fixed one, or before it."""
+def timestamp(nanoseconds: int) -> Timestamp:
+    """Return the timestamp this many nanoseconds after a fixed one; a negative number is before."""
     seconds, fraction = divmod(nanoseconds, 10**9)
     return Timestamp(f"{_START + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z")
 
@@ -68,32 +71,51 @@ def moment(nanoseconds: int) -> Timestamp:
 def event(
     mob: str = "mob", *, at: Timestamp | None = None, kind: MobEventKind | None = None
 ) -> NewMobEvent:
-    """An event to append."""
+    """Return an event to append."""
     return NewMobEvent(mob_id=MobId(mob), kind=kind or MobCompleted(), timestamp=at)
 
 
-def state(n: int) -> KernelState:
-    """A kernel state that holds this number."""
-    return KernelState("Running", {"n": n})
+def tagged_event(tag: str, padding: str = "") -> NewMobEvent:
+    """Return an event that `tag_of` recognizes, as large as `padding` makes it."""
+    return event(kind=PeersWired(a=MeerkatId(tag), b=MeerkatId(padding)))
 
 
-def number(of: KernelState) -> int:
-    """The number that a kernel state holds."""
-    return cast("int", of.fields["n"])
+def tag_of(kind: MobEventKind) -> str:
+    """Return the tag of a `tagged_event`."""
+    return cast("PeersWired", kind).a
+
+
+def stored_event(
+    cursor: int = 1, mob: str = "mob", *, at: int = 0, kind: MobEventKind | None = None
+) -> MobEvent:
+    """Return an event of the log."""
+    return MobEvent(
+        cursor=cursor, timestamp=timestamp(at), mob_id=MobId(mob), kind=kind or MobCompleted()
+    )
+
+
+def state(n: int, padding: str = "") -> KernelState:
+    """Return the kernel state with this number, as large as `padding` makes it."""
+    return KernelState("Running", {"n": n, "padding": padding} if padding else {"n": n})
+
+
+def number_of(kernel_state: KernelState) -> int:
+    """Return the number of a `state`."""
+    return cast("int", kernel_state.fields["n"])
 
 
 def frame(n: int) -> FrameSnapshot:
-    """A frame in the state of this number."""
+    """Return a frame in the state with this number."""
     return FrameSnapshot(kernel_state=state(n))
 
 
 def loop(n: int) -> LoopSnapshot:
-    """A loop in the state of this number."""
+    """Return a loop in the state with this number."""
     return LoopSnapshot(kernel_state=state(n))
 
 
 def run_id(n: int) -> RunId:
-    """The id of the run of this number."""
+    """Return the id of the run with this number."""
     return RunId(UUID(int=n))
 
 
@@ -104,30 +126,30 @@ def step(
     output: JsonValue = None,
     at: int = 0,
 ) -> StepLedgerEntry:
-    """An entry of the step ledger."""
+    """Return an entry of the step ledger."""
     return StepLedgerEntry(
         step_id=StepId(step_id),
         meerkat_id=MeerkatId(member),
         status=status,
         output=output,
-        timestamp=moment(at),
+        timestamp=timestamp(at),
     )
 
 
 def failure(step_id: str = "step", reason: str = "why", at: int = 0) -> FailureLedgerEntry:
-    """An entry of the failure ledger."""
-    return FailureLedgerEntry(step_id=StepId(step_id), reason=reason, timestamp=moment(at))
+    """Return an entry of the failure ledger."""
+    return FailureLedgerEntry(step_id=StepId(step_id), reason=reason, timestamp=timestamp(at))
 
 
 def iteration(n: int, loop_id: str = "loop", frame_id: str = "frame") -> LoopIterationLedgerEntry:
-    """An entry of the loop iteration ledger."""
+    """Return an entry of the loop iteration ledger."""
     return LoopIterationLedgerEntry(
         loop_instance_id=LoopInstanceId(loop_id), iteration=n, frame_id=FrameId(frame_id)
     )
 
 
 def make_run(n: int = 1, mob: str = "mob", flow: str = "flow", **parts: Any) -> MobRun:
-    """A pending run in flow state 0 without anything in it but `parts`."""
+    """Return a pending run in flow state 0 that is empty except for `parts`."""
     fields: dict[str, Any] = {
         "run_id": run_id(n),
         "mob_id": MobId(mob),
@@ -135,7 +157,7 @@ def make_run(n: int = 1, mob: str = "mob", flow: str = "flow", **parts: Any) -> 
         "status": "pending",
         "flow_state": state(0),
         "activation_params": None,
-        "created_at": moment(0),
+        "created_at": timestamp(0),
         "step_ledger": (),
         "failure_ledger": (),
         "schema_version": 4,
@@ -144,13 +166,13 @@ def make_run(n: int = 1, mob: str = "mob", flow: str = "flow", **parts: Any) -> 
 
 
 def full_run(n: int = 1, **parts: Any) -> MobRun:
-    """A run with something in every field, also in frames and loops named "frame" and "loop"."""
+    """Return a run with content in every field; one frame is named "frame", one loop "loop"."""
     everything: dict[str, Any] = {
         "status": "failed",
         "activation_params": {"a": [1, 1.0, True, None, "\0"], "b": {}},
-        "created_at": moment(1),
-        "completed_at": moment(-1),
-        # Neither times nor steps are in order, and one entry stands twice.
+        "created_at": timestamp(1),
+        "completed_at": timestamp(-1),
+        # Neither times nor steps are in order, and one entry occurs twice.
         "step_ledger": (step("s2", at=9), step("s1", "bob", "completed", [1], 3), step("s2", at=9)),
         "failure_ledger": (failure("s2", "late", 5), failure("s1", "", 4)),
         "frames": {"frame": frame(0), "": frame(7), "\U0001f99d": frame(8)},
@@ -164,7 +186,7 @@ def full_run(n: int = 1, **parts: Any) -> MobRun:
 
 
 def definition(mob: str = "mob", model: str = "model") -> MobDefinition:
-    """A definition with a flow whose steps are not in alphabetical order."""
+    """Return a definition with a flow. Its steps are not in alphabetical order."""
     first = FlowStepSpec(
         role=ProfileName("lead"),
         message="go",
@@ -207,7 +229,7 @@ def definition(mob: str = "mob", model: str = "model") -> MobDefinition:
 
 
 def profile(model: str = "model") -> Profile:
-    """A profile with free JSON in it."""
+    """Return a profile that holds free JSON."""
     return Profile(
         model=model,
         skills=("b", "a"),
@@ -215,4 +237,17 @@ def profile(model: str = "model") -> Profile:
         max_inline_peer_notifications=-(2**31),
         output_schema={"type": "object", "n": [1, 1.0, True]},
         provider_params={"t": 0.1},
+    )
+
+
+def stored_profile(
+    name: str = "profile", model: str = "model", revision: int = 1
+) -> StoredRealmProfile:
+    """Return a realm profile created at timestamp 0 and updated at timestamp 1."""
+    return StoredRealmProfile(
+        name=name,
+        profile=profile(model),
+        revision=revision,
+        created_at=timestamp(0),
+        updated_at=timestamp(1),
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mobstore.scripts.transaction import Commit, LoadingScript, Read, Script, Write, fetch
+from mobstore.scripts.transaction import Commit, LoadingScript, ReadOf, Script, Write, fetch
 
 A = TypeVar("A")
 
 
-def writing(*writes: Write) -> Callable[[], Script[None]]:
+def write_script(*writes: Write) -> Callable[[], Script[None]]:
     """A script that asks nothing and writes these."""
 
     def script() -> Script[None]:
@@ -20,7 +20,7 @@ def writing(*writes: Write) -> Callable[[], Script[None]]:
     return script
 
 
-def reading(read: Read[A]) -> Callable[[], Script[A]]:
+def read_script(read: ReadOf[A]) -> Callable[[], Script[A]]:
     """A script that gives the answer to one read."""
 
     def script() -> Script[A]:
@@ -29,7 +29,9 @@ def reading(read: Read[A]) -> Callable[[], Script[A]]:
     return script
 
 
-def loading(*writes: Write, error: Exception | None = None) -> Callable[[], LoadingScript[None]]:
+def load_script(
+    *writes: Write, error: Exception | None = None
+) -> Callable[[], LoadingScript[None]]:
     """A loading script that yields the writes one by one, then raises `error` if there is one."""
 
     def script() -> LoadingScript[None]:

@@ -11,7 +11,7 @@ from mobstore.engines.memory import MemoryEngine
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores.mob_stores import MobStores
 from mobstore.stores.sqlite import SqliteMobStores
-from mobstore.testing.samples import moment
+from mobstore.testing.samples import timestamp
 
 Capability: TypeAlias = Literal["durable", "shared"]
 """What not every store can do: "durable" data survive closing and opening again; handles are
@@ -24,7 +24,7 @@ class FakeClock:
     """A clock that stands until a case sets it; it can be read to the nanosecond."""
 
     def __init__(self) -> None:
-        self.now: Timestamp = moment(0)
+        self.now: Timestamp = timestamp(0)
 
     def __call__(self) -> Timestamp:
         """Tell the time."""

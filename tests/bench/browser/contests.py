@@ -1,4 +1,4 @@
-"""Contests in a worker of the page: mobstore and JavaScript take turns there."""
+"""Contests between mobstore and JavaScript in a worker of the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.browser.stage import Stage
 from bench.turns import Measured, Settings
 
 SLICE = 0.04
-"""Seconds for which one works before the other's turn: what else the machine does hits both."""
+"""Seconds of one turn; short turns spread other load of the machine over both contestants."""
 
 
 Language: TypeAlias = Literal["python", "javascript"]
@@ -20,10 +20,10 @@ class Seat(NamedTuple):
     """A contestant.
 
     Attributes:
-        name: in the results.
-        language: "python" plays a function of `inside.py`, "javascript" one of `raw.js`.
-        job: the function.
-        options: for the function; any JSON.
+        name: name in the results.
+        language: "python" runs a function of `inside.py`, "javascript" one of `raw.js`.
+        job: name of the function.
+        options: arguments of the function; any JSON.
     """
 
     name: str
@@ -38,7 +38,7 @@ Contest: TypeAlias = Callable[..., dict[str, Measured]]
 
 @contextmanager
 def contests(stage: Stage, settings: Settings) -> Generator[Contest]:
-    """A browser in which contests can be held."""
+    """Start a browser for contests."""
     with stage.browser() as browser:
         page = browser.new_page()
         page.goto(f"{stage.origin}/bench/contest.html")

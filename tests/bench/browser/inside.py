@@ -1,4 +1,4 @@
-"""mobstore's side of the contests, run by Pyodide; each job has its counterpart in raw.js."""
+"""The mobstore side of contests, run by Pyodide; each job has its counterpart in raw.js."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mobstore.scripts.transaction import Durability
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 Play: TypeAlias = Callable[[int], Coroutine[Any, Any, float]]
-"""Does so many operations; gives the seconds they took, without their preparation."""
+"""Runs a number of operations and returns their seconds, without the preparation."""
 
 
 class Player:
-    """A contestant in the form that turns.js takes."""
+    """A contestant in the form required by turns.js."""
 
     def __init__(self, play: Play, least: int = 1) -> None:
         self.play, self.least = play, least
 
 
 def samples(which: str, number: int) -> str:
-    """What the other side stores, as JSON: the "states" of a size, or so many "kinds"."""
+    """Return the values for the other side, as JSON: "states" of a size, or a number of "kinds"."""
     if which == "states":
         return json.dumps([state.to_json() for state in made.states(number)])
     return json.dumps(made.kinds(number))
@@ -40,12 +40,12 @@ async def seat(job: str, options: str) -> Player:
     """Prepare a job with its options, JSON."""
     player: Player = await _JOBS[job](**json.loads(options))
     gc.collect()
-    gc.freeze()  # what was prepared is not looked through again and again while a job plays
+    gc.freeze()  # the garbage collector does not scan prepared objects during a job
     return player
 
 
 async def fill(name: str, events: int, entries: int) -> str:
-    """Fill a store for the page: so many events, a run with so many entries in its step ledger.
+    """Fill a store for the page with events and with a run that has a step ledger.
 
     Returns:
         The run's id.
@@ -60,7 +60,7 @@ async def fill(name: str, events: int, entries: int) -> str:
 
 
 def _moment(n: int) -> dict[str, object]:
-    """Every member dispatches a step and completes it later, one entry in a second."""
+    """Return the time of an entry: one per second, a step is completed after its dispatch."""
     status = "completed" if n // 50 % 2 else "dispatched"
     return {"timestamp": Timestamp(_START + timedelta(seconds=n)), "status": status}
 
@@ -73,8 +73,9 @@ async def _open(durability: str) -> MobStores:
 def _repeatedly(
     operation: Callable[[int], Awaitable[object]], tasks: int, *, at_once: bool = False
 ) -> Player:
-    """Do an operation: one after the other, or as tasks, which begin at once again and again or
-    live long."""
+    """Run an operation repeatedly, in sequence or in tasks.
+
+    Tasks are either gathered again and again, or live long."""
 
     async def work(task: int, count: int) -> None:
         for _ in range(count):
@@ -118,7 +119,7 @@ async def _complete(durability: str) -> Player:
 
 
 async def _both(durability: str, together: bool) -> Player:
-    """Complete a step and append its event: in one commit, or one after the other."""
+    """Complete a step and append its event, in one commit or in sequence."""
     stores, events, places = await _open(durability), made.events(1_000), counting()
     complete = await _completing(stores)
 
@@ -130,7 +131,7 @@ async def _both(durability: str, together: bool) -> Player:
 
 
 async def _completing(stores: MobStores) -> Callable[[Stores], Awaitable[None]]:
-    """What completes a step of a run, in a further iteration of a loop each time."""
+    """Return a function that completes a step of a run, each time in a new iteration of a loop."""
     iterations = counting()
     frames = [FrameSnapshot(kernel_state=state) for state in made.states(5_000)]
     run = made.run(frames=1)
@@ -181,7 +182,7 @@ async def _poll(size: int) -> Player:
 
 
 async def _ledger(durability: str, entries: int) -> Player:
-    """Append to step ledgers of this length; none grows beyond twice of it."""
+    """Append to step ledgers of this length; none grows beyond twice the length."""
     stores, entry = await _open(durability), made.step_entry(entries)
 
     async def new_run() -> RunId:

@@ -1,4 +1,4 @@
-"""mobstore's side of two tabs, run by Pyodide."""
+"""The mobstore side of two tabs, run by Pyodide."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _following: list[asyncio.Task[None]] = []
 
 
 async def follow(name: str, had: Callable[[], None]) -> None:
-    """Follow a store's log as long as the tab lives; returns when nothing is left to catch up."""
+    """Subscribe to a store's log until the tab closes; return once it has caught up."""
     stores = await IndexedDbMobStores.open(name)
 
     async def go_on() -> None:
@@ -27,25 +27,25 @@ async def follow(name: str, had: Callable[[], None]) -> None:
 
 
 async def writer(name: str, durability: str) -> Writer:
-    """Whoever appends; `durability` is IndexedDB's word."""
+    """Return a writer; `durability` is IndexedDB's word."""
     ours: dict[str, Durability] = {"relaxed": "normal", "strict": "full"}
     return Writer(await IndexedDbMobStores.open(name, durability=ours[durability]))
 
 
 class Writer:
-    """Appends one event after the other."""
+    """A tab that appends events in sequence."""
 
     def __init__(self, stores: MobStores) -> None:
         self._stores = stores
-        self._now: Callable[[], float] = import_module("js").performance.now  # Pyodide has it
+        self._now: Callable[[], float] = import_module("js").performance.now  # part of Pyodide
         self._events = cycle(samples.events(1_000))
 
     def text(self) -> str:
-        """An event as the other side sends it."""
+        """Return an event in the form that the other side sends."""
         return samples.events(1_000)[0].to_json()
 
     async def append(self) -> float:
-        """Append; the browser's milliseconds when it is done."""
+        """Append an event and return the browser's clock in milliseconds afterwards."""
         await self._stores.events.append(next(self._events))
         return self._now()
 

@@ -1,4 +1,4 @@
-"""Scrolling through the page while Chromium traces itself."""
+"""Scrolling in the page, recorded by Chromium's tracing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.turns import Settings
 
 STORE, MOB = "bench", "tide-desk"
 ENTRIES = 5_000
-SECONDS, SPEED = 3, 4_000  # pixels in a second
+SECONDS, SPEED = 3, 4_000  # pixels per second
 LONGEST = 50
-"""Milliseconds that no frame may take."""
+"""Milliseconds, the upper limit for each frame."""
 
 _TRACED = {
     "excludedCategories": ["*"],
@@ -27,7 +27,7 @@ _TRACED = {
         "disabled-by-default-devtools.timeline.frame",
     ],
 }
-# As somebody drags the bar: from one end to the other, some of it in every frame.
+# As a person drags the bar: from one end to the other, a part in every frame.
 _SWEEP = """([selector, seconds]) => new Promise((resolve) => {
   const element = document.querySelector(selector);
   const width = element.scrollWidth - element.clientWidth;
@@ -43,13 +43,13 @@ _SWEEP = """([selector, seconds]) => new Promise((resolve) => {
 
 
 class Scene(NamedTuple):
-    """What is scrolled.
+    """A scrollable element of the page.
 
     Attributes:
-        title: of it.
-        place: its address in the page.
-        element: what scrolls, as a selector.
-        zoom: how often to zoom in before.
+        title: name in the results.
+        place: address in the page.
+        element: selector of the element that scrolls.
+        zoom: number of zoom steps before scrolling.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Scene(NamedTuple):
 
 
 def scrolling(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """The page with many events and a long run."""
+    """Scroll in the page with many events and a long run."""
     events = 10_000 if settings.quick else 100_000
     with stage.browser() as browser:
         run = _filled(stage, browser, events)
@@ -84,7 +84,7 @@ def _filled(stage: Stage, browser: BrowserContext, events: int) -> str:
 
 
 def _shown(stage: Stage, browser: BrowserContext, scene: Scene) -> Page:
-    """A new page that shows a scene, all of it there."""
+    """Open a new page that shows a scene completely."""
     page = browser.new_page()
     page.set_default_timeout(120_000)
     page.goto(f"{stage.origin}/index.html?store={STORE}#{scene.place}")
@@ -131,7 +131,7 @@ def _outcome(
         (event["pid"], event["tid"]) for event in trace if event["name"] == "BeginMainThreadFrame"
     }
     tasks = [
-        event.get("dur", 0) / 1e3  # the task that ends the tracing has none
+        event.get("dur", 0) / 1e3  # the task that ends the tracing has no duration
         for event in trace
         if event["name"] == "RunTask" and (event["pid"], event["tid"]) == main
     ]
@@ -147,7 +147,7 @@ def _outcome(
 
 
 def _ended(page: Page, session: Any) -> list[dict[str, Any]]:
-    """End the tracing; the events that were traced."""
+    """End the tracing and return its events."""
     streams: list[str] = []
 
     def complete(event: dict[str, str]) -> None:

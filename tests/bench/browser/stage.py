@@ -1,4 +1,4 @@
-"""The built site with the benchmark's own pages in it, served; browsers that show it."""
+"""The built site with the pages of the benchmark, its server, and browsers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _INSIDE = ("bench/__init__.py", "bench/samples.py", "bench/browser/__init__.py",
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the site is.
+    """The served site and its browser.
 
     Attributes:
-        site: its folder; what only the benchmark needs lies in `bench`.
-        origin: its address.
-        program: Chromium's path.
-        directory: where profiles are to lie; None is the system's place.
+        site: folder of the site; files of the benchmark are in `bench`.
+        origin: address of the site.
+        program: path of Chromium.
+        directory: folder for profiles; None is the system's temporary folder.
     """
 
     site: Path
@@ -45,7 +45,7 @@ class Stage:
     directory: Path | None
 
     def about(self) -> dict[str, str]:
-        """What the figures depend on."""
+        """Return the versions that the figures depend on."""
         packages = json.loads((TOOLS.parent / "package.json").read_bytes())
         said = subprocess.run(
             [self.program, "--version"], capture_output=True, text=True, check=True
@@ -54,7 +54,7 @@ class Stage:
 
     @contextmanager
     def browser(self) -> Generator[BrowserContext]:
-        """A Chromium on a new profile, which lies on the disk."""
+        """Start a Chromium with a new profile on the disk."""
         with (
             TemporaryDirectory(
                 prefix="mobstore-bench-", dir=self.directory, ignore_cleanup_errors=True
@@ -69,11 +69,11 @@ def stage(directory: Path | None) -> Generator[Stage]:
     """Build and serve the site.
 
     Raises:
-        SystemExit: there is no Chromium, or the site cannot be built.
+        SystemExit: Chromium is missing, or the build of the site fails.
     """
     program, build_site = shutil.which("chromium"), _tool("build_site")
     if program is None:
-        raise SystemExit("bench: there is no Chromium (Debian: apt-get install chromium)")
+        raise SystemExit("bench: Chromium is missing (Debian: apt-get install chromium)")
     with TemporaryDirectory(prefix="mobstore-bench-", dir=directory) as place:
         site = Path(place)
         try:
@@ -89,7 +89,7 @@ def stage(directory: Path | None) -> Generator[Stage]:
 
 
 def _tool(name: str) -> Any:
-    """A module of the site's tools, which are scripts."""
+    """Import a module of web/tools, which is no package."""
     if str(TOOLS) not in sys.path:
         sys.path.append(str(TOOLS))
     return import_module(name)
@@ -99,7 +99,7 @@ def _tool(name: str) -> Any:
 def _served(site: Path) -> Generator[str]:
     """Serve the site in a thread.
 
-    A browser gives only pages that are isolated from all other origins an exact clock.
+    A browser has an exact clock only for pages that are isolated from all other origins.
     """
     serve = _tool("serve")
 

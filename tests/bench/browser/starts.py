@@ -1,4 +1,4 @@
-"""Starts on new profiles: until Python has done its first work, until the page is painted."""
+"""Starts with new profiles: time to the first work in Python, and to the first paint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAINTED = "first contentful paint"
 
 
 def cold_start(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """Until the first event is stored and read back."""
+    """Measure the time until the first event is stored and read back."""
     packages = {"mobstore": "mobstore", PYDANTIC: "pydantic"}
     found = {name: Measured(name, []) for name in packages}
     sizes: dict[str, str] = {}
@@ -79,7 +79,7 @@ _PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
 def first_paint(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """The page is there before Python."""
+    """Compare the first paint of the page with the start of Python."""
     painted, ready = Measured(PAINTED, []), Measured(READY, [])
     for _ in range(settings.rounds):
         with stage.browser() as browser:

@@ -1,4 +1,4 @@
-"""Following the log in another tab."""
+"""Subscriptions to the log from another tab."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bench.outcome import Check, Outcome
 from bench.turns import Settings
 
 _BEYOND = 10
-"""Milliseconds that it may take longer than a message by itself."""
+"""Milliseconds beyond a bare message."""
 
 
 def tabs(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """An event that one tab appends and another follows, beside one sent as a message."""
+    """Compare an event that another tab receives by subscription with one sent as a message."""
     count = 100 if settings.quick else 500
     with stage.browser() as browser:
         following, writing = _tab(stage, browser), _tab(stage, browser)
@@ -28,7 +28,7 @@ def tabs(stage: Stage, settings: Settings) -> Iterator[Outcome]:
             ours, channel = times["mobstore"], times["channel"]
             beyond = [one - other for one, other in zip(ours, channel, strict=True)]
             yield Outcome(
-                f"from an append, {durability}, until a tab that follows has said it has the event",
+                f"from an append, {durability}, until a subscribed tab has confirmed the event",
                 "",
                 checks=[
                     Check("longer than over BroadcastChannel alone, median", median(beyond),

@@ -1,16 +1,16 @@
-"""The kinds of work in a browser, by name: IndexedDB by mobstore and by hand."""
+"""The kinds of work in a browser, by name: mobstore and JavaScript on IndexedDB."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+from bench.browser.atomic import atomic
 from bench.browser.contests import Contest, Language, Seat, contests
 from bench.browser.scrolling import scrolling
 from bench.browser.stage import Stage
 from bench.browser.starts import cold_start, first_paint
 from bench.browser.tabs import tabs
-from bench.browser.together import atomic
 from bench.outcome import Outcome, cost, speed
 from bench.turns import Settings
 
@@ -23,7 +23,7 @@ LANGUAGES: tuple[tuple[str, Language], ...] = ((OURS, "python"), (RAW, "javascri
 
 
 def cas(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """Compare-and-swap by one task."""
+    """Measure compare-and-swap by one task."""
     with contests(stage, settings) as contest:
         for durability, target in (("relaxed", 0.75), ("strict", 0.8)):
             yield _duel(
@@ -36,7 +36,7 @@ def cas(stage: Stage, settings: Settings) -> Iterator[Outcome]:
 
 
 def complete_step(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """A step's output and its frame in one transaction."""
+    """Measure the transaction of a step's output and its frame."""
     with contests(stage, settings) as contest:
         outcome = _duel(
             contest,
@@ -53,7 +53,7 @@ def complete_step(stage: Stage, settings: Settings) -> Iterator[Outcome]:
 
 
 def tasks(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """64 tasks that share commits, where JavaScript has a transaction for each operation."""
+    """Measure 64 tasks that share commits; JavaScript has a transaction per operation."""
     jobs = (("swap", "CAS of 5 KB flow states", "swaps/s"), ("append", "append", "events/s"))
     with contests(stage, settings) as contest:
         for durability, target in (("relaxed", 2), ("strict", 4)):
@@ -80,7 +80,7 @@ def tasks(stage: Stage, settings: Settings) -> Iterator[Outcome]:
 
 
 def append_batch(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """Many events in one call."""
+    """Measure many events in one call."""
     with contests(stage, settings) as contest:
         yield _duel(
             contest,
@@ -93,7 +93,7 @@ def append_batch(stage: Stage, settings: Settings) -> Iterator[Outcome]:
 
 
 def poll(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """Many events into models; into objects by hand."""
+    """Measure a poll of many events into models; JavaScript reads them into objects."""
     with contests(stage, settings) as contest:
         yield _duel(
             contest,
@@ -106,7 +106,7 @@ def poll(stage: Stage, settings: Settings) -> Iterator[Outcome]:
 
 
 def ledger(stage: Stage, settings: Settings) -> Iterator[Outcome]:
-    """The cost of an append must not grow with the ledger."""
+    """Measure appends to ledgers of different length: the cost must not grow."""
     sizes = (10, 1_000, 10_000 if settings.quick else 100_000)
     with contests(stage, settings) as contest:
         found = contest(
@@ -126,7 +126,7 @@ def ledger(stage: Stage, settings: Settings) -> Iterator[Outcome]:
         "appends/s",
         list(found.values()),
         [cost(dearest, cheapest, 1.3)],
-        ["no ledger grows beyond twice its length; then another of the length takes its place"],
+        ["no ledger grows beyond twice its length; then a new one of the length replaces it"],
     )
 
 
@@ -139,7 +139,7 @@ def _duel(
     *,
     per_operation: int = 1,
 ) -> Outcome:
-    """mobstore against JavaScript in the same job."""
+    """Compare mobstore with JavaScript in the same job."""
     seats = [Seat(name, language, *job) for name, language in LANGUAGES]
     found = contest(seats, per_operation=per_operation)
     return Outcome(

@@ -1,4 +1,4 @@
-"""Other libraries. They have no stubs, or are not installed where types are checked."""
+"""Other libraries, without stubs or not installed where types are checked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class MissingPeerError(Exception):
-    """A library to compare with is not installed."""
+    """A library for comparison is not installed."""
 
 
 def load(module: str) -> Any:
     """Import a module of another library.
 
-    By name, so that type checkers take everything of it as `Any`, installed or not.
+    By name, so that type checkers see `Any`, whether it is installed or not.
 
     Raises:
         MissingPeerError: it is not installed.
@@ -26,5 +26,5 @@ def load(module: str) -> Any:
 
 
 def named(distribution: str) -> str:
-    """The name of a library with its version."""
+    """Return the name of a library with its version."""
     return f"{distribution} {version(distribution)}"

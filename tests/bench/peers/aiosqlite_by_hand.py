@@ -1,8 +1,8 @@
-"""aiosqlite with SQL written by hand: the same statements as plain sqlite3, on its thread.
+"""aiosqlite with hand-written SQL: the same statements as plain sqlite3, on its thread.
 
-Once as its documentation shows, with `commit()` after each insert; tasks that share a connection
-then need a lock, or one commits what another has half done. And once in autocommit mode, the best
-that can be done where an append is a single statement.
+One contestant follows its documentation, with `commit()` after each insert. Tasks that share a
+connection then need a lock, or one commits the half-done work of another. The other uses
+autocommit mode, the fastest way where an append is a single statement.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class AiosqliteLog(EventLog):
 
 
 def open_log(*, autocommit: bool) -> OpenLog:
-    """How to open it."""
+    """Return a function that opens the log."""
 
     @asynccontextmanager
     async def open_it(path: Path) -> AsyncGenerator[EventLog]:
-        connect(path).close()  # makes the tables
+        connect(path).close()  # creates the tables
         isolation = {"isolation_level": None} if autocommit else {}
         async with load("aiosqlite").connect(path, **isolation) as connection:
             await connection.execute("PRAGMA synchronous = FULL")

@@ -18,7 +18,7 @@ NAME = "eventsource-py"
 
 @cache
 def _event_type() -> Any:
-    """A class of events that holds one of our kinds as a dict."""
+    """Return a class of events that holds a kind as a dict."""
     base = load("eventsource").DomainEvent
     body = {
         "__annotations__": {"aggregate_type": str, "kind": dict[str, Any]},
@@ -29,7 +29,7 @@ def _event_type() -> Any:
 
 
 class EventsourceLog(EventLog):
-    """One stream, written whatever its version."""
+    """One stream, written without a check of its version."""
 
     def __init__(self, store: Any) -> None:
         module = load("eventsource")
@@ -39,7 +39,7 @@ class EventsourceLog(EventLog):
 
     def prepare(self, count: int) -> list[Any]:
         event = _event_type()
-        # Its ids must never come again, so they are not shared between turns.
+        # Ids must be unique, so turns do not share events.
         return [
             event(event_id=uuid4(), aggregate_id=self._mob, kind=kind)
             for kind in samples.kinds(count)

@@ -17,7 +17,7 @@ NAME = "eventsourcing (synchronous)"
 
 
 class EventsourcingLog(EventLog):
-    """One originator, whose versions we count."""
+    """One originator; this class counts its versions."""
 
     def __init__(self, recorder: Any) -> None:
         self._recorder, self._originator, self._version = recorder, UUID(int=1), 0
@@ -40,7 +40,7 @@ class EventsourcingLog(EventLog):
 @asynccontextmanager
 async def open_log(path: Path) -> AsyncGenerator[EventLog]:
     module = load("eventsourcing.sqlite")
-    # One connection, so that the one we check is the one that writes.
+    # One connection, so that the checked one is the one that writes.
     datastore = module.SQLiteDatastore(str(path), pool_size=1, max_overflow=0)
     try:
         recorder = module.SQLiteApplicationRecorder(datastore)

@@ -15,7 +15,7 @@ NAME = "langgraph-checkpoint-sqlite"
 
 @asynccontextmanager
 async def open_saver(path: Path) -> AsyncGenerator[Callable[[str], Awaitable[None]]]:
-    """Open it; gives how to put a checkpoint that holds one text."""
+    """Open the checkpointer and yield a function that puts a checkpoint of one text."""
     base = load("langgraph.checkpoint.base")
     saver_type = load("langgraph.checkpoint.sqlite.aio").AsyncSqliteSaver
     async with saver_type.from_conn_string(str(path)) as saver:

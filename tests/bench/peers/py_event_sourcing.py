@@ -20,7 +20,7 @@ NOTE = (
 
 
 class PyEventSourcingLog(EventLog):
-    """One stream. What it reads keeps the data of each event as bytes."""
+    """One stream; events that it reads keep their data as bytes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -37,7 +37,7 @@ class PyEventSourcingLog(EventLog):
 
     async def read(self, limit: int) -> Sized:
         found = [event async for event in self._stream.read()]
-        return found[:limit]  # it knows no limit
+        return found[:limit]  # it has no limit argument
 
     def _made(self, kind: dict[str, Any]) -> Any:
         return self._event(type=kind["type"], data=json.dumps(kind).encode())

@@ -1,4 +1,4 @@
-"""The kinds of work, by name. Each measures, and tells what came of it."""
+"""The kinds of work, by name. Each one measures and yields outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appending events one by one, and many at once."""
+"""Appends of single events and of batches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIBRARIES = ("aiosqlite", "py-event-sourcing", "eventsource-py", "eventsourcing"
 
 
 def append_one(settings: Settings) -> Iterator[Outcome]:
-    """One task appends event after event."""
+    """Measure appends by one task."""
     found = compete(
         [
             *_contestants(1),
@@ -52,7 +52,7 @@ def append_one(settings: Settings) -> Iterator[Outcome]:
 
 
 def append_64(settings: Settings) -> Iterator[Outcome]:
-    """64 tasks append at the same time, each event after event."""
+    """Measure appends by 64 concurrent tasks."""
     found = compete(_contestants(64), settings, least=640)
     ours = found["mobstore"]
     yield Outcome(
@@ -70,7 +70,7 @@ def append_64(settings: Settings) -> Iterator[Outcome]:
 
 
 def _contestants(tasks: int) -> list[Contestant]:
-    """Those who append with any number of tasks."""
+    """Return the contestants for appends by a number of tasks."""
     return [
         _appending("mobstore", mobstore_log, tasks),
         _appending(RAW, raw_log, tasks),
@@ -83,7 +83,7 @@ def _contestants(tasks: int) -> list[Contestant]:
 
 
 def append_batch(settings: Settings) -> Iterator[Outcome]:
-    """One call appends 10,000 events."""
+    """Measure a call that appends 10,000 events."""
     found = compete(
         [
             _batching("mobstore", mobstore_log),
@@ -101,8 +101,7 @@ def append_batch(settings: Settings) -> Iterator[Outcome]:
         list(found.values()),
         [speed(ours, found[EXECUTEMANY], 0.8), speed(ours, found[py_event_sourcing.NAME], 3)],
         [
-            "raw sqlite3 writes into the same table with the same indexes, json.dumps of dicts"
-            " included",
+            "raw sqlite3 writes the same table and indexes, including json.dumps of dicts",
             py_event_sourcing.NOTE,
         ],
     )

@@ -1,4 +1,4 @@
-"""Two operations in one commit beside each of them alone."""
+"""Two operations in one commit, compared with each alone."""
 
 from __future__ import annotations
 

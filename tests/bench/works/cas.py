@@ -22,7 +22,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def cas(settings: Settings) -> Iterator[Outcome]:
-    """Swaps at two sizes."""
+    """Measure swaps of two sizes."""
     for title, size in (("5 KB", 5_000), ("19 KB", 19_000)):
         found = compete(
             [
@@ -47,7 +47,7 @@ def cas(settings: Settings) -> Iterator[Outcome]:
             ],
             [
                 f"the states have about {len(samples.states(size)[0].to_json()):,} bytes of JSON"
-                " and differ throughout; where nothing else is said they were made beforehand",
+                " and differ everywhere; unless stated otherwise they are built beforehand",
                 f"{named(langgraph_saver.NAME)} puts the text of a state as the only value of a"
                 " checkpoint; it keeps all checkpoints",
             ],

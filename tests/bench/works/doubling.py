@@ -1,4 +1,4 @@
-"""Costs that must follow what is returned or deleted: seen by doubling everything else."""
+"""Costs that depend only on returned or deleted rows: measured by doubling all others."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import Timestamp
 
 LIMIT = 1.3
-NOTE = "cost by the whole would be 2 x; the bound of 1.3 is the one that holds for ledgers"
+NOTE = "a cost that depended on the whole would be 2 x; the goal of 1.3 is that of ledgers"
 
 
 def list_runs(settings: Settings) -> Iterator[Outcome]:
-    """The hundred runs of one mob among the runs of many."""
+    """Measure a list of a hundred runs of one mob among those of many."""
     whole = 1_000 if settings.quick else 10_000
     yield _doubled(settings, "list_runs of one mob's 100 runs", "lists/s", "runs", whole, _listing)
 
 
 def poll(settings: Settings) -> Iterator[Outcome]:
-    """A hundred events somewhere in a long log."""
+    """Measure a poll of a hundred events in a long log."""
     whole = 100_000 if settings.quick else 1_000_000
     yield _doubled(settings, "poll of 100 events", "polls/s", "events", whole, _polling)
 
 
 def prune(settings: Settings) -> Iterator[Outcome]:
-    """The older half of a log, and the same events out of a log of twice the length."""
+    """Measure pruning half of a log, and the same events of a log of twice the length."""
     whole = 20_000 if settings.quick else 100_000
     yield _doubled(
         settings, f"prune of {whole // 2:,} events", "prunes/s", "events", whole,

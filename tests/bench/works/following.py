@@ -1,4 +1,4 @@
-"""Following the log: how long an event takes from its commit to whoever waits for it."""
+"""Subscriptions to the log: the time from the commit of an event to its receipt."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _BUSIEST = 1
 Since: TypeAlias = Literal["append", "commit"]
 _OTHERS: tuple[tuple[Since, str], ...] = (("commit", CONDITION), ("append", APPENDED))
 
-# Tells first what it costs to hold a store open, then what it costs to follow its log as well,
-# both idle; then when each event came.
+# Prints the idle cost of an open store, then that of a subscription as well, then the arrival
+# time of each event.
 _CHILD = """
 import asyncio, json, sys
 from contextlib import aclosing
@@ -64,13 +64,12 @@ asyncio.run(main())
 
 
 def subscribe(settings: Settings) -> Iterator[Outcome]:
-    """A task follows what another task of the process appends.
+    """Measure a subscription to the appends of another task of the process.
 
-    Twice against an `asyncio.Condition`, whose follower takes the event's object out of a list.
-    Once it stands alone, without a store: both clocks start when there is something to be told,
-    which is when the commit is made, and when the Condition's lock is asked for. Once it does the
-    whole work of mobstore by hand: both clocks start before the append, and what follows the
-    append is a Condition. All end when the follower has the event.
+    There are two comparisons with an `asyncio.Condition`, whose waiter takes the event's object
+    from a list. The first has no store: one clock starts with the commit, the other when the
+    Condition's lock is acquired. The second appends and then notifies a Condition: both
+    clocks start before the append. All clocks stop when the waiter has the event.
     """
     for engine in ("memory", "SQLite"):
         for since, other in _OTHERS:
@@ -84,11 +83,11 @@ def subscribe(settings: Settings) -> Iterator[Outcome]:
                 most=_MOST,
             )
             yield Outcome(
-                f"{engine}: from the {since} until a task that follows has the event",
+                f"{engine}: from the {since} until a subscribed task has the event",
                 "events/s",
                 list(found.values()),
                 [cost(found[SUBSCRIBED], found[other], 2)],
-                ["one event at a time: the next is appended when the follower has the last one"],
+                ["one event at a time: the next one is appended when the last one has arrived"],
             )
 
 
@@ -96,18 +95,18 @@ def _subscribed(engine: str, since: Since) -> Opener:
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with _open(engine, path) as stores:
-            follower, told = _Follower(), 0.0
+            follower, notified = _Follower(), 0.0
 
             def note() -> None:
-                nonlocal told
-                told = perf_counter()
+                nonlocal notified
+                notified = perf_counter()
 
-            stores.engine.listen(note)  # called at the same moment as the subscription
+            stores.engine.listen(note)  # called at the same time as the subscription
 
             async def follow() -> None:
                 async with aclosing(stores.events.subscribe()) as events:
                     async for _ in events:
-                        follower.take(told)
+                        follower.take(notified)
 
             async def turn(count: int) -> float:
                 events, total = samples.events(_MOST), 0.0
@@ -117,7 +116,7 @@ def _subscribed(engine: str, since: Since) -> Opener:
                         start = perf_counter()
                         await stores.events.append(events[n])
                         await follower.taken.wait()
-                        begun = start if since == "append" else follower.told
+                        begun = start if since == "append" else follower.notified
                         total += follower.at - begun
                 return total
 
@@ -175,21 +174,21 @@ def _by_hand(engine: str) -> Opener:
 
 
 class _Follower:
-    """When a task had an event.
+    """The times at which a task received an event.
 
     Attributes:
-        at: that moment.
-        told: when it was last told of a commit before.
-        taken: set when it has one.
+        at: time of receipt.
+        notified: time of the last notification before it.
+        taken: set when an event has arrived.
     """
 
     def __init__(self) -> None:
-        self.at = self.told = 0.0
+        self.at = self.notified = 0.0
         self.taken = asyncio.Event()
 
-    def take(self, told: float = 0.0) -> None:
-        """An event is there."""
-        self.at, self.told = perf_counter(), told
+    def take(self, notified: float = 0.0) -> None:
+        """Record the receipt of an event."""
+        self.at, self.notified = perf_counter(), notified
         self.taken.set()
 
 
@@ -210,7 +209,7 @@ def _open(engine: str, path: Path) -> AbstractAsyncContextManager[MobStores]:
 
 @asynccontextmanager
 async def _task(of: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """A task that runs until the block ends; it begins to wait before the block does anything."""
+    """Run a task until the block ends; it waits before the block starts."""
     running = asyncio.create_task(of)
     await asyncio.sleep(0.1)
     try:
@@ -222,7 +221,7 @@ async def _task(of: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
 
 
 def across(settings: Settings) -> Iterator[Outcome]:
-    """A process follows what another one appends to the same file."""
+    """Measure a subscription to the appends of another process to the same file."""
     seconds, count = (2, 50) if settings.quick else (10, 300)
     with TemporaryDirectory(prefix="mobstore-bench-", dir=settings.directory) as place:
         path = Path(place) / "mobs.db"
@@ -238,7 +237,7 @@ def across(settings: Settings) -> Iterator[Outcome]:
     for name, starts in (("beginning", begun), ("end", ended)):
         waited = [1e3 * (end - start) for start, end in zip(starts, came, strict=True)]
         yield Outcome(
-            f"SQLite: from the {name} of an append until a process that follows has the event",
+            f"SQLite: from the {name} of an append until a subscribed process has the event",
             "",
             checks=[
                 Check("median", median(waited), _LATEST, at_most=True, unit="ms"),
@@ -248,21 +247,21 @@ def across(settings: Settings) -> Iterator[Outcome]:
                 ),
                 Check("longest", max(waited), unit="ms"),
             ],
-            notes=[f"{count} events, 0 to 100 ms between them, so out of step with the follower"],
+            notes=[f"{count} events, 0 to 100 ms between them, out of step with the subscriber"],
         )  # fmt: skip
     yield Outcome(
-        "SQLite: what it costs to follow a log to which nothing is appended",
+        "SQLite: idle cost of a subscription",
         "",
         checks=[
             Check("follows", following, _BUSIEST, at_most=True, unit="% of a core"),
             Check("has the store open only", opened, unit="% of a core"),
         ],
-        notes=[f"processor time of the whole process within {seconds} s"],
+        notes=[f"processor time of the process within {seconds} s"],
     )
 
 
 async def _append_now_and_then(path: Path, count: int) -> tuple[list[float], list[float]]:
-    """When each append began, and when it returned."""
+    """Append at random times; return the start and the end of each append."""
     begun, ended, random = list[float](), list[float](), Random(count)
     async with open_mobstore(path) as stores:
         for event in samples.events(count):

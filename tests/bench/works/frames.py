@@ -1,4 +1,4 @@
-"""Reading a run with many frames, into which nobody looks."""
+"""Reads of a run with many frames that are never decoded."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SELECTS = (
 
 
 def frames(settings: Settings) -> Iterator[Outcome]:
-    """get_run of a run with 200 frames of 5 KB."""
+    """Measure get_run of a run with 200 frames of 5 KB."""
     found = compete([Contestant("mobstore", _mobstore), Contestant(RAW, _raw)], settings)
     yield Outcome(
-        f"get_run with {FRAMES} frames of 5 KB, none looked into",
+        f"get_run with {FRAMES} frames of 5 KB, none decoded",
         "runs/s",
         list(found.values()),
         [
@@ -37,7 +37,7 @@ def frames(settings: Settings) -> Iterator[Outcome]:
                 "states decoded by one get_run", asyncio.run(_decoded()), 0, at_most=True, unit=""
             ),
         ],
-        ["raw sqlite3 selects from the three tables in which the run has rows; mobstore asks ten"],
+        ["raw sqlite3 selects from the three tables with rows of the run; mobstore reads ten"],
     )
 
 
@@ -77,7 +77,7 @@ async def _raw(path: Path) -> AsyncGenerator[Turn]:
 
 
 async def _decoded() -> int:
-    """How often anything that reads a state's JSON is called during one get_run."""
+    """Count the calls that decode the JSON of a state during one get_run."""
     run = samples.run(frames=FRAMES)
     with TemporaryDirectory() as place, ExitStack() as stack:
         async with open_mobstore(Path(place) / "frames.db") as stores:
@@ -90,6 +90,6 @@ async def _decoded() -> int:
             read = sum(spy.call_count for spy in spies)
             assert found
             assert found.frames[next(iter(found.frames))].kernel_state.phase == "Pending"
-            # Were nothing counted now, nothing could have been counted before.
+            # Proves that the counter counts.
             assert sum(spy.call_count for spy in spies) > read
     return read

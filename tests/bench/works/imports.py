@@ -1,4 +1,4 @@
-"""What `import mobstore` costs beyond pydantic, in processes of their own."""
+"""The cost of `import mobstore` beyond pydantic, in separate processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMED = "from time import perf_counter as now; t = now(); {}; print(now() - t)"
 
 
 def imports(settings: Settings) -> Iterator[Outcome]:
-    """At least ten fresh processes each."""
+    """Measure at least ten new processes each."""
     found = compete(
         [Contestant(statement, _importing(statement)) for statement in STATEMENTS],
         replace(settings, rounds=max(10, settings.rounds)),
@@ -36,8 +36,8 @@ def imports(settings: Settings) -> Iterator[Outcome]:
             _beyond(found[OURS_USED], found[USED]),
         ],
         [
-            "both packages load most of themselves when one of their names is first used, so the"
-            " first figure says little: the second is what a program waits for"
+            "both packages load most modules at the first use of a name, so the second figure is"
+            " the delay that a program sees"
         ],
     )
 
@@ -54,7 +54,7 @@ def _importing(statement: str) -> Opener:
 
         async def turn(count: int) -> float:
             assert count == 1
-            # Nothing else is to go on meanwhile, so the event loop may as well wait.
+            # Nothing else runs meanwhile, so the call may block the event loop.
             done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: ASYNC221
             return float(done.stdout)
 

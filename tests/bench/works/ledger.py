@@ -1,4 +1,4 @@
-"""Appending to step ledgers of very different length."""
+"""Appends to step ledgers of very different length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobstore import RunId
 
 
 def ledger(settings: Settings) -> Iterator[Outcome]:
-    """The cost of an append must not grow with the ledger."""
+    """Measure appends to ledgers of different length: the cost must not grow."""
     sizes = (10, 1_000, 10_000 if settings.quick else 100_000)
     found = compete(
         [Contestant(f"mobstore, {size:,} entries", _appending(size)) for size in sizes],
@@ -27,7 +27,7 @@ def ledger(settings: Settings) -> Iterator[Outcome]:
         "appends/s",
         list(found.values()),
         [cost(dearest, cheapest, 1.3)],
-        ["no ledger grows beyond twice its length; then another of the length takes its place"],
+        ["no ledger grows beyond twice its length; then a new one of the length replaces it"],
     )
 
 

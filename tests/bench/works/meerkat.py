@@ -1,4 +1,4 @@
-"""Importing a database of the reference: its time, and the memory it takes."""
+"""Imports of a database of the reference: time and memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _JSON = {
     "mob_specs": "spec_json",
     "realm_profiles": "profile_json",
 }
-# The peak of this program alone: what getrusage tells includes that of its parent.
+# The peak of this program alone: that of getrusage includes the parent's.
 _CHILD = """
 import asyncio, sys
 from mobstore import open_stores
@@ -44,7 +44,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 
 
 def meerkat(settings: Settings) -> Iterator[Outcome]:
-    """The reference's sample, its rows repeated under new ids and cursors."""
+    """Measure imports of the reference's sample, with rows repeated under new ids and cursors."""
     times = 5 if settings.quick else 20
     found = compete(
         [Contestant("mobstore", _importing(times)), Contestant(PARSING, _parsing(times))],
@@ -123,7 +123,7 @@ def _parsing(times: int) -> Opener:
 
 
 def _peaks(times: int, settings: Settings) -> list[float]:
-    """Megabytes, of some imports."""
+    """Return the peak memory of a few imports, in megabytes."""
     with TemporaryDirectory(dir=settings.directory) as place:
         source = Path(place) / "source.db"
         _repeat(source, times)
@@ -142,7 +142,7 @@ def _peaks(times: int, settings: Settings) -> list[float]:
 
 
 def _repeat(path: Path, times: int) -> None:
-    """Write the sample with its rows repeated; the first time as they are."""
+    """Write the sample with its rows repeated; the first copy is unchanged."""
     path.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
     with closing(sqlite3.connect(path)) as file:
         events = file.execute("SELECT cursor, event_json FROM mob_events").fetchall()

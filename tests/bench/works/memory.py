@@ -1,4 +1,4 @@
-"""The memory engine beside nothing but encoding and decoding what it is given."""
+"""The memory engine, compared with encoding and decoding alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = 5_000
 
 
 def memory(settings: Settings) -> Iterator[Outcome]:
-    """Appends and swaps in memory."""
+    """Measure appends and swaps in memory."""
     found = compete(
         [Contestant("mobstore", _appending), Contestant(CODEC, _event_codec)], settings, least=100
     )

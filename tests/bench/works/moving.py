@@ -1,4 +1,4 @@
-"""Whole stores: copied into another engine, written into a file."""
+"""Copies of whole stores into another engine, and exports into a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ZIPPING = "zipfile.writestr of the same entries"
 
 
 def copying(settings: Settings) -> Iterator[Outcome]:
-    """Memory into a new SQLite file."""
+    """Measure copies from memory into a new SQLite file."""
     size = _size(settings)
     found = compete(
         [
@@ -47,7 +47,7 @@ def copying(settings: Settings) -> Iterator[Outcome]:
 
 
 def exporting(settings: Settings) -> Iterator[Outcome]:
-    """A store into a file on disk."""
+    """Measure exports into a file on disk."""
     size = _size(settings)
     found = compete(
         [
@@ -66,7 +66,7 @@ def exporting(settings: Settings) -> Iterator[Outcome]:
             speed(found["mobstore, from memory"], found[ZIPPING], 0.5),
             speed(found["mobstore, from SQLite"], found[ZIPPING], 0.5),
         ],
-        ["zipfile has the bytes of each entry at hand, and deflates as mobstore does"],
+        ["zipfile has the bytes of each entry in memory, and deflates as mobstore does"],
     )
 
 
@@ -111,7 +111,7 @@ def _copying(size: int, *, from_file: bool) -> Opener:
 
 
 def _everything() -> Script[dict[Table[Any], list[Row]]]:
-    """All rows of a store, as plain tuples."""
+    """Return all rows of a store, as plain tuples."""
     rows: dict[Table[Any], list[Row]] = {}
     for table in TABLES:
         rows[table] = list(map(tuple, (yield from fetch(Scan(table)))))

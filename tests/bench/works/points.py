@@ -1,4 +1,4 @@
-"""Reading one small row by its key."""
+"""Reads of one small row by its key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROFILE = (
 
 
 def points(settings: Settings) -> Iterator[Outcome]:
-    """Reads of specs and of realm profiles."""
+    """Measure reads of specs and of realm profiles."""
     for title, get, select in (
         ("specs.get_spec of a small definition", _get_spec, _SPEC),
         ("realm_profiles.get", _get_profile, _PROFILE),

@@ -1,4 +1,4 @@
-"""Reading 10,000 events into models."""
+"""Reads of 10,000 events into models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 10_000
 
 
 def poll(settings: Settings) -> Iterator[Outcome]:
-    """One poll reads all of a log."""
+    """Measure a poll of a whole log."""
     found = compete(
         [
             _polling("mobstore", mobstore_log, mobstore_log),
@@ -35,8 +35,8 @@ def poll(settings: Settings) -> Iterator[Outcome]:
         list(found.values()),
         [speed(ours, found[RAW], 1), speed(ours, found[py_event_sourcing.NAME], 3)],
         [
-            "raw sqlite3 reads the rows that mobstore wrote, with json.loads: dicts, no models",
-            "py-event-sourcing makes models too, but leaves their data as bytes of JSON",
+            "raw sqlite3 reads the rows of mobstore, with json.loads: dicts, no models",
+            "py-event-sourcing also creates models, but leaves their data as bytes of JSON",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What a runtime reads when it goes on after a crash: by what is returned."""
+"""Reads of a runtime that recovers after a crash; the cost depends on the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVENTS = (
 
 
 def run_headers(settings: Settings) -> Iterator[Outcome]:
-    """The heads of the runs that were running, among others that have ended."""
+    """Measure the headers of running runs among others that have ended."""
     few, many = (500, 2_000) if settings.quick else (1_000, 10_000)
     small, large = f"mobstore, {few:,} runs", f"mobstore, {many:,} runs"
     found = compete(
@@ -47,7 +47,7 @@ def run_headers(settings: Settings) -> Iterator[Outcome]:
 
 
 def poll_of_mob(settings: Settings) -> Iterator[Outcome]:
-    """The events of one mob among those of many."""
+    """Measure a poll of the events of one mob among those of many."""
     few, many = (10_000, 20_000) if settings.quick else (100_000, 200_000)
     small, large = f"mobstore, {few:,} events", f"mobstore, {many:,} events"
     found = compete(
@@ -69,7 +69,7 @@ def poll_of_mob(settings: Settings) -> Iterator[Outcome]:
 
 
 async def _fill(path: Path, count: int) -> None:
-    """Create runs; as many as we look for are running, the others have ended."""
+    """Create runs: `wanted` of them are running, the others have ended."""
     ended = {"status": "completed", "completed_at": samples.MOMENT}
     async with open_mobstore(path) as stores:
         for _ in range(RUNNING):

@@ -1,4 +1,4 @@
-"""Deleting a run: by the count of its rows, not by what else is stored."""
+"""Deletions of a run; the cost depends on its rows, not on other rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mobstore import MobStores, RunId
 
 ALONE, AMONG, RAW = "mobstore", "mobstore, among others", "raw sqlite3, DELETE, among others"
 LIMIT = 1.3
-_TABLES = ("runs", "run_states", "step_ledger")  # those in which the run has rows
+_TABLES = ("runs", "run_states", "step_ledger")  # those with rows of the run
 
 
 def delete_run(settings: Settings) -> Iterator[Outcome]:
-    """Runs of two lengths, each with and without many other entries in the store."""
+    """Measure runs of two lengths, each with and without many other entries in the store."""
     others = 20_000 if settings.quick else 100_000
     shorter: Measured | None = None
     for entries in (1_000, 10_000):

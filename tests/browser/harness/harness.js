@@ -1,18 +1,18 @@
-// What the tests outside speak to: calls into the Python of this page (?where=page) or its worker.
+// The harness for the tests: calls into the Python of this page (?where=page) or of its worker.
 import { boot } from "./boot.js";
 
-const heard = [];
-const say = (said) => heard.push(said);
+const messages = [];
+const send = (message) => messages.push(message);
 const failure = (error) => JSON.stringify({ error: String(error) });
 
 function inWorker() {
   const worker = new Worker(`worker.js${location.search}`, { type: "module" });
   const waiting = new Map();
-  worker.addEventListener("error", ({ message }) => {
-    for (const settle of waiting.values()) settle(failure(message || "the worker did not load"));
+  worker.addEventListener("error", (event) => {
+    for (const settle of waiting.values()) settle(failure(event.message || "the worker did not load"));
   });
-  worker.addEventListener("message", ({ data: { said, id, answer } }) => {
-    if (said !== undefined) say(said);
+  worker.addEventListener("message", ({ data: { message, id, answer } }) => {
+    if (message !== undefined) send(message);
     else waiting.get(id)(answer);
   });
   return (program, values) =>
@@ -24,19 +24,19 @@ function inWorker() {
 }
 
 const where = new URLSearchParams(location.search).get("where");
-const booting = where === "page" ? boot(say) : Promise.resolve(inWorker());
-let begun;
+const booting = where === "page" ? boot(send) : Promise.resolve(inWorker());
+let running;
 
 globalThis.harness = {
-  /** Begin a call; `finish` gives its answer, also when it failed or took too long. */
+  /** Start a call; `finish` returns its answer, which may be a failure or a timeout. */
   start(program, values, seconds) {
     const late = new Promise((resolve) => {
       setTimeout(() => resolve(failure(`no answer in ${seconds} s`)), seconds * 1000);
     });
     const answer = booting.then((call) => call(program, values)).catch(failure);
-    begun = Promise.race([answer, late]);
+    running = Promise.race([answer, late]);
   },
-  finish: () => begun,
-  /** What Python has said since the last question. */
-  heard: () => JSON.stringify(heard.splice(0)),
+  finish: () => running,
+  /** Return the messages from Python since the last call. */
+  messages: () => JSON.stringify(messages.splice(0)),
 };

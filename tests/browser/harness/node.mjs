@@ -1,17 +1,17 @@
 // Pyodide under Node, which has no IndexedDB: node node.mjs FOLDER-OF-PYODIDE
-// Prints, as JSON, what mobstore says when it is asked for a store there.
+// Prints, as JSON, the error with which mobstore rejects opening a store there.
 import { pathToFileURL } from "node:url";
 
 const folder = process.argv[2];
 const { loadPyodide } = await import(pathToFileURL(`${folder}/pyodide.mjs`));
 const pyodide = await loadPyodide({ indexURL: folder });
 await pyodide.loadPackage("mobstore", { messageCallback() {} });
-const said = await pyodide.runPythonAsync(`
+const error_text = await pyodide.runPythonAsync(`
 import mobstore
 try:
     await mobstore.open_stores("indexeddb:mobs")
-except mobstore.InternalError as error:
-    said = str(error)
-said
+except mobstore.UsageError as error:
+    error_text = str(error)
+error_text
 `);
-console.log(JSON.stringify(said));
+console.log(JSON.stringify(error_text));

@@ -1,7 +1,7 @@
-// The harness's Pyodide in a worker: {id, program, values} in, {said} and {id, answer} out.
+// The harness's Pyodide in a worker: {id, program, values} in, {message} and {id, answer} out.
 import { boot } from "./boot.js";
 
-const booting = boot((said) => postMessage({ said }));
+const booting = boot((message) => postMessage({ message }));
 
 addEventListener("message", async ({ data: { id, program, values } }) => {
   try {

@@ -1,4 +1,4 @@
-"""The inner end of the harness: calls a function by name and tells the outside what came of it."""
+"""The harness's end in Python: calls a function by name and returns its outcome."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def listen(listener: Callable[[str], None]) -> None:
-    """Hand all that is said to this function, as JSON."""
+    """Call this function with each message, as JSON."""
     _listeners.append(listener)
 
 
-def say(value: object) -> None:
-    """Tell the outside something before the call ends; any JSON."""
+def send(value: object) -> None:
+    """Send a message to the test before the call ends; any JSON."""
     for listener in _listeners:
         listener(json.dumps(value))
 
 
 async def call(program: str, values: str) -> str:
-    """Call `module:function` of this folder, async or not; its result as JSON, or its error's."""
+    """Call `module:function` of this folder, async or not; return its result or error as JSON."""
     module, _, name = program.partition(":")
     try:
         result = getattr(import_module(f"browser.inside.{module}"), name)(*json.loads(values))
         if inspect.isawaitable(result):
             result = await result
         return json.dumps({"result": result})
-    except BaseException:  # noqa: BLE001 - whatever it is, the outside has to hear of it
+    except BaseException:  # noqa: BLE001 - returned to the test
         return json.dumps({"error": traceback.format_exc()})

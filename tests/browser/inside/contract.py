@@ -10,7 +10,7 @@ from mobstore.testing import Capability, Subject, all_cases, run_case
 
 
 class IndexedDbSubject(Subject):
-    """The engine that keeps rows in IndexedDB, here in a database of its own."""
+    """The IndexedDB engine, on its own database."""
 
     capabilities = frozenset[Capability](("durable", "shared"))
 
@@ -20,7 +20,7 @@ class IndexedDbSubject(Subject):
 
     async def connect(self) -> MobStores:
         """Open the database."""
-        # What survives a power failure is not the question here, and asking it takes its time.
+        # These cases do not test power failures, and "full" is slower.
         return await IndexedDbMobStores.open(self._name, durability="normal", clock=self.clock)
 
     async def remove(self) -> None:
@@ -29,6 +29,6 @@ class IndexedDbSubject(Subject):
 
 
 async def run(case_id: str) -> tuple[str, str]:
-    """Run a case; its status, and why."""
+    """Run a case; return its status and the reason."""
     outcome = await run_case(all_cases()[case_id], IndexedDbSubject)
     return outcome.status, outcome.trace or outcome.message

@@ -1,4 +1,4 @@
-"""Which durability the engine asks of the browser."""
+"""The durability that the engine requests from the browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mobstore.testing.samples import event
 
 
 async def of_transactions(options: dict[str, Any]) -> list[str]:
-    """The durabilities of the writing transactions of a store that was opened with these."""
+    """Return the durabilities of the writing transactions of a store with these options."""
     name, found, begin = f"durability-{uuid4()}", set[str](), Connection.begin
 
     def recording(connection: Connection, mode: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The code of the documentation's pages, as a page would run it."""
+"""Code of the documentation, run as a page would run it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from browser.inside.indexeddb import delete_database
 
 
 async def run(code: str, database: str) -> str:
-    """What a block of code prints; the database that it makes is removed."""
+    """Return the output of a block of code; its database is deleted."""
     out = io.StringIO()
     compiled = compile(code, "block", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     with redirect_stdout(out):

@@ -14,30 +14,29 @@ from support import golden
 _READS = ("get", "list", "poll", "replay_all")
 
 
-async def replay(calls: list[dict[str, Any]], together: bool) -> list[dict[str, Any]]:
+async def replay(calls: list[dict[str, Any]], overlapping: bool) -> list[dict[str, Any]]:
     """Make the calls of one script, in order.
 
     Args:
         calls: the script.
-        together: whether to begin calls that write before those ahead of them have ended, as long
-            as no call that reads comes between. Their answers are the same: writes are made in
-            the order in which they were asked for.
+        overlapping: start calls that write before those ahead of them have ended, until a call
+            reads. The answers are the same, because writes are made in the order of the calls.
 
     Returns:
-        What each call gave.
+        The answer of each call.
     """
     name, chance = f"golden-{uuid4()}", random.Random(len(calls))
-    begun: list[asyncio.Task[dict[str, Any]]] = []
+    started: list[asyncio.Task[dict[str, Any]]] = []
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         for call in calls:
             reads = call["op"].removeprefix("realm_").startswith(_READS)
-            if reads or not together:
-                await asyncio.gather(*begun)
-            begun.append(asyncio.create_task(golden.replay(stores, call)))
+            if reads or not overlapping:
+                await asyncio.gather(*started)
+            started.append(asyncio.create_task(golden.replay(stores, call)))
             if reads:
-                await begun[-1]
+                await started[-1]
             for _ in range(chance.choice((0, 0, 1, 2, 5))):
                 await asyncio.sleep(0)
-        answers = await asyncio.gather(*begun)
+        answers = await asyncio.gather(*started)
     await delete_database(name)
     return answers

@@ -1,4 +1,4 @@
-"""Stores that stay open from one call of the harness to the next, and what their calls raise."""
+"""Stores that stay open between calls of the harness, and the errors of their calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _open: dict[str, MobStores] = {}
 
 
 def held(name: str) -> MobStores:
-    """The stores that were opened under this name."""
+    """Return the stores that were opened under this name."""
     return _open[name]
 
 
 async def open_(name: str, timeout: float = 5, *, create: bool = True) -> dict[str, Any] | None:
-    """Open a database, and keep it open until `close`; give the error if there is one."""
+    """Open a database until `close`; return the error if there is one."""
 
     async def opened() -> None:
         _open[name] = await IndexedDbMobStores.open(
@@ -28,32 +28,32 @@ async def open_(name: str, timeout: float = 5, *, create: bool = True) -> dict[s
 
 
 async def close(name: str) -> None:
-    """Close what was opened."""
+    """Close the stores of this name."""
     await _open.pop(name).close()
 
 
 async def read(name: str) -> dict[str, Any] | None:
-    """Read something; give the error if there is one."""
+    """Read an event; return the error if there is one."""
     return await error_of(held(name).events.poll(0, 1))
 
 
 async def write(name: str) -> dict[str, Any] | None:
-    """Append an event; give the error if there is one."""
+    """Append an event; return the error if there is one."""
     return await error_of(held(name).events.append(event()))
 
 
 async def cursors(name: str) -> list[int]:
-    """The cursors of all events."""
+    """Return the cursors of all events."""
     return [one.cursor for one in await held(name).events.replay_all()]
 
 
 async def identity(name: str) -> str:
-    """The identity of the store."""
+    """Return the identity of the store."""
     return str(await held(name).identity())
 
 
-async def append_until_refused(name: str) -> tuple[list[int], dict[str, Any]]:
-    """Append events until there is an error; the cursors that were given out, and the error."""
+async def append_until_failure(name: str) -> tuple[list[int], dict[str, Any]]:
+    """Append events until a call fails; return the acknowledged cursors and the error."""
     given: list[int] = []
     while True:
         try:
@@ -63,7 +63,7 @@ async def append_until_refused(name: str) -> tuple[list[int], dict[str, Any]]:
 
 
 async def error_of(call: Awaitable[object]) -> dict[str, Any] | None:
-    """The error with which a call ends, if it does."""
+    """Return the error of a call, or None."""
     try:
         await call
     except MobStoreError as error:
@@ -72,7 +72,7 @@ async def error_of(call: Awaitable[object]) -> dict[str, Any] | None:
 
 
 def described(error: MobStoreError) -> dict[str, Any]:
-    """An error for the outside."""
+    """Return an error in JSON form."""
     return {
         "kind": type(error).__name__,
         "text": str(error),

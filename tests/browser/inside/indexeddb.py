@@ -1,4 +1,4 @@
-"""IndexedDB itself, without the engine: what other code on the same origin does."""
+"""IndexedDB without the engine, as other code of the same origin uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _held: dict[str, Any] = {}
 
 
 async def settled(request: Any, on_upgrade: Any = None) -> Any:
-    """The result of a request, once it has one."""
+    """Wait for a request and return its result."""
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def succeed(_: object) -> None:
@@ -35,7 +35,7 @@ async def settled(request: Any, on_upgrade: Any = None) -> Any:
 
 
 async def hold(name: str, version: int, *stores: str) -> None:
-    """Open a database, or create it with these object stores, and let go of it for nobody."""
+    """Open a database, or create it with these object stores; keep it open until `release`."""
     request = js.indexedDB.open(name, version)
 
     def create(_: object) -> None:
@@ -45,15 +45,15 @@ async def hold(name: str, version: int, *stores: str) -> None:
     _held[name] = await settled(request, create)
 
 
-def let_go(name: str) -> tuple[int, list[str]]:
-    """Close what was held; its version and the names of its object stores."""
+def release(name: str) -> tuple[int, list[str]]:
+    """Close a held database; return its version and the names of its object stores."""
     database = _held.pop(name)
     database.close()
     return database.version, list(database.objectStoreNames)
 
 
 async def delete_database(name: str) -> None:
-    """Delete a database; fails if somebody does not let go of it at once."""
+    """Delete a database; fails if a connection to it stays open."""
     request = js.indexedDB.deleteDatabase(name)
     blocked: list[object] = []
     request.onblocked = handler = ffi.create_proxy(blocked.append)
@@ -61,9 +61,9 @@ async def delete_database(name: str) -> None:
         await settled(request)
     finally:
         handler.destroy()
-    assert not blocked, f"somebody held {name} open"
+    assert not blocked, f"{name} was still open"
 
 
 async def names() -> list[str]:
-    """The names of all databases of the origin."""
+    """Return the names of all databases of the origin."""
     return [database.name for database in await js.indexedDB.databases()]

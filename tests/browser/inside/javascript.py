@@ -1,4 +1,4 @@
-"""JavaScript's side, which no type checker knows."""
+"""Untyped access to JavaScript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the mobstore of a tab one of the future, with another format."""
+"""A made-up next format, for upgrades."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from browser.inside.handles import held
 from mobstore.scripts import tables
 from mobstore.scripts.transaction import Scan
-from mobstore.testing.scripts import reading
+from mobstore.testing.scripts import read_script
 
 
 class NoteRow(NamedTuple):
@@ -17,7 +17,7 @@ class NoteRow(NamedTuple):
 
 
 def become() -> None:
-    """Add a table and an index to the format; for a tab that has opened no store yet."""
+    """Add a table and an index to the format of a tab that has not opened a store yet."""
     assert "mobstore.engines.indexeddb" not in sys.modules
     tables.FORMAT += 1
     tables.TABLES += (tables.Table("notes", NoteRow, order=("name",)),)
@@ -25,6 +25,6 @@ def become() -> None:
 
 
 async def found_by_the_new_index(name: str) -> list[int]:
-    """The cursors of the events of the kind that is appended here, by the newer index."""
+    """Find events by the newer index; return their cursors."""
     scan = Scan(tables.EVENTS.indexes[-1], ("mob_completed",))
-    return [row.cursor for row in await held(name).engine.read(reading(scan))]
+    return [row.cursor for row in await held(name).engine.read(read_script(scan))]

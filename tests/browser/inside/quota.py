@@ -1,4 +1,4 @@
-"""Filling a database until the browser lets nothing more in."""
+"""Databases that reach the browser's limits."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ from mobstore import MeerkatId, MobStoreError, NewMobEvent, PeersWired
 from mobstore.scripts.tables import EVENTS, EventRow
 from mobstore.scripts.transaction import Add, Scan
 from mobstore.testing.samples import event
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 
 _TASKS = 4
 
 
 def _large(size: int) -> NewMobEvent:
-    """An event that takes about so many bytes, however it is compressed."""
+    """Return an event of about `size` bytes that cannot be compressed."""
     text = base64.b64encode(os.urandom(size * 3 // 4)).decode()
     return event(kind=PeersWired(a=MeerkatId(""), b=MeerkatId(text)))
 
 
 async def beside_too_large(name: str, size: int) -> list[dict[str, Any] | None]:
-    """Append five events at once; give the errors of all. Only the third is so large."""
+    """Append five events at once, the third of this size; return all errors."""
     append = held(name).events.append
     events = [event(), event(), _large(size), event(), event()]
     return await asyncio.gather(*(error_of(append(one)) for one in events))
 
 
 async def in_the_middle(name: str, size: int) -> list[dict[str, Any] | None]:
-    """Add three rows at once, by scripts, of which the second is so large; the errors."""
+    """Add three rows at once, the second of this size; return all errors."""
     engine = held(name).engine
 
     async def add(cursor: int, kind: str) -> None:
         row = EventRow(cursor, "mob", "t", "mob_reset", "", kind)
-        await engine.write(writing(Add(EVENTS, (row,))))
+        await engine.write(write_script(Add(EVENTS, (row,))))
 
     large = base64.b64encode(os.urandom(size * 3 // 4)).decode()
     return await asyncio.gather(*map(error_of, (add(1, "{}"), add(2, large), add(3, "{}"))))
 
 
 async def cursors(name: str) -> list[int]:
-    """The cursors of the events that are there, whether they can be read or not."""
-    return [one.cursor for one in await held(name).engine.read(reading(Scan(EVENTS)))]
+    """Return the cursors of all events, readable or not."""
+    return [one.cursor for one in await held(name).engine.read(read_script(Scan(EVENTS)))]
 
 
 async def fill(name: str, size: int) -> tuple[list[int], list[dict[str, Any]]]:
-    """Append events of this size in several tasks, each until it is refused.
+    """Append events of this size in several tasks, until each fails.
 
     Returns:
-        The cursors that were given out, and the error that ended each task.
+        The acknowledged cursors, and the error of each task.
     """
     given: list[int] = []
 
-    async def until_refused() -> dict[str, Any]:
+    async def until_failure() -> dict[str, Any]:
         while True:
             try:
                 given.append((await held(name).events.append(_large(size))).cursor)
             except MobStoreError as error:
                 return described(error)
 
-    errors = await asyncio.gather(*(until_refused() for _ in range(_TASKS)))
+    errors = await asyncio.gather(*(until_failure() for _ in range(_TASKS)))
     return given, errors

@@ -6,7 +6,7 @@ import asyncio
 from uuid import uuid4
 
 from mobstore import KernelState, MobStores, open_stores
-from mobstore.testing.samples import event, make_run, number, profile, run_id, state, step
+from mobstore.testing.samples import event, make_run, number_of, profile, run_id, state, step
 
 RUN = run_id(1)
 
@@ -17,8 +17,8 @@ async def prepare(name: str) -> None:
         await stores.runs.create_run(make_run(1))
 
 
-async def all_have_come(stores: MobStores, tabs: int) -> None:
-    """Wait until so many tabs have opened the store: each leaves a profile of its own in it."""
+async def wait_for_tabs(stores: MobStores, tabs: int) -> None:
+    """Wait until this many tabs have opened the store; each creates a profile in it."""
     await stores.realm_profiles.create(f"{uuid4()}", profile())
     while len(await stores.realm_profiles.list()) < tabs:
         pass
@@ -27,19 +27,19 @@ async def all_have_come(stores: MobStores, tabs: int) -> None:
 async def increment(
     name: str, tabs: int, tasks: int, wins: int
 ) -> tuple[list[int], list[int], int]:
-    """Let tasks increment the run's number, each until it has won so often.
+    """Increment the run's number in several tasks, until each has won `wins` times.
 
-    All of all tabs begin with the same number, so all but one of them lose at once.
+    All tasks of all tabs start with the same number, so all but one lose at first.
 
     Args:
         name: the database.
-        tabs: how many tabs do this; none begins before all are there.
-        tasks: how many in this tab.
-        wins: for each of them.
+        tabs: number of tabs; none starts before all are ready.
+        tasks: number of tasks in this tab.
+        wins: wins of each task.
 
     Returns:
-        The numbers to which these tasks have set it, the cursors of an event for each, and how
-        often they have lost.
+        The numbers that these tasks have set, the cursor of an event for each, and the number of
+        lost attempts.
     """
     values: list[int] = []
     cursors: list[int] = []
@@ -49,7 +49,7 @@ async def increment(
         nonlocal lost
         won = 0
         while won < wins:
-            value = number(expected) + 1
+            value = number_of(expected) + 1
             if await stores.runs.cas_flow_state(RUN, expected=expected, next=state(value)):
                 won += 1
                 values.append(value)
@@ -61,7 +61,7 @@ async def increment(
 
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         first = await _state(stores)
-        await all_have_come(stores, tabs)
+        await wait_for_tabs(stores, tabs)
         await asyncio.gather(*(until_won(stores, first) for _ in range(tasks)))
     return values, cursors, lost
 
@@ -73,10 +73,14 @@ async def _state(stores: MobStores) -> KernelState:
 
 
 async def outcome(name: str) -> tuple[int, list[int], list[str]]:
-    """The run's number, the cursors of the log, and the steps in the run's ledger."""
+    """Return the run's number, the log's cursors, and the steps in the run's ledger."""
     async with open_stores(f"indexeddb:{name}", create=False) as stores:
         run = await stores.runs.get_run(RUN)
         assert run is not None
         log = await stores.events.replay_all()
         steps = [entry.step_id for entry in run.step_ledger]
-    return number(run.flow_state), [one.cursor for one in log], [str(step_id) for step_id in steps]
+    return (
+        number_of(run.flow_state),
+        [one.cursor for one in log],
+        [str(step_id) for step_id in steps],
+    )

@@ -1,4 +1,4 @@
-"""Databases that are only read."""
+"""Databases opened with `read_only`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mobstore.testing.samples import event, make_run
 
 
 async def cursors(name: str) -> list[int] | dict[str, Any]:
-    """The cursors of all events of a database, or why it cannot be opened to be read."""
+    """Return the cursors of all events of a database, or the error of opening it."""
     try:
         async with open_stores(f"indexeddb:{name}", read_only=True) as stores:
             return [one.cursor for one in await stores.events.replay_all()]
@@ -19,7 +19,7 @@ async def cursors(name: str) -> list[int] | dict[str, Any]:
 
 
 async def writes(name: str) -> list[dict[str, Any] | None]:
-    """What is said to calls that would write."""
+    """Return the errors of calls that would write."""
     async with open_stores(f"indexeddb:{name}", read_only=True) as stores:
         return [
             await error_of(stores.events.append(event())),

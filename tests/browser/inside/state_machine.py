@@ -1,4 +1,4 @@
-"""The state machine on IndexedDB. Its rules are not async: they wait on a suspended stack."""
+"""The state machine on IndexedDB; its synchronous rules wait on a suspended stack."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class SuspendingRunner:
         return cast("T", ffi.run_sync(coro))
 
     def close(self) -> None:
-        """It holds nothing."""
+        """Do nothing: there is nothing to close."""
 
 
 async def run(wheels: list[str], examples: int) -> None:
-    """Let the machine make so many attempts.
+    """Run the state machine.
 
     Args:
         wheels: addresses of the wheels of Hypothesis and what it needs.
-        examples: how many.
+        examples: number of examples.
     """
     await pyodide.loadPackage(wheels)
 

@@ -14,15 +14,18 @@ from support import golden
 
 
 async def exported(stores: MobStores) -> bytes:
-    """The store's file."""
+    """Return the store's exported file."""
     file = BytesIO()
     await export_stores(stores, file)
     return file.getvalue()
 
 
 async def moves(calls: list[dict[str, Any]]) -> list[bool]:
-    """Move what these calls leave in memory into IndexedDB, back, and into another one;
-    whether each file is alike."""
+    """Copy the outcome of these calls from memory to IndexedDB, back, and into another database.
+
+    Returns:
+        Whether the exported files are equal, after each copy.
+    """
     name = f"moved-{uuid4()}"
     async with open_stores("memory:") as start, open_stores("memory:") as end:
         for call in calls:
@@ -40,23 +43,23 @@ async def moves(calls: list[dict[str, Any]]) -> list[bool]:
     return [there == file, back == file]
 
 
-async def refused() -> list[Any]:
-    """Import a file whose last table is damaged: what is said, and how many events stay."""
-    name = f"refused-{uuid4()}"
+async def damaged_import() -> list[Any]:
+    """Import a file with a damaged last table; return the error, and the events left."""
+    name = f"damaged_import-{uuid4()}"
     async with open_stores("memory:") as start:
         await start.events.append_batch([samples.event()] * 2000)
         await start.realm_profiles.create("p", samples.profile())
         file = await exported(start)
     damaged = bytearray(file)
     damaged[file.index(b"realm_profiles.jsonl") + 60] ^= 4
-    said = ""
+    text = ""
     async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
         try:
             await import_stores(BytesIO(bytes(damaged)), stores)
         except MobStoreError as error:
-            said = str(error)
+            text = str(error)
         left = len(await stores.events.replay_all())
         await import_stores(BytesIO(file), stores)
         whole = await exported(stores) == file
     await delete_database(name)
-    return [said, left, whole]
+    return [text, left, whole]

@@ -1,4 +1,4 @@
-"""Writes in several ways at once until the tab or the browser ends; then what must be found."""
+"""Concurrent writes until the tab or the browser ends, and the check of what is stored then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from browser.inside.calls import say
+from browser.inside.calls import send
 from mobstore import (
     FrameId,
     MeerkatId,
@@ -18,19 +18,24 @@ from mobstore import (
     open_stores,
 )
 from mobstore.scripts.transaction import Durability
-from mobstore.testing.samples import event, frame, make_run, number, run_id, state, step
+from mobstore.testing.samples import event, frame, make_run, number_of, run_id, state, step
 
 COUNTER, STEPS = run_id(1), run_id(2)
 
+_tasks: dict[str, asyncio.Task[Any]] = {}
+
 
 async def forever(name: str, durability: Durability, tag: str) -> None:
-    """Write to a database, and say each thing that it has acknowledged.
+    """Write to a database, and send a message for each acknowledged write.
 
     Args:
         name: the database.
         durability: of the store.
-        tag: other than that of all calls before.
+        tag: tag of the events; differs from those of earlier calls.
     """
+    task = asyncio.current_task()
+    assert task is not None
+    _tasks[name] = task
     async with open_stores(f"indexeddb:{name}", durability=durability) as stores:
         if await stores.runs.get_run(COUNTER) is None:
             await stores.runs.create_run(make_run(1))
@@ -45,6 +50,13 @@ async def forever(name: str, durability: Durability, tag: str) -> None:
             group.create_task(_complete_steps(stores))
 
 
+async def stop(name: str) -> None:
+    """Cancel `forever`, and wait until it has closed the database."""
+    task = _tasks.pop(name)
+    task.cancel()
+    await asyncio.wait([task])
+
+
 def _tagged(tag: str) -> NewMobEvent:
     return event(kind=PeersWired(a=MeerkatId(tag), b=MeerkatId("x" * 200)))
 
@@ -52,27 +64,27 @@ def _tagged(tag: str) -> NewMobEvent:
 async def _append(stores: MobStores, tag: str) -> None:
     for n in count():
         stored = await stores.events.append(_tagged(f"{tag}-{n}"))
-        say({"event": f"{tag}-{n}", "cursor": stored.cursor})
+        send({"event": f"{tag}-{n}", "cursor": stored.cursor})
 
 
 async def _append_batches(stores: MobStores, tag: str) -> None:
     for n in count():
-        batch = [_tagged(f"{tag}-{n}:{place}/5") for place in range(5)]
+        batch = [_tagged(f"{tag}-{n}:{part}/5") for part in range(5)]
         first, *_ = await stores.events.append_batch(batch)
-        say({"event": f"{tag}-{n}:0/5", "cursor": first.cursor})
+        send({"event": f"{tag}-{n}:0/5", "cursor": first.cursor})
 
 
 async def _increment(stores: MobStores) -> None:
     while True:
         run = await stores.runs.get_run(COUNTER)
         assert run is not None
-        value = number(run.flow_state) + 1
+        value = number_of(run.flow_state) + 1
         if await stores.runs.cas_flow_state(COUNTER, expected=run.flow_state, next=state(value)):
-            say({"count": value})
+            send({"count": value})
 
 
 async def _complete_steps(stores: MobStores) -> None:
-    """A frame, an output, an entry of the ledger and an event, all in one commit."""
+    """Write a frame, an output, a ledger entry and an event in one commit, again and again."""
     run = await stores.runs.get_run(STEPS)
     assert run is not None
 
@@ -88,17 +100,17 @@ async def _complete_steps(stores: MobStores) -> None:
         await at.runs.append_step_entry(STEPS, step(f"s{n}"))
         await at.events.append(_tagged(f"step s{n}"))
 
-    for n in count(number(run.frames[FrameId("f")].kernel_state)):
+    for n in count(number_of(run.frames[FrameId("f")].kernel_state)):
         await stores.atomic(partial(complete, n))
-        say({"step": n})
+        send({"step": n})
 
 
 async def check(name: str, acknowledged: list[dict[str, Any]]) -> None:
-    """Nothing that was acknowledged is lost, nothing is half done.
+    """Check that no acknowledged write is lost and no operation is half done.
 
     Args:
         name: the database.
-        acknowledged: what was heard of `forever`, of all its calls; the last words may be missing.
+        acknowledged: the messages of all calls of `forever`; the last ones may be missing.
     """
     async with open_stores(f"indexeddb:{name}", create=False) as stores:
         log = await stores.events.replay_all()
@@ -119,12 +131,12 @@ async def check(name: str, acknowledged: list[dict[str, Any]]) -> None:
 
     won = [one["count"] for one in acknowledged if "count" in one]
     assert len(set(won)) == len(won), "two tasks won the same increment"
-    assert max(won, default=0) <= number(counter.flow_state), "an increment is lost"
+    assert max(won, default=0) <= number_of(counter.flow_state), "an increment is lost"
 
-    done = number(steps.frames[FrameId("f")].kernel_state)
+    done = number_of(steps.frames[FrameId("f")].kernel_state)
     outputs = {f"s{n}": n for n in range(done)}
     assert steps.root_step_outputs == outputs, "frame and outputs disagree"
     assert [entry.step_id for entry in steps.step_ledger] == list(outputs), "half a step"
-    told = [tag.removeprefix("step ") for tag in cursors if tag.startswith("step ")]
-    assert told == list(outputs), "a step without its event, or the other way round"
+    logged = [tag.removeprefix("step ") for tag in cursors if tag.startswith("step ")]
+    assert logged == list(outputs), "a step without its event, or the other way round"
     assert max((one["step"] for one in acknowledged if "step" in one), default=-1) < done

@@ -1,14 +1,15 @@
-"""Rows in IndexedDB, for Python in a browser's page or worker (Pyodide).
+"""IndexedDB engine, for Python in a browser's page or worker (Pyodide).
 
 engine.py       the engine
-transactions.py which transaction runs which script; a transaction's handlers
-job.py          a script and the task that waits for it
-rows.py         what a transaction sees and writes
-questions.py    what scripts ask, and one round trip to the browser with it
-forms.py        the tables as object stores
-channel.py      commits in other tabs
-database.py     opening, laying out and refusing databases; the browser's errors in our words
-javascript.py   what is used of the browser, with types
+call.py         an engine call: a script and the task that awaits it
+transactions.py assignment of scripts to transactions, and a transaction's event handlers
+rows.py         reads and writes within one transaction
+cache.py        the rows that a transaction knows, and when an answer is stale
+reads.py        the reads of a script, and one round trip to the browser with them
+conversion.py   rows and keys in the form in which IndexedDB stores them
+channel.py      notifications of commits in other tabs
+database.py     opening, creating and upgrading databases; translation of the browser's errors
+javascript.py   typed access to the browser
 """
 
 from mobstore.engines.indexeddb.engine import IndexedDbEngine

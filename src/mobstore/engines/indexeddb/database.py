@@ -1,7 +1,8 @@
-"""Connections to databases: opening, laying out, refusing; the browser's errors in our words.
+"""Connections to databases: opening, creating and upgrading; translation of the browser's errors.
 
-The version of a database is the format of its tables. One of an older version is upgraded: what it
-lacks is created. Another tab that has it open lets go of it when it is asked to.
+The version of a database is the format of its tables. Opening a database of an earlier format
+upgrades it: missing object stores and indexes are created. Other tabs that have it open close it
+when the browser sends them `versionchange`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from mobstore.engines.indexeddb.forms import lay_out
+from mobstore.engines.indexeddb.conversion import create_object_stores
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError, WriteFailedError
 from mobstore.scripts.tables import FORMAT, TABLES
@@ -21,15 +22,15 @@ Mode: TypeAlias = Literal["readonly", "readwrite"]
 _DURABILITY: dict[Durability, str] = {"full": "strict", "normal": "relaxed"}
 
 
-_LEAST_SECONDS = 1.0  # a browser that is not held up needs some time, too
+_LEAST_SECONDS = 1.0  # an idle browser needs some time, too
 
 
 class Connection:
-    """An open database, until another tab or the browser takes it away.
+    """An open database, until another tab or the browser closes it.
 
     Attributes:
         browser: the browser.
-        lost: is called when it has been taken away; to be set.
+        lost: a function to call when the database has been closed from outside; to be set.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Connection:
         self._transaction = database.transaction
         self._tables = browser.array(*(table.name for table in TABLES))
         self._options = browser.value({"durability": _DURABILITY[durability]})
-        self._gone: str | None = None
+        self._closed_by: str | None = None
         self.lost: Callable[[], None] | None = None
         self._handlers = [browser.handler(self._on_versionchange), browser.handler(self._on_close)]
         database.onversionchange, database.onclose = self._handlers
@@ -58,12 +59,12 @@ class Connection:
     ) -> Connection:
         """Open a database of the page's origin; `create` it if it is missing.
 
-        With `read_only` it is opened as it is: neither created nor upgraded.
+        With `read_only` it is neither created nor upgraded.
 
         Raises:
-            ReadFailedError: it cannot be opened or must not be: another program's, a newer format;
-                or the browser has not opened it in `timeout` seconds, or in one if that is more.
-            WriteFailedError: there is no room for it.
+            ReadFailedError: the database cannot be opened, belongs to another program or has a
+                newer format; or the browser did not open it within `timeout` seconds, at least 1.
+            WriteFailedError: the browser has no space for it.
         """
         opening = _Opening(browser, name, create=create, read_only=read_only)
         timeout = max(timeout, _LEAST_SECONDS)
@@ -71,7 +72,7 @@ class Connection:
             async with asyncio.timeout(timeout):
                 database = await opening.future
         except TimeoutError as error:
-            # While another tab upgrades or deletes the database, the browser tells nothing at all.
+            # While another tab upgrades or deletes the database, the browser fires no event.
             reason = (
                 "holds an older version of it open"
                 if opening.blocked
@@ -88,38 +89,43 @@ class Connection:
         """Begin a transaction over all tables.
 
         Raises:
-            ReadFailedError: the database is gone, for one that reads.
-            WriteFailedError: the same, for one that writes.
+            ReadFailedError: the database was closed from outside; for a reading transaction.
+            WriteFailedError: the same, for a writing transaction.
         """
-        if self._gone is None:
+        if self._closed_by is None:
             try:
                 return self._transaction(self._tables, mode, self._options)
             except self.browser.Error as error:
-                if getattr(error, "name", "") == "InvalidStateError":  # it was closed under us
+                if getattr(error, "name", "") == "InvalidStateError":  # closed without an event
                     self._on_close()
-                raise self.said(error, mode) from error
-        raise _kind(mode)(self._gone)
+                raise self.translate(error, mode) from error
+        raise _error_class(mode)(self._closed_by)
 
     def close(self) -> None:
-        """Let go of the database; transactions that have begun still end."""
+        """Release the database; transactions under way still complete."""
         self._database.close()
         while self._handlers:
             self._handlers.pop().destroy()
 
-    def said(self, fault: Fault | Exception | None, mode: Mode) -> MobStoreError:
-        """What the browser refused, in our words."""
-        return _kind(mode)(self._gone) if self._gone else _translate(fault, self._name, mode)
+    def translate(self, fault: Fault | Exception | None, mode: Mode) -> MobStoreError:
+        """Return the error for a failure in the browser."""
+        if self._closed_by:
+            return _error_class(mode)(self._closed_by)
+        return _translate(fault, self._name, mode)
 
-    def damaged(self, error: Exception) -> MobStoreError:
-        """What to say of values that no script expects: arguments were checked before it ran."""
-        said = SerializationError(
+    def corruption(self, error: Exception) -> MobStoreError:
+        """Return the error for stored values that no script expects.
+
+        Arguments are checked before a script runs, so only stored values can be wrong.
+        """
+        translated = SerializationError(
             f"'{self._name}' holds a value that mobstore did not write; the cause says more"
         )
-        said.__cause__ = error
-        return said
+        translated.__cause__ = error
+        return translated
 
     def _on_versionchange(self, event: JsValue) -> None:
-        """Another tab wants to upgrade or delete the database; it cannot while we hold it."""
+        """Close the database, since another tab is waiting to upgrade or delete it."""
         self._database.close()
         self._lose(
             f"'{self._name}' is being upgraded by another tab; reload this page"
@@ -129,31 +135,31 @@ class Connection:
 
     def _on_close(self, _: JsValue = None) -> None:
         self._lose(
-            f"the browser has closed '{self._name}', perhaps since the site's data were cleared;"
+            f"the browser closed '{self._name}', perhaps because the site's data were cleared;"
             " open the store again"
         )
 
-    def _lose(self, why: str) -> None:
-        """Refuse all calls from now on, and have those who wait for commits learn of it."""
-        if self._gone is None:
-            self._gone = why
+    def _lose(self, reason: str) -> None:
+        """Fail all further calls, and notify the listeners so that they fail, too."""
+        if self._closed_by is None:
+            self._closed_by = reason
             if self.lost is not None:
                 self.lost()
 
 
-def _kind(mode: Mode) -> type[ReadFailedError | WriteFailedError]:
+def _error_class(mode: Mode) -> type[ReadFailedError | WriteFailedError]:
     return WriteFailedError if mode == "readwrite" else ReadFailedError
 
 
 class _Opening:
-    """One request to open a database, until it has ended, even if nobody waits for it any more."""
+    """One request to open a database, until it ends, even if no task awaits it any more."""
 
     def __init__(self, browser: Browser, name: str, *, create: bool, read_only: bool) -> None:
         self.future: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
         self.blocked = False
         self._browser, self._name = browser, name
         self._create, self._read_only = create and not read_only, read_only
-        self._refusal: MobStoreError | None = None
+        self._error: MobStoreError | None = None
         try:
             self._request = browser.open(name) if read_only else browser.open(name, FORMAT)
         except browser.Error as error:
@@ -173,22 +179,22 @@ class _Opening:
         database, transaction = self._request.result, self._request.transaction
         try:
             if event.oldVersion:
-                self._refuse_foreign(database, {table.name for table in TABLES})
-            elif getattr(event, "dataLoss", "none") != "none":  # Chromium says so, once
+                self._require_tables(database, optional={table.name for table in TABLES})
+            elif getattr(event, "dataLoss", "none") != "none":  # Chromium reports it once
                 raise ReadFailedError(
-                    f"the browser found its files of this site damaged and has removed them, and"
-                    f" with them '{self._name}' if it was there; open it again to begin anew"
+                    "the browser found its files of this site damaged and has removed them, and"
+                    f" with them '{self._name}' if it existed; open it again to create a new one"
                 )
             elif not self._create:
                 raise ReadFailedError(
-                    f"there is no '{self._name}' in this browser; is the name right?"
+                    f"there is no '{self._name}' in this browser; check the name, or create it"
                 )
-            lay_out(self._browser, database, transaction)
+            create_object_stores(self._browser, database, transaction)
         except MobStoreError as error:
-            self._refusal = error
+            self._error = error
             transaction.abort()
         except self._browser.Error as error:
-            self._refusal = _translate(error, self._name, "readwrite")
+            self._error = _translate(error, self._name, "readwrite")
             transaction.abort()
 
     def _on_success(self, _: JsValue) -> None:
@@ -196,55 +202,57 @@ class _Opening:
         self._end()
         try:
             if self._read_only:
-                self._refuse_other_formats(database)
-            self._refuse_foreign(database, set())
+                self._require_format(database)
+            self._require_tables(database)
         except ReadFailedError as error:
-            self._refusal = error
-        if self._refusal is None and not self.future.done():
+            self._error = error
+        if self._error is None and not self.future.done():
             self.future.set_result(database)
-        else:  # also where nobody waits any more
+        else:  # also if no task awaits it any more
             database.close()
-            self._refuse()
+            self._fail()
 
     def _on_error(self, event: JsValue) -> None:
-        event.preventDefault()  # it is told to the caller; the browser's console need not know
+        event.preventDefault()  # the caller gets the error; keep it out of the browser's console
         fault = self._request.error
         self._end()
         if fault is not None and fault.name == "VersionError":
-            self._refusal = self._newer()
-        self._refusal = self._refusal or _translate(fault, self._name, "readonly")
-        self._refuse()
+            self._error = self._newer_format()
+        self._error = self._error or _translate(fault, self._name, "readonly")
+        self._fail()
 
     def _on_blocked(self, _: JsValue) -> None:
         self.blocked = True
 
-    def _refuse(self) -> None:
-        if self._refusal is not None and not self.future.done():
-            self.future.set_exception(self._refusal)
+    def _fail(self) -> None:
+        if self._error is not None and not self.future.done():
+            self.future.set_exception(self._error)
 
-    def _newer(self) -> ReadFailedError:
+    def _newer_format(self) -> ReadFailedError:
         return ReadFailedError(
             f"'{self._name}' was written by a newer mobstore, this one knows format {FORMAT};"
             " reload the page to get the newer one"
         )
 
-    def _refuse_other_formats(self, database: Database) -> None:
-        """Refuse to read what was written in another format, where it must not be upgraded."""
+    def _require_format(self, database: Database) -> None:
+        """Reject any other format, for a database that must not be upgraded."""
         if database.version > FORMAT:
-            raise self._newer()
+            raise self._newer_format()
         if database.version < FORMAT:
-            self._refuse_foreign(database, {table.name for table in TABLES})
+            self._require_tables(database, optional={table.name for table in TABLES})
             raise ReadFailedError(
                 f"'{self._name}' was written by an older mobstore, in format {database.version};"
-                " open it once without read_only=True, which upgrades it"
+                " open it once without read_only=True to upgrade it"
             )
 
-    def _refuse_foreign(self, database: Database, missing: set[str]) -> None:
-        """Refuse what is not ours: `missing` may be missing, nothing else may be there."""
-        there, ours = set(database.objectStoreNames), {table.name for table in TABLES}
-        if not ours - missing <= there <= ours or not there:
+    def _require_tables(
+        self, database: Database, *, optional: frozenset[str] | set[str] = frozenset()
+    ) -> None:
+        """Reject a database of another program: all tables but `optional` ones, and no others."""
+        found, expected = set(database.objectStoreNames), {table.name for table in TABLES}
+        if not expected - optional <= found <= expected or not found:
             raise ReadFailedError(
-                f"'{self._name}' is a database of another program; name another one"
+                f"'{self._name}' is a database of another program; use another name"
             )
 
     def _end(self) -> None:
@@ -253,22 +261,22 @@ class _Opening:
 
 
 def _translate(fault: Fault | Exception | None, name: str, mode: Mode) -> MobStoreError:
-    """Say in our words what the browser refused; its own text may quote what was stored."""
-    kind = _kind(mode)
+    """Return the error for a failure in the browser, without its text: it may quote stored data."""
+    error_class = _error_class(mode)
     error = "an unnamed error" if fault is None else getattr(fault, "name", "an unnamed error")
     if error == "QuotaExceededError":
         return WriteFailedError(
-            "the browser has no room left for this site; erase something or free disk space",
+            "the browser has no space left for this site; delete something or free disk space",
             retry_safe=True,
         )
     if error == "SecurityError":
         return ReadFailedError(
-            "the browser lets this page keep nothing; open it in an ordinary window, outside of"
-            " sandboxed frames, and let the site keep data"
+            "the browser does not let this page store anything; open it in an ordinary window,"
+            " outside of sandboxed frames, and allow the site to store data"
         )
     if error in {"AbortError", "InvalidStateError", "UnknownError"}:
-        return kind(
-            f"the browser gave up '{name}' ({error}); open the store again. If that fails too,"
-            " the disk may be full or the site's data may be damaged"
+        return error_class(
+            f"the browser aborted work on '{name}' ({error}); open the store again. If that fails,"
+            " too, the disk may be full or the site's data may be damaged"
         )
-    return kind(f"the browser refused '{name}': {error}")
+    return error_class(f"the browser rejected '{name}': {error}")

@@ -1,8 +1,8 @@
-"""What the engine uses of the browser, with types; `browser()` gives it, where there is one.
+"""Typed access to the parts of the browser that the engine uses; `browser()` returns them.
 
-Only values go over the bridge between Python and JavaScript that both have alike: text, and numbers
-below 2**53. Whatever is larger goes as JSON text, which one call turns into objects on the other
-side. Nothing here evaluates JavaScript from text, so a strict content-security policy may hold.
+Only text and numbers below 2**53 cross the bridge between Python and JavaScript as values. Larger
+values cross as JSON text, which one call turns into objects on the other side. No JavaScript is
+evaluated from text, so the engine works under a strict content-security policy.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from pydantic_core import to_json
 
-from mobstore.errors import InternalError, ReadFailedError
+from mobstore.errors import ReadFailedError, UsageError
 
 JsValue: TypeAlias = Any
-"""A JavaScript value that Python only hands on: an object, a key, undefined as None."""
+"""A JavaScript value that Python only passes on: an object, a key, undefined as None."""
 Handler: TypeAlias = Any
 """A Python function that JavaScript can call until `destroy` is called on it."""
 
 
 _LONGEST = 2**27
-"""Bytes of JSON text that go over the bridge at once. At 2**29 characters, more than a text has in
-Chromium, Pyodide ends for good; near 2**28 it was seen to hand over other bytes than these."""
+"""The most bytes of JSON text to cross the bridge at once. At 2**29 characters, more than a string
+may have in Chromium, Pyodide crashes for good; near 2**28 it was seen to pass on wrong bytes."""
 
 
 class Fault(Protocol):
@@ -46,7 +46,7 @@ class Request(Protocol):
 
 
 class Finder(Protocol):
-    """What IDBObjectStore and IDBIndex share."""
+    """The common part of IDBObjectStore and IDBIndex."""
 
     def get(self, key: JsValue, /) -> Request: ...
     def getAll(self, keys: JsValue, count: int = ..., /) -> Request: ...  # noqa: N802
@@ -110,54 +110,55 @@ class BroadcastChannel(Protocol):
 
 
 class Browser(NamedTuple):
-    """The functions of a browser that the engine calls, looked up once."""
+    """Functions of the browser that the engine calls, looked up once."""
 
     open: Callable[..., Request]
-    """Open a database (name, version); without a version as it is."""
+    """Open a database (name, version); without a version, in its present one."""
     value: Callable[[object], JsValue]
-    """What JSON can hold, from Python's form of it; MemoryError if that is too long."""
+    """Convert a JSON-like Python value; raises MemoryError if its JSON is too long."""
     stringify: JsValue
     """JSON.stringify."""
     array: Callable[..., JsValue]
-    """An array of these values."""
+    """Create an array of these values."""
     map: Callable[[JsValue], JsValue]
-    """A Map from an array of pairs."""
+    """Create a Map from an array of pairs."""
     within: Callable[..., JsValue]
-    """The keys within (lower, upper, lower excluded, upper excluded)."""
+    """Create the range of keys within (lower, upper, lower excluded, upper excluded)."""
     above: Callable[..., JsValue]
-    """The keys above (lower, lower excluded)."""
+    """Create the range of keys above (lower, lower excluded)."""
     values: JsValue
-    """Object.values: the array of an object's fields."""
+    """Object.values: returns the array of an object's fields."""
     call: JsValue
     """Function.prototype.call: as an array's callback it calls `this` on each item."""
     result: JsValue
-    """The getter of a request's `result`; to be called on the request."""
+    """The getter of `IDBRequest.result`, to be called on a request."""
     utf8: Callable[[JsValue], JsValue]
-    """A value's text as bytes; that of an array is its items' texts with commas between."""
+    """Encode a value's text as bytes; an array's text is that of its items, joined by commas."""
     channel: Callable[[str], BroadcastChannel]
-    """The channel of this name to other tabs of the origin."""
+    """Open the channel of this name to other tabs of the origin."""
     every: Callable[[Handler, int], int]
-    """Call a function every so many milliseconds; gives a number for `stop`."""
+    """Call a function at an interval in milliseconds; returns a number for `stop`."""
     stop: Callable[[int], None]
-    """End what `every` began."""
+    """Stop the calls that `every` started."""
     handler: Callable[[Callable[..., None]], Handler]
+    """Make a Python function callable from JavaScript."""
     Error: type[Exception]
-    """What a JavaScript exception is in Python."""
+    """The Python type of JavaScript exceptions."""
 
 
 def browser() -> Browser:
-    """What the engine needs of this browser.
+    """Look up the parts of this browser that the engine uses.
 
     Raises:
-        InternalError: this Python does not run in a browser.
-        ReadFailedError: the browser does not let this page keep anything.
+        UsageError: this Python does not run in a browser.
+        ReadFailedError: the browser does not let this page store anything.
     """
     try:
         js, ffi = cast("Any", import_module("js")), cast("Any", import_module("pyodide.ffi"))
-        js.addEventListener  # noqa: B018 - Node has none, and nothing else of a browser
+        js.addEventListener  # noqa: B018 - missing in Node
     except (ImportError, AttributeError) as error:
-        raise InternalError(
-            "IndexedDB is there only for Python in a browser's page or worker (Pyodide);"
+        raise UsageError(
+            "IndexedDB exists only for Python in a browser's page or worker (Pyodide);"
             " use sqlite:PATH or memory: here"
         ) from error
     try:
@@ -166,8 +167,8 @@ def browser() -> Browser:
         factory = keys = None
     if not factory or not keys:
         raise ReadFailedError(
-            "this browser keeps no IndexedDB for this page; open it in an ordinary window,"
-            " outside of sandboxed frames, and let the site keep data"
+            "this browser has no IndexedDB for this page; open it in an ordinary window,"
+            " outside of sandboxed frames, and allow the site to store data"
         )
     parse = js.JSON.parse
 

@@ -43,7 +43,7 @@ from mobstore.scripts.transaction import (
     LoadingScript,
     Scan,
     Script,
-    refuse_within_atomic,
+    require_outside_atomic,
 )
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class SqliteEngine(Engine):
         return cls(writer, mode)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         self._check()
         found = self._read(make)
@@ -135,7 +135,7 @@ class SqliteEngine(Engine):
         return await self._queue(make, loading=True)
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         with self._gate:
             self._check()
@@ -159,7 +159,7 @@ class SqliteEngine(Engine):
 
     async def _on_thread(self, work: Callable[[Interruption], T]) -> T:
         """Read on a thread; retry while another process holds a lock."""
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         interruption = Interruption()
 
@@ -210,7 +210,7 @@ class SqliteEngine(Engine):
     async def _queue(
         self, make: Callable[[], Script[T] | LoadingScript[T]] | None, *, loading: bool = False
     ) -> T:
-        refuse_within_atomic()
+        require_outside_atomic()
         self._check_process()
         loop = asyncio.get_running_loop()
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
-from mobstore.scripts.transaction import Commit, Count, Get, Read, Scan, Script, drive
+from mobstore.scripts.transaction import Commit, Count, Get, Read, Script, drive
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ lock."""
 def read(rows: Rows, make: Callable[[], Script[T]], interruption: Interruption) -> T:
     """Run a script, however much it reads, unless it is interrupted."""
 
-    def answer(read: Read[Any]) -> object:
+    def answer(read: Read) -> object:
         interruption.check()
         return rows.answer(read)
 
@@ -78,17 +78,15 @@ class _Budget:
     def __init__(self, rows: Rows) -> None:
         self._rows, self._left, self._size = rows, _FEW_ROWS, _FEW_CHARACTERS
 
-    def answer(self, read: Read[Any]) -> object:
+    def answer(self, read: Read) -> object:
         if isinstance(read, Count):
             raise _TooMuchError  # SQLite counts row by row
         if isinstance(read, Get):
-            get = cast("Get[Any]", read)
-            found = row = self._rows.answer(get)
+            found = row = self._rows.answer(read)
             self._left -= 1
-            self._size -= 0 if row is None else size_of(get.table, (row,))
+            self._size -= 0 if row is None else size_of(read.table, (row,))
         else:
-            scan = cast("Scan[Any]", read)
-            found, size = self._rows.few(scan, self._left + 1, self._size)
+            found, size = self._rows.few(read, self._left + 1, self._size)
             self._left -= len(found)
             self._size -= size
         if self._left < 0 or self._size < 0:

@@ -183,14 +183,14 @@ class Rows:
         self._execute = connection.execute
         self.limit_values(LONGEST)
 
-    def answer(self, read: Read[Any]) -> object:
+    def answer(self, read: Read) -> object:
         """Answer one read."""
         if isinstance(read, Get):
-            table = cast("Get[Any]", read).table
+            table = read.table
             found = self._execute(_get(table), read.key).fetchone()
             return None if found is None else table.row._make(found)
         if isinstance(read, Scan):
-            return self.scan(cast("Scan[Any]", read))
+            return self.scan(read)
         if isinstance(read, Count):
             shape, values = _bounds(read.scan)
             return self._execute(f"SELECT count(*) {_range(shape)}", values).fetchone()[0]
@@ -250,7 +250,7 @@ class Rows:
         """
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
 
-    def answer_or_write(self, asked: Read[Any] | Write) -> object:
+    def answer_or_write(self, asked: Read | Write) -> object:
         """Answer one read or apply one write of a loading script."""
         if isinstance(asked, (Add, Put, Delete, DeleteRange)):
             self.write(asked)

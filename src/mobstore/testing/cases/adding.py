@@ -24,8 +24,8 @@ from mobstore.scripts.transaction import (
     fetch,
     key_in_use,
 )
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.scripts import load_script, read_script, write_script
 from mobstore.testing.subject import Subject
 
 _EACH: dict[str, Callable[[Table[Any], Any, Any], Write]] = {
@@ -73,7 +73,7 @@ def _after(table: Table[Any], rows: Sequence[Any], writes: Sequence[Write]) -> l
 
 async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[Any]:
     key_of = table.getter(table.key)
-    found = [await engine.read(reading(Get(table, key_of(row)))) for row in rows]
+    found = [await engine.read(read_script(Get(table, key_of(row)))) for row in rows]
     return sorted(row for row in found if row is not None)
 
 
@@ -81,7 +81,7 @@ async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[
 async def adds_in_any_order(subject: Subject) -> None:
     """A row that is added must be new at that point of its commit; if not, nothing is written."""
     engine = (await subject.open()).engine
-    await _in_orders(engine, _ORDERS, lambda *writes: engine.write(writing(*writes)))
+    await _in_orders(engine, _ORDERS, lambda *writes: engine.write(write_script(*writes)))
 
 
 async def _in_orders(
@@ -93,12 +93,12 @@ async def _in_orders(
     for table, (number, order), start in product(_CHANGED, enumerate(orders), range(3)):
         rows = _rows(table, f"{number} {start}")
         before = list(rows[:start])
-        await engine.write(writing(Put(table, before)))
+        await engine.write(write_script(Put(table, before)))
         writes = [_EACH[step](table, *rows) for step in order]
         want, what = _after(table, before, writes), f"{', '.join(order)} where {start} rows were"
         if isinstance(want, tuple):
             text = str(key_in_use(table, want))
-            await refused(WriteFailedError, run(*writes), f"{table.name}: {what}", text)
+            await expect_error(WriteFailedError, run(*writes), f"{table.name}: {what}", text)
             want = before
         else:
             await run(*writes)
@@ -119,11 +119,11 @@ async def adds_what_was_read(subject: Subject) -> None:
             row, _ = _rows(table, f"{start}")
             key = table.getter(table.key)(row)
 
-            await engine.write(writing(Put(table, (row,)[:start])))
+            await engine.write(write_script(Put(table, (row,)[:start])))
             call = engine.write(partial(adding, table, row))
             if start:
                 text = str(key_in_use(table, key))
-                await refused(WriteFailedError, call, "adding what was read", text)
+                await expect_error(WriteFailedError, call, "adding what was read", text)
             else:
                 await call
             same(await _held(engine, table, (row,)), [row], "the row")
@@ -135,20 +135,20 @@ async def a_clash_harms_no_other(subject: Subject) -> None:
     engine = (await subject.open()).engine
     rows = [SpecRow(f"{n}", 1, "{}") for n in range(20)]
     taken = rows[3::5]
-    await engine.write(writing(Put(SPECS, taken)))
+    await engine.write(write_script(Put(SPECS, taken)))
     changed = [row._replace(revision=2) for row in rows]
     calls = [
-        engine.write(writing(Put(STEP_LEDGER, _rows(STEP_LEDGER, row[0])), Add(SPECS, (row,))))
+        engine.write(write_script(Put(STEP_LEDGER, _rows(STEP_LEDGER, row[0])), Add(SPECS, (row,))))
         for row in changed
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     for row, result in zip(rows, results, strict=True):
         text = str(key_in_use(SPECS, (row.mob_id,))) if row in taken else "None"
         same(str(result), text, f"the outcome of adding {row.mob_id}")
-        of_script = await engine.read(reading(Scan(STEP_LEDGER, (row.mob_id,))))
+        of_script = await engine.read(read_script(Scan(STEP_LEDGER, (row.mob_id,))))
         same(len(of_script), 0 if row in taken else 2, f"rows beside {row.mob_id}")
     want = sorted([*taken, *(row for row in changed if row[0] not in {one[0] for one in taken})])
-    same(sorted(await engine.read(reading(Scan(SPECS)))), want, "the specs")
+    same(sorted(await engine.read(read_script(Scan(SPECS)))), want, "the specs")
 
 
 @case("engine.add.racing")
@@ -157,7 +157,7 @@ async def one_of_two_adds(subject: Subject) -> None:
     engine = (await subject.open()).engine
     for table in (SPECS, STEP_LEDGER):
         rows = _rows(table, "x")
-        calls = [engine.write(writing(Add(table, rows[: 1 + n % 2]))) for n in range(6)]
+        calls = [engine.write(write_script(Add(table, rows[: 1 + n % 2]))) for n in range(6)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         text = str(key_in_use(table, table.getter(table.key)(rows[0])))
         same([str(result) for result in results], ["None"] + [text] * 5, "the outcomes")
@@ -169,4 +169,4 @@ async def loads_new_rows(subject: Subject) -> None:
     """A loading script adds like any other; a clash, be it with its own rows, undoes all of it."""
     engine = (await subject.open()).engine
     orders = _ORDERS[::5] + _ORDERS[-4:]
-    await _in_orders(engine, orders, lambda *writes: engine.load(loading(*writes)))
+    await _in_orders(engine, orders, lambda *writes: engine.load(load_script(*writes)))

@@ -16,10 +16,10 @@ from mobstore.errors import (
     RefusedError,
     SpecRevisionConflictError,
 )
-from mobstore.scripts.atomic import NOTHING_ELSE
+from mobstore.scripts.atomic import OPERATIONS_ONLY
 from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.stores.opening import open_stores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     definition,
     event,
@@ -27,14 +27,14 @@ from mobstore.testing.samples import (
     frame,
     full_run,
     make_run,
-    moment,
-    number,
+    number_of,
     profile,
     run_id,
     state,
     step,
+    timestamp,
 )
-from mobstore.testing.scripts import loading
+from mobstore.testing.scripts import load_script
 from mobstore.testing.subject import Subject
 
 
@@ -76,7 +76,7 @@ async def keeps_all(subject: Subject) -> None:
     same(await alone.specs.get_spec("mob"), (definition(), 1), "the spec")
     stored = await alone.realm_profiles.get("name")
     assert stored is not None, "the profile is there"
-    same((stored.revision, stored.created_at), (1, moment(0)), "the profile")
+    same((stored.revision, stored.created_at), (1, timestamp(0)), "the profile")
 
 
 @case("atomic.none")
@@ -98,9 +98,11 @@ async def keeps_none(subject: Subject) -> None:
         await _much(at)
         raise LookupError("mine")
 
-    await refused(NotFoundError, stores.atomic(missing), "an operation on a missing run")
-    await refused(SpecRevisionConflictError, stores.atomic(conflict), "a spec of its own making")
-    await refused(LookupError, stores.atomic(own), "an error of its own")
+    await expect_error(NotFoundError, stores.atomic(missing), "an operation on a missing run")
+    await expect_error(
+        SpecRevisionConflictError, stores.atomic(conflict), "a spec of its own making"
+    )
+    await expect_error(LookupError, stores.atomic(own), "an error of its own")
     same(await _everything(stores), before, "the store")
 
 
@@ -121,7 +123,7 @@ async def tells_what_was_refused(subject: Subject) -> None:
         await at.runs.append_step_entry(run_id(1), step())
         await swap(at, 3)
 
-    error = await refused(RefusedError, stores.atomic(wrong), "a frame in another state")
+    error = await expect_error(RefusedError, stores.atomic(wrong), "a frame in another state")
     same(error.operation, 3, "the operation that was refused")
     assert isinstance(error, CasConflictError), "it is a conflict"
     assert "frame 'frame'" in str(error), "the error says what was refused"
@@ -139,7 +141,7 @@ async def tells_what_was_refused(subject: Subject) -> None:
     same(await stores.events.latest_cursor(), 1, "the event that was appended")
     run = await stores.runs.get_run(run_id(1))
     assert run is not None, "the run is there"
-    same(number(next(iter(run.frames.values())).kernel_state), 5, "the frame")
+    same(number_of(next(iter(run.frames.values())).kernel_state), 5, "the frame")
 
 
 @case("atomic.sees-itself")
@@ -147,14 +149,14 @@ async def sees_itself(subject: Subject) -> None:
     """Each operation in an atomic call sees what those before it did, and nobody else does."""
     stores = await subject.open()
     await stores.runs.create_run(make_run(1, step_ledger=(step("s", at=1), step("s", at=2))))
-    await stores.events.append_batch([event(at=moment(n)) for n in range(4)])
+    await stores.events.append_batch([event(at=timestamp(n)) for n in range(4)])
     seen: list[object] = []
 
     async def look(at: Stores) -> None:
         seen.clear()  # it may be run again
-        seen.append((await at.events.append(event("new", at=moment(9)))).cursor)
-        seen.append((await at.events.append(event("new", at=moment(1)))).cursor)
-        seen.append(await at.events.prune(moment(2)))
+        seen.append((await at.events.append(event("new", at=timestamp(9)))).cursor)
+        seen.append((await at.events.append(event("new", at=timestamp(1)))).cursor)
+        seen.append(await at.events.prune(timestamp(2)))
         seen.append([one.cursor for one in await at.events.replay_all()])
         seen.append([one.cursor for one in await at.events.poll(0, 2)])
         seen.append([one.cursor for one in await at.events.poll(0, 9, mob_id="new")])
@@ -193,7 +195,7 @@ async def runs_one_by_one(subject: Subject) -> None:
     async def count(at: Stores) -> int:
         run = await at.runs.get_run(run_id(1))
         assert run is not None, "the run is there"
-        value = number(run.flow_state)
+        value = number_of(run.flow_state)
         await at.runs.cas_flow_state(run_id(1), expected=state(value), next=state(value + 1))
         appended = await at.events.append(event())
         assert appended.cursor == value + 1, "the run and the log are in step"
@@ -220,10 +222,10 @@ async def awaits_operations_only(subject: Subject) -> None:
 
     def plain(at: Stores) -> None: ...
 
-    await refused(InternalError, stores.atomic(sleeps), "awaiting something else")
-    await refused(InternalError, stores.atomic(subscribes), "waiting for an event")
-    await refused(InternalError, stores.atomic(cast("Any", plain)), "no async function")
-    await refused(InternalError, kept[0].events.append(event()), "its stores after the end")
+    await expect_error(InternalError, stores.atomic(sleeps), "awaiting something else")
+    await expect_error(InternalError, stores.atomic(subscribes), "waiting for an event")
+    await expect_error(InternalError, stores.atomic(cast("Any", plain)), "no async function")
+    await expect_error(InternalError, kept[0].events.append(event()), "its stores after the end")
     same(await stores.events.latest_cursor(), 0, "the log")
 
 
@@ -278,8 +280,8 @@ async def finds_no_event_loop(subject: Subject) -> None:
             await call(at)
 
         before = asyncio.all_tasks()
-        error = await refused(InternalError, stores.atomic(function), what)
-        same(error.detail, NOTHING_ELSE, f"{what}: the error")
+        error = await expect_error(InternalError, stores.atomic(function), what)
+        same(error.detail, OPERATIONS_ONLY, f"{what}: the error")
         for _ in range(3):
             await asyncio.sleep(0)  # whoever was cancelled would hear of it here
         assert asyncio.all_tasks() <= before, f"{what}: no task is left behind"
@@ -321,7 +323,7 @@ async def uses_own_stores_only(subject: Subject) -> None:
         "an atomic call within another": lambda of: of.atomic(nested),
         "a subscription": lambda of: anext(of.events.subscribe()),
         "a watch": lambda of: anext(of.runs.watch(run_id(1))),
-        "a load": lambda of: of.engine.load(loading()),
+        "a load": lambda of: of.engine.load(load_script()),
         "an overview": lambda of: of.overview(),
         "compacting": lambda of: of.compact(),
         "closing": lambda of: of.close(),
@@ -339,9 +341,11 @@ async def uses_own_stores_only(subject: Subject) -> None:
                 begun(at)
                 await call(outer)
 
-            await refused(InternalError, stores.atomic(uses), f"{what} of {which} outer stores")
+            await expect_error(
+                InternalError, stores.atomic(uses), f"{what} of {which} outer stores"
+            )
     for task in tasks:
-        await refused(InternalError, task, "what a task does that the function began")
+        await expect_error(InternalError, task, "what a task does that the function began")
     assert tasks, "tasks were begun"
     same(await stores.events.latest_cursor(), 0, "the log")
     same((await stores.runs.step_entries(run_id(1))), [], "the ledger")

@@ -13,7 +13,7 @@ from mobstore.maintenance.progress import Progress
 from mobstore.maintenance.transfer import copy, export_stores, import_stores
 from mobstore.maintenance.verification import verify
 from mobstore.stores.mob_stores import MobStores, Stores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, full_run
 from mobstore.testing.subject import Subject
 
@@ -35,7 +35,7 @@ async def raises_what_the_function_raises(subject: Subject) -> None:
 
     async def takes_nothing() -> None: ...
 
-    await refused(TypeError, stores.atomic(cast("Any", takes_nothing)), "no parameter")
+    await expect_error(TypeError, stores.atomic(cast("Any", takes_nothing)), "no parameter")
     for kind in _ERRORS:
         own = kind("mine")
 
@@ -47,7 +47,7 @@ async def raises_what_the_function_raises(subject: Subject) -> None:
             raise own
 
         for function in (raises, raises_at_once):
-            error = await refused(kind, stores.atomic(function), f"a {kind.__name__}")
+            error = await expect_error(kind, stores.atomic(function), f"a {kind.__name__}")
             assert error is own, f"{kind.__name__}: the error itself is raised"
     same(await stores.events.latest_cursor(), 0, "the log")
 
@@ -80,9 +80,9 @@ async def raises_what_progress_raises(subject: Subject) -> None:
                     if done == total:
                         raise own
 
-                error = await refused(kind, call(raises), f"{what}: a {kind.__name__}")
+                error = await expect_error(kind, call(raises), f"{what}: a {kind.__name__}")
                 assert error is own, f"{what}: the error itself is raised"
-            await refused(InternalError, call(cast("Any", asynchronous)), f"{what}: async")
+            await expect_error(InternalError, call(cast("Any", asynchronous)), f"{what}: async")
 
     await check(into)
     same(await stores.runs.list_runs("mob"), [], "the runs after imports that failed")
@@ -106,7 +106,7 @@ async def says_what_is_wanted(subject: Subject) -> None:
         "diff to": lambda: anext(diff(stores, wrong)),
     }
     for what, call in calls.items():
-        error = await refused(InternalError, call(), what)
+        error = await expect_error(InternalError, call(), what)
         assert "open_stores" in error.detail, f"{what}: it says what is wanted: {error}"
     files: dict[str, Callable[[], Awaitable[object]]] = {
         "a path to write": lambda: export_stores(stores, cast("Any", "mobs.zip")),
@@ -115,5 +115,5 @@ async def says_what_is_wanted(subject: Subject) -> None:
         "text to read": lambda: import_stores(cast("Any", io.StringIO()), stores),
     }
     for what, call in files.items():
-        error = await refused(InternalError, call(), what)
+        error = await expect_error(InternalError, call(), what)
         assert "open(path, " in error.detail, f"{what}: it says what is wanted: {error}"

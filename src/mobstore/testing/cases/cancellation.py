@@ -12,7 +12,7 @@ from mobstore.scripts.transaction import Add, Commit, Count, Get, LoadingScript,
 from mobstore.testing.cases.wrappers import BODY_FRAME
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import event, failure
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 from mobstore.testing.subject import Subject
 
 TASKS = 50
@@ -80,11 +80,15 @@ async def cancelled_load(subject: Subject) -> None:
         await asyncio.gather(task, return_exceptions=True)
         del _loading[run]
         # What was cancelled is over before this is.
-        await engine.write(writing(Put(COUNTERS, (CounterRow("after", step),))))
-        ended = await engine.read(reading(Count(Scan(STEP_LEDGER, (run,)))))
-        counter = await engine.read(reading(Get(COUNTERS, (run,))))
+        await engine.write(write_script(Put(COUNTERS, (CounterRow("after", step),))))
+        ended = await engine.read(read_script(Count(Scan(STEP_LEDGER, (run,)))))
+        counter = await engine.read(read_script(Get(COUNTERS, (run,))))
         same((ended, counter is None), (0, True) if ended == 0 else (2 * steps + 1, False), run)
-    same(await engine.read(reading(Get(COUNTERS, ("after",)))), CounterRow("after", steps), "after")
+    same(
+        await engine.read(read_script(Get(COUNTERS, ("after",)))),
+        CounterRow("after", steps),
+        "after",
+    )
 
 
 _loading: dict[str, asyncio.Task[None]] = {}

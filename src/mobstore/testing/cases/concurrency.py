@@ -19,12 +19,12 @@ from mobstore.testing.samples import (
     frame,
     loop,
     make_run,
-    moment,
-    number,
+    number_of,
     profile,
     run_id,
     state,
     step,
+    timestamp,
 )
 from mobstore.testing.subject import Subject
 
@@ -61,10 +61,10 @@ async def prunes_count_once(subject: Subject) -> None:
     async def prune_after(turns: int) -> int:
         for _ in range(turns):
             await asyncio.sleep(0)
-        return await events.prune(moment(2))
+        return await events.prune(timestamp(2))
 
     for turns in range(6):
-        await events.append_batch([event(at=moment(1))] * TASKS)
+        await events.append_batch([event(at=timestamp(1))] * TASKS)
         pruned = await asyncio.gather(prune_after(0), prune_after(turns))
         same(sorted(pruned), [0, TASKS], f"events pruned, the second {turns} turns later")
 
@@ -95,7 +95,7 @@ async def increments_once_each(subject: Subject) -> None:
     async def add() -> None:
         for _ in range(TASKS):  # whoever fails was beaten by another, who is done
             current = (await _stored(stores)).flow_state
-            following = state(number(current) + 1)
+            following = state(number_of(current) + 1)
             if await stores.runs.cas_flow_state(run_id(1), expected=current, next=following):
                 return
         raise AssertionError(f"one task was refused {TASKS} times")
@@ -253,7 +253,7 @@ async def reads_one_state(subject: Subject) -> None:
         while not done:
             (run,) = await stores.runs.list_runs("mob")
             for seen in (run, await _stored(stores)):
-                n = number(seen.flow_state)
+                n = number_of(seen.flow_state)
                 got = (seen.frames, seen.loops)
                 same(got, ({"frame": frame(n)}, {"loop": loop(n)}), "states seen together")
             events = await stores.events.replay_all()

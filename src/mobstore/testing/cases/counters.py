@@ -17,16 +17,16 @@ from mobstore.scripts.tables import (
     STEP_LEDGER,
     CounterRow,
 )
-from mobstore.scripts.transaction import Delete, Put, Scan, below_first, key_in_use
+from mobstore.scripts.transaction import Delete, Put, Scan, counter_too_low, key_in_use
 from mobstore.stores.mob_stores import MobStores, Stores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, failure, make_run, run_id, step
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 from mobstore.testing.subject import Subject
 
 
 async def _put_back(stores: MobStores, counter: str, value: int) -> None:
-    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(counter, value),))))
+    await stores.engine.write(write_script(Put(COUNTERS, (CounterRow(counter, value),))))
 
 
 async def _appends(at: Stores) -> None:
@@ -52,13 +52,13 @@ async def keeps_events(subject: Subject) -> None:
     for behind in (1, 2, 4):
         await _put_back(stores, NEXT_CURSOR, behind)
         for what, call in calls.items():
-            await refused(WriteFailedError, call(), f"{what} at {behind}", _taken(behind))
+            await expect_error(WriteFailedError, call(), f"{what} at {behind}", _taken(behind))
     await _put_back(stores, NEXT_CURSOR, 3)
-    await refused(
+    await expect_error(
         WriteFailedError, calls["append_batch"](), "a batch whose first cursor is taken", _taken(3)
     )
-    await stores.engine.write(writing(Delete(EVENTS, (3,))))
-    await refused(
+    await stores.engine.write(write_script(Delete(EVENTS, (3,))))
+    await expect_error(
         WriteFailedError, calls["append_batch"](), "a batch whose second cursor is taken", _taken(4)
     )
     same(await stores.events.replay_all(), [*log[:2], log[3]], "the log")
@@ -76,8 +76,10 @@ async def keeps_runs_apart(subject: Subject) -> None:
     for behind in (1, 3):
         await _put_back(stores, NEXT_RUN, behind)
         text = str(key_in_use(RUNS, (3,), "number"))
-        await refused(WriteFailedError, stores.runs.create_run(make_run(4)), "create_run", text)
-        await refused(WriteFailedError, stores.atomic(_appends), "an atomic call")
+        await expect_error(
+            WriteFailedError, stores.runs.create_run(make_run(4)), "create_run", text
+        )
+        await expect_error(WriteFailedError, stores.atomic(_appends), "an atomic call")
     same([one.run_id for one in await stores.runs.run_headers("mob")], [*map(run_id, (1, 2, 3))],
          "the runs")  # fmt: skip
     same(await stores.events.latest_cursor(), 0, "the log of an atomic call that failed")
@@ -95,7 +97,7 @@ async def ends_with_the_last_cursor(subject: Subject) -> None:
     for count in (1, 3):
         text = f"Internal error: cursor value {I64_MAX + count} exceeds i64::MAX"
         batch = stores.events.append_batch([event()] * count)
-        await refused(InternalError, batch, f"appending {count}", text)
+        await expect_error(InternalError, batch, f"appending {count}", text)
     same([one.cursor for one in await stores.events.poll(0, 10)], [I64_MAX - 1], "the log")
     same(await stores.events.latest_cursor(), I64_MAX - 1, "the latest cursor")
 
@@ -107,22 +109,22 @@ async def ends_with_the_last_number(subject: Subject) -> None:
     await _put_back(stores, NEXT_RUN, I64_MAX - 1)
     await stores.runs.create_run(make_run(1))
     text = "Internal error: the numbers of runs are used up"
-    await refused(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
+    await expect_error(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
     await _put_back(stores, NEXT_RUN, 5)  # no repair could set it right
-    await refused(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
+    await expect_error(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
     await stores.runs.append_step_entry(run_id(1), step("s"))
     await stores.runs.append_failure_entry(run_id(1), failure("s"))
-    (steps,) = await stores.engine.read(reading(Scan(STEP_LEDGER)))
-    (failures,) = await stores.engine.read(reading(Scan(FAILURE_LEDGER)))
+    (steps,) = await stores.engine.read(read_script(Scan(STEP_LEDGER)))
+    (failures,) = await stores.engine.read(read_script(Scan(FAILURE_LEDGER)))
     last_steps = Put(STEP_LEDGER, (steps._replace(position=I64_MAX),))
     last_failures = Put(FAILURE_LEDGER, (failures._replace(position=I64_MAX),))
-    await stores.engine.write(writing(last_steps, last_failures))
+    await stores.engine.write(write_script(last_steps, last_failures))
     text = f"Internal error: run {run_id(1)} has an entry at the last position there is"
     for what, call in {
         "a step": stores.runs.append_step_entry(run_id(1), step("t")),
         "a failure": stores.runs.append_failure_entry(run_id(1), failure("t")),
     }.items():
-        await refused(InternalError, call, what, text)
+        await expect_error(InternalError, call, what, text)
 
 
 @case("engine.counters.impossible")
@@ -132,7 +134,9 @@ async def begins_with_one(subject: Subject) -> None:
     for value in (0, -7):
         for counter in (NEXT_CURSOR, NEXT_RUN):
             await _put_back(stores, counter, value)
-        text = str(below_first(NEXT_CURSOR, value))
-        await refused(WriteFailedError, stores.events.append(event()), "append", text)
-        text = str(below_first(NEXT_RUN, value))
-        await refused(WriteFailedError, stores.runs.create_run(make_run(1)), "create_run", text)
+        text = str(counter_too_low(NEXT_CURSOR, value))
+        await expect_error(WriteFailedError, stores.events.append(event()), "append", text)
+        text = str(counter_too_low(NEXT_RUN, value))
+        await expect_error(
+            WriteFailedError, stores.runs.create_run(make_run(1)), "create_run", text
+        )

@@ -7,7 +7,7 @@ import asyncio
 from mobstore.errors import CasConflictError, SpecRevisionConflictError
 from mobstore.testing.cases.values import EXACT_JSON
 from mobstore.testing.kinds import every_kind
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     HOSTILE_TEXTS,
     definition,
@@ -16,11 +16,11 @@ from mobstore.testing.samples import (
     full_run,
     loop,
     make_run,
-    moment,
     profile,
     run_id,
     state,
     step,
+    timestamp,
 )
 from mobstore.testing.subject import Subject
 
@@ -96,8 +96,8 @@ async def keeps_changes(subject: Subject) -> None:
 async def keeps_cursors(subject: Subject) -> None:
     """No cursor is used again after opening again, not even after a prune or clear."""
     stores = await subject.open()
-    await stores.events.append_batch([event(at=moment(n)) for n in (9, 1, 1)])
-    await stores.events.prune(moment(5))
+    await stores.events.append_batch([event(at=timestamp(n)) for n in (9, 1, 1)])
+    await stores.events.prune(timestamp(5))
     stores = await subject.reopen()
     same((await stores.events.append(event())).cursor, 4, "cursor after a prune")
     await stores.events.clear()
@@ -157,10 +157,10 @@ async def one_winner_of_two(subject: Subject) -> None:
     other = await subject.open_second()
     await one.specs.put_spec("mob", definition(), 0)
     call = other.specs.put_spec("mob", definition(), 0)
-    await refused(SpecRevisionConflictError, call, "a spec that the first handle wrote")
+    await expect_error(SpecRevisionConflictError, call, "a spec that the first handle wrote")
     await one.realm_profiles.create("name", profile())
     again = other.realm_profiles.create("name", profile())
-    await refused(CasConflictError, again, "a profile that the first handle created")
+    await expect_error(CasConflictError, again, "a profile that the first handle created")
     await one.runs.create_run(make_run())
     current = state(0)
     for turn in range(1, 6):

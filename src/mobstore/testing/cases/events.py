@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from mobstore.errors import InternalError, MobStoreError, SerializationError, StaleCursorError
+from mobstore.errors import (
+    InternalError,
+    MobStoreError,
+    SerializationError,
+    StaleCursorError,
+    UsageError,
+)
 from mobstore.model.event import FlowStarted, NewMobEvent
 from mobstore.model.ids import FlowId
 from mobstore.model.json import I64_MAX
@@ -14,9 +20,9 @@ from mobstore.scripts.tables import COUNTERS, EVENTS, NEXT_CURSOR, CounterRow
 from mobstore.scripts.transaction import Put, Scan
 from mobstore.stores.mob_stores import MobStores
 from mobstore.testing.kinds import every_kind
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import definition, event, make_run, moment, profile, run_id
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import definition, event, make_run, profile, run_id, timestamp
+from mobstore.testing.scripts import read_script, write_script
 from mobstore.testing.subject import Subject
 
 _UNREADABLE: tuple[dict[str, Any], ...] = (
@@ -53,7 +59,13 @@ async def keeps_time(subject: Subject) -> None:
     stores = await subject.open()
     far = ("-0044-03-15T12:00:00.000000001Z", "0000-01-01T00:00:00Z", "2016-12-31T23:59:60.5Z",
            "9999-12-31T23:59:59.999999999Z", "+12026-01-01T00:00:00.123456789Z")  # fmt: skip
-    times = [moment(5), moment(1), moment(1), moment(-1), *map(Timestamp, reversed(far))]
+    times = [
+        timestamp(5),
+        timestamp(1),
+        timestamp(1),
+        timestamp(-1),
+        *map(Timestamp, reversed(far)),
+    ]
     appended = [await stores.events.append(event(at=time)) for time in times]
     same([stored.timestamp for stored in appended], times, "times of the results")
     same(await stores.events.poll(0, 100), appended, "the log, in the order of cursors")
@@ -63,14 +75,18 @@ async def keeps_time(subject: Subject) -> None:
 async def store_time(subject: Subject) -> None:
     """An event without a time gets that of the store's clock, to the nanosecond."""
     stores = await subject.open()
-    for time in (moment(7), moment(3)):
+    for time in (timestamp(7), timestamp(3)):
         subject.clock.now = time
         same((await stores.events.append(event())).timestamp, time, "time of append")
-    batch = await stores.events.append_batch([event(), event(at=moment(1)), event()])
-    same([stored.timestamp for stored in batch], [moment(n) for n in (3, 1, 3)], "times of a batch")
+    batch = await stores.events.append_batch([event(), event(at=timestamp(1)), event()])
+    same(
+        [stored.timestamp for stored in batch],
+        [timestamp(n) for n in (3, 1, 3)],
+        "times of a batch",
+    )
     same(
         [stored.timestamp for stored in await stores.events.replay_all()],
-        [moment(n) for n in (7, 3, 3, 1, 3)],
+        [timestamp(n) for n in (7, 3, 3, 1, 3)],
         "times in the log",
     )
 
@@ -91,13 +107,13 @@ async def appends_every_kind(subject: Subject) -> None:
 async def exhausted(subject: Subject) -> None:
     """The last cursor is 2**63 - 2; what would go beyond is refused and changes nothing."""
     stores = await subject.open()
-    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(NEXT_CURSOR, I64_MAX - 2),))))
+    await stores.engine.write(write_script(Put(COUNTERS, (CounterRow(NEXT_CURSOR, I64_MAX - 2),))))
     same((await stores.events.append(event())).cursor, I64_MAX - 2, "the last cursor but one")
     pair = [event(), event()]
-    await refused(InternalError, stores.events.append_batch(pair), "two events for one cursor")
+    await expect_error(InternalError, stores.events.append_batch(pair), "two events for one cursor")
     last = await stores.events.append(event())
     same(last.cursor, I64_MAX - 1, "the last cursor")
-    await refused(InternalError, stores.events.append(event()), "no cursor is left")
+    await expect_error(InternalError, stores.events.append(event()), "no cursor is left")
     same(await stores.events.poll(I64_MAX - 2, 10), [last], "poll after the last cursor but one")
     same(await _cursors(stores), [I64_MAX - 2, I64_MAX - 1], "cursors in the log")
 
@@ -122,9 +138,10 @@ async def batch_is_all_or_none(subject: Subject) -> None:
     await stores.events.append(event())
     bad: list[Any] = [_without_json_form(), "no event", None, event().kind]
     for wrong in bad:
+        kind = SerializationError if wrong is bad[0] else UsageError
         batch = [event(), wrong]
-        await refused(SerializationError, stores.events.append_batch(batch), f"a batch of {wrong}")
-        await refused(SerializationError, stores.events.append(wrong), f"{wrong} as an event")
+        await expect_error(kind, stores.events.append_batch(batch), f"a batch of {wrong}")
+        await expect_error(kind, stores.events.append(wrong), f"{wrong} as an event")
     same(await _cursors(stores), [1], "cursors in the log after refused appends")
     same((await stores.events.append(event())).cursor, 2, "cursor after refused appends")
 
@@ -143,7 +160,7 @@ async def batch_may_be_empty(subject: Subject) -> None:
 async def poll_ascends(subject: Subject) -> None:
     """Poll gives events by ascending cursor, whatever their times; pages meet without a gap."""
     stores = await subject.open()
-    appended = await stores.events.append_batch([event(at=moment(-n)) for n in range(25)])
+    appended = await stores.events.append_batch([event(at=timestamp(-n)) for n in range(25)])
     same(await stores.events.poll(0, 25), appended, "all in one page")
     seen = await stores.events.poll(0, 7)
     for _ in range(4):  # one more than there are pages
@@ -170,11 +187,11 @@ async def poll_range(subject: Subject) -> None:
     """Poll refuses arguments outside 0 to 2**63 - 1, also when the log is empty."""
     stores = await subject.open()
     for wrong in (-1, I64_MAX + 1, 2**64, -(2**70)):
-        await refused(InternalError, stores.events.poll(wrong, 1), f"after_cursor {wrong}")
-        await refused(InternalError, stores.events.poll(0, wrong), f"limit {wrong}")
+        await expect_error(InternalError, stores.events.poll(wrong, 1), f"after_cursor {wrong}")
+        await expect_error(InternalError, stores.events.poll(0, wrong), f"limit {wrong}")
     for odd in (cast("int", odd) for odd in ("1", 1.0, None, b"1")):
-        await refused(MobStoreError, stores.events.poll(odd, 1), f"after_cursor {odd!r}")
-        await refused(MobStoreError, stores.events.poll(0, odd), f"limit {odd!r}")
+        await expect_error(MobStoreError, stores.events.poll(odd, 1), f"after_cursor {odd!r}")
+        await expect_error(MobStoreError, stores.events.poll(0, odd), f"limit {odd!r}")
     same(await stores.events.poll(I64_MAX, I64_MAX), [], "the greatest arguments")
 
 
@@ -192,7 +209,7 @@ async def poll_refuses_stale_cursors(subject: Subject) -> None:
     """After a cursor that was never given there is nothing, or an error if one is asked for."""
     stores = await subject.open()
     same(await stores.events.poll(reject_stale=True), [], "an empty log")
-    await refused(StaleCursorError, stores.events.poll(1, reject_stale=True), "poll(1)")
+    await expect_error(StaleCursorError, stores.events.poll(1, reject_stale=True), "poll(1)")
     await stores.events.append_batch([event("a"), event("b")])
     await stores.events.clear()
     for after in (0, 1, 2):
@@ -200,7 +217,7 @@ async def poll_refuses_stale_cursors(subject: Subject) -> None:
     for after in (3, I64_MAX):
         same(await stores.events.poll(after), [], f"poll({after}) that does not ask for it")
         polling = stores.events.poll(after, 0, mob_id="a", reject_stale=True)
-        stale = await refused(StaleCursorError, polling, f"poll({after})")
+        stale = await expect_error(StaleCursorError, polling, f"poll({after})")
         same((stale.after, stale.latest), (after, 2), "the cursors that the error names")
 
 
@@ -209,15 +226,15 @@ async def poll_names_unreadable_events(subject: Subject) -> None:
     """Poll gives what precedes an event that cannot be read; the next call names its cursor."""
     stores = await subject.open()
     stored = await stores.events.append_batch([event() for _ in range(9)])
-    rows = await stores.engine.read(reading(Scan(EVENTS)))
+    rows = await stores.engine.read(read_script(Scan(EVENTS)))
     bad = [row._replace(**bad) for row, bad in zip(rows[3:8], _UNREADABLE, strict=True)]
-    await stores.engine.write(writing(Put(EVENTS, bad)))
+    await stores.engine.write(write_script(Put(EVENTS, bad)))
     same(await stores.events.poll(0, 100), stored[:3], "what precedes")
     same(await stores.events.poll(8, 100), stored[8:], "what follows")
     for after in range(3, 8):
-        said = await refused(SerializationError, stores.events.poll(after), f"poll({after})")
+        said = await expect_error(SerializationError, stores.events.poll(after), f"poll({after})")
         assert f"cursor {after + 1} " in said.detail, f"the error names the cursor: {said}"
-    said = await refused(SerializationError, stores.events.replay_all(), "replay")
+    said = await expect_error(SerializationError, stores.events.replay_all(), "replay")
     assert "cursor 4 " in said.detail, f"the error names the first cursor: {said}"
     for limit, want in ((0, []), (2, stored[:2]), (4, [*stored[:3], stored[8]])):
         left_out: list[int] = []
@@ -228,9 +245,11 @@ async def poll_names_unreadable_events(subject: Subject) -> None:
         found = await stores.events.poll(0, limit, on_unreadable=note)
         same(found, want, f"at most {limit} readable events")
         same(left_out, [4, 5, 6, 7, 8] if limit == 4 else [], "what is left out")
-    await refused(LookupError, stores.events.poll(on_unreadable=_fails), "a function that raises")
+    await expect_error(
+        LookupError, stores.events.poll(on_unreadable=_fails), "a function that raises"
+    )
     call = stores.events.poll(on_unreadable=cast("Any", _never_awaited))
-    await refused(InternalError, call, "an async function")
+    await expect_error(InternalError, call, "an async function")
 
 
 def _fails(cursor: int, _: SerializationError) -> None:
@@ -245,10 +264,10 @@ async def replays_all(subject: Subject) -> None:
     """Replay gives every event that is left, by ascending cursor."""
     stores = await subject.open()
     same(await stores.events.replay_all(), [], "the log of a new store")
-    appended = await stores.events.append_batch([event(at=moment(-n % 3)) for n in range(600)])
+    appended = await stores.events.append_batch([event(at=timestamp(-n % 3)) for n in range(600)])
     same(await stores.events.replay_all(), appended, "the whole log")
-    await stores.events.prune(moment(1))
-    left = [stored for stored in appended if stored.timestamp >= moment(1)]
+    await stores.events.prune(timestamp(1))
+    left = [stored for stored in appended if stored.timestamp >= timestamp(1)]
     same(await stores.events.replay_all(), left, "the log after a prune")
 
 
@@ -274,7 +293,7 @@ async def clear_spares_the_rest(subject: Subject) -> None:
     await stores.specs.put_spec("mob", definition())
     stored = await stores.realm_profiles.create("name", profile())
     await stores.events.append(event())
-    await stores.events.prune(moment(10**9))
+    await stores.events.prune(timestamp(10**9))
     await stores.events.clear()
     same(await stores.runs.get_run(run.run_id), run, "the run")
     same(await stores.specs.get_spec("mob"), (definition(), 1), "the spec")
@@ -287,14 +306,14 @@ async def prune_is_strict(subject: Subject) -> None:
     stores = await subject.open()
     second = 10**9
     offsets = (1, 0, -1, -second, second, -1, 0, 999)
-    await stores.events.append_batch([event(at=moment(n)) for n in offsets])
-    same(await stores.events.prune(moment(-second)), 0, "nothing is that early")
+    await stores.events.append_batch([event(at=timestamp(n)) for n in offsets])
+    same(await stores.events.prune(timestamp(-second)), 0, "nothing is that early")
     same(await _cursors(stores), [1, 2, 3, 4, 5, 6, 7, 8], "cursors left")
-    same(await stores.events.prune(moment(0)), 3, "events before the moment")
+    same(await stores.events.prune(timestamp(0)), 3, "events before the moment")
     same(await _cursors(stores), [1, 2, 5, 7, 8], "cursors left")
-    same(await stores.events.prune(moment(1)), 2, "events before the next nanosecond")
+    same(await stores.events.prune(timestamp(1)), 2, "events before the next nanosecond")
     same(await _cursors(stores), [1, 5, 8], "cursors left")
-    same(await stores.events.prune(moment(1)), 0, "the same prune again")
+    same(await stores.events.prune(timestamp(1)), 0, "the same prune again")
     later = datetime(2026, 3, 4, 6, 6, 7, 1, tzinfo=UTC)
     same(await stores.events.prune(later), 3, "events before a datetime")
 
@@ -317,10 +336,10 @@ async def prune_reckons_years(subject: Subject) -> None:
 async def prune_needs_a_zone(subject: Subject) -> None:
     """Prune refuses a datetime without a time zone, or what is no moment, and removes nothing."""
     stores = await subject.open()
-    await stores.events.append(event(at=moment(-1)))
+    await stores.events.append(event(at=timestamp(-1)))
     naive = datetime(9000, 1, 1)  # noqa: DTZ001 - that is the point
     for wrong in (naive, cast("datetime", "no moment"), cast("datetime", 9)):
-        await refused(SerializationError, stores.events.prune(wrong), f"prune({wrong!r})")
+        await expect_error(UsageError, stores.events.prune(wrong), f"prune({wrong!r})")
     same(await _cursors(stores), [1], "cursors left")
 
 
@@ -328,8 +347,8 @@ async def prune_needs_a_zone(subject: Subject) -> None:
 async def prune_keeps_cursors(subject: Subject) -> None:
     """Prune lets no cursor be used again, whether it removes the newest events or all."""
     stores = await subject.open()
-    await stores.events.append_batch([event(at=moment(n)) for n in (9, 1, 1)])
-    same(await stores.events.prune(moment(5)), 2, "prune of the newest two")
-    same((await stores.events.append(event(at=moment(1)))).cursor, 4, "cursor after it")
-    same(await stores.events.prune(moment(10)), 2, "prune of all")
+    await stores.events.append_batch([event(at=timestamp(n)) for n in (9, 1, 1)])
+    same(await stores.events.prune(timestamp(5)), 2, "prune of the newest two")
+    same((await stores.events.append(event(at=timestamp(1)))).cursor, 4, "cursor after it")
+    same(await stores.events.prune(timestamp(10)), 2, "prune of all")
     same((await stores.events.append(event())).cursor, 5, "cursor after it")

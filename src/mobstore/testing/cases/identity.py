@@ -10,9 +10,9 @@ from mobstore.errors import SerializationError
 from mobstore.scripts.tables import IDENTITY, META, MetaRow
 from mobstore.scripts.transaction import Delete, Put
 from mobstore.stores.mob_stores import MobStores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event
-from mobstore.testing.scripts import writing
+from mobstore.testing.scripts import write_script
 from mobstore.testing.subject import Subject
 
 
@@ -84,10 +84,10 @@ async def mends_its_identity(subject: Subject) -> None:
     stores = await subject.open()
     first = await stores.identity()
     for damage in (Put(META, (MetaRow(IDENTITY, "no uuid"),)), Delete(META, (IDENTITY,))):
-        await stores.engine.write(writing(damage))
+        await stores.engine.write(write_script(damage))
         same((await stores.overview()).identity, None, "the identity in the overview")
         if isinstance(damage, Put):
-            await refused(SerializationError, stores.identity(), "an identity that is no UUID")
+            await expect_error(SerializationError, stores.identity(), "an identity that is no UUID")
         (problem,) = (await verify(stores)).problems
         same((problem.table, problem.key), ("meta", (IDENTITY,)), "what is wrong")
         same((await verify(stores, repair=True)).left, (), "what is left of it")

@@ -12,17 +12,17 @@ from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.run import LoopSnapshot, MobRun, MobRunStatus, StepRunStatus
 from mobstore.stores.runs import MobRunStore
 from mobstore.testing.cases.wrappers import call_every_wrapper
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     failure,
     full_run,
     iteration,
     loop,
     make_run,
-    moment,
     run_id,
     state,
     step,
+    timestamp,
 )
 from mobstore.testing.subject import Subject
 
@@ -79,7 +79,7 @@ async def appends_if_absent(subject: Subject) -> None:
         appended = await runs.append_step_entry_if_absent(run.run_id, entry)
         same(appended, True, f"{entry} the first time")
     for entry in (*added, *run.step_ledger):
-        other = entry.model_copy(update={"output": "other", "timestamp": moment(99)})
+        other = entry.model_copy(update={"output": "other", "timestamp": timestamp(99)})
         appended = await runs.append_step_entry_if_absent(run.run_id, other)
         same(appended, False, f"{entry} again, with other output and time")
     want = _changed(run, step_ledger=(*run.step_ledger, *added))
@@ -120,7 +120,7 @@ async def refuses_output_of_unknown_step(subject: Subject) -> None:
     for unknown in ("only here", "", "S1", "s"):
         text = f"cannot set output for unknown step '{unknown}' in run '{run.run_id}'"
         call = runs.put_step_output(run.run_id, unknown, 1)
-        await refused(InternalError, call, f"step {unknown!r}", f"Internal error: {text}")
+        await expect_error(InternalError, call, f"step {unknown!r}", f"Internal error: {text}")
     same(await runs.get_run(run.run_id), run, "the run")
 
 
@@ -180,6 +180,6 @@ async def refuses_missing_runs(subject: Subject) -> None:
     missing = run_id(1)
     for method, call in calls.items():
         text = f"Not found: run not found: {missing}"
-        await refused(NotFoundError, call(runs, missing), method, text)
+        await expect_error(NotFoundError, call(runs, missing), method, text)
     same(await runs.get_run(missing), None, "the missing run")
     same(await runs.list_runs("mob"), [other], "the runs that are there")

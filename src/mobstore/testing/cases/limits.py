@@ -23,9 +23,9 @@ from mobstore.scripts.tables import (
     SpecRow,
 )
 from mobstore.scripts.transaction import Put
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import definition, full_run, iteration, make_run, moment, profile
-from mobstore.testing.scripts import writing
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import definition, full_run, iteration, make_run, profile, timestamp
+from mobstore.testing.scripts import write_script
 from mobstore.testing.subject import Subject
 
 
@@ -33,10 +33,10 @@ from mobstore.testing.subject import Subject
 async def runs_end(subject: Subject) -> None:
     """When the numbers of runs are used up, a further run is refused and nothing is written."""
     stores = await subject.open()
-    await stores.engine.write(writing(Put(COUNTERS, (CounterRow(NEXT_RUN, I64_MAX - 1),))))
+    await stores.engine.write(write_script(Put(COUNTERS, (CounterRow(NEXT_RUN, I64_MAX - 1),))))
     last = full_run(1)
     await stores.runs.create_run(last)
-    await refused(InternalError, stores.runs.create_run(make_run(2)), "no number is left")
+    await expect_error(InternalError, stores.runs.create_run(make_run(2)), "no number is left")
     same(await stores.runs.list_runs("mob"), [last], "runs after the refusal")
 
 
@@ -46,13 +46,15 @@ async def specs_end(subject: Subject) -> None:
     stores = await subject.open()
     specs = stores.specs
     row = SpecRow("mob", I64_MAX - 1, definition().to_json())
-    await stores.engine.write(writing(Put(SPECS, (row,))))
+    await stores.engine.write(write_script(Put(SPECS, (row,))))
     same(await specs.put_spec("mob", definition(), I64_MAX - 1), I64_MAX, "the last revision")
     for revision in (None, I64_MAX):
-        await refused(InternalError, specs.put_spec("mob", definition("b"), revision), "a write")
+        await expect_error(
+            InternalError, specs.put_spec("mob", definition("b"), revision), "a write"
+        )
     for revision in (I64_MAX - 1, I64_MAX + 1, U64_MAX):
         writing_ = specs.put_spec("mob", definition("b"), revision)
-        await refused(SpecRevisionConflictError, writing_, f"a write at {revision}")
+        await expect_error(SpecRevisionConflictError, writing_, f"a write at {revision}")
         same(await specs.delete_spec("mob", revision), False, f"a removal at {revision}")
     same(await specs.get_spec("mob"), (definition(), I64_MAX), "the spec")
     same(await specs.delete_spec("mob", I64_MAX), True, "its removal")
@@ -63,16 +65,18 @@ async def profiles_end(subject: Subject) -> None:
     """A profile at the last revision is read, compared and removed, but not written any more."""
     stores = await subject.open()
     profiles = stores.realm_profiles
-    time = moment(0).sortable
+    time = timestamp(0).sortable
     row = RealmProfileRow("p", I64_MAX - 1, profile().to_json(), time, time)
-    await stores.engine.write(writing(Put(REALM_PROFILES, (row,))))
+    await stores.engine.write(write_script(Put(REALM_PROFILES, (row,))))
     last = await profiles.update("p", profile(), I64_MAX - 1)
     same(last.revision, I64_MAX, "the last revision")
-    await refused(InternalError, profiles.update("p", profile("b"), I64_MAX), "a write")
+    await expect_error(InternalError, profiles.update("p", profile("b"), I64_MAX), "a write")
     for revision in (I64_MAX - 1, I64_MAX + 1, U64_MAX):
         writing_ = profiles.update("p", profile("b"), revision)
-        await refused(CasConflictError, writing_, f"a write at {revision}")
-        await refused(CasConflictError, profiles.delete("p", revision), f"a removal at {revision}")
+        await expect_error(CasConflictError, writing_, f"a write at {revision}")
+        await expect_error(
+            CasConflictError, profiles.delete("p", revision), f"a removal at {revision}"
+        )
     same(await profiles.get("p"), last, "the profile")
     same(await profiles.delete("p", I64_MAX), last, "its removal")
 
@@ -91,7 +95,7 @@ async def values_of_documents(subject: Subject) -> None:
         stores.runs.create_run(make_run(2, root_step_outputs={"s": [[]] * (MAX_VALUES // 2)})),
         stores.realm_profiles.create("p", Profile(model="m", output_schema=most)),
     ):
-        await refused(SerializationError, call, "a document of more values")
+        await expect_error(SerializationError, call, "a document of more values")
     same(await stores.runs.list_runs("mob"), [run], "runs after the refusals")
     same(await stores.realm_profiles.list(), [], "profiles after the refusals")
 

@@ -31,9 +31,9 @@ from mobstore.scripts.transaction import (
 from mobstore.stores.events import MobEventStore
 from mobstore.stores.mob_stores import MobStores
 from mobstore.stores.subscription import Subscription
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import definition, event, make_run, moment, run_id, state
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import definition, event, make_run, run_id, state, timestamp
+from mobstore.testing.scripts import read_script, write_script
 from mobstore.testing.subject import Subject
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ async def catches_up(subject: Subject) -> None:
     stored = await log.append_batch([event(f"{n % 3}") for n in range(700)])
     same(await _take(log.subscribe(), 700), stored, "all events")
     same(await _take(log.subscribe(690), 10), stored[690:], "the events after a cursor")
-    await log.prune(moment(1))
+    await log.prune(timestamp(1))
     (added,) = await log.append_batch([event("late")])
     same(await _take(log.subscribe(3), 1), [added], "what is left after a prune")
 
@@ -164,10 +164,10 @@ async def ends_with_the_store(subject: Subject) -> None:
         await stores.events.latest_cursor()
         await stores.close()
         for task in waiting:
-            await refused(InternalError, task, "waiting when the store is closed")
+            await expect_error(InternalError, task, "waiting when the store is closed")
         for following in (subscription, watch):
-            await refused(InternalError, anext(following), "asking again")
-    await refused(InternalError, anext(stores.events.subscribe()), "following a closed store")
+            await expect_error(InternalError, anext(following), "asking again")
+    await expect_error(InternalError, anext(stores.events.subscribe()), "following a closed store")
 
 
 @case("events.subscribe.cancelled")
@@ -222,7 +222,7 @@ async def serves_one_task(subject: Subject) -> None:
     following = log.subscribe()
     waiting = asyncio.create_task(anext(following))
     await asyncio.sleep(0)
-    await refused(InternalError, anext(following), "a second task")
+    await expect_error(InternalError, anext(following), "a second task")
     stored = await log.append(event())
     same(await waiting, stored, "what the first task gets")
     await following.aclose()
@@ -275,9 +275,9 @@ async def goes_on_after_errors(subject: Subject) -> None:
         await stores.events.append(event())
         await stores.runs.cas_run_status(run_id(1), expected="pending", next="running")
         for step in waiting:
-            await refused(ReadFailedError, step, "waiting when the medium is gone")
-        await refused(ReadFailedError, anext(events), "asking again for events")
-        await refused(ReadFailedError, anext(headers), "asking again for a status")
+            await expect_error(ReadFailedError, step, "waiting when the medium is gone")
+        await expect_error(ReadFailedError, anext(events), "asking again for events")
+        await expect_error(ReadFailedError, anext(headers), "asking again for a status")
         engine.fault = None
         same((await anext(events)).cursor, 1, "the event that was missing")
         same((await anext(headers)).status, "running", "the status that was missing")
@@ -293,7 +293,7 @@ async def refuses_stale_cursors(subject: Subject) -> None:
             of_one: dict[str, Any] = of
             async with stores.events.subscribe(after, **of_one) as following:
                 for _ in range(2):
-                    stale = await refused(
+                    stale = await expect_error(
                         StaleCursorError, anext(following), f"following from {after}"
                     )
                     same(stale.args, (after, 3), "the cursors that the error names")
@@ -305,17 +305,17 @@ async def refuses_stale_cursors(subject: Subject) -> None:
         waiting = asyncio.create_task(anext(following))
         while not waiting.done():
             await stores.engine.write(
-                writing(DeleteRange(Scan(EVENTS)), Delete(COUNTERS, (NEXT_CURSOR,)))
+                write_script(DeleteRange(Scan(EVENTS)), Delete(COUNTERS, (NEXT_CURSOR,)))
             )
             await asyncio.sleep(0)
-        stale = await refused(StaleCursorError, waiting, "waiting while the log begins anew")
+        stale = await expect_error(StaleCursorError, waiting, "waiting while the log begins anew")
         same(stale.args, (4, 0), "the cursors that the error names")
 
 
 async def _damage(stores: MobStores, *cursors: int) -> None:
-    rows = await stores.engine.read(reading(Scan(EVENTS)))
+    rows = await stores.engine.read(read_script(Scan(EVENTS)))
     bad = [row._replace(kind='{"type":"no"}') for row in rows if row.cursor in cursors]
-    await stores.engine.write(writing(Put(EVENTS, bad)))
+    await stores.engine.write(write_script(Put(EVENTS, bad)))
 
 
 @case("events.subscribe.unreadable")
@@ -323,16 +323,16 @@ async def names_unreadable_events(subject: Subject) -> None:
     """What precedes an event that cannot be read comes, then an error with its cursor."""
     stores = await subject.open()
     stored = await stores.events.append_batch([event(f"{n % 2}") for n in range(300)])
-    sound = await stores.engine.read(reading(Scan(EVENTS, after=3, before=5)))
+    sound = await stores.engine.read(read_script(Scan(EVENTS, after=3, before=5)))
     await _damage(stores, 4, 6, 290)
     async with stores.events.subscribe() as following:
         same([await anext(following) for _ in range(3)], stored[:3], "what precedes")
         for _ in range(2):
-            said = await refused(SerializationError, anext(following), "an unreadable event")
+            said = await expect_error(SerializationError, anext(following), "an unreadable event")
             assert "cursor 4 " in said.detail, f"the error names the cursor: {said}"
-        await stores.engine.write(writing(Put(EVENTS, sound)))
+        await stores.engine.write(write_script(Put(EVENTS, sound)))
         same([await anext(following) for _ in range(2)], stored[3:5], "when it is mended")
-        said = await refused(SerializationError, anext(following), "the next unreadable event")
+        said = await expect_error(SerializationError, anext(following), "the next unreadable event")
         assert "cursor 6 " in said.detail, f"the error names the cursor: {said}"
     left_out: list[tuple[int, str]] = []
 
@@ -356,7 +356,7 @@ async def names_unreadable_events(subject: Subject) -> None:
 
     async with stores.events.subscribe(4, on_unreadable=fails_once) as following:
         same(await anext(following), stored[4], "what precedes")
-        await refused(LookupError, anext(following), "a function that raises")
+        await expect_error(LookupError, anext(following), "a function that raises")
         same(await anext(following), stored[6], "what follows")
         same(told, [6, 6], "what was told, again where that had failed")
     await _refuses_async(stores)
@@ -370,7 +370,7 @@ async def _refuses_async(stores: MobStores) -> None:
     async def subscribe() -> None:
         stores.events.subscribe(on_unreadable=cast("Any", never_awaited))
 
-    await refused(InternalError, subscribe(), "an async function")
+    await expect_error(InternalError, subscribe(), "an async function")
 
 
 @case("events.subscribe.others")
@@ -429,7 +429,7 @@ async def watches_a_run(subject: Subject) -> None:
     """A watch gives the status now and after each change, and ends with the run."""
     stores = await subject.open()
     runs = stores.runs
-    await refused(NotFoundError, _watched(stores, 1), "watching a run that is not there")
+    await expect_error(NotFoundError, _watched(stores, 1), "watching a run that is not there")
     await runs.create_run(make_run(1))
     await runs.create_run(make_run(2))
     async with aclosing(runs.watch(run_id(1))) as headers:
@@ -440,10 +440,10 @@ async def watches_a_run(subject: Subject) -> None:
             anext(headers), runs.cas_run_status(run_id(1), expected="pending", next="running")
         )
         same(changed.status, "running", "the status when it has changed")
-        subject.clock.now = moment(7)
+        subject.clock.now = timestamp(7)
         await runs.cas_run_status(run_id(1), expected="running", next="completed")
         last = await anext(headers)
-        same((last.status, last.completed_at), ("completed", moment(7)), "the last status")
+        same((last.status, last.completed_at), ("completed", timestamp(7)), "the last status")
         same([one async for one in headers], [], "what follows the end")
     same(await _watched(stores, 2), ["failed"], "a run that has ended already")
     await runs.create_run(make_run(3))

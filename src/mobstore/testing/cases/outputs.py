@@ -11,7 +11,7 @@ from mobstore.errors import InternalError, MobStoreError, SerializationError
 from mobstore.model.ids import LoopId
 from mobstore.model.run import MobRun
 from mobstore.stores.runs import MobRunStore
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import frame, full_run, make_run, run_id, state
 from mobstore.testing.subject import Subject
 
@@ -131,7 +131,9 @@ async def bounds_empty_iterations(subject: Subject) -> None:
     for lengths in ((FREE + 1,), (FREE, 1), (0, FREE // 2, FREE // 2 + 1)):
         loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
         creation = runs.create_run(_run(loop_iteration_outputs=loops))
-        await refused(SerializationError, creation, f"a run with loops of {lengths} iterations")
+        await expect_error(
+            SerializationError, creation, f"a run with loops of {lengths} iterations"
+        )
     empty: dict[str, JsonValue] = {}
     most = [*[empty] * (FREE - 10), {"a": 0, "b": 0}]  # two outputs allow 32 more
     await runs.create_run(_run(loop_iteration_outputs={"loop": most, "other": [empty] * 10}))
@@ -141,15 +143,15 @@ async def bounds_empty_iterations(subject: Subject) -> None:
         ("new", length), ("loop", FREE - 9 + length), ("new", 2**63), ("loop", 2**64 - 1),
     ):  # fmt: skip
         call = _record(runs, "a", 1, (loop, wide), following=9)
-        await refused(InternalError, call, f"iteration {wide} of {loop}")
+        await expect_error(InternalError, call, f"iteration {wide} of {loop}")
     same(await _stored(runs), before, "the run after refusals")
     same(await _record(runs, "c", 3, ("new", length - 1)), True, "the last allowed iteration")
     outputs = (await _stored(runs)).loop_iteration_outputs[LoopId("new")]
     same((len(outputs), outputs[-2], outputs[-1]), (length, empty, {"c": 3}), "its loop")
-    await refused(InternalError, _record(runs, "a", 1, ("new", length + EACH)), "one too many")
+    await expect_error(InternalError, _record(runs, "a", 1, ("new", length + EACH)), "one too many")
     same(await _record(runs, "a", 1, ("new", length)), True, "the iteration that comes next")
     # Each output allows itself and fifteen more, in whichever loop.
-    await refused(InternalError, _record(runs, "a", 1, ("other", 10 + 2 * EACH - 1)), "a gap")
+    await expect_error(InternalError, _record(runs, "a", 1, ("other", 10 + 2 * EACH - 1)), "a gap")
     same(await _record(runs, "a", 1, ("other", 10 + 2 * EACH - 2)), True, "the widest gap")
 
 
@@ -161,5 +163,7 @@ async def refuses_odd_contexts(subject: Subject) -> None:
     for odd in (("loop", -1), ("loop", 2**64), ("loop", "0"), ("loop", 1.0), ("loop", None),
                 (1, 0), (None, 0), ("loop",), ("loop", 0, 0), "loop", 0):  # fmt: skip
         context = cast("tuple[str, int]", odd)
-        await refused(MobStoreError, _record(runs, "a", 1, context, following=9), f"in {odd!r}")
+        await expect_error(
+            MobStoreError, _record(runs, "a", 1, context, following=9), f"in {odd!r}"
+        )
     same(await _stored(runs), full_run(1), "the run")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mobstore.errors import CasConflictError, MobStoreError, NotFoundError, SerializationError
+from mobstore.errors import CasConflictError, MobStoreError, NotFoundError, UsageError
 from mobstore.model.profile import Profile, StoredRealmProfile
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import BY_CODE_POINT, definition, moment, profile
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import BY_CODE_POINT, definition, profile, timestamp
 from mobstore.testing.subject import Subject
 
 
@@ -18,8 +18,8 @@ def _stored(
         name=name,
         profile=content,
         revision=revision,
-        created_at=moment(created),
-        updated_at=moment(updated),
+        created_at=timestamp(created),
+        updated_at=timestamp(updated),
     )
 
 
@@ -27,14 +27,14 @@ def _stored(
 async def creates_once(subject: Subject) -> None:
     """A second profile of one name is refused, and the first one stays."""
     profiles = (await subject.open()).realm_profiles
-    subject.clock.now = moment(5)
+    subject.clock.now = timestamp(5)
     first = await profiles.create("name", profile("first"))
     same(first, _stored("name", profile("first"), 1, 5, 5), "the result of create")
-    subject.clock.now = moment(6)
+    subject.clock.now = timestamp(6)
     for model in ("first", "second"):
         text = "CAS conflict: realm profile already exists: name"
         call = profiles.create("name", profile(model))
-        await refused(CasConflictError, call, f"create of {model}", text)
+        await expect_error(CasConflictError, call, f"create of {model}", text)
     same(await profiles.get("name"), first, "the profile after refusals")
 
 
@@ -56,10 +56,10 @@ async def counts_revisions(subject: Subject) -> None:
     profiles = (await subject.open()).realm_profiles
     same(await profiles.get("name"), None, "a profile that is not there")
     other = await profiles.create("other", profile())
-    subject.clock.now = moment(1)
+    subject.clock.now = timestamp(1)
     await profiles.create("name", profile("1"))
     for n, time in enumerate((5, 4, 4, -7), 2):  # clocks are set back now and then
-        subject.clock.now = moment(time)
+        subject.clock.now = timestamp(time)
         updated = await profiles.update("name", profile(f"{n}"), n - 1)
         same(updated, _stored("name", profile(f"{n}"), n, 1, time), f"the result of update {n}")
         same(await profiles.get("name"), updated, f"the profile after update {n}")
@@ -71,14 +71,16 @@ async def refuses_other_revisions(subject: Subject) -> None:
     """An update of a missing profile or at another revision is refused, and changes nothing."""
     profiles = (await subject.open()).realm_profiles
     text = "Not found: realm profile not found: name"
-    await refused(NotFoundError, profiles.update("name", profile(), 0), "no such profile", text)
+    await expect_error(
+        NotFoundError, profiles.update("name", profile(), 0), "no such profile", text
+    )
     await profiles.create("name", profile())
     stored = await profiles.update("name", profile("2"), 1)
-    subject.clock.now = moment(9)
+    subject.clock.now = timestamp(9)
     for expected in (0, 1, 3, 2**64 - 1):
         text = f"realm profile 'name' revision conflict: expected {expected}, actual 2"
         call = profiles.update("name", profile("refused"), expected)
-        await refused(CasConflictError, call, f"update at {expected}", f"CAS conflict: {text}")
+        await expect_error(CasConflictError, call, f"update at {expected}", f"CAS conflict: {text}")
     same(await profiles.list(), [stored], "the profiles after refusals")
 
 
@@ -89,12 +91,12 @@ async def refuses_odd_arguments(subject: Subject) -> None:
     stored = await profiles.create("name", profile())
     others: list[Any] = [None, {}, "{}", definition(), stored]
     for odd in others:
-        await refused(SerializationError, profiles.create("new", odd), f"create with {odd!r}")
-        await refused(SerializationError, profiles.update("name", odd, 1), f"update with {odd!r}")
+        await expect_error(UsageError, profiles.create("new", odd), f"create with {odd!r}")
+        await expect_error(UsageError, profiles.update("name", odd, 1), f"update with {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", None), cast("int", 1.0)):
         call = profiles.update("name", profile("refused"), odd)
-        await refused(MobStoreError, call, f"update at revision {odd!r}")
-        await refused(MobStoreError, profiles.delete("name", odd), f"delete at {odd!r}")
+        await expect_error(MobStoreError, call, f"update at revision {odd!r}")
+        await expect_error(MobStoreError, profiles.delete("name", odd), f"delete at {odd!r}")
     same(await profiles.list(), [stored], "the profiles")
 
 
@@ -103,18 +105,20 @@ async def deletes_at_revision(subject: Subject) -> None:
     """A delete gives what it removed; of a missing profile or at another revision it is refused."""
     profiles = (await subject.open()).realm_profiles
     text = "Not found: realm profile not found: name"
-    await refused(NotFoundError, profiles.delete("name", 1), "no such profile", text)
+    await expect_error(NotFoundError, profiles.delete("name", 1), "no such profile", text)
     other = await profiles.create("other", profile())
     await profiles.create("name", profile())
     stored = await profiles.update("name", profile("2"), 1)
     for expected in (0, 1, 3, 2**64 - 1):
         conflict = f"realm profile 'name' revision conflict: expected {expected}, actual 2"
         call = profiles.delete("name", expected)
-        await refused(CasConflictError, call, f"delete at {expected}", f"CAS conflict: {conflict}")
+        await expect_error(
+            CasConflictError, call, f"delete at {expected}", f"CAS conflict: {conflict}"
+        )
     same(await profiles.get("name"), stored, "the profile after refusals")
     same(await profiles.delete("name", 2), stored, "the result of delete")
     same(await profiles.list(), [other], "the profiles after the delete")
-    await refused(NotFoundError, profiles.delete("name", 2), "the same delete again", text)
+    await expect_error(NotFoundError, profiles.delete("name", 2), "the same delete again", text)
 
 
 @case("profiles.delete.restarts")
@@ -122,7 +126,7 @@ async def starts_again_after_delete(subject: Subject) -> None:
     """After a delete a profile starts again at revision 1, with new times."""
     profiles = (await subject.open()).realm_profiles
     for time in (1, 2):
-        subject.clock.now = moment(time)
+        subject.clock.now = timestamp(time)
         created = await profiles.create("name", profile())
         same(created, _stored("name", profile(), 1, time, time), "the result of create")
         await profiles.update("name", profile(), 1)

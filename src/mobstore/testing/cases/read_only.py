@@ -5,7 +5,7 @@ from __future__ import annotations
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import InternalError
 from mobstore.stores.mob_stores import MobStores, Stores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, make_run
 from mobstore.testing.subject import Subject
 
@@ -28,7 +28,7 @@ async def reads_only(subject: Subject) -> None:
         reading.atomic(nothing),
         reading.compact(),
     ):
-        await refused(InternalError, attempt, "read_only")
+        await expect_error(InternalError, attempt, "read_only")
     same(await reading.events.latest_cursor(), 1, "the latest cursor")
     same(await reading.runs.list_runs(), [], "the runs")
     async with reading.events.subscribe() as subscription:

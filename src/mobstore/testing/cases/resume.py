@@ -7,21 +7,21 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 from uuid import UUID
 
-from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.errors import InternalError, NotFoundError, UsageError
 from mobstore.model.event import FlowCompleted, FlowStarted, StepFailed
 from mobstore.model.ids import FlowId, RunId, StepId
 from mobstore.model.run import MobRunStatus, RunHeader
 from mobstore.stores.mob_stores import Stores
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     event,
     failure,
     full_run,
     iteration,
     make_run,
-    moment,
     run_id,
     step,
+    timestamp,
 )
 from mobstore.testing.subject import Subject
 
@@ -50,9 +50,9 @@ async def polls_a_subject(subject: Subject) -> None:
     same(await cursors(0, 9, None, run_id(1)), [1, 3, 5], "of a run")
     same(await cursors(3, 9, None, run_id(1)), [5], "of a run, after a cursor")
     same(await cursors(0, 9, None, run_id(3)), [], "of a run without events")
-    await refused(InternalError, cursors(0, 9, "a", run_id(1)), "of a mob and a run")
+    await expect_error(InternalError, cursors(0, 9, "a", run_id(1)), "of a mob and a run")
     wrong = cast("UUID", "no uuid")
-    await refused(SerializationError, cursors(0, 9, None, wrong), "of what is no run")
+    await expect_error(UsageError, cursors(0, 9, None, wrong), "of what is no run")
 
 
 @case("events.latest-cursor")
@@ -60,9 +60,9 @@ async def knows_the_latest_cursor(subject: Subject) -> None:
     """The latest cursor is the last one given, whether or not its event is still there."""
     log = (await subject.open()).events
     same(await log.latest_cursor(), 0, "before the first event")
-    await log.append_batch([event(at=moment(n)) for n in (5, 1)])
+    await log.append_batch([event(at=timestamp(n)) for n in (5, 1)])
     same(await log.latest_cursor(), 2, "after two")
-    await log.prune(moment(3))
+    await log.prune(timestamp(3))
     same(await log.latest_cursor(), 2, "after the last was pruned")
     await log.clear()
     same(await log.latest_cursor(), 2, "after a clear")
@@ -82,7 +82,7 @@ async def gives_headers(subject: Subject) -> None:
     same(await runs.get_run_header(run_id(3)), None, "the header of a missing run")
     same(await runs.run_headers("mob"), [header], "the headers of a mob")
     same([one.run_id.int for one in await runs.run_headers()], [1, 2], "of all mobs")
-    await refused(InternalError, runs.run_headers(flow_id="flow"), "a flow without its mob")
+    await expect_error(InternalError, runs.run_headers(flow_id="flow"), "a flow without its mob")
 
 
 @case("runs.list.pages")
@@ -128,10 +128,10 @@ async def lists_in_pages(subject: Subject) -> None:
     after = run_id(8)
     got = [one.run_id.int for one in await runs.run_headers(status="running", after=after)]
     same(got, [6], "the page after a run that is no longer among them")
-    await refused(NotFoundError, runs.run_headers(after=run_id(77)), "after no run")
-    await refused(InternalError, runs.list_runs("m0", limit=-1), "a negative limit")
+    await expect_error(NotFoundError, runs.run_headers(after=run_id(77)), "after no run")
+    await expect_error(InternalError, runs.list_runs("m0", limit=-1), "a negative limit")
     odd = cast("MobRunStatus", "odd")
-    await refused(SerializationError, runs.run_headers(status=odd), "a status that is none")
+    await expect_error(UsageError, runs.run_headers(status=odd), "a status that is none")
 
 
 @case("runs.ledger.pages")
@@ -157,8 +157,8 @@ async def pages_ledgers(subject: Subject) -> None:
         runs.step_entries, runs.failure_entries, runs.loop_iteration_entries,
     ]  # fmt: skip
     for call in calls:
-        await refused(NotFoundError, call(run_id(2)), "a missing run")
-        await refused(InternalError, call(run_id(1), start=-1), "a negative start")
+        await expect_error(NotFoundError, call(run_id(2)), "a missing run")
+        await expect_error(InternalError, call(run_id(1), start=-1), "a negative start")
 
 
 @case("runs.delete")
@@ -190,25 +190,25 @@ async def prunes_runs(subject: Subject) -> None:
     ]  # fmt: skip
     for n, status, end in ended:
         await runs.create_run(
-            full_run(n, status=status, completed_at=None if end is None else moment(end))
+            full_run(n, status=status, completed_at=None if end is None else timestamp(end))
         )
 
     async def left() -> list[int]:
         return [header.run_id.int for header in await runs.run_headers()]
 
-    same(await runs.prune_runs(moment(4)), 0, "none has ended that early")
-    same(await runs.prune_runs(moment(6), "failed"), 2, "failed runs")
+    same(await runs.prune_runs(timestamp(4)), 0, "none has ended that early")
+    same(await runs.prune_runs(timestamp(6), "failed"), 2, "failed runs")
     same(await left(), [1, 3, 4, 5, 6, 7], "runs left")
-    same(await runs.prune_runs(moment(6)), 2, "runs in any terminal status")
+    same(await runs.prune_runs(timestamp(6)), 2, "runs in any terminal status")
     same(await left(), [4, 5, 6, 7], "runs left")
-    same(await runs.prune_runs(moment(6), ("running", "pending")), 1, "a run ended by hand")
-    same(await runs.prune_runs(moment(9), ()), 0, "in no status")
+    same(await runs.prune_runs(timestamp(6), ("running", "pending")), 1, "a run ended by hand")
+    same(await runs.prune_runs(timestamp(9), ()), 0, "in no status")
     same(await runs.list_runs("mob", status="completed"), [
-        full_run(4, status="completed", completed_at=moment(6)),
+        full_run(4, status="completed", completed_at=timestamp(6)),
         full_run(6, status="completed", completed_at=None),
     ], "what is left is whole")  # fmt: skip
     wrong = cast("MobRunStatus", "odd")
-    await refused(SerializationError, runs.prune_runs(moment(9), wrong), "a status that is none")
+    await expect_error(UsageError, runs.prune_runs(timestamp(9), wrong), "a status that is none")
 
 
 @case("runs.prune.many")
@@ -219,7 +219,7 @@ async def prunes_many_runs(subject: Subject) -> None:
     """
     stores = await subject.open()
     many = 600
-    ended = [(n, moment(n * 7 % many)) for n in range(1, many)]
+    ended = [(n, timestamp(n * 7 % many)) for n in range(1, many)]
     statuses: tuple[MobRunStatus, ...] = ("completed", "failed", "canceled")
 
     async def create(at: Stores) -> None:
@@ -235,14 +235,14 @@ async def prunes_many_runs(subject: Subject) -> None:
         return [header.run_id.int for header in await stores.runs.run_headers()]
 
     async def pruning(at: Stores) -> None:
-        same(await at.runs.prune_runs(moment(many)), many - 1, "runs pruned in an atomic call")
+        same(await at.runs.prune_runs(timestamp(many)), many - 1, "runs pruned in an atomic call")
         same(await at.runs.run_headers(), [], "runs that the call sees then")
         raise LookupError("mine")
 
-    await refused(LookupError, stores.atomic(pruning), "an atomic call that raises")
+    await expect_error(LookupError, stores.atomic(pruning), "an atomic call that raises")
     same(await left(), [n for n, _ in ended], "runs after it")
 
-    task = asyncio.ensure_future(stores.runs.prune_runs(moment(many - 10)))
+    task = asyncio.ensure_future(stores.runs.prune_runs(timestamp(many - 10)))
     while len(await left()) == len(ended) and not task.done():  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0)
     task.cancel()
@@ -253,11 +253,11 @@ async def prunes_many_runs(subject: Subject) -> None:
     for n in staying[:3]:
         run = await stores.runs.get_run(run_id(n))
         same(run and run.step_ledger, (step("s"),), "the ledger of a run that stays")
-    same(await stores.runs.prune_runs(moment(many - 10)), len(staying) - 10, "the others")
+    same(await stores.runs.prune_runs(timestamp(many - 10)), len(staying) - 10, "the others")
     same(await left(), sorted(by_end[-10:]), "the runs in the end")
 
     async def pruning_the_rest(at: Stores) -> int:
-        return await at.runs.prune_runs(moment(many))
+        return await at.runs.prune_runs(timestamp(many))
 
     same(await stores.atomic(pruning_the_rest), 10, "the rest, in an atomic call")
     same(await left(), [], "no run is left")

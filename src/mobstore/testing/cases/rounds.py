@@ -22,7 +22,7 @@ from mobstore.scripts.tables import (
 from mobstore.scripts.transaction import Commit, Count, DeleteRange, Get, Put, Scan, Script, fetch
 from mobstore.testing.kit import case, same
 from mobstore.testing.samples import BY_CODE_POINT
-from mobstore.testing.scripts import reading, writing
+from mobstore.testing.scripts import read_script, write_script
 from mobstore.testing.subject import Subject
 
 _LARGE = (2**53 - 2, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 2, 2**63 - 1)
@@ -58,7 +58,7 @@ async def silent_scripts_wait_their_turn(subject: Subject) -> None:
         return Commit((), (DeleteRange(Scan(SPECS)), *puts))
         yield ()
 
-    await engine.write(writing(Put(SPECS, _specs(100))))
+    await engine.write(write_script(Put(SPECS, _specs(100))))
     calls = [
         engine.write(
             lambda n=n: reading_twice(n) if n % 3 == 0 else silent(n, whole=n % 2 == 0)  # type: ignore[misc]
@@ -69,7 +69,7 @@ async def silent_scripts_wait_their_turn(subject: Subject) -> None:
         if n % 3 == 0:
             before = n - 1 if n else 100
             same(found, (before, before, before, 1), f"revisions that script {n} reads")
-    same(list(await engine.read(reading(Scan(SPECS)))), list(_specs(29)), "what the last wrote")
+    same(list(await engine.read(read_script(Scan(SPECS)))), list(_specs(29)), "what the last wrote")
 
 
 @case("engine.scan.at-once")
@@ -78,7 +78,7 @@ async def scans_at_once(subject: Subject) -> None:
     engine = (await subject.open()).engine
     sizes = {"none": 0, "one": 1, "few": 3, "more": 9, "many": 40}
     rows = [_event(n * 100 + m, mob) for n, mob in enumerate(sizes) for m in range(sizes[mob])]
-    await engine.write(writing(Put(EVENTS, rows)))
+    await engine.write(write_script(Put(EVENTS, rows)))
     of = {mob: [row for row in rows if row.mob_id == mob] for mob in sizes}
     limits = (1, 3, 5, 64)
 
@@ -114,7 +114,7 @@ async def scans_at_once(subject: Subject) -> None:
 async def large_integers(subject: Subject) -> None:
     """Integers up to 2**63 - 1 are exact as values, as keys and as bounds of scans."""
     engine = (await subject.open()).engine
-    await engine.write(writing(
+    await engine.write(write_script(
         *(Put(EVENTS, (_event(n, "mob"),)) for n in _LARGE[::2]),
         Put(EVENTS, [_event(n, "mob") for n in _LARGE[1::2]]),
         Put(STEP_LEDGER, [_step("r", n) for n in _LARGE]),
@@ -124,9 +124,9 @@ async def large_integers(subject: Subject) -> None:
     for n, row in zip(_LARGE, together, strict=True):
         same(row, _event(n, "mob"), f"the row of key {n}, beside others")
     for n in _LARGE:
-        same(await engine.read(reading(Get(EVENTS, (n,)))), _event(n, "mob"), f"the row {n}")
-        same(await engine.read(reading(Get(STEP_LEDGER, ("r", n)))), _step("r", n), f"step {n}")
-        spec = await engine.read(reading(Get(SPECS, (f"{n}",))))
+        same(await engine.read(read_script(Get(EVENTS, (n,)))), _event(n, "mob"), f"the row {n}")
+        same(await engine.read(read_script(Get(STEP_LEDGER, ("r", n)))), _step("r", n), f"step {n}")
+        spec = await engine.read(read_script(Get(SPECS, (f"{n}",))))
         same(spec, SpecRow(f"{n}", n, "{}"), f"the value {n}")
     for n in (0, *_LARGE):
         for index, values in ((EVENTS, ()), (EVENTS_BY_MOB, ("mob",)), (STEP_LEDGER, ("r",))):
@@ -136,14 +136,14 @@ async def large_integers(subject: Subject) -> None:
                 for backwards in (False, True):
                     scan = _between(cast("Index[Any]", index), values, **bounds)
                     scan.limit, scan.backwards = 9, backwards
-                    found = [getattr(row, place) for row in await engine.read(reading(scan))]
+                    found = [getattr(row, place) for row in await engine.read(read_script(scan))]
                     what = f"{index.name} of {index.table.name} with {bounds}"
                     same(found, want[::-1] if backwards else want, what)
                 whole = _between(cast("Index[Any]", index), values, **bounds)
-                counted = await engine.read(reading(Count(whole)))
+                counted = await engine.read(read_script(Count(whole)))
                 same(counted, len(want), f"count of {index.name} with {bounds}")
-    await engine.write(writing(DeleteRange(Scan(EVENTS, after=2**53 - 2, before=2**53 + 1))))
-    found = [row.cursor for row in await engine.read(reading(Scan(EVENTS)))]
+    await engine.write(write_script(DeleteRange(Scan(EVENTS, after=2**53 - 2, before=2**53 + 1))))
+    found = [row.cursor for row in await engine.read(read_script(Scan(EVENTS)))]
     same(found, [_LARGE[0], *_LARGE[3:]], "what a removal between two integers leaves")
 
 
@@ -168,16 +168,16 @@ def _within(n: int, after: int = -1, before: int = 2**63) -> bool:
 async def text_bounds(subject: Subject) -> None:
     """Text of any kind, U+FFFF and beyond included, bounds scans by code point."""
     engine = (await subject.open()).engine
-    await engine.write(writing(
+    await engine.write(write_script(
         Put(FRAMES, [FrameRow("r", name, "{}") for name in BY_CODE_POINT]),
         Put(SPECS, [SpecRow(name, 1, "{}") for name in BY_CODE_POINT]),
     ))  # fmt: skip
     for bound in (*BY_CODE_POINT, "\uffff\0", "\uffffa", "\U00010000\uffff"):
         for index, values, name in ((FRAMES, ("r",), "frame_id"), (SPECS, (), "mob_id")):
             after = Scan[Any](index, values, after=bound)
-            found = [getattr(row, name) for row in await engine.read(reading(after))]
+            found = [getattr(row, name) for row in await engine.read(read_script(after))]
             same(found, [text for text in BY_CODE_POINT if text > bound], f"after {bound!r}")
             before = Scan[Any](index, values, before=bound, limit=99, backwards=True)
-            found = [getattr(row, name) for row in await engine.read(reading(before))]
+            found = [getattr(row, name) for row in await engine.read(read_script(before))]
             want = [text for text in BY_CODE_POINT if text < bound][::-1]
             same(found, want, f"before {bound!r}, backwards")

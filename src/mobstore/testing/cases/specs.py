@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mobstore.errors import MobStoreError, SerializationError, SpecRevisionConflictError
+from mobstore.errors import MobStoreError, SpecRevisionConflictError, UsageError
 from mobstore.stores.specs import MobSpecStore
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import BY_CODE_POINT, definition, full_run
 from mobstore.testing.subject import Subject
 
@@ -15,7 +15,7 @@ async def _conflict(specs: MobSpecStore, mob: str, expected: int, actual: int) -
     what = f"expected {expected} where {actual} is stored"
     text = f"spec revision conflict for mob {mob}: expected Some({expected}), actual {actual}"
     call = specs.put_spec(mob, definition(mob, "refused"), expected)
-    error = await refused(SpecRevisionConflictError, call, what, text)
+    error = await expect_error(SpecRevisionConflictError, call, what, text)
     facts = (error.mob_id, error.expected, error.actual)
     same(facts, (mob, expected, actual), f"{what}: attributes of the error")
 
@@ -89,11 +89,11 @@ async def refuses_odd_arguments(subject: Subject) -> None:
     await specs.put_spec("mob", definition())
     others: list[Any] = [None, {}, "{}", full_run()]
     for odd in others:
-        await refused(SerializationError, specs.put_spec("mob", odd), f"definition {odd!r}")
+        await expect_error(UsageError, specs.put_spec("mob", odd), f"definition {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", 1.0)):
         call = specs.put_spec("mob", definition("mob", "refused"), odd)
-        await refused(MobStoreError, call, f"put at revision {odd!r}")
-        await refused(MobStoreError, specs.delete_spec("mob", odd), f"delete at {odd!r}")
+        await expect_error(MobStoreError, call, f"put at revision {odd!r}")
+        await expect_error(MobStoreError, specs.delete_spec("mob", odd), f"delete at {odd!r}")
     same(await specs.get_spec("mob"), (definition(), 1), "the spec")
 
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
-from mobstore.errors import SerializationError
+from mobstore.errors import UsageError
 from mobstore.model.kernel import KernelSet, KernelState
 from mobstore.model.run import MobRun, MobRunStatus
 from mobstore.stores.runs import MobRunStore
-from mobstore.testing.kit import case, refused, same
-from mobstore.testing.samples import full_run, make_run, moment, run_id, state
+from mobstore.testing.kit import case, expect_error, same
+from mobstore.testing.samples import full_run, make_run, run_id, state, timestamp
 from mobstore.testing.subject import Subject
 
 STATUSES: tuple[MobRunStatus, ...] = get_args(MobRunStatus)
@@ -69,20 +69,20 @@ async def completes_once(subject: Subject) -> None:
     """The change to a terminal status sets `completed_at` to the store's time, unless it is set."""
     runs = (await subject.open()).runs
     for n, after in enumerate(TERMINAL):
-        run, known = make_run(n), make_run(100 + n, completed_at=moment(-5))
+        run, known = make_run(n), make_run(100 + n, completed_at=timestamp(-5))
         await runs.create_run(run)
         await runs.create_run(known)
-        subject.clock.now = moment(1)
+        subject.clock.now = timestamp(1)
         await runs.cas_run_status(run.run_id, expected="pending", next="running")
         got = await runs.get_run(run.run_id)
         same(got, _changed(run, status="running"), "a run that goes on has no end")
-        subject.clock.now = moment(2)
+        subject.clock.now = timestamp(2)
         await runs.cas_run_status(run.run_id, expected="running", next=after)
-        subject.clock.now = moment(3)
+        subject.clock.now = timestamp(3)
         await runs.cas_run_status(run.run_id, expected=after, next=after)
         await runs.cas_flow_state(run.run_id, expected=state(0), next=state(0))
         got = await runs.get_run(run.run_id)
-        same(got, _changed(run, status=after, completed_at=moment(2)), f"a {after} run")
+        same(got, _changed(run, status=after, completed_at=timestamp(2)), f"a {after} run")
         await runs.cas_run_status(known.run_id, expected="pending", next=after)
         got = await runs.get_run(known.run_id)
         same(got, _changed(known, status=after), "a run that had an end already")
@@ -109,7 +109,7 @@ async def refuses_other_words(subject: Subject) -> None:
             ),
         )
         for call in calls:
-            await refused(SerializationError, call(), f"status {wrong!r}")
+            await expect_error(UsageError, call(), f"status {wrong!r}")
     same(await runs.get_run(run.run_id), run, "the run")
 
 
@@ -175,10 +175,10 @@ async def swaps_snapshot(subject: Subject) -> None:
             swapped = await _swap_snapshot(runs, run.run_id, status, flow_state, after)
             same(swapped, False, f"{status} and {flow_state} expected")
         same(await runs.get_run(run.run_id), run, "the run after refusals")
-        subject.clock.now = moment(n)
+        subject.clock.now = timestamp(n)
         swapped = await _swap_snapshot(runs, run.run_id, "running", state(0), after)
         same(swapped, True, f"running to {after}")
-        ended = moment(n) if after in TERMINAL else None
+        ended = timestamp(n) if after in TERMINAL else None
         want = _changed(run, status=after, flow_state=state(2), completed_at=ended)
         same(await runs.get_run(run.run_id), want, f"the run after the change to {after}")
 

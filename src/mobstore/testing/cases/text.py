@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, cast
 
 from mobstore.codec.arguments import LONGEST_NAME
-from mobstore.errors import SerializationError
+from mobstore.errors import MobStoreError, SerializationError, UsageError
 from mobstore.model.run import MobRun
 from mobstore.stores.runs import MobRunStore
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     HOSTILE_TEXTS,
     definition,
@@ -121,7 +121,7 @@ async def bounds_names(subject: Subject) -> None:
             await runs.create_run(run)
         longer = f"{name}x"
         await _all_refuse(
-            f"a name of {len(longer)} characters",
+            SerializationError, f"a name of {len(longer)} characters",
             partial(specs.put_spec, longer, definition()),
             partial(profiles.create, longer, profile()),
             partial(stores.events.append, event(longer)),
@@ -190,7 +190,7 @@ async def refuses_surrogates(subject: Subject) -> None:
     }
     for text in SURROGATES:
         for what, call in calls.items():
-            await refused(SerializationError, call(text), f"{what} with {text!r}")
+            await expect_error(SerializationError, call(text), f"{what} with {text!r}")
     same(await runs.list_runs("mob"), [run], "the runs")
     same(await specs.list_specs(), [], "the specs")
     same(await profiles.list(), [], "the profiles")
@@ -207,7 +207,7 @@ async def refuses_other_types(subject: Subject) -> None:
     odd_names: list[Any] = [b"mob", 1, None, ("mob",)]
     for odd in odd_names:
         await _all_refuse(
-            f"the name {odd!r}",
+            UsageError, f"the name {odd!r}",
             partial(specs.put_spec, odd, definition()), partial(specs.get_spec, odd),
             partial(specs.delete_spec, odd), partial(profiles.create, odd, profile()),
             partial(profiles.get, odd), partial(profiles.update, odd, profile(), 1),
@@ -217,7 +217,7 @@ async def refuses_other_types(subject: Subject) -> None:
     odd_ids: list[Any] = [str(key)[:8], key.bytes, 1, None]
     for odd in odd_ids:
         await _all_refuse(
-            f"the run id {odd!r}",
+            UsageError, f"the run id {odd!r}",
             partial(runs.get_run, odd), partial(runs.append_step_entry, odd, step()),
             partial(runs.cas_flow_state, odd, expected=state(0), next=state(1)),
             partial(runs.cas_run_status, odd, expected="pending", next="running"),
@@ -225,7 +225,7 @@ async def refuses_other_types(subject: Subject) -> None:
     odd_models: list[Any] = [None, {}, "{}", b"", step().to_json(), definition()]
     for odd in odd_models:
         await _all_refuse(
-            f"the model {odd!r}",
+            UsageError, f"the model {odd!r}",
             partial(runs.create_run, odd), partial(runs.append_step_entry, key, odd),
             partial(runs.append_failure_entry, key, odd),
             partial(runs.cas_flow_state, key, expected=state(0), next=odd),
@@ -237,6 +237,8 @@ async def refuses_other_types(subject: Subject) -> None:
     same(await profiles.list(), [], "the profiles")
 
 
-async def _all_refuse(what: str, *calls: Callable[[], Awaitable[object]]) -> None:
+async def _all_refuse(
+    kind: type[MobStoreError], what: str, *calls: Callable[[], Awaitable[object]]
+) -> None:
     for call in calls:
-        await refused(SerializationError, call(), what)
+        await expect_error(kind, call(), what)

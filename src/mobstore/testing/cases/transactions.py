@@ -39,7 +39,7 @@ from mobstore.scripts.transaction import (
     Write,
     fetch,
 )
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     BY_CODE_POINT,
     definition,
@@ -49,7 +49,7 @@ from mobstore.testing.samples import (
     state,
     step,
 )
-from mobstore.testing.scripts import loading, reading, writing
+from mobstore.testing.scripts import load_script, read_script, write_script
 from mobstore.testing.subject import Subject
 
 
@@ -66,20 +66,22 @@ def _specs(*revisions: int) -> tuple[SpecRow, ...]:
 
 
 async def _rows(engine: Engine, scan: Scan[Any]) -> list[Row]:
-    return list(await engine.read(reading(scan)))
+    return list(await engine.read(read_script(scan)))
 
 
 @case("engine.get.row")
 async def gets_rows(subject: Subject) -> None:
     """A get gives the row of exactly this key, of its type, or None; a put replaces it."""
     engine = (await subject.open()).engine
-    same(await engine.read(reading(Get(SPECS, ("mob 0",)))), None, "a row of an empty table")
-    await engine.write(writing(Put(SPECS, _specs(1, 2))))
-    await engine.write(writing(Put(SPECS, _specs(3))))
-    same(await engine.read(reading(Get(SPECS, ("mob 0",)))), _specs(3)[0], "a row replaced")
-    same(await engine.read(reading(Get(SPECS, ("mob 1",)))), _specs(1, 2)[1], "a row beside it")
-    same(await engine.read(reading(Get(SPECS, ("MOB 0",)))), None, "a key in capitals")
-    same(await engine.read(reading(Get(FRAMES, ("mob 0", "")))), None, "the key in another table")
+    same(await engine.read(read_script(Get(SPECS, ("mob 0",)))), None, "a row of an empty table")
+    await engine.write(write_script(Put(SPECS, _specs(1, 2))))
+    await engine.write(write_script(Put(SPECS, _specs(3))))
+    same(await engine.read(read_script(Get(SPECS, ("mob 0",)))), _specs(3)[0], "a row replaced")
+    same(await engine.read(read_script(Get(SPECS, ("mob 1",)))), _specs(1, 2)[1], "a row beside it")
+    same(await engine.read(read_script(Get(SPECS, ("MOB 0",)))), None, "a key in capitals")
+    same(
+        await engine.read(read_script(Get(FRAMES, ("mob 0", "")))), None, "the key in another table"
+    )
 
 
 @case("engine.scan.order")
@@ -87,14 +89,14 @@ async def scans_in_order(subject: Subject) -> None:
     """A scan orders integers by size and text by code point, both ways, within its prefix alone."""
     engine = (await subject.open()).engine
     numbers = [10, 2, 1, 300, 0, 2**53, 2**63 - 1, 9]
-    await engine.write(writing(Put(STEP_LEDGER, [_step("b", n) for n in numbers])))
-    await engine.write(writing(Put(STEP_LEDGER, [_step("a", 5), _step("c", 5), _step("", 5)])))
+    await engine.write(write_script(Put(STEP_LEDGER, [_step("b", n) for n in numbers])))
+    await engine.write(write_script(Put(STEP_LEDGER, [_step("a", 5), _step("c", 5), _step("", 5)])))
     want = [_step("b", n) for n in sorted(numbers)]
     same(await _rows(engine, Scan(STEP_LEDGER, ("b",))), want, "rows by number")
     got = await _rows(engine, Scan(STEP_LEDGER, ("b",), backwards=True))
     same(got, want[::-1], "rows by number, backwards")
     frames = [FrameRow("b", name, "{}") for name in BY_CODE_POINT]
-    await engine.write(writing(Put(FRAMES, (*frames[1::2], *frames[::-2]))))
+    await engine.write(write_script(Put(FRAMES, (*frames[1::2], *frames[::-2]))))
     same(await _rows(engine, Scan(FRAMES, ("b",))), frames, "rows by name")
     got = await _rows(engine, Scan(FRAMES, ("b",), backwards=True))
     same(got, frames[::-1], "rows by name, backwards")
@@ -105,7 +107,7 @@ async def scans_in_order(subject: Subject) -> None:
 async def scans_within_bounds(subject: Subject) -> None:
     """`after` and `before` exclude the value itself; a limit counts in the scan's direction."""
     engine = (await subject.open()).engine
-    await engine.write(writing(Put(EVENTS, [_event(n, time=f"t{n}") for n in range(1, 8)])))
+    await engine.write(write_script(Put(EVENTS, [_event(n, time=f"t{n}") for n in range(1, 8)])))
     scans: tuple[tuple[dict[str, Any], list[int]], ...] = (
         ({"after": 2}, [3, 4, 5, 6, 7]), ({"before": 3}, [1, 2]), ({"after": 5, "before": 2}, []),
         ({"after": 4, "before": 5}, []), ({"after": 7}, []), ({"after": 2, "before": 5}, [3, 4]),
@@ -118,7 +120,7 @@ async def scans_within_bounds(subject: Subject) -> None:
         cursors = [row[0] for row in await _rows(engine, Scan(EVENTS, **bounds))]
         same(cursors, want, f"cursors of a scan with {bounds}")
         if "limit" not in bounds:
-            counted = await engine.read(reading(Count(Scan(EVENTS, **bounds))))
+            counted = await engine.read(read_script(Count(Scan(EVENTS, **bounds))))
             same(counted, len(want), f"count of a scan with {bounds}")
     got = await _rows(engine, Scan(EVENTS_BY_TIME, after="t2", before="t5"))
     same(got, [_event(3, time="t3"), _event(4, time="t4")], "rows by another index")
@@ -134,7 +136,7 @@ async def scans_by_any_values(subject: Subject) -> None:
         for loop in ("", "b")
         for iteration in (0, 2, 10)
     ]
-    await engine.write(writing(Put(LOOP_STEP_OUTPUTS, (*outputs[1::2], *outputs[::2]))))
+    await engine.write(write_script(Put(LOOP_STEP_OUTPUTS, (*outputs[1::2], *outputs[::2]))))
     scans: tuple[tuple[Key, dict[str, Any], slice], ...] = (
         ((), {}, slice(18)), ((), {"after": ""}, slice(6, 18)), ((), {"before": "a"}, slice(6)),
         ((), {"after": "", "limit": 7}, slice(6, 13)), (("a", "b"), {}, slice(9, 12)),
@@ -150,10 +152,10 @@ async def scans_by_any_values(subject: Subject) -> None:
             same(got, outputs[want], f"rows of {index.name} with {values} and {bounds}")
     got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS, limit=7, backwards=True))
     same(got, outputs[:-8:-1], "the last rows of the table, backwards")
-    same(await engine.read(reading(Count(Scan(LOOP_STEP_OUTPUTS)))), 18, "count of the table")
-    await engine.write(writing(Put(EVENTS, [_event(1), _event(2)])))
+    same(await engine.read(read_script(Count(Scan(LOOP_STEP_OUTPUTS)))), 18, "count of the table")
+    await engine.write(write_script(Put(EVENTS, [_event(1), _event(2)])))
     same(await _rows(engine, Scan(EVENTS, (2,))), [_event(2)], "the row of a whole key")
-    await engine.write(writing(DeleteRange(Scan(LOOP_STEP_OUTPUTS, before="\uffff"))))
+    await engine.write(write_script(DeleteRange(Scan(LOOP_STEP_OUTPUTS, before="\uffff"))))
     got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS))
     same(got, outputs[12:], "what a removal by fewer values leaves")
 
@@ -163,15 +165,15 @@ async def keeps_indexes(subject: Subject) -> None:
     """Rows that are replaced or removed are found at once where they are now, and only there."""
     engine = (await subject.open()).engine
     rows = [_step("r", n, f"{n % 2}") for n in range(6)]
-    await engine.write(writing(Put(STEP_LEDGER, rows)))
+    await engine.write(write_script(Put(STEP_LEDGER, rows)))
     moved = _step("r", 2, "1")
-    await engine.write(writing(Put(STEP_LEDGER, (moved,)), Delete(STEP_LEDGER, ("r", 3))))
+    await engine.write(write_script(Put(STEP_LEDGER, (moved,)), Delete(STEP_LEDGER, ("r", 3))))
     got = await _rows(engine, Scan(STEP_LEDGER_BY_STEP, ("r", "1")))
     same(got, [rows[1], moved, rows[5]], "rows of the step that one moved to")
     got = await _rows(engine, Scan(STEP_LEDGER_BY_STEP, ("r", "0")))
     same(got, [rows[0], rows[4]], "rows of the step that one moved from")
-    await engine.write(writing(Put(EVENTS, [_event(1, "a", "t2"), _event(2, "b", "t1")])))
-    await engine.write(writing(DeleteRange(Scan(EVENTS_BY_TIME, before="t2"))))
+    await engine.write(write_script(Put(EVENTS, [_event(1, "a", "t2"), _event(2, "b", "t1")])))
+    await engine.write(write_script(DeleteRange(Scan(EVENTS_BY_TIME, before="t2"))))
     same(await _rows(engine, Scan(EVENTS_BY_MOB, ("b",))), [], "a removed row, by its mob")
     same(await _rows(engine, Scan(EVENTS)), [_event(1, "a", "t2")], "the rows that are left")
 
@@ -181,7 +183,7 @@ async def writes_in_order(subject: Subject) -> None:
     """The writes of a script all happen, one after the other; the last one of a key counts."""
     engine = (await subject.open()).engine
     one, two, three = _specs(1, 2, 3)
-    await engine.write(writing(
+    await engine.write(write_script(
         Put(SPECS, (one, two)), Delete(SPECS, (one.mob_id,)), Put(SPECS, (three,)),
         Delete(SPECS, ("never there",)), Put(SPECS, (one._replace(revision=9),)),
         Put(SPECS, (two._replace(revision=7), two._replace(revision=8))),
@@ -202,7 +204,7 @@ async def writes_nothing_after_an_error(subject: Subject) -> None:
         raise InternalError("refused by the script")
 
     calls = [
-        engine.write(failing if n % 3 == 1 else writing(Put(EVENTS, (_event(n),))))
+        engine.write(failing if n % 3 == 1 else write_script(Put(EVENTS, (_event(n),))))
         for n in range(20)
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -231,7 +233,7 @@ async def runs_scripts_one_by_one(subject: Subject) -> None:
 
     steady = await asyncio.gather(*(engine.write(adding) for _ in range(40)))
     same(list(steady), [True] * 40, "whether a script's reads agree")
-    same(await engine.read(reading(Count(Scan(EVENTS)))), 40, "rows, one for each script")
+    same(await engine.read(read_script(Count(Scan(EVENTS)))), 40, "rows, one for each script")
     same(await _rows(engine, Scan(SPECS)), [row._replace(revision=40)], "the counting row")
 
 
@@ -240,14 +242,14 @@ async def loads_all_or_none(subject: Subject) -> None:
     """A loading script sees its own writes; if it raises, they and nothing else are undone."""
     engine = (await subject.open()).engine
     before = _specs(1, 1, 1)
-    await engine.write(writing(Put(SPECS, before), Put(EVENTS, (_event(1),))))
+    await engine.write(write_script(Put(SPECS, before), Put(EVENTS, (_event(1),))))
     writes: tuple[Write, ...] = (
         Put(SPECS, _specs(5, 5)), Delete(SPECS, ("mob 2",)), DeleteRange(Scan(EVENTS)),
         Put(EVENTS, [_event(n) for n in range(2, 50)]),
     )  # fmt: skip
-    failing = loading(*writes, error=InternalError("refused by the script"))
+    failing = load_script(*writes, error=InternalError("refused by the script"))
     call = engine.load(failing)
-    await refused(InternalError, call, "a load that fails at its end")
+    await expect_error(InternalError, call, "a load that fails at its end")
     same(await _rows(engine, Scan(SPECS)), list(before), "the specs after it")
     same(await _rows(engine, Scan(EVENTS)), [_event(1)], "the events after it")
 
@@ -274,10 +276,10 @@ async def tells_of_commits(subject: Subject) -> None:
         loop.call_soon_threadsafe(told.set)
 
     stop = engine.listen(wake)
-    await engine.write(writing(Put(SPECS, _specs(1))))
+    await engine.write(write_script(Put(SPECS, _specs(1))))
     await told.wait()
     told.clear()
-    await engine.load(loading(Put(SPECS, _specs(2))))
+    await engine.load(load_script(Put(SPECS, _specs(2))))
     await told.wait()
     stop()
 
@@ -291,9 +293,9 @@ async def refuses_after_close(subject: Subject) -> None:
     await stores.close()
     run_key = run.run_id
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "read": lambda: stores.engine.read(reading(Get(SPECS, ("mob",)))),
-        "write": lambda: stores.engine.write(writing(Put(SPECS, _specs(1)))),
-        "load": lambda: stores.engine.load(loading(Put(SPECS, _specs(1)))),
+        "read": lambda: stores.engine.read(read_script(Get(SPECS, ("mob",)))),
+        "write": lambda: stores.engine.write(write_script(Put(SPECS, _specs(1)))),
+        "load": lambda: stores.engine.load(load_script(Put(SPECS, _specs(1)))),
         "append": lambda: stores.events.append(event()),
         "replay_all": stores.events.replay_all,
         "get_run": lambda: stores.runs.get_run(run_key),
@@ -306,7 +308,7 @@ async def refuses_after_close(subject: Subject) -> None:
         "profiles.create": lambda: stores.realm_profiles.create("name", profile()),
     }
     for what, call in calls.items():
-        await refused(InternalError, call(), f"{what} after close")
+        await expect_error(InternalError, call(), f"{what} after close")
 
 
 @case("engine.close.waits")

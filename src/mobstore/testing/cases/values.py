@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from mobstore.errors import SerializationError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import FlowStarted, MobEvent, NewMobEvent, TaskCreated
 from mobstore.model.flow import (
@@ -21,10 +21,11 @@ from mobstore.model.flow import (
 )
 from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
 from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
+from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.stores.runs import MobRunStore
-from mobstore.testing.kit import case, refused, same
+from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     definition,
     event,
@@ -85,7 +86,7 @@ async def refuses_what_is_no_json(subject: Subject) -> None:
         nested: list[Any] = [odd, [odd], {"k": {"k": odd}}]
         for value in nested:
             call = runs.put_step_output(run.run_id, "step", value)
-            await refused(SerializationError, call, f"the output {type(odd).__name__}")
+            await expect_error(SerializationError, call, f"the output {type(odd).__name__}")
         for loop_context in (None, ("loop", 0)):
             completing = runs.cas_complete_step_and_record_output(
                 run.run_id,
@@ -96,7 +97,7 @@ async def refuses_what_is_no_json(subject: Subject) -> None:
                 step_output=odd,
                 loop_context=loop_context,
             )
-            await refused(SerializationError, completing, f"the output {type(odd).__name__}")
+            await expect_error(SerializationError, completing, f"the output {type(odd).__name__}")
     same(await _stored(runs), run, "the run")
 
 
@@ -194,8 +195,10 @@ async def refuses_events_that_would_differ(subject: Subject) -> None:
     odd.append(made(kind=task))
     for one in odd:
         what = f"the event {one.__dict__}"
-        await refused(SerializationError, events.append(one), what)
-        await refused(SerializationError, events.append_batch([event(), one, event()]), what)
+        wrong_type = "kind" in one.__dict__ and not isinstance(one.kind, Record)
+        error = UsageError if wrong_type else SerializationError
+        await expect_error(error, events.append(one), what)
+        await expect_error(error, events.append_batch([event(), one, event()]), what)
     same(await events.replay_all(), [kept], "the log")
     changed = flow.model_copy(deep=True)
     cast("dict[str, Any]", changed.params).update(b=[1.0, True], a=(None,))
@@ -223,14 +226,14 @@ async def refuses_models_that_would_differ(subject: Subject) -> None:
     odd_profiles += [changed, type(changed).model_construct()]
     for odd in odd_profiles:
         what = f"the profile {odd.__dict__}"
-        await refused(SerializationError, profiles.create("q", odd), what)
-        await refused(SerializationError, profiles.update("p", odd, 1), what)
+        await expect_error(SerializationError, profiles.create("q", odd), what)
+        await expect_error(SerializationError, profiles.update("p", odd, 1), what)
     for binding in (*odd_profiles, "oops", {"modle": "x"}, None):
         changed_definition = definition()
         cast("dict[str, Any]", changed_definition.profiles)["lead"] = binding
         what = f"the definition with {binding!r}"
-        await refused(SerializationError, specs.put_spec("mob", changed_definition), what)
-        await refused(SerializationError, specs.put_spec("new", changed_definition), what)
+        await expect_error(SerializationError, specs.put_spec("mob", changed_definition), what)
+        await expect_error(SerializationError, specs.put_spec("new", changed_definition), what)
     same(await specs.get_spec("mob"), (definition(), 1), "the spec")
     same(await specs.list_specs(), ["mob"], "the mobs with a spec")
     same(await profiles.list(), [created], "the profiles")
@@ -244,18 +247,24 @@ async def refuses_runs_that_would_differ(subject: Subject) -> None:
     await runs.create_run(run)
     changes: list[dict[str, Any]] = [
         {"activation_params": {"n": float("nan")}}, {"activation_params": Decimal("1.10")},
-        {"activation_params": {1: 1}}, {"step_ledger": 5}, {"step_ledger": ({},)},
-        {"frames": [1]}, {"frames": {"f": {"kernel_state": state(0)}}}, {"loops": {"l": frame(0)}},
+        {"activation_params": {1: 1}}, {"step_ledger": 5}, {"frames": [1]},
         {"root_step_outputs": {"s": {1, 2}}}, {"loop_iteration_outputs": {"l": 5}},
-        {"loop_iteration_outputs": {"l": ({"s": float("inf")},)}}, {"flow_state": {}},
-        {"status": "ended"}, {"schema_version": "4"}, {"created_at": "now"}, {"completed_at": ""},
+        {"loop_iteration_outputs": {"l": ({"s": float("inf")},)}},
         {"frames": {"f": FrameSnapshot.model_construct()}},
         {"step_ledger": (type(step()).model_construct(),)},
     ]  # fmt: skip
-    for change in changes:
+    wrong_types: list[dict[str, Any]] = [
+        {"step_ledger": ({},)}, {"frames": {"f": {"kernel_state": state(0)}}},
+        {"loops": {"l": frame(0)}}, {"flow_state": {}}, {"status": "ended"},
+        {"schema_version": "4"}, {"created_at": "now"}, {"completed_at": ""},
+    ]  # fmt: skip
+    for change in changes + wrong_types:
+        error = UsageError if change in wrong_types else SerializationError
         odd = make_run(2).model_copy(update=change)
-        await refused(SerializationError, runs.create_run(odd), f"a run with {change}")
-    await refused(SerializationError, runs.create_run(MobRun.model_construct()), "a run of nothing")
+        await expect_error(error, runs.create_run(odd), f"a run with {change}")
+    await expect_error(
+        SerializationError, runs.create_run(MobRun.model_construct()), "a run of nothing"
+    )
     unfinished = type(step()).model_construct()
     calls: list[Callable[[], Any]] = [
         lambda: runs.append_step_entry(run.run_id, unfinished),
@@ -268,7 +277,7 @@ async def refuses_runs_that_would_differ(subject: Subject) -> None:
         ),
     ]
     for call in calls:
-        await refused(SerializationError, call(), "a part without its fields")
+        await expect_error(SerializationError, call(), "a part without its fields")
     same(await runs.list_runs(), [run], "the runs")
 
 

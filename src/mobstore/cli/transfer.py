@@ -1,0 +1,202 @@
+"""Copy, export and import: commands that move whole stores."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+import mobstore
+from mobstore.cli import display
+from mobstore.cli.advice import check_url
+from mobstore.cli.decorators import async_command, json_option, url_argument
+from mobstore.cli.output import describe_os_error, json_line
+from mobstore.cli.progress import progress_bar
+from mobstore.cli.stores import is_archive, open_existing, open_new, temporary_folder
+from mobstore.errors import WriteFailedError
+from mobstore.maintenance.output_file import check_not_in_use, new_file
+from mobstore.maintenance.progress import Progress
+from mobstore.maintenance.temporary_file import temporary_file
+from mobstore.maintenance.transfer import (
+    Summary,
+    check_file,
+    export_stores,
+    import_stores,
+)
+from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
+from mobstore.meerkat.database import check_source
+from mobstore.stores.urls import parse_url
+
+
+@click.command()
+@click.argument("source", metavar="URL", callback=check_url)
+@click.argument("target", metavar="NEW_URL", callback=check_url)
+@json_option
+@async_command
+async def copy(source: str, target: str, *, as_json: bool) -> None:
+    """Copy the store at URL, all or nothing.
+
+    The store at NEW_URL must be empty or new. Cursors, revisions and times stay the same.
+
+    Example: mobstore copy sqlite:mobs.db sqlite:backup.db
+    """
+    async with open_existing(source) as one, open_new(target) as other:
+        with progress_bar("copying") as progress:
+            summary = await mobstore.copy(one, other, progress=progress)
+    _report("copied", summary, as_json=as_json)
+
+
+@click.command()
+@url_argument
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), is_eager=True)
+@click.option(
+    "--format", "layout", type=click.Choice(["mobstore", "meerkat"]), default="mobstore",
+    show_default=True,
+    help="A zip of JSON lines, or a SQLite database of meerkat-mob 0.5.2.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@json_option
+@async_command
+async def export(url: str, file: Path, *, layout: str, force: bool, as_json: bool) -> None:
+    """Export the store at URL to FILE.
+
+    FILE appears only when it is complete. If FILE is -, the export goes to standard output, and
+    messages go to standard error.
+
+    \b
+    Example: mobstore export sqlite:mobs.db mobs.zip
+    Example: mobstore export sqlite:mobs.db - | ssh host 'cat > mobs.zip'
+    Example: mobstore export sqlite:mobs.db mob.db --format meerkat
+    """  # noqa: D301 - `\b` is click's
+    piped = str(file) == "-"
+    if piped and sys.stdout.isatty():
+        raise click.UsageError(
+            "standard output is a terminal; name a file, or pipe the output into a command"
+        )
+    _reject_own_file(url, file)
+    async with open_existing(url) as stores:
+        with progress_bar("exporting") as progress:
+            if piped:
+                summary = await _to_output(stores, layout, progress)
+            else:
+                summary = await _to_file(stores, file, layout, progress, overwrite=force)
+    _report("exported", summary, as_json=as_json, stderr=piped)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path), is_eager=True)
+@url_argument
+@click.option(
+    "--skip-unreadable",
+    is_flag=True,
+    help="For a database of meerkat-mob: leave out unreadable rows, and list them.",
+)
+@click.option(
+    "--no-check",
+    is_flag=True,
+    help="For a database of meerkat-mob: do not check the file for corruption first.",
+)
+@json_option
+@async_command
+async def import_(
+    file: Path, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
+) -> None:
+    """Import FILE into an empty or new store at URL, all or nothing.
+
+    FILE is an export, or a database of meerkat-mob 0.5.1 or 0.5.2; the command detects which.
+    FILE is not changed.
+
+    \b
+    Example: mobstore import mobs.zip sqlite:mobs.db
+    Example: mobstore import mob.db sqlite:mobs.db
+    """  # noqa: D301 - `\b` is click's
+    report: Summary | ImportReport
+    if str(file) == "-":
+        raise click.UsageError("import cannot read from a pipe; save the data to a file first")
+    if not is_archive(file):
+        check_source(file)  # before a store is created
+        async with open_new(url) as stores:
+            with progress_bar("importing") as progress:
+                report = await import_meerkat(
+                    file, stores, skip_unreadable=skip_unreadable, check=not no_check,
+                    progress=progress,
+                )  # fmt: skip
+    elif skip_unreadable or no_check:
+        option = "--skip-unreadable" if skip_unreadable else "--no-check"
+        raise click.UsageError(f"{option} is only for databases of meerkat-mob")
+    else:
+        with file.open("rb") as opened:
+            check_file(opened)
+            async with open_new(url) as stores:
+                with progress_bar("importing") as progress:
+                    report = await import_stores(opened, stores, progress=progress)
+    _report("imported", report, as_json=as_json)
+
+
+COMMANDS = (copy, export, import_)
+
+
+def _reject_own_file(url: str, file: Path) -> None:
+    """Reject an export to the file of the store itself, which --force would replace."""
+    place = parse_url(url)
+    with suppress(OSError, ValueError):  # one of them does not exist
+        if place.engine == "sqlite" and file.samefile(place.name):
+            raise WriteFailedError(f"{file} is the store itself; name another file")
+
+
+async def _to_file(
+    stores: mobstore.MobStores, file: Path, layout: str, progress: Progress, *, overwrite: bool
+) -> Summary:
+    if layout == "meerkat":
+        return await export_meerkat(stores, file, overwrite=overwrite, progress=progress)
+    with new_file(file, overwrite=overwrite) as beside, beside.open("r+b") as opened:
+        return await export_stores(stores, opened, progress=progress)
+
+
+async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
+    check_not_in_use(sys.stdout.buffer)  # as in `>> mobs.db`
+    if layout == "mobstore":
+        with temporary_file() as file:
+            summary = await export_stores(stores, file, progress=progress)
+            file.seek(0)
+            _write_output(file)
+        return summary
+    with temporary_folder() as folder:  # SQLite needs a path
+        path = Path(folder, "file")
+        summary = await export_meerkat(stores, path, progress=progress)
+        with path.open("rb") as file:  # noqa: ASYNC230 - no other task runs
+            _write_output(file)
+    return summary
+
+
+def _write_output(file: BinaryIO) -> None:
+    """Write a whole file to standard output."""
+    out = sys.stdout.buffer
+    try:
+        while piece := file.read(2**20):
+            while piece:  # an unbuffered stream may write only a part
+                piece = piece[out.write(piece) :]
+        out.flush()
+    except BrokenPipeError:
+        raise  # the reader needs no more
+    except OSError as error:
+        raise WriteFailedError(describe_os_error(error)) from error
+
+
+def _report(
+    verb: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False
+) -> None:
+    imported = moved if isinstance(moved, ImportReport) else ImportReport()
+    left_out, more = list(map(str, imported.left_out)), imported.more_left_out
+    summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
+    # The exit code of a piped export is enough if standard error cannot be written.
+    with suppress(OSError) if stderr else nullcontext():
+        if as_json:
+            line = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
+            json_line(line, sys.stderr if stderr else sys.stdout)
+        else:
+            left_out += [f"{more:,} more"] if more else []
+            display.print_summary(display.console(stderr=stderr), verb, summary, left_out)

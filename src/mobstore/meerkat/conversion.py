@@ -1,0 +1,232 @@
+"""Conversion of the reference's rows into writes to the tables of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, cast
+
+from mobstore.codec.arguments import record_text, text
+from mobstore.codec.events import event_row
+from mobstore.codec.runs import RunRows
+from mobstore.errors import SerializationError
+from mobstore.meerkat.layout import CURSOR_KEY, newer
+from mobstore.meerkat.pages import TooLong
+from mobstore.meerkat.report import ImportReport
+from mobstore.model.definition import MobDefinition
+from mobstore.model.event import MobEvent
+from mobstore.model.extent import MAX_VALUES
+from mobstore.model.json import I64_MAX, I64_MIN, parse
+from mobstore.model.profile import Profile
+from mobstore.model.record import validate
+from mobstore.model.run import MobRun
+from mobstore.model.timestamp import Timestamp
+from mobstore.operations.runs import add_run
+from mobstore.scripts.tables import (
+    COUNTERS,
+    EVENTS,
+    NEXT_CURSOR,
+    NEXT_RUN,
+    REALM_PROFILES,
+    RUNS,
+    SPECS,
+    CounterRow,
+    RealmProfileRow,
+    SpecRow,
+    Table,
+)
+from mobstore.scripts.transaction import Add, Write
+
+_LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
+_LONGEST_RUN = 2**28  # the reference stores all parts of a run in one document
+_RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
+DUPLICATE = "duplicate or out-of-order row"
+
+
+class Plan(NamedTuple):
+    """The conversion of one table of the reference.
+
+    Attributes:
+        columns: its columns, the key first.
+        convert: returns the writes for the values of one row.
+        target: the store's table with the same keys, if the order of rows reveals no duplicates.
+    """
+
+    columns: str
+    convert: Callable[..., tuple[Write, ...]]
+    target: Table[Any] | None = None
+
+
+class DuplicateError(SerializationError):
+    """Two rows with one key. Neither is known to be right, so neither may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__(DUPLICATE)
+
+
+class Converter:
+    """The conversion of a whole database, in the order of its rows.
+
+    Attributes:
+        report: the number of records converted so far.
+        plans: the conversion of each table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._counter: int | None = None
+        self._last_cursor: int | None = None
+        self._next_run = 1
+        self.report = ImportReport()
+        self.plans = {
+            "mob_event_meta": Plan("key, value", self._meta),
+            "mob_events": Plan("cursor, event_json", self._event),
+            "mob_runs": Plan("run_id, run_json", self._run, RUNS),
+            "mob_specs": Plan("mob_id, spec_json", self._spec, SPECS),
+            "realm_profiles": Plan(
+                "name, profile_json, revision, created_at, updated_at",
+                self._profile,
+                REALM_PROFILES,
+            ),
+        }
+
+    def convert(self, table: str, row: tuple[Any, ...] | TooLong) -> tuple[Write, ...]:
+        """Return the writes for a row.
+
+        Raises:
+            SerializationError: the row cannot be read, or is a duplicate.
+            ReadFailedError: the row was written by a newer release.
+        """
+        if not isinstance(row, TooLong):
+            return self.plans[table].convert(*row[:-1])
+        if table == "mob_events":
+            self._pass_cursor(row.rowid)
+        raise SerializationError(f"it has more than {longest(table) >> 20} MiB")
+
+    def counters(self) -> Add[CounterRow]:
+        """Return the write of the counters, after the last row.
+
+        The next cursor is above all cursors of the database, including those left out.
+        """
+        after = min(self._last_cursor or 0, I64_MAX - 1) + 1
+        next_cursor = max(1, self._counter or 1, after)
+        return Add(
+            COUNTERS, (CounterRow(NEXT_CURSOR, next_cursor), CounterRow(NEXT_RUN, self._next_run))
+        )
+
+    def _meta(self, key: object, value: object) -> tuple[Write, ...]:
+        if key != CURSOR_KEY:
+            raise SerializationError(f"meerkat-mob keeps no counter but {CURSOR_KEY}")
+        if self._counter is not None:
+            raise DuplicateError
+        # The reference reads a negative counter as 0.
+        self._counter = _whole_number(value, CURSOR_KEY, least=I64_MIN)
+        return ()
+
+    def _event(self, cursor: object, json: object) -> tuple[Write, ...]:
+        if type(cursor) is not int:
+            raise SerializationError("its cursor is not a whole number")
+        self._pass_cursor(cursor)
+        document = _document(json)
+        if "event" in document and "schema_version" in document and "cursor" not in document:
+            self._reject_newer(document["schema_version"], "events are in envelopes")
+        event = validate(MobEvent, document)
+        if event.cursor != cursor:
+            raise SerializationError(f"its JSON has another cursor: {event.cursor}")
+        if not 1 <= cursor < I64_MAX:
+            raise SerializationError("a cursor is within 1 ... 2**63-2")
+        row = event_row(event)
+        self.report.events += 1
+        return (Add(EVENTS, (row,)),)
+
+    def _pass_cursor(self, cursor: int) -> None:
+        if self._last_cursor is not None and cursor <= self._last_cursor:
+            raise DuplicateError
+        self._last_cursor = cursor
+
+    def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
+        document = _document(json)
+        version = document.get("schema_version")
+        if type(version) is int and version > 4:
+            self._reject_newer(version, f"a run of schema version {version}")
+        if "flow_authority_inputs" in document:
+            self._reject_newer(6, "a run with flow_authority_inputs")
+        run = validate(MobRun, document)
+        if str(run.run_id) != run_id:
+            if isinstance(run_id, str) and run_id.lower() == str(run.run_id):
+                raise SerializationError("meerkat-mob finds a run by its id in lower case only")
+            raise SerializationError(f"its JSON has another run_id: {run.run_id}")
+        encoded = RunRows(run)
+        number, self._next_run = self._next_run, self._next_run + 1
+        self.report.runs += 1
+        return add_run(encoded, number)
+
+    def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
+        document = _document(json)
+        definition: object = document.get("definition")
+        if isinstance(definition, dict):
+            for field in ("owner_bridge_session_id", "models", "source_identity"):
+                if field in definition:
+                    self._reject_newer(6, f"a definition with {field}")
+        revision = _whole_number(document.get("revision"), "revision", least=1)
+        model = validate(MobDefinition, cast("object", definition))
+        encoded = record_text(model, MobDefinition, "definition")
+        row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
+        self.report.specs += 1
+        return (Add(SPECS, (row,)),)
+
+    def _profile(
+        self, name: object, json: object, revision: object, created: object, updated: object
+    ) -> tuple[Write, ...]:
+        document = _document(json)
+        for field in ("provider", "resume_overrides"):
+            if field in document:
+                self._reject_newer(7, f"a realm profile with {field}")
+        encoded = record_text(validate(Profile, document), Profile, "profile")
+        row = RealmProfileRow(
+            _text(name, "name"),
+            _whole_number(revision, "revision", least=1),
+            encoded,
+            _sortable(created, "created_at"),
+            _sortable(updated, "updated_at"),
+        )
+        self.report.realm_profiles += 1
+        return (Add(REALM_PROFILES, (row,)),)
+
+    def _reject_newer(self, version: object, sign: str) -> NoReturn:
+        release = _RELEASES.get(version) if type(version) is int else None
+        raise newer(self._path, release or "0.6 or newer", sign)
+
+
+def longest(table: str) -> int:
+    """Return the most bytes of a row of a table."""
+    return _LONGEST_RUN if table == "mob_runs" else _LONGEST
+
+
+def _document(json: object) -> dict[str, Any]:
+    if not isinstance(json, (bytes, str)):
+        raise SerializationError(f"its JSON is stored as {type(json).__name__}")
+    # With the limits of arguments, except that a run is one document with all its parts.
+    document = parse(json, bounded=True, most=4 * MAX_VALUES)
+    if not isinstance(document, dict):
+        raise SerializationError("its JSON is not an object")
+    return cast("dict[str, Any]", document)
+
+
+def _text(value: object, what: str) -> str:
+    return text(cast("str", value), what)
+
+
+def _whole_number(value: object, what: str, *, least: int) -> int:
+    if type(value) is not int or value > I64_MAX:
+        raise SerializationError(f"{what} is not a whole number within 64 bits")
+    if value < least:
+        raise SerializationError(f"{what} is less than {least}")
+    return value
+
+
+def _sortable(value: object, what: str) -> str:
+    try:
+        return Timestamp(cast("str", value)).sortable
+    except ValueError as error:
+        raise SerializationError(f"{what}: {error}") from error

@@ -1,0 +1,54 @@
+"""The page of benchmarks: every row names an existing command and the current version."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import mobstore
+from bench.browser.works import WORKS as IN_BROWSER
+from bench.outcome import Check, Outcome
+from bench.page import write
+from bench.works import WORKS
+from docs.pages import ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def rows(page: Path) -> list[list[str]]:
+    """Return the cells of each row that a benchmark has written."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| `bench")]
+
+
+def test_every_row_has_its_command_and_this_version() -> None:
+    commands = {f"--only {work}" for work in WORKS} | {f"browser {work}" for work in IN_BROWSER}
+    for command, stamp, *_ in rows(PAGE):
+        assert command.strip("`").removeprefix("bench ").replace(" --quick", "") in commands
+        assert re.fullmatch(re.escape(mobstore.__version__) + r" \(\w+\)", stamp)
+
+
+def test_a_command_replaces_its_own_rows(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    shutil.copy(PAGE, page)
+    machine = {"python": "3.13", "rounds": 7}
+
+    def measure(work: str, *values: float) -> None:
+        checks = [Check("speed: a / b", value, 0.5, spread=(0.1, 200)) for value in values]
+        outcome = Outcome("work | play", "events/s", checks=checks)
+        write(page, "Native", list(WORKS), machine, [(work, f"bench --only {work}", outcome)])
+
+    measure("poll", 0.123, 0.5)
+    measure("append-one", 1)
+    measure("poll", 2)
+    found = [
+        row for row in rows(page) if row[0] in {"`bench --only poll`", "`bench --only append-one`"}
+    ]
+    assert [row[0] for row in found] == ["`bench --only append-one`", "`bench --only poll`"]
+    assert found[1][2:] == ["work \\| play; speed: a / b", "2 x (0.1 to 200)", "at least 0.5"]
+    text = page.read_text(encoding="utf-8")
+    assert text.count("python 3.13, rounds 7") == 1
+    assert re.findall("^## .*$", text, re.MULTILINE) == re.findall(
+        "^## .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
