@@ -54,7 +54,8 @@ RUN = run_id(1)
 
 def new_run(run_id: RunId = RUN, **parts: Any) -> MobRun:
     """Return a running run that is empty except for `parts`."""
-    return make_run(**{"run_id": run_id, "status": "running", **parts})
+    values: dict[str, Any] = {"run_id": run_id, "status": "running", **parts}
+    return make_run(**values)
 
 
 def rich_run(run_id: RunId = RUN) -> MobRun:

@@ -75,7 +75,7 @@ def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
     return hearers
 
 
-def test_no_connection_checkpoints_by_itself(path: Path, hearing: list[Heard]) -> None:
+def test_no_connection_checkpoints_automatically(path: Path, hearing: list[Heard]) -> None:
     used: dict[sqlite3.Connection, None] = {}
     hearing.append(lambda connection, _: used.setdefault(connection))
 
@@ -176,7 +176,7 @@ def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_log_found_when_opening_is_cut(path: Path) -> None:
+def test_an_old_log_is_truncated_on_opening(path: Path) -> None:
     """The log was left by a killed process."""
     with running(write_and_wait, path) as process:
         assert hear(process) == "written"
@@ -190,7 +190,7 @@ def test_a_log_found_when_opening_is_cut(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
+def test_an_idle_process_truncates_the_log_of_a_killed_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mobstore.engines.sqlite.checkpoints._LOOK", 0.1)
@@ -222,7 +222,7 @@ def write_and_wait(path: str) -> None:
     asyncio.run(main())
 
 
-def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
+def test_writes_continue_during_a_long_read(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
             with closing(plain(path)) as reader:
@@ -239,7 +239,7 @@ def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
+def test_overlapping_readers_do_not_keep_the_log(path: Path) -> None:
     """There is always a reader, so no commit finds the log without one."""
     ending = threading.Event()
 
@@ -271,9 +271,7 @@ def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
 # When it cannot be done ------------------------------------------------------------------------
 
 
-def test_a_disk_that_refuses_the_copy_disturbs_nobody(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failed_checkpoint_fails_no_call(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The disk has space for the log, but not for its copy in the larger file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -357,6 +355,6 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
         ("4.0.0", False),
     ],
 )
-def test_which_versions_have_the_fault(version: str, affected: bool) -> None:
+def test_versions_with_the_reset_bug(version: str, affected: bool) -> None:
     major, minor, patch = map(int, version.split("."))
     assert has_reset_bug((major, minor, patch)) is affected

@@ -61,7 +61,7 @@ def content(path: Path) -> tuple[bytes, ...]:
 
 
 @pytest.mark.parametrize("damaging", ["log", "file"])
-def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> None:
+def test_no_write_after_corruption(path: Path, damaging: str) -> None:
     async def main() -> None:
         await fill(path)
         if damaging == "file":
@@ -84,7 +84,7 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
     asyncio.run(main())
 
 
-def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
+def test_a_corrupt_log_is_not_copied(path: Path) -> None:
     """The older content of the file survives the corruption of its log."""
 
     async def main() -> None:
@@ -104,7 +104,7 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -> None:
+def test_a_reader_of_a_corrupt_file_leaves_no_side_file(path: Path) -> None:
     async def main() -> None:
         await fill(path)
         garble(path)
@@ -131,7 +131,7 @@ def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
+def test_an_unreadable_row_is_not_corruption_of_the_file(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -148,7 +148,7 @@ def upgrade(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
 
 
-def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) -> None:
+def test_no_write_after_an_upgrade(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -164,7 +164,7 @@ def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) ->
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_who_follows_is_told_of_an_upgrade(path: Path, read_only: bool) -> None:
+def test_subscribers_raise_after_an_upgrade(path: Path, read_only: bool) -> None:
     async def main() -> None:
         await fill(path)
         async with (
@@ -189,7 +189,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, change: str) -> None:
+def test_no_write_after_changes_of_tables(path: Path, change: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -205,7 +205,7 @@ def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, chang
     assert query(path, "SELECT count(*) FROM events") == [(1,)]
 
 
-def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
+def test_subscribers_raise_after_changes_of_tables(path: Path) -> None:
     async def main() -> None:
         await fill(path)
         async with (

@@ -100,7 +100,7 @@ def test_translate(expected: Expected, writing: bool, committing: bool) -> None:
         _error(sqlite3.SQLITE_RANGE, "SQLITE_RANGE", sqlite3.ProgrammingError),
     ],
 )
-def test_wrong_use_is_our_fault(error: sqlite3.Error) -> None:
+def test_wrong_use_of_the_driver_is_a_bug(error: sqlite3.Error) -> None:
     told = translate(error, PATH, writing=True)
     assert type(told) is InternalError
     assert "bug in mobstore" in str(told)

@@ -66,7 +66,7 @@ async def outcomes(stores: MobStores, path: Path, *makes: Callable[[], Script[An
 
 
 @pytest.mark.parametrize("place", [0, 1, 4])
-def test_of_a_group_only_that_one_fails_whose_row_is_there(path: Path, place: int) -> None:
+def test_only_the_operation_with_an_existing_row_fails(path: Path, place: int) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             await stores.engine.write(adding("there"))
@@ -88,7 +88,7 @@ def test_of_a_group_only_that_one_fails_whose_row_is_there(path: Path, place: in
 
 
 @pytest.mark.parametrize("where", ["yielded", "at the end"])
-def test_a_loading_script_whose_row_is_there(path: Path, where: str) -> None:
+def test_a_loading_script_with_an_existing_row(path: Path, where: str) -> None:
     def load() -> LoadingScript[None]:
         yield (Put(COUNTERS, rows("loaded")),)
         add = Add(COUNTERS, rows("new", "there", "newer"))
@@ -147,7 +147,7 @@ def test_a_script_that_ends_the_process_leaves_the_others(
     assert stored(path) == ["a", "b", "c", "put a", "put b", "put c"]
 
 
-def test_who_is_cancelled_while_the_lock_is_waited_for_has_written_nothing(path: Path) -> None:
+def test_cancelled_while_waiting_for_the_lock(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             async with together(path):

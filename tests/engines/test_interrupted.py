@@ -79,7 +79,7 @@ async def quiet(path: Path) -> AsyncGenerator[MobStores]:
 
 
 @pytest.mark.parametrize("call", [append, read, close])
-def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
+def test_the_result_arrives_whichever_instruction_is_interrupted(
     tmp_path: Path, call: Callable[[MobStores], Awaitable[None]]
 ) -> None:
     async def once(place: int) -> int:

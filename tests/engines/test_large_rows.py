@@ -57,7 +57,7 @@ async def _fill(path: Path, *, output: int = 0, events: int = 0, each: int = 0) 
         ({"events": 1100, "each": 1}, lambda: event_log.poll(0, 1100), True),
     ],
 )
-def test_on_which_thread(
+def test_large_reads_run_on_a_thread(
     path: Path, content: dict[str, int], make: Callable[[], Script[Any]], elsewhere: bool
 ) -> None:
     ended: list[int] = []
@@ -87,7 +87,7 @@ def test_on_which_thread(
         ({"events": 900, "each": 50_000}, EVENTS),
     ],
 )
-def test_it_stops_before_it_has_read_much(
+def test_reading_stops_before_it_has_read_much(
     path: Path, content: dict[str, int], make: Callable[[], Script[Any]]
 ) -> None:
     asyncio.run(_fill(path, **content))

@@ -190,7 +190,7 @@ def assert_refused(path: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
+def test_foreign_entries_are_rejected(path: Path, what: str) -> None:
     script, words = FOREIGN[what]
     before = path.read_bytes()
     assert altered(path, script) != before
@@ -198,7 +198,7 @@ def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_nor_in_a_file_of_an_earlier_format(tmp_path: Path, version: int) -> None:
+def test_foreign_entries_are_rejected_in_an_earlier_format(tmp_path: Path, version: int) -> None:
     path = tmp_path / "mobs.db"
     make_earlier(path, version)
     with closing(plain(path)) as connection:
@@ -225,7 +225,7 @@ def test_what_statements_make_is_what_sqlite_makes_of_them(
     "setting",
     ["ANALYZE", "PRAGMA auto_vacuum = FULL; VACUUM", "PRAGMA page_size = 512; VACUUM", "REINDEX"],
 )
-def test_what_changes_no_table_is_fine(path: Path, setting: str) -> None:
+def test_changes_outside_the_tables_are_fine(path: Path, setting: str) -> None:
     before = path.read_bytes()
     with closing(plain(path)) as connection:
         connection.executescript(setting)

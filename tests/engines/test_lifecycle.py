@@ -533,7 +533,7 @@ def _refused_by_sqlite(name: str) -> Script[None]:
 
 
 @pytest.mark.slow
-def test_get_run_sees_one_moment(path: Path) -> None:
+def test_get_run_reads_one_snapshot(path: Path) -> None:
     """Every write changes three tables alike; no read sees them differ."""
     rounds = 400
 

@@ -113,7 +113,7 @@ def test_opening_by_a_link_while_another_process_writes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mobs.db", "hard.db"])
-def test_hard_links_are_refused(path: Path, name: str) -> None:
+def test_hard_links_are_rejected(path: Path, name: str) -> None:
     asyncio.run(_fill(path))
     path.with_name("hard.db").hardlink_to(path)
     before = path.read_bytes()
@@ -147,7 +147,7 @@ def test_hard_links_are_refused(path: Path, name: str) -> None:
     assert asyncio.run(_tags(path)) == ["0", "1", "2"]
 
 
-def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
+def test_a_hard_link_to_an_open_file(path: Path) -> None:
     """Hard links appear while the store is open, as by a backup; only a new opening is rejected."""
 
     async def main() -> None:
@@ -168,7 +168,7 @@ def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
 @pytest.mark.parametrize("suffix", SIDES)
 @pytest.mark.parametrize("how", ["removed", "replaced"])
 @pytest.mark.parametrize("read_only", [False, True])
-def test_every_call_after_an_exchange_raises(
+def test_every_call_after_a_replacement_raises(
     path: Path, suffix: str, how: str, read_only: bool
 ) -> None:
     """This includes reads on an existing connection, at once or on a thread."""
@@ -230,7 +230,7 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux has them")
 @pytest.mark.parametrize("name", ["mobs.db", "mo bs\\.db"])
-def test_a_file_that_is_mounted_without_its_directory_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_mounted_without_its_directory_is_rejected(tmp_path: Path, name: str) -> None:
     for place in ("host", "container"):
         (tmp_path / place).mkdir()
     mounted = tmp_path / "container" / name

@@ -53,7 +53,7 @@ async def until(true: Callable[[], bool]) -> None:
 # Whom a commit wakes ---------------------------------------------------------------------------
 
 
-def test_own_commits_wake_those_they_concern(path: Path) -> None:
+def test_own_commits_notify_the_listeners_that_they_concern(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             idle = [follow_mob(stores, f"mob {n}") for n in range(1000)]
@@ -80,7 +80,7 @@ def _loading() -> LoadingScript[None]:
     return Commit(None)
 
 
-def test_what_writes_nothing_wakes_nobody(path: Path) -> None:
+def test_an_operation_without_writes_notifies_no_listener(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             every = Ear()
@@ -92,7 +92,7 @@ def test_what_writes_nothing_wakes_nobody(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_commits_of_others_wake_everybody(path: Path) -> None:
+def test_commits_of_others_notify_all_listeners(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("first"))
@@ -115,7 +115,7 @@ def append_one(path: str) -> None:
     say("appended")
 
 
-def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> None:
+def test_commits_of_others_are_noticed_during_constant_writes(path: Path) -> None:
     """The queue of writes is never empty, so the writer never pauses."""
 
     async def main() -> None:
@@ -161,7 +161,7 @@ def pause(stores: MobStores) -> float | None:
 
 
 @pytest.mark.parametrize("what", ["removed", "replaced", "log removed", "directory removed"])
-def test_who_waits_is_told_that_the_file_is_gone(tmp_path: Path, what: str) -> None:
+def test_subscribers_raise_when_the_file_is_gone(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "stores"
     directory.mkdir()
     path = directory / "mobs.db"
@@ -227,7 +227,7 @@ WAKES: dict[str, Callable[[], Callable[[], None]]] = {
 
 
 @pytest.mark.parametrize("kind", WAKES)
-def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
+def test_a_listener_that_raises_affects_no_other(path: Path, kind: str) -> None:
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
         before, after = Ear(), Ear()
@@ -278,7 +278,7 @@ def _assert_all_gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
-def test_a_close_that_is_cancelled_is_done_nevertheless(path: Path, turns: int) -> None:
+def test_a_cancelled_close_completes(path: Path, turns: int) -> None:
     """There is no second call, and the loop ends at once."""
 
     async def main() -> None:

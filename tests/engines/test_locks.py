@@ -31,7 +31,7 @@ async def _create(path: Path) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_write_waits_no_longer_than_told(path: Path, lock: str) -> None:
+def test_a_write_waits_no_longer_than_its_timeout(path: Path, lock: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=0.3) as stores:
             with running(hold_lock, path, lock) as holder:
@@ -71,7 +71,7 @@ def test_reads_do_not_wait_for_the_lock(path: Path, lock: str) -> None:
     asyncio.run(main())
 
 
-def test_many_waiting_writes_wait_no_longer_than_told(path: Path) -> None:
+def test_many_writes_wait_no_longer_than_the_timeout(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=0.3) as stores:
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:

@@ -287,7 +287,7 @@ def test_a_name_with_a_nul_opens_no_other_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
-def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+def test_paths_that_are_not_files(tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
     if kind == "pipe":
         os.mkfifo(path)
@@ -420,7 +420,7 @@ def test_a_newer_format(tmp_path: Path) -> None:
     assert_untouched(path, before)
 
 
-def test_our_mark_without_our_tables(tmp_path: Path) -> None:
+def test_the_application_id_without_tables(tmp_path: Path) -> None:
     path = tmp_path / "mobs.db"
     with closing(plain(path)) as connection:
         connection.execute(f"PRAGMA application_id = {struct.unpack('>i', b'mobs')[0]}")
@@ -481,7 +481,7 @@ def modes(directory: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o600), (0, 0o600), (0o277, 0o400)])
-def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: int) -> None:
+def test_a_new_store_belongs_to_its_owner_only(tmp_path: Path, umask: int, mode: int) -> None:
     path = tmp_path / "mobs.db"
 
     async def main() -> None:
@@ -498,7 +498,7 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path, umask: int, mode: in
 
 
 @pytest.mark.parametrize("kind", ["empty", "a store"])
-def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, kind: str) -> None:
+def test_an_existing_file_keeps_its_mode(tmp_path: Path, kind: str) -> None:
     """The owner has shared the file with a group."""
     path = tmp_path / "mobs.db"
     path.touch()
@@ -602,7 +602,7 @@ def test_a_file_that_only_a_later_sqlite_can_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["empty", "an empty database", "an empty database with a WAL"])
-def test_what_is_empty_does_not_become_a_store_unasked(tmp_path: Path, kind: str) -> None:
+def test_an_empty_file_becomes_a_store_only_with_create(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "mobs.db"
     path.touch()
     if kind != "empty":
@@ -638,7 +638,7 @@ def test_a_copy_of_a_new_store_is_a_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_while_a_store_is_made(tmp_path: Path) -> None:
+def test_killed_while_a_store_is_created(tmp_path: Path) -> None:
     """Before whichever statement the process dies, the file is empty, or a store."""
     died = int(output(die_making, tmp_path))
     assert died > 20
@@ -659,7 +659,7 @@ def query_mark(path: Path) -> bool:
     return bool(mark == file.APPLICATION_ID)
 
 
-def test_tables_of_ours_without_the_mark(tmp_path: Path) -> None:
+def test_tables_without_the_application_id(tmp_path: Path) -> None:
     """`.dump` copies a store in this way; the advice in the message works."""
     path, copy = tmp_path / "mobs.db", tmp_path / "copy.db"
     usable(path)

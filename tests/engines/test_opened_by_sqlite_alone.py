@@ -142,7 +142,7 @@ def test_the_locks_stay(tmp_path: Path, way: str) -> None:
     asyncio.run(main())
 
 
-def test_nobody_removes_the_log_of_an_open_store(tmp_path: Path) -> None:
+def test_the_log_of_an_open_store_stays(tmp_path: Path) -> None:
     """Another process that closes the file is not its last user."""
     path = tmp_path / "mobs.db"
 

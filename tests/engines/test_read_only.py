@@ -70,7 +70,7 @@ async def _tags(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("url", ["memory:", "sqlite:{path}"])
-def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
+def test_every_call_that_may_write_raises(path: Path, url: str) -> None:
     asyncio.run(_fill(path))
     before = path.read_bytes()
 
@@ -267,7 +267,7 @@ def test_no_command_that_reads_rewrites_a_file(
             assert result.exit_code == 0, result.output
 
 
-def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
+def test_the_log_of_a_killed_process_is_read_and_stays(path: Path) -> None:
     with running(die_with_a_log_of_ours, path) as process:
         assert hear(process) == "ready"
         process.wait()
@@ -279,7 +279,7 @@ def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
     assert side_files(path) == []
 
 
-def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
+def test_an_interrupted_write_is_rolled_back(path: Path) -> None:
     """The advice in the message works."""
     asyncio.run(_fill(path))
     with running(die_within_a_write, path, "DELETE") as process:

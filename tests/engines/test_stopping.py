@@ -109,7 +109,7 @@ def test_closing_ends_a_read_that_lasts(path: Path, script: Callable[[], Script[
     asyncio.run(main())
 
 
-def test_closing_lets_a_read_end_that_ends_soon(path: Path) -> None:
+def test_closing_waits_for_short_reads(path: Path) -> None:
     _large(path)
 
     async def main() -> None:
@@ -123,7 +123,7 @@ def test_closing_lets_a_read_end_that_ends_soon(path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
-def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, way: str) -> None:
+def test_an_interrupted_compaction_changes_nothing(path: Path, way: str) -> None:
     _large(path)
     size = path.stat().st_size
 

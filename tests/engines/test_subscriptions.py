@@ -50,7 +50,7 @@ async def _heard(stores: MobStores) -> None:
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "dropped"])
-def test_a_loop_that_has_ended_disturbs_nobody(
+def test_an_ended_loop_affects_no_other(
     url: str, held: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     stores = asyncio.run(_begin(url))
@@ -145,7 +145,7 @@ def test_without_a_loop() -> None:
     asyncio.run(stores.close())
 
 
-def test_a_watch_lets_go_when_the_run_has_ended() -> None:
+def test_a_watch_is_released_when_the_run_has_ended() -> None:
     async def main() -> None:
         async with open_stores("memory:") as stores:
             await stores.runs.create_run(new_run())

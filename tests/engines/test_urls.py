@@ -40,7 +40,7 @@ def _home(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_taken_as_it_stands(url: str, place: Place) -> None:
+def test_literal_paths(url: str, place: Place) -> None:
     assert parse_url(url, posixpath) == place
     if place.engine == "sqlite":
         assert parse_path(place.name, posixpath) == place.name
@@ -49,7 +49,7 @@ def test_what_is_taken_as_it_stands(url: str, place: Place) -> None:
 @pytest.mark.parametrize(
     "path", ["mobs.db", "C:\\x.db", "C:/x.db", "c:x.db", "\\x.db", "/x.db", "a\\b.db", ".\\~\\x.db"]
 )
-def test_what_is_taken_as_it_stands_on_windows(path: str) -> None:
+def test_literal_paths_on_windows(path: str) -> None:
     assert parse_url(f"sqlite:{path}", ntpath) == Place("sqlite", path)
     assert parse_path(path, ntpath) == path
 
