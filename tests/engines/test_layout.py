@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engines.attempts import assert_untouched, refused
 from engines.earlier import EARLIER, as_format_3, make_earlier
 from engines.forged import forge_endless
 from engines.support import plain
-from engines.test_open import assert_untouched, refused
 from mobstore import ReadFailedError, open_stores
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import entries, made_by
