@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import os
 import random
@@ -68,9 +67,6 @@ def open_new(name: str) -> None:
 
 def as_nobody(url: str, only_open: str = "") -> None:
     """Open a store as a user without permissions, perhaps write, and print the result."""
-    # This user may not be able to read the sources: import lazy modules now.
-    for late in ("mobstore.engines.sqlite", "urllib.parse"):
-        importlib.import_module(late)
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -364,8 +360,6 @@ def complete_steps(path: str, durability: str) -> None:
 
 def read_as_nobody(path: str, twice: str = "") -> None:
     """Read as a user without permissions, and print the result; again on request."""
-    for late in ("mobstore.engines.sqlite", "urllib.parse"):
-        importlib.import_module(late)
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -437,7 +431,6 @@ def without_descriptors(path: str, moment: str) -> None:
             if stores is not None:
                 await stores.close()
 
-    importlib.import_module("mobstore.engines.sqlite")  # imported lazily, and needs descriptors too
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     asyncio.run(main())
 

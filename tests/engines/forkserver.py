@@ -6,6 +6,7 @@ milliseconds. A child ends as any interpreter does, finalization included.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import json
@@ -125,8 +126,9 @@ def _server() -> socket.socket:
 
 def serve(descriptor: int) -> None:
     """Fork a child for each request, until the process of the tests has ended."""
-    for module in PROGRAMS:
+    for module in (*PROGRAMS, "mobstore.engines.sqlite", "urllib.parse"):
         importlib.import_module(module)
+    asyncio.run(_import_lazy_modules())
     with socket.socket(fileno=descriptor) as requests:
         while True:
             message, descriptors, _, _ = socket.recv_fds(requests, 2**18, 4)
@@ -140,6 +142,16 @@ def serve(descriptor: int) -> None:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
     _keep(message, descriptors)
+
+
+async def _import_lazy_modules() -> None:
+    """Import what first writes and reads import: children may lack permissions or descriptors."""
+    from mobstore import open_stores
+    from mobstore.testing.samples import tagged_event
+
+    async with open_stores("memory:") as stores:
+        await stores.events.append(tagged_event("e"))
+        await stores.events.poll(0, 1)
 
 
 def _keep(message: bytes, descriptors: list[int]) -> None:

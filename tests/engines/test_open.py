@@ -22,15 +22,14 @@ from engines.support import (
     output,
 )
 from mobstore import (
-    InternalError,
     ReadFailedError,
     SqliteMobStores,
     SqliteRealmProfileStore,
+    UsageError,
     WriteFailedError,
     open_stores,
 )
 from mobstore.testing.samples import tagged_event
-
 
 # URLs and options ------------------------------------------------------------------------------
 
@@ -39,7 +38,7 @@ from mobstore.testing.samples import tagged_event
 @pytest.mark.parametrize("engine", ["sqlite", "memory"])
 def test_unknown_durability(tmp_path: Path, engine: str, durability: Any) -> None:
     error = refused(url_of(engine, tmp_path), durability=durability)
-    assert type(error) is InternalError
+    assert type(error) is UsageError
     assert "durability is 'full' or 'normal'" in str(error)
     assert list(tmp_path.iterdir()) == []
 
@@ -64,7 +63,7 @@ def test_options_of_a_wrong_type(
     tmp_path: Path, engine: str, options: dict[str, Any], words: str
 ) -> None:
     error = refused(url_of(engine, tmp_path), **options)
-    assert type(error) is InternalError
+    assert type(error) is UsageError
     assert words in str(error)
     assert list(tmp_path.iterdir()) == []
 
@@ -78,7 +77,7 @@ def test_the_other_ways_to_open_refuse_the_same(tmp_path: Path) -> None:
         for way in (SqliteMobStores.open, SqliteRealmProfileStore.open):
             with pytest.raises(ReadFailedError, match="does not exist; create it first"):
                 await way(tmp_path / "missing" / "mobs.db")
-            with pytest.raises(InternalError, match="needs a path"):
+            with pytest.raises(UsageError, match="needs a path"):
                 await way("")
 
     asyncio.run(main())
@@ -224,7 +223,7 @@ def test_a_name_with_a_nul_opens_no_other_file(tmp_path: Path) -> None:
     usable(tmp_path / "mobs.db")
     before = (tmp_path / "mobs.db").read_bytes()
     error = refused(f"sqlite:{tmp_path}/mobs.db\0.db")
-    assert isinstance(error, (InternalError, ReadFailedError))
+    assert isinstance(error, (UsageError, ReadFailedError))
     assert (tmp_path / "mobs.db").read_bytes() == before
 
 
