@@ -109,6 +109,8 @@ def is_database(path: Path) -> bool:
         try:
             retrying(attempt, 5)
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+                return True  # only a database has a rollback journal
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
             return False
