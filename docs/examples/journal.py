@@ -174,7 +174,7 @@ class JournalEngine(Engine):
             raise
         if self._rows.changes:
             self._rows.changes.clear()
-            self._listeners.tell(None if loading else commit.writes)
+            self._listeners.notify(None if loading else commit.writes)
         return commit.result
 
     def _append(self, changes: object) -> None:
@@ -219,7 +219,7 @@ class JournalEngine(Engine):
             self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
             self._thread.shutdown()
-            self._listeners.tell()
+            self._listeners.notify()
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         self._check()

@@ -42,7 +42,7 @@ class PendingEngine(MemoryEngine):
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await self._over(make)
-        self._listeners.tell(commit.writes)
+        self._listeners.notify(commit.writes)
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
@@ -65,7 +65,7 @@ class PendingEngine(MemoryEngine):
             self._written.keep()
             loaded = write_script(*writes, *commit.writes)
             drive(self.overlay.run(loaded()), self._tables.answer)
-        self._listeners.tell()
+        self._listeners.notify()
         return commit.result
 
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:

@@ -57,11 +57,11 @@ class Channel:
             self._channel.postMessage(_CHANGED)
         else:
             self._has_unsent = True
-        self._listeners.tell(writes)
+        self._listeners.notify(writes)
 
     def wake(self) -> None:
         """Call all listeners of this tab, whether there was a commit or not."""
-        self._listeners.tell()
+        self._listeners.notify()
 
     def close(self) -> None:
         """Call the listeners of this tab a last time, and release the channel."""
@@ -72,7 +72,7 @@ class Channel:
         self._stop_timer()
         while self._handlers:
             self._handlers.pop().destroy()
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_message(self, event: JsValue) -> None:
         if event.data == _LISTENING:
@@ -81,12 +81,12 @@ class Channel:
             return
         if event.data == _QUERY and self._listeners:
             self._channel.postMessage(_LISTENING)
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_tick(self) -> None:
         self._ticks += 1
         if self._ticks % (1 + len(self._listeners) // _MOST_PER_TICK) == 0:
-            self._listeners.tell()
+            self._listeners.notify()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
