@@ -33,7 +33,7 @@ import json, os, sys
 from mobstore.cli import main
 for arguments in json.load(open(sys.argv[1])):
     sys.argv[1:] = [os.fsdecode(one.encode("utf-8", "surrogateescape")) for one in arguments]
-    print("::", arguments[0][:9].encode("ascii", "replace").decode(), flush=True)
+    print("::", ascii(arguments[0][:9])[1:-1], flush=True)
     try:
         main()
     except SystemExit as end:
