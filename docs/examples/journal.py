@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
-from mobstore.errors import InternalError, ReadFailedError, WriteFailedError
+from mobstore.errors import ClosedError, ReadFailedError, WriteFailedError
 from mobstore.scripts.tables import TABLES, Key, Row, Table
 from mobstore.scripts.transaction import (
     Add,
@@ -116,16 +116,16 @@ class Rows:
 
     # --8<-- [end:writes]
     def all(self) -> list[tuple[str, Key, Row]]:
-        """Every row, as a line of a journal that holds nothing else would have it."""
+        """Return every row, as in a line of a journal with no other rows."""
         return [(table.name, k, row) for table in TABLES for k, row in self._tables[table].items()]
 
 
 # --8<-- [start:engine]
 class JournalEngine(Engine):
-    """Keeps everything in one file, for one process at a time.
+    """An engine that keeps everything in one file, for one process at a time.
 
-    One thread runs all scripts, one after the other: so each sees all that those before it wrote,
-    nobody sees half of one, and the event loop never waits for the disk.
+    One thread runs all scripts, one after the other. So each sees the writes of those before it,
+    no reader sees half of one, and the event loop never waits for the disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -174,7 +174,7 @@ class JournalEngine(Engine):
             raise
         if self._rows.changes:
             self._rows.changes.clear()
-            self._listeners.tell(None if loading else commit.writes)
+            self._listeners.notify(None if loading else commit.writes)
         return commit.result
 
     def _append(self, changes: object) -> None:
@@ -192,12 +192,12 @@ class JournalEngine(Engine):
     # --8<-- [end:engine]
     # --8<-- [start:rest]
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
-        """Tell of commits; nobody else writes this file, so there is nothing else to watch."""
+        """Register a listener; no other process writes this file."""
         self._check()
         return self._listeners.add(wake, to)
 
     async def compact(self) -> None:
-        """Begin a journal anew that holds what is there, and put it in the place of the old one."""
+        """Write a new journal with the current rows, and replace the old one by it."""
         await self._on_thread(self._compact)
 
     def _compact(self) -> None:
@@ -219,7 +219,7 @@ class JournalEngine(Engine):
             self._closed = True
             await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
             self._thread.shutdown()
-            self._listeners.tell()
+            self._listeners.notify()
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         self._check()
@@ -228,7 +228,7 @@ class JournalEngine(Engine):
     def _check(self) -> None:
         require_outside_atomic()
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
 
 
 def _line(changes: object) -> bytes:

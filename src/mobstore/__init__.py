@@ -1,10 +1,10 @@
-"""Keeps the state of mobs: an event log, flow runs, specs and realm profiles.
+"""Storage for mobs of agents: an event log, flow runs, specs and realm profiles.
 
     async with mobstore.open_stores("sqlite:mobs.db") as stores:
         await stores.events.append(mobstore.NewMobEvent(mob_id=..., kind=mobstore.MobReset()))
 
 The four stores (`MobEventStore`, `MobRunStore`, `MobSpecStore`, `RealmProfileStore`) are the
-contract; it is the same on every engine.
+contract, which is the same on every engine.
 """
 
 from __future__ import annotations

@@ -128,9 +128,11 @@ from mobstore.model.ids import (
     TaskId as TaskId,
 )
 from mobstore.model.kernel import (
+    KernelState as KernelState,
+)
+from mobstore.model.kernel_values import (
     KernelMap as KernelMap,
     KernelSet as KernelSet,
-    KernelState as KernelState,
     KernelValue as KernelValue,
     NamedVariant as NamedVariant,
 )

@@ -1,4 +1,4 @@
-"""Every failure that a user of a store can meet, with the reference's kinds and texts.
+"""The errors of stores, with the reference's kinds and texts.
 
     MobStoreError
     ├── WriteFailedError               the medium failed a write: disk, lock, quota
@@ -22,13 +22,13 @@ from __future__ import annotations
 
 
 class MobStoreError(Exception):
-    """Base of all errors of a store; `str()` gives the reference's text.
+    """The base of all errors of stores; `str()` returns the reference's text.
 
     Attributes:
         detail: the text without the name of the kind.
-        retry_safe: whether making the same call again can succeed and cannot do harm.
-        maybe_written: whether the medium failed at a moment after which the write may
-            still turn out to have happened. Read before you write again.
+        retry_safe: whether repeating the call can succeed and is harmless.
+        maybe_written: whether the write may have happened despite the error. Read before you
+            write again.
     """
 
     label = "Store error"
@@ -53,44 +53,44 @@ class _MediumError(MobStoreError):
     def __init__(
         self, detail: str, *, retry_safe: bool = False, maybe_written: bool = False
     ) -> None:
-        super().__init__(_printable(detail))  # a file may have any name
+        super().__init__(_printable(detail))  # a file name may hold control characters
         self.retry_safe = retry_safe
         self.maybe_written = maybe_written
 
 
 class WriteFailedError(_MediumError):
-    """The medium refused a write."""
+    """The medium failed a write."""
 
     label = "Write failed"
 
 
 class ReadFailedError(_MediumError):
-    """The medium refused a read or an open; nothing was changed."""
+    """The medium failed a read, or could not be opened; nothing was changed."""
 
     label = "Read failed"
 
 
 class NotFoundError(MobStoreError):
-    """What the call is about is not in the store; nothing was written."""
+    """The run or realm profile is not in the store; nothing was written."""
 
     label = "Not found"
 
 
 class StaleCursorError(NotFoundError):
-    """A cursor is past the latest one: it is of another store, or this one has lost events.
+    """A cursor is past the latest one: it belongs to another store, or this store lost events.
 
-    A store that was restored, cleared or made anew gives the cursors in between a second time, to
-    other events: whoever went on from here would pass over them without a word.
+    A restored or recreated store assigns the cursors in between a second time, to other events. A
+    consumer that continued from here would silently skip them.
 
     Attributes:
-        after: the cursor that the caller holds.
-        latest: the latest cursor of the store, 0 if none was given.
+        after: the caller's cursor.
+        latest: the latest cursor of the store, 0 if none was assigned.
     """
 
     def __init__(self, after: int, latest: int) -> None:
         super().__init__(
-            f"cursor {after} is past the latest one, {latest}: it is of another store, or this one"
-            " was restored or made anew; compare identity(), and begin again from 0"
+            f"cursor {after} is past the latest one, {latest}: it belongs to another store, or this"
+            " one was restored or recreated; compare identity(), and start again from 0"
         )
         self.args: tuple[int, int] = (after, latest)
         self.after = after
@@ -98,20 +98,20 @@ class StaleCursorError(NotFoundError):
 
 
 class ConflictError(MobStoreError):
-    """The stored state is not the one that the caller expected; nothing was written."""
+    """The stored state is not the expected one; nothing was written."""
 
 
 class CasConflictError(ConflictError):
-    """A realm profile is not in the state that the caller holds; nothing was written."""
+    """A realm profile exists, or is not at the expected revision; nothing was written."""
 
     label = "CAS conflict"
 
 
 class RefusedError(CasConflictError):
-    """Within an atomic call, a comparison failed; unless the function catches it, nothing is kept.
+    """A comparison failed in an atomic call; unless the function catches it, all is rolled back.
 
     Attributes:
-        operation: which one was refused, counted from 1.
+        operation: the number of the refused operation, from 1.
     """
 
     def __init__(self, operation: int, reason: str) -> None:
@@ -121,12 +121,12 @@ class RefusedError(CasConflictError):
 
 
 class SpecRevisionConflictError(ConflictError):
-    """A spec is not at the revision that the caller holds; nothing was written.
+    """A spec is not at the expected revision; nothing was written.
 
     Attributes:
-        mob_id: the mob whose spec it is.
-        expected: the revision that the caller held.
-        actual: the revision in the store, 0 if there is no spec.
+        mob_id: the mob of the spec.
+        expected: the expected revision.
+        actual: the stored revision, 0 if there is no spec.
     """
 
     def __init__(self, mob_id: str, expected: int, actual: int) -> None:
@@ -143,27 +143,27 @@ class SpecRevisionConflictError(ConflictError):
 
 
 class SerializationError(MobStoreError):
-    """A value has no form in the reference's JSON, or JSON is not of that form."""
+    """A value has no JSON form, or stored JSON cannot be read."""
 
     label = "Serialization error"
 
 
 class InternalError(MobStoreError):
-    """The call cannot succeed; nothing was written. The reference's kind for all that follows."""
+    """The call cannot succeed; nothing was written. The reference's kind for the errors below."""
 
     label = "Internal error"
 
 
 class UsageError(InternalError, ValueError):
-    """An argument, URL or option is wrong: the call cannot succeed as made; nothing was written."""
+    """An argument, URL or option is wrong, or a call is in the wrong place; nothing was written."""
 
 
 class ClosedError(InternalError):
-    """The store, or its subscription, is closed; nothing was written."""
+    """The store is closed; nothing was written."""
 
 
 def reason(error: Exception) -> str:
-    """Why the system refused a file, in its words: "no space left on device"."""
+    """Return the system's reason for a file error, such as "no space left on device"."""
     if not isinstance(error, OSError) or not error.strerror:
         return "no file can have this name" if isinstance(error, ValueError) else "it was refused"
     return error.strerror[:1].lower() + error.strerror[1:]

@@ -34,18 +34,18 @@ def test_files_of_a_killed_browser(
     chromium: Chromium, tab: ChromiumTab, tmp_path: Path, seed: int
 ) -> None:
     """The files that a kill would leave are copied, and opened in place of those written later."""
-    files, copy = chromium.profile / FILES, tmp_path / "copy"
-    start_writing(tab, "killed")
+    name, files, copy = f"killed-{seed}", chromium.profile / FILES, tmp_path / "copy"
+    clear(tab, chromium.origin)
+    start_writing(tab, name)
     acknowledged = listen(tab, seconds=random.Random(seed).uniform(0, 0.5))
     with chromium.frozen():
         shutil.copytree(files, copy)
-    tab.call("work:stop", "killed")
-    tab.messages()  # what was acknowledged after the copy
+    tab.call("work:stop", name)
+    tab.messages()  # of writes after the copy
     clear(tab, chromium.origin)
     shutil.rmtree(files)
     copy.rename(files)
-    tab.call("work:check", "killed", acknowledged)
-    clear(tab, chromium.origin)
+    tab.call("work:check", name, acknowledged)
 
 
 @pytest.mark.parametrize("seed", range(20, 22))

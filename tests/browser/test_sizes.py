@@ -17,8 +17,8 @@ HEADS = pytest.mark.parametrize("head", ["", "\u65e5"], ids=["one byte", "two by
 @HEADS
 def test_chromium(chromium: Chromium, head: str) -> None:
     tab = chromium.tab()  # a new one, because WebAssembly memory never shrinks
-    assert tab.call("sizes:output", head, LARGEST_DOCUMENT) == [None, "new"]
-    error, left = tab.call("sizes:output", head, LARGEST_DOCUMENT + 1)
+    assert tab.call("sizes:output", head, LARGEST_DOCUMENT, seconds=240) == [None, "new"]
+    error, left = tab.call("sizes:output", head, LARGEST_DOCUMENT + 1, seconds=240)
     assert error["text"].endswith("can be stored at most")
     assert left == "old"
     tab.close()
@@ -27,5 +27,5 @@ def test_chromium(chromium: Chromium, head: str) -> None:
 @HEADS
 def test_firefox(firefox: Firefox, head: str) -> None:
     tab = firefox.tab()
-    assert tab.call("sizes:output", head, LARGEST_DOCUMENT) == [None, "new"]
+    assert tab.call("sizes:output", head, LARGEST_DOCUMENT, seconds=240) == [None, "new"]
     tab.close()

@@ -100,6 +100,12 @@ def test_a_wrong_argument_is_answered_with_the_command_to_type(
         assert run(*shlex.split(command), folder=folder).code == 0, command
 
 
+def test_a_file_that_cannot_exist_is_no_export(folder: Path) -> None:
+    ended = run("info", f"sqlite:{'x' * 5000}", folder=folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.errors.startswith("Error: ")
+
+
 def test_diff_takes_an_export_by_its_name_alone(folder: Path) -> None:
     ended = run("diff", "sqlite:mobs.db", "sqlite:backup.zip", folder=folder)
     assert (ended.code, ended.out) == (2, "")

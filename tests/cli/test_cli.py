@@ -1,4 +1,4 @@
-"""The command line as its users meet it: real processes, real files."""
+"""The commands on real files: results, options, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def url(source: Path) -> str:
     return f"sqlite:{path}"
 
 
-def test_import_says_what_came_over(source: Path, tmp_path: Path) -> None:
+def test_import_reports_its_counts(source: Path, tmp_path: Path) -> None:
     ended = run("import", str(source), f"sqlite:{tmp_path / 'new.db'}")
     assert (ended.code, ended.errors) == (0, "")
     assert ended.out == "imported 99 events, 8 runs, 2 specs, 2 realm profiles\n"
 
 
-def test_import_into_a_store_that_is_not_empty_is_refused(source: Path, url: str) -> None:
+def test_import_rejects_a_store_that_is_not_empty(source: Path, url: str) -> None:
     ended = run("import", str(source), url)
     assert (ended.code, ended.out) == (1, "")
     assert "the target store is not empty; name a new one" in ended.errors
@@ -138,7 +138,7 @@ def test_events_are_followed_until_interrupted(tmp_path: Path, form: str) -> Non
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> str:
-    """A store of nine events of which 4, 8 and 9 cannot be read."""
+    """Return the URL of a store of nine events; 4, 8 and 9 cannot be read."""
     path = tmp_path / "damaged.db"
 
     async def fill() -> None:
@@ -159,7 +159,7 @@ def shown_cursors(output: str) -> list[int]:
 
 
 @pytest.mark.parametrize("options", [("--json",), ()], ids=str)
-def test_an_unreadable_event_comes_after_what_precedes_it(
+def test_events_before_an_unreadable_one_are_printed(
     damaged: str, options: tuple[str, ...]
 ) -> None:
     ended = run("events", damaged, *options)
@@ -178,7 +178,7 @@ def test_an_unreadable_event_comes_after_what_precedes_it(
     assert "cursor 8" not in ended.errors
 
 
-def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
+def test_follow_ends_at_an_unreadable_event(damaged: str) -> None:
     ended = run("events", damaged, "--follow", "--json")
     assert ended.code == 1
     assert shown_cursors(ended.out) == [1, 2, 3]
@@ -198,10 +198,10 @@ def test_following_ends_at_an_unreadable_event(damaged: str) -> None:
 def test_a_cursor_past_the_end(url: str, options: tuple[str, ...]) -> None:
     ended = run("events", url, "--after", "100", *options)
     assert (ended.code, ended.out) == (1, "")
-    assert "cursor 100 is past the latest one, 99: it is of another store" in ended.errors
+    assert "cursor 100 is past the latest one, 99: it belongs to another store" in ended.errors
 
 
-def test_completion_is_what_the_shell_runs() -> None:
+def test_completion() -> None:
     for shell in ("bash", "zsh", "fish"):
         assert "_MOBSTORE_COMPLETE" in run("completion", shell).out
     said = run_process(
@@ -214,7 +214,7 @@ def test_completion_is_what_the_shell_runs() -> None:
     assert said.out == "plain,--status\n"
 
 
-def test_a_timeline_is_bounded_and_says_so() -> None:
+def test_a_timeline_is_limited_and_its_title_says_so() -> None:
     def entry(n: int, status: mobstore.StepRunStatus) -> mobstore.StepLedgerEntry:
         return mobstore.StepLedgerEntry(
             step_id=mobstore.StepId(f"step {n}"),
@@ -277,14 +277,14 @@ def test_run_in_depth(url: str) -> None:
 
 
 def tree_in(shown: str) -> list[str]:
-    """The lines of the tree of frames and loops, without what follows it."""
+    """Return the lines of the tree of frames and loops."""
     lines = [line.rstrip() for line in shown.splitlines()]
     start = next(n for n, line in enumerate(lines) if " loop" in line)
     return lines[start : lines.index("timeline")]
 
 
-def test_frames_and_loops_lie_in_each_other_as_the_ledger_says() -> None:
-    """As in notebooks and on the page: not as ids look, and by number, not by text."""
+def test_the_tree_of_frames_and_loops_follows_the_ledger() -> None:
+    """The parent is that of the ledger, not of the id; iterations are in numeric order."""
     frames = [
         "root",
         "root::n-body",
@@ -359,7 +359,7 @@ def test_specs_and_profiles(url: str) -> None:
         (("info",), 2, "Missing argument 'URL'"),
     ],
 )
-def test_refusals_are_words_on_stderr(arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_errors_are_messages_on_stderr(arguments: tuple[str, ...], code: int, words: str) -> None:
     ended = run(*arguments)
     assert ended.code == code
     assert words in ended.errors
@@ -368,7 +368,7 @@ def test_refusals_are_words_on_stderr(arguments: tuple[str, ...], code: int, wor
     assert not Path("missing.db").exists()
 
 
-def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+def test_a_reader_may_exit_early(tmp_path: Path) -> None:
     async def fill() -> None:
         async with mobstore.open_stores(f"sqlite:{tmp_path / 'many.db'}") as stores:
             event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
@@ -386,14 +386,14 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_every_command_says_how_it_is_used() -> None:
+def test_every_command_has_an_example() -> None:
     for name, command in cli.commands.items():
         ended = run(name, "--help")
         assert f"Example: mobstore {name} " in ended.out
         assert command.help
 
 
-def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_its_extra_it_names_the_command_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'click'\", name='click')", encoding="utf-8"
     )
@@ -405,7 +405,7 @@ def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
     )
 
 
-def test_stored_text_is_shown_and_never_obeyed() -> None:
+def test_stored_text_is_escaped() -> None:
     hostile = "[red]x[/red]\x1b[2J\x07\nbell"
     run = mobstore.MobRun.pending(
         mobstore.MobId(hostile),

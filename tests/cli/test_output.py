@@ -1,4 +1,4 @@
-"""What commands write, in encodings that cannot hold it, and into pipes."""
+"""Output in encodings that lack its characters, and into pipes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mobstore.testing.samples import definition, failure, frame, full_run, profi
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 ODD = "Café-日本-🦦"
 
-# One process for all commands: to start one takes longer than what it does.
+# One process for all commands: starting a process takes longer than most commands.
 _ALL = """
 import json, os, sys
 from mobstore.cli import main
@@ -40,7 +40,7 @@ for arguments in json.loads(sys.argv[1]):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a store, a damaged copy of it and an export, whose text few encodings hold."""
+    """Create a store with text that few encodings have, a damaged copy of it and an export."""
 
     async def fill() -> None:
         async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
@@ -107,7 +107,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii:strict", "utf-16", "C"])
-def test_tables_and_errors_come_out_in_any_encoding(folder: Path, encoding: str) -> None:
+def test_tables_and_errors_in_any_encoding(folder: Path, encoding: str) -> None:
     commands = [*COMMANDS, *WRONG]
     in_c = encoding == "C"
     out, errors = run_in_c(folder, commands) if in_c else run_all(commands, folder, encoding)
@@ -126,7 +126,7 @@ def test_tables_and_errors_come_out_in_any_encoding(folder: Path, encoding: str)
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
-def test_json_stays_json_in_any_encoding(folder: Path, encoding: str) -> None:
+def test_json_in_any_encoding(folder: Path, encoding: str) -> None:
     out, _ = run_all([[*command, "--json"] for command in COMMANDS], folder, encoding)
     lines = [json.loads(line) for line in out.splitlines() if not line.startswith(":: ")]
     assert len(lines) > 12
@@ -136,7 +136,7 @@ def test_json_stays_json_in_any_encoding(folder: Path, encoding: str) -> None:
         assert ODD in out, "nothing is escaped where nothing has to be"
 
 
-def test_a_table_shows_emoji_and_markup_as_they_stand(tmp_path: Path) -> None:
+def test_a_table_does_not_interpret_emoji_codes_and_markup(tmp_path: Path) -> None:
     async def fill() -> None:
         async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
             run = full_run(1, mob="[red]:smile:", flow=FlowId(":x:"))
@@ -183,14 +183,14 @@ def test_an_export_into_a_pipe(sample: Path) -> None:
     assert names == {"tide.db", "mobs.db", "piped.zip", "piped.db", "again.db"}
 
 
-def test_a_reader_of_an_export_that_leaves_early(sample: Path) -> None:
+def test_the_reader_of_an_export_may_exit_early(sample: Path) -> None:
     command = f"{sys.executable} -m mobstore export sqlite:mobs.db - | head -c 1"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, check=False, cwd=sample)
     assert ended.stdout == b"P"
     assert b"Traceback" not in ended.stderr
 
 
-def test_a_terminal_gets_no_zip(sample: Path) -> None:
+def test_no_export_to_a_terminal(sample: Path) -> None:
     person, terminal = pty.openpty()
     ended = subprocess.run(
         [sys.executable, "-m", "mobstore", "export", "sqlite:mobs.db", "-"],
@@ -208,7 +208,7 @@ def test_a_terminal_gets_no_zip(sample: Path) -> None:
     )
 
 
-def test_a_forced_export_replaces_files_only(sample: Path) -> None:
+def test_force_replaces_only_regular_files(sample: Path) -> None:
     os.mkfifo(sample / "pipe")
     (sample / "file").write_text("old")
     (sample / "link").symlink_to("file")
@@ -235,7 +235,7 @@ def test_a_forced_export_replaces_files_only(sample: Path) -> None:
     assert (sample / "file").read_bytes().startswith(b"SQLite")
 
 
-def test_a_store_is_no_export(sample: Path) -> None:
+def test_diff_takes_a_store_by_its_url(sample: Path) -> None:
     ended = run("diff", "sqlite:mobs.db", "mobs.db", folder=sample)
     assert ended.code == 2
     assert "mobs.db is a SQLite database; type sqlite:mobs.db" in ended.errors

@@ -1,4 +1,4 @@
-"""Commands that only read: also while another process writes, and where nothing can be written."""
+"""Commands that only read: while another process writes, and on a read-only medium."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cli.command_line import reading, writing
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 READING = [*reading(), *writing(out="{out}")[:3]]
-# One process for all commands: to start one takes longer than what it does.
+# One process for all commands: starting a process takes longer than most commands.
 _ALL = """
 import contextlib, io, json, os, sys
 from mobstore.cli import main
@@ -37,7 +37,7 @@ def run(commands):
 
 user, commands, again = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 if user:
-    # Nobody may be unable to read the sources: load now what is loaded late.
+    # This user may be unable to read the sources, so all modules are imported before.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         run(again)
     os.setgroups([])
@@ -59,7 +59,7 @@ file.execute("ROLLBACK")
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a store, and one beside it for what is written; any user may enter them."""
+    """Create folders for a store and for output; any user may enter them."""
     whole = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
     for path in (whole, whole / "store", whole / "out", whole / "again"):
         path.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def folder() -> Iterator[Path]:
 
 
 def run_all(folder: Path, commands: list[list[str]], user: int = 0) -> tuple[list[str], str, str]:
-    """How each command ended, and all that they said."""
+    """Return the exit codes of commands, their standard output and standard error."""
     filled = _filled(commands, ("{out}", f"{folder.parent}/out"))
     again = f"{folder.parent}/again"
     there = _filled(commands, ("{out}", again), ("sqlite:mobs.db", f"sqlite:{again}/mobs.db"))
@@ -118,7 +118,7 @@ def test_they_work_while_another_process_holds_the_write_lock(folder: Path) -> N
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: only root can become another user")
-def test_they_work_where_nothing_can_be_written(folder: Path) -> None:
+def test_they_work_on_a_read_only_medium(folder: Path) -> None:
     (folder / "mobs.db").chmod(0o444)
     folder.chmod(0o555)
     before = (folder / "mobs.db").read_bytes()

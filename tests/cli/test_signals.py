@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command in an orderly way: nothing half done is left behind."""
+"""SIGTERM and SIGHUP end a command cleanly: no incomplete file is left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAIN = "from mobstore.cli import main; main()"
 
 
 def slowly(does: str, seconds: float = 0.05) -> str:
-    """The command line, which does something whenever some hundred rows are done, and waits."""
+    """Return a program: the command line, with code and a pause at each step of its progress."""
     return f"""
 import os, time
 from rich.progress import Progress
@@ -64,12 +64,12 @@ def slow(connection, path):
 file._make = slow
 {MAIN}
 """
-"""The command line, which takes its time before it makes a store's tables."""
+"""The command line, with a pause before it creates the tables of a store."""
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of more events than a pipe holds, and what was exported from it."""
+    """Create a store of more events than a pipe holds, and exports of it."""
     folder = tmp_path_factory.mktemp("stored")
 
     async def fill() -> None:
@@ -87,7 +87,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Folder:
-    """A folder to work in, one for temporary files, and the store to read from."""
+    """A working directory, one for temporary files, and one with the store to read."""
 
     def __init__(self, path: Path, stored: Path) -> None:
         self.work, self.temporary = path / "work", path / "temporary"
@@ -99,7 +99,7 @@ class Folder:
     def running(
         self, code: str, arguments: Sequence[str], *, before: Sequence[str] = ()
     ) -> Generator[subprocess.Popen[bytes]]:
-        """A command at work, which `{}` in the arguments tells where the store is."""
+        """Start a command; `{}` in its arguments becomes the directory of the store."""
         with subprocess.Popen(
             [*before, sys.executable, "-c", code, *(one.format(self.stored) for one in arguments)],
             stdout=subprocess.PIPE,
@@ -113,7 +113,7 @@ class Folder:
                 process.kill()
 
     def made(self) -> set[str]:
-        """The names of what is there and was not there before."""
+        """Return the names of new files."""
         folders = (self.work, self.temporary, self.stored)
         return {path.name for one in folders for path in one.iterdir()} - STORED
 
@@ -133,7 +133,7 @@ def at_work(process: subprocess.Popen[bytes], times: int = 3) -> None:
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
-    """How it ended, and what it said but that it was at work."""
+    """Return the exit code, and standard error without the lines of progress."""
     _, errors = process.communicate(timeout=30)
     return process.returncode, errors.replace(b"working\n", b"")
 
@@ -154,9 +154,7 @@ MOVING = [
 @pytest.mark.parametrize(
     ("arguments", "number"), list(zip(MOVING, cycle(CODES), strict=False)), ids=str
 )
-def test_what_moves_leaves_nothing(
-    folder: Folder, arguments: list[str], number: signal.Signals
-) -> None:
+def test_no_files_are_left(folder: Folder, arguments: list[str], number: signal.Signals) -> None:
     with folder.running(SLOWLY, arguments) as process:
         at_work(process)
         process.send_signal(number)
@@ -164,7 +162,7 @@ def test_what_moves_leaves_nothing(
     assert folder.made() == set()
 
 
-def test_a_file_that_was_to_be_replaced_stays(folder: Folder) -> None:
+def test_a_file_to_replace_stays(folder: Folder) -> None:
     (folder.work / "old").write_text("dear")
     arguments = ["export", "sqlite:{}/mobs.db", "old", "--force"]
     for extra in ([], ["--format", "meerkat"]):
@@ -178,7 +176,7 @@ def test_a_file_that_was_to_be_replaced_stays(folder: Folder) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("command", [["copy", "sqlite:{}/mobs.db"], ["import", "{}/mobs.zip"]])
-def test_a_store_that_is_just_being_made_goes_again(
+def test_a_store_in_creation_is_removed(
     folder: Folder, command: list[str], number: signal.Signals
 ) -> None:
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -191,15 +189,15 @@ def test_a_store_that_is_just_being_made_goes_again(
 
 @signals
 @pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
-def test_a_reader_who_does_not_read_stops_no_end(
+def test_an_export_that_waits_for_its_reader_ends(
     folder: Folder, layout: str, number: signal.Signals
 ) -> None:
-    """The command waits in the middle of a write."""
+    """The command is blocked in a write."""
     arguments = ["export", "sqlite:{}/mobs.db", "-", "--format", layout]
     with folder.running(MAIN, arguments) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)
-        # An archive has no name by which it could stay; a database needs one while it is made.
+        # The temporary file of an archive has no name; that of a database needs one.
         assert not list(folder.temporary.iterdir()) or layout == "meerkat"
         process.send_signal(number)
         assert process.wait(timeout=30) == CODES[number]
@@ -207,7 +205,7 @@ def test_a_reader_who_does_not_read_stops_no_end(
 
 
 @signals
-def test_neither_does_one_of_a_list(folder: Folder, number: signal.Signals) -> None:
+def test_a_list_that_waits_for_its_reader_ends(folder: Folder, number: signal.Signals) -> None:
     with folder.running(MAIN, ["events", "sqlite:{}/mobs.db", "--limit", "99999"]) as process:
         assert process.stdout is not None
         assert process.stdout.read(1)
@@ -217,7 +215,7 @@ def test_neither_does_one_of_a_list(folder: Folder, number: signal.Signals) -> N
 
 @signals
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "lines"])
-def test_following_ends_quietly(folder: Folder, options: list[str], number: signal.Signals) -> None:
+def test_follow_ends_silently(folder: Folder, options: list[str], number: signal.Signals) -> None:
     command = ["events", "sqlite:{}/mobs.db", "--follow", "--after", "11999", *options]
     with folder.running(MAIN, command) as process:
         assert process.stdout is not None
@@ -237,8 +235,8 @@ def test_the_second_signal_ends_at_once(folder: Folder, second: signal.Signals) 
         assert process.wait(timeout=10) == -second
 
 
-def test_a_terminal_that_goes(folder: Folder) -> None:
-    """The system sends a hang-up, and what is written to the terminal from then on fails."""
+def test_a_closed_terminal(folder: Folder) -> None:
+    """The system sends SIGHUP, and later writes to the terminal fail."""
     person, terminal = pty.openpty()
     code = slowly("tell(*args, **options)")
     with subprocess.Popen(
@@ -263,8 +261,8 @@ def test_a_terminal_that_goes(folder: Folder) -> None:
     assert folder.made() == set()
 
 
-def test_without_a_hangup(folder: Folder) -> None:
-    """What was started with nohup goes on when its terminal has gone."""
+def test_nohup(folder: Folder) -> None:
+    """A command that was started with nohup continues."""
     arguments = ["export", "sqlite:{}/mobs.db", "new"]
     with folder.running(SLOWLY, arguments, before=["nohup"]) as process:
         at_work(process)
@@ -275,7 +273,7 @@ def test_without_a_hangup(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
-def test_a_kill_leaves_nothing_under_the_name(folder: Folder, layout: str) -> None:
+def test_sigkill_leaves_no_file_under_the_final_name(folder: Folder, layout: str) -> None:
     arguments = ["export", "sqlite:{}/mobs.db", "new", "--format", layout]
     with folder.running(SLOWLY, arguments) as process:
         at_work(process)

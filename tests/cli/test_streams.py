@@ -1,4 +1,4 @@
-"""Standard output that takes nothing, and readers that have gone."""
+"""Standard output that cannot be written, and readers that exit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_a_full_disk_is_told_in_words(folder: Path, arguments: list[str], code: int) -> None:
+def test_a_full_disk(folder: Path, arguments: list[str], code: int) -> None:
     ended = run(*arguments, folder=folder, device=FULL)
     assert (ended.code, ended.errors.count("\n")) == (code, 1)
     assert ended.errors.startswith("Error: ")
@@ -66,7 +66,7 @@ def test_a_full_disk_is_told_in_words(folder: Path, arguments: list[str], code: 
     [["events", "sqlite:mobs.db"], ["export", "sqlite:mobs.db", "-"], ["--help"]],
     ids=" ".join,
 )
-def test_python_has_nothing_to_add_at_its_end(folder: Path, arguments: list[str]) -> None:
+def test_a_full_disk_causes_no_traceback_at_exit(folder: Path, arguments: list[str]) -> None:
     with FULL.open("wb") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "mobstore", *arguments],
@@ -92,8 +92,8 @@ def test_an_export_into_a_pipe_needs_no_standard_error(folder: Path, more: list[
 
 
 @needs_full
-def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
-    """Whoever prints without flushing finds out, too."""
+def test_buffered_output_is_written_before_the_exit_code(folder: Path) -> None:
+    """An error of the last flush is reported."""
     code = "import sys; from mobstore.cli import main; sys.stdout.write('x'); main()"
     with FULL.open("wb") as full:
         ended = subprocess.run(
@@ -120,7 +120,7 @@ def test_what_is_still_buffered_at_the_end_counts(folder: Path) -> None:
     ],
     ids=str,
 )
-def test_no_room_for_what_is_temporary(folder: Path, command: list[str], what: str) -> None:
+def test_no_temporary_files(folder: Path, command: list[str], what: str) -> None:
     code = "import tempfile; tempfile.tempdir = '/missing'; from mobstore.cli import main; main()"
     (folder / "mobs.zip").write_bytes(b"PK")
     ended = subprocess.run(
@@ -135,7 +135,7 @@ def test_no_room_for_what_is_temporary(folder: Path, command: list[str], what: s
 
 
 @pytest.mark.parametrize("command", ["info sqlite:mobs.db --json", "export sqlite:mobs.db -"])
-def test_a_closed_output_is_told_in_words(folder: Path, command: str) -> None:
+def test_a_closed_output(folder: Path, command: str) -> None:
     ended = subprocess.run(
         ["sh", "-c", f"{sys.executable} -m mobstore {command} >&-"],
         capture_output=True,
@@ -147,10 +147,8 @@ def test_a_closed_output_is_told_in_words(folder: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-def test_an_export_whose_reader_goes_in_the_middle_has_failed(
-    tmp_path: Path, unbuffered: str
-) -> None:
-    """Unbuffered, a write that is cut short by that says how much was taken, and no more."""
+def test_an_export_fails_if_its_reader_exits_early(tmp_path: Path, unbuffered: str) -> None:
+    """An unbuffered stream reports a partial write, and no error."""
 
     async def fill() -> None:
         async with mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}") as stores:
@@ -175,7 +173,7 @@ def test_an_export_whose_reader_goes_in_the_middle_has_failed(
 
 
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "lines"])
-def test_following_ends_when_its_reader_has_gone(folder: Path, options: list[str]) -> None:
+def test_follow_ends_when_its_reader_exits(folder: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "mobstore", "events", "sqlite:mobs.db", "--follow", *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
@@ -192,8 +190,8 @@ def test_following_ends_when_its_reader_has_gone(folder: Path, options: list[str
             following.kill()
 
 
-def test_following_into_a_file_goes_on(folder: Path, tmp_path: Path) -> None:
-    """A file has no reader that could go."""
+def test_follow_into_a_file_continues(folder: Path, tmp_path: Path) -> None:
+    """A file has no reader that could exit."""
     out = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
     with subprocess.Popen(
         [sys.executable, "-m", "mobstore", "events", "sqlite:mobs.db", "--follow"],
@@ -205,6 +203,6 @@ def test_following_into_a_file_goes_on(folder: Path, tmp_path: Path) -> None:
         while (tmp_path / "out").read_bytes().count(b"\n") < 3 and monotonic() < deadline:
             sleep(0.05)
         with pytest.raises(subprocess.TimeoutExpired):
-            following.wait(timeout=1.2)  # it looks for its reader every second
+            following.wait(timeout=1.2)  # it checks for a reader every second
         following.terminate()
     assert (tmp_path / "out").read_bytes().count(b"\n") == 3

@@ -1,4 +1,4 @@
-"""`mobstore verify` and `mobstore diff` as their users meet them."""
+"""`mobstore verify` and `mobstore diff`: output and exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A store with the sample in it, and beside it an export of it."""
+    """Create a store of the sample, and an export beside it."""
     source, path = tmp_path / "tide-desk.db", tmp_path / "mobs.db"
     source.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
 
@@ -48,7 +48,7 @@ def test_a_sound_store(path: Path) -> None:
     assert (ended.code, ended.out) == (0, "")
 
 
-def test_damage_is_told_and_mended(path: Path) -> None:
+def test_damage_is_reported_and_repaired(path: Path) -> None:
     damage(path, "UPDATE counters SET value = 7 WHERE name = 'next_cursor'")
     ended = run("verify", f"sqlite:{path}")
     assert ended.code == 1
@@ -60,7 +60,7 @@ def test_damage_is_told_and_mended(path: Path) -> None:
     assert run("verify", f"sqlite:{path}").out == "sound: 253 rows\n"
 
 
-def test_what_is_left_ends_with_1(path: Path) -> None:
+def test_a_problem_that_is_left_ends_with_1(path: Path) -> None:
     damage(
         path,
         "UPDATE events SET type = 'mob_reset' WHERE cursor = 5",
@@ -97,7 +97,7 @@ def test_equal_stores(path: Path) -> None:
     assert (ended.code, ended.out) == (0, "")
 
 
-def test_what_differs(path: Path) -> None:
+def test_differences(path: Path) -> None:
     damage(
         path,
         "DELETE FROM events WHERE cursor BETWEEN 20 AND 30 OR cursor = 32",
@@ -134,7 +134,7 @@ def test_what_differs(path: Path) -> None:
     }
 
 
-def test_what_cannot_be_compared_ends_with_2(path: Path) -> None:
+def test_a_source_that_cannot_be_read_ends_with_2(path: Path) -> None:
     for other in ("sqlite:missing.db", path, "nonsense"):
         ended = run("diff", f"sqlite:{path}", other)
         assert (ended.code, ended.out) == (2, "")

@@ -1,4 +1,4 @@
-"""Stores that break the contract in one way each, to show that the cases notice."""
+"""Stores that each break the contract in one way, to show that the cases notice."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 def on(engine: Callable[[], MemoryEngine], *capabilities: Capability) -> type[Subject]:
-    """A subject whose stores lie on this engine."""
+    """Return a subject whose stores use this engine."""
 
     class OnEngine(Subject):
         async def connect(self) -> MobStores:
@@ -55,7 +55,7 @@ def on(engine: Callable[[], MemoryEngine], *capabilities: Capability) -> type[Su
 
 
 def holding(tables: type[MemoryTables], *capabilities: Capability) -> type[Subject]:
-    """A subject whose engine holds its rows in these tables."""
+    """Return a subject whose engine keeps its rows in these tables."""
     return on(lambda: MemoryEngine(tables()), *capabilities)
 
 
@@ -63,7 +63,7 @@ def holding(tables: type[MemoryTables], *capabilities: Capability) -> type[Subje
 
 
 class LostUpdate(MemoryEngine):
-    """Decides on what it has read, lets others write, then writes."""
+    """An engine that decides on its reads, lets others write, and then writes."""
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await super().read(lambda: _deciding(make()))
@@ -72,7 +72,7 @@ class LostUpdate(MemoryEngine):
 
 
 class HalfVisible(MemoryEngine):
-    """Lets others look, and cancel, between two writes of one script."""
+    """An engine that lets others read, and cancel, between two writes of one script."""
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await super().read(lambda: _deciding(make()))
@@ -84,14 +84,14 @@ class HalfVisible(MemoryEngine):
 
 
 class HalfCommit(MemoryTables):
-    """Forgets the second write of a script that has several."""
+    """Tables that forget the second write of a script with several."""
 
     def write(self, writes: Sequence[Write]) -> None:
         super().write([*writes[:1], *writes[2:]])
 
 
 class Deaf(MemoryEngine):
-    """Tells nobody of a commit."""
+    """An engine that notifies no listener of commits."""
 
     def listen(
         self,
@@ -102,7 +102,7 @@ class Deaf(MemoryEngine):
 
 
 class Backwards(MemoryTables):
-    """Gives rows in whatever order they lie: here the latest first."""
+    """Tables that return rows in any order: here the latest first."""
 
     def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
@@ -112,7 +112,7 @@ class Backwards(MemoryTables):
 
 
 class NumbersAsText(MemoryTables):
-    """Orders the positions in a ledger as text."""
+    """Tables that order the positions in a ledger as text."""
 
     def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
@@ -122,7 +122,7 @@ class NumbersAsText(MemoryTables):
 
 
 class OrderByUtf16(MemoryTables):
-    """Orders text as JavaScript and IndexedDB do."""
+    """Tables that order text as JavaScript and IndexedDB do."""
 
     def answer(self, read: Read) -> Any:
         answer: Any = super().answer(read)
@@ -134,7 +134,7 @@ class OrderByUtf16(MemoryTables):
 
 
 class ReusedCursor(MemoryTables):
-    """Counts on from the last event that is left."""
+    """Tables that count on from the last remaining event."""
 
     def write(self, writes: Sequence[Write]) -> None:
         super().write(writes)
@@ -145,7 +145,7 @@ class ReusedCursor(MemoryTables):
 
 
 class InclusiveBounds(MemoryTables):
-    """Takes `after` and `before` to include the value itself."""
+    """Tables whose `after` and `before` include the value itself."""
 
     def answer(self, read: Read) -> Any:
         return super().answer(self._widened(read) if _is_scan(read) else read)
@@ -156,7 +156,7 @@ class InclusiveBounds(MemoryTables):
 
 
 class WholePrefixesOnly(MemoryTables):
-    """Finds nothing unless each value of an index's prefix is given."""
+    """Tables that find rows only by complete prefixes of an index."""
 
     def answer(self, read: Read) -> Any:
         whole = not _is_scan(read) or len(read.prefix) >= len(read.index.prefix)
@@ -164,7 +164,7 @@ class WholePrefixesOnly(MemoryTables):
 
 
 class CutsAtNul(MemoryTables):
-    """Takes text to end at the first NUL, as C does."""
+    """Tables that end text at the first NUL, as C does."""
 
     def write(self, writes: Sequence[Write]) -> None:
         super().write([_changed(write, self._cut) for write in writes])
@@ -174,7 +174,7 @@ class CutsAtNul(MemoryTables):
 
 
 class Normalises(MemoryTables):
-    """Composes letters and their accents."""
+    """Tables that compose letters and their accents."""
 
     def answer(self, read: Read) -> Any:
         if isinstance(read, Get):
@@ -190,7 +190,7 @@ class Normalises(MemoryTables):
 
 
 class Microseconds(MemoryTables):
-    """Keeps times to the microsecond."""
+    """Tables that keep times to the microsecond."""
 
     def write(self, writes: Sequence[Write]) -> None:
         super().write([_changed(write, self._rounded) for write in writes])
@@ -201,7 +201,7 @@ class Microseconds(MemoryTables):
 
 
 class LoadsInPart(MemoryEngine):
-    """Keeps what a loading script had written when it failed."""
+    """An engine that keeps the writes of a failed load."""
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         try:
@@ -211,21 +211,21 @@ class LoadsInPart(MemoryEngine):
 
 
 class ForgetsDeletes(MemoryTables):
-    """Removes ranges, but no single rows."""
+    """Tables that delete ranges, but no single rows."""
 
     def write(self, writes: Sequence[Write]) -> None:
         super().write([write for write in writes if not isinstance(write, Delete)])
 
 
 class NeverClosed(MemoryEngine):
-    """Goes on after it was closed."""
+    """An engine that works after it was closed."""
 
     async def close(self) -> None:
         return
 
 
 class Failing(MemoryEngine):
-    """Raises what is no error of a store."""
+    """An engine that raises foreign errors."""
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         raise OSError("the driver's own", make)
@@ -236,7 +236,7 @@ def _is_scan(read: Read) -> TypeGuard[Scan[Any]]:
 
 
 def _changed(write: Write, change: Callable[[Any], Any]) -> Write:
-    """The same write of other rows."""
+    """Return the same write of other rows."""
     if not isinstance(write, (Add, Put)):
         return write
     rows: list[Any] = [row._make(change(row)) for row in write.rows]
@@ -257,7 +257,7 @@ def _committing(commit: Commit[T]) -> Script[T]:
 
 
 class AliasedRuns(MobRunStore):
-    """Gives out the very run that it was given."""
+    """A store that returns the run that it was given."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine, clock)
@@ -272,7 +272,7 @@ class AliasedRuns(MobRunStore):
 
 
 class CachedEvents(MobEventStore):
-    """Gives out the same events again and again."""
+    """A store that returns the same event objects again."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(engine, clock)
@@ -291,7 +291,7 @@ class CachedEvents(MobEventStore):
 
 
 class LateArguments(MobRunStore):
-    """Looks at its arguments only once it is its turn."""
+    """A store that reads its arguments only when it runs."""
 
     async def create_run(self, run: MobRun) -> None:
         await asyncio.sleep(0)
@@ -299,7 +299,7 @@ class LateArguments(MobRunStore):
 
 
 class UnlockedFlowState(MobRunStore):
-    """Compares a state that it has read before, then writes."""
+    """A store that compares a state read earlier, then writes."""
 
     async def cas_flow_state(
         self,
@@ -351,7 +351,7 @@ class WithOwnClock(Subject):
 
 
 class OneByOne(MobStores):
-    """Runs the operations of an atomic call as they come."""
+    """Stores that commit the operations of an atomic call one by one."""
 
     async def atomic(self, work: Callable[[Stores], Coroutine[object, None, T]]) -> T:
         return await cast("Coroutine[Any, Any, T]", work(self))

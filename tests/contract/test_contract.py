@@ -37,12 +37,13 @@ SUBJECTS: dict[str, Maker] = {
     "pending": lambda _: PendingSubject(),
     "sqlite": SqliteFileSubject,
 }
+SLOW = {"limits.values": pytest.mark.slow}
 
 
 @pytest.mark.parametrize(
     ("case", "make_subject"),
     [
-        pytest.param(case, make, id=f"{case.id}-{name}")
+        pytest.param(case, make, id=f"{case.id}-{name}", marks=SLOW.get(case.id, ()))
         for case in all_cases().values()
         for name, make in SUBJECTS.items()
         # Within an atomic call nothing is loaded, and what is pending has not been added yet.

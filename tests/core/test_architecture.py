@@ -68,7 +68,7 @@ IO_MODULES = {"asyncio", "threading", "sqlite3", "time", "random", "pathlib", "o
 
 
 class Import(NamedTuple):
-    """One import: who, what, and which names of it."""
+    """An import: the importing module, the module, and the names."""
 
     module: str
     target: str
@@ -101,7 +101,7 @@ def room(module: str) -> str:
 
 
 def inner(one: Import) -> list[str]:
-    """The modules of the package that an import names, without the package's own name."""
+    """Return the modules that an import names, without the package's own name."""
     if one.target == "mobstore":
         return [name if name in modules() else "__init__" for name in one.names or ("",)]
     if one.target.startswith("mobstore."):
@@ -113,7 +113,7 @@ def inner(one: Import) -> list[str]:
 
 
 def arrows() -> Iterator[tuple[str, str, str]]:
-    """The room that imports, the room that it imports, and a line that says which modules."""
+    """Yield the importing room, the imported room, and a line with the modules."""
     for one in ALL:
         for target in inner(one):
             if room(target) != room(one.module):
@@ -132,7 +132,7 @@ def test_arrows(name: str) -> None:
 
 
 def test_arrows_go_one_way() -> None:
-    """Rooms can be built in the order in which they are named here."""
+    """The rooms can be built in the order of this list."""
     built: set[str] = set()
     for name, needed in MAY_IMPORT.items():
         assert needed <= built, name
@@ -140,7 +140,7 @@ def test_arrows_go_one_way() -> None:
 
 
 def test_engines_do_not_know_each_other() -> None:
-    """They share the commit listeners and nothing else."""
+    """Engines share only the commit listeners."""
     engines = {"memory", "sqlite", "indexeddb"}
 
     def engine(module: str) -> str:
@@ -178,7 +178,7 @@ def test_private_names_stay_in_their_module() -> None:
 
 
 def loaded(code: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded after running some code."""
+    """Return the modules that a fresh interpreter has loaded after running some code."""
     code = f"import sys; before = set(sys.modules); {code}"
     code += "; print('\\n'.join(set(sys.modules) - before))"
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -187,7 +187,7 @@ def loaded(code: str) -> set[str]:
 
 @pytest.mark.parametrize("code", ["import mobstore", "from mobstore import *"])
 def test_importing_the_package_is_light(code: str) -> None:
-    """A page has no SQLite, and nobody waits for a driver or a command line they do not use."""
+    """A page has no SQLite, and unused drivers and the command line are not loaded."""
     found = loaded(code)
     assert "mobstore" in found
     assert not {"sqlite3", "_sqlite3", "asyncio", "click", "rich", "psycopg", "hypothesis"} & found

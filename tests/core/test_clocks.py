@@ -1,4 +1,4 @@
-"""What a store's clock may return."""
+"""The values that a store's clock may return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A counter that is behind: nothing is overwritten, verify finds it and mends it."""
+"""A counter that is behind: nothing is overwritten, verify finds it and repairs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is what was given: records that were changed behind the models' backs."""
+"""Records changed without validation: they are stored as passed, or rejected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def said(
     call: Callable[[MobStores], Awaitable[object]],
     kind: type[MobStoreError] = SerializationError,
 ) -> str:
-    """What a call is refused with; afterwards nothing is stored."""
+    """Return the text of a call's error; check that nothing was stored."""
 
     async def refused() -> str:
         async with open_stores("memory:") as stores:
@@ -130,11 +130,11 @@ def test_missing_fields_are_named() -> None:
 
 def test_one_event_is_no_batch() -> None:
     why = said(lambda stores: stores.events.append_batch(cast("Any", event(kind=TASK))), UsageError)
-    assert why == "events must be a sequence of NewMobEvent; one alone goes to `append`"
+    assert why == "events must be a sequence of NewMobEvent; use `append` for one event"
 
 
 def test_what_the_constructors_take_is_stored_in_their_form() -> None:
-    """Lists for tuples and the reverse, keys in any order: as if it had been given to a model."""
+    """Lists for tuples and the reverse, and keys in any order, are stored as a model has them."""
 
     async def stored() -> None:
         async with open_stores("memory:") as stores:

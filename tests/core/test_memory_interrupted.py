@@ -1,4 +1,4 @@
-"""Whatever is raised at whichever instruction, the memory engine keeps all of a commit or none."""
+"""An error at any instruction leaves all of a commit or none in the memory engine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HELPERS = {"_apply", "_recover", "_begin", "_run_at_once", "_slice", "answer", 
 
 @contextmanager
 def interrupted(at: int, *, unit: str = "opcode") -> Generator[list[str]]:
-    """Raise KeyboardInterrupt at the n-th instruction or line; the list then says where it was."""
+    """Raise KeyboardInterrupt at the n-th instruction or line; note the place in the list."""
     left, where = at, list[str]()
 
     def trace(frame: FrameType, happened: str, _: object) -> Any:
@@ -73,8 +73,8 @@ def held(stores: MobStores) -> memory_tables.MemoryTables:
 
 
 def state(stores: MobStores) -> State:
-    """All that an engine holds, index by index, and what its caches say of it."""
-    asyncio.run(stores.engine.read(read_script(Get(SPECS, ("",)))))  # undoes what is half
+    """Return the contents of an engine, index by index, and of its caches."""
+    asyncio.run(stores.engine.read(read_script(Get(SPECS, ("",)))))  # undoes an interrupted commit
     found: State = {}
     for table in TABLES:
         rows = held(stores).rows(table)
@@ -138,7 +138,7 @@ CHANGES: dict[str, Change] = {
 def test_all_or_nothing(name: str, unit: str, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_MANY", many)
     monkeypatch.setattr(memory, "_PART", many)
-    monkeypatch.setattr(memory, "_SLICE", 1e9)  # tracing takes long, and is not to be waited for
+    monkeypatch.setattr(memory, "_SLICE", 1e9)  # tracing is slow; do not yield meanwhile
     change, outcomes = CHANGES[name], set[str]()
     stores = asyncio.run(prepared())
     before = state(stores)
@@ -175,7 +175,7 @@ def test_an_undoing_that_is_interrupted_and_once_more(monkeypatch: pytest.Monkey
             suppress(KeyboardInterrupt, WriteFailedError),
         ):
             drive(clashing(stores))
-        if held(stores).changes:  # so the undoing was interrupted; the next one is, too
+        if held(stores).changes:  # the undo was interrupted; interrupt the next one, too
             recoveries += 1
             with interrupted(recoveries, unit="line") as again, suppress(KeyboardInterrupt):
                 drive(stores.engine.read(read_script(Get(SPECS, ("",)))))
@@ -187,7 +187,7 @@ def test_an_undoing_that_is_interrupted_and_once_more(monkeypatch: pytest.Monkey
 
 
 def drive(call: Coroutine[Any, Any, object]) -> None:
-    """Run what never waits, or waits for the event loop to turn, without one."""
+    """Run a coroutine that never waits, or only yields, without an event loop."""
     try:
         while True:
             call.send(None)

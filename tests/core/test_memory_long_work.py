@@ -1,4 +1,4 @@
-"""Long work in memory lets the event loop turn, sees one state, and keeps nobody waiting."""
+"""Long work in memory yields to the event loop, sees one snapshot, and blocks no other task."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def filled() -> MobStores:
 
 
 async def turns(of: Coroutine[Any, Any, T]) -> tuple[T, int]:
-    """The result of some work, and how often the event loop turned meanwhile."""
+    """Return the result of some work, and the number of turns of the event loop meanwhile."""
     task, turned = asyncio.ensure_future(of), 0
     while not task.done():
         await asyncio.sleep(0)
@@ -59,7 +59,7 @@ def counting_twice(between: int) -> Script[tuple[int, int]]:
 
 
 def adding_spec(rounds: int, name: str) -> Script[int]:
-    """Counts, asks some more, then writes what it has counted."""
+    """Count rows, read more, then write the count."""
     first = yield from fetch(Count(Scan(SPECS)))
     for _ in range(rounds):
         yield (Scan(EVENTS, limit=1),)
@@ -211,7 +211,7 @@ def test_cancelled_at_any_step(name: str) -> None:
 
 
 def test_a_task_that_ends_the_process_leaves_the_others() -> None:
-    """Nobody waits for it, on whichever event loop, and nothing of what it began is there."""
+    """No task waits for it, on any event loop, and none of its writes is stored."""
     stores = asyncio.run(filled())
 
     def exiting() -> LoadingScript[object]:
@@ -245,7 +245,7 @@ def _exit_after(script: Script[Any]) -> Script[Any]:
 
 
 def test_a_loop_that_stands_still_hinders_nobody() -> None:
-    """What was begun on a loop that is run no more is as if it had never begun."""
+    """Work started on an abandoned event loop has no effect."""
     stores = asyncio.run(filled())
     loop = asyncio.new_event_loop()
     tasks = [loop.create_task(call()) for call in works(stores).values()]

@@ -1,4 +1,4 @@
-"""Operations over pending writes see exactly what they would see if those were made."""
+"""Operations over pending writes read the same as if these were committed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def a_read(chance: random.Random) -> Read:
 
 def a_write(chance: random.Random) -> Write:
     kind = chance.randrange(6)
-    if kind == 5:  # new, whatever is there
+    if kind == 5:  # always new
         new = a_row(chance)._replace(step_id=f"new {chance.random()}")
         return Add(LOOP_STEP_OUTPUTS, (new,))
     if kind == 0:
@@ -103,7 +103,7 @@ def over(scripts: Sequence[Script[Any]]) -> Script[list[Any]]:
 
 
 def in_order(answer: Any, read: Read) -> Any:
-    """The answer, with rows that tie in one order: the contract names none."""
+    """Return the answer with tied rows sorted, since their order is unspecified."""
     if not isinstance(read, Scan):
         return answer
     ordering = read.index.table.getter(read.index.sorted_by[len(read.prefix) :])
@@ -136,8 +136,8 @@ def test_an_overlay_answers_as_the_store_would(seed: int) -> None:
     asyncio.run(check())
 
 
-class Asking:
-    """Runs scripts over pending writes; the store answers with its own rows, which are counted."""
+class Reader:
+    """A runner of scripts over pending writes; it counts the rows of the store's answers."""
 
     def __init__(self, *stored: Output) -> None:
         self.overlay = Overlay()
@@ -147,7 +147,7 @@ class Asking:
         self._store.write((Put(LOOP_STEP_OUTPUTS, stored),))
 
     def __call__(self, *reads: Read, then: Sequence[Write] = ()) -> tuple[Any, ...]:
-        """The answers; `asked` holds what was asked of the store, `rows` counts what it gave."""
+        """Return the answers; `asked` holds the reads of the store, `rows` counts its rows."""
         self.asked, self.rows = [], 0
         return drive(self.overlay.run(asking(reads, then)), self._answer).result
 
@@ -166,7 +166,7 @@ LAST = Scan(LOOP_STEP_OUTPUTS, ("run", "l"), limit=1, backwards=True)
 
 
 def test_what_is_not_pending_is_asked_as_it_is() -> None:
-    ask, scan = Asking(*outputs("run", 5)), Scan(LOOP_STEP_OUTPUTS, ("run",), limit=2)
+    ask, scan = Reader(*outputs("run", 5)), Scan(LOOP_STEP_OUTPUTS, ("run",), limit=2)
     ask(scan, then=(Put(SPECS, (SpecRow("m", 1, "{}"),)),))
     assert ask.asked == [scan]
     ask(scan)
@@ -174,7 +174,7 @@ def test_what_is_not_pending_is_asked_as_it_is() -> None:
 
 
 def test_no_more_is_asked_for_pending_rows() -> None:
-    ask = Asking(*outputs("run", 5))
+    ask = Reader(*outputs("run", 5))
     ask(then=(Add(LOOP_STEP_OUTPUTS, [Output("run", "l", n, "s", 0, "2") for n in range(5, 99)]),))
     ((last,),) = ask(LAST)
     assert last.iteration == 98
@@ -188,7 +188,7 @@ def test_no_more_is_asked_for_pending_rows() -> None:
 
 
 def test_more_is_asked_only_where_what_came_is_hidden() -> None:
-    ask, stored = Asking(*outputs("run", 100)), outputs("run", 100)
+    ask, stored = Reader(*outputs("run", 100)), outputs("run", 100)
     gone = [Delete(LOOP_STEP_OUTPUTS, ("run", "l", n, "s")) for n in range(90, 100)]
     first = Scan(LOOP_STEP_OUTPUTS, ("run",), limit=3)
     ask(then=gone)
@@ -202,7 +202,7 @@ def test_more_is_asked_only_where_what_came_is_hidden() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
 def test_a_limit_that_ends_at_a_pending_row(limit: int) -> None:
-    ask, stored = Asking(*outputs("run", 4)), outputs("run", 4)
+    ask, stored = Reader(*outputs("run", 4)), outputs("run", 4)
     put = stored[1]._replace(output="2")
     ask(then=(Put(LOOP_STEP_OUTPUTS, (put,)),))
     want = [stored[0], put, stored[2], stored[3]]
@@ -212,7 +212,7 @@ def test_a_limit_that_ends_at_a_pending_row(limit: int) -> None:
 
 
 def test_a_removed_range_costs_the_others_nothing() -> None:
-    ask = Asking(*outputs("other", 1000), *outputs("run", 1000))
+    ask = Reader(*outputs("other", 1000), *outputs("run", 1000))
     ask(then=[DeleteRange(Scan(LOOP_STEP_OUTPUTS, (f"{n}",))) for n in range(500)])
     ask(then=(DeleteRange(Scan(LOOP_STEP_OUTPUTS, ("other",))),))
     ask(LAST)
@@ -220,7 +220,7 @@ def test_a_removed_range_costs_the_others_nothing() -> None:
 
 
 def test_of_a_range_that_is_removed_nothing_is_asked() -> None:
-    ask = Asking(*outputs("run", 1000), *outputs("run", 9, "m"))
+    ask = Reader(*outputs("run", 1000), *outputs("run", 9, "m"))
     ask(then=(DeleteRange(Scan(LOOP_STEP_OUTPUTS, ("run", "l"))),))
     back = outputs("run", 1)[0]
     ask(then=(Add(LOOP_STEP_OUTPUTS, (back,)),))
@@ -244,8 +244,8 @@ def test_of_a_range_that_is_removed_nothing_is_asked() -> None:
 
 
 def test_what_is_hidden_stays_hidden() -> None:
-    """A stored row does not come back when the row that replaced it is removed by other values."""
-    ask, (stored,) = Asking(*outputs("run", 1)), outputs("run", 1)
+    """A stored row stays hidden when its replacement is removed by other values."""
+    ask, (stored,) = Reader(*outputs("run", 1)), outputs("run", 1)
     by_place = Scan(LOOP_STEP_OUTPUTS_BY_POSITION, ("run", "l", 0), after=5)
     ask(then=(Put(LOOP_STEP_OUTPUTS, (stored._replace(position=7),)),))
     ask(then=(DeleteRange(by_place),))
@@ -253,7 +253,7 @@ def test_what_is_hidden_stays_hidden() -> None:
 
 
 def counted(script: Script[Any], rows: list[int]) -> Script[Any]:
-    """The same script; notes how many rows it is given."""
+    """Run the same script; note how many rows it receives."""
     asked = next(script)
     try:
         while True:

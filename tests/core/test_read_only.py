@@ -1,4 +1,4 @@
-"""The engine for reading only asks the one beneath in all that it does not refuse."""
+"""The read-only engine forwards every call that it does not reject."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_page_begins_after_a_run() -> None:
         (Scan(RUNS_BY_MOB, ("other",), after=RUN.number, limit=2),),
     ]
     assert [header.run_id for header in commit.result] == [UUID(ID)]
-    with pytest.raises(NotFoundError, match=f"run not found: {ID}"):
+    with pytest.raises(NotFoundError, match=f"`after` names a run that does not exist: {ID}"):
         ended(run_reading.run_headers(Selection(after=ID)), (None,))
 
 

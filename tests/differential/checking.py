@@ -1,8 +1,8 @@
 """Replay of all answers on the model, in the order of the commits.
 
 The order is known without trusting the engine: a script that writes has a number of its own, and a
-script that only reads has read the last number. A blind script has none: it lies between the last
-script that did not see its mark and the first that did.
+script that only reads has read the last number. A blind script has none: its commit is between the
+last script that did not see its mark and the first that did.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class DifferenceError(AssertionError):
 
 @dataclass(frozen=True)
 class _Commit:
-    """Scripts that became visible together.
+    """Scripts that became visible at the same time.
 
     Attributes:
         record: the call.
         run: its traces.
-        number: how many numbered scripts had committed before.
-        numbered: how many of the traces are numbered.
+        number: the number of numbered scripts that had committed before.
+        numbered: the number of traces that are numbered.
     """
 
     record: Record
@@ -57,11 +57,11 @@ def check(records: Sequence[Record], start: AllRows, final: AllRows, first: int)
     Args:
         records: all calls.
         start: all rows of the new store.
-        final: all rows in the end.
+        final: all rows at the end.
         first: the sequence number before the first script.
 
     Returns:
-        The places of the commits, in order.
+        The positions of the commits, in order.
 
     Raises:
         DifferenceError: something differs.
@@ -92,7 +92,7 @@ class _Replay:
         return [commit.record.place for commit in self._commits]
 
     def _classify(self, record: Record) -> None:
-        """Find out from the final state what a call wrote, and keep it for the replay."""
+        """Find the writes of a call in the final state, and keep them for the replay."""
         names = {trace.name for run in record.runs for trace in run}
         rows, marks = names & self._numbers.keys(), names & self._marked
         if record.status == "returned":
@@ -122,7 +122,7 @@ class _Replay:
             self._glances.append((record, run[0]))
 
     def _committed(self, record: Record, rows: set[Any]) -> Run:
-        """The run of a cancelled call that committed after all."""
+        """Return the run of a cancelled call that committed anyway."""
         numbers = {name: self._numbers[name] for name in rows}
         for run in reversed(record.runs):
             found = {t.name: t.number for t in run if t.writes and t.style != "blind"}
@@ -164,13 +164,13 @@ class _Replay:
                 _require(least <= number <= most, f"{number} < {least} or > {most}", record)
 
     def _possible(self, record: Record) -> tuple[int, int]:
-        """The least and the most commits that a call can see, from when it began and ended."""
+        """Return the least and the most commits that a call can see, from its start and end."""
         seen = [c.number + c.numbered for c in self._commits if _precedes(c.record, record)]
         unseen = [c.number for c in self._commits if _precedes(record, c.record)]
         return max(seen, default=0), min(unseen, default=self._last)
 
     def _between(self, states: _States, number: int, marks: set[str], last: set[str]) -> _States:
-        """Check what read the state after so many commits, while blind scripts change it."""
+        """Check reads of the state after this many commits, while blind scripts change it."""
         readers = self._readers.pop(number, [])
         stages = {frozenset(run[0].marks) for _, run in readers} | {frozenset(last)}
         before = frozenset(marks)
@@ -188,7 +188,7 @@ class _Replay:
         return states
 
     def _after_blind(self, states: _States, number: int, new: Iterable[str]) -> _States:
-        """The states after blind scripts that no script came between."""
+        """Return the states after blind scripts between the same two commits."""
         following: _States = []
         for state in states:
             for order in itertools.permutations(sorted(new)):
@@ -202,7 +202,7 @@ class _Replay:
         return following
 
     def _check_glances(self) -> None:
-        """A single read has no number: it must be right at some moment during the call."""
+        """Check a single read: without a number, it must be right at some time during the call."""
         for record, trace in self._glances:
             ((asked, answers),) = trace.rounds
             least, most = self._possible(record)
@@ -214,12 +214,12 @@ class _Replay:
             _require(None in wrong, f"saw no state from {least} to {most}: {wrong[:1]}", record)
 
     def _read(self, commit: _Commit, state: Model) -> Model:
-        """The same state, checked against the answers of a run that wrote nothing."""
+        """Return the same state, checked against the answers of a run that wrote nothing."""
         self._applied(commit, state)
         return state
 
     def _applied(self, commit: _Commit, state: Model) -> Model:
-        """The state after a run, checked against its answers."""
+        """Return the state after a run, checked against its answers."""
         state, record = state.copy(), commit.record
         clash: Clash | None = None
         for trace in commit.run:
@@ -234,7 +234,7 @@ class _Replay:
                         clash = clash or state.apply((one,))
             clash = clash or state.apply(trace.writes or ())
         if record.status == "clashed":
-            expected = WriteFailedError(str(clash)).detail  # what cannot be printed is escaped
+            expected = WriteFailedError(str(clash)).detail  # unprintable characters are escaped
             _require(expected in record.message, f"{record.message}; expected: {expected}")
         elif record.status != "raised":
             _require(clash is None, f"must have failed: {clash}")
@@ -242,7 +242,7 @@ class _Replay:
 
 
 def _narrow(states: _States, follow: Callable[[Model], Model], record: Record) -> _States:
-    """The states that follow from the possible ones.
+    """Return the states that follow from the possible ones.
 
     Raises:
         DifferenceError: none does.
@@ -260,7 +260,7 @@ def _narrow(states: _States, follow: Callable[[Model], Model], record: Record) -
 
 
 def _precedes(one: Record, other: Record) -> bool:
-    return one.place == other.place and one.ended is not None and one.ended < other.begun
+    return one.place == other.place and one.ended is not None and one.ended < other.started
 
 
 def _require(holds: bool, otherwise: str, record: Record | None = None) -> None:
@@ -269,7 +269,7 @@ def _require(holds: bool, otherwise: str, record: Record | None = None) -> None:
 
 
 def _lines(record: Record) -> str:
-    """A record in lines."""
+    """Return a record in lines."""
     lines = [f"{record.name}: {record.way} {record.styles} {record.status} {record.message}"]
     for run in record.runs[-2:]:
         lines.append(f" run of {len(run)}")

@@ -1,4 +1,4 @@
-"""Random rows, reads and writes on the real tables, of few values, so that scripts meet."""
+"""Random rows, reads and writes on the real tables, with few values, so that scripts interact."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NUMBERS = (
     2**62, 2**63 - 2, 2**63 - 1,
 )  # fmt: skip
 OTHERS = ("null", "{}", '"\uffff\U00010000"', "\uffff\0", "", "\U0001f600", "a\0b", '\\u0000"')
-BATCH, LARGE_BATCH = 300, 4200  # rows; engines cut at 256, 1000 and 4096
+BATCH, LARGE_BATCH = 300, 4200  # rows; engines split batches at 256, 1000 and 4096
 
 _TABLES: tuple[Table[Any], ...] = (
     EVENTS, RUNS, LOOP_STEP_OUTPUTS, STEP_LEDGER, ROOT_STEP_OUTPUTS, COUNTERS, RUN_STATES, FRAMES,
@@ -60,13 +60,13 @@ _TABLES: tuple[Table[Any], ...] = (
 
 
 class Pool:
-    """What one scenario chooses from."""
+    """The values of one scenario."""
 
     def __init__(self, seed: int) -> None:
         chance = random.Random(f"pool {seed}")
         self.texts = chance.sample(TEXTS, 4)
         self.numbers = chance.sample(NUMBERS, 4)
-        first = chance.choice((EVENTS, RUNS, LOOP_STEP_OUTPUTS))  # these have most indexes
+        first = chance.choice((EVENTS, RUNS, LOOP_STEP_OUTPUTS))  # these have the most indexes
         others = [table for table in _TABLES if table is not first]
         self.tables: list[Table[Any]] = [first, *chance.sample(others, 3)]
 
@@ -75,7 +75,7 @@ class Choices:
     """Random choices of one script.
 
     Attributes:
-        chance: what chooses.
+        chance: the random generator.
         seen: rows of answers; their keys are likely to be chosen again.
     """
 
@@ -92,7 +92,7 @@ class Choices:
         return self.chance.choice(choices)
 
     def note(self, asked: Sequence[Read | Write], answers: Sequence[Any]) -> None:
-        """Remember what was found, and what was not."""
+        """Remember found rows and missing keys."""
         for read, answer in zip(asked, answers, strict=True):
             if isinstance(read, Get):
                 if answer is None and read.key[0] != "number" and read.table is not SPECS:
@@ -121,7 +121,7 @@ class Choices:
         return scan
 
     def scan(self, table: Table[Any]) -> Scan[Any]:
-        """A scan without a limit, with a prefix of any length."""
+        """Return a scan without a limit, with a prefix of any length."""
         index = self.one((table, *table.indexes))
         columns = index.sorted_by
         like = self.row(table)
@@ -137,7 +137,7 @@ class Choices:
     # Values --------------------------------------------------------------------------------------
 
     def value(self, table: Table[Any], column: str) -> Value:
-        """A value of a column; of one that other scripts find rows by it is one of few."""
+        """Return a value of a column; columns by which other scripts find rows have few values."""
         if table.types[table.columns.index(column)] is int:
             return self.one(self.pool.numbers)
         if column not in _finding(table):
@@ -172,7 +172,7 @@ class Choices:
         if kind < 7:
             return [Delete(table, self._own_key(table))]
         if kind < 8:
-            row = self._own_row(table)  # removed by its key and added again
+            row = self._own_row(table)  # deleted by its key and added again
             return [Delete(table, table.getter(table.key)(row)), Add(table, (row,))]
         if kind < 10:
             fresh = [key for of, key in self.missed if of is table]
@@ -180,7 +180,7 @@ class Choices:
         scan = self._removable(table)
         if kind < 11:
             return [DeleteRange(scan)]
-        # Rows put before their range is removed, and keys of it put again.
+        # Rows are put before their range is deleted, and keys of it are put again.
         again = [row for row in self._rows(table) if _within(scan, row)]
         before: list[Write] = [Put(table, (row,)) for row in again[:2]]
         after: list[Write] = [Put(table, tuple(again[1:]))] if again[1:] else []
@@ -193,7 +193,7 @@ class Choices:
         return Add(table, (cast("Row", table.row(*fields.values())),))
 
     def clash(self) -> list[Write]:
-        """An `Add` of a row that was found, if there is one that may be written."""
+        """Return an `Add` of a row that was found, if there is one that may be written."""
         mine = [(t, row) for t, row in self.seen if t in self.pool.tables and _is_free(t, row)]
         if not mine:
             row = self._own_row(table := self.one(self.pool.tables))
@@ -205,7 +205,7 @@ class Choices:
         return [Add(table, (row,))]
 
     def batch(self, rows: int) -> list[Write]:
-        """So many rows at once, all of a few runs and mobs."""
+        """Return this many rows at once, all of a few runs and mobs."""
         start = self.one((100, 2**53 - rows // 2))
         texts = self.pool.texts
         return [
@@ -222,7 +222,7 @@ class Choices:
         return tuple(self._own_row(table) for _ in range(self.one((1, 1, 1, 2, 3, 5))))
 
     def _own_row(self, table: Table[Any]) -> Row:
-        """A row that is none of those by which the order is known."""
+        """Return a row that does not take part in numbering."""
         while True:
             row = self.row(table)
             if _is_free(table, row):

@@ -25,7 +25,7 @@ class Clash(NamedTuple):
     key: Key
 
     def __str__(self) -> str:
-        """Part of the engine's message."""
+        """Return a part of the engine's message."""
         named = ", ".join(str(value) for value in self.key)
         return f"table {self.table.name} already has a row with the key {named},"
 
@@ -51,7 +51,7 @@ class Model:
         return Model({name: dict(rows) for name, rows in self.tables.items()})
 
     def find(self, scan: Scan[Any]) -> list[Row]:
-        """The rows of a scan in its order, its limit aside."""
+        """Return the rows of a scan in its order, without its limit."""
         columns, given = scan.index.prefix + scan.index.order, len(scan.prefix)
         found: list[Row] = []
         for row in self.tables[scan.index.table.name].values():
@@ -66,7 +66,7 @@ class Model:
         return sorted(found, key=lambda row: _values(row, columns), reverse=scan.backwards)
 
     def apply(self, writes: Iterable[Write]) -> Clash | None:
-        """Make writes; an `Add` that finds its key taken replaces the row, and is returned."""
+        """Make writes; an `Add` whose key is taken replaces the row and is returned."""
         clash: Clash | None = None
         for write in writes:
             if isinstance(write, (Add, Put)):
@@ -108,7 +108,7 @@ class Model:
 
 
 def _wrong_rows(scan: Scan[Any], answer: Sequence[Row], found: list[Row]) -> str | None:
-    """Describe what is wrong with the rows of a scan: their order, one too many, or another."""
+    """Describe what is wrong with the rows of a scan: order, surplus, or difference."""
     columns = scan.index.prefix + scan.index.order
     expected = found[: scan.limit]
     in_order = [_values(row, columns) for row in answer]
@@ -144,7 +144,7 @@ def _difference(read: Read, answer: object, expected: object) -> str:
 
 
 def show(asked: Read | Write) -> str:
-    """A read or a write in a line; tables and indexes have no text of their own."""
+    """Return a read or a write in a line; tables and indexes have no text of their own."""
     one = cast("Any", asked)
     if isinstance(asked, (Get, Delete)):
         text = f"{one.table.name} {one.key}"

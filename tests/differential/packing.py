@@ -1,4 +1,4 @@
-"""Records as text, to take them from one process to another."""
+"""Records as text, to send them from one process to another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDEXES: dict[str, Index[Any]] = {
 
 class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> str | None:
-        """Tables and indexes are known by their names, and compared by what they are."""
+        """Name tables and indexes, which are compared by identity."""
         return _name(cast("Index[Any]", obj)) if isinstance(obj, Index) else None
 
 

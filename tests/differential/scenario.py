@@ -41,14 +41,14 @@ class Record:
     """One call of an engine.
 
     Attributes:
-        name: of the script, or the beginning of the names of several in one atomic call.
+        name: of the script, or the start of the names of several in one atomic call.
         way: how the engine was called.
         styles: of the script or scripts.
-        place: where it was called; moments of one place can be compared.
-        begun: the moment when it was called.
-        ended: the moment when it returned or raised; None if it was cancelled.
+        place: where it was called; times of one place can be compared.
+        started: the time of the call.
+        ended: the time when it returned or raised; None if it was cancelled.
         runs: the traces of each run of the script.
-        run: that of the run which the engine says to have committed.
+        run: the run that the engine reports as committed.
         status: how it ended.
         message: of the error.
     """
@@ -57,7 +57,7 @@ class Record:
     way: Way
     styles: list[Style]
     place: int = 0
-    begun: int = 0
+    started: int = 0
     ended: int | None = None
     runs: list[Run] = field(default_factory=list[Run])
     run: Run | None = None
@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Kind:
-    """What there is in scenarios of one kind.
+    """The content of scenarios of one kind.
 
     Attributes:
         loads: whether there are loading scripts.
@@ -83,11 +83,11 @@ class Kind:
 
 
 class Scenario:
-    """Calls to be made, all of them chosen by a seed.
+    """Calls that a seed determines.
 
     Args:
-        seed: chooses.
-        kind: what there is in it.
+        seed: determines all choices.
+        kind: the content.
         place: its number, where several processes share one store.
     """
 
@@ -101,7 +101,7 @@ class Scenario:
         self.records: list[Record] = []
 
     async def run(self, engines: Sequence[Engine]) -> None:
-        """Make all calls; their records are in `records` then."""
+        """Make all calls and fill `records`."""
         plans = [
             [[self._plan() for _ in range(self._chance.choice((1, 1, 1, 2, 5)))]
              for _ in range(self._kind.calls // 2)]
@@ -145,7 +145,7 @@ class Scenario:
                         group.create_task(_cancel(call, cancelled))
 
     async def _call(self, record: Record, engine: Engine, cancellable: bool) -> None:
-        record.begun = next(self._moments)
+        record.started = next(self._moments)
         try:
             record.run = await self._engine_call(record, engine)
             record.status = "returned"
@@ -184,7 +184,7 @@ class Scenario:
         return await engine.write(make)
 
     def _atomic(self, record: Record, run: Run) -> Callable[[Engine], Any]:
-        """A function of operations; it goes on after scripts that stop, except after the last."""
+        """Return a function of operations; it continues after scripts that stop, but the last."""
 
         async def work(engine: Engine) -> Run:
             for number, style in enumerate(record.styles):
@@ -204,7 +204,7 @@ class Scenario:
 
 
 class _Plan(NamedTuple):
-    """One call to be made.
+    """One planned call.
 
     Attributes:
         record: of the call.
@@ -233,7 +233,7 @@ def _itself(engine: Engine) -> Engine:
 
 
 async def _cancel(task: asyncio.Task[None], after: float) -> None:
-    """Cancel a task after so many turns of the event loop, or after part of a second."""
+    """Cancel a task after some turns of the event loop, or after part of a second."""
     if after.is_integer():
         for _ in range(int(after)):
             await asyncio.sleep(0)
@@ -243,7 +243,7 @@ async def _cancel(task: asyncio.Task[None], after: float) -> None:
 
 
 async def rows_of(engine: Engine) -> AllRows:
-    """All rows of a store, by table and index."""
+    """Return all rows of a store, by table and index."""
     indexes = [index for table in TABLES for index in (table, *table.indexes)]
 
     def script() -> Script[AllRows]:

@@ -1,8 +1,8 @@
-"""Random scripts, and traces of what they asked, were answered and wrote.
+"""Random scripts, and traces of their questions, answers and writes.
 
 A script that writes also numbers itself: it reads the sequence row n, puts n + 1, and adds a row of
 its own with n. So its place in the order of commits is known without trusting the engine. A script
-that never yields cannot read: it leaves a mark, which all others look for.
+that never yields cannot read: it leaves a mark, which all others read.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Trace:
     Attributes:
         name: the script's, unique in a scenario.
         style: what the script does.
-        rounds: what it asked or wrote on its way, and the answers.
-        writes: those of its commit; None: it did not come so far.
+        rounds: its questions or writes on the way, and the answers.
+        writes: those of its commit; None: it ended before.
         number: how many numbered scripts had committed before it; None: it did not ask.
         marks: the blind scripts that had.
     """
@@ -65,20 +65,20 @@ Run: TypeAlias = list[Trace]
 
 
 class StopError(NotFoundError):
-    """What a script raises that gives up."""
+    """The error of a script that stops."""
 
 
 class FailError(Exception):
-    """What no script should raise, and one does."""
+    """An error that no script should raise; one does on purpose."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Makes the scripts of a scenario.
+    """The author of a scenario's scripts.
 
     Attributes:
         seed: of the scenario.
-        pool: what scripts choose from.
+        pool: the values that scripts choose from.
         first: the sequence's number before any script has committed.
     """
 
@@ -152,7 +152,7 @@ class Writer:
         yield ()  # never; but it makes this a script
 
     def _round(self, choices: Choices, trace: Trace, asked: list[Any]) -> Script[Any]:
-        """Ask once and note the answers; may be a loading script's as well."""
+        """Ask once and note the answers; a loading script may do so, too."""
         answers = yield tuple(asked)
         kept: list[Any] = [
             tuple(answer) if isinstance(one, Scan) else answer

@@ -1,4 +1,4 @@
-"""Engines that are wrong in one way each are found out within a few scenarios."""
+"""Engines that are each wrong in one way are detected within a few scenarios."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCENARIOS = 12
 
 
 class Bent(MemoryEngine):
-    """Changes what scripts ask, what they are answered and what they write; itself nothing."""
+    """An engine that can change questions, answers and writes; this one changes nothing."""
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return await super().read(lambda: self._bent(make()))
@@ -74,7 +74,7 @@ def _with_values(row: Row, of: Callable[[Value], Value]) -> Row:
 
 
 class InexactNumbers(Bent):
-    """Keeps numbers as JavaScript does."""
+    """An engine that keeps numbers as JavaScript does."""
 
     def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
@@ -86,7 +86,7 @@ class InexactNumbers(Bent):
 
 
 class OrderByUtf16(Bent):
-    """Orders text by its UTF-16 code units."""
+    """An engine that orders text by its UTF-16 code units."""
 
     def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
@@ -100,7 +100,7 @@ class OrderByUtf16(Bent):
 
 
 class InclusiveBounds(Bent):
-    """Takes `after` to include the value itself."""
+    """An engine whose `after` includes the value itself."""
 
     def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and isinstance(read.after, int) and read.after > 0:
@@ -109,7 +109,7 @@ class InclusiveBounds(Bent):
 
 
 class LimitFirst(Bent):
-    """Counts the limit from the first row, also backwards."""
+    """An engine that counts the limit from the first row, also backwards."""
 
     def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.backwards:
@@ -121,7 +121,7 @@ class LimitFirst(Bent):
 
 
 class NoLimit(Bent):
-    """Takes a limit of 0 for none."""
+    """An engine that ignores a limit of 0."""
 
     def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.limit == 0:
@@ -130,7 +130,7 @@ class NoLimit(Bent):
 
 
 class ShortPrefix(Bent):
-    """Ignores values of a prefix beyond the index's own."""
+    """An engine that ignores values of a prefix beyond the index's own."""
 
     def ask(self, read: Read) -> Read:
         if isinstance(read, Scan) and read.after is None and read.before is None:
@@ -139,14 +139,14 @@ class ShortPrefix(Bent):
 
 
 class CountsBounds(Bent):
-    """Counts rows without regard to bounds."""
+    """An engine that counts rows without their bounds."""
 
     def ask(self, read: Read) -> Read:
         return Count(replace(read.scan, before=None)) if isinstance(read, Count) else read
 
 
 class CutText(Bent):
-    """Cuts text at NUL."""
+    """An engine that cuts text at NUL."""
 
     def answer(self, read: Read, answer: Any) -> Any:
         if not _is_scan(read):
@@ -158,28 +158,28 @@ class CutText(Bent):
 
 
 class AddsOver(Bent):
-    """Replaces rows where new ones are added."""
+    """An engine that replaces rows where new ones are added."""
 
     def write_instead(self, writes: Sequence[Write]) -> Sequence[Write]:
         return [Put(one.table, one.rows) if isinstance(one, Add) else one for one in writes]
 
 
 class PutsFirst(Bent):
-    """Makes removals last, so that what is put again after a removal is lost."""
+    """An engine that deletes last, so that rows put after a deletion are lost."""
 
     def write_instead(self, writes: Sequence[Write]) -> Sequence[Write]:
         return sorted(writes, key=lambda one: isinstance(one, (Delete, DeleteRange)))
 
 
 class FirstRow(Bent):
-    """Writes the first 256 rows of many."""
+    """An engine that writes only the first 256 rows."""
 
     def write_instead(self, writes: Sequence[Write]) -> Sequence[Write]:
         return [Put(w.table, w.rows[:256]) if isinstance(w, Put) else w for w in writes]
 
 
 class EachRoundAnew(Bent):
-    """Answers each round of a reading script from the state of that moment."""
+    """An engine that answers each round of a reading script from the latest state."""
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         script = make()
@@ -201,7 +201,7 @@ def _asking(reads: tuple[Read, ...]) -> Script[tuple[Any, ...]]:
 
 
 class Late(Bent):
-    """Lets reading scripts see all but the last commit."""
+    """An engine whose reading scripts see all but the last commit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class Late(Bent):
 
 
 class KnownRows(Bent):
-    """Answers by key from what was read before."""
+    """An engine that answers by key from earlier reads."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ async def memory(_: Path) -> AsyncGenerator[list[Engine]]:
 
 @asynccontextmanager
 async def memory_in_slices(directory: Path) -> AsyncGenerator[list[Engine]]:
-    """Every script takes long: other tasks run between its questions."""
+    """Open a memory engine whose scripts take long: other tasks run between their questions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mobstore.engines.memory._SLICE", -1.0)
         async with memory(directory) as engines:
@@ -60,13 +60,13 @@ def sqlite(handles: int) -> Engines:
 
 
 class Place(NamedTuple):
-    """Where scenarios run.
+    """A place for scenarios.
 
     Attributes:
-        open: opens the engines of one store; opening again finds what is durable.
-        kind: what there is in them.
-        seeds: how many of them the suite runs.
-        durable: whether the final state is looked at after another opening.
+        open: opens the engines of one store; opening again finds durable data.
+        kind: the content of the scenarios.
+        seeds: the number of scenarios in the suite.
+        durable: whether the final state is read after another opening.
     """
 
     open: Engines

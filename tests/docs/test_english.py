@@ -74,8 +74,10 @@ def _comments(source: str) -> Iterator[tuple[str, int]]:
             yield token.string, token.start[0]
 
 
-def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+def _is_property_or_case(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function needs no verb: the docstring of a case is a rule."""
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    return any("property" in one or one.startswith("case(") for one in decorators)
 
 
 def _faults(path: Path) -> Iterator[str]:
@@ -92,7 +94,7 @@ def _faults(path: Path) -> Iterator[str]:
     for node, text, line in documented:
         if text.startswith(NOT_FIRST):
             yield f"line {line}: begins with {text.split()[0]!r}"
-        needs_verb = in_package and isinstance(node, FUNCTION) and not _is_property(node)
+        needs_verb = in_package and isinstance(node, FUNCTION) and not _is_property_or_case(node)
         if needs_verb and (first := NO_VERB.match(text)):
             yield f"line {line}: a function's docstring begins with {first[0]!r}"
 

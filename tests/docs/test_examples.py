@@ -21,7 +21,14 @@ SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 IN_A_BROWSER = "indexeddb:"  # tests/browser/test_examples.py runs blocks with such a URL
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.process] if blocks(page, "console") else [])
+        for page in PAGES
+    ],
+    ids=name,
+)
 def test_the_code_of_a_page_does_what_it_shows(
     page: Path,
     tmp_path: Path,

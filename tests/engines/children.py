@@ -1,10 +1,9 @@
-"""Programs that the tests run in processes of their own."""
+"""Programs that the tests run in child processes."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import os
 import random
@@ -28,7 +27,7 @@ STEPPED = (RunId(UUID(int=21)), RunId(UUID(int=22)))
 
 
 def increment(path: str, tasks: str, wins: str) -> None:
-    """Several tasks increment one run's counter, each until it has won so often."""
+    """Several tasks increment one run's counter, each until it has won that many times."""
 
     async def until_won(stores: MobStores) -> int:
         won = 0
@@ -49,7 +48,7 @@ def increment(path: str, tasks: str, wins: str) -> None:
 
 
 def open_new(name: str) -> None:
-    """Open each file that is named, at the moment that is named, and write to it."""
+    """Open each file at the given time, and write to it."""
 
     async def main(path: str) -> str:
         try:
@@ -67,10 +66,7 @@ def open_new(name: str) -> None:
 
 
 def as_nobody(url: str, only_open: str = "") -> None:
-    """Open and perhaps write as a user without rights, and say what came of it."""
-    # Nobody may be unable to read the sources: load now what is loaded late.
-    for late in ("mobstore.engines.sqlite", "urllib.parse"):
-        importlib.import_module(late)
+    """Open a store as a user without permissions, perhaps write, and print the result."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -88,7 +84,7 @@ def as_nobody(url: str, only_open: str = "") -> None:
 
 
 def open_only(path: str) -> None:
-    """Open, and say what came of it."""
+    """Open a store, and print the result."""
 
     async def main() -> str:
         try:
@@ -101,7 +97,7 @@ def open_only(path: str) -> None:
 
 
 def die_with_a_log(path: str) -> None:
-    """Another program, killed before it had moved its log into the database."""
+    """Write as another program, and be killed before the log is copied into the database."""
     connection = plain(Path(path))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE notes (text)")
@@ -111,7 +107,7 @@ def die_with_a_log(path: str) -> None:
 
 
 def die_with_a_journal(path: str) -> None:
-    """Another program, killed within a transaction that has begun to change the database."""
+    """Write as another program, and be killed within a transaction that has changed the file."""
     connection = plain(Path(path))
     connection.execute("CREATE TABLE notes (text)")
     connection.execute("PRAGMA cache_size = 1")
@@ -124,7 +120,7 @@ def die_with_a_journal(path: str) -> None:
 
 
 def write_beyond_a_limit(path: str, limit: str) -> None:
-    """Write until no file may grow further; then lift the limit and write again."""
+    """Write until files may not grow further; then lift the limit and write again."""
 
     async def main() -> dict[str, object]:
         acknowledged = 0
@@ -167,10 +163,10 @@ def describe(error: MobStoreError) -> list[object]:
 
 
 def damage(path: str, directory: str, places: str, first: str, seeds: str) -> None:
-    """Flip bytes in copies of a store and use each in every way; tells what was raised."""
+    """Flip bytes in copies of a store, make every call on each, and print the errors."""
     content = Path(path).read_bytes()
     low, high = {"header": (0, 100), "schema": (100, 20_000), "rest": (100, len(content))}[places]
-    used = [place for place in range(low, high) if content[place]]  # the gaps matter to nobody
+    used = [place for place in range(low, high) if content[place]]  # the gaps do not matter
     copy = Path(directory) / "copy.db"
     found: list[list[object]] = []
     for seed in range(int(first), int(first) + int(seeds)):
@@ -187,7 +183,7 @@ def damage(path: str, directory: str, places: str, first: str, seeds: str) -> No
 
 
 async def use(path: Path) -> list[list[str]]:
-    """Make every call there is on a store; gives the errors."""
+    """Make every call on a store, and return the errors."""
     errors: list[list[str]] = []
 
     def note(error: Exception) -> None:
@@ -210,13 +206,13 @@ async def use(path: Path) -> list[list[str]]:
 
 
 def use_once(path: str, most_memory: str) -> None:
-    """Make every call there is on a store, with bounded memory; tells the errors."""
+    """Make every call on a store with limited memory, and print the errors."""
     resource.setrlimit(resource.RLIMIT_AS, (int(most_memory), int(most_memory)))
     say(json.dumps(asyncio.run(use(Path(path)))))
 
 
 def abandon(path: str, end: str = "") -> None:
-    """Never close a store; tell whether its thread and its file end with the last reference."""
+    """Never close a store; print whether the last reference ends its thread and closes its file."""
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
@@ -240,7 +236,7 @@ async def open_and_append(path: str) -> MobStores:
 
 
 def fork(path: str) -> None:
-    """Open, fork, and use the store in the child: each call tells what it raised."""
+    """Open, fork, use the store in the child, and print the error of each call."""
 
     async def use_in_child(stores: MobStores) -> None:
         for call in every_call(stores):
@@ -281,7 +277,7 @@ def fork(path: str) -> None:
 
 
 def append_some(path: str, name: str, count: str) -> None:
-    """Append so many events, some alone and some as batches, once told to begin."""
+    """Append events, some alone and some in batches, after a line of input."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=30) as stores:
@@ -298,7 +294,7 @@ def append_some(path: str, name: str, count: str) -> None:
 
 
 def follow(path: str) -> None:
-    """Tell of each event and of each status of a run, until the run has ended."""
+    """Print each event, and each status of a run, until the run has ended."""
 
     async def of_events(stores: MobStores) -> None:
         async with aclosing(stores.events.subscribe()) as events:
@@ -320,7 +316,7 @@ def follow(path: str) -> None:
 def complete_steps(path: str, durability: str) -> None:
     """Complete steps of two runs and append their events, each in an atomic call, until killed.
 
-    Every third call raises when it has done both: nothing of it may be kept.
+    Every third call raises after both: none of it may be stored.
     """
 
     async def complete(stores: MobStores, run_id: RunId) -> NoReturn:
@@ -363,9 +359,7 @@ def complete_steps(path: str, durability: str) -> None:
 
 
 def read_as_nobody(path: str, twice: str = "") -> None:
-    """Read as a user without rights, and tell what was found; perhaps again when told to."""
-    for late in ("mobstore.engines.sqlite", "urllib.parse"):
-        importlib.import_module(late)
+    """Read as a user without permissions, and print the result; again on request."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
@@ -387,7 +381,7 @@ def read_as_nobody(path: str, twice: str = "") -> None:
 
 
 def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
-    """A process that is killed before its commit is moved into the database."""
+    """Commit, and be killed before the log is copied into the database."""
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
@@ -400,7 +394,7 @@ def die_with_a_log_of_ours(path: str, count: str = "1") -> None:
 
 
 def die_within_a_write(path: str, journal: str) -> None:
-    """A process that is killed when it has changed the file, or its log, and not committed all."""
+    """Change the file or its log, and be killed before the commit."""
     connection = plain(Path(path))
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("UPDATE counters SET value = value")
@@ -414,7 +408,7 @@ def die_within_a_write(path: str, journal: str) -> None:
 
 
 def without_descriptors(path: str, moment: str) -> None:
-    """Open, or read for the first time, with so many descriptors left; tell what was refused."""
+    """Open, or read for the first time, with few descriptors left, and print the errors."""
 
     async def main() -> None:
         for left in range(8):
@@ -437,7 +431,6 @@ def without_descriptors(path: str, moment: str) -> None:
             if stores is not None:
                 await stores.close()
 
-    importlib.import_module("mobstore.engines.sqlite")  # it is loaded late, and is files too
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     asyncio.run(main())
 
@@ -451,7 +444,7 @@ def take_all_descriptors() -> list[int]:
 
 
 def die_making(directory: str) -> None:
-    """Make stores, each until one statement later, by processes that are killed then."""
+    """Create stores in processes that are killed, each one statement later than the last."""
     died = 0
     while True:
         child = os.fork()
@@ -465,7 +458,7 @@ def die_making(directory: str) -> None:
 
 
 def make_until(path: Path, statement: int) -> NoReturn:
-    """Make a store, and be killed before the statement of this number."""
+    """Create a store, and be killed before the statement of this number."""
     from mobstore.engines.sqlite import connections, file
 
     class Dying(connections.Connection):

@@ -1,19 +1,19 @@
-"""Database files that no SQLite has written."""
+"""Database files that SQLite cannot have written."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
 
-_INTERIOR = 5  # the kind of page of a table
-_LEVELS = 16  # SQLite itself refuses a tree of more than 20
+_INTERIOR = 5  # the type of a table page
+_LEVELS = 16  # SQLite itself rejects a tree of more than 20
 
 
 def forge_endless(path: Path, root: int) -> None:
-    """Make a table's tree one whose pages lead to one page each, a hundred times, level by level.
+    """Replace a table's tree by pages that refer to one page a hundred times, level by level.
 
-    Whoever follows it from its root reads its rows over and over. Nothing but the root is
-    overwritten; pages are added at the end of the file.
+    A read from the root returns the same rows again and again. Only the root is overwritten;
+    pages are appended to the file.
     """
     content = bytearray(path.read_bytes())
     size = struct.unpack(">H", content[16:18])[0] or 65536
@@ -31,14 +31,14 @@ def forge_endless(path: Path, root: int) -> None:
 
 
 def _without_header(page: bytes, head: int) -> bytes:
-    """A page as it is where it does not begin with the file's header."""
+    """Return a page as it is without the file's header."""
     (count,) = struct.unpack_from(">H", page, head + 3)
     pointers = page[head : head + (12 if page[head] == _INTERIOR else 8) + 2 * count]
     return pointers + bytes(head) + page[head + len(pointers) :]
 
 
 def _interior(size: int, head: int, child: int) -> bytes:
-    """A page of which every cell leads to one other page."""
+    """Return a page with all cells referring to one other page."""
     cells = [struct.pack(">I", child) + bytes([number + 1]) for number in range(100)]
     places = [size - 5 * (number + 1) for number in range(len(cells))]
     page = bytearray(size)

@@ -1,4 +1,4 @@
-"""Programs that fork while stores are open; each tells what its child met."""
+"""Programs that fork while stores are open, and print the results of the child."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.support import NOON, new_run, say
-from mobstore import InternalError, MobStores, open_stores
+from mobstore import MobStores, UsageError, open_stores
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
 from mobstore.meerkat.database import check_source
@@ -23,7 +23,7 @@ from mobstore.testing.samples import tagged_event
 
 
 def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:
-    """Every way to come to a file."""
+    """Return every way to open a file."""
 
     async def opening(url: str, **options: Any) -> None:
         async with open_stores(url, **options) as stores:
@@ -48,11 +48,11 @@ def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, o
 
 
 def _child(path: str, other: str) -> None:
-    """What a forked process does that knows no better; it must not hang."""
+    """Use inherited stores in a forked process; it must not hang."""
     for name, way in _ways(path, other).items():
         try:
             asyncio.run(way())
-        except InternalError as error:
+        except UsageError as error:
             say(f"{name}: {error}")
         except BaseException as error:  # noqa: BLE001 - which one is what is asked
             say(f"{name}: met {error!r}")
@@ -62,7 +62,7 @@ def _child(path: str, other: str) -> None:
 
 
 def _fork(child: Callable[[], None]) -> None:
-    """Run a function in a forked process, which then ends as any program ends."""
+    """Run a function in a forked process that ends normally."""
     if os.fork() == 0:
         child()
         sys.exit(0)  # with finalizers
@@ -70,7 +70,7 @@ def _fork(child: Callable[[], None]) -> None:
 
 
 def fork_while_open(path: str, other: str) -> None:
-    """The parent has it open, has read and written, and goes on when the child has ended."""
+    """Fork while the store is open after reads and writes; continue after the child has ended."""
 
     async def before() -> MobStores:
         stores = await open_stores(f"sqlite:{path}")
@@ -90,7 +90,7 @@ def fork_while_open(path: str, other: str) -> None:
 
 
 def fork_while_open_to_read(path: str, other: str) -> None:
-    """The parent only reads."""
+    """Fork while the store is open read-only."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", read_only=True) as stores:
@@ -110,7 +110,7 @@ def _fork_here(path: str, other: str) -> None:
 
 
 def fork_while_writing(path: str, other: str) -> None:
-    """A large transaction of the parent is half done when the main thread forks."""
+    """Fork in the middle of a large transaction."""
     begun = threading.Event()
 
     def large() -> LoadingScript[None]:
@@ -144,7 +144,7 @@ def fork_while_writing(path: str, other: str) -> None:
 
 
 def fork_when_closed(path: str, other: str) -> None:
-    """What the documentation says: close before forking. Then both work."""
+    """Close the store before the fork, as documented. Then both processes work."""
 
     async def append(tag: str) -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -164,7 +164,7 @@ def fork_when_closed(path: str, other: str) -> None:
 
 
 def fork_in_a_pool(path: str, other: str) -> None:
-    """Processes of `multiprocessing`, which end in a way of their own."""
+    """Fork through `multiprocessing`, where processes end in another way."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:

@@ -1,4 +1,4 @@
-"""A program that writes in every way at once until it is killed, and says what was acknowledged."""
+"""A program that makes all kinds of writes at once until it is killed, and prints the results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = RunId(UUID(int=13))
 
 
 def hammer(path: str, seed: str, durability: str) -> None:
-    """Child: write until killed."""
+    """Write until killed."""
     say("ready")
     asyncio.run(_hammer(path, int(seed), durability))
 
@@ -117,7 +117,7 @@ async def _failures(stores: MobStores, tag: str) -> NoReturn:
 
 
 async def _steps(stores: MobStores) -> NoReturn:
-    """Frame, output of a root step, output of a loop's step: three tables in each write."""
+    """Complete steps: each write changes a frame and an output of a root step or a loop's."""
     run = await stores.runs.get_run(STEPS)
     assert run is not None
     start = number_of(run.frames[FrameId("f")].kernel_state)
@@ -130,7 +130,7 @@ async def _steps(stores: MobStores) -> NoReturn:
             next_frame=frame(number + 1),
             step_output_key=f"s{number}",
             step_output=number,
-            # Every third goes to a loop; its iterations are those numbers' thirds.
+            # Every third output belongs to a loop, in the iteration `number // 3`.
             loop_context=("loop", number // 3) if number % 3 == 0 else None,
         )
         _acknowledge(frame=number + 1)

@@ -1,7 +1,7 @@
-"""A process that opens one file several times and uses it in every way, until it is killed.
+"""A process that opens one file several times and uses it in all ways, until it is killed.
 
-It tells a journal of its own what it began and what was acknowledged. A line is written in one
-system call, so none is lost or torn when the process is killed.
+It writes what it starts and what is acknowledged to a journal. A line is one system call, so none
+is lost or torn when the process is killed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ BEFORE = Timestamp(datetime(2001, 1, 1, tzinfo=UTC))
 _MOST_OPEN = 3
 
 
-class Told(NamedTuple):
-    """What a process told of its work."""
+class Journal(NamedTuple):
+    """The journal of a process."""
 
     begun: set[str]
     acknowledged: dict[int, str]
@@ -33,8 +33,8 @@ class Told(NamedTuple):
     complaints: list[str]
 
 
-def read_journal(path: Path) -> Told:
-    told = Told(set(), {}, [], [])
+def read_journal(path: Path) -> Journal:
+    told = Journal(set(), {}, [], [])
     for line in path.read_text().splitlines():
         what, _, rest = line.partition(" ")
         if what == "begin":
@@ -99,7 +99,7 @@ class _Worker:
         await step(stores)
 
     async def _append(self, _: MobStores) -> None:
-        """Append some batches at once, each by whichever opening it comes to."""
+        """Append some batches at once, each through a random opening."""
         await asyncio.gather(*(self._append_batch() for _ in range(self._chance.choice((1, 3)))))
 
     async def _append_batch(self) -> None:
@@ -128,7 +128,7 @@ class _Worker:
         assert [one.cursor for one in events] == [acknowledged] or not acknowledged
 
     async def _prune(self, stores: MobStores) -> None:
-        """Runs and events of long ago come and go; nobody counts those."""
+        """Add and prune old runs and events, which are not counted."""
         old = tagged_event("old")
         await stores.events.append(old.model_copy(update={"timestamp": OLD}))
         run_id = RunId(UUID(int=self._chance.getrandbits(100)))
@@ -137,13 +137,13 @@ class _Worker:
         await stores.runs.prune_runs(BEFORE)
 
     async def _reopen(self, _: MobStores) -> None:
-        """Open once more while the others are open, and close one of them."""
+        """Open the file once more, and close one of the openings."""
         self._open.append(await self._opened())
         if len(self._open) > _MOST_OPEN:
             await self._open.pop(self._chance.randrange(len(self._open))).close()
 
     async def _leave(self, _: MobStores) -> None:
-        """Close them all, perhaps as the last process, and come back."""
+        """Close all openings, perhaps as the last process, and open the file again."""
         while self._open:
             await self._open.pop().close()
         self._open.append(await self._opened())

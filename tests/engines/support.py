@@ -1,6 +1,6 @@
-"""What the engine tests share: runs, every call there is, child processes, plain SQLite.
+"""Helpers of the engine tests: small values, child processes, all calls, plain SQLite.
 
-Knows no pytest, so that child processes start quickly.
+It does not import pytest, so that child processes start quickly.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from engines.forkserver import PROGRAMS, Child
 from mobstore import (
     FrameId,
     LoopInstanceId,
@@ -53,11 +54,12 @@ RUN = run_id(1)
 
 def new_run(run_id: RunId = RUN, **parts: Any) -> MobRun:
     """Return a running run that is empty except for `parts`."""
-    return make_run(**{"run_id": run_id, "status": "running", **parts})
+    values: dict[str, Any] = {"run_id": run_id, "status": "running", **parts}
+    return make_run(**values)
 
 
 def rich_run(run_id: RunId = RUN) -> MobRun:
-    """Return a run with several rows in each of its tables."""
+    """Return a run with rows in each of its tables."""
     return new_run(
         run_id,
         step_ledger=tuple(step(f"s{n}", output="out" * n) for n in range(20)),
@@ -80,13 +82,13 @@ class Call(NamedTuple):
 
 
 async def first(of: Subscription[T]) -> T:
-    """The first thing that comes."""
+    """Return the first item of a generator."""
     async with aclosing(of):
         return await anext(of)
 
 
 def every_call(stores: MobStores) -> list[Call]:
-    """One call of every method of the four interfaces, with arguments that pass all checks."""
+    """Return a call of every method of the four stores, with valid arguments."""
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
     by_store: dict[str, dict[str, Callable[[], Coroutine[Any, Any, object]]]] = {
         "events": {
@@ -224,10 +226,19 @@ def every_call(stores: MobStores) -> list[Call]:
 # Child processes -------------------------------------------------------------------------------
 
 
+Process: TypeAlias = subprocess.Popen[bytes] | Child
+
+
 def start(
     program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
-) -> subprocess.Popen[bytes]:
-    """Run a function of an importable module in a process of its own; arguments come as text."""
+) -> Process:
+    """Run a function of an importable module in a process of its own; arguments become text.
+
+    Programs of the engines' tests are forked from a server that has imported them. Others, and
+    those with options of the interpreter, run in a fresh one.
+    """
+    if program.__module__ in PROGRAMS and not options:
+        return Child(program, tuple(map(str, arguments)))
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     code = (
         f"import sys; from {program.__module__} import {program.__name__} as program;"
@@ -248,7 +259,7 @@ def output(
     options: tuple[str, ...] = (),
     seconds: float = 60,
 ) -> str:
-    """Run a function in a process of its own to its end, and give what it printed."""
+    """Run a function in a child process to its end, and return its output."""
     with running(program, *arguments, options=options) as process:
         printed, _ = process.communicate(timeout=seconds)
         assert process.returncode == 0, f"the child ended with {process.returncode}"
@@ -258,8 +269,8 @@ def output(
 @contextmanager
 def running(
     program: Callable[..., None], *arguments: object, options: tuple[str, ...] = ()
-) -> Generator[subprocess.Popen[bytes]]:
-    """A child process that does not outlive the block."""
+) -> Generator[Process]:
+    """Run a child process, and kill it at the end of the block."""
     with start(program, *arguments, options=options) as process:
         try:
             yield process
@@ -267,12 +278,12 @@ def running(
             process.kill()
 
 
-def tell(process: subprocess.Popen[bytes], line: str = "") -> None:
+def tell(process: Process, line: str = "") -> None:
     assert process.stdin is not None
     process.stdin.write(f"{line}\n".encode())
 
 
-def hear(process: subprocess.Popen[bytes]) -> str:
+def hear(process: Process) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, "the child ended early"
@@ -280,12 +291,12 @@ def hear(process: subprocess.Popen[bytes]) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line in one system call: a reader never sees half of it, whenever we are killed."""
+    """Print a line in one system call, so that a killed process never prints half of one."""
     os.write(1, f"{text}\n".encode())
 
 
 def hold_lock(path: str, begin: str, *seconds: str) -> None:
-    """Child: hold a lock until told otherwise, or for some seconds."""
+    """Hold a lock until a line of input, or for some seconds."""
     with closing(plain(Path(path))) as connection:
         connection.execute(begin)
         say("held")
@@ -301,7 +312,7 @@ def hold_lock(path: str, begin: str, *seconds: str) -> None:
 
 
 def plain(path: Path) -> sqlite3.Connection:
-    """The file as any other program opens it."""
+    """Open a file as another program does."""
     return sqlite3.connect(path, isolation_level=None, timeout=5)
 
 
@@ -315,12 +326,12 @@ def side_files(path: Path) -> list[str]:
 
 
 def open_files(directory: Path) -> list[str]:
-    """Which files in a directory this process holds open."""
+    """Return the files in a directory that this process has open."""
     found: list[str] = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
             target = str(descriptor.readlink())
-        except FileNotFoundError:  # the one with which we list
+        except FileNotFoundError:  # the descriptor of this listing
             continue
         if target.startswith(str(directory)):
             found.append(target)
@@ -328,8 +339,7 @@ def open_files(directory: Path) -> list[str]:
 
 
 def no_store_threads(seconds: float = 5, name: str = "mobstore") -> bool:
-    """Whether all threads of stores, or of some kind, end; the last moments of one may outlast
-    what it is asked."""
+    """Return whether all threads of stores end; one may end shortly after the last call."""
     deadline = time.monotonic() + seconds
     while any(thread.name.startswith(name) for thread in threading.enumerate()):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A process that is killed during atomic calls leaves each whole, or none of it."""
+"""Processes killed during atomic calls: each call is stored whole, or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KILLS = 8
 
 @pytest.mark.slow
 def test_killed_between_two_operations(tmp_path: Path) -> None:
-    """A run's frame, its outputs and the log tell of the same steps, whenever it is killed."""
+    """A run's frame, its outputs and the log agree, whenever the process is killed."""
     path, chance = tmp_path / "mobs.db", random.Random(7)
     acknowledged = dict.fromkeys(STEPPED, 0)
     for kill in range(KILLS):
@@ -33,10 +33,10 @@ def test_killed_between_two_operations(tmp_path: Path) -> None:
 
 
 def _run_and_kill(path: Path, durability: str, chance: random.Random) -> list[str]:
-    """Kill it some time after it has completed its first steps; gives what it acknowledged."""
+    """Kill the process after its first steps, and return the acknowledged ones."""
     with running(complete_steps, path, durability) as process:
         begun = [hear(process) for _ in range(4)]
-        with pytest.raises(TimeoutExpired):  # it never ends by itself
+        with pytest.raises(TimeoutExpired):  # it does not end by itself
             process.communicate(timeout=chance.uniform(0, 0.3))
         process.kill()
         printed, _ = process.communicate()
@@ -51,7 +51,7 @@ async def _check(path: Path, acknowledged: dict[RunId, int]) -> None:
             run = await stores.runs.get_run(run_id)
             assert run is not None
             done = number_of(run.frames[FrameId("f")].kernel_state)
-            # What was under way when it was killed may have been committed.
+            # The last call before the kill may have been committed.
             assert acknowledged[run_id] <= done <= acknowledged[run_id] + 1
             steps = [f"s{number}" for number in range(done)]
             assert list(run.root_step_outputs) == steps

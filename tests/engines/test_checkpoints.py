@@ -1,4 +1,4 @@
-"""The log is copied into the file, by the writer alone and while nobody can commit."""
+"""Checkpoints: only the writer copies the log into the file, while no process can commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mobstore.testing.samples import tagged_event
 pytestmark = pytest.mark.slow
 
 MEGABYTE = "x" * 2**20
-SLACK = 2**20  # what a commit or two may add to a log that was just cut
+SLACK = 2**20  # growth by a commit or two after the log was truncated
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def writer_of(stores: MobStores) -> Writer:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - nothing tells of it
+        while not true():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
 
 
@@ -57,7 +57,7 @@ Heard: TypeAlias = Callable[[sqlite3.Connection, str], None]
 
 @pytest.fixture
 def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
-    """Functions that hear of each statement that a connection opened from now on begins."""
+    """Functions that are called with each statement of a connection."""
     hearers: list[Heard] = []
     connect = sqlite3.connect
 
@@ -75,7 +75,7 @@ def hearing(monkeypatch: pytest.MonkeyPatch) -> list[Heard]:
     return hearers
 
 
-def test_no_connection_checkpoints_by_itself(path: Path, hearing: list[Heard]) -> None:
+def test_no_connection_checkpoints_automatically(path: Path, hearing: list[Heard]) -> None:
     used: dict[sqlite3.Connection, None] = {}
     hearing.append(lambda connection, _: used.setdefault(connection))
 
@@ -108,7 +108,7 @@ def is_open(connection: sqlite3.Connection) -> bool:
 def test_the_log_is_copied_while_the_writer_holds_the_lock(
     path: Path, hearing: list[Heard]
 ) -> None:
-    """At that moment nobody else can begin to write; and it is a connection of its own."""
+    """During the copy no other process can begin a write, and the copy uses its own connection."""
     begun: list[tuple[str, bool, str]] = []
 
     def hear_of(connection: sqlite3.Connection, sql: str) -> None:
@@ -128,12 +128,12 @@ def test_the_log_is_copied_while_the_writer_holds_the_lock(
 
     asyncio.run(main())
     assert len(begun) >= 3
-    # PASSIVE: the others would go on without the lock if they did not get it.
+    # PASSIVE: the other kinds would continue without the lock.
     assert set(begun) == {("PRAGMA wal_checkpoint(PASSIVE)", False, "SQLITE_BUSY")}
 
 
 def try_to_write(path: str) -> None:
-    """Child: what becomes of a commit."""
+    """Commit, and print the result."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -153,7 +153,7 @@ def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
             for _ in range(5 * COMMITS):
                 await stores.events.append(tagged_event("e"))
                 sizes.append(log_size(path))
-            # It began anew several times: in the last rounds it is hardly larger than in the first.
+            # The log was restarted several times: in the last rounds it is hardly larger.
             assert max(sizes) < 1.5 * max(sizes[: 2 * COMMITS])
             assert max(sizes) < LIMIT / 2
 
@@ -161,7 +161,7 @@ def test_many_commits_do_not_make_a_large_log(path: Path) -> None:
 
 
 def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
-    """Nothing is written after it, and it is cut nevertheless."""
+    """The log is truncated even if nothing is written afterwards."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -176,8 +176,8 @@ def test_one_large_commit_does_not_leave_a_large_log(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_log_found_when_opening_is_cut(path: Path) -> None:
-    """A process that was killed left it."""
+def test_an_old_log_is_truncated_on_opening(path: Path) -> None:
+    """The log was left by a killed process."""
     with running(write_and_wait, path) as process:
         assert hear(process) == "written"
     assert log_size(path) > LIMIT
@@ -190,7 +190,7 @@ def test_a_log_found_when_opening_is_cut(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
+def test_an_idle_process_truncates_the_log_of_a_killed_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mobstore.engines.sqlite.checkpoints._LOOK", 0.1)
@@ -208,7 +208,7 @@ def test_the_log_of_a_killed_process_is_cut_by_one_that_idles(
 
 
 def write_and_wait(path: str) -> None:
-    """Child: leave a large log, held by a reader, and do not close."""
+    """Leave a large log, which a reader still needs, and do not close."""
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
@@ -222,7 +222,7 @@ def write_and_wait(path: str) -> None:
     asyncio.run(main())
 
 
-def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
+def test_writes_continue_during_a_long_read(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
             with closing(plain(path)) as reader:
@@ -239,8 +239,8 @@ def test_a_long_reader_is_waited_for_and_writing_goes_on(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
-    """There is always one, so no commit ever finds the log without a reader."""
+def test_overlapping_readers_do_not_keep_the_log(path: Path) -> None:
+    """There is always a reader, so no commit finds the log without one."""
     ending = threading.Event()
 
     def read(pause: float) -> None:
@@ -271,10 +271,8 @@ def test_readers_that_overlap_do_not_keep_the_log(path: Path) -> None:
 # When it cannot be done ------------------------------------------------------------------------
 
 
-def test_a_disk_that_refuses_the_copy_disturbs_nobody(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """There is room for a commit in the log, and none for its copy in the larger file."""
+def test_a_failed_checkpoint_fails_no_call(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The disk has space for the log, but not for its copy in the larger file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     async def main() -> None:
@@ -322,7 +320,7 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
             assert not begun
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert await asyncio.to_thread(hear, holder) == "held"
-                # What is due is tried, in vain, before anything else is written.
+                # The copy is attempted, and fails, before the next write.
                 writer_of(stores)._checkpoints.committed()  # pyright: ignore[reportPrivateUsage]
                 armed[0] = True
                 end = stores.engine.listen(lambda: None)  # the writer wakes
@@ -357,6 +355,6 @@ def test_another_process_with_the_lock_only_delays_it(path: Path, hearing: list[
         ("4.0.0", False),
     ],
 )
-def test_which_versions_have_the_fault(version: str, affected: bool) -> None:
+def test_versions_with_the_reset_bug(version: str, affected: bool) -> None:
     major, minor, patch = map(int, version.split("."))
     assert has_reset_bug((major, minor, patch)) is affected

@@ -1,4 +1,4 @@
-"""A file that is damaged, or upgraded by a newer mobstore, while a store has it open."""
+"""Files that become corrupt, or are upgraded by a newer mobstore, while a store has them open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def fill(path: Path) -> None:
 
 
 async def with_a_log(path: Path) -> MobStores:
-    """A store with events in the file, and others in its log."""
+    """Return a store with some events in the file, and others in its log."""
     await fill(path)
     stores = await open_stores(f"sqlite:{path}")
     for _ in range(20):
@@ -48,7 +48,7 @@ def cut_log(path: Path) -> None:
 
 
 def garble(path: Path) -> None:
-    """Overwrite some pages of the table of events, as a failing disk would."""
+    """Overwrite some pages of the events table, as a failing disk would."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(size // 4)
@@ -56,12 +56,12 @@ def garble(path: Path) -> None:
 
 
 def content(path: Path) -> tuple[bytes, ...]:
-    """What is in a file and its log; read by another process, as it would cost this one's locks."""
+    """Return the bytes of a file and its log, read by another process: here it would drop locks."""
     return tuple(subprocess.check_output(["cat", name]) for name in (path, f"{path}-wal"))
 
 
 @pytest.mark.parametrize("damaging", ["log", "file"])
-def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> None:
+def test_no_write_after_corruption(path: Path, damaging: str) -> None:
     async def main() -> None:
         await fill(path)
         if damaging == "file":
@@ -75,7 +75,7 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
                 await stores.events.replay_all()
             before = content(path)
             for call in (stores.events.append(tagged_event("lost")), stores.compact()):
-                with pytest.raises(WriteFailedError, match="found damaged while it was open"):
+                with pytest.raises(WriteFailedError, match="found corrupt while it was open"):
                     await call
         finally:
             await stores.close()
@@ -84,15 +84,15 @@ def test_found_damaged_nothing_more_is_written(path: Path, damaging: str) -> Non
     asyncio.run(main())
 
 
-def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
-    """What was in the file before its log was damaged is there afterwards."""
+def test_a_corrupt_log_is_not_copied(path: Path) -> None:
+    """The older content of the file survives the corruption of its log."""
 
     async def main() -> None:
         stores = await with_a_log(path)
         cut_log(path)
         with suppress(ReadFailedError):
             await stores.events.replay_all()
-        with pytest.raises(WriteFailedError, match="found damaged"):
+        with pytest.raises(WriteFailedError, match="found corrupt"):
             await stores.events.append(tagged_event("lost"))
         await stores.close()
         async with open_stores(f"sqlite:{path}") as again:
@@ -104,7 +104,7 @@ def test_found_damaged_its_log_is_left_alone(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -> None:
+def test_a_reader_of_a_corrupt_file_leaves_no_side_file(path: Path) -> None:
     async def main() -> None:
         await fill(path)
         garble(path)
@@ -117,7 +117,7 @@ def test_found_damaged_by_who_only_reads_nothing_is_left_beside_it(path: Path) -
 
 
 def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
-    """Its traceback leads to what was being read."""
+    """The traceback refers to the interrupted read."""
 
     async def main() -> None:
         await fill(path)
@@ -131,7 +131,7 @@ def test_an_error_that_is_kept_keeps_no_file_open(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_row_that_is_not_ours_in_a_sound_file_is_no_damage_of_the_file(path: Path) -> None:
+def test_an_unreadable_row_is_not_corruption_of_the_file(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -148,7 +148,7 @@ def upgrade(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
 
 
-def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) -> None:
+def test_no_write_after_an_upgrade(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -164,7 +164,7 @@ def test_nothing_is_written_to_what_a_newer_mobstore_has_upgraded(path: Path) ->
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_who_follows_is_told_of_an_upgrade(path: Path, read_only: bool) -> None:
+def test_subscribers_raise_after_an_upgrade(path: Path, read_only: bool) -> None:
     async def main() -> None:
         await fill(path)
         async with (
@@ -189,7 +189,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, change: str) -> None:
+def test_no_write_after_changes_of_tables(path: Path, change: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("e"))
@@ -205,7 +205,7 @@ def test_nothing_is_written_to_tables_that_others_have_changed(path: Path, chang
     assert query(path, "SELECT count(*) FROM events") == [(1,)]
 
 
-def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
+def test_subscribers_raise_after_changes_of_tables(path: Path) -> None:
     async def main() -> None:
         await fill(path)
         async with (
@@ -216,7 +216,7 @@ def test_who_follows_is_told_of_changed_tables(path: Path) -> None:
             await asyncio.sleep(0.05)
             query(path, CHANGES["trigger"])
             async with asyncio.timeout(10):
-                with pytest.raises(ReadFailedError, match="trigger t is not of mobstore"):
+                with pytest.raises(ReadFailedError, match="trigger t is not part of mobstore"):
                     await coming
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A process that is killed at any moment leaves all it acknowledged and no half of anything."""
+"""Processes killed at any time: acknowledged writes are stored, and no write by half."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mobstore import FrameId, LoopId, LoopInstanceId, MobRun, MobStores, open_st
 from mobstore.testing.samples import number_of, tag_of
 
 KILLS = 10  # per file; five files
-INCREMENTING = 2  # tasks of the hammer, each with at most one increment on its way when killed
+INCREMENTING = 2  # tasks of the hammer, each with at most one increment in progress when killed
 
 
 @pytest.mark.slow
@@ -29,7 +29,7 @@ def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
     acknowledged: list[dict[str, Any]] = []
     after_opening = 0
     for kill in range(KILLS):
-        # A few die while they import or open; most while they write.
+        # A few die while they open; most while they write.
         lines = _run_and_kill(path, seed * 1000 + kill, chance, opened=chance.random() < 0.7)
         after_opening += bool(lines)
         acknowledged += lines
@@ -40,17 +40,17 @@ def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
 
 
 def _run_and_kill(path: Path, seed: int, chance: random.Random, *, opened: bool) -> list[Any]:
-    """Kill it soon after it has begun to import, or some time after it has `opened` the store."""
+    """Kill the process soon after its start, or some time after it has `opened` the store."""
     with running(hammer, path, seed, "full" if seed % 2 else "normal") as process:
         assert hear(process) == "ready"
         begun: list[Any] = []
-        if opened:  # and has written: however slow the machine is
+        if opened:  # and has written, however slow the machine is
             begun = [json.loads(hear(process)) for _ in range(2)]
-        with pytest.raises(TimeoutExpired):  # it never ends by itself
+        with pytest.raises(TimeoutExpired):  # it does not end by itself
             process.communicate(timeout=chance.uniform(0, 0.4 if opened else 0.05))
         process.kill()
         printed, _ = process.communicate()
-    # A line is one write to the pipe, so the last one is whole too.
+    # A line is one write to the pipe, so the last one is complete.
     return begun + [json.loads(line) for line in printed.decode().splitlines()]
 
 
@@ -61,7 +61,7 @@ async def _check(path: Path, acknowledged: list[dict[str, Any]], kills: int) -> 
         spec = await stores.specs.get_spec("mob")
         assert (await verify(stores)).problems == ()
     if not acknowledged:
-        return  # so far each died before it had made the runs
+        return  # every process died before it had created the runs
     assert counter is not None
     assert ledger is not None
     assert steps is not None
@@ -121,7 +121,7 @@ def _check_ledgers(path: Path, run: MobRun, acknowledged: list[dict[str, Any]]) 
 def _check_steps(run: MobRun, acknowledged: list[dict[str, Any]]) -> None:
     done = number_of(run.frames[FrameId("f")].kernel_state)
     assert max((line["frame"] for line in acknowledged if "frame" in line), default=0) <= done
-    # The frame says how many steps were completed: exactly their outputs are there.
+    # The frame holds the number of completed steps: exactly their outputs are stored.
     root = [(f"s{n}", n) for n in range(done) if n % 3]
     assert list(run.root_step_outputs.items()) == root
     in_loop = [{f"s{n}": n} for n in range(done) if n % 3 == 0]

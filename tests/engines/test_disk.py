@@ -1,4 +1,4 @@
-"""The disk is full, or what is on it is not what was written."""
+"""A full disk, and a disk with other content than was written."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ SENSIBLE = {"ReadFailedError", "WriteFailedError", "SerializationError", "NotFou
 
 
 async def _fill(path: Path) -> None:
-    """A store of a few dozen pages with rows in every table."""
-    # The clock stands, so that the same flips hit the same content in every run.
+    """Create a store of a few dozen pages with rows in every table."""
+    # The clock is fixed, so that the same flips hit the same content in every run.
     async with open_stores(f"sqlite:{path}", clock=lambda: NOON) as stores:
         await stores.runs.create_run(rich_run())
         await stores.events.append_batch([tagged_event(f"{n}", "x" * 100) for n in range(300)])
@@ -66,7 +66,7 @@ def test_files_that_may_not_grow(tmp_path: Path, limit: int) -> None:
     told = json.loads(output(write_beyond_a_limit, path, limit))
     for kind, text, retry_safe, maybe_written, cause in told["errors"]:
         assert kind == "WriteFailedError"
-        assert "the disk refused" in text or "no room" in text
+        assert "the disk failed" in text or "no space left" in text
         assert str(path) in text
         assert not (retry_safe and maybe_written), "not safe to repeat what may have been done"
         assert cause == "sqlite3"
@@ -78,7 +78,7 @@ def test_files_that_may_not_grow(tmp_path: Path, limit: int) -> None:
 
 
 def _whole_batches(path: Path, size: int) -> int:
-    """How many batches are stored, once it is clear that none is stored in part."""
+    """Check that no batch is stored in part, and return the number of batches."""
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
     ((count, last),) = query(path, "SELECT count(*), coalesce(max(cursor), 0) FROM events")
     assert count == last
@@ -139,12 +139,12 @@ def test_full_disk(small_disk: Path) -> None:
                         acknowledged += 1
             for error in refused:
                 assert isinstance(error, WriteFailedError)
-                assert "no room to write" in str(error)
+                assert "no space left to write" in str(error)
                 assert "free some disk space" in str(error)
                 assert error.retry_safe
                 assert not error.maybe_written
                 assert error.__cause__ is not None
-            # Reading goes on, and shows nothing of what was refused.
+            # Reads continue, and return nothing of the failed writes.
             assert len(await stores.events.replay_all()) == 5 * acknowledged
             big = state(1, "x" * 500_000)
             with pytest.raises(WriteFailedError):
@@ -185,7 +185,7 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
     async def main() -> None:
         with pytest.raises(WriteFailedError) as caught:
             await open_stores(f"sqlite:{path}")
-        assert "no room" in str(caught.value) or "the disk refused" in str(caught.value)
+        assert "no space left" in str(caught.value) or "the disk failed" in str(caught.value)
         assert not caught.value.maybe_written
         ballast.unlink()
         async with open_stores(f"sqlite:{path}") as stores:
@@ -195,7 +195,7 @@ def test_opening_on_a_full_disk(small_disk: Path) -> None:
 
 
 def test_a_disk_too_full_for_the_shared_memory(small_disk: Path) -> None:
-    """After a process was killed, and only the file and its log were kept."""
+    """A process was killed, and only the file and its log remain."""
     path = small_disk / "mobs.db"
     with running(die_with_a_log_of_ours, path) as process:
         process.wait(30)
@@ -206,7 +206,7 @@ def test_a_disk_too_full_for_the_shared_memory(small_disk: Path) -> None:
             file.write(bytes(4096))
 
     async def main() -> None:
-        with pytest.raises(WriteFailedError, match="no room to write") as caught:
+        with pytest.raises(WriteFailedError, match="no space left to write") as caught:
             await open_stores(f"sqlite:{path}")
         assert caught.value.retry_safe
         ballast.unlink()
@@ -238,7 +238,7 @@ def test_truncated(tmp_path: Path, part: float) -> None:
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=1) as stores:
-            # One of these must meet what is missing.
+            # One of these calls must need the missing pages.
             await stores.events.replay_all()
             await stores.runs.get_run(RUN)
             await stores.events.prune(NOON)
@@ -253,10 +253,10 @@ def test_truncated(tmp_path: Path, part: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("places", ["header", "schema", "rest"])
 def test_flipped_bits(tmp_path: Path, places: str) -> None:
-    """In a process of its own: a crash or a hang would be a finding too.
+    """A child process makes the calls, so that a crash or a hang fails the test as well.
 
-    SQLite keeps no checksums, so content may come back changed; what may not come is anything
-    but a value or an error of ours.
+    SQLite keeps no checksums, so content may be changed. Each call must return a value or raise a
+    MobStoreError.
     """
     path = tmp_path / "mobs.db"
     asyncio.run(_fill(path))
@@ -309,7 +309,7 @@ def test_flipped_bits(tmp_path: Path, places: str) -> None:
     ],
 )
 def test_content_that_we_did_not_write(tmp_path: Path, damaging: str) -> None:
-    """What flipped bits come to, aimed at one value: another type, text that is none of ours."""
+    """A changed value has another type, or text that mobstore does not write."""
     path = tmp_path / "mobs.db"
     asyncio.run(_fill(path))
     query(path, damaging)
@@ -326,7 +326,7 @@ def test_content_that_we_did_not_write(tmp_path: Path, damaging: str) -> None:
     ],
 )
 def test_what_was_read_can_be_looked_at(tmp_path: Path, damaging: str, look: str) -> None:
-    """A column of another type is refused when it is read, or at least in our words later."""
+    """A column of another type raises a MobStoreError when it is read, or later."""
     path = tmp_path / "mobs.db"
     asyncio.run(_fill(path))
     query(path, damaging)
@@ -349,7 +349,7 @@ def test_what_was_read_can_be_looked_at(tmp_path: Path, damaging: str, look: str
 
 
 def test_a_length_that_cannot_be(tmp_path: Path) -> None:
-    """A damaged number must not make a read fill the memory."""
+    """A corrupt number does not make a read fill the memory."""
     path = tmp_path / "mobs.db"
     asyncio.run(_fill(path))
     query(path, f"UPDATE loop_outputs SET iterations = {2**40}")
@@ -363,7 +363,7 @@ def test_a_length_that_cannot_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["file", "all files", "directory", "replaced by another"])
 def test_taken_away_while_open(tmp_path: Path, what: str) -> None:
-    """Nothing is kept without its file; but calls answer or fail in our words, and it closes."""
+    """A removed file loses its data; but calls return or raise a MobStoreError, and it closes."""
     directory = tmp_path / "stores"
     directory.mkdir()
     path = directory / "mobs.db"

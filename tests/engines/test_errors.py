@@ -1,4 +1,4 @@
-"""The driver's errors in our words."""
+"""Translation of the driver's errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Expected(NamedTuple):
 
 
 def _io(name: str) -> Expected:
-    return Expected(getattr(sqlite3, name), name, "the disk refused", lost_commit_is_doubtful=True)
+    return Expected(getattr(sqlite3, name), name, "the disk failed", lost_commit_is_doubtful=True)
 
 
 TABLE = [
@@ -43,12 +43,14 @@ TABLE = [
     ),
     Expected(sqlite3.SQLITE_LOCKED, "SQLITE_LOCKED", "locked by another process", retry_safe=True),
     Expected(sqlite3.SQLITE_FULL, "SQLITE_FULL", "free some disk space", retry_safe=True),
-    Expected(
-        sqlite3.SQLITE_READONLY, "SQLITE_READONLY", "make the file and its directory writable"
-    ),
+    Expected(sqlite3.SQLITE_READONLY, "SQLITE_READONLY", "make the file, its directory"),
     Expected(sqlite3.SQLITE_READONLY_DBMOVED, "SQLITE_READONLY_DBMOVED", "writable"),
-    Expected(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "is its directory there"),
-    Expected(sqlite3.SQLITE_CANTOPEN_ISDIR, "SQLITE_CANTOPEN_ISDIR", "is its directory there"),
+    Expected(sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN", "check that its directory"),
+    Expected(
+        sqlite3.SQLITE_CANTOPEN_ISDIR,
+        "SQLITE_CANTOPEN_ISDIR",
+        "check that its directory",
+    ),
     Expected(sqlite3.SQLITE_NOTADB, "SQLITE_NOTADB", "is not a SQLite database"),
     Expected(sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT", "restore a backup"),
     Expected(sqlite3.SQLITE_CORRUPT_INDEX, "SQLITE_CORRUPT_INDEX", "restore a backup"),
@@ -98,10 +100,10 @@ def test_translate(expected: Expected, writing: bool, committing: bool) -> None:
         _error(sqlite3.SQLITE_RANGE, "SQLITE_RANGE", sqlite3.ProgrammingError),
     ],
 )
-def test_wrong_use_is_our_fault(error: sqlite3.Error) -> None:
+def test_wrong_use_of_the_driver_is_a_bug(error: sqlite3.Error) -> None:
     told = translate(error, PATH, writing=True)
     assert type(told) is InternalError
-    assert "fault of mobstore" in str(told)
+    assert "bug in mobstore" in str(told)
     assert "secret" not in str(told)
 
 
@@ -114,7 +116,7 @@ def test_an_error_without_a_code(writing: bool) -> None:
 
 
 def test_real_errors_of_the_driver(tmp_path: Path) -> None:
-    """What the table takes for granted: where this Python puts the code, and where it has none."""
+    """The table assumes where this Python sets the error code, and where it has none."""
     connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     caught: list[tuple[str, MobStoreError]] = []
     for sql in (

@@ -1,4 +1,4 @@
-"""Following a file that other processes write, and what is left of it when nobody follows."""
+"""Subscriptions to a file that other processes write, and their end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def take(of: Subscription[MobEvent], count: int, pause: float = 0) -> list
 
 
 def test_other_processes_write(path: Path) -> None:
-    """Each event once, in order, to the quick and the slow, while this process writes as well."""
+    """Fast and slow subscribers receive each event once, while this process writes, too."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -79,7 +79,7 @@ def test_other_processes_write(path: Path) -> None:
 
 
 def test_another_process_follows(path: Path) -> None:
-    """It hears of each event soon, and of a run's end, though nothing else wakes it."""
+    """The process receives each event soon, and the end of a run, with no other notification."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -101,14 +101,14 @@ def test_another_process_follows(path: Path) -> None:
 
 
 def test_following_needs_no_thread_and_no_connection(path: Path) -> None:
-    """The writer looks for commits of others, on its own connection, while somebody follows."""
+    """The writer polls for commits of others on its own connection, for any subscriber."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("first"))
             await stores.events.replay_all()
             threads, files = set(threading.enumerate()), sorted(open_files(path.parent))
-            for _ in range(4):  # and it can begin again
+            for _ in range(4):  # and polling can start again
                 async with AsyncExitStack() as stack:
                     for _ in range(3):
                         of = await stack.enter_async_context(aclosing(stores.events.subscribe()))
@@ -126,7 +126,7 @@ def test_following_needs_no_thread_and_no_connection(path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_store_that_was_followed(path: Path) -> None:
-    """To close it ends what waits, the thread that asks, and all connections."""
+    """Closing ends waiting subscriptions, the polling thread, and all connections."""
 
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
@@ -145,6 +145,6 @@ def test_nothing_is_left_of_a_store_that_was_followed(path: Path) -> None:
 
 
 def listeners(stores: MobStores) -> bool:
-    """Whether anything is still called after a commit."""
+    """Return whether a listener is still registered."""
     assert isinstance(stores.engine, SqliteEngine)
     return bool(stores.engine._writer.listeners)  # pyright: ignore[reportPrivateUsage]

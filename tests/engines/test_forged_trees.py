@@ -1,4 +1,4 @@
-"""Trees of pages that lead to the same rows over and over: every read of them ends, and soon."""
+"""Trees of pages that repeat rows for ever: every read of them ends soon."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CALLS: dict[str, Callable[[MobStores], Awaitable[object]]] = {
 
 
 def read_what_never_ends(path: str, call: str) -> None:
-    """Child: with little memory, read a forged file; say what came of it."""
+    """Read a forged file with little memory, and print the result."""
     resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 
     async def main() -> None:
@@ -78,7 +78,7 @@ def test_verify_tells_of_a_table_without_an_end(path: Path) -> None:
 
 
 def test_values_of_several_types_are_in_their_order(tmp_path: Path) -> None:
-    """SQLite sorts numbers before text, and text before bytes; each such row is told by itself."""
+    """SQLite sorts numbers before text, and text before bytes; each such row is reported."""
     path = tmp_path / "mobs.db"
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Forking while stores are open: the child is told, and the parent loses nothing."""
+"""Forks while stores are open: the child gets an error, and the parent loses nothing."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def tags(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("program", [fork_while_open, fork_in_a_pool])
-def test_what_is_open_is_refused_in_the_child(path: Path, program: Callable[..., None]) -> None:
+def test_an_open_file_is_rejected_in_the_child(path: Path, program: Callable[..., None]) -> None:
     refused(forked(program, path))
     assert tags(path) == ["before", "after"]
 
 
-def test_what_is_open_to_read_is_refused_in_the_child(path: Path) -> None:
+def test_a_file_open_for_reading_is_rejected_in_the_child(path: Path) -> None:
     async def make() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("before"))
@@ -78,6 +78,6 @@ def test_the_child_of_a_writing_parent_does_not_hang(path: Path) -> None:
     assert len(tags(path)) == 3900
 
 
-def test_what_was_closed_can_be_opened_in_the_child(path: Path) -> None:
+def test_a_closed_file_can_be_opened_in_the_child(path: Path) -> None:
     assert forked(fork_when_closed, path) == []
     assert sorted(tags(path)) == ["before", "child", "parent"]

@@ -1,4 +1,4 @@
-"""Scripts that share a commit: what one of them raises, and rows that are there already."""
+"""Scripts that share a commit: one of them raises, or adds a row that exists."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def stored(path: Path) -> list[str]:
 
 @asynccontextmanager
 async def together(path: Path) -> AsyncGenerator[None]:
-    """Nothing is committed within, so that all writes begun within wait together."""
+    """Commit nothing within the block, so that its writes wait together."""
     with closing(plain(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -50,7 +50,7 @@ async def together(path: Path) -> AsyncGenerator[None]:
 
 
 async def outcomes(stores: MobStores, path: Path, *makes: Callable[[], Script[Any]]) -> list[Any]:
-    """What becomes of scripts that share a commit; caught in their tasks, not in the loop."""
+    """Return the results of scripts that share a commit; errors are caught in their tasks."""
 
     async def one(make: Callable[[], Script[Any]]) -> object:
         try:
@@ -66,7 +66,7 @@ async def outcomes(stores: MobStores, path: Path, *makes: Callable[[], Script[An
 
 
 @pytest.mark.parametrize("place", [0, 1, 4])
-def test_of_a_group_only_that_one_fails_whose_row_is_there(path: Path, place: int) -> None:
+def test_only_the_operation_with_an_existing_row_fails(path: Path, place: int) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             await stores.engine.write(adding("there"))
@@ -79,7 +79,7 @@ def test_of_a_group_only_that_one_fails_whose_row_is_there(path: Path, place: in
             assert error.__cause__ is not None
             assert not error.maybe_written
             assert results == ["0", "1", "2", "3"]
-            # Nothing of the script that failed, and the connection writes on.
+            # Nothing of the failed script is stored, and the connection still writes.
             assert await stores.engine.write(adding("newer")) == "newer"
 
     asyncio.run(main())
@@ -88,7 +88,7 @@ def test_of_a_group_only_that_one_fails_whose_row_is_there(path: Path, place: in
 
 
 @pytest.mark.parametrize("where", ["yielded", "at the end"])
-def test_a_loading_script_whose_row_is_there(path: Path, where: str) -> None:
+def test_a_loading_script_with_an_existing_row(path: Path, where: str) -> None:
     def load() -> LoadingScript[None]:
         yield (Put(COUNTERS, rows("loaded")),)
         add = Add(COUNTERS, rows("new", "there", "newer"))
@@ -129,7 +129,7 @@ def raising(error: BaseException, *, first: bool) -> Callable[[], Script[Any]]:
 def test_a_script_that_ends_the_process_leaves_the_others(
     path: Path, error: BaseException, first: bool
 ) -> None:
-    """Each of its group wakes, and each but it has written."""
+    """Every task of the group ends, and all others have written."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
@@ -137,7 +137,7 @@ def test_a_script_that_ends_the_process_leaves_the_others(
                 stores, path, adding("a"), raising(error, first=first), adding("b")
             )
             assert results[::2] == ["a", "b"]
-            if isinstance(error, StopIteration):  # cannot come out of an awaitable
+            if isinstance(error, StopIteration):  # cannot be raised by an awaitable
                 assert isinstance(results[1], (TypeError, RuntimeError))
             else:
                 assert results[1] is error
@@ -147,7 +147,7 @@ def test_a_script_that_ends_the_process_leaves_the_others(
     assert stored(path) == ["a", "b", "c", "put a", "put b", "put c"]
 
 
-def test_who_is_cancelled_while_the_lock_is_waited_for_has_written_nothing(path: Path) -> None:
+def test_cancelled_while_waiting_for_the_lock(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
             async with together(path):

@@ -1,4 +1,4 @@
-"""Every connection of mobstore takes a file for one that somebody may have forged."""
+"""Hardened connections: a file may be forged."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_row_may_hold_a_document_and_names() -> None:
 
 
 def test_a_value_that_mobstore_never_writes(tmp_path: Path) -> None:
-    """It is refused by its length, before it is read."""
+    """It is rejected by its length, before it is read."""
     path = tmp_path / "mobs.db"
 
     async def main() -> None:

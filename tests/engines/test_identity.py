@@ -1,4 +1,4 @@
-"""Whether the files of an open store are noticed to be gone or others."""
+"""Files of an open store that are removed or replaced."""
 
 from __future__ import annotations
 

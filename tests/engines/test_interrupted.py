@@ -1,4 +1,4 @@
-"""A signal handler that raises while the event loop is handed what another thread has done."""
+"""Signal handlers that raise while a thread's result is handed to the event loop."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mobstore.testing.samples import tagged_event
 
 
 class TimeLimitError(Exception):
-    """As a task queue raises it in the main thread, wherever that is."""
+    """An exception that a task queue raises in the main thread, at any instruction."""
 
 
 @contextmanager
 def interrupted(place: int, *paths: str | None) -> Generator[list[int]]:
-    """Raise once, at one instruction of what the event loop calls in some modules.
+    """Raise once, at one instruction of the functions in some files that the event loop calls.
 
-    Within, `asyncio` calls nothing of them but what settles futures. What is given holds how many
-    instructions there were.
+    Within the block, the loop calls only the functions that settle futures. The yielded object
+    counts the instructions.
     """
     count = [0]
 
@@ -79,7 +79,7 @@ async def quiet(path: Path) -> AsyncGenerator[MobStores]:
 
 
 @pytest.mark.parametrize("call", [append, read, close])
-def test_who_waits_gets_the_outcome_whichever_instruction_is_interrupted(
+def test_the_result_arrives_whichever_instruction_is_interrupted(
     tmp_path: Path, call: Callable[[MobStores], Awaitable[None]]
 ) -> None:
     async def once(place: int) -> int:

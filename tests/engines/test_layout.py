@@ -1,4 +1,4 @@
-"""A file that is not made as mobstore makes it is refused before anything in it is used."""
+"""Files with another layout than that of mobstore are rejected before any row is read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engines.attempts import assert_untouched, refused
 from engines.earlier import EARLIER, as_format_3, make_earlier
 from engines.forged import forge_endless
 from engines.support import plain
-from engines.test_open import assert_untouched, refused
 from mobstore import ReadFailedError, open_stores
 from mobstore.engines.sqlite.file import APPLICATION_ID
 from mobstore.engines.sqlite.layout import entries, made_by
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def forged(change: str, *, of: str = "name = 'specs'") -> str:
-    """SQL that changes entries in the list of tables as no statement could."""
+    """Return SQL that changes the list of tables as no statement can."""
     return f"PRAGMA writable_schema = ON; UPDATE sqlite_master SET {change} WHERE {of}"
 
 
@@ -47,95 +47,95 @@ def replaced(old: str, new: str, *, of: str = "name = 'specs'") -> str:
 
 
 FOREIGN = {
-    "a view": (f"CREATE VIEW v AS {FOR_EVER} SELECT x FROM n", "view v is not of mobstore"),
+    "a view": (f"CREATE VIEW v AS {FOR_EVER} SELECT x FROM n", "view v is not part of mobstore"),
     "a view in a table's place": (
         f"DROP TABLE events; CREATE VIEW events AS {FOR_EVER} SELECT {COLUMNS} FROM n",
-        "view events is not of mobstore",
+        "view events is not part of mobstore",
     ),
     "a trigger": (
         "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END",
-        "trigger t is not of mobstore",
+        "trigger t is not part of mobstore",
     ),
     "a virtual table": (
         "CREATE VIRTUAL TABLE v USING fts4(x)",
-        "virtual table v is not of mobstore",
+        "virtual table v is not part of mobstore",
     ),
     "a virtual table in a table's place": (
         "DROP TABLE specs; CREATE VIRTUAL TABLE specs USING fts4(mob_id, revision, definition)",
-        "virtual table specs is made in another way",
+        "virtual table specs differs from that of mobstore",
     ),
-    "a table": ("CREATE TABLE notes (text)", "table notes is not of mobstore"),
+    "a table": ("CREATE TABLE notes (text)", "table notes is not part of mobstore"),
     "a table that counts": (
         "CREATE TABLE n (x INTEGER PRIMARY KEY AUTOINCREMENT)",
-        "is not of mobstore",
+        "is not part of mobstore",
     ),
-    "an index": ("CREATE INDEX i ON events (kind)", "index i is not of mobstore"),
+    "an index": ("CREATE INDEX i ON events (kind)", "index i is not part of mobstore"),
     "an index that must be unique": (
         "CREATE UNIQUE INDEX i ON events (mob_id, cursor)",
-        "index i is not of mobstore",
+        "index i is not part of mobstore",
     ),
     "an index of a part": (
         "DROP INDEX events_by_mob;"
         ' CREATE INDEX events_by_mob ON events ("mob_id", "cursor") WHERE cursor > 1',
-        "index events_by_mob is made in another way",
+        "index events_by_mob differs from that of mobstore",
     ),
     "an index of an expression": (
         "DROP INDEX events_by_time; CREATE INDEX events_by_time ON events (length(kind))",
-        "index events_by_time is made in another way",
+        "index events_by_time differs from that of mobstore",
     ),
     "no index": ("DROP INDEX events_by_time", "index events_by_time is missing"),
     "no table": ("DROP TABLE frames", "table frames is missing"),
     "a generated column": (
         "ALTER TABLE specs ADD COLUMN more AS (revision + 1)",
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a generated column in a column's place": (
         replaced('"definition" TEXT NOT NULL', '"definition" TEXT AS (hex(zeroblob(1000000000)))'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a check": (
         replaced('"revision" INTEGER', '"revision" INTEGER CHECK (revision < 3)'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a default": (
         replaced('"revision" INTEGER', '"revision" INTEGER DEFAULT 7'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a collation": (
         replaced('"mob_id" TEXT', '"mob_id" TEXT COLLATE NOCASE'),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a conflict clause": (
         replaced(")))", "") + ";" + replaced("NOT NULL", "NOT NULL ON CONFLICT IGNORE"),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "a foreign key": (
         replaced(
             "PRIMARY KEY",
             "FOREIGN KEY (mob_id) REFERENCES meta (name) ON DELETE CASCADE, PRIMARY KEY",
         ),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "no row numbers": (
         "DROP TABLE specs; CREATE TABLE"
         ' "specs" ("mob_id" TEXT NOT NULL, "revision" INTEGER NOT NULL,'
         ' "definition" TEXT NOT NULL, PRIMARY KEY ("mob_id")) WITHOUT ROWID',
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "white space of another kind": (
         replaced(" TEXT NOT NULL", " TEXT" + "\u00a0NOT\u00a0NULL"),
-        "table specs is made in another way",
+        "table specs differs from that of mobstore",
     ),
     "statistics of another make": (
         "ANALYZE; "
         + forged(
             "sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)'", of="name = 'sqlite_stat1'"
         ),
-        "table sqlite_stat1 is not of mobstore",
+        "table sqlite_stat1 is not part of mobstore",
     ),
     "two on one page": (
         forged("rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'events')"),
-        "table specs lies where its table events does",
+        "table specs has the page of its table events",
     ),
     "the page of the list itself": (forged("rootpage = 1"), ""),
     "no page": (forged("rootpage = 0"), ""),
@@ -170,7 +170,7 @@ FOREIGN = {
 
 
 def altered(path: Path, statements: str) -> bytes:
-    """The file's bytes after some SQL."""
+    """Run SQL on a file, and return its bytes."""
     with closing(plain(path)) as connection:
         connection.executescript(f"BEGIN; {statements}; COMMIT")
     return path.read_bytes()
@@ -190,7 +190,7 @@ def assert_refused(path: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
+def test_foreign_entries_are_rejected(path: Path, what: str) -> None:
     script, words = FOREIGN[what]
     before = path.read_bytes()
     assert altered(path, script) != before
@@ -198,14 +198,14 @@ def test_what_is_not_of_mobstore_is_refused(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_nor_in_a_file_of_an_earlier_format(tmp_path: Path, version: int) -> None:
+def test_foreign_entries_are_rejected_in_an_earlier_format(tmp_path: Path, version: int) -> None:
     path = tmp_path / "mobs.db"
     make_earlier(path, version)
     with closing(plain(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     altered(path, "CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM runs; END")
     with as_format_3():
-        assert_refused(path, "trigger t is not of mobstore")
+        assert_refused(path, "trigger t is not part of mobstore")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_what_statements_make_is_what_sqlite_makes_of_them(
     "setting",
     ["ANALYZE", "PRAGMA auto_vacuum = FULL; VACUUM", "PRAGMA page_size = 512; VACUUM", "REINDEX"],
 )
-def test_what_changes_no_table_is_fine(path: Path, setting: str) -> None:
+def test_changes_outside_the_tables_are_fine(path: Path, setting: str) -> None:
     before = path.read_bytes()
     with closing(plain(path)) as connection:
         connection.executescript(setting)
@@ -253,6 +253,6 @@ def test_text_that_is_not_kept_as_utf_8(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_list_of_tables_without_an_end(path: Path) -> None:
-    """A tree whose pages all lead to one page, on nineteen levels: more rows than can be read."""
+    """A tree of nineteen levels, with all pages referring to one, has too many rows to read."""
     forge_endless(path, root=1)
     assert_refused(path, "is too long, or has no end")

@@ -1,4 +1,4 @@
-"""Opening, using and closing stores from tasks, threads, loops and processes."""
+"""The life cycle of stores, in tasks, threads, loops and processes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from engines.support import (
     tell,
 )
 from mobstore import (
+    ClosedError,
     FrameId,
     InternalError,
     LoopInstanceId,
@@ -90,7 +91,7 @@ async def with_run(path: Path, **options: Any) -> AsyncGenerator[MobStores]:
 
 
 def stored(path: Path) -> list[str]:
-    """The tags of all events, and a look at whether the log is sound."""
+    """Check the event log, and return the tags of all events."""
 
     async def tags() -> list[str]:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -108,7 +109,7 @@ def assert_let_go(path: Path) -> None:
 
 
 def assert_nothing_left(path: Path) -> None:
-    """Not to be asked where two connections close at once: then SQLite may leave its side files."""
+    """Check that no file is open or left; two connections must not close at once."""
     assert_let_go(path)
     assert side_files(path) == []
 
@@ -143,10 +144,10 @@ def test_use_after_close(path: Path, url: str) -> None:
         await stores.runs.create_run(new_run())
         await stores.close()
         for call in every_call(stores):
-            with pytest.raises(InternalError, match="the store is closed; open it again"):
+            with pytest.raises(ClosedError, match="the store is closed; open it again"):
                 await call.make()
         await stores.close()
-        with pytest.raises(InternalError):
+        with pytest.raises(ClosedError):
             async with stores:
                 await stores.events.replay_all()
 
@@ -180,7 +181,7 @@ def test_close_waits_for_writes_and_reads(path: Path) -> None:
                     for n in range(99)
                 ]
                 reads = [asyncio.create_task(stores.events.replay_all()) for _ in range(9)]
-                await asyncio.sleep(0)  # now they have begun
+                await asyncio.sleep(0)  # now they have started
                 await asyncio.gather(stores.close(), stores.close())
                 assert hear(holder) == "released"
             assert [(await task).cursor for task in writes] == list(range(2, 101))
@@ -285,11 +286,11 @@ def test_loops_in_threads_share_one_store(path: Path) -> None:
     def run(name: int) -> None:
         try:
             asyncio.run(work(name))
-        except BaseException as error:  # noqa: BLE001 - told below; a thread cannot raise
+        except BaseException as error:  # noqa: BLE001 - raised below; a thread cannot raise
             failures.append(error)
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # what can come between two steps of another thread, shall
+    sys.setswitchinterval(1e-6)  # so that threads interleave often
     try:
         workers = [threading.Thread(target=run, args=(name,)) for name in range(threads)]
         for worker in workers:
@@ -306,7 +307,7 @@ def test_loops_in_threads_share_one_store(path: Path) -> None:
 
 @pytest.mark.slow
 def test_closing_while_other_threads_use_it(path: Path) -> None:
-    """Each call before the end succeeds, each after it raises InternalError; nothing else."""
+    """Each call before the end succeeds, and each call after it raises ClosedError."""
     strange: list[BaseException] = []
     acknowledged: list[str] = []
 
@@ -321,7 +322,7 @@ def test_closing_while_other_threads_use_it(path: Path) -> None:
             if not isinstance(results[0], BaseException):
                 acknowledged.append(f"{name}-{n}")
             errors = [result for result in results if isinstance(result, BaseException)]
-            strange.extend(error for error in errors if not isinstance(error, InternalError))
+            strange.extend(error for error in errors if not isinstance(error, ClosedError))
             if errors:
                 return
 
@@ -350,7 +351,7 @@ def test_closing_while_other_threads_use_it(path: Path) -> None:
 
 def test_fork(path: Path) -> None:
     lines = output(fork, path, seconds=30).splitlines()
-    assert [line for line in lines if not line.endswith("InternalError")] == ["closed", "parent"]
+    assert [line for line in lines if not line.endswith("UsageError")] == ["closed", "parent"]
     assert len(lines) > 30
     assert stored(path) == ["before", "after"]
 
@@ -398,7 +399,7 @@ def test_writes_cancelled_before_they_began_are_not_made(path: Path) -> None:
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
                 assert hear(holder) == "held"
                 first = asyncio.create_task(stores.events.append(tagged_event("first")))
-                await asyncio.sleep(0.05)  # the writer has begun with it and waits for the lock
+                await asyncio.sleep(0.05)  # the writer has started it and waits for the lock
                 others = [
                     asyncio.create_task(stores.events.append(tagged_event("no"))) for _ in range(9)
                 ]
@@ -419,7 +420,7 @@ def test_writes_cancelled_before_they_began_are_not_made(path: Path) -> None:
 
 @asynccontextmanager
 async def _gathering(path: Path) -> AsyncGenerator[None]:
-    """Nothing is committed within, so that all writes begun within wait together."""
+    """Commit nothing within the block, so that its writes wait together."""
     with closing(plain(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -428,7 +429,7 @@ async def _gathering(path: Path) -> AsyncGenerator[None]:
 
 
 def _commits(path: Path) -> int:
-    """How many transactions stand in the log: frames that carry the database's size end one."""
+    """Return the number of transactions in the log: a frame with the database's size ends one."""
     log = path.with_name(f"{path.name}-wal").read_bytes()[WAL_HEADER:]
     sizes = [log[at + 4 : at + 8] for at in range(0, len(log), FRAME_HEADER + PAGE)]
     return sum(any(size) for size in sizes)
@@ -444,8 +445,8 @@ def test_waiting_writes_share_a_commit(path: Path) -> None:
                     for n in range(64)
                 ]
             assert [(await task).cursor for task in tasks] == list(range(1, 65))
-            assert _commits(path) - before <= 2  # the first may have gone alone
-            # What changes nothing costs no commit.
+            assert _commits(path) - before <= 2  # the first may have had its own commit
+            # An operation without a change does not commit.
             before = _commits(path)
             for _ in range(5):
                 assert not await stores.runs.cas_flow_state(RUN, expected=state(9), next=state(1))
@@ -513,7 +514,7 @@ def test_a_write_that_the_database_refuses_fails_alone(path: Path) -> None:
             assert run is not None
             good = [f"{n}" for n in range(64) if n % 10 != 5]
             assert [entry.step_id for entry in run.step_ledger] == good
-            # A refused write in the middle of a script's writes undoes those before it.
+            # A failed write rolls back the script's earlier writes.
             with pytest.raises(WriteFailedError):
                 await stores.engine.write(lambda: _refused_by_sqlite("half"))
             assert await _counter(stores.engine) is None
@@ -522,7 +523,7 @@ def test_a_write_that_the_database_refuses_fails_alone(path: Path) -> None:
 
 
 def _refused_by_sqlite(name: str) -> Script[None]:
-    """A script of whose rows SQLite refuses the second: a column may not be empty."""
+    """Add two rows; SQLite rejects the second because a column is null."""
     yield ()
     refused = CounterRow(name, cast("int", None))
     return Commit(None, (Put(COUNTERS, (CounterRow("next_cursor", 7),)), Put(COUNTERS, (refused,))))
@@ -532,8 +533,8 @@ def _refused_by_sqlite(name: str) -> Script[None]:
 
 
 @pytest.mark.slow
-def test_get_run_sees_one_moment(path: Path) -> None:
-    """Every write changes three tables alike; no read may see them differ."""
+def test_get_run_reads_one_snapshot(path: Path) -> None:
+    """Every write changes three tables alike; no read sees them differ."""
     rounds = 400
 
     async def main() -> None:
@@ -579,7 +580,7 @@ def test_get_run_sees_one_moment(path: Path) -> None:
 
 
 def _loading(count: int, then: Callable[[], None]) -> LoadingScript[int]:
-    """Write some events, do something, write more."""
+    """Write some events, call a function, write more."""
     for start in (1, count + 1):
         rows = [
             EventRow(n, "mob", NOON.sortable, "mob_reset", "", '{"type":"mob_reset"}')
@@ -629,7 +630,7 @@ def test_a_load_that_raises_leaves_nothing(path: Path, url: str, error: BaseExce
         async with open_stores(url.format(path=path)) as stores:
             await stores.events.append(tagged_event("before"))
             assert await _counter(stores.engine) == 2
-            # Caught within the task, lest KeyboardInterrupt end the loop.
+            # Caught within the task, or KeyboardInterrupt would end the loop.
             assert await _caught(stores.engine, fail) is error
             assert [tag_of(one.kind) for one in await stores.events.replay_all()] == ["before"]
             assert await _counter(stores.engine) == 2

@@ -1,4 +1,4 @@
-"""Several paths to one file, files exchanged while open, logs that are not a file's own."""
+"""Several paths to one file, files replaced while open, logs of other files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_import_through_a_link_reads_the_log_too(tmp_path: Path) -> None:
 
 
 def _delete_in_the_log(path: str) -> None:
-    """Another program's commit, which lies in the log as long as the program runs."""
+    """Commit through another program, and keep the commit in the log."""
     connection = plain(Path(path))
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("DELETE FROM mob_events WHERE cursor = (SELECT max(cursor) FROM mob_events)")
@@ -113,7 +113,7 @@ def test_opening_by_a_link_while_another_process_writes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mobs.db", "hard.db"])
-def test_hard_links_are_refused(path: Path, name: str) -> None:
+def test_hard_links_are_rejected(path: Path, name: str) -> None:
     asyncio.run(_fill(path))
     path.with_name("hard.db").hardlink_to(path)
     before = path.read_bytes()
@@ -147,8 +147,8 @@ def test_hard_links_are_refused(path: Path, name: str) -> None:
     assert asyncio.run(_tags(path)) == ["0", "1", "2"]
 
 
-def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
-    """As of a backup that links; only who opens is refused."""
+def test_a_hard_link_to_an_open_file(path: Path) -> None:
+    """Hard links appear while the store is open, as by a backup; only a new opening is rejected."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -168,10 +168,10 @@ def test_a_hard_link_made_while_it_is_open_disturbs_nobody(path: Path) -> None:
 @pytest.mark.parametrize("suffix", SIDES)
 @pytest.mark.parametrize("how", ["removed", "replaced"])
 @pytest.mark.parametrize("read_only", [False, True])
-def test_every_call_after_an_exchange_raises(
+def test_every_call_after_a_replacement_raises(
     path: Path, suffix: str, how: str, read_only: bool
 ) -> None:
-    """Also a read by a connection that was there before, at once or on a thread."""
+    """This includes reads on an existing connection, at once or on a thread."""
 
     async def main() -> None:
         await _fill(path)
@@ -207,7 +207,7 @@ def _exchange(side: Path, how: str) -> None:
 
 
 def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
-    """A process is killed, a backup is copied over the file, and the log stays."""
+    """A process is killed, a backup is copied over the file, and the log remains."""
     backup = path.with_name("backup.db")
     asyncio.run(_fill(path, 2))
     shutil.copy(path, backup)
@@ -220,9 +220,9 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
     with pytest.raises(MobStoreError) as caught:
         asyncio.run(_tags(path))
     told = str(caught.value)
-    assert "the log beside it belongs to another file" in told
-    assert "remove both and copy the backup again" in told
-    for suffix in ("-wal", "-shm"):  # as told
+    assert "its log belongs to another file" in told
+    assert "remove both, and copy the backup again" in told
+    for suffix in ("-wal", "-shm"):  # as the message says
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     shutil.copy(backup, path)
     assert asyncio.run(_tags(path)) == ["0", "1"]
@@ -230,7 +230,7 @@ def test_a_backup_beside_the_log_of_the_file_before(path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux has them")
 @pytest.mark.parametrize("name", ["mobs.db", "mo bs\\.db"])
-def test_a_file_that_is_mounted_without_its_directory_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_mounted_without_its_directory_is_rejected(tmp_path: Path, name: str) -> None:
     for place in ("host", "container"):
         (tmp_path / place).mkdir()
     mounted = tmp_path / "container" / name
@@ -247,7 +247,7 @@ def test_a_file_that_is_mounted_without_its_directory_is_refused(tmp_path: Path,
         assert asyncio.run(_tags(tmp_path / "host" / name))
     finally:
         subprocess.run(["umount", mounted], check=True)
-    # Its directory may be mounted, of course.
+    # Its directory may be a mount.
     subprocess.run(["mount", "--bind", tmp_path / "host", tmp_path / "container"], check=True)
     try:
         assert asyncio.run(_tags(mounted))

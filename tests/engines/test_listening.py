@@ -1,4 +1,4 @@
-"""Whom a commit wakes, and what becomes of listeners that are dead or that raise."""
+"""Commit listeners: which ones a commit notifies, and listeners that are dead or raise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mobstore.scripts.tables import COUNTERS, EVENTS_BY_MOB, SPECS, CounterRow
 from mobstore.scripts.transaction import Commit, LoadingScript, Put, Scan
 from mobstore.testing.samples import tag_of, tagged_event
 
-LATER = 0.2  # seconds; ten looks for commits of others
+LATER = 0.2  # seconds; ten polls for commits of others
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Ear:
-    """Counts how often it was woken."""
+    """A listener that counts its calls."""
 
     def __init__(self) -> None:
         self.woken = 0
@@ -46,14 +46,14 @@ def follow_mob(stores: MobStores, mob_id: str) -> Ear:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - nothing tells of it
+        while not true():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
 
 
 # Whom a commit wakes ---------------------------------------------------------------------------
 
 
-def test_own_commits_wake_those_they_concern(path: Path) -> None:
+def test_own_commits_notify_the_listeners_that_they_concern(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             idle = [follow_mob(stores, f"mob {n}") for n in range(1000)]
@@ -64,11 +64,11 @@ def test_own_commits_wake_those_they_concern(path: Path) -> None:
                 await stores.events.append(tagged_event(f"{n}"))
                 assert mob.woken == n + 1
             await stores.events.poll(0, 10)
-            await asyncio.sleep(LATER)  # nor does looking for the commits of others
+            await asyncio.sleep(LATER)  # nor does the poll for commits of others
             assert (mob.woken, every.woken, specs.woken) == (10, 10, 0)
             assert {ear.woken for ear in idle} == {0}
 
-            await stores.engine.load(_loading)  # it may have written anything
+            await stores.engine.load(_loading)  # its writes are not known
             assert {ear.woken for ear in (*idle, specs)} == {1}
             assert mob.woken == 11
 
@@ -80,7 +80,7 @@ def _loading() -> LoadingScript[None]:
     return Commit(None)
 
 
-def test_what_writes_nothing_wakes_nobody(path: Path) -> None:
+def test_an_operation_without_writes_notifies_no_listener(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             every = Ear()
@@ -92,7 +92,7 @@ def test_what_writes_nothing_wakes_nobody(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_commits_of_others_wake_everybody(path: Path) -> None:
+def test_commits_of_others_notify_all_listeners(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             await stores.events.append(tagged_event("first"))
@@ -105,7 +105,7 @@ def test_commits_of_others_wake_everybody(path: Path) -> None:
 
 
 def append_one(path: str) -> None:
-    """Child: append an event."""
+    """Append an event."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -115,8 +115,8 @@ def append_one(path: str) -> None:
     say("appended")
 
 
-def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> None:
-    """The queue of writes is never empty, so there is no pause in which to look."""
+def test_commits_of_others_are_noticed_during_constant_writes(path: Path) -> None:
+    """The queue of writes is never empty, so the writer never pauses."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", durability="normal") as stores:
@@ -138,7 +138,7 @@ def test_others_are_heard_while_this_process_writes_all_the_time(path: Path) -> 
 
 
 def test_without_listeners_the_writer_seldom_wakes(path: Path) -> None:
-    """Only to see whether the log has become large."""
+    """It wakes only to check the size of the log."""
 
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -161,7 +161,7 @@ def pause(stores: MobStores) -> float | None:
 
 
 @pytest.mark.parametrize("what", ["removed", "replaced", "log removed", "directory removed"])
-def test_who_waits_is_told_that_the_file_is_gone(tmp_path: Path, what: str) -> None:
+def test_subscribers_raise_when_the_file_is_gone(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "stores"
     directory.mkdir()
     path = directory / "mobs.db"
@@ -189,7 +189,7 @@ def test_who_waits_is_told_that_the_file_is_gone(tmp_path: Path, what: str) -> N
                 await asyncio.wait_for(waiting, 30)
             await until(lambda: woken.woken > 0)
             await asyncio.sleep(LATER)
-            assert woken.woken == 1  # once, not at every look
+            assert woken.woken == 1  # once, not at every poll
         finally:
             await stores.close()
 
@@ -227,7 +227,7 @@ WAKES: dict[str, Callable[[], Callable[[], None]]] = {
 
 
 @pytest.mark.parametrize("kind", WAKES)
-def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
+def test_a_listener_that_raises_affects_no_other(path: Path, kind: str) -> None:
     async def main() -> None:
         stores = await open_stores(f"sqlite:{path}")
         before, after = Ear(), Ear()
@@ -240,7 +240,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
             )
             assert [one.cursor for one in cursors] == list(range(1, 21))
             stored = await stores.events.replay_all()
-            # None was written twice, as if its commit had failed.
+            # None was written twice, as after a failed commit.
             assert [tag_of(one.kind) for one in stored] == [f"{n}" for n in range(20)]
             assert before.woken
             assert before.woken == after.woken
@@ -261,7 +261,7 @@ def test_a_listener_that_raises_disturbs_nobody(path: Path, kind: str) -> None:
 
 
 async def _used(path: Path) -> MobStores:
-    """A store with every thread and connection that it can have."""
+    """Return a store with all its threads and connections."""
     stores = await open_stores(f"sqlite:{path}")
     await stores.events.append_batch([tagged_event("e", "x" * 1000)] * 2000)
     await asyncio.gather(*(stores.events.replay_all() for _ in range(4)))
@@ -278,8 +278,8 @@ def _assert_all_gone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
-def test_a_close_that_is_cancelled_is_done_nevertheless(path: Path, turns: int) -> None:
-    """Nobody calls it a second time, and the loop ends at once."""
+def test_a_cancelled_close_completes(path: Path, turns: int) -> None:
+    """There is no second call, and the loop ends at once."""
 
     async def main() -> None:
         stores = await _used(path)
@@ -293,7 +293,7 @@ def test_a_close_that_is_cancelled_is_done_nevertheless(path: Path, turns: int) 
         for task in reading:
             task.cancel()
         if turns == 0:
-            await stores.close()  # that one had not begun
+            await stores.close()  # that one had not started
 
     asyncio.run(main())
     _assert_all_gone(path)
@@ -307,7 +307,7 @@ def test_close_from_other_loops_at_once(path: Path) -> None:
         try:
             asyncio.run(stores.close())
             assert no_store_threads(0.5, "mobstore-write")
-        except BaseException as error:  # noqa: BLE001 - told below; a thread cannot raise
+        except BaseException as error:  # noqa: BLE001 - raised below; a thread cannot raise
             failures.append(error)
 
     threads = [threading.Thread(target=close) for _ in range(4)]
@@ -322,7 +322,7 @@ def test_close_from_other_loops_at_once(path: Path) -> None:
 
 
 def test_close_while_the_loop_of_a_waiting_call_is_gone(path: Path) -> None:
-    """Its answers reach nobody, and the rest goes on."""
+    """Its results are dropped, and all other calls continue."""
 
     async def start() -> MobStores:
         stores = await _used(path)

@@ -1,4 +1,4 @@
-"""Other processes hold the file's lock, or change it at the same time."""
+"""Locks: other processes hold the file's lock, or write at the same time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from engines.support import RUN, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
 from mobstore.testing.samples import number_of, tagged_event
 
-SLACK = 4  # seconds: a busy machine; less than the timeout of a store that was told none
+pytestmark = pytest.mark.process
+
+SLACK = 4  # seconds, for a busy machine; less than the default timeout
 LOCKS = ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]
 
 
@@ -31,7 +33,7 @@ async def _create(path: Path) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_write_waits_no_longer_than_told(path: Path, lock: str) -> None:
+def test_a_write_waits_no_longer_than_its_timeout(path: Path, lock: str) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=0.3) as stores:
             with running(hold_lock, path, lock) as holder:
@@ -59,7 +61,7 @@ def test_reads_do_not_wait_for_the_lock(path: Path, lock: str) -> None:
             with running(hold_lock, path, lock) as holder:
                 assert hear(holder) == "held"
                 writing = asyncio.create_task(stores.events.append(tagged_event("late")))
-                async with asyncio.timeout(30):  # the lock is held until we say so
+                async with asyncio.timeout(30):  # the lock is held until the line below
                     assert len(await stores.events.poll(0, 10)) == 1
                     assert len(await stores.events.replay_all()) == 1
                     assert await stores.runs.get_run(RUN) == new_run()
@@ -71,7 +73,7 @@ def test_reads_do_not_wait_for_the_lock(path: Path, lock: str) -> None:
     asyncio.run(main())
 
 
-def test_many_waiting_writes_wait_no_longer_than_told(path: Path) -> None:
+def test_many_writes_wait_no_longer_than_the_timeout(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=0.3) as stores:
             with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
@@ -83,7 +85,7 @@ def test_many_waiting_writes_wait_no_longer_than_told(path: Path) -> None:
                 )
                 waited = time.monotonic() - started
             assert all(isinstance(one, WriteFailedError) and one.retry_safe for one in results)
-            # One patience for those the writer has begun with, one for those behind them.
+            # One timeout for the first commit, one for the writes queued after it.
             assert waited < 2 * 0.3 + SLACK, f"40 writes with timeout 0.3 took {waited:.1f} s"
 
     asyncio.run(_create(path))
@@ -147,7 +149,7 @@ def test_compare_and_swap_in_four_processes_loses_nothing(path: Path) -> None:
         async with open_stores(f"sqlite:{path}") as stores:
             run = await stores.runs.get_run(RUN)
             assert run is not None
-            # Every winner also recorded the value that it set: no value was set twice.
+            # Every winner also recorded its value: no value was set twice.
             values = [int(entry.step_id) for entry in run.step_ledger]
             assert sorted(values) == list(range(1, sum(won) + 1))
             return number_of(run.flow_state)

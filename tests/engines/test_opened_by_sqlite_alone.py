@@ -1,4 +1,4 @@
-"""Nothing but SQLite opens a store's file: whatever else does, takes this process's locks away."""
+"""Only SQLite opens a store's file: any other access drops this process's locks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mobstore.testing.samples import tag_of, tagged_event
 
 
 def locks(path: Path) -> list[str]:
-    """The locks that this process holds on a store's files, as the system knows them."""
+    """Return the locks that this process holds on a store's files, as the system reports them."""
     files = {f":{Path(f'{path}{suffix}').stat().st_ino}" for suffix in ("", "-wal", "-shm")}
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     return [
@@ -142,8 +142,8 @@ def test_the_locks_stay(tmp_path: Path, way: str) -> None:
     asyncio.run(main())
 
 
-def test_nobody_removes_the_log_of_an_open_store(tmp_path: Path) -> None:
-    """Open, open again and close: another process that closes is not the last user."""
+def test_the_log_of_an_open_store_stays(tmp_path: Path) -> None:
+    """Another process that closes the file is not its last user."""
     path = tmp_path / "mobs.db"
 
     async def main() -> None:

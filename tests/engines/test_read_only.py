@@ -1,4 +1,4 @@
-"""`open_stores(url, read_only=True)`: no lock, nothing left behind, and writing is refused."""
+"""`open_stores(url, read_only=True)`: no lock, no file left behind, and no writing."""
 
 from __future__ import annotations
 
@@ -30,12 +30,21 @@ from engines.support import (
     side_files,
     tell,
 )
-from mobstore import InternalError, NotFoundError, ReadFailedError, SqliteMobStores, open_stores
+from mobstore import (
+    ClosedError,
+    NotFoundError,
+    ReadFailedError,
+    SqliteMobStores,
+    UsageError,
+    open_stores,
+)
 from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
 from mobstore.testing.samples import tag_of, tagged_event
+
+pytestmark = pytest.mark.process
 
 READS = {
     "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
@@ -63,7 +72,7 @@ async def _tags(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("url", ["memory:", "sqlite:{path}"])
-def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
+def test_every_call_that_may_write_raises(path: Path, url: str) -> None:
     asyncio.run(_fill(path))
     before = path.read_bytes()
 
@@ -82,14 +91,14 @@ def test_every_call_that_may_write_is_refused(path: Path, url: str) -> None:
                 lambda: engine.load(script),
             ]
             for attempt in attempts:
-                with pytest.raises(InternalError, match="open it without read_only to write"):
+                with pytest.raises(UsageError, match="open it without read_only to write"):
                     await attempt()
             for call in every_call(stores):
                 if call.method in READS - {"subscribe", "watch"}:
-                    with suppress(NotFoundError):  # in memory nothing is
+                    with suppress(NotFoundError):  # nothing is durable in memory
                         await call.make()
             assert await stores.engine.faults() in ([], ())
-        with pytest.raises(InternalError, match="closed"):
+        with pytest.raises(ClosedError, match="closed"):
             await stores.events.replay_all()
 
     asyncio.run(main())
@@ -108,7 +117,7 @@ async def _nothing(_: object) -> None:
 
 
 def test_a_script_that_writes_is_stopped_by_sqlite_too(path: Path) -> None:
-    """Whoever goes past the stores, to the engine beneath."""
+    """A write through the engine below the stores fails as well."""
     asyncio.run(_fill(path))
 
     async def main() -> None:
@@ -206,14 +215,14 @@ def test_an_earlier_format(path: Path) -> None:
     before = path.read_bytes()
     with as_format_3():
         told = _refused(path)
-    assert "has mobstore format 1, and to be read it needs 3" in told
-    assert "open it once for writing upgrades it" in told
+    assert "has mobstore format 1, and this mobstore reads format 3" in told
+    assert "open it once for writing to upgrade it" in told
     assert path.read_bytes() == before
     assert side_files(path) == []
 
 
 def _state(path: Path) -> dict[str, tuple[bytes, int]]:
-    """Every byte of a store's files, and when each was written; but for the shared memory."""
+    """Return the bytes and times of a store's files, except the shared memory."""
     return {
         entry.name: (entry.read_bytes(), entry.stat().st_mtime_ns)
         for entry in path.parent.iterdir()
@@ -255,12 +264,12 @@ def test_no_command_that_reads_rewrites_a_file(
         if left == "a journal":
             assert "left in the middle of a write; open it once for writing" in result.output
         elif left.startswith("format 1"):
-            assert "open it once for writing upgrades it" in result.output
+            assert "open it once for writing to upgrade it" in result.output
         else:
             assert result.exit_code == 0, result.output
 
 
-def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
+def test_the_log_of_a_killed_process_is_read_and_stays(path: Path) -> None:
     with running(die_with_a_log_of_ours, path) as process:
         assert hear(process) == "ready"
         process.wait()
@@ -272,8 +281,8 @@ def test_what_a_killed_process_left_is_read_and_stays(path: Path) -> None:
     assert side_files(path) == []
 
 
-def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
-    """What the error says helps."""
+def test_an_interrupted_write_is_rolled_back(path: Path) -> None:
+    """The advice in the message works."""
     asyncio.run(_fill(path))
     with running(die_within_a_write, path, "DELETE") as process:
         assert hear(process) == "ready"
@@ -294,7 +303,7 @@ def test_a_write_that_was_left_in_the_middle_is_taken_back(path: Path) -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that can be made read-only."""
+    """A file system that can be remounted read-only."""
     if os.getuid() != 0:
         pytest.skip("needs root: only root can mount a file system")
     directory = tmp_path / "disk"
@@ -323,7 +332,7 @@ def test_a_read_only_medium(disk: Path) -> None:
 
 
 def test_a_read_only_medium_with_a_log(disk: Path) -> None:
-    """Without the shared memory of the log SQLite cannot read it; it must not be passed over."""
+    """SQLite cannot read a log without its shared memory; the log must not be ignored."""
     path = disk / "mobs.db"
     with running(die_with_a_log_of_ours, path) as process:
         assert hear(process) == "ready"
@@ -331,13 +340,13 @@ def test_a_read_only_medium_with_a_log(disk: Path) -> None:
     (disk / "mobs.db-shm").unlink()
     _make_read_only(disk)
     told = _refused(path)
-    assert "a log that cannot be read on a medium that cannot be written" in told
-    assert "mobs.db-wal, to another place" in told
+    assert "has a log, which cannot be read on a read-only medium" in told
+    assert "mobs.db-wal to a writable place" in told
 
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A directory that any user may enter; those of pytest may not."""
+    """A directory that any user may enter, unlike those of pytest."""
     if os.getuid() != 0:
         pytest.skip("needs root: only root can become another user")
     directory = Path(tempfile.mkdtemp(prefix="mobstore-test-"))
@@ -379,7 +388,7 @@ def test_without_the_right_to_write_while_another_user_writes(public: Path) -> N
 
 
 def test_another_user_begins_to_write(public: Path) -> None:
-    """What is read without a lock must not be written; who reads on is told."""
+    """A file that is read without a lock must not be written; the next read raises."""
     path = public / "mobs.db"
     asyncio.run(_fill(path))
     path.chmod(0o644)

@@ -1,4 +1,4 @@
-"""A file exchanged under an open store, revisions used up, models changed without a check."""
+"""Files replaced under an open store, revisions used up, models changed without validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scan finds the same rows, in the same order, on every engine, however many values it gives."""
+"""Scans: the same rows in the same order on every engine, for any number of values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def scans(chance: random.Random) -> Scan[Output]:
 
 
 def expected(scan: Scan[Output], rows: Sequence[Output]) -> list[Output]:
-    """What the contract says, without any index."""
+    """Return the rows by the contract, without any index."""
     columns = scan.index.table.getter(scan.index.sorted_by)
     given = len(scan.prefix)
     found = [

@@ -1,4 +1,4 @@
-"""The file has the tables that are declared, and an index answers every query of it."""
+"""The declared tables are in the file, and an index answers every query."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_marks(path: Path) -> None:
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
     assert query(path, "PRAGMA encoding") == [("UTF-8",)]
     header = path.read_bytes()[:100]
-    assert header[68:72] == b"mobs"  # where `file` and others look for it
+    assert header[68:72] == b"mobs"  # where `file` and other tools expect it
     assert header[18:20] == b"\2\2", "the file itself says WAL"
 
 
@@ -78,7 +78,7 @@ def test_marks(path: Path) -> None:
 
 
 def _plans(connection: sqlite3.Connection, ask: Read | Write) -> list[str]:
-    """How SQLite would do what the engine asks of it, from the statements as they arrive."""
+    """Collect SQLite's query plans of the engine's statements."""
     statements: list[str] = []
     connection.execute("BEGIN")
     connection.set_trace_callback(statements.append)
@@ -107,7 +107,7 @@ def _name(index: Index[Any]) -> str:
 
 @pytest.mark.parametrize("index", INDEXES, ids=_name)
 def test_scans_use_their_index(connection: sqlite3.Connection, index: Index[Any]) -> None:
-    """Every scan that can be asked for, hence every one that an operation asks for."""
+    """Return every possible scan, and so every scan of an operation."""
     bound = _value(index.table, index.order[0])
     for after, before, limit, backwards in product(
         (None, bound), (None, bound), (None, 5), (False, True)
@@ -130,7 +130,7 @@ def test_scans_use_their_index(connection: sqlite3.Connection, index: Index[Any]
                 assert "SCAN" not in plan, f"{ask}: {plan}"
                 assert "INDEX" in plan or "PRIMARY KEY" in plan, f"{ask}: {plan}"
             if bounded and index.name not in {table.name for table in TABLES}:
-                # Not by another index that fits less well.
+                # Not by a worse index.
                 ordered = ask is scan or after is not None or before is not None
                 columns = index.prefix + index.order[:ordered]
                 fitting = [
@@ -151,7 +151,7 @@ def test_keys_use_an_index(connection: sqlite3.Connection, table: Table[Any]) ->
 
 
 def test_a_put_replaces_and_answers_nothing(connection: sqlite3.Connection) -> None:
-    """The premise of the plans above: `Rows` does in SQL what it is asked."""
+    """`Rows` answers in SQL, which the query plans above assume."""
     rows = Rows(connection)
     connection.execute("DELETE FROM meta")
     for table in TABLES:

@@ -1,4 +1,4 @@
-"""What lasts long is interrupted: when its task is cancelled, the store is closed, or by Ctrl-C."""
+"""Interruptions of long work: by cancellation, by closing the store, by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from engines.support import hear, no_store_threads, plain, running, say
-from mobstore import InternalError, open_stores
+from mobstore import ClosedError, open_stores
 from mobstore.cli import main as command_line
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.scripts.tables import EVENTS, META
@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def _large(path: Path) -> None:
-    """Leave a file most of which compaction would give back."""
+    """Leave a file with mostly free pages, which compaction removes."""
     with closing(plain(path)) as connection:
         connection.executescript(
             "PRAGMA synchronous = OFF; BEGIN;"
@@ -85,7 +85,7 @@ def test_a_read_that_is_cancelled_leaves_its_thread(
                     read.cancel()
                 await asyncio.gather(*reads, return_exceptions=True)
                 assert all(read.cancelled() for read in reads)
-            async with asyncio.timeout(SOON):  # both threads have other things to do
+            async with asyncio.timeout(SOON):  # both threads are free again
                 assert await stores.engine.read(_one_statement) == 1
                 assert await stores.engine.faults() == []
 
@@ -102,14 +102,14 @@ def test_closing_ends_a_read_that_lasts(path: Path, script: Callable[[], Script[
             async with asyncio.timeout(SOON):
                 await stores.close()
             for read in reads:
-                with pytest.raises(InternalError, match="closed before this was done"):
+                with pytest.raises(ClosedError, match="closed before this was done"):
                     await read
         assert no_store_threads()
 
     asyncio.run(main())
 
 
-def test_closing_lets_a_read_end_that_ends_soon(path: Path) -> None:
+def test_closing_waits_for_short_reads(path: Path) -> None:
     _large(path)
 
     async def main() -> None:
@@ -123,7 +123,7 @@ def test_closing_lets_a_read_end_that_ends_soon(path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
-def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, way: str) -> None:
+def test_an_interrupted_compaction_changes_nothing(path: Path, way: str) -> None:
     _large(path)
     size = path.stat().st_size
 
@@ -139,7 +139,7 @@ def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, wa
         async with asyncio.timeout(SOON):
             await stores.close()
         if way == "closed":
-            with pytest.raises(InternalError, match="closed before this was done"):
+            with pytest.raises(ClosedError, match="closed before this was done"):
                 await compacting
         async with open_stores(f"sqlite:{path}") as stores:
             assert await stores.engine.faults() == []
@@ -156,7 +156,7 @@ def test_a_compaction_that_is_not_wanted_any_more_changes_nothing(path: Path, wa
 
 
 def slow_command(*arguments: str) -> None:
-    """Child: the command line, whose counts never end."""
+    """Run the command line with counts that never end."""
     sys.argv = ["mobstore", *arguments]
     with patch.object(Rows, "answer", _slow):
         command_line()

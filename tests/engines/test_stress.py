@@ -1,10 +1,9 @@
-"""Several processes, each with several openings of one file, killed at random: nothing is lost."""
+"""Several processes, each with several openings of one file, killed at random: no data is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -14,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import mobstore
-from engines.stress import Told, read_journal, stress
-from engines.support import RUN, new_run, query, running, side_files
+from engines.stress import Journal, read_journal, stress
+from engines.support import RUN, Process, new_run, query, running, side_files
 from mobstore import open_stores
 from mobstore.testing.samples import number_of, tag_of
 
@@ -48,10 +47,10 @@ def _work_and_count(path: Path, seconds: float, seed: int) -> None:
 
 
 def _work(path: Path, seconds: float, chance: random.Random) -> None:
-    """Let processes work, kill one after the other, and start others; the last may end."""
+    """Run processes, kill one after the other, and start others; the last ones end normally."""
     numbers = count()
     with ExitStack() as stack:
-        working: list[subprocess.Popen[bytes]] = []
+        working: list[Process] = []
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             while len(working) < PROCESSES:
@@ -72,7 +71,7 @@ async def _make(path: Path) -> None:
         await stores.runs.create_run(new_run())
 
 
-async def _count(path: Path, told: list[Told]) -> None:
+async def _count(path: Path, told: list[Journal]) -> None:
     async with open_stores(f"sqlite:{path}", create=False) as stores:
         found = {one.cursor: tag_of(one.kind) for one in await stores.events.replay_all()}
         run = await stores.runs.get_run(RUN)

@@ -1,4 +1,4 @@
-"""Subscriptions and event loops: those that have ended, and those of others."""
+"""Subscriptions and event loops: loops that have ended, and several loops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _begin(url: str) -> MobStores:
 
 
 async def _follow(stores: MobStores) -> Subscription[MobEvent]:
-    """Leave a subscription behind, and a task that waits for it."""
+    """Leave a subscription and a task that waits for it."""
     following = stores.events.subscribe()
     await anext(following)
     asyncio.create_task(_next(following))  # noqa: RUF006 - left behind is what it shall be
@@ -41,7 +41,7 @@ async def _next(of: Subscription[MobEvent]) -> MobEvent:
 
 
 async def _heard(stores: MobStores) -> None:
-    """One who follows now hears of what is appended now."""
+    """Check that a new subscriber receives new events."""
     async with stores.events.subscribe(await stores.events.latest_cursor()) as following:
         waiting = asyncio.create_task(_next(following))
         await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def _heard(stores: MobStores) -> None:
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "dropped"])
-def test_a_loop_that_has_ended_disturbs_nobody(
+def test_an_ended_loop_affects_no_other(
     url: str, held: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     stores = asyncio.run(_begin(url))
@@ -87,7 +87,7 @@ def test_a_subscription_is_of_one_loop(url: str) -> None:
     following = asyncio.run(_follow(stores))
 
     async def main() -> None:
-        with pytest.raises(InternalError, match="of another event loop; make one in this loop"):
+        with pytest.raises(InternalError, match="to another event loop; make one in this"):
             await anext(following)
         await following.aclose()
         with pytest.raises(StopAsyncIteration):
@@ -98,7 +98,7 @@ def test_a_subscription_is_of_one_loop(url: str) -> None:
 
 
 def test_two_loops_follow_at_the_same_time(url: str) -> None:
-    """Each hears what the other one appends, and one may close the subscription of the other."""
+    """Each loop receives the events of the other, and can close its subscription."""
     got: list[str] = []
 
     async def other(stores: MobStores, ready: threading.Event, end: threading.Event) -> None:
@@ -140,12 +140,12 @@ def test_without_a_loop() -> None:
     stores = asyncio.run(_begin("memory:"))
     step = anext(stores.events.subscribe())
     assert isinstance(step, Coroutine)
-    with pytest.raises(InternalError, match="where no event loop runs"):
+    with pytest.raises(InternalError, match="needs a running event loop"):
         step.send(None)
     asyncio.run(stores.close())
 
 
-def test_a_watch_lets_go_when_the_run_has_ended() -> None:
+def test_a_watch_is_released_when_the_run_has_ended() -> None:
     async def main() -> None:
         async with open_stores("memory:") as stores:
             await stores.runs.create_run(new_run())

@@ -29,6 +29,8 @@ from mobstore.maintenance.verification import verify
 from mobstore.scripts.tables import FORMAT
 from mobstore.testing.samples import tag_of
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module", params=[1, 2])
 def earlier(

@@ -1,4 +1,4 @@
-"""The good files that mutations begin with."""
+"""The good files from which mutations start."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ NOW = mobstore.Timestamp("2026-03-04T05:06:07Z")
 
 @dataclass(frozen=True)
 class Bases:
-    """Good files; the same bytes in every process.
+    """Good files, with the same bytes in every process.
 
     Attributes:
-        lines: what the archive holds.
+        lines: the lines of the archive.
         archive: an export with something in every table.
         store: the same as a database of mobstore.
         reference: a database of meerkat-mob 0.5.2.

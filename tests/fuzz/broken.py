@@ -1,4 +1,4 @@
-"""A child whose cases do what none may: it hangs, dies, or takes memory without end."""
+"""A child whose cases do what none may do: hang, die, or use memory without limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One case from one seed: a kind of input, an input of that kind, and the oracle on it."""
+"""One case from one seed: a kind of input, an input of that kind, and the oracle."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Try: TypeAlias = Callable[[Chance, Bases, Path], str]
 
 @dataclass(frozen=True)
 class Case:
-    """How a case ended.
+    """The outcome of a case.
 
     Attributes:
-        seed: what it was made from.
-        kind: what kind of input it was.
+        seed: its seed.
+        kind: the kind of input.
         ended: "accepted" or the like, or the name of the error.
-        fault: what must not be, or "".
+        fault: the violated rule, or "".
         seconds: how long it took.
     """
 
@@ -43,7 +43,7 @@ class Case:
 
 
 def run(seed: int, bases: Bases, folder: Path) -> Case:
-    """Make a case and try it in an empty folder, which is left as the case leaves it."""
+    """Make a case and try it in an empty folder, which keeps the case's files."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("source", "target"):
         (folder / name).mkdir(parents=True)
@@ -57,7 +57,7 @@ def run(seed: int, bases: Bases, folder: Path) -> Case:
 
 
 def kind_of(seed: int) -> str:
-    """Return the kind of a seed: each has as many."""
+    """Return the kind of a seed; all kinds are equally frequent."""
     return list(KINDS)[seed % len(KINDS)]
 
 
@@ -84,7 +84,7 @@ def _reference(
 
 
 def _import(source: Path, target: Path, ended: str, *options: str) -> None:
-    """Import on the command line: it ends as the library does."""
+    """Import on the command line, with the same outcome as the library."""
     before = oracle.files_in(source.parent)
     target.unlink()
     code = oracle.command("import", str(source), f"sqlite:{target}", *options)

@@ -1,4 +1,4 @@
-"""Random choices of one case: everything in it follows from its seed."""
+"""Random choices of one case, determined by its seed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Chance(random.Random):
     """A random generator with the few choices that mutations need."""
 
     def odds(self, percent: int) -> bool:
-        """Return whether something of this probability happens."""
+        """Return True with this probability."""
         return self.random() * 100 < percent
 
     def few(self, most: int = 4) -> range:
-        """Return a range of at least one and at most so many numbers, mostly short."""
+        """Return a range of at least one and at most this many numbers, mostly short."""
         return range(min(self.randint(1, most), self.randint(1, most)))
 
     def size(self, *sizes: int) -> int:
@@ -28,7 +28,7 @@ class Chance(random.Random):
         return sizes[-1] if self.odds(5) else self.choice(sizes[:-1])
 
     def garble(self, data: bytes) -> bytes:
-        """Change some bytes: overwrite, cut, double, insert, or end too early."""
+        """Change some bytes: overwrite, cut, double, insert, or truncate."""
         changed = bytearray(data)
         for _ in self.few(8):
             start = self.randrange(len(changed) + 1)

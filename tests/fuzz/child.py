@@ -1,7 +1,7 @@
-"""The process in which cases run: it reads seeds, one a line, and writes how each ended.
+"""The process in which cases run: it reads seeds, one a line, and writes the outcomes.
 
 Its memory is limited, and so is that of the commands that it starts. One that is killed or ends
-says no more than its last stack; `pool` names the seed.
+writes only its last stack; `pool` names the seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEMORY = 1_500_000_000  # bytes
 
 
 def start(run: Callable[[int, Bases, Path], Case]) -> None:
-    """Answer seeds until there are no more, each by running its case."""
+    """Run the case of each seed until there are no more."""
     folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     bases = make_bases()

@@ -1,4 +1,4 @@
-"""Mutations of a SQLite database: of its bytes, pages, rows, schema and of what lies beside it.
+"""Mutations of a SQLite database: of its bytes, pages, rows, schema and side files.
 
 Each takes the path of a good database and changes the file in place.
 """
@@ -21,7 +21,7 @@ _PAGE = 4096
 
 
 def of_bytes(chance: Chance, path: Path) -> None:
-    """Change bytes: anywhere, or where a page says what it is and where its cells are."""
+    """Change bytes: anywhere, in headers of pages, or in places of cells."""
     data = bytearray(path.read_bytes())
     if chance.odds(20):
         path.write_bytes(chance.garble(bytes(data)))
@@ -64,16 +64,16 @@ def of_pages(chance: Chance, path: Path) -> None:
 
 
 def of_rows(chance: Chance, path: Path) -> None:
-    """Change values, types and encodings of rows; remove rows, copy rows."""
+    """Change values, types and encodings of rows; delete rows, copy rows."""
     with closing(_open(path)) as file:
         tables = [table for table in _tables(file) if _columns(file, table)]
         for _ in chance.few():
-            with suppress(sqlite3.Error):  # a value that the table does not take
+            with suppress(sqlite3.Error):  # a value that the table rejects
                 _change_row(chance, file, chance.choice(tables))
 
 
 def of_schema(chance: Chance, path: Path) -> None:
-    """Make other things of tables, add things that act by themselves, rewrite the schema."""
+    """Replace tables, add triggers and the like, rewrite the schema."""
     with closing(_open(path)) as file:
         table = chance.choice(_tables(file))
         columns = _columns(file, table)
@@ -83,7 +83,7 @@ def of_schema(chance: Chance, path: Path) -> None:
 
 
 def of_side_files(chance: Chance, path: Path) -> None:
-    """Lay a log, a journal or shared memory beside it: garbage, or of a process that was killed."""
+    """Put a log, a journal or shared memory beside it: garbage, or from a killed process."""
     if chance.odds(50):
         content = chance.choice((
             b"", b"\0", chance.randbytes(100), bytes(5000), _wal(path), chance.garble(_wal(path)),
@@ -177,7 +177,7 @@ def _named(values: Sequence[str], columns: Sequence[str]) -> str:
 
 
 def _view(chance: Chance, table: str, columns: Sequence[str]) -> str:
-    """A view of the same rows, of twice as many, of rows without end, or of huge ones."""
+    """Return a view of the same rows, of twice as many, of infinitely many, or of huge ones."""
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
     body = chance.choice((
         "SELECT * FROM old_rows",
@@ -302,14 +302,14 @@ _SCHEMAS: tuple[Callable[[Chance, str, Sequence[str]], str], ...] = (
 
 
 def _wal(path: Path) -> bytes:
-    """A log of the right form with a wrong checksum."""
+    """Return a log of the right form with a wrong checksum."""
     page = path.read_bytes()[:_PAGE]
     header = struct.pack(">8I", 0x377F0682, 3007000, _PAGE, 0, 1, 2, 3, 4)
     return header + struct.pack(">6I", 1, 1, 1, 2, 5, 6) + page
 
 
 def _killed(chance: Chance, path: Path) -> None:
-    """Leave the files as a process that was killed while writing leaves them, or nearly so."""
+    """Leave nearly the files that a process killed while writing leaves."""
     log = chance.choice(("wal", "delete"))
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute(f"PRAGMA journal_mode = {log}").fetchone()

@@ -1,7 +1,7 @@
 """Mutations of JSON and TOML.
 
-The grammar is learnt from the golden documents: a value is put where another document has one
-under the same key. The other edits break types, keys, numbers, text, nesting and size.
+The grammar comes from the golden documents: a value is put where another document has one under
+the same key. The other edits break types, keys, numbers, text, nesting and size.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from fuzz.chance import Chance
 from mobstore.testing.samples import HOSTILE_TEXTS
 from support import golden
 
-Json: TypeAlias = Any  # as the json module makes it, and `Raw` within
+Json: TypeAlias = Any  # from the json module, with `Raw` inside
 Container: TypeAlias = "dict[str, Json] | list[Json]"
 Slot: TypeAlias = tuple[Container, Any]
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Text that is written as it stands, whether it is JSON or not."""
+    """Text that is written unchanged, whether it is JSON or not."""
 
     text: str
 
@@ -76,7 +76,7 @@ def corpus() -> dict[str, list[Json]]:
 
 @cache
 def _by_key() -> dict[str, list[Json]]:
-    """Return all values of the golden documents, by the key that they stand under."""
+    """Return all values of the golden documents, by their key."""
     found: dict[str, list[Json]] = {}
     for documents in corpus().values():
         for container, key in _slots(documents):
@@ -104,7 +104,7 @@ def bulk(chance: Chance) -> str:
 
 
 def write(value: Json) -> str:
-    """Write JSON; unlike the json module also what is `Raw`."""
+    """Write JSON; unlike the json module also `Raw` text."""
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, dict):
@@ -161,7 +161,7 @@ def _toml_bulk(chance: Chance) -> str:
 
 
 def _slots(value: Json) -> Iterator[Slot]:
-    """Yield each place of a document that holds a value."""
+    """Yield each place of a document with a value."""
     if isinstance(value, (dict, list)):
         container = cast("dict[str, Json] | list[Json]", value)
         keys = list(container) if isinstance(container, dict) else range(len(container))
@@ -208,7 +208,7 @@ def _wrapped(chance: Chance, container: Any, key: Any) -> None:
 
 
 def _repeated(chance: Chance, container: Any, key: Any) -> None:
-    """Repeat a value, wherever many of it may stand."""
+    """Repeat a value, where many may occur."""
     value = container[key]
     times = chance.size(2, 2, 3, 300, 20_000)
     if isinstance(container, list):

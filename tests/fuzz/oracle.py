@@ -1,8 +1,8 @@
-"""What must hold of every input, whatever it is.
+"""The rules that hold for every input.
 
-A refusal is a MobStoreError in words. The source stays as it is, byte for byte, and nothing is left
-beside it. A target is untouched, or holds all that was reported, without a fault and readable. What
-was written into a damaged store is exactly what was asked for, or is refused.
+A rejection is a MobStoreError with a readable message. The source stays unchanged, byte for byte,
+and no file is left beside it. A target is untouched, or holds everything that was reported, without
+a fault and readable. A write into a damaged store has exactly the requested effect, or is rejected.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SECONDS = 18  # of a command; of a case see `pool`
 
 
 class FaultError(AssertionError):
-    """Something that must hold does not."""
+    """A violated rule."""
 
 
 def require(holds: object, why: str) -> None:
@@ -51,7 +51,7 @@ def require(holds: object, why: str) -> None:
 
 
 async def attempt(work: Awaitable[T]) -> T | MobStoreError:
-    """Return what a call gave, or how it was refused; any other exception is a fault."""
+    """Return the result of a call, or its error; any other exception is a fault."""
     try:
         return await work
     except MobStoreError as error:
@@ -59,7 +59,7 @@ async def attempt(work: Awaitable[T]) -> T | MobStoreError:
 
 
 def checked(error: MobStoreError) -> MobStoreError:
-    """Check that a refusal is one in words, with little else."""
+    """Check that an error has a readable message, with little else."""
     require(str(error).strip(), "a refusal without words")
     require(len(str(error)) <= LONGEST_MESSAGE, f"a message of {len(str(error)):,} characters")
     shown = sum(map(len, traceback.format_exception(error)))
@@ -68,7 +68,7 @@ def checked(error: MobStoreError) -> MobStoreError:
 
 
 def name_of(result: object) -> str:
-    """Return how a call ended, for the statistics."""
+    """Return the outcome of a call, for the statistics."""
     if not isinstance(result, MobStoreError):
         return "accepted"
     return next(kind.__name__ for kind in type(result).__mro__ if kind.__name__ in mobstore.__all__)
@@ -79,11 +79,11 @@ def files_in(folder: Path) -> Files:
 
 
 def unchanged(folder: Path, before: Files) -> None:
-    """Check that a source was left as it was, and that nothing is beside it but what was there."""
+    """Check that a source is unchanged, and that there are no new files beside it."""
     after = files_in(folder)
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     if len(before) > 1:
-        # Beside what a killed process left, SQLite makes and removes what holds nothing: shared
+        # Beside the files of a killed process, SQLite makes and removes empty ones: shared
         # memory, and an empty log.
         changed = {name for name in changed if before.get(name) or after.get(name)}
         changed = {name for name in changed if not name.endswith("-shm")}
@@ -98,7 +98,7 @@ async def contents(stores: MobStores) -> list[Any]:
     runs = [await stores.runs.list_runs(mob) for mob in sorted({*mobs, *specs})]
     for event in events:
         require(MobEvent.from_json(event.to_json()) == event, "an event is not as it is written")
-    for run in chain(*runs):  # a state that is stored in another form than ours is not the same
+    for run in chain(*runs):  # a state stored in another form is not the same
         MobRun.from_json(run.to_json())
     return [
         events,
@@ -131,7 +131,7 @@ async def sound(stores: MobStores) -> Mapping[str, int]:
 
 
 def at(path: Path, *, read_only: bool = False) -> mobstore.Opening[MobStores]:
-    # What survives a power failure is not the question here.
+    # Power failures are not tested here.
     return mobstore.open_stores(
         f"sqlite:{path}", create=not read_only, read_only=read_only, durability="normal",
         timeout=1, clock=lambda: NOW,
@@ -204,7 +204,7 @@ def _nothing_passed_over(source: Path, report: mobstore.ImportReport) -> None:
 
 
 def _copy(path: Path) -> sqlite3.Connection:
-    """Open a copy of a database with what lies beside it: SQLite may change these."""
+    """Open a copy of a database with its side files: SQLite may change these."""
     folder = path.parent.with_name("copy")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(path.parent, folder)
@@ -222,7 +222,7 @@ def _is_whole(file: sqlite3.Connection, check: str = "integrity_check") -> bool:
 
 
 async def use_store(path: Path) -> str:
-    """Open a database as a store: read it, then write to it; return how it ended."""
+    """Open a database as a store: read it, then write to it; return the outcome."""
     before = files_in(path.parent)
     reading = await attempt(_read(path))
     unchanged(path.parent, before)
@@ -262,7 +262,7 @@ async def _read(path: Path) -> bool:
 
 
 async def _write(path: Path) -> None:
-    """Append an event and add a run: just these are there then."""
+    """Append an event and add a run: exactly these are added."""
     async with at(path) as stores:
         sound_before = not (await mobstore.verify(stores)).problems
         before = await attempt(contents(stores))
@@ -272,7 +272,7 @@ async def _write(path: Path) -> None:
         if sound_before:
             found = await mobstore.verify(stores)
             require(not found.problems, f"after writing verify finds {found.problems[:3]}")
-        # Where pages are damaged, which verify says, what is added may go where nobody finds it.
+        # In damaged pages, which verify reports, added rows may not be found.
         if not sound_before or isinstance(before, MobStoreError):
             return
         after = await stores.events.replay_all()
@@ -289,7 +289,7 @@ async def _write(path: Path) -> None:
 
 
 def read_document(kind: str, data: bytes) -> str:
-    """Read one document as a model; return how it ended."""
+    """Read one document as a model; return the outcome."""
     read = golden.READERS[kind]
     try:
         value = read(cast("str", data))  # each takes bytes, too
@@ -307,7 +307,7 @@ def _comes_back(value: Record | KernelState, read: Any) -> None:
 
 
 def read_toml(text: str) -> str:
-    """Read a definition; return how it ended."""
+    """Read a definition; return the outcome."""
     try:
         definition = mobstore.MobDefinition.from_toml(text)
     except MobStoreError as error:
@@ -320,7 +320,7 @@ def read_toml(text: str) -> str:
 
 
 def command(*arguments: str) -> int:
-    """Run the command line as a process; check that it ends with 0 or 1, and in words."""
+    """Run the command line as a process; check that it ends with 0 or 1, and a readable message."""
     try:
         ran = subprocess.run(
             [sys.executable, "-m", "mobstore", *arguments],

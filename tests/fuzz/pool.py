@@ -1,4 +1,4 @@
-"""Children that take many cases one after the other, and are replaced when one ends or is stuck."""
+"""Child processes that run many cases, and are replaced when one ends or hangs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTS = Path(__file__).parents[1]
 
 
 class Child:
-    """One process that runs cases; started when it is needed."""
+    """One process that runs cases; started on first use."""
 
     def __init__(
         self, folder: Path, *, program: str = "fuzz.child", seconds: float = SECONDS
@@ -30,7 +30,7 @@ class Child:
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seed: int) -> Case:
-        """Run one case; a process that dies of it or does not answer is a fault."""
+        """Run one case; a process that dies or does not answer is a fault."""
         process = self._process or self._start()
         assert process.stdin is not None
         process.stdin.write(f"{seed}\n")
@@ -65,10 +65,10 @@ class Child:
         return self._process
 
     def _line(self, seconds: float = 120) -> str | None:
-        """Return its next line; "" if it ends, None if it says nothing for so long."""
+        """Return its next line; "" if it ends, None if it writes nothing for too long."""
         assert self._process is not None
         assert self._process.stdout is not None
-        # One line for each seed: nothing of the next is in the buffer.
+        # One line for each seed: the buffer holds nothing of the next.
         ready, _, _ = select.select([self._process.stdout], [], [], seconds)
         return self._process.stdout.readline() if ready else None
 
@@ -93,7 +93,7 @@ def run_all(seeds: Iterable[int], folder: Path) -> list[Case]:
 
 
 def table(cases: Iterable[Case]) -> Iterator[str]:
-    """Yield lines that say of each kind how many cases ended how."""
+    """Yield lines with the number of outcomes of each kind."""
     ended: dict[str, Counter[str]] = {}
     slowest: dict[str, Case] = {}
     for case in cases:

@@ -1,4 +1,4 @@
-"""The oracle finds what broken imports do, and the pool finds processes that hang or die."""
+"""The oracle detects broken imports, and the pool detects processes that hang or die."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Damaged and hostile files and documents: refused in words, or taken in whole.
+"""Damaged and hostile files and documents: rejected with a message, or accepted as a whole.
 
-`python -m pytest -m fuzz tests/fuzz` goes on for ten minutes, or MOBSTORE_FUZZ_SECONDS, with new
+`python -m pytest -m fuzz tests/fuzz` runs for ten minutes, or MOBSTORE_FUZZ_SECONDS, with new
 seeds. A failure names the seeds; `python -m fuzz` makes their files again.
 """
 

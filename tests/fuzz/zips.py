@@ -1,6 +1,6 @@
-"""Mutations of an export: of its bytes, of the zip around it, and of the rows in it.
+"""Mutations of an export: of its bytes, of the zip around it, and of its rows.
 
-What changes rows makes counts and checksums right again, so that the checks behind them are met.
+Changes of rows correct counts and checksums, so that later checks are reached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def of_bytes(chance: Chance, bases: Bases) -> bytes:
 
 
 def of_structure(chance: Chance, bases: Bases) -> bytes:
-    """Change what the zip says of its entries, which entries it has, or the manifest."""
+    """Change the entries of the zip, their descriptions, or the manifest."""
     parts = entries(bases.lines)
     edit = chance.choice(_STRUCTURES)
     return edit(chance, parts)
@@ -56,7 +56,7 @@ def of_lines(chance: Chance, bases: Bases) -> bytes:
 
 
 def of_size(chance: Chance, bases: Bases) -> bytes:
-    """Put something large in the place of a line, a column or a row's number."""
+    """Replace a line, a column or a row's number by something large."""
     lines = _copy(bases)
     table = chance.choice(_FULL)
     of_table = lines[table]
@@ -100,12 +100,12 @@ def _copy(bases: Bases) -> Rows:
 
 
 def _value(chance: Chance, lines: Rows, table: str, place: int) -> None:
-    with suppress(ValueError):  # a line that is no JSON any more
+    with suppress(ValueError):  # a line that is not JSON any more
         lines[table][place] = write(changed(chance, json.loads(lines[table][place]))).encode()
 
 
 def _as_elsewhere(chance: Chance, lines: Rows, table: str, place: int) -> None:
-    """Give a column the value of another row: a fitting one, or one that stands twice then."""
+    """Give a column the value of another row: a fitting one, or a duplicate."""
     row, other = json.loads(lines[table][place]), json.loads(chance.choice(lines[table]))
     column = chance.choice(sorted(row))
     lines[table][place] = json.dumps({**row, column: other.get(column)}).encode()
@@ -121,7 +121,7 @@ def _next(chance: Chance, lines: Rows, table: str, place: int) -> None:
 
 
 def _spaced(_: Chance, lines: Rows, table: str, place: int) -> None:
-    """Write a row in another form of the same meaning."""
+    """Write a row in another form with the same meaning."""
     row: dict[str, Any] = json.loads(lines[table][place])
     lines[table][place] = json.dumps(
         dict(reversed(row.items())), separators=(" , ", "\t: ")
@@ -175,7 +175,7 @@ def _methods(chance: Chance, parts: dict[str, bytes]) -> bytes:
 
 
 def _which(chance: Chance, parts: dict[str, bytes]) -> bytes:
-    """Leave entries out, double them, rename them, add others, in any order."""
+    """Leave entries out, double, rename or add them, in any order."""
     some = list(parts.items())
     for _ in chance.few():
         place = chance.randrange(len(some))
@@ -228,7 +228,7 @@ def _around(chance: Chance, parts: dict[str, bytes]) -> bytes:
 
 
 def _bomb(chance: Chance, parts: dict[str, bytes]) -> bytes:
-    """Entries that are small until they are read."""
+    """Return entries that are small until they are read."""
     name, size = chance.choice(sorted(parts)), chance.size(10**6, 10**7, 10**8)
     return _zip(
         {**parts, name: chance.choice((b" ", b"\n", b"[", b"9", b'"', b"{}")) * (size // 2)}
@@ -236,7 +236,7 @@ def _bomb(chance: Chance, parts: dict[str, bytes]) -> bytes:
 
 
 def _sizes(_: Chance, parts: dict[str, bytes]) -> bytes:
-    """An entry that says it has no bytes, and goes on."""
+    """Return an entry that declares no bytes but has some."""
     data = _zip(parts)
     compressed = zlib.compress(b"\n" * 10**6)[2:-4]
     return data.replace(data[30:60], compressed[:30], 1)
@@ -249,7 +249,7 @@ def _manifest(chance: Chance, parts: dict[str, bytes]) -> bytes:
 
 
 def _counts(chance: Chance, parts: dict[str, bytes]) -> bytes:
-    """A manifest that is right but for one figure."""
+    """Return a manifest that is right except for one number."""
     lines = {name[:-6]: data.split(b"\n")[:-1] for name, data in parts.items() if name[-1] == "l"}
     said = manifest(lines)
     table = chance.choice(_FULL)

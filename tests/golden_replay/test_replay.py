@@ -1,4 +1,4 @@
-"""Every call of the golden scripts gets the answer that the reference gave, on every engine."""
+"""Every call of the golden scripts returns the reference's answer, on every engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_script(name: str, seed: int, engine: str, tmp_path: Path) -> None:
 
 async def _replay(url: str, calls: list[dict[str, Any]]) -> list[str]:
     differences: list[str] = []
-    # What survives a power failure is not the question here, and asking it takes its time.
+    # Power failures are not tested here, and durability takes time.
     async with mobstore.open_stores(url, durability="normal") as stores:
         for number, call in enumerate(calls):
             got = await golden.replay(stores, call)

@@ -1,4 +1,4 @@
-"""An export and a store, both sound, from which damaged ones are made."""
+"""A sound export and a sound store, from which tests make damaged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mobstore.testing.kinds import every_kind
 
 @pytest.fixture(scope="session")
 def good() -> bytes:
-    """Two runs with something in every table, three events, a spec and two profiles."""
+    """An export of two runs with rows in every table, three events, a spec and two profiles."""
 
     async def make() -> bytes:
         async with mobstore.open_stores("memory:") as stores:
@@ -33,7 +33,7 @@ def good() -> bytes:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A SQLite file with events of every kind, two runs full of everything, specs and profiles."""
+    """A SQLite file with events of every kind, two full runs, a spec and a profile."""
     path = tmp_path_factory.mktemp("sound") / "mobs.db"
 
     async def fill() -> None:

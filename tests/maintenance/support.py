@@ -1,4 +1,4 @@
-"""What the transfer tests share: filled stores, their rows, and files made by hand."""
+"""Filled stores, their rows, and handmade files, for the tests of maintenance."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _numbers = count()
 
 @asynccontextmanager
 async def stores_of(engine: str, folder: Path) -> AsyncGenerator[mobstore.MobStores]:
-    """New stores on one of the engines."""
+    """Open new stores on an engine."""
     url = "memory:" if engine == "memory" else f"sqlite:{folder / f'{next(_numbers)}.db'}"
-    # What survives a power failure is not the question here, and asking it takes its time.
+    # These tests are not about power failures, and syncing takes time.
     async with mobstore.open_stores(url, durability="normal") as stores:
         yield stores
 
 
 def rows_of(stores: mobstore.MobStores) -> dict[str, list[Row]]:
-    """All rows of a store by table, sorted, without asking the store."""
+    """Return all rows of a store by table, sorted, read behind its back."""
     engine = stores.engine
     if isinstance(engine, MemoryEngine):
         held: MemoryTables = vars(engine)["_tables"]
@@ -68,7 +68,7 @@ def rows_of(stores: mobstore.MobStores) -> dict[str, list[Row]]:
 
 
 def is_empty(stores: mobstore.MobStores) -> bool:
-    """Whether a store holds nothing but its identity."""
+    """Return whether a store holds nothing but its identity."""
     rows = rows_of(stores)
     return len(rows.pop("meta")) == 1 and not any(rows.values())
 
@@ -79,7 +79,7 @@ def path_of(stores: mobstore.MobStores) -> Path:
 
 
 async def contents(stores: mobstore.MobStores) -> list[Any]:
-    """All that the interfaces tell of a store."""
+    """Return all content of a store, read through its methods."""
     rows = rows_of(stores)
     mobs = sorted({cast("str", row[2]) for row in rows["runs"]})
     return [
@@ -92,7 +92,7 @@ async def contents(stores: mobstore.MobStores) -> list[Any]:
 
 
 async def load(stores: mobstore.MobStores, *writes: Write) -> None:
-    """Write rows as they are, past all checks."""
+    """Write rows unchecked."""
 
     def script() -> LoadingScript[None]:
         yield writes
@@ -102,14 +102,14 @@ async def load(stores: mobstore.MobStores, *writes: Write) -> None:
 
 
 async def fill(stores: mobstore.MobStores) -> None:
-    """Something hostile in every column of every table, and cursors near their end."""
+    """Fill a store with hostile values in every column, and cursors near their limit."""
     await load(stores, Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 100),)))
     texts = samples.HOSTILE_TEXTS
     await stores.events.append_batch([samples.event(text) for text in texts])
     for time in TIMES:
         await stores.events.append(samples.event(at=mobstore.Timestamp(time)))
     await stores.events.prune(mobstore.Timestamp("0001-01-01T00:00:00Z"))
-    # Neither in the order of their ids nor all of one mob.
+    # Not in the order of their ids, and of several mobs.
     for place, text in enumerate(texts):
         await stores.runs.create_run(
             samples.full_run(
@@ -153,10 +153,10 @@ async def imported(data: bytes, stores: mobstore.MobStores) -> Summary:
     return await import_stores(io.BytesIO(data), stores)
 
 
-async def refusal(
+async def rejection(
     data: bytes, stores: mobstore.MobStores, kind: type[mobstore.MobStoreError]
 ) -> str:
-    """Import what must be refused; see that nothing came over, and give the message."""
+    """Import a file that must be rejected; check that the store is empty, return the message."""
     with pytest.raises(mobstore.MobStoreError) as caught:
         await imported(data, stores)
     assert type(caught.value) is kind, caught.value
@@ -164,7 +164,7 @@ async def refusal(
     return str(caught.value)
 
 
-# Files made by hand ----------------------------------------------------------------------------
+# Handmade files --------------------------------------------------------------------------------
 
 
 def entries(data: bytes) -> dict[str, bytes]:
@@ -181,7 +181,7 @@ def zipped(parts: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
 
 
 def resealed(parts: dict[str, bytes]) -> bytes:
-    """A file of these entries with a manifest that fits them."""
+    """Return a file of these entries with a matching manifest."""
     manifest = json.loads(parts["manifest.json"])
     for table in TABLES:
         lines = parts[f"{table.name}.jsonl"]
@@ -196,7 +196,7 @@ Document = dict[str, Any]
 
 
 def edited(data: bytes, table: str, edit: Callable[[list[Document]], object]) -> bytes:
-    """The file with the rows of one table changed, and a manifest that fits."""
+    """Return the file with the rows of one table changed, and a matching manifest."""
     parts = entries(data)
     name = f"{table}.jsonl"
     rows = [json.loads(line) for line in parts[name].splitlines()]

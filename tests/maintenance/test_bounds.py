@@ -1,4 +1,4 @@
-"""Many rows need no more memory than few, and a process that dies leaves nothing behind."""
+"""Large stores need no more memory than small ones, and a killed process leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIB = 2**20
 
 
 async def fill(path: Path, events: int, parts: int) -> None:
-    """A store of so many events, and one run with so many parts of each of four kinds."""
+    """Fill a store with events, and one run with parts of each of four kinds."""
     async with mobstore.open_stores(f"sqlite:{path}", durability="normal") as stores:
         for start in range(0, events, 5000):
             batch = [samples.event(f"{n}{PADDING}") for n in range(start, start + 5000)]
@@ -45,12 +45,12 @@ async def fill(path: Path, events: int, parts: int) -> None:
 
 
 def peak() -> int:
-    """The most memory that this process has had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def move(folder: str) -> None:
-    """Child: move a small and a large store, and say how much more memory the large one took."""
+    """Child: move a small and a large store; print how much more memory the large one needs."""
 
     async def once(name: str) -> int:
         path = Path(folder)
@@ -71,7 +71,6 @@ def move(folder: str) -> None:
     print(json.dumps(asyncio.run(both())))
 
 
-@pytest.mark.slow
 def test_memory(tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path / "small.db", 5_000, 1_000))
     asyncio.run(fill(tmp_path / "large.db", 45_000, 2_500))
@@ -81,8 +80,8 @@ def test_memory(tmp_path: Path) -> None:
     assert more < 8 * MIB
 
 
-class Watching(MemoryEngine):
-    """Notes how many rows come at once."""
+class Recorder(MemoryEngine):
+    """An engine that records the most rows of one write."""
 
     most = 0
 
@@ -104,11 +103,11 @@ class Watching(MemoryEngine):
 
 
 @pytest.mark.parametrize(("length", "most"), [(10, 256), (10_000, 103), (1_100_000, 1)])
-def test_the_larger_rows_are_the_fewer_come_at_once(length: int, most: int) -> None:
+def test_larger_rows_are_written_in_smaller_pages(length: int, most: int) -> None:
     async def check() -> None:
         async with (
             mobstore.open_stores("memory:") as one,
-            mobstore.MobStores(Watching()) as other,
+            mobstore.MobStores(Recorder()) as other,
         ):
             kind = mobstore.ExternalPeerUnwired(
                 local=mobstore.MeerkatId(""), peer_name="x" * length
@@ -117,13 +116,13 @@ def test_the_larger_rows_are_the_fewer_come_at_once(length: int, most: int) -> N
             await one.events.append_batch([event] * (most + 5))
             await imported(await exported(one), other)
             assert rows_of(other) == rows_of(one)
-            assert cast("Watching", other.engine).most == most
+            assert cast("Recorder", other.engine).most == most
 
     asyncio.run(check())
 
 
 def die(path: str, target: str, at: str) -> None:
-    """Child: import a file, and be killed when so many rows are done."""
+    """Child: import a file, and be killed after `at` rows."""
 
     def progress(done: int, _total: int) -> None:
         if done >= int(at):
@@ -138,7 +137,7 @@ def die(path: str, target: str, at: str) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 500, 1001])
-def test_a_process_killed_in_the_middle_leaves_nothing(at: int, tmp_path: Path) -> None:
+def test_a_killed_import_leaves_nothing(at: int, tmp_path: Path) -> None:
     path, target = tmp_path / "file", tmp_path / "target.db"
 
     async def make() -> None:
@@ -160,7 +159,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing(at: int, tmp_path: Path) 
 
 
 def die_copying(source: str, target: str, at: str) -> None:
-    """Child: copy a store, and be killed when so many rows are done."""
+    """Child: copy a store, and be killed after `at` rows."""
 
     def progress(done: int, _total: int) -> None:
         if done >= int(at):
@@ -177,7 +176,7 @@ def die_copying(source: str, target: str, at: str) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 1500, 2002])
-def test_a_process_killed_while_it_copies_leaves_nothing(at: int, tmp_path: Path) -> None:
+def test_a_killed_copy_leaves_nothing(at: int, tmp_path: Path) -> None:
     source, target = tmp_path / "source.db", tmp_path / "target.db"
 
     async def make() -> None:

@@ -1,4 +1,4 @@
-"""What a caller's function raises is not taken for a failure of the medium."""
+"""Errors of callers: exceptions of their functions pass unchanged; wrong types raise UsageError."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_cause_of_an_error_is_kept(tmp_path: Path) -> None:
         try:
             raise cause
         except LookupError:
-            raise ValueError("mine")  # noqa: B904 - it is the question
+            raise ValueError("mine")  # noqa: B904 - under test
 
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
@@ -82,8 +82,9 @@ def test_the_cause_of_an_error_is_kept(tmp_path: Path) -> None:
 
 
 def test_arguments_of_another_type(tmp_path: Path) -> None:
-    """A wrong path, file or flag raises `UsageError`; nothing is written."""
+    """A wrong path, file, flag or function raises `UsageError`; nothing is written."""
     wrong: Any = 5
+    slow: Any = asyncio.sleep
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -98,6 +99,8 @@ def test_arguments_of_another_type(tmp_path: Path) -> None:
                 "skip_unreadable": lambda: import_meerkat(path, stores, skip_unreadable=wrong),
                 "check is": lambda: import_meerkat(path, stores, check=wrong),
                 "repair": lambda: mobstore.verify(stores, repair=wrong),
+                "progress must be a function": lambda: mobstore.verify(stores, progress=wrong),
+                "progress must be a plain": lambda: mobstore.copy(stores, stores, progress=slow),
             }
             for words, call in calls.items():
                 with pytest.raises(mobstore.UsageError) as caught:

@@ -1,4 +1,4 @@
-"""Files that are damaged, newer or something else are refused, and nothing comes over."""
+"""Files that are damaged, newer or not exports are rejected, and nothing is imported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import mobstore
-from maintenance.support import entries, imported, is_empty, refusal, rows_of, stores_of, zipped
+from maintenance.support import entries, imported, is_empty, rejection, rows_of, stores_of, zipped
 from mobstore.maintenance.transfer import import_stores
 from mobstore.scripts.tables import FORMAT
 
@@ -42,7 +42,7 @@ def duplicated(data: bytes) -> bytes:
 
 
 def encrypted(data: bytes) -> bytes:
-    """The flag alone; nobody gets to the content."""
+    """Return the file with the flag of encryption; its content is not encrypted."""
     start = data.index(b"PK\x01\x02")
     (flags,) = struct.unpack_from("<H", data, start + 8)
     changed = bytearray(data)
@@ -127,11 +127,11 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_files_that_are_something_else(good: bytes, engine: str, tmp_path: Path) -> None:
+def test_files_that_are_not_exports(good: bytes, engine: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
             for name, make, words in BAD:
-                message = await refusal(make(good), stores, mobstore.ReadFailedError)
+                message = await rejection(make(good), stores, mobstore.ReadFailedError)
                 assert words in message, name
             await imported(good, stores)
 
@@ -142,18 +142,18 @@ def test_truncated_anywhere(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             for length in [*range(0, len(good), 7), *range(len(good) - 40, len(good))]:
-                await refusal(good[:length], stores, mobstore.ReadFailedError)
+                await rejection(good[:length], stores, mobstore.ReadFailedError)
 
     asyncio.run(check())
 
 
 @pytest.mark.slow
-def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
+def test_flipped_bits_are_detected_or_harmless(good: bytes) -> None:
     chance = random.Random(5)
-    refused = harmless = 0
+    rejected = harmless = 0
 
     async def check() -> None:
-        nonlocal refused, harmless
+        nonlocal rejected, harmless
         async with mobstore.open_stores("memory:") as stores:
             await imported(good, stores)
             rows = rows_of(stores)
@@ -165,18 +165,18 @@ def test_flipped_bits_are_seen_or_do_not_matter(good: bytes) -> None:
                 try:
                     await imported(bytes(data), stores)
                 except (mobstore.ReadFailedError, mobstore.SerializationError):
-                    refused += 1
+                    rejected += 1
                     assert is_empty(stores)
                 else:
                     harmless += 1
                     assert rows_of(stores) == rows
 
     asyncio.run(check())
-    assert refused > 400
-    assert harmless > 5  # dates and the like, which nobody reads
+    assert rejected > 400
+    assert harmless > 5  # dates and the like, which no reader uses
 
 
-def test_bytes_before_the_archive_do_not_matter(good: bytes) -> None:
+def test_bytes_before_the_archive_are_ignored(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await imported(b"#!/bin/cat\n" + good, stores)
@@ -185,8 +185,8 @@ def test_bytes_before_the_archive_do_not_matter(good: bytes) -> None:
 
 
 @pytest.mark.parametrize("last", ["all", "most", "byte"])
-def test_one_export_is_not_taken_for_several(good: bytes, last: str) -> None:
-    """As `export - >> all.zip` leaves them."""
+def test_appended_exports_are_rejected(good: bytes, last: str) -> None:
+    """`export - >> all.zip` appends one export to another."""
     after = {"all": good, "most": good[:-30], "byte": b"\n"}[last]
 
     async def check() -> None:
@@ -201,7 +201,7 @@ def test_one_export_is_not_taken_for_several(good: bytes, last: str) -> None:
 
 
 class Failing(io.BytesIO):
-    """A file whose disk fails after a while."""
+    """A file on a disk that fails after some reads."""
 
     reads = 0
 

@@ -1,4 +1,4 @@
-"""Two stores differ in exactly what was made different, whichever engines keep them."""
+"""`diff` reports exactly the differences between two stores, on any engines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from mobstore.testing.scripts import read_script
 
 RUN = str(samples.run_id(2))
 
-# A change to the second row of a table, or the first of the second run, and what it makes differ.
+# A change to the second row of a table, or the first of the second run, and its difference.
 CHANGES: list[tuple[Table[Any], dict[str, Any], str, int | str, str]] = [
     (EVENTS, {"timestamp": "2026-01-01T00:00:00.000000000Z"}, "event", 2, "timestamp"),
     (EVENTS, {"kind": '{"type":"mob_reset"}'}, "event", 2, "kind"),
@@ -102,7 +102,7 @@ def test_equal_stores_do_not_differ(tmp_path: Path) -> None:
     CHANGES,
     ids=[f"{table.name}-{'-'.join(columns)}" for table, columns, *_ in CHANGES],
 )
-def test_what_was_changed_differs(
+def test_a_changed_row_differs(
     table: Table[Any], columns: dict[str, Any], kind: Any, key: int | str, field: str
 ) -> None:
     async def check() -> None:
@@ -119,7 +119,7 @@ def test_what_was_changed_differs(
     asyncio.run(check())
 
 
-def test_what_only_one_has() -> None:
+def test_records_of_one_store_only() -> None:
     async def check() -> None:
         async with opened() as one, opened() as other:
             await fill(one)

@@ -1,4 +1,4 @@
-"""An export is one moment of the store, and touches its file only when all of it is there."""
+"""An export is a snapshot, and touches its file only once it is complete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from maintenance.support import (
     is_empty,
     load,
     path_of,
-    refusal,
+    rejection,
     rows_of,
     stores_of,
 )
@@ -51,20 +51,20 @@ T = TypeVar("T")
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
 
 
-class Beginner(MemoryEngine):
-    """Gives every script up in the middle, several times, before it runs one to its end."""
+class Restarting(MemoryEngine):
+    """An engine that abandons each script several times before it runs it to the end."""
 
-    given_up = 0
+    abandoned = 0
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        self._give_up(lambda: self, make)
+        self._abandon(lambda: self, make)
         return await super().read(make)
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        self._give_up(MemoryEngine, make)  # what it wrote is undone
+        self._abandon(MemoryEngine, make)  # its writes are rolled back
         return await super().load(make)
 
-    def _give_up(
+    def _abandon(
         self,
         engine_of: Callable[[], MemoryEngine],
         make: Callable[[], Script[Any] | LoadingScript[Any]],
@@ -77,25 +77,27 @@ class Beginner(MemoryEngine):
                     asked = script.send(
                         tuple([engine._tables.answer_or_write(one) for one in asked])
                     )
-                self.given_up += 1
+                self.abandoned += 1
             script.close()
 
 
-def test_an_engine_may_begin_anew() -> None:
+def test_an_engine_may_restart_a_script() -> None:
     async def check() -> None:
         async with (
             mobstore.open_stores("memory:") as start,
-            mobstore.MobStores(Beginner()) as one,
+            mobstore.MobStores(Restarting()) as one,
             mobstore.open_stores("memory:") as other,
         ):
             await fill(start)
             data = await exported(start)
-            told: list[int] = []
-            await import_stores(io.BytesIO(data), one, progress=lambda done, _: told.append(done))
-            assert len(told) > len(set(told))  # some attempts came far enough to tell
+            reports: list[int] = []
+            await import_stores(
+                io.BytesIO(data), one, progress=lambda done, _: reports.append(done)
+            )
+            assert len(reports) > len(set(reports))  # some attempts reported progress
             assert rows_of(one) == rows_of(start)
             assert await exported(one) == data
-            assert cast("Beginner", one.engine).given_up >= 6
+            assert cast("Restarting", one.engine).abandoned >= 6
             await copy(one, other)
             assert rows_of(other) == rows_of(start)
 
@@ -103,7 +105,7 @@ def test_an_engine_may_begin_anew() -> None:
 
 
 class Shrinking(MemoryEngine):
-    """Runs every reading script twice, and loses its events in between."""
+    """An engine that runs each reading script twice, and loses its events in between."""
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         await super().read(make)
@@ -111,7 +113,7 @@ class Shrinking(MemoryEngine):
         return await super().read(make)
 
 
-def test_nothing_of_an_earlier_attempt_is_left() -> None:
+def test_an_earlier_attempt_leaves_nothing() -> None:
     async def check() -> None:
         async with (
             mobstore.MobStores(Shrinking()) as one,
@@ -141,8 +143,8 @@ def test_the_same_store_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["events", "runs"])
-def test_others_go_on_writing(name: str, tmp_path: Path) -> None:
-    """Each time the export tells how far it is, something has been written before it goes on."""
+def test_an_export_is_a_snapshot(name: str, tmp_path: Path) -> None:
+    """At each progress report another writer commits before the export continues."""
 
     async def check() -> None:
         loop = asyncio.get_running_loop()
@@ -175,7 +177,7 @@ def test_others_go_on_writing(name: str, tmp_path: Path) -> None:
 
 
 class Pipe(io.RawIOBase):
-    """What can be written to and nothing else."""
+    """A file that can be written to and nothing else."""
 
     def __init__(self) -> None:
         self.written = bytearray()
@@ -199,7 +201,7 @@ def test_the_file_need_not_seek(good: bytes) -> None:
     asyncio.run(check())
 
 
-def test_it_is_written_from_where_the_file_stands(good: bytes) -> None:
+def test_it_is_written_from_the_current_position(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             await imported(good, stores)
@@ -218,7 +220,7 @@ class Half(io.BytesIO):
 
 
 class Full(io.BytesIO):
-    def write(self, data: Any, /) -> int:  # noqa: ARG002 - it must take it
+    def write(self, data: Any, /) -> int:  # noqa: ARG002 - part of the interface
         raise OSError(28, "no space left")
 
 
@@ -247,7 +249,7 @@ def test_a_file_that_cannot_be_written(
 
 
 class Disk(io.FileIO):
-    """A file on a disk that has little room."""
+    """A file on a disk with little free space."""
 
     def write(self, data: Any, /) -> int:
         if self.tell() + len(data) > 1000:
@@ -318,7 +320,7 @@ DAMAGE: list[tuple[Write, str]] = [
 
 @engines
 @pytest.mark.parametrize(("damage", "words"), DAMAGE)
-def test_a_damaged_store_is_named(
+def test_a_corrupt_row_is_named(
     engine: str, damage: Write, words: str, good: bytes, tmp_path: Path
 ) -> None:
     async def check() -> None:
@@ -355,20 +357,20 @@ BROKEN: list[tuple[Write, str]] = [
 
 @engines
 @pytest.mark.parametrize(("damage", "words"), BROKEN)
-def test_what_cannot_be_decoded_is_noticed_by_the_import(
+def test_an_import_rejects_json_that_cannot_be_decoded(
     engine: str, damage: Write, words: str, good: bytes, tmp_path: Path
 ) -> None:
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores, stores_of(engine, tmp_path) as other:
             await imported(good, stores)
             await load(stores, damage)
-            message = await refusal(await exported(stores), other, mobstore.SerializationError)
+            message = await rejection(await exported(stores), other, mobstore.SerializationError)
             assert words in message
 
     asyncio.run(check())
 
 
-def test_a_file_changed_by_other_hands_may_hold_other_blanks(tmp_path: Path) -> None:
+def test_json_reformatted_by_another_program(tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores, stores_of("memory", tmp_path) as other:
             await stores.events.append(samples.event())
@@ -423,7 +425,7 @@ def test_a_failing_progress_report_stops_it(engine: str, good: bytes, tmp_path: 
 
 
 def cancelling(task: list[asyncio.Task[Any]], at: int) -> Callable[[int, int], None]:
-    """A progress report that cancels a task, and goes on when it has ended."""
+    """A progress function that cancels a task, and returns when the task has ended."""
 
     def progress(done: int, _total: int) -> None:
         if done >= at and not task[0].done():

@@ -1,4 +1,4 @@
-"""Zips made to take memory or time, and files that are none: refused in little of either."""
+"""Zips made to exhaust memory or time, and odd file objects, are rejected cheaply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 import mobstore
 from engines.support import output
-from maintenance.support import entries, imported, is_empty, refusal, resealed, rows_of, zipped
+from maintenance.support import entries, imported, is_empty, rejection, resealed, rows_of, zipped
 from mobstore.maintenance.input_file import LONGEST_READ
 from mobstore.maintenance.transfer import import_stores
 
@@ -31,14 +31,14 @@ END = struct.Struct("<4sHHHHIIH")
 
 
 def limit_memory(more: int) -> None:
-    """Child: from now on, have at most so much more memory."""
+    """Child: limit the memory that can still be allocated."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def many_entries(count: int, *, zip64: bool) -> bytes:
-    """A zip whose directory lists so many entries, all of the same empty file."""
+    """Return a zip whose directory lists the same empty file many times."""
     entry = CENTRAL.pack(b"PK\1\2", *[0] * 9, 1, *[0] * 6) + b"x"
     size = len(entry) * count
     if not zip64:
@@ -52,7 +52,7 @@ def many_entries(count: int, *, zip64: bool) -> bytes:
 
 
 def import_file(path: str) -> None:
-    """Child: import a file with 64 MiB more memory than there is; say what is wrong with it."""
+    """Child: import a file within 64 MiB of additional memory; print its error."""
 
     async def main(file: BinaryIO) -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -69,13 +69,13 @@ def import_file(path: str) -> None:
 @pytest.mark.parametrize("zip64", [False, True])
 @pytest.mark.parametrize("count", [2**14, 10**6, 2 * 10**6])
 def test_a_directory_of_many_entries_is_not_read(tmp_path: Path, count: int, zip64: bool) -> None:
-    """`zipfile` makes an object of each, and a million takes gigabytes."""
+    """`zipfile` makes an object of each entry; a million would take gigabytes."""
     (tmp_path / "file").write_bytes(many_entries(count, zip64=zip64))
     assert output(import_file, tmp_path / "file").strip() == OTHERS
 
 
 @pytest.mark.parametrize("size", [LONGEST_READ + 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1])
-def test_a_directory_that_says_it_is_large(good: bytes, tmp_path: Path, size: int) -> None:
+def test_a_directory_with_a_large_declared_size(good: bytes, tmp_path: Path, size: int) -> None:
     end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 16, 16, size, 0)
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(good), 1)
     last = END.pack(b"PK\5\6", 0, 0, *[2**16 - 1] * 2, *[2**32 - 1] * 2, 0)
@@ -83,7 +83,7 @@ def test_a_directory_that_says_it_is_large(good: bytes, tmp_path: Path, size: in
     assert "the file" in output(import_file, tmp_path / "file")
 
 
-def test_what_else_makes_a_directory_large(good: bytes) -> None:
+def test_other_large_directories(good: bytes) -> None:
     def with_extra(name: str, length: int, of: str) -> bytes:
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w") as archive:
@@ -98,40 +98,40 @@ def test_what_else_makes_a_directory_large(good: bytes) -> None:
         async with mobstore.open_stores("memory:") as stores:
             for of in ("extra", "comment"):
                 data = with_extra("", 2**14, of)
-                assert OTHERS in await refusal(data, stores, mobstore.ReadFailedError)
+                assert OTHERS in await rejection(data, stores, mobstore.ReadFailedError)
             data = with_extra("events.jsonl", 2**16 - 1, "comment")
             with zipfile.ZipFile(file := io.BytesIO(data), "a") as archive:
                 archive.comment = b"x" * (2**16 - 1)
-            await imported(file.getvalue(), stores)  # this much is no harm
+            await imported(file.getvalue(), stores)  # a comment of this length is accepted
 
     asyncio.run(check())
 
 
-def test_no_more_is_read_than_the_manifest_tells_of(good: bytes) -> None:
-    """A row too many, however right it is, and bytes that no row could have."""
+def test_no_more_is_read_than_the_manifest_declares(good: bytes) -> None:
+    """An extra row is rejected even if it is valid, and so are more bytes than rows can have."""
     parts = entries(good)
     events = parts["events.jsonl"]
     manifest = json.loads(parts["manifest.json"])
     manifest["tables"]["events"]["rows"] = 2
-    told = {**parts, "manifest.json": json.dumps(manifest).encode()}
+    extra = {**parts, "manifest.json": json.dumps(manifest).encode()}
     manifest["tables"]["events"]["rows"] = 0
     empty = {**parts, "manifest.json": json.dumps(manifest).encode()}
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            for bad in (told, empty, {**empty, "events.jsonl": b" "}):
-                message = await refusal(zipped(bad), stores, mobstore.ReadFailedError)
+            for bad in (extra, empty, {**empty, "events.jsonl": b" "}):
+                message = await rejection(zipped(bad), stores, mobstore.ReadFailedError)
                 assert "table events: it holds more rows than manifest.json declares" in message
             line = events.splitlines(keepends=True)[0]
             again = resealed({**parts, "events.jsonl": line * 10_000})
-            message = await refusal(again, stores, mobstore.SerializationError)
+            message = await rejection(again, stores, mobstore.SerializationError)
             assert "line 2: duplicate or out-of-order row" in message
 
     asyncio.run(check())
 
 
-def test_an_entry_that_is_longer_than_it_says(good: bytes) -> None:
-    """What comes after the length that was told is not unpacked."""
+def test_an_entry_longer_than_declared(good: bytes) -> None:
+    """Data after the declared length is not unpacked."""
     parts = entries(good)
     long = parts["events.jsonl"] + b" " * 50 * MIB
     data = bytearray(resealed({**parts, "events.jsonl": long}))
@@ -142,7 +142,7 @@ def test_an_entry_that_is_longer_than_it_says(good: bytes) -> None:
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            await refusal(bytes(data), stores, mobstore.ReadFailedError)
+            await rejection(bytes(data), stores, mobstore.ReadFailedError)
 
     asyncio.run(check())
 
@@ -151,7 +151,7 @@ Reads: TypeAlias = Callable[[int], bytes]
 
 
 class Odd(io.BytesIO):
-    """A file object that somebody has written, whose `read` does what it should not."""
+    """A file object with a faulty `read`."""
 
     def __init__(self, data: bytes, does: Callable[[Reads, int], object]) -> None:
         super().__init__(data)
@@ -180,7 +180,7 @@ ODD: dict[str, Callable[[Reads, int], object]] = {
 
 
 @pytest.mark.parametrize("does", ODD)
-def test_files_that_do_what_they_should_not(good: bytes, does: str) -> None:
+def test_faulty_file_objects(good: bytes, does: str) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             with pytest.raises(mobstore.ReadFailedError):
@@ -190,7 +190,7 @@ def test_files_that_do_what_they_should_not(good: bytes, does: str) -> None:
     asyncio.run(check())
 
 
-def test_a_file_that_gives_a_byte_at_a_time(good: bytes) -> None:
+def test_a_file_that_returns_one_byte_per_read(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as one, mobstore.open_stores("memory:") as other:
             await imported(good, one)
@@ -201,7 +201,7 @@ def test_a_file_that_gives_a_byte_at_a_time(good: bytes) -> None:
 
 
 def mutations(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file with one field changed of the end, and of the first and last entries."""
+    """Yield the file with one field changed in the end record, the first and the last entry."""
     end = len(data) - END.size
     locals_ = [data.index(b"PK\3\4"), data.rindex(b"PK\3\4")]
     central = [data.index(b"PK\1\2"), data.rindex(b"PK\1\2")]
@@ -220,7 +220,7 @@ def mutations(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def import_mutations(path: str) -> None:
-    """Child: import what is damaged; say of each whether it was taken or refused."""
+    """Child: import the damaged files; print for each whether it was imported or rejected."""
 
     async def main(good: bytes) -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -233,7 +233,7 @@ def import_mutations(path: str) -> None:
                     await imported(data, stores)
                 except mobstore.MobStoreError:
                     assert is_empty(stores), what
-                    print("refused")
+                    print("rejected")
                 else:
                     assert rows_of(stores) == whole, what
                     print("taken")
@@ -242,8 +242,8 @@ def import_mutations(path: str) -> None:
 
 
 def test_every_field_of_the_format(good: bytes, tmp_path: Path) -> None:
-    """Each is refused in words, or has no meaning: then all of the file comes over."""
+    """A file with a changed field is rejected with a message, or all of it is imported."""
     (tmp_path / "file").write_bytes(good)
-    told = output(import_mutations, tmp_path / "file").split()
-    assert len(told) > 300
-    assert set(told) == {"refused", "taken"}
+    results = output(import_mutations, tmp_path / "file").split()
+    assert len(results) > 300
+    assert set(results) == {"rejected", "taken"}

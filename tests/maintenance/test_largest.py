@@ -1,4 +1,4 @@
-"""The largest values that a store takes: all can be moved. What is larger is refused."""
+"""The largest values that a store accepts can be moved, and larger ones are rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
 
 
 def peak() -> int:
-    """The most memory that this process has had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -56,7 +56,7 @@ def test_the_texts(kind: str) -> None:
 
 
 def test_every_row_fits_a_line() -> None:
-    """A row of the largest parts, all names of what takes most room in JSON."""
+    """The longest row has the longest parts, and names of characters with the longest escapes."""
     for table in TABLES:
         names = {"\x01" * LONGEST_NAME}
         row: list[Any] = []
@@ -111,7 +111,6 @@ def move_largest(kind: str, folder: str, largest: str) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "largest"),
     [
@@ -176,7 +175,7 @@ def test_larger_values_are_rejected(
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_one_byte_decides(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a smaller limit, for the sake of time."""
+    """The limit is exact; the test uses a smaller one to save time."""
     monkeypatch.setattr(arguments, "LARGEST_DOCUMENT", 10_000)
 
     async def check() -> None:

@@ -1,4 +1,4 @@
-"""Where exports go: files appear whole, links are followed, and nothing else is replaced."""
+"""Files of exports appear complete, links are followed, and nothing else is replaced."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def write(path: Path, *, overwrite: bool = True) -> None:
         beside.write_text("new")
 
 
-def refusal(path: Path, *, overwrite: bool = True) -> str:
+def rejection(path: Path, *, overwrite: bool = True) -> str:
     with pytest.raises(WriteFailedError) as caught:
         write(path, overwrite=overwrite)
     return caught.value.detail
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "file").write_text("old")
@@ -50,9 +50,9 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["file"]
 
 
-def test_a_link_that_leads_nowhere_yet(tmp_path: Path) -> None:
+def test_a_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
-    assert "exists already" in refusal(tmp_path / "link", overwrite=False)
+    assert "exists already" in rejection(tmp_path / "link", overwrite=False)
     write(tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "new"
@@ -60,14 +60,14 @@ def test_a_link_that_leads_nowhere_yet(tmp_path: Path) -> None:
 
 def test_a_circle_of_links(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
-    assert "cannot be written" in refusal(tmp_path / "circle")
+    assert "cannot be written" in rejection(tmp_path / "circle")
     assert (tmp_path / "circle").is_symlink()
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
 @pytest.mark.parametrize("linked", [True, False])
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "directory"])
-def test_what_is_no_file_stays(
+def test_special_files_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, linked: bool, overwrite: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -79,7 +79,7 @@ def test_what_is_no_file_stays(
             listening.bind(str(path))
     elif kind == "directory":
         path.mkdir()
-    elif os.getuid() == 0:  # never the real one, which root would replace
+    elif os.getuid() == 0:  # not the real device, which root could replace
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
     else:
         path = Path("/dev/null")
@@ -88,7 +88,7 @@ def test_what_is_no_file_stays(
         named = Path("link")
         named.symlink_to(path)
     before = path.lstat()
-    said = refusal(named, overwrite=overwrite)
+    said = rejection(named, overwrite=overwrite)
     assert f"{named} cannot be written: it is a {kind}, not a file" in said.replace("named ", "")
     after = path.lstat()
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
@@ -109,7 +109,7 @@ def mode_of(path: Path) -> int:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o444, 0o666])
-def test_rights_stay(tmp_path: Path, mode: int) -> None:
+def test_the_mode_is_kept(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "file"
     path.write_text("secret")
     path.chmod(mode)
@@ -132,7 +132,7 @@ def test_a_replaced_program_runs_for_no_other_user(tmp_path: Path) -> None:
     ("mask", "mode"), [(0, 0o600), (0o022, 0o600), (0o177, 0o600), (0o277, 0o400)]
 )
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_a_new_file_is_the_users_own(tmp_path: Path, mask: int, mode: int, overwrite: bool) -> None:
+def test_a_new_file_is_private(tmp_path: Path, mask: int, mode: int, overwrite: bool) -> None:
     if mode == 0o400 and os.getuid():
         pytest.skip("of those with such a umask, root alone can write anything")
     with umask(mask):
@@ -141,18 +141,18 @@ def test_a_new_file_is_the_users_own(tmp_path: Path, mask: int, mode: int, overw
 
 
 def test_a_long_name(tmp_path: Path) -> None:
-    """The hidden name beside it is not longer still."""
+    """The hidden name is not longer than the longest name of a file."""
     path = tmp_path / ("\N{GRINNING FACE}" * 63 + "x")
     write(path, overwrite=False)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 def without_links(*_: object) -> None:
-    raise PermissionError(1, "Operation not permitted")  # as FAT says it
+    raise PermissionError(1, "Operation not permitted")  # the error on FAT
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_appears_at_the_last_moment_stays(
+def test_a_file_that_appears_at_the_end_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     if not links:
@@ -183,22 +183,20 @@ def test_a_file_that_appears_at_the_last_moment_stays(
     assert {entry.name for entry in tmp_path.iterdir()} == {"file", "other"}
 
 
-def test_a_name_that_was_taken_for_nothing_goes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where there are no links the name is taken first, and then the file is put there."""
+def test_a_reserved_name_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without hard links the name is reserved first, then the file is moved there."""
 
     def refuse(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "link", without_links)
     monkeypatch.setattr(Path, "replace", refuse)
-    assert "input/output error" in refusal(tmp_path / "file", overwrite=False)
+    assert "input/output error" in rejection(tmp_path / "file", overwrite=False)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["sqlite:x.zip", "file:x.zip", "~/x.zip", "memory:"])
-def test_a_url_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_urls_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "~").mkdir()
     with pytest.raises(InternalError):
@@ -210,28 +208,26 @@ def test_a_url_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name:
 def test_a_database_with_a_log_is_not_replaced(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "mobs.db").write_text("old")
     (tmp_path / f"mobs.db{suffix}").write_text("log")
-    assert IN_USE in refusal(tmp_path / "mobs.db")
+    assert IN_USE in rejection(tmp_path / "mobs.db")
     assert (tmp_path / "mobs.db").read_text() == "old"
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_no_file_is_put_beside_a_database_as_its_log(
-    tmp_path: Path, suffix: str, overwrite: bool
-) -> None:
+def test_no_file_takes_the_name_of_a_log(tmp_path: Path, suffix: str, overwrite: bool) -> None:
     with closing(sqlite3.connect(tmp_path / "mobs.db")) as file:
         file.execute("CREATE TABLE t (a)")
     path = tmp_path / f"mobs.db{suffix}"
-    said = refusal(path, overwrite=overwrite)
+    said = rejection(path, overwrite=overwrite)
     assert f"{path} has the name of a SQLite log of the file beside it" in said
     (tmp_path / "link").symlink_to(path.name)
-    assert "has the name" in refusal(tmp_path / "link")
-    assert "has the name" in refusal(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
+    assert "has the name" in rejection(tmp_path / "link")
+    assert "has the name" in rejection(tmp_path / path.name.upper().replace("MOBS.DB", "mobs.db"))
     assert {entry.name for entry in tmp_path.iterdir()} == {"mobs.db", "link"}
     write(tmp_path / f"other{suffix}", overwrite=overwrite)  # of no database
 
 
-def test_a_log_without_its_database_is_not_taken_for_one_in_use(tmp_path: Path) -> None:
+def test_a_log_without_its_database(tmp_path: Path) -> None:
     (tmp_path / "mob.db-wal").write_bytes(b"log")
     with (
         pytest.raises(WriteFailedError, match="does not exist, but a log of it does"),
@@ -241,7 +237,7 @@ def test_a_log_without_its_database_is_not_taken_for_one_in_use(tmp_path: Path) 
 
 
 def test_a_store_is_not_replaced_by_its_own_export(tmp_path: Path) -> None:
-    """Beneath the open store it would go on writing to a file without a name."""
+    """Otherwise the open store would continue to write to a file without a name."""
 
     async def main() -> None:
         path = tmp_path / "mobs.db"
@@ -271,10 +267,10 @@ def symbolic_link(path: Path) -> Path:
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("name", [Path, hard_link, symbolic_link])
 @pytest.mark.parametrize("url", ["sqlite:{}", "memory:"])
-def test_no_store_that_is_open_is_replaced(
+def test_no_open_store_is_replaced(
     tmp_path: Path, name: Callable[[Path], Path], url: str, read_only: bool
 ) -> None:
-    """Neither the one that is exported, nor another one, whatever its name and its side files."""
+    """Neither the exported store nor another one is replaced, under any name."""
     path = tmp_path / "mobs.db"
 
     async def main() -> None:
@@ -298,7 +294,7 @@ def test_no_store_that_is_open_is_replaced(
 
 
 @pytest.mark.parametrize("mode", ["r+b", "ab", "r+b unbuffered"])
-def test_no_archive_is_written_into_a_database_that_is_open(tmp_path: Path, mode: str) -> None:
+def test_no_archive_is_written_into_an_open_database(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "mobs.db"
 
     async def main() -> None:
@@ -318,7 +314,7 @@ def test_no_archive_is_written_into_a_database_that_is_open(tmp_path: Path, mode
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_no_archive_is_written_where_a_log_would_be_applied_to_it(
+def test_no_archive_is_written_beside_a_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -339,7 +335,7 @@ def test_no_archive_is_written_where_a_log_would_be_applied_to_it(
 
 
 def hold(path: str, journal: str, begin: str) -> None:
-    """Child: keep a transaction open on a database."""
+    """Child: hold a transaction open on a database."""
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute(f"PRAGMA journal_mode = {journal}")
         file.execute(begin)
@@ -349,8 +345,8 @@ def hold(path: str, journal: str, begin: str) -> None:
 
 
 @pytest.mark.parametrize("begin", ["BEGIN", "BEGIN EXCLUSIVE"])
-def test_a_database_that_another_process_works_with(tmp_path: Path, begin: str) -> None:
-    """Without a log beside it, SQLite knows of a transaction under way."""
+def test_a_database_in_use_by_another_process(tmp_path: Path, begin: str) -> None:
+    """A transaction in progress is detected by its lock, even without a log."""
     path = tmp_path / "mobs.db"
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE t (a)")
@@ -358,16 +354,16 @@ def test_a_database_that_another_process_works_with(tmp_path: Path, begin: str) 
     with running(hold, path, "MEMORY", begin) as child:
         hear(child)
         assert {entry.name for entry in tmp_path.iterdir()} == {"mobs.db"}
-        assert IN_USE in refusal(path)
+        assert IN_USE in rejection(path)
         tell(child)
         assert child.wait() == 0
     assert path.read_bytes() == before
-    write(path)  # nobody uses it now, and this was asked for
+    write(path)  # not in use any more, and to be overwritten
     assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
-def test_a_database_that_nobody_uses_is_replaced(tmp_path: Path, journal: str) -> None:
+def test_an_unused_database_is_replaced(tmp_path: Path, journal: str) -> None:
     path = tmp_path / "mobs.db"
     with closing(sqlite3.connect(path)) as file:
         file.execute(f"PRAGMA journal_mode = {journal}")

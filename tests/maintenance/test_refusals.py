@@ -1,4 +1,4 @@
-"""Files that no store would have written are refused by table and line, and nothing comes over."""
+"""Files that no store would have written are rejected by table and line; nothing is imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maintenance.support import (
     entries,
     exported,
     imported,
-    refusal,
+    rejection,
     resealed,
     rows_of,
     stores_of,
@@ -32,7 +32,7 @@ Edit: TypeAlias = Callable[[list[Document]], object]
 
 
 class Wrong(NamedTuple):
-    """A change to one table that makes a file wrong, and where."""
+    """A change to a table that makes a file wrong, with the line and the message."""
 
     table: str
     line: int
@@ -41,22 +41,22 @@ class Wrong(NamedTuple):
 
 
 def column(table: str, line: int, name: str, *values: object, words: str = "") -> list[Wrong]:
-    """Wrong values of one column."""
+    """Return wrong values of one column."""
     return [Wrong(table, line, words, changed(line, **{name: value})) for value in values]
 
 
 def changed(line: int, **columns: object) -> Edit:
-    """Give a row other values."""
+    """Change values of a row."""
     return lambda rows: rows[line - 1].update(columns)
 
 
 def lacking(line: int, name: str) -> Edit:
-    """Take a column from a row."""
+    """Remove a column of a row."""
     return lambda rows: rows[line - 1].pop(name)
 
 
 def repeated(line: int, **columns: object) -> Edit:
-    """Put a copy of a row after it, with other values."""
+    """Insert a copy of a row after it, with other values."""
     return lambda rows: rows.insert(line, {**rows[line - 1], **columns})
 
 
@@ -113,7 +113,7 @@ WRONG: list[Wrong] = [
     *column("events", 2, "cursor", *NOT_NUMBERS, 0),
     *column("events", 3, "cursor", 4, 2**63 - 2, words="next_cursor is not above it"),
     *column("events", 3, "cursor", 2**63 - 1, words="exceeds"),
-    *column("events", 1, "type", "mob_reset", "", None, words="type has not the form"),
+    *column("events", 1, "type", "mob_reset", "", None, words="type is not in canonical form"),
     *column("events", 1, "kind", {"type": "no"}, {"type": "mob_created"}, {}, "mob_reset", None, 5),
     *column("events", 1, "mob_id", *NOT_TEXTS),
     *column("events", 1, "timestamp", *NOT_TIMES),
@@ -179,7 +179,7 @@ WRONG: list[Wrong] = [
     *column("loop_step_outputs", 1, "iteration", 3, words="no such iteration"),
     *column("loop_step_outputs", 1, "loop_id", "never", words="no such iteration"),
     *column("loop_step_outputs", 2, "loop_id", "other", words="its row in loop_outputs is missing"),
-    *column("loop_step_outputs", 4, "run_id", UNKNOWN_RUN, words="nothing in loop_outputs"),
+    *column("loop_step_outputs", 4, "run_id", UNKNOWN_RUN, words="its row in loop_outputs"),
     *column("loop_step_outputs", 2, "position", 0, 2),
     *column("loop_step_outputs", 2, "step_id", "z", words="duplicate row"),
     *column("loop_step_outputs", 2, "step_id", *NOT_TEXTS),
@@ -201,14 +201,14 @@ def test_wrong_rows_are_named(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             for wrong in WRONG:
-                message = await refusal(
+                message = await rejection(
                     edited(good, wrong.table, wrong.edit), stores, mobstore.SerializationError
                 )
                 place = f"Serialization error: table {wrong.table}, line {wrong.line}: "
                 assert message.startswith(place), message
                 assert wrong.words in message
                 assert message.endswith("; nothing was imported")
-            await imported(good, stores)  # the store is as good as new
+            await imported(good, stores)  # the store is still empty
 
     asyncio.run(check())
 
@@ -217,7 +217,7 @@ def test_wrong_rows_leave_nothing_in_sqlite(good: bytes, tmp_path: Path) -> None
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             for wrong in WRONG[::7]:
-                await refusal(
+                await rejection(
                     edited(good, wrong.table, wrong.edit), stores, mobstore.SerializationError
                 )
             await imported(good, stores)
@@ -227,7 +227,7 @@ def test_wrong_rows_leave_nothing_in_sqlite(good: bytes, tmp_path: Path) -> None
 
 
 def test_every_wrong_value_is_the_only_thing_wrong(good: bytes) -> None:
-    """The files above are refused for their values, not because editing spoilt them."""
+    """The files above are rejected for their values, not because of the editing."""
 
     async def check() -> None:
         for table in EMPTY:
@@ -256,7 +256,9 @@ def test_every_wrong_value_is_the_only_thing_wrong(good: bytes) -> None:
 def test_missing_rows(good: bytes, table: str, edit: Edit, words: str) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            message = await refusal(edited(good, table, edit), stores, mobstore.SerializationError)
+            message = await rejection(
+                edited(good, table, edit), stores, mobstore.SerializationError
+            )
             assert words in message
 
     asyncio.run(check())
@@ -266,8 +268,8 @@ def test_missing_rows(good: bytes, table: str, edit: Edit, words: str) -> None:
     ("table", "column_name"),
     [("runs", "number"), ("root_step_outputs", "step_id"), ("loop_step_outputs", "step_id")],
 )
-def test_what_stands_twice_far_apart(table: str, column_name: str) -> None:
-    """Too far for both to be held at once."""
+def test_duplicates_far_apart(table: str, column_name: str) -> None:
+    """The two rows are too far apart to be in memory at once."""
     many = {f"s{n}": n for n in range(300)}
     run = samples.make_run(root_step_outputs=many, loop_iteration_outputs={"loop": (many,)})
 
@@ -279,7 +281,7 @@ def test_what_stands_twice_far_apart(table: str, column_name: str) -> None:
             data = await exported(one)
             rows = [json.loads(line) for line in entries(data)[f"{table}.jsonl"].splitlines()]
             same = changed(300, **{column_name: rows[0][column_name]})
-            message = await refusal(edited(data, table, same), other, mobstore.SerializationError)
+            message = await rejection(edited(data, table, same), other, mobstore.SerializationError)
             assert f"table {table}, line 300: duplicate row" in message
 
     asyncio.run(check())
@@ -288,15 +290,15 @@ def test_what_stands_twice_far_apart(table: str, column_name: str) -> None:
 @pytest.mark.parametrize(
     ("loop", "iterations", "fine"),
     [
-        (0, 1_024 + 2 * 16, True),  # its run has two outputs
+        (0, 1_024 + 2 * 16, True),  # of a run with two outputs
         (0, 1_024 + 2 * 16 + 1, False),
-        (1, 1_024 + 2 * 16 - 3, True),  # the other loop of the run has three
+        (1, 1_024 + 2 * 16 - 3, True),  # of a run whose other loop has three
         (1, 1_024 + 2 * 16 - 2, False),
-        (2, 1_024 + 2 * 16, True),  # what other runs have does not count
+        (2, 1_024 + 2 * 16, True),  # outputs of other runs do not count
         (2, 1_024 + 2 * 16 + 1, False),
     ],
 )
-def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine: bool) -> None:
+def test_loops_too_long_to_read(good: bytes, loop: int, iterations: int, fine: bool) -> None:
     data = edited(good, "loop_outputs", lambda rows: rows[loop].update(iterations=iterations))
 
     async def check() -> None:
@@ -308,7 +310,7 @@ def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine
                 lengths = {len(found) for found in run.loop_iteration_outputs.values()}
                 assert iterations in lengths
             else:
-                message = await refusal(data, stores, mobstore.SerializationError)
+                message = await rejection(data, stores, mobstore.SerializationError)
                 run_id = samples.run_id(1 + loop // 2)
                 assert f"loop_outputs, run {run_id}: its loops have more iterations" in message
 
@@ -337,7 +339,7 @@ def test_loops_too_long_to_be_read(good: bytes, loop: int, iterations: int, fine
     ],
     ids=repr,
 )
-def test_lines_that_are_no_rows(good: bytes, line: bytes) -> None:
+def test_lines_that_are_not_rows(good: bytes, line: bytes) -> None:
     parts = entries(good)
     first, rest = parts["events.jsonl"].split(b"\n", 1)
     assert first.startswith(b'{"cursor":1,')
@@ -345,7 +347,7 @@ def test_lines_that_are_no_rows(good: bytes, line: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
             data = resealed({**parts, "events.jsonl": line + b"\n" + rest})
-            message = await refusal(data, stores, mobstore.SerializationError)
+            message = await rejection(data, stores, mobstore.SerializationError)
             assert "table events, line 1: " in message
 
     asyncio.run(check())
@@ -359,7 +361,7 @@ def test_lines_that_are_no_rows(good: bytes, line: bytes) -> None:
         ("manifest.json", 0, mobstore.ReadFailedError, 8),
     ],
 )
-def test_a_bomb_is_refused_in_little_memory(
+def test_a_bomb_needs_little_memory(
     good: bytes, name: str, lines: int, kind: type[mobstore.MobStoreError], most: int
 ) -> None:
     parts = {**entries(good), name: b" " * 120 * 2**20 + b"\n" * lines}
@@ -369,7 +371,7 @@ def test_a_bomb_is_refused_in_little_memory(
 
     async def check() -> str:
         async with mobstore.open_stores("memory:") as stores:
-            return await refusal(data, stores, kind)
+            return await rejection(data, stores, kind)
 
     tracemalloc.start()
     try:
@@ -382,8 +384,8 @@ def test_a_bomb_is_refused_in_little_memory(
     assert peak < most * 2**20
 
 
-def test_what_another_program_may_write_differently(good: bytes) -> None:
-    """Order of keys, blanks, escapes, uncompressed entries, no newline at the end."""
+def test_files_of_other_programs(good: bytes) -> None:
+    """Other programs may order, space and escape JSON otherwise, and store entries."""
     parts = entries(good)
     for name, content in parts.items():
         if name.endswith(".jsonl"):
@@ -417,7 +419,7 @@ def test_only_into_an_empty_store(good: bytes, engine: str, held: str, tmp_path:
             if held in {"event", "cleared"}:
                 await stores.events.append(samples.event())
             if held == "cleared":
-                await stores.events.clear()  # its cursor is used up all the same
+                await stores.events.clear()  # its cursor stays assigned
             if held == "run":
                 await stores.runs.create_run(samples.make_run())
             if held == "spec":

@@ -1,4 +1,4 @@
-"""Whatever a store holds comes over exactly, whichever engines it leaves and enters."""
+"""All content survives a transfer exactly, between any two engines."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 async def travel(start: mobstore.MobStores, folder: Path) -> None:
-    """Move a store over both engines, and see that it arrives as it was."""
-    rows, told, data = rows_of(start), await contents(start), await exported(start)
+    """Move a store across both engines, and check that it arrives unchanged."""
+    rows, content, data = rows_of(start), await contents(start), await exported(start)
     for engine in ENGINES:
         async with stores_of(engine, folder) as stores:
             await imported(data, stores)
             assert rows_of(stores) == rows
-            assert await contents(stores) == told
+            assert await contents(stores) == content
             assert await exported(stores) == data
 
 
@@ -103,7 +103,7 @@ def test_an_empty_store(engine: str, tmp_path: Path) -> None:
 
 
 @engines
-def test_everything_goes_on_where_it_was(engine: str, tmp_path: Path) -> None:
+def test_numbering_continues(engine: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("memory", tmp_path) as before, stores_of(engine, tmp_path) as stores:
             await before.events.append_batch([samples.event() for _ in range(7)])
@@ -127,7 +127,7 @@ def test_everything_goes_on_where_it_was(engine: str, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_the_last_cursor_there_is(tmp_path: Path) -> None:
+def test_the_last_possible_cursor(tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             await load(stores, Put(COUNTERS, (CounterRow("next_cursor", 2**63 - 2),)))
@@ -140,7 +140,7 @@ def test_the_last_cursor_there_is(tmp_path: Path) -> None:
 
 
 def test_many_rows_of_each_kind(tmp_path: Path) -> None:
-    """More than is read or written at once, of everything that is read in pieces."""
+    """Each kind of row exceeds the size of a page."""
     many = range(300)
     run = samples.full_run(
         step_ledger=[samples.step(f"s{n}", at=-n) for n in many],
@@ -168,8 +168,8 @@ def test_many_rows_of_each_kind(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_records_that_were_copied_without_validation(tmp_path: Path) -> None:
-    """Their JSON lies in the store as if they had been validated, with its keys in order."""
+def test_records_made_without_validation(tmp_path: Path) -> None:
+    """Their JSON is stored as if they had been validated, with its keys in order."""
     odd = samples.profile().model_copy(update={"provider_params": {"b": 1, "a": 2}})
 
     async def check() -> None:
@@ -189,27 +189,27 @@ def test_records_that_were_copied_without_validation(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def telling(told: list[tuple[int, int]]) -> Progress:
-    return lambda done, total: told.append((done, total))
+def recorder(reports: list[tuple[int, int]]) -> Progress:
+    return lambda done, total: reports.append((done, total))
 
 
 @pytest.mark.parametrize(("one", "other"), [("memory", "sqlite"), ("sqlite", "memory")])
 def test_copying(one: str, other: str, tmp_path: Path) -> None:
     async def check() -> None:
-        told: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
         async with stores_of(one, tmp_path) as source, stores_of(other, tmp_path) as target:
             await fill(source)
             rows = rows_of(source)
-            summary = await copy(source, target, progress=telling(told))
+            summary = await copy(source, target, progress=recorder(reports))
             assert summary == await export_stores(source, io.BytesIO())
             assert rows_of(source) == rows_of(target) == rows
             total = 2 * sum(map(len, rows.values()))
-            assert told[-1] == (total, total)
-            assert all(a < b and of == total for (a, of), (b, _) in pairwise(told))
-            told.clear()
+            assert reports[-1] == (total, total)
+            assert all(a < b and of == total for (a, of), (b, _) in pairwise(reports))
+            reports.clear()
             with pytest.raises(mobstore.InternalError, match="not empty"):
-                await copy(source, target, progress=telling(told))
-            assert not told  # before anything is read
+                await copy(source, target, progress=recorder(reports))
+            assert not reports  # nothing was read
             assert rows_of(target) == rows
 
     asyncio.run(check())
@@ -223,8 +223,8 @@ def test_progress(engine: str, tmp_path: Path) -> None:
         file = io.BytesIO()
         async with stores_of(engine, tmp_path) as source, stores_of(engine, tmp_path) as target:
             await source.events.append_batch([samples.event() for _ in range(1200)])
-            await export_stores(source, file, progress=telling(exporting))
-            await import_stores(file, target, progress=telling(importing))
+            await export_stores(source, file, progress=recorder(exporting))
+            await import_stores(file, target, progress=recorder(importing))
         for steps in (exporting, importing):
             assert len(steps) >= 4
             assert steps == sorted(set(steps))

@@ -1,4 +1,4 @@
-"""Damage behind the library's back is found by table and key; what can be mended is, exactly."""
+"""`verify` finds damage by table and key, and repairs exactly what needs no guess."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ONE, TWO, NOBODY = (str(samples.run_id(n)) for n in (1, 2, 3))
 
 
 class Damage(NamedTuple):
-    """Statements that damage the sound store, and what is to be found: where and in which words."""
+    """SQL that damages the sound store, with the table, key and message to be found."""
 
     sql: str
     table: str
@@ -57,14 +57,14 @@ def of(table: str, columns: str, where: str, key: tuple[str | int, ...], words: 
     return Damage(f"UPDATE {table} SET {columns} WHERE {where}", table, key, words)
 
 
-def mendable(
+def repairable(
     table: str, columns: str, where: str, key: tuple[str | int, ...], words: str
 ) -> Damage:
     return of(table, columns, where, key, words)._replace(repairable=True)
 
 
 FIRST = f"run_id = '{ONE}'"
-STORED = "has not the form in which it is stored"
+STORED = "is not in canonical form"
 REPEATED = "does not match its kind"
 NOT_TEXT = "must be text, not bytes"
 
@@ -99,12 +99,12 @@ LEFT: list[Damage] = [
     of("realm_profiles", "updated_at = 'x'", "name = 'p'", ("p",), STORED),
     Damage("INSERT INTO counters VALUES ('x', 1)", "counters", ("x",), "name must be one of"),
     of("counters", "value = 'x'", "name = 'next_run'", ("next_run",), "must be a whole number"),
-    # JSON whose stored form would say less.
+    # JSON that would lose something in canonical form.
     of("events", "kind = '{\"type\":\"mob_reset\",\"more\":1}', type = 'mob_reset'", "cursor = 2",
-       (2,), "kind has not the form in which it is stored, which would lose some of it"),
+       (2,), "kind is not in canonical form, which would lose some of it"),
     of("run_states", "flow_state = '{\"phase\":\"a\",\"fields\":{},\"more\":1}'", FIRST,
        (ONE,), "flow_state"),
-    # Rows that do not go with others.
+    # Rows that contradict others.
     of("step_ledger", "position = 7", f"{FIRST} AND position = 2", (ONE, 7), "is not 2"),
     Damage(f"DELETE FROM step_ledger WHERE {FIRST} AND position = 0", "step_ledger", (ONE, 1),
            "its position is not 0"),
@@ -138,35 +138,35 @@ LEFT: list[Damage] = [
            "runs", (ONE,), "its loops have more iterations than their outputs allow"),
 ]  # fmt: skip
 
-MENDED: list[Damage] = [
-    mendable("events", "type = 'mob_reset'", "cursor = 1", (1,), f"type {REPEATED}"),
-    mendable("events", f"run_id = '{ONE}'", "cursor = 1", (1,), f"run_id {REPEATED}"),
-    mendable("events", "run_id = ''", "cursor = 14", (14,), f"run_id {REPEATED}"),
-    mendable("events", "kind = ' ' || kind", "cursor = 14", (14,), f"kind {STORED}"),
-    mendable("events", "kind = CAST(kind AS BLOB)", "cursor = 14", (14,), f"kind {STORED}"),
-    mendable("runs", "activation_params = '{\"b\":{ },\"a\":[1,1.00,true,null,\"\\u0000\"]}'",
+REPAIRED: list[Damage] = [
+    repairable("events", "type = 'mob_reset'", "cursor = 1", (1,), f"type {REPEATED}"),
+    repairable("events", f"run_id = '{ONE}'", "cursor = 1", (1,), f"run_id {REPEATED}"),
+    repairable("events", "run_id = ''", "cursor = 14", (14,), f"run_id {REPEATED}"),
+    repairable("events", "kind = ' ' || kind", "cursor = 14", (14,), f"kind {STORED}"),
+    repairable("events", "kind = CAST(kind AS BLOB)", "cursor = 14", (14,), f"kind {STORED}"),
+    repairable("runs", "activation_params = '{\"b\":{ },\"a\":[1,1.00,true,null,\"\\u0000\"]}'",
              FIRST, (ONE,), f"activation_params {STORED}"),
-    mendable("run_states", "flow_state = json_object('fields', json(flow_state -> '$.fields'),"
+    repairable("run_states", "flow_state = json_object('fields', json(flow_state -> '$.fields'),"
              " 'phase', flow_state ->> '$.phase')", FIRST, (ONE,), f"flow_state {STORED}"),
-    mendable("step_ledger", "output = '[1 ]'", f"{FIRST} AND position = 1", (ONE, 1),
+    repairable("step_ledger", "output = '[1 ]'", f"{FIRST} AND position = 1", (ONE, 1),
              f"output {STORED}"),
-    mendable("frames", "kernel_state = kernel_state || char(10)", f"{FIRST} AND frame_id = ''",
+    repairable("frames", "kernel_state = kernel_state || char(10)", f"{FIRST} AND frame_id = ''",
              (ONE, ""), f"kernel_state {STORED}"),
-    mendable("loops", "kernel_state = kernel_state || ' '", f"{FIRST} AND loop_instance_id = ''",
+    repairable("loops", "kernel_state = kernel_state || ' '", f"{FIRST} AND loop_instance_id = ''",
              (ONE, ""), f"kernel_state {STORED}"),
-    mendable("loop_iterations", "iteration = '00'", f"{FIRST} AND position = 1", (ONE, 1),
+    repairable("loop_iterations", "iteration = '00'", f"{FIRST} AND position = 1", (ONE, 1),
              f"iteration {STORED}"),
-    mendable("root_step_outputs", "output = output || ' '", f"{FIRST} AND step_id = 'z'",
+    repairable("root_step_outputs", "output = output || ' '", f"{FIRST} AND step_id = 'z'",
              (ONE, "z"), f"output {STORED}"),
-    mendable("loop_step_outputs", "output = ' ' || output", f"{FIRST} AND step_id = 'z'",
+    repairable("loop_step_outputs", "output = ' ' || output", f"{FIRST} AND step_id = 'z'",
              (ONE, "loop", 1, "z"), f"output {STORED}"),
-    mendable("specs", "definition = definition || ' '", "mob_id = 'mob'", ("mob",),
+    repairable("specs", "definition = definition || ' '", "mob_id = 'mob'", ("mob",),
              f"definition {STORED}"),
-    mendable("realm_profiles", "profile = ' ' || profile", "name = 'p'", ("p",),
+    repairable("realm_profiles", "profile = ' ' || profile", "name = 'p'", ("p",),
              f"profile {STORED}"),
-    mendable("counters", "value = 3", "name = 'next_cursor'", ("next_cursor",),
+    repairable("counters", "value = 3", "name = 'next_cursor'", ("next_cursor",),
              "it is not above the last cursor"),
-    mendable("counters", "value = 1", "name = 'next_run'", ("next_run",),
+    repairable("counters", "value = 1", "name = 'next_run'", ("next_run",),
              "it is not above the last number"),
     Damage("DELETE FROM counters WHERE name = 'next_run'", "counters", ("next_run",),
            "it is not above the last number", repairable=True),
@@ -194,7 +194,7 @@ async def rows(path: Path) -> dict[str, list[tuple[str | int, ...]]]:
 
 
 @pytest.mark.parametrize("damage", LEFT, ids=lambda damage: damage.sql)
-def test_what_cannot_be_mended_is_told_and_left(
+def test_damage_that_needs_a_guess_is_reported(
     sound: bytes, damage: Damage, tmp_path: Path
 ) -> None:
     async def check() -> None:
@@ -210,8 +210,8 @@ def test_what_cannot_be_mended_is_told_and_left(
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("damage", MENDED, ids=lambda damage: damage.sql)
-def test_what_can_be_mended_is_as_it_was(sound: bytes, damage: Damage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", REPAIRED, ids=lambda damage: damage.sql)
+def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -> None:
     async def check() -> None:
         whole = damaged(sound, tmp_path, "UPDATE counters SET value = value WHERE name > 'next_d'")
         before = await rows(whole)
@@ -220,9 +220,9 @@ def test_what_can_be_mended_is_as_it_was(sound: bytes, damage: Damage, tmp_path:
         expected = Problem(damage.table, damage.key, damage.words, repairable=True)
         found = await verified(path)
         assert found.problems == found.left == (expected,)
-        mended = await verified(path, repair=True)
-        assert mended.problems == (replace(expected, repaired=True),)
-        assert mended.left == ()
+        repaired = await verified(path, repair=True)
+        assert repaired.problems == (replace(expected, repaired=True),)
+        assert repaired.left == ()
         assert await rows(path) == before
         assert (await verified(path)).problems == ()
 
@@ -230,7 +230,7 @@ def test_what_can_be_mended_is_as_it_was(sound: bytes, damage: Damage, tmp_path:
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_what_the_library_wrote_is_sound(engine: str, tmp_path: Path) -> None:
+def test_a_written_store_is_sound(engine: str, tmp_path: Path) -> None:
     sample = tmp_path / "tide-desk.db"
     sample.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
 
@@ -242,7 +242,7 @@ def test_what_the_library_wrote_is_sound(engine: str, tmp_path: Path) -> None:
             assert found.problems == ()
             assert (found.rows["events"], found.rows["runs"]) == (99, 8)
         async with stores_of(engine, tmp_path) as stores:
-            await fill(stores)  # whatever is hostile
+            await fill(stores)  # with hostile values
             assert (await verify(stores)).problems == ()
             await stores.events.clear()
             for header in await stores.runs.run_headers():
@@ -280,11 +280,11 @@ def test_in_memory() -> None:
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_damage_far_in(engine: str, tmp_path: Path) -> None:
-    """More rows than a page has, and one fault does not make others of those after it."""
-    told: list[tuple[int, int]] = []
+    """Faults are found beyond the first page, and do not hide or cause others."""
+    reports: list[tuple[int, int]] = []
 
     def tell(done: int, total: int) -> None:
-        told.append((done, total))
+        reports.append((done, total))
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -317,12 +317,12 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
             assert all("duplicate" in p.what for p in found.problems if "root" in p.table)
 
     asyncio.run(check())
-    assert told[-1] == (told[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
+    assert reports[-1] == (reports[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
-    """Of a store in ruins the first ten thousand problems are listed; it is never called sound."""
+    """Ten thousand problems are listed, then counted; the store is never called sound."""
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -340,7 +340,7 @@ def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
             assert (last.table, last.key) == ("", ())
             assert last.what == "there are 101 more problems than are listed"
             repaired = await verify(stores, repair=True)
-            assert len(repaired.left) == 10_000, "one was mended"
+            assert len(repaired.left) == 10_000, "one was repaired"
 
     asyncio.run(check())
 
@@ -359,8 +359,8 @@ def test_long_keys_are_not_all_listed(engine: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None:
-    """A store keeps one row at a position; of thousands, those that are read show the damage."""
+def test_rows_at_one_position_are_not_all_read(engine: str, tmp_path: Path) -> None:
+    """Of thousands of rows at one position, some are read and reported."""
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -387,8 +387,8 @@ def test_rows_in_one_place_are_not_all_read(engine: str, tmp_path: Path) -> None
     asyncio.run(check())
 
 
-def test_a_row_without_a_part_of_its_key_is_not_read_over_and_over(tmp_path: Path) -> None:
-    """Of a record that damage has cut short SQLite reads the rest as NULL."""
+def test_a_row_that_lacks_a_part_of_its_key(tmp_path: Path) -> None:
+    """SQLite reads the missing columns of a truncated record as NULL."""
     path = tmp_path / "mobs.db"
 
     async def fill() -> None:
@@ -424,9 +424,9 @@ def test_a_row_without_a_part_of_its_key_is_not_read_over_and_over(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "moment", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
+    "time", ["\x1b[31mred\x1b[0m 00:00:00.000000000Z", "[/nope]", "9" * 30, ""]
 )
-def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> None:
+def test_an_invalid_time_is_never_returned(time: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:
             await stores.events.append(samples.event())
@@ -437,9 +437,9 @@ def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> No
             profiles = await stores.engine.read(read_script(Scan(REALM_PROFILES)))
             await load(
                 stores,
-                Put(EVENTS, [row._replace(timestamp=moment) for row in events]),
-                Put(RUNS, [row._replace(created_at=moment) for row in runs]),
-                Put(REALM_PROFILES, [row._replace(updated_at=moment) for row in profiles]),
+                Put(EVENTS, [row._replace(timestamp=time) for row in events]),
+                Put(RUNS, [row._replace(created_at=time) for row in runs]),
+                Put(REALM_PROFILES, [row._replace(updated_at=time) for row in profiles]),
             )
             for call, name in (
                 (stores.events.replay_all(), "table events, cursor 1"),
@@ -459,7 +459,7 @@ def test_what_is_no_moment_is_never_given_out(moment: str, tmp_path: Path) -> No
     asyncio.run(check())
 
 
-def test_others_may_write_meanwhile(sound: bytes, tmp_path: Path) -> None:
+def test_others_may_write_during_a_verification(sound: bytes, tmp_path: Path) -> None:
     path = tmp_path / "mobs.db"
     path.write_bytes(sound)
 
@@ -479,19 +479,19 @@ def test_others_may_write_meanwhile(sound: bytes, tmp_path: Path) -> None:
 
 
 def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
-    """Wherever it is, it is refused when it is opened, or told; it never passes for sound."""
+    """The file is rejected on opening, or the damage is reported; it never passes for sound."""
     path = tmp_path / "mobs.db"
-    refused = told = 0
+    rejected = reported = 0
 
     async def check() -> None:
-        nonlocal refused, told
+        nonlocal rejected, reported
         for place in range(4096, len(sound), 4096):
             path.write_bytes(sound[:place] + b"\xa5" * 64 + sound[place + 64 :])
             try:
                 assert (await verified(path)).left, place
-                told += 1
+                reported += 1
             except mobstore.MobStoreError:
-                refused += 1
+                rejected += 1
 
     asyncio.run(check())
-    assert told > 10
+    assert reported > 10

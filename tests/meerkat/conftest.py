@@ -1,4 +1,4 @@
-"""The reference's own database, and files made to resemble other ones."""
+"""A sample database of the reference."""
 
 from __future__ import annotations
 

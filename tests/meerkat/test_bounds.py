@@ -1,4 +1,4 @@
-"""Imports of whatever a database holds: in bounded memory, and to be ended at any time."""
+"""An import needs bounded memory for any database, and can be ended at any time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from engines.support import open_files, output
 from mobstore.meerkat import ImportReport, conversion, import_meerkat, integrity
 from mobstore.meerkat.pages import TooLong, pages
 
+pytestmark = pytest.mark.process
+
 MANY = (
     "WITH RECURSIVE n(x) AS (SELECT 1000 UNION ALL SELECT x + 1 FROM n LIMIT {})"
     " INSERT INTO mob_events SELECT x, {} FROM n"
@@ -35,7 +37,7 @@ def change(path: Path, *statements: str) -> None:
         file.commit()
 
 
-def brought(path: Path, *, skip: bool = True) -> ImportReport:
+def imported_from(path: Path, *, skip: bool = True) -> ImportReport:
     async def work() -> ImportReport:
         async with mobstore.open_stores("memory:") as stores:
             return await import_meerkat(path, stores, skip_unreadable=skip)
@@ -50,7 +52,7 @@ def test_pages_are_bounded_in_bytes(sample: Path) -> None:
     change(sample, MANY.format(20, "zeroblob(3000000)"))
     with closing(sqlite3.connect(sample)) as file:
         sizes = [len(page) for page in pages(file, "mob_events", "cursor, event_json", 2**26)]
-    assert sizes == [100, *([1] * 19)]  # a page is full with the row that fills it
+    assert sizes == [100, *([1] * 19)]  # a page ends with the row that exceeds its size
 
 
 @pytest.mark.parametrize(
@@ -86,29 +88,29 @@ def test_a_row_that_is_too_long_is_named(
 ) -> None:
     monkeypatch.setattr(conversion, "_LONGEST", 2**21)
     change(sample, f"UPDATE {table} SET {change_}")
-    report = brought(sample)
+    report = imported_from(sample)
     assert [(row.table, row.key) for row in report.left_out] == [(table, key)]
     with pytest.raises(mobstore.SerializationError, match=f"table {table}, key {key}: it has more"):
-        brought(sample, skip=False)
+        imported_from(sample, skip=False)
 
 
 def import_long(path: str) -> None:
-    """Child: what a row of 300 MB costs."""
+    """Child: import a row of 300 MB and print the memory it needs."""
     limit = 700 * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    report = brought(Path(path))
+    report = imported_from(Path(path))
     assert [row.key for row in report.left_out] == ["1000"], report.left_out
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_whatever_a_row_holds(sample: Path) -> None:
+def test_memory_is_bounded_for_a_huge_row(sample: Path) -> None:
     change(sample, MANY.format(1, "zeroblob(300000000)"))
     output(import_long, sample, seconds=60)
 
 
-def test_what_is_left_out_is_listed_up_to_a_number(sample: Path) -> None:
+def test_the_list_of_rows_left_out_is_bounded(sample: Path) -> None:
     change(sample, MANY.format(2500, "x'7b7d'"))
-    report = brought(sample)
+    report = imported_from(sample)
     assert (report.events, len(report.left_out), report.more_left_out) == (99, 1000, 1500)
 
 
@@ -130,31 +132,31 @@ def test_the_command_says_how_many_more(*, as_json: bool, sample: Path, tmp_path
         check=True,
     )
     if as_json:
-        told = json.loads(ended.stdout)
-        assert (len(told["left_out"]), told["more_left_out"]) == (1000, 2)
+        report = json.loads(ended.stdout)
+        assert (len(report["left_out"]), report["more_left_out"]) == (1000, 2)
     else:
         assert ended.stdout.decode().splitlines()[-1] == "left out: 2 more"
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_long_and_strange_keys_are_told_briefly(*, skip: bool, sample: Path) -> None:
+def test_long_and_strange_keys_are_cut(*, skip: bool, sample: Path) -> None:
     change(
         sample,
         "UPDATE mob_specs SET mob_id = CAST(zeroblob(3000000) AS TEXT) WHERE mob_id = 'night-desk'",
         "UPDATE realm_profiles SET name = CAST(x'ff1b5b324a' AS TEXT) WHERE name = 'web-scout'",
     )
     if skip:
-        told = "\n".join(map(str, brought(sample).left_out)).splitlines()
-        assert [line[:20] for line in told] == ["table mob_specs, key", "table realm_profiles"]
-        assert r"key \udcff\x1b[2J: " in told[1]
+        lines = "\n".join(map(str, imported_from(sample).left_out)).splitlines()
+        assert [line[:20] for line in lines] == ["table mob_specs, key", "table realm_profiles"]
+        assert r"key \udcff\x1b[2J: " in lines[1]
     else:
         with pytest.raises(mobstore.SerializationError) as caught:
-            brought(sample, skip=False)
-        told = [str(caught.value)]
-    assert all(line.isprintable() and len(line) < 500 for line in told)
+            imported_from(sample, skip=False)
+        lines = [str(caught.value)]
+    assert all(line.isprintable() and len(line) < 500 for line in lines)
 
 
-# An end ----------------------------------------------------------------------------------------
+# Cancellation ----------------------------------------------------------------------------------
 
 
 def checking() -> bool:
@@ -162,7 +164,7 @@ def checking() -> bool:
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "closed", "progress"])
-def test_the_search_for_damage_is_ended(
+def test_the_integrity_check_is_ended(
     ending: str, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integrity, "_PAUSE", 0.001)
@@ -190,7 +192,7 @@ def test_the_search_for_damage_is_ended(
             kinds = (asyncio.CancelledError, KeyError, mobstore.InternalError)
             with pytest.raises(kinds):
                 await task
-            while checking():  # a busy machine may need longer than is waited for
+            while checking():  # a busy machine may need longer
                 assert time.monotonic() < ended[0] + 10
                 await asyncio.sleep(0.01)
             assert not open_files(sample.parent)
@@ -199,7 +201,7 @@ def test_the_search_for_damage_is_ended(
     assert time.monotonic() - ended[0] < 5
 
 
-def test_waiting_for_a_lock_is_ended(sample: Path) -> None:
+def test_a_wait_for_a_lock_is_ended(sample: Path) -> None:
     async def work() -> float:
         async with mobstore.open_stores("memory:") as stores:
             task = asyncio.create_task(import_meerkat(sample, stores))
@@ -239,5 +241,5 @@ def test_ctrl_c_ends_the_command(*, check: bool, sample: Path, tmp_path: Path) -
     finally:
         process.kill()
     assert process.returncode == 130
-    assert time.monotonic() - sent < 5  # a second, where nobody else works
+    assert time.monotonic() - sent < 5  # a second on an idle machine
     assert not target.exists()

@@ -1,4 +1,4 @@
-"""Damaged databases of the reference: an import brings everything or is refused."""
+"""An import of a damaged database returns all rows or raises an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHOLE = ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
 
 
 async def attempt(path: Path, *, check: bool = True, skip: bool = False) -> ImportReport | str:
-    """Import a file; give what it brought, or why it was refused and that nothing came over."""
+    """Import a file; return the report, or the error after checking that nothing was imported."""
     async with mobstore.open_stores("memory:") as stores:
         try:
             return await import_meerkat(path, stores, check=check, skip_unreadable=skip)
@@ -31,7 +31,7 @@ async def attempt(path: Path, *, check: bool = True, skip: bool = False) -> Impo
 
 
 def pages_of(data: bytes) -> Generator[tuple[int, int]]:
-    """Where in a file the header of each b-tree page lies, and its kind."""
+    """Yield the offset and the kind of the header of each b-tree page."""
     (size,) = struct.unpack(">H", data[16:18])
     for page in range(len(data) // size):
         place = page * size + (100 if page == 0 else 0)
@@ -40,7 +40,7 @@ def pages_of(data: bytes) -> Generator[tuple[int, int]]:
 
 
 def aimed(data: bytes) -> Generator[tuple[str, bytes]]:
-    """Files with one byte changed, in the header of a page or among the places of its cells."""
+    """Yield files with one byte changed in the header of a page or in its cell pointers."""
     for place, kind in pages_of(data):
         header = 12 if kind in {2, 5} else 8
         cells = struct.unpack(">H", data[place + 3 : place + 5])[0]
@@ -64,7 +64,7 @@ def aimed(data: bytes) -> Generator[tuple[str, bytes]]:
 
 
 @pytest.mark.slow
-def test_one_aimed_byte_never_loses_rows_unseen(sample: Path) -> None:
+def test_a_changed_byte_never_loses_rows_silently(sample: Path) -> None:
     found = caught = unseen = 0
     with asyncio.Runner() as runner:
         for what, data in aimed(sample.read_bytes()):
@@ -79,12 +79,10 @@ def test_one_aimed_byte_never_loses_rows_unseen(sample: Path) -> None:
                 unseen += isinstance(bare, ImportReport) and bare != WHOLE
     print(f"{found} files: {caught} found by quick_check, {unseen} lose rows without it")
     assert found > 150
-    assert unseen > 0  # so the check is worth while
+    assert unseen > 0  # so the check is necessary
 
 
-def test_what_quick_check_finds_is_said_in_words(
-    sample: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_message_of_quick_check(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = bytearray(sample.read_bytes())
     leaves = (place for place, kind in pages_of(bytes(data)) if kind == 13 and place > 100)
     place = next(place for place in leaves if data[place + 4] > 4)
@@ -116,8 +114,8 @@ DOUBLES = {
 
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("table", DOUBLES)
-def test_a_key_that_is_there_twice_is_refused(table: str, *, skip: bool, sample: Path) -> None:
-    """The key's index is hidden while the row is added, so it knows of one of them only."""
+def test_duplicate_keys_are_rejected(table: str, *, skip: bool, sample: Path) -> None:
+    """The index of keys is hidden while the row is added, so it has only one of them."""
     columns = DOUBLES[table]
     with closing(sqlite3.connect(sample)) as file:
         (made,) = file.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
@@ -149,7 +147,7 @@ def test_a_key_that_is_there_twice_is_refused(table: str, *, skip: bool, sample:
 
 
 def branching(data: bytes, root: int, leaf: bytes) -> bytes:
-    """A table of a few pages with more rows than anybody can count.
+    """Return a file with a table of a few pages and more rows than can be counted.
 
     Twelve pages lead to the next one 300 times each, and the last to a leaf.
     """
@@ -173,7 +171,7 @@ def branching(data: bytes, root: int, leaf: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_table_without_end_is_refused(*, check: bool, sample: Path) -> None:
+def test_an_endless_table_is_rejected(*, check: bool, sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as file:
         (root,) = file.execute(
             "SELECT rootpage FROM sqlite_master WHERE name = 'mob_events'"

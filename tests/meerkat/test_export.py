@@ -1,4 +1,4 @@
-"""A store written as a database of the reference: all of it, as the reference would have it."""
+"""An export to a database of the reference holds everything, as the reference writes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLES = {
 
 
 def all_of(path: Path) -> dict[str, list[Any]]:
-    """What a database holds: its columns, its storage classes, its values byte by byte."""
+    """Return the columns, storage classes and values of a database, byte by byte."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as file:
         found: dict[str, list[Any]] = {
             "pragmas": [
@@ -59,18 +59,18 @@ def left(folder: Path) -> list[Path]:
 
 
 @engines
-def test_the_sample_comes_back_byte_by_byte(engine: str, sample: Path, tmp_path: Path) -> None:
+def test_the_sample_is_exported_byte_by_byte(engine: str, sample: Path, tmp_path: Path) -> None:
     async def check() -> None:
-        told: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
         async with stores_of(engine, tmp_path) as stores:
             await import_meerkat(sample, stores)
             summary = await export_meerkat(
                 stores,
                 tmp_path / "back.db",
-                progress=lambda done, total: told.append((done, total)),
+                progress=lambda done, total: reports.append((done, total)),
             )
         assert summary == Summary(events=99, runs=8, specs=2, realm_profiles=2)
-        assert told[-1] == (111, 111)
+        assert reports[-1] == (111, 111)
 
     asyncio.run(check())
     back = tmp_path / "back.db"
@@ -116,7 +116,7 @@ def test_cursors_and_the_order_of_runs(tmp_path: Path) -> None:
     [*TIMES, "0000-01-01T00:00:00Z", "9999-12-31T23:59:60Z", "2016-06-30T23:59:60.000000001Z"],
 )
 def test_times_at_their_ends(engine: str, text: str, tmp_path: Path) -> None:
-    """Wherever the reference has a time in JSON: the first and last years, leap seconds."""
+    """The first and last years and leap seconds are exported, wherever a time occurs."""
     time = mobstore.Timestamp(text)
 
     async def check() -> None:
@@ -151,7 +151,7 @@ def test_an_empty_store(tmp_path: Path) -> None:
 
 @engines
 @pytest.mark.parametrize("year", ["+10000", "-0001"])
-def test_a_time_that_the_reference_cannot_read_is_refused(
+def test_a_time_that_the_reference_cannot_read_is_rejected(
     engine: str, year: str, tmp_path: Path
 ) -> None:
     async def check() -> None:
@@ -170,7 +170,7 @@ def test_a_time_that_the_reference_cannot_read_is_refused(
 
 
 @engines
-def test_what_sqlite_cannot_hold_is_refused(
+def test_a_run_too_large_for_sqlite_is_rejected(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporter, "_MOST_BYTES", 5000)
@@ -224,7 +224,7 @@ def test_pages_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert max(sizes[1:]) == 2
 
 
-def test_a_file_is_replaced_only_if_told_so(sample: Path) -> None:
+def test_a_file_is_replaced_only_with_overwrite(sample: Path) -> None:
     async def export(path: Path, *, overwrite: bool) -> str:
         async with mobstore.open_stores("memory:") as stores:
             await stores.specs.put_spec("mob", samples.definition())

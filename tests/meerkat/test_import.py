@@ -1,4 +1,4 @@
-"""Importing databases of the reference: everything, unchanged, all or nothing."""
+"""An import of a database of the reference is exact, and all or nothing."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ async def is_empty(stores: mobstore.MobStores) -> bool:
     )
 
 
-def refused(
+def rejected(
     opening: Engine, source: Path, kind: type[mobstore.MobStoreError], *, skip: bool = False
 ) -> str:
-    """Import what must be refused; see that nothing came over, and give the message."""
+    """Import a file that must be rejected; check that the store is empty, return the message."""
 
     async def attempt() -> str:
         async with opening() as stores:
@@ -69,7 +69,7 @@ def refused(
     return asyncio.run(attempt())
 
 
-def test_everything_comes_over_and_the_file_stays_as_it_was(opening: Engine, sample: Path) -> None:
+def test_everything_is_imported_and_the_file_is_not_changed(opening: Engine, sample: Path) -> None:
     before, mtime = sample.read_bytes(), sample.stat().st_mtime_ns
     events = [json.loads(text) for text in column(sample, "SELECT event_json FROM mob_events")]
     runs = [text.decode() for text in column(sample, "SELECT run_json FROM mob_runs")]
@@ -108,7 +108,7 @@ def test_everything_comes_over_and_the_file_stays_as_it_was(opening: Engine, sam
     assert list(sample.parent.iterdir()) == [sample]
 
 
-def test_specs_come_over_exactly(opening: Engine, sample: Path) -> None:
+def test_specs_are_imported_exactly(opening: Engine, sample: Path) -> None:
     specs = {
         spec["definition"]["id"]: json.dumps(
             spec["definition"], separators=(",", ":"), ensure_ascii=False
@@ -147,7 +147,7 @@ def test_only_into_an_empty_store(opening: Engine, sample: Path) -> None:
         async with opening() as stores:
             event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
             await stores.events.append(event)
-            await stores.events.clear()  # its cursors are used up all the same
+            await stores.events.clear()  # its cursors stay assigned
             with pytest.raises(mobstore.InternalError, match="not empty"):
                 await import_meerkat(sample, stores)
             assert await is_empty(stores)
@@ -187,7 +187,7 @@ def test_an_unreadable_row_stops_the_import_and_is_named(
     opening: Engine, sample: Path, table: str, key: str, damage: str
 ) -> None:
     change(sample, (damage, ()))
-    message = refused(opening, sample, mobstore.SerializationError)
+    message = rejected(opening, sample, mobstore.SerializationError)
     assert f"table {table}, key {key}: " in message
     assert "nothing was imported" in message
 
@@ -211,7 +211,7 @@ def test_unreadable_rows_can_be_left_out(
     assert report.events + report.runs + report.specs + report.realm_profiles == 110
 
 
-def test_cursors_go_on_above_what_was_left_out(opening: Engine, sample: Path) -> None:
+def test_cursors_continue_above_rows_left_out(opening: Engine, sample: Path) -> None:
     change(
         sample,
         ("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 99", ()),
@@ -231,7 +231,7 @@ def test_cursors_go_on_above_what_was_left_out(opening: Engine, sample: Path) ->
     ("value", "following"),
     [("-5", 100), ("0", 100), ("100", 100), ("9223372036854775806", 2**63 - 2)],
 )
-def test_the_counter_goes_on(opening: Engine, sample: Path, value: str, following: int) -> None:
+def test_the_counter_continues(opening: Engine, sample: Path, value: str, following: int) -> None:
     change(sample, (f"UPDATE mob_event_meta SET value = {value}", ()))
 
     async def check() -> int:
@@ -244,15 +244,13 @@ def test_the_counter_goes_on(opening: Engine, sample: Path, value: str, followin
 
 
 @pytest.mark.parametrize("value", ["1e300", "1.5", "'many'", "x'01'"])
-def test_a_counter_that_is_none_is_unreadable(opening: Engine, sample: Path, value: str) -> None:
+def test_an_invalid_counter_is_unreadable(opening: Engine, sample: Path, value: str) -> None:
     change(sample, (f"UPDATE mob_event_meta SET value = {value}", ()))
-    said = refused(opening, sample, mobstore.SerializationError)
+    said = rejected(opening, sample, mobstore.SerializationError)
     assert "table mob_event_meta, key next_cursor: next_cursor is not a whole number" in said
 
 
-def test_a_used_up_counter_comes_over_and_ends_what_is_appended(
-    opening: Engine, sample: Path
-) -> None:
+def test_a_used_up_counter_is_imported(opening: Engine, sample: Path) -> None:
     change(sample, (f"UPDATE mob_event_meta SET value = {2**63 - 1}", ()))
 
     async def check() -> None:
@@ -267,13 +265,13 @@ def test_a_used_up_counter_comes_over_and_ends_what_is_appended(
     asyncio.run(check())
 
 
-def test_another_counter_is_told(opening: Engine, sample: Path) -> None:
+def test_an_unknown_counter_is_named(opening: Engine, sample: Path) -> None:
     change(sample, ("INSERT INTO mob_event_meta VALUES ('other', 1)", ()))
-    said = refused(opening, sample, mobstore.SerializationError)
+    said = rejected(opening, sample, mobstore.SerializationError)
     assert "table mob_event_meta, key other: meerkat-mob keeps no counter but next_cursor" in said
 
 
-def test_keys_are_told_apart_by_every_byte(opening: Engine, sample: Path) -> None:
+def test_keys_differ_by_any_byte(opening: Engine, sample: Path) -> None:
     names = ["Caf\u00e9", "Cafe\u0301", "caf\u00e9", "caf\u00e9\0", "caf\u00e9\0x", "", " "]
     (spec,) = column(sample, "SELECT spec_json FROM mob_specs WHERE mob_id = 'night-desk'")
     change(
@@ -290,7 +288,7 @@ def test_keys_are_told_apart_by_every_byte(opening: Engine, sample: Path) -> Non
     asyncio.run(check())
 
 
-def test_json_that_is_text_is_read_as_well(opening: Engine, sample: Path) -> None:
+def test_json_stored_as_text(opening: Engine, sample: Path) -> None:
     for table, name in (
         ("mob_events", "event_json"),
         ("mob_runs", "run_json"),
@@ -307,13 +305,13 @@ def test_json_that_is_text_is_read_as_well(opening: Engine, sample: Path) -> Non
 
 
 def edited(table: str, column: str, old: str, new: str) -> str:
-    """SQL that replaces text in the JSON of a table."""
+    """Return SQL that replaces text in the JSON of a table."""
     replaced = f"replace(CAST({column} AS TEXT), '{old}', '{new}')"
     return f"UPDATE {table} SET {column} = CAST({replaced} AS BLOB)"
 
 
 def enveloped(version: int) -> str:
-    """SQL that wraps events as newer releases do."""
+    """Return SQL that wraps events as newer releases do."""
     return (
         "UPDATE mob_events SET event_json ="
         f""" CAST('{{"event":{{}},"schema_version":{version}}}' AS BLOB)"""
@@ -341,11 +339,11 @@ NEWER = [
 
 
 @pytest.mark.parametrize(("release", "sql"), NEWER)
-def test_newer_formats_are_refused_by_name_even_when_rows_may_be_left_out(
+def test_newer_formats_are_rejected_by_name(
     opening: Engine, sample: Path, release: str, sql: str
 ) -> None:
     change(sample, (sql, ()))
-    message = refused(opening, sample, mobstore.ReadFailedError, skip=True)
+    message = rejected(opening, sample, mobstore.ReadFailedError, skip=True)
     assert f"was written by meerkat-mob {release} (" in message
     assert "only files of 0.5.1 and 0.5.2 can be imported" in message
 
@@ -381,14 +379,14 @@ def make_something_else(what: str, folder: Path) -> Path:
         ("ours", "open it as sqlite:"),
     ],
 )
-def test_files_that_are_something_else_are_refused(
+def test_files_that_are_not_databases_of_the_reference(
     opening: Engine, tmp_path: Path, what: str, words: str
 ) -> None:
     path = make_something_else(what, tmp_path)
-    assert words in refused(opening, path, mobstore.ReadFailedError)
+    assert words in rejected(opening, path, mobstore.ReadFailedError)
 
 
-def test_a_file_of_0_5_1_and_a_lone_profile_file_are_fine(opening: Engine, sample: Path) -> None:
+def test_a_file_of_0_5_1_and_a_lone_profile_file(opening: Engine, sample: Path) -> None:
     change(sample, ("DROP TABLE realm_profiles", ()))
     lone = sample.with_name("realm_profiles.db")
     change(
@@ -419,9 +417,9 @@ def test_a_file_of_0_5_1_and_a_lone_profile_file_are_fine(opening: Engine, sampl
     assert (profile.revision, str(profile.updated_at)) == (3, "2026-03-04T05:06:07.089Z")
 
 
-def test_a_truncated_file_is_refused(opening: Engine, sample: Path) -> None:
+def test_a_truncated_file_is_rejected(opening: Engine, sample: Path) -> None:
     sample.write_bytes(sample.read_bytes()[:60_000])
-    message = refused(opening, sample, mobstore.ReadFailedError)
+    message = rejected(opening, sample, mobstore.ReadFailedError)
     assert "damaged" in message
 
 
@@ -441,9 +439,7 @@ def test_a_failing_progress_report_stops_the_import(opening: Engine, sample: Pat
 
 
 @pytest.mark.parametrize("after", [1, 100, 108, 112])
-def test_a_process_killed_in_the_middle_leaves_nothing(
-    sample: Path, tmp_path: Path, after: int
-) -> None:
+def test_a_killed_import_leaves_nothing(sample: Path, tmp_path: Path, after: int) -> None:
     target = tmp_path / "target.db"
     script = textwrap.dedent(f"""
         import asyncio, os, signal, mobstore
@@ -467,8 +463,8 @@ def test_a_process_killed_in_the_middle_leaves_nothing(
     asyncio.run(check())
 
 
-def test_what_a_crash_left_uncommitted_is_not_imported(opening: Engine, sample: Path) -> None:
-    """A rollback journal beside the file says that the file holds half a transaction."""
+def test_an_uncommitted_transaction_is_not_imported(opening: Engine, sample: Path) -> None:
+    """A hot rollback journal means that the file holds half a transaction."""
     script = textwrap.dedent(f"""
         import os, sqlite3
         file = sqlite3.connect("{sample}", isolation_level=None)
@@ -486,13 +482,13 @@ def test_what_a_crash_left_uncommitted_is_not_imported(opening: Engine, sample: 
             try:
                 return await import_meerkat(sample, stores)
             except mobstore.ReadFailedError:
-                return None  # to read it safely it would have to be changed
+                return None  # a safe read would change the file
 
     report = asyncio.run(check())
     assert report is None or report.events == 99
 
 
-def test_the_command_makes_no_store_for_a_source_that_is_none(tmp_path: Path) -> None:
+def test_the_command_creates_no_store_for_a_missing_source(tmp_path: Path) -> None:
     target = tmp_path / "new.db"
     ended = subprocess.run(
         [sys.executable, "-m", "mobstore", "import", str(tmp_path / "no.db"), f"sqlite:{target}"],

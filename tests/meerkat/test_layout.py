@@ -1,4 +1,4 @@
-"""Which files are databases of the reference, by what they are made of."""
+"""Databases of the reference are recognised by their list of tables."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def forge(path: Path, script: str) -> None:
         file.executescript(f"{script}; PRAGMA schema_version = {version + 1}")
 
 
-def refusal(path: Path) -> str:
-    """Import what is refused by its tables alone; give the message."""
+def rejection(path: Path) -> str:
+    """Import a file that is rejected for its tables alone; return the message."""
 
     async def attempt() -> str:
         async with mobstore.open_stores("memory:") as stores:
@@ -112,10 +112,10 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_what_no_release_makes_is_refused_by_name(what: str, sample: Path) -> None:
+def test_foreign_entries_are_rejected_by_name(what: str, sample: Path) -> None:
     script, name = OTHERS[what]
     change(sample, script)
-    said = refusal(sample)
+    said = rejection(sample)
     assert name in said
     assert "meerkat-mob 0.5.1 and 0.5.2" in said
 
@@ -145,9 +145,9 @@ FORGED = {
 
 
 @pytest.mark.parametrize("what", FORGED)
-def test_a_forged_list_of_tables_is_refused_in_words(what: str, sample: Path) -> None:
+def test_a_forged_list_of_tables_is_rejected(what: str, sample: Path) -> None:
     forge(sample, FORGED[what])
-    assert "tide-desk.db" in refusal(sample)
+    assert "tide-desk.db" in rejection(sample)
 
 
 def dumped(path: Path) -> None:
@@ -174,7 +174,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
     ),
     "dumped and read": dumped,
     "quoted names and comments": quoted,
-    "a comment that does not end": lambda path: forge(  # and would take minutes, square by square
+    "a comment that does not end": lambda path: forge(  # in quadratic time it would take minutes
         path,
         "UPDATE sqlite_master SET sql = sql || replace(hex(zeroblob(100000)), '00', ' /*')"
         " WHERE name = 'mob_specs'",
@@ -184,7 +184,7 @@ HARMLESS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("what", HARMLESS)
-def test_what_sqlite_itself_makes_of_it_is_fine(what: str, sample: Path) -> None:
+def test_entries_of_sqlite_itself_are_accepted(what: str, sample: Path) -> None:
     HARMLESS[what](sample)
 
     async def check() -> None:

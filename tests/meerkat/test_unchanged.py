@@ -1,4 +1,4 @@
-"""A source and the files beside it are left as they are, whatever state they are in."""
+"""An import changes neither the source nor the files beside it, in any state."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mobstore.meerkat.database import check_source
 
 
 def left_behind(path: Path, script: str) -> None:
-    """Let a process work on the file and die in the middle."""
+    """Run a process that works on the file, and kill it."""
     start = f"import os, sqlite3\nfile = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
     program = f"{start}{textwrap.dedent(script)}\nos._exit(0)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """All files but the shared memory: SQLite makes it anew for whoever reads a log."""
+    """Return all files except the shared memory, which SQLite creates again to read a log."""
     return {
         path.name: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
         for path in folder.iterdir()
@@ -48,7 +48,7 @@ def attempt(path: Path) -> ImportReport | str:
 WAL = "file.execute('UPDATE mob_event_meta SET value = 500')"
 
 
-def test_a_log_left_by_a_killed_process_is_read(sample: Path) -> None:
+def test_the_log_of_a_killed_process_is_read(sample: Path) -> None:
     left_behind(sample, WAL)
     before = state(sample.parent)
     assert before.keys() == {sample.name, f"{sample.name}-wal"}
@@ -59,7 +59,7 @@ def test_a_log_left_by_a_killed_process_is_read(sample: Path) -> None:
 
 
 def test_a_log_without_its_shared_memory_is_read(sample: Path) -> None:
-    """As after a copy of the file and of its log."""
+    """A copy of the file and its log has no shared memory."""
     left_behind(sample, WAL)
     sample.with_name(f"{sample.name}-shm").unlink()
     before = state(sample.parent)
@@ -69,7 +69,7 @@ def test_a_log_without_its_shared_memory_is_read(sample: Path) -> None:
 
 
 @pytest.mark.parametrize("writable", [False, True])
-def test_what_a_crash_left_half_written_is_refused(*, writable: bool, sample: Path) -> None:
+def test_a_hot_journal_is_rejected(*, writable: bool, sample: Path) -> None:
     left_behind(
         sample,
         """
@@ -90,7 +90,7 @@ def test_what_a_crash_left_half_written_is_refused(*, writable: bool, sample: Pa
 
 
 @pytest.mark.parametrize("mode", ["PERSIST", "TRUNCATE"])
-def test_a_journal_that_is_done_with_changes_nothing(mode: str, sample: Path) -> None:
+def test_a_finished_journal_is_ignored(mode: str, sample: Path) -> None:
     left_behind(
         sample,
         f"""
@@ -105,7 +105,7 @@ def test_a_journal_that_is_done_with_changes_nothing(mode: str, sample: Path) ->
 
 
 @pytest.mark.parametrize("log", ["-wal", "-journal"])
-def test_a_log_of_something_else_is_not_believed(log: str, sample: Path) -> None:
+def test_a_foreign_log_is_not_changed(log: str, sample: Path) -> None:
     left_behind(
         sample,
         """

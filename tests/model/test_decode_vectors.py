@@ -1,4 +1,4 @@
-"""Every document of the golden file is read, or refused, as the reference does."""
+"""Every document of the golden file is read or rejected as by the reference."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def toml(text: str) -> MobDefinition:
 
 
 def params(value: str) -> Any:
-    """What a TOML value becomes in a free-JSON field."""
+    """Return the form of a TOML value in a free-JSON field."""
     profile = toml(f'[profiles.p]\nmodel = "m"\nprovider_params = {value}').profiles[
         cast("Any", "p")
     ]
@@ -100,7 +100,7 @@ def test_what_is_no_orchestrator(value: str) -> None:
         MobDefinition.from_toml(f'[mob]\nid = "m"\norchestrator = {value}')
 
 
-def test_servers_stand_under_mcp() -> None:
+def test_servers_are_under_mcp() -> None:
     definition = toml('[mcp.a]\ncommand = ["x"]\n[mcp_servers.b]\ncommand = ["y"]')
     assert list(definition.mcp_servers) == ["a"]
 
@@ -173,10 +173,83 @@ def test_nesting_of_toml_never_exhausts_the_stack() -> None:
                 toml(text)
 
 
-@pytest.mark.parametrize("text", [None, 5, b'[mob]\nid = "m"', '[mob]\nid = "\ud800"'])
-def test_toml_is_text(text: Any) -> None:
+def test_toml_has_no_lone_surrogates() -> None:
     with pytest.raises(SerializationError):
-        MobDefinition.from_toml(text)
+        MobDefinition.from_toml('[mob]\nid = "\ud800"')
+
+
+def test_nodes_of_frames_take_the_defaults_of_steps() -> None:
+    short = """
+        [flows.f.root.nodes.draft]
+        kind = "step"
+        step_id = "d"
+        [flows.f.root.nodes.polish]
+        kind = "repeat_until"
+        loop_id = "l"
+        max_iterations = 3
+        until = { op = "eq", path = "p", value = 1 }
+        depends_on = ["draft"]
+        [flows.f.root.nodes.polish.body.nodes.critique]
+        kind = "step"
+        step_id = "c"
+        depends_on_mode = "any"
+    """
+    root = toml(short).flows[cast("Any", "f")].root
+    assert root is not None
+    assert json.loads(root.to_json()) == {
+        "nodes": {
+            "draft": {
+                "kind": "step",
+                "step_id": "d",
+                "depends_on": [],
+                "depends_on_mode": "all",
+                "branch": None,
+            },
+            "polish": {
+                "kind": "repeat_until",
+                "loop_id": "l",
+                "depends_on": ["draft"],
+                "depends_on_mode": "all",
+                "body": {
+                    "nodes": {
+                        "critique": {
+                            "kind": "step",
+                            "step_id": "c",
+                            "depends_on": [],
+                            "depends_on_mode": "any",
+                            "branch": None,
+                        }
+                    }
+                },
+                "until": {"op": "eq", "path": "p", "value": 1},
+                "max_iterations": 3,
+            },
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "flows",
+    [
+        "flows = 5",
+        "flows.f = 5",
+        "flows.f.root = 5",
+        "flows.f.root.nodes = 5",
+        "flows.f.root.nodes.n = 5",
+        "flows.f.root.nodes = [5]",
+        'flows.f.root.nodes.n = { kind = "step" }',
+        'flows.f.root.nodes.n = { kind = "repeat_until", body = 5 }',
+    ],
+)
+def test_nodes_of_another_form_are_rejected(flows: str) -> None:
+    with pytest.raises(SerializationError):
+        MobDefinition.from_toml(f"{flows}\n{HEAD}")
+
+
+def test_in_json_nodes_of_frames_have_no_defaults() -> None:
+    flow = {"root": {"nodes": {"n": {"kind": "step", "step_id": "s"}}}}
+    with pytest.raises(SerializationError, match="depends_on"):
+        MobDefinition.from_json(json.dumps({"id": "m", "flows": {"f": flow}}))
 
 
 # Implicit mobs -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""Nesting: the same bound in every model, and the slow ways to it where pydantic stops before.
+"""Nesting: the same limit in every model, and the slow ways where pydantic stops earlier.
 
-Here pydantic goes deep enough, so the slow ways are called by themselves and compared with it.
+Pydantic goes deep enough here, so the slow ways are called directly and compared with it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mobstore import (
 )
 from mobstore.model.extent import nested_deeper
 from mobstore.model.json import copy_json, encode_json, parse, write_deep
-from mobstore.model.record import decode, opened, validate
+from mobstore.model.record import decode, json_form, validate
 from support import golden
 
 VECTORS = golden.vectors()
 LEAF = '{"op":"eq","path":"p","value":1}'
-# A document around a part that repeats, what the innermost part holds, and how often it fits.
+# A document around a repeated part, the innermost part, and how often the part fits.
 REPEATING: dict[str, tuple[Any, str, str, str, str, str, int]] = {
     "not": (ConditionExpr, "", '{"op":"not","expr":', LEAF, "}", "", 126),
     "and": (ConditionExpr, "", '{"op":"and","exprs":[', LEAF, "]}", "", 63),
@@ -92,7 +92,7 @@ def test_bound(name: str) -> None:
     text = document(fits)
     record: Record = decode(kind, text)
     assert record.to_json() == text
-    assert write_deep(record, opened) == text
+    assert write_deep(record, json_form) == text
     assert TypeAdapter(kind).validate_json(write_deep(parse(text))) == record
     with pytest.raises(SerializationError):
         decode(kind, document(fits + 1))
@@ -101,7 +101,7 @@ def test_bound(name: str) -> None:
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v.rewritten], ids=lambda v: v.type)
 def test_what_the_slow_writer_writes(vector: golden.Vector) -> None:
     record = record_of(vector)
-    assert write_deep(record, opened) == record.to_json()
+    assert write_deep(record, json_form) == record.to_json()
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.type)
@@ -115,7 +115,7 @@ def test_what_is_read_the_slow_way(vector: golden.Vector) -> None:
             TypeAdapter(kind).validate_json(write_deep(parse(vector.document))),
         )
 
-    # The one difference: a key that stands twice is refused in maps and free JSON too.
+    # The one difference: a duplicate key is rejected in maps and free JSON, too.
     if vector.rewritten is None or has_a_key_twice(vector.document):
         with pytest.raises((SerializationError, ValueError)):
             read()

@@ -1,4 +1,4 @@
-"""Errors: their texts, and that they survive a trip between processes."""
+"""Errors: their texts, and copies of them in other processes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ TEXTS = [
     ),
     (
         StaleCursorError(10, 5),
-        "Not found: cursor 10 is past the latest one, 5: it is of another store, or this one was"
-        " restored or made anew; compare identity(), and begin again from 0",
+        "Not found: cursor 10 is past the latest one, 5: it belongs to another store, or this"
+        " one was restored or recreated; compare identity(), and start again from 0",
     ),
     (SerializationError("x"), "Serialization error: x"),
     (InternalError("x"), "Internal error: x"),

@@ -1,4 +1,4 @@
-"""Free JSON: what it holds, how it is written, what is refused."""
+"""Free JSON: its values, its text, and what is rejected."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_in_a_record(value: Any) -> None:
 
 @given(values, values)
 def test_equality_sees_types(one: Any, other: Any) -> None:
-    # The golden comparison tells -0.0 from 0.0; the reference compares floats as numbers.
+    # The golden comparison distinguishes -0.0 and 0.0; the reference compares numbers.
     if golden.same(one, other):
         assert profile(one) == profile(other)
     elif one != other:

@@ -1,4 +1,4 @@
-"""Arguments that no caller should give: each is refused by name, and the store goes on working."""
+"""Wrong arguments: each is rejected by name, and the store keeps working."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from mobstore import (
     StepLedgerEntry,
     Subscription,
     Timestamp,
+    UsageError,
 )
 
 Call: TypeAlias = Callable[[MobStores], Awaitable[object]]
@@ -50,7 +51,7 @@ class Number(IntEnum):
 
 
 def any_of(kind: Any) -> Any:
-    """A model by a name that takes plain text for identifiers."""
+    """Return a model by a name that takes plain text for identifiers."""
     return kind
 
 
@@ -79,7 +80,7 @@ LOOP_SWAP: dict[str, Any] = {"loop_instance_id": "l", "expected_loop": LOOP, "ne
 FLOW_SWAP: dict[str, Any] = {"expected_run_state": STATE, "next_run_state": STATE}
 PAGE: dict[str, Any] = {"start": 0, "limit": 5}
 PAGE_OF_RUNS: dict[str, Any] = {"status": "running", "after": RUN, "limit": 5}
-# Every method with arguments that it takes: one of them at a time is then replaced.
+# Every method with valid arguments, of which one at a time is replaced.
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "append": ("events", {"event": EVENT}),
     "append_batch": ("events", {"events": [EVENT]}),
@@ -214,35 +215,39 @@ WRONG_CONTEXTS: list[Any] = [
     ["o", 0],
     "o0",
     (5, 0),
-    (SURROGATE, 0),
     (b"o", 0),
     {"o": 0},
 ]
-# What belongs nowhere; where None is welcome it is left out.
+# Values of no use anywhere; None is left out where it is allowed.
 WRONG_OBJECTS: list[Any] = [None, 5, "x", SURROGATE, {}, object(), float("nan")]
 
 
+def error_of(text: object) -> type[MobStoreError]:
+    """Return the error of what is not text, or of text that has no JSON form."""
+    return SerializationError if isinstance(text, str) else UsageError
+
+
 def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
-    """Method, argument, a value that it must refuse, and how."""
+    """Yield a method, an argument, a wrong value, and the error."""
     found: list[tuple[str, str, Any, type[MobStoreError]]] = []
     for method, (_, arguments) in GOOD.items():
         for name in arguments:
             wrong: list[tuple[Any, type[MobStoreError]]]
             if name in TEXTS:
-                wrong = [(value, SerializationError) for value in WRONG_TEXTS]
+                wrong = [(value, error_of(value)) for value in WRONG_TEXTS]
             elif name in NUMBERS:
-                wrong = [(value, InternalError) for value in OUT_OF_RANGE]
-                wrong += [(value, SerializationError) for value in NO_NUMBERS]
+                wrong = [(value, UsageError) for value in (*OUT_OF_RANGE, *NO_NUMBERS)]
             elif name in FREE:
                 wrong = [(value, SerializationError) for value in WRONG_FREE]
             elif name == "loop_context":
-                wrong = [(value, SerializationError) for value in WRONG_CONTEXTS]
+                wrong = [(value, UsageError) for value in WRONG_CONTEXTS]
+                wrong.append(((SURROGATE, 0), SerializationError))
                 wrong += [(("o", value), InternalError) for value in (*OUT_OF_RANGE, 1_041)]
-                wrong += [(("o", value), SerializationError) for value in NO_NUMBERS]
+                wrong += [(("o", value), UsageError) for value in NO_NUMBERS]
             else:
-                wrong = [(value, SerializationError) for value in WRONG_OBJECTS]
+                wrong = [(value, UsageError) for value in WRONG_OBJECTS]
                 if name == "events" or (method, name) == ("prune_runs", "status"):
-                    wrong.remove(({}, SerializationError))  # none of several is no mistake
+                    wrong.remove(({}, UsageError))  # none of several is no mistake
             optional = name in OPTIONAL or (method, name) in OPTIONAL_IN
             found += [
                 (method, name, value, error)
@@ -253,7 +258,7 @@ def cases() -> list[tuple[str, str, Any, type[MobStoreError]]]:
 
 
 def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
-    """Wrong arguments that resemble right ones."""
+    """Return wrong arguments that resemble right ones."""
     naive = datetime(2026, 3, 4)  # noqa: DTZ001 - that is the point
     far = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
     condition: Any = mobstore.ConditionEq(path="p", value=1)
@@ -264,7 +269,6 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
     started = any_of(FlowStarted)
     serialization: list[tuple[str, str, Any]] = [
         ("append", "event", any_of(NewMobEvent)(mob_id=SURROGATE, kind=MobReset())),
-        ("append", "event", MobReset()),
         (
             "append",
             "event",
@@ -282,12 +286,7 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 ),
             ),
         ),
-        ("append_batch", "events", [EVENT, None]),
         ("append_batch", "events", [EVENT, any_of(NewMobEvent)(mob_id=SURROGATE, kind=MobReset())]),
-        ("append_batch", "events", EVENT),
-        ("prune", "older_than", naive),
-        ("prune", "older_than", "yesterday"),
-        ("prune", "older_than", b"2026-03-04T05:06:07Z"),
         (
             "create_run",
             "run",
@@ -305,12 +304,24 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
                 update={"run_id": UUID(int=8), "root_step_outputs": {"s": float("nan")}}
             ),
         ),
-        ("get_run", "run_id", str(RUN)[:8]),
-        ("append_step_entry", "entry", FAILURE),
         ("append_step_entry", "entry", STEP.model_copy(update={"meerkat_id": SURROGATE})),
         ("append_step_entry", "entry", STEP.model_copy(update={"output": {"a": SURROGATE}})),
-        ("append_failure_entry", "entry", STEP),
         ("append_failure_entry", "entry", FAILURE.model_copy(update={"reason": SURROGATE})),
+        ("put_spec", "definition", any_of(MobDefinition)(id="m", flows={"f": flow})),
+        ("put_spec", "definition", any_of(MobDefinition)(id="m", profiles={SURROGATE: PROFILE})),
+        ("create", "profile", Profile(model=SURROGATE)),
+        ("create", "profile", Profile(model="m", provider_params=[NESTED])),
+    ]
+    usage: list[tuple[str, str, Any]] = [
+        ("append", "event", MobReset()),
+        ("append_batch", "events", [EVENT, None]),
+        ("append_batch", "events", EVENT),
+        ("prune", "older_than", naive),
+        ("prune", "older_than", "yesterday"),
+        ("prune", "older_than", b"2026-03-04T05:06:07Z"),
+        ("get_run", "run_id", str(RUN)[:8]),
+        ("append_step_entry", "entry", FAILURE),
+        ("append_failure_entry", "entry", STEP),
         ("upsert_loop_snapshot", "snapshot", STATE),
         ("upsert_loop_snapshot", "snapshot", FRAME),
         ("cas_frame_state", "next", LOOP),
@@ -319,20 +330,14 @@ def states() -> list[tuple[str, str, Any, type[MobStoreError]]]:
         ("cas_flow_state", "next", FRAME),
         ("cas_flow_state", "next", '{"phase":"P","fields":{}}'),
         ("put_spec", "definition", PROFILE),
-        ("put_spec", "definition", any_of(MobDefinition)(id="m", flows={"f": flow})),
-        ("put_spec", "definition", any_of(MobDefinition)(id="m", profiles={SURROGATE: PROFILE})),
         ("create", "profile", SPEC),
-        ("create", "profile", Profile(model=SURROGATE)),
-        ("create", "profile", Profile(model="m", provider_params=[NESTED])),
-    ]
-    internal: list[tuple[str, str, Any]] = [
         ("poll", "after_cursor", 2**63),
         ("poll", "limit", 2**63),
     ]
     return [
         *((*case, SerializationError) for case in serialization),
-        *((*case, InternalError) for case in internal),
-        # Out of Python's range in UTC, not out of ours: refused or served, but by our own rules.
+        *((*case, UsageError) for case in usage),
+        # In UTC outside Python's range, but not the store's: accepted, or rejected by its rules.
         ("prune", "older_than", far, MobStoreError),
     ]
 
@@ -350,7 +355,7 @@ async def prepare(stores: MobStores) -> None:
 
 
 async def everything(stores: MobStores) -> list[str]:
-    """All that is in the stores, as text."""
+    """Return everything in the stores, as text."""
     spec = await stores.specs.get_spec("desk")
     assert spec is not None
     return [
@@ -364,7 +369,7 @@ async def everything(stores: MobStores) -> list[str]:
 
 
 def call(stores: MobStores, method: str, **changes: Any) -> Awaitable[object]:
-    """The answer of a method, the first one of those that give many."""
+    """Return the answer of a method; of a subscription, the first one."""
     store, arguments = GOOD[method]
     answer: Subscription[object] | Awaitable[object]
     answer = getattr(getattr(stores, store), method)(**{**arguments, **changes})
@@ -379,7 +384,7 @@ async def _first(answers: Subscription[object]) -> object:
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 @pytest.mark.parametrize("method", GOOD)
 def test_wrong_arguments(method: str, engine: str, tmp_path: Path) -> None:
-    """Each wrong argument is refused as it should be; nothing is written, the store goes on."""
+    """Each wrong argument raises its error; nothing is written, and the store keeps working."""
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
     wrong = asyncio.run(_wrong_arguments(url, method))
     assert not wrong, "\n".join(wrong)
@@ -415,7 +420,7 @@ async def _wrong_arguments(url: str, method: str) -> list[str]:
             if after != before:
                 wrong.append(f"{what}: changed the store")
                 before = after
-        await call(stores, method)  # it takes what it should
+        await call(stores, method)  # valid arguments are accepted
         await stores.events.append(EVENT)
         await everything(stores)
     return wrong

@@ -1,4 +1,4 @@
-"""Kernel values and states: their total order, their one text, and what is refused."""
+"""Kernel values and states: their total order, their one text, and what is rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, strategies as st
 
-from mobstore import KernelMap, KernelSet, KernelState, NamedVariant, SerializationError
+from mobstore import KernelMap, KernelSet, KernelState, NamedVariant, SerializationError, UsageError
 
 # An oracle that shares nothing with the package ---------------------------------------------------
 
@@ -37,7 +37,7 @@ def _flat(entries: list[list[Wire]]) -> list[Wire]:
 
 
 def compare(one: Wire, other: Wire) -> int:
-    """-1, 0 or 1; both must be normal."""
+    """Return -1, 0 or 1; both must be normal."""
     if one["type"] != other["type"]:
         return _sign(RANKS.index(one["type"]), RANKS.index(other["type"]))
     match one["type"]:
@@ -64,7 +64,7 @@ _entry_order = cmp_to_key(_compare_keys)
 
 
 def normal(wire: Wire) -> Wire:
-    """The value as it is written: sets and maps in order, each item and key once."""
+    """Return the value as it is written: sets and maps in order, each item and key once."""
     if wire["type"] == "seq":
         return {"type": "seq", "items": [normal(item) for item in wire["items"]]}
     if wire["type"] == "set":
@@ -85,7 +85,7 @@ def normal(wire: Wire) -> Wire:
 
 
 def a_map(entries: Any) -> KernelMap:
-    """A map from a dict: type checkers want the keys of those to be of the one wide type."""
+    """Return a map from a dict: type checkers require keys of one wide type."""
     return KernelMap(entries)
 
 
@@ -343,19 +343,19 @@ def test_a_map_refuses_values_that_are_none(value: Any) -> None:
 
 @pytest.mark.parametrize("phase", [None, 1, True, b"P", ["P"]])
 def test_the_phase_is_text(phase: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState(phase)
 
 
 @pytest.mark.parametrize("fields", [{1: 2}, {None: 1}, {"a": 1, 1: 1}, {b"x": 1}])
 def test_the_names_of_fields_are_text(fields: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState("P", fields)
 
 
 @pytest.mark.parametrize("fields", [[1], "x", 5, [("x", 1)]])
 def test_the_fields_are_a_mapping(fields: Any) -> None:
-    with pytest.raises(SerializationError):
+    with pytest.raises(UsageError):
         KernelState("P", fields)
 
 

@@ -1,4 +1,4 @@
-"""Every place that can be nested, at its limit: what is taken can be read again by anybody."""
+"""Every place with nested values, at its limit: accepted values can be read again everywhere."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ RUN = samples.run_id(1)
 
 
 def levels(document: str | bytes) -> int:
-    """How deep a document of JSON is, found by walking what it holds."""
+    """Return the depth of a JSON document, found by walking through it."""
     deepest = 0
     waiting: list[tuple[Any, int]] = [(json.loads(document), 1)]
     while waiting:
@@ -75,7 +75,7 @@ def objects(depth: int) -> Any:
 
 
 def wide(depth: int) -> Any:
-    """Much beside the deep part, brackets in text and escaped quotes among it."""
+    """Return many values beside the deep part, with brackets in text and escaped quotes."""
     return [['[{\\"'] * 3, {'"[': wide(depth - 2)}, [[]]] if depth > 3 else arrays(depth)
 
 
@@ -87,7 +87,7 @@ def conditions(depth: int) -> ConditionExpr:
 
 
 def state(depth: int) -> KernelState:
-    """A state so deep, of all that can be nested in one."""
+    """Return a state of this depth, made of all nested values."""
     value: Any = None if depth % 2 else ()
     level = 3 if depth % 2 else 4
     while level < depth:
@@ -97,7 +97,7 @@ def state(depth: int) -> KernelState:
 
 
 def map_state(depth: int) -> KernelState:
-    """A state so deep whose outermost value is a map."""
+    """Return a state of this depth whose outermost value is a map."""
     inner: Any = None if depth % 2 == 0 else ()
     level = 6 if depth % 2 == 0 else 7
     while level < depth:
@@ -131,7 +131,7 @@ Read = Callable[[MobStores], Awaitable[Sequence[Record]]]
 
 @dataclass
 class Place:
-    """How deep a part may be, and how deep the document then is."""
+    """The limit of a part's depth, and the depth of the document then."""
 
     makes: Sequence[Callable[[int], Any]]
     most: int
@@ -267,7 +267,7 @@ EACH = [(name, make) for name, place in PLACES.items() for make in place.makes]
 
 
 def documents(path: Path) -> list[bytes]:
-    """All JSON of a database of the reference."""
+    """Return all JSON of a database of the reference."""
     with closing(sqlite3.connect(path)) as file:
         return [
             document
@@ -283,7 +283,7 @@ def documents(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize(("name", "make"), EACH)
 def test_at_the_limit(name: str, make: Callable[[int], Any], tmp_path: Path) -> None:
-    """What is as deep as it may be comes back from the store, from its document, from files."""
+    """A value at the limit is read back from the store, from its document, and from files."""
     place = PLACES[name]
 
     async def check() -> None:
@@ -331,7 +331,7 @@ def test_one_level_beyond(name: str, make: Callable[[int], Any]) -> None:
 
 @pytest.mark.parametrize("most", [120, 121, 124, 125, 126, 127])
 def test_short_and_long_documents_have_the_same_limit(most: int) -> None:
-    """Whether few or many bytes stand beside the brackets, the same number of levels is taken."""
+    """The same number of levels is accepted beside few and beside many bytes."""
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:

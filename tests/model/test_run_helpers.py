@@ -1,4 +1,4 @@
-"""What is reckoned from definitions and runs: flow states, orders of steps, contexts."""
+"""Values computed from definitions and runs: flow states, orders of steps, contexts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_config_takes_what_concerns_the_flow() -> None:
 
 
 def test_config_of_a_missing_flow() -> None:
-    # The flow is looked for before the topology is looked at.
+    # The flow is looked up before the topology is checked.
     with pytest.raises(NotFoundError) as caught:
         FlowRunConfig.from_definition(cast("Any", "daily"), definition(orchestrator=None))
     assert caught.value.detail == "flow not found: daily"

@@ -1,4 +1,4 @@
-"""Timestamps: reading, writing, and an order that is the order of moments."""
+"""Timestamps: reading, writing, and their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mobstore import Timestamp
 
 
 def days_from_civil(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar; whole numbers only, any year."""
+    """Return the days since 1970-01-01 in the Gregorian calendar, for any year."""
     year -= month <= 2
     era = year // 400
     of_era = year - era * 400
@@ -24,7 +24,7 @@ def days_from_civil(year: int, month: int, day: int) -> int:
 
 
 class Moment(NamedTuple):
-    """A moment as somebody writes it, with an offset in minutes."""
+    """A time as text, with an offset in minutes."""
 
     year: int
     month: int
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
 
     @property
     def instant(self) -> tuple[int, int, int]:
-        """What orders moments: minutes since 1970 in UTC, then the second, then the fraction."""
+        """Return the sort key of a time: minutes since 1970 in UTC, the second, the fraction."""
         days = days_from_civil(self.year, self.month, self.day)
         return (days * 24 + self.hour) * 60 + self.minute - self.offset, self.second, self.nano
 
@@ -237,10 +237,10 @@ def test_a_nanosecond_is_more_than_the_same_datetime() -> None:
     assert stamp.to_datetime() == moment
 
 
-def test_a_naive_datetime_names_no_moment() -> None:
+def test_a_naive_datetime_is_rejected() -> None:
     naive = datetime(2026, 3, 4)  # noqa: DTZ001 - that is the point
     stamp = Timestamp("2026-03-04T00:00:00Z")
-    with pytest.raises(ValueError, match="time zone"):
+    with pytest.raises(ValueError, match="pass a timezone-aware one"):
         Timestamp(naive)
     assert stamp != naive
     with pytest.raises(TypeError):
@@ -255,7 +255,7 @@ def test_a_naive_datetime_names_no_moment() -> None:
     ],
 )
 def test_a_datetime_whose_utc_lies_outside_python_s_years(moment: datetime) -> None:
-    """A timestamp has no such limit; whatever it does, it fails only as documented."""
+    """A timestamp has no such limit; it fails only as documented."""
     try:
         stamp = Timestamp(moment)
     except ValueError:

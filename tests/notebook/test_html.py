@@ -1,4 +1,4 @@
-"""What displays hold: how much of what, escaped, complete."""
+"""Displays: contents, limits and escaping."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mobstore.testing.samples import (
     run_id,
     step,
 )
-from notebook.things import EVERYTHING, HOSTILE, everything, html
+from notebook.values import EVERYTHING, HOSTILE, everything, html
 
 MUCH = 64_000  # characters of a large display
 
@@ -70,7 +70,7 @@ def parts(shown: Displayed, most: int | None = None) -> Parts:
 
 @pytest.mark.parametrize("make", EVERYTHING, ids=lambda make: make.__name__)
 def test_text_stays_text(make: Callable[[str], Displayed]) -> None:
-    """tests/notebook/test_in_browser.py looks whether it runs."""
+    """tests/notebook/test_in_browser.py checks that it does not run."""
     clean, hostile = parts(make("x" * len(HOSTILE))), parts(make(HOSTILE))
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in clean.elements]
     assert [set(attrs) for _, attrs in hostile.elements] == [
@@ -89,9 +89,7 @@ def test_text_stays_text(make: Callable[[str], Displayed]) -> None:
     ],
     ids=ascii,
 )
-def test_what_cannot_be_sent_or_seen_is_spelt_out(
-    make: Callable[[str], Displayed], text: str
-) -> None:
+def test_invisible_text_is_escaped(make: Callable[[str], Displayed], text: str) -> None:
     shown = html(make(f"a{text}b"))
     assert text not in shown
     assert text.encode("unicode_escape").decode() in shown
@@ -119,7 +117,7 @@ def test_a_run() -> None:
     assert statuses == ["dispatched again", "dispatched", "completed"]
 
 
-def test_bars_lie_where_they_were_in_time() -> None:
+def test_positions_of_bars() -> None:
     second = 10**9
     ledger = (
         step("draft", "ann", at=0),
@@ -144,7 +142,7 @@ def test_steps_of_one_member_that_overlap_have_lines_of_their_own() -> None:
     assert tops == ["2px", "24px", "46px"]
 
 
-def test_a_step_that_was_dispatched_again_is_not_at_work() -> None:
+def test_a_step_that_was_dispatched_again_is_not_running() -> None:
     ledger = (
         step(at=0),
         step(at=10**9),
@@ -198,7 +196,7 @@ def test_a_definition_shows_the_frames_of_its_flows() -> None:
     ]
 
 
-# How much ---------------------------------------------------------------------------------------
+# Limits ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -247,8 +245,8 @@ def test_a_long_listing_shows_its_ends() -> None:
         assert (f"{text}\n" in found.text) is shown
 
 
-def test_statuses_that_nobody_wrote_are_few() -> None:
-    """A damaged store may hold any, and each is counted."""
+def test_unknown_statuses_are_limited() -> None:
+    """A damaged store may hold any number of them."""
     runs = [make_run().model_copy(update={"status": f"{n}-" + "x" * 500}) for n in range(1000)]
     found = parts(Listing(runs), MUCH)
     assert "and 960 others" in found.text
@@ -258,13 +256,13 @@ def test_a_listing_of_nothing() -> None:
     assert "0 records" in parts(Listing([])).text
 
 
-def test_states_that_cannot_be_read_do_not_stand_in_the_way() -> None:
+def test_unreadable_states() -> None:
     broken = KernelState.from_canonical('{"phase":7}')
     run = make_run(flow_state=broken, frames={"f": FrameSnapshot(kernel_state=broken)})
     assert parts(run).text.count("cannot be read") == 2
 
 
-def test_stores_say_what_to_await() -> None:
+def test_stores_name_the_calls_to_await() -> None:
     async def shown() -> tuple[str, MobStores]:
         async with open_stores("memory:") as stores:
             return html(stores), stores
@@ -272,10 +270,10 @@ def test_stores_say_what_to_await() -> None:
     text, stores = asyncio.run(shown())
     assert "MemoryEngine()" in text
     assert "await stores.overview()" in text
-    assert Parts(html(stores))  # also of closed stores
+    assert Parts(html(stores))  # closed stores have a display, too
 
 
-def test_all_that_can_be_shown_is_tried_here() -> None:
+def test_every_display_is_tested() -> None:
     tried = {type(thing).__name__ for thing in everything("x")} | {"MobStores"}
 
     def kinds(of: type) -> set[str]:

@@ -1,4 +1,4 @@
-"""Displays in a real Chromium: no text runs or leaves its display, and all can be read."""
+"""Displays in Chromium: no text runs or leaves its display, and all text is readable."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from mobstore.model.display import Displayed
-from notebook.things import EVERYTHING, HOSTILE, everything, html
+from notebook.values import EVERYTHING, HOSTILE, everything, html
 
 pytestmark = pytest.mark.slow
 
 CONTRAST = 4.5  # of text, WCAG 2.2 AA
 
-# Where a display may stand: what its surroundings say, and which of the two colours it must show.
+# Pages with displays: the theme of the system and of the page, and whether the display is light.
 JUPYTER = (
     '<body data-jp-theme-light="{light}" style="--jp-layout-color0:{ground};'
     '--jp-content-font-color1:{text};--jp-content-font-color2:{quiet};--jp-border-color2:#888">'
@@ -39,7 +39,7 @@ PLACES = {
     "light docs, dark system": ("dark", '<body><div data-theme="light">', True),
 }
 
-# The contrast of every visible text with what lies behind it; colours are drawn to be known.
+# The contrast of every visible text with its background; a canvas converts the colours.
 READ = """() => {
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -74,7 +74,7 @@ READ = """() => {
 
 @pytest.fixture(scope="module")
 def page(chromium_program: str) -> Generator[Page]:
-    """An empty page that asks nobody anything."""
+    """Open an empty page without network."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium_program, args=["--no-sandbox", "--disable-gpu"]
@@ -123,7 +123,7 @@ def test_all_text_can_be_read(page: Page, place: str) -> None:
     assert {one[2] for one in found} == {light}
 
 
-def test_nothing_sticks_out(page: Page) -> None:
+def test_no_display_is_wider_than_the_page(page: Page) -> None:
     """Long names are cut or broken, tables scroll within their display."""
     page.set_viewport_size({"width": 420, "height": 800})
     show(page, *everything("unbroken" * 30))

@@ -1,4 +1,4 @@
-"""What records and stores say of themselves on one line."""
+"""`repr` of records and stores: one short line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def an_event(mob: str = "desk") -> MobEvent:
     return stored_event(7, mob, at=5, kind=kind)
 
 
-def test_what_they_tell() -> None:
+def test_contents() -> None:
     run = full_run(mob="desk", flow="daily", failure_ledger=(failure(),))
     assert repr(run) == "<MobRun 00000000… desk/daily failed, 3 step entries, 1 failure>"
     assert repr(an_event()) == "<MobEvent 7 desk peers_wired 2026-03-04T05:06:07.000000005Z>"
@@ -58,7 +58,7 @@ def test_what_they_tell() -> None:
     ],
     ids=lambda shown: type(shown).__name__,
 )
-def test_they_stay_short_and_printable(shown: object) -> None:
+def test_long_text_is_cut_and_escaped(shown: object) -> None:
     assert len(repr(shown)) < 400
     assert repr(shown).isprintable()
 
@@ -74,16 +74,16 @@ def test_they_stay_short_and_printable(shown: object) -> None:
     ],
     ids=lambda record: type(record).__name__,
 )
-def test_other_records_do_so_too(record: object) -> None:
-    """As in a traceback, or when one is printed."""
+def test_long_text_of_other_records(record: object) -> None:
+    """A traceback or print shows them."""
     assert len(repr(record)) < 12_000
     assert repr(record).isprintable()
     assert str(record).isprintable()
     assert repr(step("a", output={"b": 1})).startswith("StepLedgerEntry(step_id='a', meerkat_id=")
 
 
-def test_kernel_states_do_so_too() -> None:
-    """As the value of a notebook's cell."""
+def test_long_text_of_kernel_states() -> None:
+    """A notebook shows them as the value of a cell."""
     state = KernelState(LONG, {LONG: LONG, "map": KernelMap({LONG: 1}), "set": KernelSet([LONG])})
     assert KernelState.from_json(state.to_json()) == state
     for shown in (state, state.fields, state.fields["map"], state.fields["set"]):
@@ -93,7 +93,7 @@ def test_kernel_states_do_so_too() -> None:
     assert repr(small) == "KernelState(phase='on', fields={'n': 1})"
 
 
-def test_stores_name_what_they_lie_on(tmp_path: Path) -> None:
+def test_stores_name_their_engine(tmp_path: Path) -> None:
     async def told(url: str) -> str:
         async with open_stores(url) as stores:
             return repr(stores)

@@ -148,7 +148,7 @@ ALL: Sequence[Sequence[Tabular]] = [
 
 @pytest.mark.parametrize("records", ALL, ids=lambda records: type(records[0]).__name__)
 def test_they_are_flat_and_have_the_same_keys(records: Sequence[Tabular]) -> None:
-    """What data frames want: a type for each column, and no structures."""
+    """Data frames require one type in each column, and no nested values."""
     dicts = to_dicts(records)
     assert len({tuple(one) for one in dicts}) == 1
     for name in dicts[0]:
@@ -162,13 +162,13 @@ def test_they_are_flat_and_have_the_same_keys(records: Sequence[Tabular]) -> Non
     assert len(list(csv.reader(io.StringIO(text.getvalue())))) == len(records) + 1
 
 
-def test_moments_beyond_the_calendar_are_text() -> None:
+def test_times_outside_of_the_years_1_to_9999_are_text() -> None:
     far = Timestamp("+12026-03-04T05:06:07Z")
     entry = FailureLedgerEntry(step_id=StepId("s"), reason="", timestamp=far)
     assert to_dicts([entry])[0]["timestamp"] == "+12026-03-04T05:06:07Z"
 
 
-def test_nothing_and_something_else() -> None:
+def test_no_records_and_wrong_records() -> None:
     assert to_dicts([]) == []
     with pytest.raises(UsageError, match="type int"):
         to_dicts([cast("Tabular", 7)])

@@ -1,4 +1,4 @@
-"""The example notebook does in Jupyter what it says, and is kept without outputs."""
+"""The example notebook works in Jupyter, and is stored without outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read() -> nbformat.NotebookNode:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a notebook runs, with a kernel of this very Python and nothing of the user's."""
+    """Create a working directory, with a kernel of this Python and no settings of the user."""
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
@@ -43,14 +43,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Cell(NamedTuple):
-    """What a cell gave: the text it printed, the HTML it showed."""
+    """The outputs of a cell: printed text and HTML."""
 
     printed: str
     shown: str
 
 
 def run(folder: Path) -> dict[str, Cell]:
-    """Run all cells in a new kernel; what each gave, by its id."""
+    """Run all cells in a new kernel; return their outputs by id."""
     notebook = read()
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, kernel_name=KERNEL, timeout=60, resources=resources).execute()
@@ -74,7 +74,7 @@ def holds(cell: Cell, *texts: str) -> bool:
 
 
 @pytest.mark.slow
-def test_its_cells_print_and_show_what_the_text_says(folder: Path) -> None:
+def test_outputs_of_its_cells(folder: Path) -> None:
     cells = run(folder)
     assert {name: cell.printed for name, cell in cells.items()} == {
         "place": "",
@@ -98,7 +98,7 @@ def test_its_cells_print_and_show_what_the_text_says(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_running_it_again_goes_on_where_it_was(folder: Path) -> None:
+def test_running_it_again_continues_with_the_same_store(folder: Path) -> None:
     run(folder)
     cells = run(folder)
     assert cells["spec"].printed.startswith("spec newsroom, revision 2\n")
@@ -116,7 +116,7 @@ def test_running_it_again_goes_on_where_it_was(folder: Path) -> None:
     ] * 2
 
 
-def test_it_is_kept_valid_and_without_outputs() -> None:
+def test_it_is_valid_and_without_outputs() -> None:
     notebook = read()
     nbformat.validate(notebook)
     assert notebook.metadata.keys() == {"kernelspec", "language_info"}

@@ -1,4 +1,4 @@
-"""Another process, which opens stores, appends an event and closes them, whenever it is told."""
+"""Another process that opens stores, appends an event and closes them on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobstore import MobEvent, NewMobEvent
 
 
 class Elsewhere:
-    """The process. To be used in `with`."""
+    """The process, as a context manager."""
 
     def __enter__(self) -> Self:
         self._process = start(serve)
@@ -30,13 +30,13 @@ class Elsewhere:
             process.kill()
 
     def append(self, url: str, event: NewMobEvent) -> MobEvent:
-        """The event as the process has stored it."""
+        """Return the event as the process has stored it."""
         tell(self._process, json.dumps([url, event.to_json()]))
         return MobEvent.from_json(hear(self._process))
 
 
 def serve() -> None:
-    """Child: do what is told until nothing is."""
+    """Child: serve requests until there are no more."""
 
     async def append(url: str, event: str) -> MobEvent:
         async with mobstore.open_stores(url, durability="normal") as stores:

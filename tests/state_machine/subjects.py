@@ -1,4 +1,4 @@
-"""What the machine is run on: stores that can be opened again, also while they are open."""
+"""Subjects of the machine: stores that can be opened again, also while they are open."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from support.pending import PendingEngine
 
 
 class Subject(ABC):
-    """Stores that can be opened again; what was in them stays if their engine keeps anything.
+    """Stores that can be opened again; durable engines keep their content.
 
     Attributes:
-        shared: whether they can be opened once more while they are open.
+        shared: whether they can be opened again while they are open.
         elsewhere: another process that can open them.
     """
 
@@ -34,7 +34,7 @@ class Subject(ABC):
         """Open them, in one of several ways that must not differ."""
 
     async def reopen(self, stores: MobStores, way: int) -> MobStores:
-        """Close and open them, if that leaves what is in them."""
+        """Close and open them, if they keep their content."""
         await stores.close()
         return await self.open(way)
 
@@ -44,7 +44,7 @@ class Subject(ABC):
 
     @abstractmethod
     def dispose(self) -> None:
-        """Remove what lies on the disk."""
+        """Remove the files."""
 
 
 class Memory(Subject):
@@ -55,18 +55,18 @@ class Memory(Subject):
         return stores
 
     def dispose(self) -> None:
-        """Nothing lies there."""
+        """Do nothing: there are no files."""
 
 
 class Pending(Memory):
-    """What operations within one atomic call, as long as the whole test, see of each other."""
+    """A subject whose operations see each other's writes as in one long atomic call."""
 
     async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:  # noqa: ARG002
         return MobStores(PendingEngine(), clock=self.clock)
 
 
 class Sqlite(Subject):
-    """A file that is opened by its own path and by symbolic links to it and to its folder."""
+    """A file that is opened by its own path and by symbolic links to it and to its directory."""
 
     shared = True
 

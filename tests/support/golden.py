@@ -1,4 +1,4 @@
-"""Golden data: documents and calls with the answers that the reference gave to them."""
+"""Golden data: documents and calls with the reference's answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TIME = "<time>"
 
 
 class Vector(NamedTuple):
-    """A document of one type: what the reference writes after reading it, or None if it refuses."""
+    """A document of one type, and the reference's form of it; None if it rejects it."""
 
     type: str
     document: str
@@ -45,13 +45,13 @@ class Vector(NamedTuple):
 
 @lru_cache
 def lines(name: str) -> tuple[dict[str, Any], ...]:
-    """The lines of a golden file, decoded."""
+    """Return the decoded lines of a golden file."""
     with gzip.open(GOLDEN / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
         return tuple(json.loads(line) for line in file)
 
 
 def vectors() -> list[Vector]:
-    """All documents of the decoding tests."""
+    """Return all documents of the decoding tests."""
     return [
         Vector(line["type"], line["json"], line["expect"].get("ok"))
         for line in lines("decode")
@@ -60,12 +60,12 @@ def vectors() -> list[Vector]:
 
 
 def seeds(name: str) -> list[int]:
-    """The seeds of the scripts in a file; each names one script."""
+    """Return the seeds of the scripts in a file; each names one script."""
     return [script["seed"] for script in lines(name)]
 
 
 def calls(name: str, seed: int) -> list[dict[str, Any]]:
-    """The calls of one script, in order."""
+    """Return the calls of one script, in order."""
     (found,) = (script["calls"] for script in lines(name) if script["seed"] == seed)
     return cast("list[dict[str, Any]]", found)
 
@@ -74,7 +74,7 @@ def calls(name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether documents are equal where 1, 1.0 and True differ; key order is ignored."""
+    """Return whether documents are equal where 1, 1.0 and True differ; key order is ignored."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -93,7 +93,7 @@ def ordered(document: str) -> Any:
 
 
 def has_exponent(document: str) -> bool:
-    """Whether a float is written with an exponent: there the bytes are not promised."""
+    """Return whether a float is written with an exponent: its bytes are not promised."""
     found: list[str] = []
 
     def note(digits: str) -> float:
@@ -139,7 +139,7 @@ def _ledger_entry(value: object) -> LoopIterationLedgerEntry | None:
 
 
 def event(value: Any) -> NewMobEvent:
-    """An event to append from its JSON."""
+    """Return an event to append from its JSON."""
     moment = value["timestamp"]
     return NewMobEvent(
         mob_id=value["mob_id"],
@@ -182,7 +182,7 @@ _SPECIAL: Mapping[tuple[str, str], Callable[[Any], object]] = {
 
 
 def arguments(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call as the store takes them."""
+    """Return the arguments of a call as the store takes them."""
     op: str = call["op"]
     given = {name: value for name, value in call.items() if name not in {"op", "expect"}}
     return {
@@ -196,7 +196,7 @@ def _as_it_is(value: object) -> object:
 
 
 def plain(value: Any) -> Any:
-    """The JSON of a store's answer."""
+    """Return the JSON of a store's answer."""
     if isinstance(value, Record):
         return json.loads(value.to_json())
     if isinstance(value, (tuple, list)):
@@ -210,7 +210,7 @@ _EVENT_OPS = {"append", "append_batch", "poll", "replay_all", "clear", "prune"}
 
 
 async def replay(stores: MobStores, call: Mapping[str, Any]) -> dict[str, Any]:
-    """Make one call; its outcome in the form of the golden files."""
+    """Make one call; return its outcome in the form of the golden files."""
     op: str = call["op"]
     store: object
     if op in _EVENT_OPS:
@@ -230,9 +230,9 @@ async def replay(stores: MobStores, call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked(got: Any, expected: Any) -> Any:
-    """`got` with the store's own times replaced where `expected` leaves them open."""
+    """Return `got` with the store's own times replaced where `expected` leaves them open."""
     if expected == TIME and type(got) is str:
-        Timestamp(got)  # it must be a time nevertheless
+        Timestamp(got)  # it must still be a time
         return TIME
     if isinstance(got, dict) and isinstance(expected, dict):
         those = cast("dict[str, Any]", expected)

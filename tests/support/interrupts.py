@@ -8,8 +8,8 @@ _HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def interruptible(code: str, *arguments: object) -> list[str]:
-    """The command that runs some Python and heeds Ctrl-C.
+    """Return the command that runs some Python and handles Ctrl-C.
 
-    What a shell runs in the background ignores it, and so do all of its children.
+    Background processes of a shell ignore it, and so do all of their children.
     """
     return [sys.executable, "-c", f"{_HEED}; {code}", *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""What stands in for the inspector's page: calls as JSON, and each answer held to its shape."""
+"""A stand-in for the inspector's page: calls as JSON, with results checked for their shape."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Page:
 
     @property
     def stores(self) -> MobStores:
-        """What the inspector has open."""
+        """The stores that the inspector has open."""
         return self.inspector.stores
 
     def ask(self, method: str, **params: object) -> Any:
-        """Call, and see that the result has exactly the documented shape."""
+        """Call, and check that the result has exactly the documented shape."""
         answer = self._call(method, params)
         assert answer.keys() == {"result"}, answer
         shape = get_type_hints(getattr(Inspector, method))["return"]
@@ -48,7 +48,7 @@ class Page:
         return answer["result"]
 
     def failure(self, method: str, **params: object) -> Failure:
-        """Call what must fail; give the failure."""
+        """Make a call that must fail; return the failure."""
         answer = self._call(method, params)
         assert answer.keys() == {"error"}, answer
         failure: Failure = answer["error"]
@@ -58,11 +58,11 @@ class Page:
         return failure
 
     def run(self, task: Coroutine[Any, Any, T]) -> T:
-        """Do something to the stores behind the inspector's back."""
+        """Change the stores without the inspector's knowledge."""
         return self._runner.run(task)
 
     def close(self) -> None:
-        """Let go of the store and the loop."""
+        """Close the store and the loop."""
         self.ask("close")
         self._runner.close()
 
@@ -74,7 +74,7 @@ class Page:
 
 
 def _require(value: Any, shape: Any, where: str) -> None:
-    """See that a value of parsed JSON has a shape."""
+    """Check that a value of parsed JSON has a shape."""
     origin, inner = get_origin(shape), get_args(shape)
     if is_typeddict(shape):
         fields, hints = _object(value, where), get_type_hints(shape)

@@ -1,6 +1,6 @@
-"""An engine that writes nothing: all that its scripts wrote lies over an empty store, pending.
+"""An engine that writes nothing: all writes stay pending in an overlay of an empty store.
 
-Whatever holds on this engine holds within an atomic call of any length.
+Rules that hold on this engine hold in atomic calls of any length.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class PendingEngine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.overlay = Overlay()
-        self._written = MemoryTables()  # the same; knows at once what is there already
+        self._written = MemoryTables()  # the same rows, to find existing ones quickly
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return (await self._over(make)).result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         commit = await self._over(make)
-        self._listeners.tell(commit.writes)
+        self._listeners.notify(commit.writes)
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
@@ -65,7 +65,7 @@ class PendingEngine(MemoryEngine):
             self._written.keep()
             loaded = write_script(*writes, *commit.writes)
             drive(self.overlay.run(loaded()), self._tables.answer)
-        self._listeners.tell()
+        self._listeners.notify()
         return commit.result
 
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:

@@ -1,4 +1,4 @@
-"""Stepping a script by hand, without any engine."""
+"""Stepping through a script by hand, without an engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Asked = list[tuple[Any, ...]]
 
 
 def play(script: Script[T], *answers: tuple[Any, ...]) -> tuple[Asked, Commit[T]]:
-    """Send these answers, one tuple for each question; give what was asked and how it ended."""
+    """Send these answers, one tuple per question; return the questions and the outcome."""
     asked = [next(script)]
     for answer in answers[:-1]:
         asked.append(script.send(answer))

@@ -1,4 +1,4 @@
-"""Running a command in a terminal of a given width, as a person would see it."""
+"""Running a command in a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 def run_in_terminal(
     command: Sequence[str], width: int, environment: Mapping[str, str], folder: Path | None = None
 ) -> str:
-    """Run a command; return all that its terminal received."""
+    """Run a command; return everything that its terminal received."""
     person, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (50, width))
     with subprocess.Popen(
@@ -24,7 +24,7 @@ def run_in_terminal(
         while True:
             try:
                 piece = os.read(person, 65536)
-            except OSError:  # the other end is closed and all is read
+            except OSError:  # the other end is closed and everything is read
                 break
             if not piece:
                 break

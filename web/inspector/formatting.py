@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from mobstore.errors import SerializationError
-from mobstore.model.kernel import KernelSet, KernelValue, NamedVariant
+from mobstore.model.kernel_values import KernelSet, KernelValue, NamedVariant
 from mobstore.model.timestamp import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -42,7 +42,7 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
         if problem and path.endswith(".zip"):
             typed = _typed("export", context.params["source"], path)
             problem = f"{path} is a file, not a store; type {typed}"
-    elif command != "import" and is_archive(Path(path)):
+    elif command != "import" and _is_archive(path):
         new = f"sqlite:{_free_name(Path(path))}"
         then = "" if command == "copy" else f", then {_typed(command, new)}"
         typed = _typed("import", path, new)
@@ -50,6 +50,13 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
     if problem:
         raise click.BadParameter(problem, param=parameter)
     return value
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        return is_archive(Path(path))
+    except mobstore.ReadFailedError:  # such as a name that is too long; opening it says so
+        return False
 
 
 def _is_url(file: str) -> bool:

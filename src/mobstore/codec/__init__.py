@@ -1,5 +1,5 @@
-"""Models to rows and back: the only code that knows how content is laid out in the tables.
+"""Models to rows and back: the only code that knows the layout of content in the tables.
 
-Decoding trusts what encoding wrote. Rows that cannot be decoded, as in a corrupt file, are reported
-by table and key.
+Decoding trusts encoded rows. Rows that cannot be decoded, as in a corrupt file, are reported by
+table and key.
 """

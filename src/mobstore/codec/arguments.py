@@ -1,9 +1,9 @@
-"""Checks of what callers pass, and its form in the tables.
+"""Validation and encoding of arguments.
 
-Refused is what could not be read back wherever a document of the reference would hold it: a
-document has at most 127 levels of nesting, so a part of it has a few less. Refused as well is what
-would not fit into a line of an archive (see `mobstore.maintenance.json_lines`): what is stored can
-be moved.
+A value of the wrong type raises `UsageError`. `SerializationError` is for values that could not be
+read back: a document of the reference has at most 127 levels of nesting, so a part of it has a few
+less. It is also for values that do not fit into a line of an archive (see
+`mobstore.maintenance.json_lines`): all stored data can be exported.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from mobstore.model.round_trip import check_round_trip, read_back
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
 from mobstore.model.timestamp import Timestamp
 
-# Levels that a run's document has above a part of it, at the deepest place the part may come to:
+# Levels above a part of a run's document, at the deepest place of the part:
 # run > loop_iteration_outputs > loop > iteration > output; run > frames > frame > kernel_state.
-_OUTPUT_ROOM = MAX_DEPTH - 4
-_STATE_ROOM = MAX_DEPTH - 3
-_RECORD_ROOM = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
+_OUTPUT_DEPTH = MAX_DEPTH - 4
+_STATE_DEPTH = MAX_DEPTH - 3
+_RECORD_DEPTH = MAX_DEPTH - 1  # event > kind, spec > definition, realm profile > profile
 
 R = TypeVar("R", bound=Record)
 
 
 LARGEST_DOCUMENT = 80 * 2**20
-"""Bytes of a document, of a part of a run, or of any text that is no name, as JSON in UTF-8."""
+"""Maximum bytes of a document, a part of a run, or text other than a name, as JSON in UTF-8."""
 LONGEST_NAME = 2**16
-"""Bytes of an identifier in UTF-8. It may stand in a key, and several times in indexes."""
+"""Maximum bytes of an identifier in UTF-8. Keys and indexes may repeat it several times."""
 
 
 def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
     """Check an identifier.
 
     Raises:
-        SerializationError: it is not text, holds lone surrogates, or is too long.
+        UsageError: it is not text.
+        SerializationError: it holds lone surrogates, or is too long.
     """
     if not isinstance(value, str):
         raise UsageError(f"{what} must be text, not {type(value).__name__}")
@@ -54,17 +55,18 @@ def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
         raise SerializationError(f"{what} must not hold lone surrogates") from None
     if size > most:
         raise _too_large(what, size, most)
-    return str.__str__(value)  # not a subclass that its owner could change
+    return str.__str__(value)  # not a subclass, which could be mutable
 
 
 def prose(value: str, what: str) -> str:
-    """Check text that is no identifier.
+    """Check text other than an identifier.
 
     Raises:
-        SerializationError: it is not text, holds lone surrogates, or is too long.
+        UsageError: it is not text.
+        SerializationError: it holds lone surrogates, or is too long.
     """
     checked = text(value, what, most=LARGEST_DOCUMENT)
-    if 6 * len(checked) > LARGEST_DOCUMENT:  # a character has at most so many bytes in JSON
+    if 6 * len(checked) > LARGEST_DOCUMENT:  # the maximum bytes of a character in JSON
         _fitting(encode_string(checked), what)
     return checked
 
@@ -75,7 +77,7 @@ def _fitting(document: str, what: str) -> str:
     Raises:
         SerializationError: it is too large, or has too many values.
     """
-    if 4 * len(document) > LARGEST_DOCUMENT:  # a character has at most so many bytes in UTF-8
+    if 4 * len(document) > LARGEST_DOCUMENT:  # the maximum bytes of a character in UTF-8
         size = len(document) if document.isascii() else len(document.encode())
         if size > LARGEST_DOCUMENT:
             raise _too_large(what, size, LARGEST_DOCUMENT)
@@ -89,10 +91,10 @@ def _too_large(what: str, size: int, most: int) -> SerializationError:
 
 
 def timestamp_text(value: Timestamp, what: str) -> str:
-    """The text of a moment as it is stored.
+    """Encode a timestamp.
 
     Raises:
-        SerializationError: it is not a Timestamp.
+        UsageError: it is not a Timestamp.
     """
     if type(value) is not Timestamp:
         raise UsageError(f"{what} must be a Timestamp, not {type(value).__name__}")
@@ -100,10 +102,10 @@ def timestamp_text(value: Timestamp, what: str) -> str:
 
 
 def to_timestamp(value: Timestamp | datetime, what: str) -> Timestamp:
-    """A moment that may be a datetime with a time zone.
+    """Convert a timezone-aware datetime; return a Timestamp as it is.
 
     Raises:
-        SerializationError: it is neither, or has no time zone.
+        UsageError: it is neither, or a naive datetime.
     """
     try:
         return Timestamp(value)
@@ -112,17 +114,16 @@ def to_timestamp(value: Timestamp | datetime, what: str) -> Timestamp:
 
 
 def number(value: int, what: str, *, most: int = I64_MAX) -> int:
-    """Check an argument that counts.
+    """Check a number.
 
     Raises:
-        SerializationError: it is not a whole number.
-        UsageError: it is not within 0 to `most`.
+        UsageError: it is not an int, or not within 0 to `most`.
     """
     if type(value) is not int:
         raise UsageError(f"{what} must be a whole number, not {type(value).__name__}")
     if 0 <= value <= most:
         return value
-    # Python refuses to write integers of thousands of digits.
+    # Python does not print integers with thousands of digits.
     written = str(value) if abs(value) < 10**100 else "with more than 100 digits"
     if value < 0:
         raise UsageError(f"{what} {written} is negative")
@@ -130,24 +131,24 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
 
 
 def callback(value: object, what: str) -> None:
-    """Check a function that is called and not awaited; None is fine, too.
+    """Check an optional plain function.
 
     Raises:
-        UsageError: it cannot be called, or is an async function.
+        UsageError: it is not callable, or an async function.
     """
     if value is None:
         return
     if not callable(value):
         raise UsageError(f"{what} must be a function, not {type(value).__name__}")
     if any(map(inspect.iscoroutinefunction, (value, value.__call__))):
-        raise UsageError(f"{what} must be a plain function: nobody would await an async one")
+        raise UsageError(f"{what} must be a plain function, not an async one")
 
 
 def choice(value: str, allowed: frozenset[str], what: str) -> str:
-    """Check one of the reference's enumerations.
+    """Check a word of one of the reference's enumerations.
 
     Raises:
-        SerializationError: it is none of the allowed words.
+        UsageError: it is not one of the allowed words.
     """
     if type(value) is not str or value not in allowed:
         raise UsageError(f"{what} must be one of {', '.join(sorted(allowed))}")
@@ -155,12 +156,13 @@ def choice(value: str, allowed: frozenset[str], what: str) -> str:
 
 
 def instance(value: object, kind: type[Record], what: str) -> None:
-    """Check that a value is a model of this kind, with all its fields.
+    """Check that a value is a model of this kind with all its fields.
 
     Raises:
-        SerializationError: it is not.
+        UsageError: it is not a model of this kind.
+        SerializationError: it lacks a field.
     """
-    # Half of the time of `isinstance`, which pydantic's models answer in Python.
+    # Twice as fast as `isinstance`, which pydantic implements in Python.
     if kind not in type(value).__mro__:
         raise UsageError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
     lacking = kind.lacks(cast("Record", value))
@@ -170,10 +172,10 @@ def instance(value: object, kind: type[Record], what: str) -> None:
 
 @contextmanager
 def naming_wrong_types(what: str) -> Generator[None]:
-    """Say what was being encoded when a part of it turned out to be of another type.
+    """Name the value in the error for a part of the wrong type.
 
     Raises:
-        SerializationError: it cannot be stored.
+        SerializationError: a part has the wrong type.
     """
     try:
         yield
@@ -184,47 +186,49 @@ def naming_wrong_types(what: str) -> Generator[None]:
 
 
 def state_text(state: KernelState, what: str) -> str:
-    """The canonical text of a kernel state.
+    """Return the canonical text of a kernel state.
 
     Raises:
-        SerializationError: it is not a kernel state, nested too deeply to lie in a run, or too
-            large.
+        UsageError: it is not a kernel state.
+        SerializationError: it is nested too deeply for a run, or too large.
     """
     if type(state) is not KernelState:
         raise UsageError(f"{what} must be a KernelState, not {type(state).__name__}")
-    if state.depth > _STATE_ROOM:
-        raise SerializationError(f"{what} is nested deeper than {_STATE_ROOM} levels")
+    if state.depth > _STATE_DEPTH:
+        raise SerializationError(f"{what} is nested deeper than {_STATE_DEPTH} levels")
     return _fitting(state.to_json(), what)
 
 
 def snapshot_text(
     snapshot: FrameSnapshot | LoopSnapshot, kind: type[FrameSnapshot | LoopSnapshot], what: str
 ) -> str:
-    """The canonical text of a snapshot's kernel state.
+    """Return the canonical text of a snapshot's kernel state.
 
     Raises:
-        SerializationError: it is not of this kind, nested too deeply to lie in a run, or too
-            large.
+        UsageError: it is not of this kind.
+        SerializationError: it is nested too deeply for a run, or too large.
     """
     instance(snapshot, kind, what)
     return state_text(snapshot.kernel_state, what)
 
 
 def output_text(value: JsonValue, what: str) -> str:
-    """The text of free JSON that lies in a run.
+    """Encode free JSON in a run.
 
     Raises:
-        SerializationError: it is not JSON, nested too deeply, or too large; the place is named.
+        SerializationError: it is not JSON, nested too deeply, or too large; the error names the
+            place.
     """
-    return _fitting(encode_json(value, _OUTPUT_ROOM, what), what)
+    return _fitting(encode_json(value, _OUTPUT_DEPTH, what), what)
 
 
 def record_text(record: R, kind: type[R], what: str) -> str:
-    """The JSON of a model, once it was read back.
+    """Encode a model as JSON, and check that it reads back as the same.
 
     Raises:
-        SerializationError: it is not of this type, has no JSON form, would be read back as
-            something else or not at all, is nested too deeply, or too large.
+        UsageError: it is not of this kind.
+        SerializationError: it has no JSON form, does not read back or reads back as something
+            else, is nested too deeply, or too large.
     """
     instance(record, kind, what)
     written = document_text(record, what)
@@ -233,7 +237,7 @@ def record_text(record: R, kind: type[R], what: str) -> str:
 
 
 def document_text(record: Record, what: str) -> str:
-    """The JSON of a model that is known to be one.
+    """Encode a model of a known kind as JSON.
 
     Raises:
         SerializationError: it has no JSON form, is nested too deeply, or too large.
@@ -246,6 +250,6 @@ def document_text(record: Record, what: str) -> str:
         raise _too_large(what, len(encoded), LARGEST_DOCUMENT)
     if has_more_values(encoded):
         raise SerializationError(too_many_values(what))
-    if nested_deeper(encoded, _RECORD_ROOM):
-        raise SerializationError(f"{what} is nested deeper than {_RECORD_ROOM} levels")
+    if nested_deeper(encoded, _RECORD_DEPTH):
+        raise SerializationError(f"{what} is nested deeper than {_RECORD_DEPTH} levels")
     return encoded.decode()

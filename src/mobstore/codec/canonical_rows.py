@@ -1,7 +1,7 @@
-"""The form in which a store keeps each kind of row.
+"""The canonical form of each kind of row.
 
-Rows from outside are read through the models, as arguments are: what comes out is what a store
-would have written, or an error.
+Imported rows are read through the models, like arguments. The result is a row that a store would
+have written, or an error.
 """
 
 from __future__ import annotations
@@ -75,20 +75,20 @@ JSON_COLUMNS = frozenset(
 )
 """The columns that hold JSON."""
 
-NOT_AS_STORED = "has not the form in which it is stored"
+NOT_AS_STORED = "is not in canonical form"
 
 _Columns: TypeAlias = Mapping[str, Any]
 
 
 def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
-    """The row that a store would have written.
+    """Return the row that a store would have written.
 
     Args:
         table: its table.
-        columns: its columns; those that hold JSON are parsed (see `mobstore.model.json.parse`).
+        columns: its columns, with JSON parsed (see `mobstore.model.json.parse`).
 
     Raises:
-        SerializationError: no store would have written anything like it.
+        SerializationError: no store would have written such a row.
     """
     try:
         return cast("R", _READERS[table](columns))
@@ -98,7 +98,7 @@ def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
 
 def _meta(row: _Columns) -> MetaRow:
     name = choice(row["name"], frozenset({IDENTITY}), "name")
-    with _formed("value"):
+    with _naming_column("value"):
         return MetaRow(name, str(UUID(text(row["value"], "value"))))
 
 
@@ -121,8 +121,8 @@ def _run(row: _Columns) -> RunRow:
         text(row["flow_id"], "flow_id"),
         choice(row["status"], RUN_STATUSES, "status"),
         output_text(row["activation_params"], "activation_params"),
-        _moment(row, "created_at"),
-        "" if row["completed_at"] == "" else _moment(row, "completed_at"),
+        _timestamp_text(row, "created_at"),
+        "" if row["completed_at"] == "" else _timestamp_text(row, "completed_at"),
         number(row["schema_version"], "schema_version", most=2**32 - 1),
     )
 
@@ -151,7 +151,7 @@ def _loop(row: _Columns) -> LoopRow:
 
 
 def _iteration(row: _Columns) -> LoopIterationRow:
-    with _formed("iteration"):
+    with _naming_column("iteration"):
         iteration = int(text(row["iteration"], "iteration"))
     entry = validate(LoopIterationLedgerEntry, {**row, "iteration": iteration})
     return iteration_row(_run_id(row), _position(row), entry)
@@ -193,13 +193,13 @@ def _realm_profile(row: _Columns) -> RealmProfileRow:
         text(row["name"], "name"),
         _counted(row, "revision"),
         record_text(validate(Profile, row["profile"]), Profile, "profile"),
-        _moment(row, "created_at"),
-        _moment(row, "updated_at"),
+        _timestamp_text(row, "created_at"),
+        _timestamp_text(row, "updated_at"),
     )
 
 
 def _run_id(row: _Columns) -> str:
-    with _formed("run_id"):
+    with _naming_column("run_id"):
         return run_key(UUID(text(row["run_id"], "run_id")))
 
 
@@ -208,7 +208,7 @@ def _position(row: _Columns) -> int:
 
 
 def _counted(row: _Columns, column: str, *, most: int = I64_MAX) -> int:
-    """What counts from 1."""
+    """Return a number that starts at 1."""
     if number(row[column], column, most=most) == 0:
         raise SerializationError(f"{column} is 0")
     return cast("int", row[column])
@@ -219,22 +219,22 @@ def _state(wire: object) -> str:
 
 
 def _timestamp(row: _Columns, column: str) -> Timestamp:
-    """The moment whose `sortable` the column must be; that it is, who compares the row sees."""
-    with _formed(column):
+    """Return the timestamp; its `sortable` must equal the column, as comparing the row shows."""
+    with _naming_column(column):
         return Timestamp(str(Timestamp.from_sortable(row[column])))
 
 
-def _moment(row: _Columns, column: str) -> str:
+def _timestamp_text(row: _Columns, column: str) -> str:
     return _timestamp(row, column).sortable
 
 
 @contextmanager
-def _formed(column: str) -> Generator[None]:
+def _naming_column(column: str) -> Generator[None]:
     try:
         yield
     except UsageError:
         raise
-    except ValueError:  # its text may show the value
+    except ValueError:  # its text may quote the value
         raise SerializationError(f"{column} {NOT_AS_STORED}") from None
 
 

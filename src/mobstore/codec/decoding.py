@@ -1,4 +1,4 @@
-"""What cannot be read, by name; and many objects at once."""
+"""Context managers: name unreadable rows; pause garbage collection."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mobstore.errors import MobStoreError, SerializationError
 from mobstore.model.record import explain
 from mobstore.model.text import bounded, brief
 
-# Of deep nesting in what another program wrote, Python's own parser reports a RecursionError.
+# Python's parser raises RecursionError for deeply nested JSON of other programs.
 UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError)
-"""What content raises that is not what was written."""
+"""The errors of decoding corrupt content."""
 
 
 def unreadable(what: str, error: Exception) -> SerializationError:
-    """The error of a row that cannot be read; its cause says why, on a line."""
+    """Return the error for an unreadable row; its cause says why, on one line."""
     said = SerializationError(f"{what} cannot be read")
     if isinstance(error, ValidationError):
-        why = explain(error)  # its own text shows what was read
+        why = explain(error)  # its own text quotes the content
     else:
         why = error.detail if isinstance(error, MobStoreError) else str(error)
     said.__cause__ = SerializationError(bounded(why, 400))
@@ -31,22 +31,22 @@ def unreadable(what: str, error: Exception) -> SerializationError:
 
 @contextmanager
 def naming_unreadable_rows(what: str, key: str) -> Generator[None]:
-    """Say what was being read when its content turned out not to be what was written.
+    """Name the row in the error for corrupt content.
 
     Raises:
-        SerializationError: it cannot be read.
+        SerializationError: the row cannot be read.
     """
     try:
         yield
     except UNREADABLE as error:
-        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it brings its cause
+        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it has its cause
 
 
 def stored_text(stored: str) -> str:
-    """Text as stored; a damaged file may hold bytes where it belongs.
+    """Check stored text; a corrupt file may hold bytes instead.
 
     Raises:
-        TypeError: it does.
+        TypeError: it is not text.
     """
     if type(stored) is not str:
         raise TypeError("not text")
@@ -54,10 +54,10 @@ def stored_text(stored: str) -> str:
 
 
 def stored_number(stored: int) -> int:
-    """A number as stored; a damaged file may hold anything or nothing where it belongs.
+    """Check a stored number; a corrupt file may hold any other value.
 
     Raises:
-        TypeError: it does.
+        TypeError: it is not a number.
     """
     if type(stored) is not int:
         raise TypeError("not a number")
@@ -72,19 +72,19 @@ def read_each(rows: Sequence[R], read: Callable[[R], T], name: Callable[[R], str
     """Decode rows.
 
     Raises:
-        SerializationError: one cannot be read; `name` names it.
+        SerializationError: a row cannot be read; the error has its `name`.
     """
     decoded: list[T] = []
     try:
         decoded.extend(map(read, rows))
     except UNREADABLE as error:
-        raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it brings its cause
+        raise unreadable(name(rows[len(decoded)]), error)  # noqa: B904 - it has its cause
     return decoded
 
 
 @contextmanager
 def garbage_collection_paused() -> Generator[None]:
-    """Make many objects that all stay: the garbage collector would look at them in vain."""
+    """Pause the garbage collector while building many long-lived objects."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -41,8 +41,9 @@ def encode_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp])
     """Encode events; one without a time gets the clock's.
 
     Raises:
-        SerializationError: one is not an event, has no JSON form, or would be read back as
-            something else or not at all.
+        UsageError: a value is not an event.
+        SerializationError: an event has no JSON form, does not read back, or reads back as
+            something else.
     """
     if len(events) == 1:
         return _encode(events, clock, single=True)
@@ -92,11 +93,11 @@ def _read_back(
             _kinds().validate_json(f"[{document}]")
         except ValueError:
             raise SerializationError(f"{what} is none of the kinds of events") from None
-    raise SerializationError("events cannot be read back")  # though each can
+    raise SerializationError("events cannot be read back")  # though each of them can
 
 
 def event_row(event: MobEvent) -> EventRow:
-    """Encode an event that was read from a document.
+    """Encode an event of a document.
 
     Raises:
         SerializationError: a part has no JSON form.
@@ -119,8 +120,8 @@ def _row(
 
 
 def run_of(kind: MobEventKind) -> str:
-    """The id of the run that an event is about, "" if it is about none."""
-    return str(kind.__dict__.get("run_id", ""))  # `getattr` would ask pydantic first
+    """Return the id of an event's run, "" if it has none."""
+    return str(kind.__dict__.get("run_id", ""))  # faster than `getattr` on a pydantic model
 
 
 def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
@@ -133,14 +134,14 @@ def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
 
 
 class UnreadableEvent(NamedTuple):
-    """An event that cannot be read, and the error that says so."""
+    """An unreadable event, with the error."""
 
     cursor: int
     error: SerializationError
 
 
 def read_events(rows: Sequence[EventRow]) -> tuple[list[MobEvent], list[UnreadableEvent]]:
-    """Decode events; gives those that can be read, and those that cannot."""
+    """Decode events; return the readable ones and the unreadable ones."""
     try:
         with garbage_collection_paused():
             return _decoded(rows), []
@@ -161,7 +162,7 @@ def read_all(rows: Sequence[EventRow]) -> list[MobEvent]:
     """Decode events.
 
     Raises:
-        SerializationError: one cannot be read; its cursor is named.
+        SerializationError: an event is unreadable; the error names its cursor.
     """
     events, found = read_events(rows)
     if found:
@@ -170,7 +171,7 @@ def read_all(rows: Sequence[EventRow]) -> list[MobEvent]:
 
 
 def _decoded(rows: Sequence[EventRow]) -> list[MobEvent]:
-    """Decode all kinds in one call, which is three times as fast as one by one."""
+    """Decode all kinds in one call, three times as fast as one by one."""
     assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
     if not {str}.issuperset(map(type, map(_MOB_ID, rows))):
         raise TypeError("mob_id is not text")

@@ -53,12 +53,12 @@ from mobstore.scripts.tables import (
 )
 
 FREE_ITERATIONS = 1_024
-"""Iterations of all loops of a run that need no output; the reference has no bound."""
+"""Iterations of all loops of a run that need no output. The reference has no limit."""
 ITERATIONS_PER_OUTPUT = 16
-"""Further iterations of a run's loops for each output of one.
+"""Further iterations of a run's loops for each output.
 
-A row says how many iterations a loop has, and each takes memory when the run is read. Iterations
-without output are so bounded by what is stored, with room for steps that run now and then.
+A row holds the number of iterations of a loop, and each iteration takes memory when the run is
+read. This limit ties iterations without output to the stored outputs.
 """
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
@@ -66,15 +66,15 @@ _FIELDS = tuple(MobRun.model_fields)
 _STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
 
 
-# `UUID` itself takes much else for one, such as underscores between the digits.
+# `UUID` itself accepts more, such as underscores between the digits.
 _UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def run_key(run_id: UUID | str) -> str:
-    """The text of a run's id, which is in lower case and with hyphens.
+    """Return the text of a run's id, in lower case with hyphens.
 
     Raises:
-        SerializationError: it is neither a UUID nor the text of one.
+        UsageError: it is neither a UUID nor the text of one.
     """
     if isinstance(run_id, UUID):
         return str(run_id)
@@ -95,7 +95,8 @@ class RunRows:
         """Encode a run.
 
         Raises:
-            SerializationError: it is not a run, or a part of it has no JSON form.
+            UsageError: it is not a run, or a part of it has the wrong type.
+            SerializationError: a part of it has no JSON form.
         """
         instance(run, MobRun, "run")
         with naming_wrong_types("run"):
@@ -167,7 +168,8 @@ def step_row(run_id: str, position: int, entry: StepLedgerEntry) -> StepLedgerRo
     """Encode an entry of the step ledger.
 
     Raises:
-        SerializationError: it is not one, has no JSON form, or is too large.
+        UsageError: it is not an entry of this ledger.
+        SerializationError: a part has no JSON form, or is too large.
     """
     instance(entry, StepLedgerEntry, "entry")
     return StepLedgerRow(
@@ -185,7 +187,8 @@ def failure_row(run_id: str, position: int, entry: FailureLedgerEntry) -> Failur
     """Encode an entry of the failure ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates or is too long.
+        UsageError: it is not an entry of this ledger.
+        SerializationError: its text holds lone surrogates or is too long.
     """
     instance(entry, FailureLedgerEntry, "entry")
     return FailureLedgerRow(
@@ -201,7 +204,8 @@ def iteration_row(run_id: str, position: int, entry: LoopIterationLedgerEntry) -
     """Encode an entry of the loop iteration ledger.
 
     Raises:
-        SerializationError: it is not one, or its text holds lone surrogates or is too long.
+        UsageError: it is not an entry of this ledger.
+        SerializationError: its text holds lone surrogates or is too long.
     """
     instance(entry, LoopIterationLedgerEntry, "ledger_entry")
     return LoopIterationRow(
@@ -224,14 +228,14 @@ RunParts: TypeAlias = tuple[
     Sequence[LoopOutputRow],
     Sequence[LoopStepOutputRow],
 ]
-"""The rows of a run beside its own; the outputs of root steps in the order of their position."""
+"""The rows of a run's parts; the outputs of root steps are ordered by position."""
 
 
 def read_run(row: RunRow, parts: RunParts) -> MobRun:
-    """Decode a run. No kernel state is looked into.
+    """Decode a run. Kernel states stay opaque.
 
     Raises:
-        SerializationError: a part of it cannot be read.
+        SerializationError: a part cannot be read.
     """
     state, steps, failures, frames, loops, iterations, root_outputs, loop_outputs, outputs = parts
     with naming_unreadable_rows("run", row.run_id):
@@ -265,7 +269,7 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
 
 
 def read_header(row: RunRow) -> RunHeader:
-    """Decode the head of a run.
+    """Decode the header of a run.
 
     Raises:
         SerializationError: it cannot be read.
@@ -337,12 +341,12 @@ def _loop_outputs(
 
 
 def outputs_needed(iterations: int) -> int:
-    """How many outputs a run must have for its loops to have so many iterations in all."""
+    """Return how many outputs a run needs to have this many iterations in all its loops."""
     return -(-max(0, iterations - FREE_ITERATIONS) // ITERATIONS_PER_OUTPUT)
 
 
 def _require_allowed(run_id: str, iterations: int, recorded: int) -> None:
-    """Reject a number that no writer within the bounds can have reached; it may fill the memory."""
+    """Reject a number of iterations above the limits, which might exhaust the memory."""
     if recorded < outputs_needed(iterations):
         raise SerializationError(
             f"run {brief(run_id)}: its loops have {iterations} iterations, which is more than their"

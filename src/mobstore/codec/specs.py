@@ -21,7 +21,7 @@ def read_spec(row: SpecRow) -> tuple[MobDefinition, int]:
 
 
 def read_mob_id(row: SpecRow) -> MobId:
-    """The mob that a definition is of.
+    """Return the mob of a definition.
 
     Raises:
         SerializationError: it cannot be read.

@@ -1,1 +1,1 @@
-"""Where rows are kept. Engines never import each other; each imports its own driver only."""
+"""Engines, which store rows. No engine imports another; each imports its own driver only."""

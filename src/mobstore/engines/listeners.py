@@ -11,14 +11,14 @@ from mobstore.scripts.transaction import Add, Delete, DeleteRange, Put, Scan, Wr
 
 _Wake: TypeAlias = Callable[[], None]
 _Group: TypeAlias = tuple[Index[Any], int]
-"""An index, and how many values of it the scans of some listeners give."""
+"""An index, and the number of its values that scans of listeners fix."""
 
 
 class Listeners:
-    """Functions to be called after a commit; any thread may add, end and tell.
+    """Functions that are called after a commit. Any thread may add, remove and notify.
 
-    A listener that follows one mob among thousands costs the commits of the others nothing: it is
-    found by the values that its scan and the written rows share.
+    A listener to one mob among thousands adds no cost to the commits of the others: it is found by
+    the values that its scan and the written rows share.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Listeners:
         self._to_all: dict[object, None] = {}
 
     def add(self, wake: _Wake, to: Scan[Any] | None = None) -> Callable[[], None]:
-        """Have a function called from now on, after commits that may change what a scan finds.
+        """Call a function from now on, after each commit that may change what a scan finds.
 
         Returns:
-            A function that ends it; calling it twice is fine.
+            A function that removes the listener; a second call does nothing.
         """
         listener = object()
         with self._lock:
@@ -57,11 +57,11 @@ class Listeners:
     def __len__(self) -> int:
         return len(self._wakes)
 
-    def tell(self, writes: Iterable[Write] | None = None) -> None:
-        """Call those that these writes concern; all of them where it is not known what was written.
+    def notify(self, writes: Iterable[Write] | None = None) -> None:
+        """Call the listeners that writes concern; all of them if the writes are not known.
 
-        What a function raises is logged: the commit has happened, and the others must hear of it.
-        Only what is to end the process or the task is raised again, when all have been called.
+        An exception of a listener is logged: the commit has happened, and the others are still
+        called. Exceptions that end the process or the task are raised once all have been called.
         """
         if not self._wakes:
             return
@@ -79,7 +79,7 @@ class Listeners:
             try:
                 wake()
             except Exception:
-                import logging  # a commit seldom needs it
+                import logging  # rarely needed
 
                 logging.getLogger("mobstore").exception("a commit listener raised")
             except BaseException as error:  # noqa: BLE001 - raised below
@@ -106,7 +106,7 @@ class Listeners:
                         yield group[key]
 
     def _remove(self, listener: object, to: Scan[Any]) -> None:
-        """Forget a listener, and whatever holds nothing without it."""
+        """Remove a listener, and the groups that are empty without it."""
         groups = self._by_prefix[to.index.table]
         group = groups[to.index, len(to.prefix)]
         del group[to.prefix][listener]

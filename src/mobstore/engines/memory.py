@@ -1,14 +1,12 @@
-"""Rows in memory, for tests, demos and whatever need not outlive the process.
+"""The memory engine, for tests, demos and data that need not outlive the process.
 
-What is short is run at once, from start to end under the lock: so it is atomic for all tasks and
-threads. Rows are immutable tuples of text and numbers: nobody can reach into the store through a
-value given or taken.
+A short script runs from start to end under the lock, so it is atomic for all tasks and threads.
+Rows are immutable tuples of text and numbers: no argument or result is a reference into the store.
 
-What takes longer lets the event loop turn between its steps, and goes on with a branch of the
-rows, which nobody else changes: it sees one state, and keeps neither readers nor writers waiting.
-The branch takes the place of the rows only if nobody has written meanwhile. Else a fresh script is
-run at once, as if it were short: so it ends, however busy the store is. Nobody ever waits for a
-task that might not be run again.
+A long script yields to the event loop between its steps, and continues on a branch of the rows. It
+sees one snapshot, and blocks neither readers nor writers. The branch replaces the rows only if no
+other task has written meanwhile. Otherwise a fresh script runs to its end under the lock, so it
+ends however busy the store is. No task ever waits for another task, which might never run again.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
 from mobstore.engines.listeners import Listeners
-from mobstore.errors import InternalError
+from mobstore.errors import ClosedError
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.tables import IDENTITY, META, MetaRow
 from mobstore.scripts.transaction import (
@@ -40,23 +38,23 @@ _Answer: TypeAlias = Callable[[Any], object]
 _Make: TypeAlias = Callable[[], Script[T]] | Callable[[], LoadingScript[T]]
 
 _CALLS_PER_TURN = 16
-_SLICE = 0.01  # seconds after which a script lets the event loop turn
-_FEW = 16  # steps; a script of fewer is run at once, however slow the machine is
-_MANY = 4096  # rows; a commit of more is not made at once
-_PART = 1024  # rows of it that are
+_SLICE = 0.01  # seconds after which a script yields to the event loop
+_FEW = 16  # steps; a shorter script never yields, however slow the machine is
+_MANY = 4096  # rows; a larger commit is applied in parts
+_PART = 1024  # rows of one part
 
 
 class MemoryEngine(Engine):
-    """Keeps everything in this process; nothing is durable."""
+    """Rows in this process; they are not durable."""
 
     def __init__(self, tables: MemoryTables | None = None) -> None:
-        """Begin a store; its rows are held in these tables, which have none yet."""
-        self._lock = Lock()  # of all that follows
+        """Create a store in empty tables."""
+        self._lock = Lock()  # guards all attributes below
         self._tables = MemoryTables() if tables is None else tables
         self._tables.write((Add(META, (MetaRow(IDENTITY, str(uuid4())),)),))
         self._tables.keep()
-        self._version = 0  # counts what may have changed a row
-        self._long = 0  # writing scripts that take long
+        self._version = 0  # counts writes
+        self._long = 0  # long scripts that write
         self._closed = False
         self._calls = 0
         self._listeners = Listeners()
@@ -93,7 +91,7 @@ class MemoryEngine(Engine):
             end = await self._complete(attempt, make, script, end)
         commit = cast("Commit[T]", end)
         if commit.writes:
-            self._listeners.tell(commit.writes)
+            self._listeners.notify(commit.writes)
         await self._turn(began)
         return commit.result
 
@@ -103,7 +101,7 @@ class MemoryEngine(Engine):
             self._check()
             attempt = self._begin()
         commit = await self._complete(attempt, make, make(), None)
-        self._listeners.tell()
+        self._listeners.notify()
         return commit.result
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
@@ -115,32 +113,32 @@ class MemoryEngine(Engine):
     async def compact(self) -> None:
         require_outside_atomic()
         with self._lock:
-            self._check()  # what was removed is free already
+            self._check()  # the space of deleted rows is free already
 
     async def close(self) -> None:
         with self._lock:
             self._closed = True
-            self._let_go()
-        self._listeners.tell()
+            self._release()
+        self._listeners.notify()
 
     async def _turn(self, began: float) -> None:
-        """Let other tasks run now and then: one that never waits would starve them."""
+        """Yield to other tasks from time to time: a task that never waits would starve them."""
         self._calls += 1
         if self._calls % _CALLS_PER_TURN == 0 or monotonic() - began > _SLICE:
             await _pause()
 
     def _check(self) -> None:
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
         self._recover()
 
     def _recover(self) -> None:
-        """Take back what was interrupted, if its undoing was interrupted, too."""
+        """Undo a write that was interrupted, and the undo of it as well."""
         if self._tables.changes:
             self._tables.undo()
 
     def _apply(self, commit: Commit[Any]) -> None:
-        """Make a commit's writes, all or none, whatever is raised at whichever instruction."""
+        """Apply all writes of a commit or none, even if a signal handler raises meanwhile."""
         if commit.writes:
             self._version += 1
             try:
@@ -161,10 +159,10 @@ class MemoryEngine(Engine):
         script: Script[T] | LoadingScript[T],
         asked: Commit[T] | Sequence[object] | None,
     ) -> Commit[T]:
-        """Go on with a script that takes long, and have its writes take effect at once."""
+        """Run a long script to its end, and make its writes visible together."""
         try:
             commit = await _finish(script, asked, attempt.answer)
-            await attempt.make(commit.writes)
+            await attempt.apply(commit.writes)
             with self._lock:
                 if self._version != attempt.version:
                     return self._run_at_once(make)
@@ -174,7 +172,7 @@ class MemoryEngine(Engine):
         finally:
             with self._lock:
                 self._long -= 1
-                self._let_go()
+                self._release()
 
     def _run_at_once(self, make: _Make[T]) -> Commit[T]:
         self._recover()
@@ -188,14 +186,14 @@ class MemoryEngine(Engine):
         self._tables.keep()
         return commit
 
-    def _let_go(self) -> None:
-        """Forget all rows of a closed store, unless somebody has begun before it was closed."""
+    def _release(self) -> None:
+        """Free the rows of a closed store, once scripts that started before have ended."""
         if self._closed and not self._long:
             self._tables = MemoryTables()
 
 
 class _Attempt:
-    """What a script that takes long reads and writes, and the version of the store it saw."""
+    """A branch of the rows for a long script, and the version of the store it began with."""
 
     def __init__(self, tables: MemoryTables, version: int) -> None:
         self.tables, self.version = tables, version
@@ -205,7 +203,7 @@ class _Attempt:
         self.tables.keep()
         return answer
 
-    async def make(self, writes: Sequence[Write]) -> None:
+    async def apply(self, writes: Sequence[Write]) -> None:
         end = monotonic() + _SLICE
         for some in self.tables.in_parts(writes, _PART):
             self.tables.write(some)
@@ -221,7 +219,7 @@ def _slice(
     answer: _Answer,
     least: int = 1,
 ) -> Commit[T] | Sequence[object]:
-    """Run a script for a while, at least so many steps; gives its commit, or what it asks next."""
+    """Run at least `least` steps of a script for a while; return its commit or its next reads."""
     end = monotonic() + _SLICE
     going: Any = script
     try:
@@ -234,7 +232,7 @@ def _slice(
     except StopIteration as stop:
         return cast("Commit[T]", stop.value)
     except BaseException:
-        script.close()  # now, not when the error's traceback is let go of
+        script.close()  # now, not when the error's traceback is freed
         raise
 
 
@@ -243,7 +241,7 @@ async def _finish(
     asked: Commit[T] | Sequence[object] | None,
     answer: _Answer,
 ) -> Commit[T]:
-    """Run the rest of a script, letting the event loop turn."""
+    """Run a script to its end, and yield to the event loop meanwhile."""
     try:
         while not isinstance(asked, Commit):
             if asked is not None:
@@ -255,6 +253,8 @@ async def _finish(
 
 
 async def _pause() -> None:
-    from asyncio import sleep  # whoever awaits has loaded it; an import alone need not
+    from asyncio import (
+        sleep,  # loaded in any process that awaits; importing mobstore should not load it
+    )
 
     await sleep(0)

@@ -1,18 +1,18 @@
-"""Any engine, for reading only."""
+"""A read-only view of any engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script, require_outside_atomic
 
 T = TypeVar("T")
 
 
 class ReadOnlyEngine(Engine):
-    """Answers and listens like the engine beneath, and refuses whatever may write."""
+    """Reads and listens by another engine, and rejects everything that may write."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -24,16 +24,16 @@ class ReadOnlyEngine(Engine):
         return await self._engine.read(make)
 
     async def write(self, make: Callable[[], Script[T]]) -> T:  # noqa: ARG002
-        _refuse()
+        _reject()
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
-        _refuse()
+        _reject()
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         return self._engine.listen(wake, to)
 
     async def compact(self) -> None:
-        _refuse()
+        _reject()
 
     async def faults(self) -> Sequence[str]:
         return await self._engine.faults()
@@ -45,6 +45,6 @@ class ReadOnlyEngine(Engine):
         await self._engine.close()
 
 
-def _refuse() -> NoReturn:
+def _reject() -> NoReturn:
     require_outside_atomic()
-    raise InternalError("the store was opened to be read only; open it without read_only to write")
+    raise UsageError("the store was opened read-only; open it without read_only to write")

@@ -11,7 +11,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from mobstore.engines.sqlite.usage import in_use, is_side_file
 from mobstore.errors import WriteFailedError, reason
 from mobstore.model.text import plain
 from mobstore.stores.urls import parse_path
@@ -83,6 +82,9 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
     Returns:
         The status of the file it replaces; None if there is no file.
     """
+    # Imported here: browsers import this module, and may have no driver.
+    from mobstore.engines.sqlite.usage import in_use, is_side_file
+
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, cast
 
 from mobstore.codec.canonical_rows import JSON_COLUMNS, NOT_AS_STORED, stored_row
@@ -11,11 +11,8 @@ from mobstore.errors import SerializationError
 from mobstore.model.json import parse
 from mobstore.scripts.tables import EVENTS, R, Row, Table
 
-_REPEATED: Mapping[tuple[Table[Any], str], str] = {
-    (EVENTS, "type"): "does not match its kind",
-    (EVENTS, "run_id"): "does not match its kind",
-}
-"""Columns that repeat a part of the row's JSON, and the message for a mismatch."""
+_REPEATED = frozenset({(EVENTS, "type"), (EVENTS, "run_id")})
+"""Columns that repeat a part of the row's `kind`."""
 
 
 class Fault(NamedTuple):
@@ -70,7 +67,9 @@ def check_row(table: Table[R], row: R) -> RowCheck[R]:
                 what += ", which would lose some of it"
         else:
             repairable = column not in table.key
-            what = f"{column} {_REPEATED.get((table, column), NOT_AS_STORED)}"
+            what = f"{column} {NOT_AS_STORED}"
+            if (table, column) in _REPEATED:
+                what = f"{column} does not match its kind"
         faults.append(Fault(what, repairable))
         if repairable:
             repaired[place] = value

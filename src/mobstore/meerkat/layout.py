@@ -70,11 +70,11 @@ def check_tables(file: sqlite3.Connection, path: Path) -> set[str]:
     for entry in found:
         if entry.type == "table" and entry.name in expected:
             if _words(entry.sql or "") != _created_words(entry.name):
-                raise _foreign(path, f"its {entry.shown} differs from theirs")
+                raise _foreign(path, f"its {entry.label} differs from theirs")
         elif entry.automatic and entry.name in indexes:
             indexes.remove(entry.name)
         elif not (entry.automatic and entry.type == "table"):  # statistics
-            raise _foreign(path, f"its {entry.shown} is not one of theirs")
+            raise _foreign(path, f"its {entry.label} is not one of theirs")
     missing = sorted(expected - tables) or sorted(indexes)
     if missing:
         kind = "table" if missing[0] in SCHEMA else "index"

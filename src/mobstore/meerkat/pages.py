@@ -43,7 +43,7 @@ def count(
         step: called every ten thousand rows.
 
     Raises:
-        ReadFailedError: there are more rows than fit into the file, so its pages form a cycle.
+        ReadFailedError: there are more rows than fit into the file, so pages have several parents.
     """
     size = size_of_file(file)
     by = f"INDEXED BY {KEY_INDEXES[table]}" if table in KEY_INDEXES else "NOT INDEXED"

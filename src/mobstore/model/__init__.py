@@ -1,1 +1,1 @@
-"""What is stored: immutable models and their exact JSON. Knows only `errors`."""
+"""Stored records: immutable models and their exact JSON. Imports only `errors`."""

@@ -1,8 +1,8 @@
-"""The canonical text of kernel states: what they must be, and the one way to write them.
+"""Canonical text of kernel states: validation and serialization.
 
-Works on parsed JSON. Keys, set items and map entries come in the total order of kernel values:
-first by kind (bool, u64, string, named variant, seq, set, map, none), then by content. An item
-that stands twice in a set counts once; of equal keys in a map the last counts.
+Works on parsed JSON. Keys, set items and map entries are in the total order of kernel values:
+first by kind (bool, u64, string, named variant, seq, set, map, none), then by content. Duplicate
+items of a set count once. Of equal keys in a map, the last one counts.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from mobstore.model.extent import MAX_DEPTH
 from mobstore.model.json import U64_MAX, encode_string, without_duplicates
 
 Wire: TypeAlias = dict[str, Any]
-"""A kernel value as it stands in JSON."""
+"""A kernel value in its JSON form."""
 
 _OrderKey: TypeAlias = tuple[Any, ...]
 
 
 class Walk:
-    """One walk through a value.
+    """The state of one walk through a value.
 
     Attributes:
         deepest: the deepest level seen.
-        keys: the order keys of sequences, sets and maps by their `id`; without them each level of
-            sets in sets would build the keys of all that lies below it once more.
+        keys: the order keys of sequences, sets and maps by their `id`. Without them, each level of
+            nested sets would build the keys of all lower levels again.
     """
 
     __slots__ = ("deepest", "keys")
@@ -36,7 +36,7 @@ class Walk:
 
 
 def canonical_state(wire: object) -> tuple[str, int]:
-    """Check a parsed state; give its canonical text and its depth.
+    """Check a parsed state; return its canonical text and its depth.
 
     Raises:
         ValueError: it is not a kernel state.
@@ -66,12 +66,12 @@ def _quoted(text: str) -> str:
     return _quoted_name(text) if len(text) <= 64 else encode_string(text)
 
 
-# Names and enumerations recur in every state of a machine.
+# The same names and enumerations occur in every state of a machine.
 _quoted_name = lru_cache(maxsize=4096)(encode_string)
 
 
 def canonical_value(value: Any, depth: int, walk: Walk) -> str:
-    """Check one parsed kernel value that opens at `depth`; give its canonical text.
+    """Check one parsed kernel value that opens at `depth`; return its canonical text.
 
     Raises:
         ValueError: it is not a kernel value, or nested deeper than a document may be.
@@ -127,19 +127,19 @@ def _entry(pair: Any, depth: int, walk: Walk) -> str:
 
 
 def _ordered(items: Any, texts: list[str], walk: Walk) -> list[str]:
-    """The texts of a set's items, each once, in the total order."""
+    """Return the texts of a set's items, each once, in the total order."""
     by_key = {order_key(item, walk): text for item, text in zip(items, texts, strict=True)}
     return [by_key[key] for key in sorted(by_key)]
 
 
 def _last_by_key(pairs: Any, texts: list[str], walk: Walk) -> list[str]:
-    """The texts of a map's entries in the order of their keys; of equal keys, the last."""
+    """Return the texts of a map's entries in the order of their keys; of equal keys, the last."""
     by_key = {order_key(pair[0], walk): text for pair, text in zip(pairs, texts, strict=True)}
     return [by_key[key] for key in sorted(by_key)]
 
 
 def order_key(wire: Wire, walk: Walk) -> _OrderKey:
-    """A tuple that sorts as kernel values do: by kind, then by payload."""
+    """Return a tuple that sorts as kernel values do: by kind, then by payload."""
     kind = wire["type"]
     if kind == "string":
         return (2, wire["value"])

@@ -1,17 +1,15 @@
-"""The definition of a mob: profiles, wiring, flows and limits. Nothing is cross-checked here."""
+"""The definition of a mob: profiles, wiring, flows and limits, without cross-checks."""
 
-import re
 from collections.abc import Awaitable, Callable
-from math import isfinite
-from typing import Annotated, Any, Literal, Self, TypeAlias, cast
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field
 
-from mobstore.errors import InternalError, NotFoundError, SerializationError
+from mobstore.errors import NotFoundError, UsageError
+from mobstore.model.checks import require, require_function
 from mobstore.model.display import Displayed
 from mobstore.model.flow import FlowSpec
 from mobstore.model.ids import FlowId, MobId, ProfileName
-from mobstore.model.json import I64_MAX, I64_MIN, NULL_IN_FREE_JSON
 from mobstore.model.profile import (
     MobBackendKind,
     Profile,
@@ -19,8 +17,9 @@ from mobstore.model.profile import (
     StoredRealmProfile,
     ToolConfig,
 )
-from mobstore.model.record import U32, U64, Array, Record, SortedMap, no_value, validate
-from mobstore.model.text import bounded, brief, count
+from mobstore.model.record import U32, U64, Array, Record, SortedMap, build, no_value, validate
+from mobstore.model.text import brief, count
+from mobstore.model.toml import definition_fields
 
 PolicyMode: TypeAlias = Literal["advisory", "strict"]
 SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
@@ -116,7 +115,7 @@ class EventRouterConfig(Record):
 
 
 ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
-"""How a realm reference is looked up; `stores.realm_profiles.get` is one."""
+"""Finds a realm profile by its name, as `stores.realm_profiles.get` does."""
 
 
 class MobDefinition(Displayed, Record):
@@ -151,13 +150,20 @@ class MobDefinition(Displayed, Record):
 
     @classmethod
     def implicit(cls, session_id: str, model: str) -> Self:
-        """The mob that a session gets without defining one: a single `delegate` profile."""
-        delegate = Profile(
+        """Return the mob of a session that defines none: a single `delegate` profile.
+
+        Raises:
+            UsageError: an argument is not text.
+        """
+        require(session_id, "session_id", str)
+        delegate = build(
+            Profile,
             model=model,
             tools=ToolConfig(comms=True),
             peer_description="Delegated sub-agent",
         )
-        return cls(
+        return build(
+            cls,
             id=MobId(f"implicit-{session_id}"),
             profiles={ProfileName("delegate"): delegate},
             wiring=WiringRules(auto_wire_orchestrator=True),
@@ -168,56 +174,47 @@ class MobDefinition(Displayed, Record):
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """Read a definition as people write it: `[mob]` holds the id, `[mcp.<name>]` the servers.
+        """Read a definition from TOML: `[mob]` has the id, `[mcp.<name>]` the servers.
 
         The mob has no owner and is not implicit, whatever the text says. A date or time in free
-        JSON becomes an object with one key, NaN and infinity become null, as in the reference.
+        JSON becomes an object with one key; NaN and infinity become null, as in the reference.
+        Nodes of frames may leave out `depends_on` and `depends_on_mode`, as steps of flows may.
 
         Raises:
             SerializationError: the text is not TOML, or not a definition; or it has more than
                 1,048,576 characters, or a key of more than 16 parts between dots.
+            UsageError: `text` is not text.
         """
-        document = _from_toml(text)
-        mob: object = document.get("mob")
-        if not isinstance(mob, dict):
-            raise SerializationError("a definition has a table [mob]")
-        head = cast("dict[str, Any]", mob)
-        keys = (
-            "profiles",
-            "wiring",
-            "skills",
-            "backend",
-            "flows",
-            "topology",
-            "supervisor",
-            "limits",
-            "spawn_policy",
-            "event_router",
-        )
-        fields = {key: document[key] for key in keys if key in document}
-        if "mcp" in document:
-            fields["mcp_servers"] = document["mcp"]
-        if "id" in head:
-            fields["id"] = head["id"]
-        orchestrator = head.get("orchestrator")
-        if isinstance(orchestrator, str):
-            orchestrator = {"profile": orchestrator}
-        fields["orchestrator"] = orchestrator
-        return validate(cls, fields)
+        require(text, "a definition in TOML", str)
+        return validate(cls, definition_fields(text))
 
     def is_owned_by_session(self, session_id: str) -> bool:
-        """Whether the session owns this mob."""
+        """Return whether the session owns this mob.
+
+        Raises:
+            UsageError: the id is not text.
+        """
+        require(session_id, "session_id", str)
         return self.owner_session_id == session_id
 
     def is_session_scoped_to(self, session_id: str) -> bool:
-        """Whether the mob ends with the session that owns it."""
+        """Return whether the session owns this mob, and the mob ends with it.
+
+        Raises:
+            UsageError: the id is not text.
+        """
         return (
             self.is_owned_by_session(session_id)
             and self.session_cleanup_policy == "destroy_on_owner_archive"
         )
 
     def session_scoped(self, session_id: str) -> Self:
-        """A copy that belongs to the session and ends with it."""
+        """Return a copy that the session owns, and that ends with it.
+
+        Raises:
+            UsageError: the id is not text.
+        """
+        require(session_id, "session_id", str)
         return self.model_copy(
             update={
                 "owner_session_id": session_id,
@@ -226,81 +223,42 @@ class MobDefinition(Displayed, Record):
         )
 
     def without_lifecycle_flags(self) -> Self:
-        """A copy that is not implicit and is cleaned up by hand; the owner stays."""
+        """Return a copy with the same owner that is not implicit and is cleaned up by hand."""
         return self.model_copy(update={"is_implicit": False, "session_cleanup_policy": "manual"})
 
     def resolve_inline_profile(self, name: str) -> Profile | None:
-        """The profile defined inline under this name, or None."""
+        """Return the profile defined inline under this name, or None.
+
+        Raises:
+            UsageError: the name is not text.
+        """
+        require(name, "name", str)
         binding = self.profiles.get(ProfileName(name))
         return binding if isinstance(binding, Profile) else None
 
     async def resolve_profile(self, name: str, lookup: ProfileLookup | None = None) -> Profile:
-        """The profile under this name, looked up in the realm if the definition refers to it.
+        """Return the profile under this name, from the realm if the definition refers to one.
 
         Args:
             name: the name within this definition.
-            lookup: how to find a realm profile, such as `stores.realm_profiles.get`.
+            lookup: finds a realm profile, such as `stores.realm_profiles.get`.
 
         Raises:
-            NotFoundError: no such name, or the realm has no such profile.
-            InternalError: the profile is in the realm and `lookup` is None.
+            NotFoundError: there is no such name, or the realm has no such profile.
+            UsageError: the profile is in the realm and `lookup` is None; or an argument is of
+                the wrong type.
         """
+        require(name, "name", str)
+        if lookup is not None:
+            require_function(lookup, "lookup")
         binding = self.profiles.get(ProfileName(name))
         if binding is None:
             raise NotFoundError(f"profile not found: {name}")
         if isinstance(binding, Profile):
             return binding
         if lookup is None:
-            raise InternalError("realm profile store not available for RealmRef resolution")
+            raise UsageError("realm profile store not available for RealmRef resolution")
         stored = await lookup(binding.realm_profile)
         if stored is None:
             raise NotFoundError(f"profile not found: {name}")
         return stored.profile
-
-
-def _from_toml(text: str) -> dict[str, Any]:
-    import tomllib  # seldom needed, and slow to load
-
-    if not isinstance(text, str):
-        raise SerializationError(f"TOML is text, not {type(text).__name__}")
-    if len(text) > _LONGEST_TOML:
-        raise SerializationError(
-            f"the TOML of a definition has at most {_LONGEST_TOML:,} characters, not {len(text):,};"
-            " a longer definition can be read as JSON"
-        )
-    if re.search(_LONG_KEY, text):
-        raise SerializationError(f"a key of TOML has at most {_MOST_PARTS} parts between dots")
-    try:
-        text.encode()  # tomllib lets lone surrogates through
-        return cast("dict[str, Any]", _from_toml_value(tomllib.loads(text)))
-    except RecursionError:
-        why = "not a definition: nested too deeply"
-    except ValueError as error:
-        why = f"not TOML: {bounded(error, 200)}"
-    raise SerializationError(why)
-
-
-# The time that tomllib takes grows with the square of a key's parts: a definition within these
-# limits takes it two seconds at most, one key of 40,000 parts takes a minute.
-_LONGEST_TOML = 2**20
-_MOST_PARTS = 16
-_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
-_LONG_KEY = rf"(?m)(?:^|[\[{{,])[ \t]*+(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}"
-
-
-def _from_toml_value(value: object) -> object:
-    """What a TOML value is in JSON."""
-    if isinstance(value, dict):
-        table = cast("dict[str, object]", value)
-        return {key: _from_toml_value(item) for key, item in table.items()}
-    if isinstance(value, list):
-        return [_from_toml_value(item) for item in cast("list[object]", value)]
-    if isinstance(value, float) and not isfinite(value):
-        return NULL_IN_FREE_JSON
-    if isinstance(value, int) and not I64_MIN <= value <= I64_MAX:
-        raise ValueError("integers of TOML have 64 bits")
-    if isinstance(value, (str, int, float)):
-        return value
-    # What is left are dates and times; UTC is mostly written Z, which Python forgets.
-    text = str(value).replace(" ", "T")
-    return {"$__toml_private_datetime": text.removesuffix("+00:00") + "Z" * ("+00:00" in text)}

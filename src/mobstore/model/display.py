@@ -1,4 +1,4 @@
-"""A mixin for values that a notebook shows as HTML."""
+"""A mixin for values that notebooks display as HTML."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import ClassVar
 
 
 class Displayed:
-    """A value that a notebook shows as HTML.
+    """A value that notebooks display as HTML.
 
     Attributes:
         renderer: returns the HTML of a value. `import mobstore` sets it to load
-            `mobstore.notebook` when a value is first shown; without one, `repr` is shown.
+            `mobstore.notebook` on first use; without one, notebooks display the `repr`.
     """
 
     __slots__ = ()

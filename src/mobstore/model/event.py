@@ -1,9 +1,11 @@
-"""Events: what happened to a mob. 25 kinds, each written with its tag first."""
+"""Events of a mob: 25 kinds, each written with its tag first."""
 
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mobstore.errors import UsageError
+from mobstore.model.checks import require
 from mobstore.model.definition import MobDefinition
 from mobstore.model.display import Displayed
 from mobstore.model.ids import (
@@ -26,6 +28,7 @@ from mobstore.model.record import (
     FreeJson,
     Record,
     SortedMap,
+    build,
     decode,
     no_value,
 )
@@ -44,14 +47,14 @@ _SessionId: TypeAlias = Annotated[SessionId, AS_UUID]
 
 
 class SessionMember(Record):
-    """A member that lives in a session."""
+    """A member in a session."""
 
     kind: Literal["session"] = "session"
     session_id: _SessionId
 
 
 class BackendPeerMember(Record):
-    """A member that lives behind an address, perhaps with a session too."""
+    """A member behind an address, perhaps with a session too."""
 
     kind: Literal["backend_peer"] = "backend_peer"
     peer_id: str
@@ -66,7 +69,7 @@ _MEMBERS: dict[str, type[Record]] = {
 
 
 def _read_member(value: object) -> object:
-    """The reference's three attempts: as tagged, else by its session id, else a bare UUID."""
+    """Try the reference's three forms: tagged, then by session id, then a bare UUID."""
     if isinstance(value, str):
         return SessionMember.model_validate({"session_id": value})
     if isinstance(value, dict):
@@ -76,7 +79,7 @@ def _read_member(value: object) -> object:
             try:
                 return _MEMBERS[kind].model_validate(member)
             except ValueError:
-                pass  # the second attempt decides
+                pass  # the second form decides
         return SessionMember.model_validate({"session_id": member.get("session_id")})
     return value
 
@@ -85,7 +88,7 @@ MemberRef: TypeAlias = Annotated[SessionMember | BackendPeerMember, BeforeValida
 
 
 class TrustedPeerSpec(Record):
-    """How to reach a peer outside the mob. Stored data may hold names that `checked` refuses."""
+    """The address of a peer outside the mob. Stored names may be ones that `checked` rejects."""
 
     name: str
     peer_id: str
@@ -93,20 +96,22 @@ class TrustedPeerSpec(Record):
 
     @classmethod
     def checked(cls, name: str, peer_id: str, address: str) -> Self:
-        """Make one with a usable name.
+        """Return a peer with a usable name.
 
         Raises:
-            ValueError: the name is blank or holds control characters.
+            UsageError: the name is blank or contains control characters; or an argument is not
+                text.
         """
+        require(name, "name", str)
         if not name.strip():
-            raise ValueError("peer name cannot be empty")
+            raise UsageError("peer name cannot be empty")
         if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name):
-            raise ValueError("peer name cannot contain control characters")
-        return cls(name=name, peer_id=peer_id, address=address)
+            raise UsageError("peer name cannot contain control characters")
+        return build(cls, name=name, peer_id=peer_id, address=address)
 
 
 class MobToolCallerProvenance(Record):
-    """Who called a tool of the mob, as far as known."""
+    """The caller of a tool of the mob, as far as known."""
 
     caller_session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
     caller_mob_id: str | None = Field(default=None, exclude_if=no_value)
@@ -131,7 +136,7 @@ class SystemTime(Record, extra="forbid"):
 
 
 class MobMemberKickoffSnapshot(Record):
-    """How far the first turn of a member has come."""
+    """The progress of a member's first turn."""
 
     phase: MobMemberKickoffPhase
     error: str | None = Field(default=None, exclude_if=no_value)
@@ -337,7 +342,7 @@ MobEventKind: TypeAlias = Annotated[
 
 
 class NewMobEvent(Record):
-    """An event to append: the store gives it a cursor, and a time unless it brings one."""
+    """An event to append. The store assigns its cursor, and its time unless it has one."""
 
     mob_id: MobId
     kind: MobEventKind
@@ -347,7 +352,7 @@ class NewMobEvent(Record):
 class MobEvent(Displayed, Record):
     """An event of the log.
 
-    `cursor` is its place: it grows with every append and is never used again.
+    `cursor` is its position in the log. Cursors grow with every append and are never reused.
     """
 
     cursor: U64
@@ -367,5 +372,6 @@ def event_kind_from_json(document: str | bytes) -> MobEventKind:
 
     Raises:
         SerializationError: the document is none of the 25 kinds.
+        UsageError: the document is neither text nor bytes.
     """
     return decode(cast("type[MobEventKind]", MobEventKind), document)

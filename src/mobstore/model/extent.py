@@ -1,7 +1,7 @@
-"""The extent of JSON text: how deep it is nested and how many values it has, without parsing it.
+"""The extent of JSON text: nesting depth and number of values, without parsing.
 
-Text that is not JSON is measured, too. Where it stops being JSON the parser stops, so the part
-that the parser reads is never larger than what is counted here.
+Text that is not JSON is measured, too. The parser stops where the text stops being JSON, so it
+never reads more than what is counted here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ MAX_DEPTH = 127
 MAX_VALUES = 2**20
 """Values of one document: arrays, objects and scalars; an empty array or object counts twice.
 
-The text of a value may have two bytes and its form in memory a thousand, as a profile that leaves
-out all that has a default. Reading a document needs at most 1 GiB.
+A value of two bytes in text may take a thousand in memory, for example a profile without optional
+keys. Reading a document needs at most 1 GiB.
 """
 
 _NOT_MARKS = bytes(set(range(256)) - set(b'"[]{},'))
@@ -24,13 +24,15 @@ _CHUNK = 2**16
 
 
 def has_more_values(raw: bytes, most: int = MAX_VALUES) -> bool:
-    """Whether JSON text has more than `most` values; see `MAX_VALUES`.
+    """Return whether JSON text has more than `most` values; see `MAX_VALUES`.
 
-    Each value but the first follows a comma or an opening bracket. Blanks change nothing, so a
-    document counts alike in every form in which it can be written.
+    Each value but the first follows a comma or an opening bracket. Blanks do not count, so every
+    form of a document has the same number of values.
     """
-    # Cheap for almost every text: it is short, or holds few of the three even within strings.
-    return len(raw) > most <= _openings(raw) and most <= _openings(_outside_strings(raw))
+    # Almost every text is short, or has few of the three characters even within strings.
+    if len(raw) <= most or _openings(raw) < most:
+        return False
+    return _openings(_outside_strings(raw)) >= most
 
 
 def _openings(text: bytes) -> int:
@@ -38,9 +40,9 @@ def _openings(text: bytes) -> int:
 
 
 def nested_deeper(raw: bytes, most: int = MAX_DEPTH) -> bool:
-    """Whether JSON text has more than `most` levels of arrays and objects.
+    """Return whether JSON text has more than `most` levels of arrays and objects.
 
-    Text that is never closed counts as deep if it opens so many, unless it is very short.
+    Unclosed text counts as deep if it opens as many, unless it is very short.
     """
     if len(raw) <= 2 * most or raw.count(b"[") + raw.count(b"{") <= most:
         return False
@@ -49,17 +51,20 @@ def nested_deeper(raw: bytes, most: int = MAX_DEPTH) -> bool:
 
 
 def _outside_strings(raw: bytes) -> bytes:
-    """The brackets and commas that are not part of a string."""
-    if b"\\" in raw:  # only strings hold any
+    """Return the brackets and commas that are outside strings."""
+    if b"\\" in raw:  # only strings have backslashes
         raw = raw.replace(rb"\\", b"").replace(rb"\"", b"")
-    # Most strings hold no mark. Of those only the quotes are left, which go in pairs.
+    # Most strings have no bracket or comma: only their two quotes are left.
     marks = raw.translate(None, _NOT_MARKS).replace(b'""', b"")
     if b'"' not in marks:
         return marks
     found: list[bytes] = []
-    within = 0  # 1: the chunk begins within a string
-    for start in range(0, len(marks), _CHUNK):  # cut in one go, the pieces would take 20 times it
+    in_string = False
+    for start in range(0, len(marks), _CHUNK):  # all pieces at once take 20 times the memory
         pieces = marks[start : start + _CHUNK].split(b'"')
-        found.append(b"".join(pieces[within::2]))
-        within ^= (len(pieces) - 1) & 1
+        outside = pieces[1::2] if in_string else pieces[::2]
+        found.append(b"".join(outside))
+        quotes = len(pieces) - 1
+        if quotes % 2:
+            in_string = not in_string
     return b"".join(found)

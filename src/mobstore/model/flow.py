@@ -125,7 +125,7 @@ CollectionPolicy: TypeAlias = Annotated[
 
 
 class FlowStepSpec(Record):
-    """One step of a flow: who does what, after which steps, and how answers are collected."""
+    """A step of a flow: its role and message, its dependencies, and the collection of answers."""
 
     role: ProfileName
     message: ContentInput
@@ -172,7 +172,7 @@ class FrameSpec(Record):
 
 
 class FlowSpec(Record):
-    """A flow: steps in the order in which they were written, and optionally a tree of frames."""
+    """A flow: steps in the order of the document, and optionally a tree of frames."""
 
     description: str | None = None
     steps: OrderedMap[StepId, FlowStepSpec] = Field(default_factory=dict[StepId, FlowStepSpec])

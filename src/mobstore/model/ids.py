@@ -1,4 +1,4 @@
-"""Identifiers. All but the UUIDs are free text, even the empty text; they sort by code point."""
+"""Identifiers. All but the UUIDs are free text, even the empty text, sorted by code point."""
 
 from __future__ import annotations
 

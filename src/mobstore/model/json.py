@@ -1,8 +1,8 @@
-"""The reference's rules for JSON text; knows no model.
+"""The reference's rules for JSON text, independent of any model.
 
 Stricter than Python's `json` where serde_json is: no NaN, at most 127 nested levels, no lone
-surrogates, numbers beyond 64 bits become floats. What an object holds twice is kept visible
-(`Duplicate`), because a struct refuses it and a map takes the last.
+surrogates; numbers beyond 64 bits become floats. A duplicate key of an object is kept as a
+`Duplicate`, because structs reject it and maps take the last value.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested
 from mobstore.model.text import dotted_path
 
 I64_MIN, I64_MAX, U64_MAX = -(2**63), 2**63 - 1, 2**64 - 1
-_WRITABLE_DEPTH = 255  # what pydantic allows where stacks are large
-_RECURSION_KILLS = sys.platform == "emscripten"  # some 5,000 levels end the whole interpreter
+_WRITABLE_DEPTH = 255  # pydantic's limit where stacks are large
+_RECURSION_KILLS = sys.platform == "emscripten"  # about 5,000 levels crash the interpreter
 
-_AROUND = 64  # values that may stand around a document: the columns of its row, an event's fields
+_AROUND = 64  # values around a document: the columns of its row, or an event's fields
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 NULL_IN_FREE_JSON = object()
-"""Stands for what free JSON turns into null and everything else refuses, such as TOML's nan."""
+"""A value that free JSON turns into null and all else rejects, such as nan in TOML."""
 
 encode_string: Callable[[str], str] = encode_basestring
 
 
 class Duplicate:
-    """The last value of a key that stands twice in one object."""
+    """The last value of a key that occurs twice in one object."""
 
     __slots__ = ("value",)
 
@@ -46,23 +46,24 @@ class Duplicate:
 
 
 def without_duplicates(value: Any) -> Any:
-    """What a map makes of an object's values: of a key that stands twice, the last."""
+    """Return an object as a map: of a duplicate key, the last value."""
     if issubclass(value.__class__, dict) and Duplicate in map(type, value.values()):
         return {key: _without_box(item) for key, item in value.items()}
     return value
 
 
 def parse(document: str | bytes, *, bounded: bool = False, most: int = MAX_VALUES) -> object:
-    """Read one JSON document as serde_json would.
+    """Read one JSON document as serde_json does.
 
     Args:
         document: the text.
-        bounded: the caller bounds the depth of all that it takes out of the document.
-        most: values of the document; a few more are taken, for what may stand around it.
+        bounded: the caller limits the depth of everything that it takes from the document.
+        most: the number of values a document may have; a few more are accepted for what a row
+            or an event adds around it.
 
     Returns:
-        `None`, bool, int, float, str, lists and dicts; in a dict the value of a key that stood
-        twice is a `Duplicate`. Integers lie within -2**63 ... 2**64-1.
+        `None`, bool, int, float, str, lists and dicts. In a dict, the value of a duplicate key is
+        a `Duplicate`. Integers are within -2**63 ... 2**64-1.
 
     Raises:
         SerializationError: the text is not one JSON document, is nested too deeply, or has too
@@ -70,7 +71,7 @@ def parse(document: str | bytes, *, bounded: bool = False, most: int = MAX_VALUE
     """
     if not isinstance(document, (str, bytes)):
         raise SerializationError(f"JSON is text or bytes, not {type(document).__name__}")
-    # The errors of Python hold the whole document; none of them is kept as a cause.
+    # Python's errors hold the whole document, so none is kept as the cause.
     try:
         raw = document.encode() if isinstance(document, str) else document
         text = raw.decode()
@@ -91,7 +92,7 @@ def parse(document: str | bytes, *, bounded: bool = False, most: int = MAX_VALUE
 
 
 def too_many_values(what: str, most: int = MAX_VALUES) -> str:
-    """The message of `has_more_values`."""
+    """Return the message for a text that has too many values."""
     return f"{what} has more than {most:,} values (an empty array or object counts twice)"
 
 
@@ -99,13 +100,13 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
     """Copy free JSON into the form in which it is stored: object keys sorted, tuples as lists.
 
     Args:
-        value: `None`, bool, int, float, str, lists or tuples of such, dicts of such by str.
+        value: `None`, bool, int, float, str, lists or tuples of these, dicts of these by str.
         room: levels of nesting still allowed.
 
     Raises:
         ValueError: the value is not JSON: another type, NaN or infinity, an integer outside
-            -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`. Its place is
-            named.
+            -2**63 ... 2**64-1, a key that is not text, or nested deeper than `room`. The error
+            names the place.
     """
     try:
         return _copy(value, room)
@@ -115,28 +116,31 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
 
 
 class _UnfitError(ValueError):
-    """A value that is not free JSON; it finds its place on its way up through what it lies in."""
+    """A value that is not free JSON. Each container on the way up adds its name to the place."""
 
     def __init__(self, why: str, part: object) -> None:
         super().__init__(why)
         self._part = part
         self._names: list[str] = []
 
-    def lies_in(self, whole: object) -> None:
-        # Of parts that are one object, the first one was the first that failed.
-        self._names += [name for name, part in _parts(whole) if part is self._part][:1]
+    def add_place(self, whole: object) -> None:
+        # An object may occur several times. Its first occurrence was the first to fail.
+        for name, part in _parts(whole):
+            if part is self._part:
+                self._names.append(name)
+                break
         self._part = whole
 
     def with_place(self, what: str = "") -> str:
-        """What is wrong and where, such as `rows.1.cost`."""
+        """Return the reason and the place, such as `rows.1.cost`."""
         where = dotted_path(filter(None, (what, *reversed(self._names))))
         return f"{where}: {self}" if where else str(self)
 
 
 class _TooDeepError(_UnfitError):
-    """A value that is nested too deeply. Its place would be as long, and is not said."""
+    """A value that is nested too deeply. The place would be as long and is left out."""
 
-    def lies_in(self, whole: object) -> None:
+    def add_place(self, whole: object) -> None:
         pass
 
 
@@ -167,7 +171,7 @@ def _copy(value: Any, room: int) -> JsonValue:
             if all(type(key) is str for key in items):
                 return {key: _copy(items[key], room - 1) for key in sorted(items)}
     except _UnfitError as error:
-        error.lies_in(value)
+        error.add_place(value)
         raise
     if issubclass(kind, dict):
         raise _UnfitError("object keys of free JSON must be text", value)
@@ -175,7 +179,7 @@ def _copy(value: Any, room: int) -> JsonValue:
 
 
 def _require_text(value: JsonValue) -> None:
-    """See that a copy of free JSON holds no lone surrogates."""
+    """Check that a copy of free JSON has no lone surrogates."""
     try:
         if isinstance(value, str):
             value.encode()
@@ -187,14 +191,14 @@ def _require_text(value: JsonValue) -> None:
                 key.encode()
                 _require_text(item)
     except _UnfitError as error:
-        error.lies_in(value)
+        error.add_place(value)
         raise
     except UnicodeEncodeError:
         raise _UnfitError("text must not hold lone surrogates", value) from None
 
 
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
-    """The parts of an array or object by their names, in the order in which they are copied."""
+    """Return the parts of an array or object by name, in the order in which they are copied."""
     if value.__class__ is list or value.__class__ is tuple:
         return ((str(number), item) for number, item in enumerate(value))
     return sorted(without_duplicates(value).items(), key=lambda item: item[0])
@@ -204,7 +208,7 @@ def encode_json(value: object, room: int = MAX_DEPTH, what: str = "") -> str:
     """Write free JSON as compact text with sorted keys, nested at most `room` levels.
 
     Raises:
-        SerializationError: see `copy_json`, or the text holds lone surrogates. `what` names the
+        SerializationError: see `copy_json`, or the text has lone surrogates. `what` names the
             value.
     """
     try:
@@ -225,14 +229,14 @@ def write_deep(
     opened: Callable[[object], object] = lambda value: value,
     room: int = _WRITABLE_DEPTH,
 ) -> str:
-    """Write JSON as pydantic does, but everywhere to the same depth.
+    """Write JSON as pydantic does, but to the same depth on every platform.
 
     Pydantic itself stops at 49 levels in a browser, at 99 on Windows and at 255 elsewhere.
-    Much slower: for what it has refused.
+    Much slower: use it for what pydantic rejects.
 
     Args:
-        value: lists, tuples and dicts, with what pydantic knows how to write in them.
-        opened: gives any other object the form in which it is written.
+        value: lists, tuples and dicts of values that pydantic can write.
+        opened: returns the form in which any other object is written.
         room: levels of nesting still allowed.
 
     Raises:
@@ -288,11 +292,11 @@ def _integer(digits: str) -> int | float:
 @cache
 def _decoder() -> json.JSONDecoder:
     return json.JSONDecoder(
-        object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer
+        object_pairs_hook=_object, parse_constant=_reject_constant, parse_int=_integer
     )
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""What a store holds, in numbers."""
+"""Overviews: the number of each kind of record in a store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mobstore.model.text import count
 
 
 class MobOverview(Record):
-    """How much a store holds of one mob; `revision` is that of its spec, None without one."""
+    """The number of records of one mob; `revision` is its spec's, None without one."""
 
     mob_id: MobId
     revision: int | None
@@ -20,10 +20,10 @@ class MobOverview(Record):
 
 
 class Overview(Displayed, Record):
-    """How much a store holds.
+    """The number of records in a store.
 
     Attributes:
-        identity: what tells this store from every other; None where it is missing or damaged.
+        identity: the identity of this store; None where it is missing or unreadable.
         events: events in the log.
         next_cursor: the cursor of the next event.
         runs: runs of all mobs.

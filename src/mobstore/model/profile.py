@@ -1,4 +1,4 @@
-"""Profiles: what a member of a mob is made from, inline in a definition or kept in a realm."""
+"""Profiles: templates of members, inline in a definition or stored in a realm."""
 
 from typing import Annotated, Literal, TypeAlias, cast
 
@@ -14,7 +14,7 @@ MobRuntimeMode: TypeAlias = Literal["autonomous_host", "turn_driven"]
 
 
 class ToolConfig(Record):
-    """Which tools a member may use."""
+    """The tools that a member may use."""
 
     builtins: bool = False
     shell: bool = False
@@ -43,13 +43,13 @@ class Profile(Record):
 
 
 class RealmProfileRef(Record):
-    """Names a profile of the realm instead of defining one."""
+    """A reference to a profile of the realm, in place of a profile."""
 
     realm_profile: str
 
 
 def _only_reference(value: object) -> object:
-    """An object whose `realm_profile` is text is a reference, whatever else it holds."""
+    """Reduce an object with a text `realm_profile` to a reference, whatever else it has."""
     if isinstance(value, dict):
         name = cast("dict[str, object]", value).get("realm_profile")
         if isinstance(name, str):
@@ -62,7 +62,7 @@ ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator
 
 
 class StoredRealmProfile(Displayed, Record):
-    """A profile of the realm as the store holds it.
+    """A realm profile as stored.
 
     `revision` is 1 after creation and grows by one with each update. Both times come from the
     store's clock.

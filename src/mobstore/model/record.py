@@ -1,9 +1,9 @@
-"""What all stored models share: immutable, strict, the reference's JSON.
+"""The base of all stored models: immutable, strict, with the reference's JSON.
 
-Unknown keys are ignored, as the reference does; a wrong type, a missing key, a null where none
-belongs and a key that stands twice are refused. Of sequences and maps the first wrong item is told
-alone: an error for each of millions would take a thousand times the memory of the text. Sequences
-are tuples. Maps are read-only to the type checker and copied when a model takes them.
+Unknown keys are ignored, as in the reference. A wrong type, a missing key, a null where none
+belongs and a duplicate key are rejected. Of sequences and maps, only the first wrong item is
+reported: one error for each of millions would take a thousand times the memory of the text.
+Sequences are tuples. Maps are read-only to the type checker and copied when a model takes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from math import isfinite
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -25,7 +24,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 
-from mobstore.errors import SerializationError
+from mobstore.errors import SerializationError, UsageError
+from mobstore.model.assembly import Assembled
+from mobstore.model.checks import require
 from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
 from mobstore.model.text import LONGEST_REPR, bounded, cut, dotted_path
@@ -34,35 +35,21 @@ from mobstore.model.timestamp import Timestamp
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
-
+R = TypeVar("R", bound="Record")
 
 _REPLACEMENT = "\ufffd".encode()
-_new = object.__new__
-# The four places in which pydantic keeps what makes a model, as `model_construct` fills them.
-_set_dict, _set_fields_set, _set_extra, _set_private = (
-    vars(BaseModel)[name].__set__
-    for name in (
-        "__dict__",
-        "__pydantic_fields_set__",
-        "__pydantic_extra__",
-        "__pydantic_private__",
-    )
-)
 
 
-class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their hash
-    """Base of every stored model: immutable, strict, with the reference's JSON."""
+class Record(Assembled):  # noqa: PLW1641 - pydantic makes frozen models hashable
+    """Base of every stored model: immutable, strict, with the reference's JSON.
+
+    Constructors raise pydantic's `ValidationError`; all other methods raise a `MobStoreError`.
+    """
 
     # Built on first use: building them all at import would double its time.
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, strict=True, extra="ignore", defer_build=True
     )
-
-    _names: ClassVar[set[str]] = set()
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        cls._names = set(cls.model_fields)
 
     @classmethod
     def from_json(cls, document: str | bytes) -> Self:
@@ -70,67 +57,54 @@ class Record(BaseModel):  # noqa: PLW1641 - pydantic gives frozen models their h
 
         Raises:
             SerializationError: the document is not JSON, or not of this type.
+            UsageError: `document` is neither text nor bytes.
         """
         return decode(cls, document)
 
     def to_json(self) -> str:
-        """Write the reference's JSON: compact, keys in the documented order.
+        """Return the reference's JSON: compact, keys in the documented order.
 
         Raises:
-            SerializationError: text with lone surrogates, or models nested too deeply.
+            SerializationError: text has lone surrogates, or models are nested too deeply.
         """
         return self.to_json_bytes().decode()
 
     def to_json_bytes(self) -> bytes:
-        """`to_json` as UTF-8.
+        """Return `to_json` as UTF-8.
 
         Raises:
-            SerializationError: text with lone surrogates, or models nested too deeply.
+            SerializationError: text has lone surrogates, or models are nested too deeply.
         """
         try:
-            # Its warnings would show the content; who stores a record reads it first (see `kept`).
+            # Warnings would show the content. What is stored is compared in `round_trip`.
             written = self.__pydantic_serializer__.to_json(self, warnings=False)
             if _REPLACEMENT not in written:
                 return written
-            # Pydantic writes it also for surrogates in the keys of maps.
+            # Pydantic also writes it in place of surrogates in the keys of maps.
         except PydanticSerializationError:
             pass  # perhaps only nested too deeply for pydantic
-        with suppress(ValueError, RecursionError):  # their texts show what the record holds
-            return write_deep(self, opened).encode()
+        with suppress(ValueError, RecursionError):  # their texts show the record's content
+            return write_deep(self, json_form).encode()
         raise SerializationError(
-            "a record that is nested too deeply, or holds lone surrogates or what is no JSON,"
-            " has no JSON form"
+            "a record that is nested too deeply, or that holds lone surrogates or values that JSON"
+            " does not have, has no JSON form"
         )
 
     @classmethod
-    def assemble(cls, fields: dict[str, object]) -> Self:
-        """Build a record from all its fields, which were checked when they were stored.
-
-        Pydantic's own `model_construct` does the same ten times slower, and a poll of
-        10,000 events builds 10,000 records.
-        """
-        record = _new(cls)
-        _set_dict(record, fields)
-        _set_fields_set(record, cls._names)
-        _set_extra(record, None)
-        _set_private(record, None)
-        return record
-
-    @classmethod
     def lacks(cls, record: Record) -> str | None:
-        """The first field of this type that a record lacks, as one can that nobody checked."""
+        """Return the first field of this type that a record lacks; an unchecked one can."""
         if cls._names <= record.__dict__.keys():
             return None
         return next(name for name in cls.model_fields if name not in record.__dict__)
 
     def __repr_str__(self, join_str: str) -> str:
-        """The fields for `repr` and `str`, all that is long cut: a document may have 80 MiB."""
+        """Return the fields for `repr` and `str`, long ones cut: a document may have 80 MiB."""
         return join_str.join(
             f"{name}={_brief(part)}" for name, part in self.__repr_args__() if name is not None
         )
 
     def __eq__(self, other: object) -> bool:
-        """Equal in type and content; unlike in Python, `1`, `1.0` and `True` differ.
+        """Return whether type and content are equal; unlike in Python, `1`, `1.0`, `True` differ.
 
         Records can be hashed unless they hold maps or free JSON.
         """
@@ -142,8 +116,8 @@ def _brief(part: object) -> str:
     return bounded(written, LONGEST_REPR)
 
 
-def opened(value: object) -> object:
-    """The form in which a record or a part of it is written: one level of it, for `write_deep`."""
+def json_form(value: object) -> object:
+    """Return the form in which `write_deep` writes a record or a part of it: one level of it."""
     if isinstance(value, Record):
         fields = type(value).model_fields
         return {
@@ -158,17 +132,34 @@ def opened(value: object) -> object:
     return str(value) if isinstance(value, Timestamp) else value
 
 
+def build(kind: type[R], **fields: object) -> R:
+    """Build a record from the arguments of a method.
+
+    Raises:
+        UsageError: an argument is of the wrong type.
+        SerializationError: an argument has no JSON form.
+    """
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        why, found = explain(error), error.errors(include_url=False, include_input=False)[0]
+    # Free JSON is the only field whose own validator checks the arguments of a method.
+    raise (SerializationError if found["type"] == "value_error" else UsageError)(why)
+
+
 def decode(kind: type[T], document: str | bytes) -> T:
     """Read one document of any model type, unions included.
 
     Raises:
         SerializationError: the document is not JSON, or not of this type.
+        UsageError: `document` is neither text nor bytes.
     """
+    require(document, "a JSON document", str, bytes)
     return validate(kind, parse(document))
 
 
 def validate(kind: type[T], value: object) -> T:
-    """Make a model of parsed JSON (see `parse`).
+    """Build a model from parsed JSON (see `parse`).
 
     Raises:
         SerializationError: the value is not of the type.
@@ -180,11 +171,11 @@ def validate(kind: type[T], value: object) -> T:
         except ValidationError as error:
             if not _stopped_by_depth(error):
                 raise
-        # In objects pydantic fears circles; in text it follows models as deep as they lie.
-        # Text cannot tell what stands twice in a struct or in a map, so both are refused.
+        # In objects, pydantic stops where it suspects a cycle; in text it follows any depth.
+        # Text cannot tell a duplicate key in a struct from one in a map: both are rejected.
         return adapter.validate_json(write_deep(value))
     except ValidationError as error:
-        why = explain(error)  # all that is said of it: the error itself shows what was read
+        why = explain(error)  # the error itself shows the content
     except (ValueError, RecursionError):
         why = "nested too deeply"
     raise SerializationError(why)
@@ -200,13 +191,13 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
 
 
 def _stopped_by_depth(error: ValidationError) -> bool:
-    """Whether pydantic followed models in models as far as it does; see `write_deep`."""
+    """Return whether pydantic stopped at its limit of nested models; see `write_deep`."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return any(one["type"].startswith("recursion_") for one in found)
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint, with its place; never the value, which may be private."""
+    """Return the first error with its place, and never the value, which may be private."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = dotted_path(first["loc"]) or "document"
     if first["type"] == "union_tag_invalid":  # pydantic's own text shows the tag
@@ -235,7 +226,7 @@ class _ArraySchema:
         (item, _) = get_args(source)
         checked = handler.generate_schema(item)
         return core_schema.json_or_python_schema(
-            # Not strict: below a function pydantic still says JSON but brings Python's lists.
+            # Not strict: below a function pydantic still says JSON but passes Python lists.
             json_schema=core_schema.tuple_schema(
                 [checked], variadic_item_index=0, strict=False, fail_fast=True
             ),
@@ -251,7 +242,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 class _MapSchema:
-    """Pydantic schema of a map: a plain dict, copied, in Python mode freed of duplicates."""
+    """Pydantic schema of a map: a plain dict, copied; in Python mode duplicates are removed."""
 
     def __init__(self, *, by_key: bool) -> None:
         self.by_key = by_key
@@ -287,7 +278,7 @@ class _FreeJsonSchema:
 
 
 class _UuidSchema:
-    """Pydantic schema of a UUID: also as text, also in Python; never as bytes."""
+    """Pydantic schema of a UUID: a UUID or its text, in Python too; never bytes."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -309,7 +300,7 @@ U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
 Array = Annotated[tuple[T, ...], _ArraySchema()]
-"""A sequence; a list is taken too, and copied."""
+"""A sequence; a list is accepted, too, and copied."""
 
 SortedMap = Annotated[Mapping[K, V], _MapSchema(by_key=True)]
 """A map written with its keys in order."""
@@ -325,5 +316,5 @@ AS_UUID = _UuidSchema()
 
 
 def no_value(value: object) -> bool:
-    """Whether an optional key is left out when writing."""
+    """Return whether an optional key is left out when writing."""
     return value is None

@@ -1,7 +1,7 @@
-"""Whether a record is read back as it was given.
+"""Round trips of records: reading back what is about to be stored, and comparing.
 
-The constructors check all, but `model_copy` and `model_construct` check nothing, and a map or free
-JSON in a record can be changed. So what is going to be stored is read first, and compared.
+Constructors check everything. `model_copy` and `model_construct` check nothing, and a map or free
+JSON in a record can be changed. So a document is read and compared before it is stored.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from mobstore.model.text import dotted_path
 R = TypeVar("R", bound=Record)
 
 _PLAIN = frozenset[type]({str, UUID, NoneType})
-"""Types whose values are equal only to what has the same JSON; `1`, `1.0` and `True` are not."""
+"""Types whose equal values always have the same JSON, unlike `1`, `1.0` and `True`."""
 _SEQUENCES = (list, tuple)
 
 
 class _Place(NamedTuple):
-    """Where a part lies: in what, under which name or number."""
+    """The place of a part: its container, and its name or number there."""
 
     whole: _Place | None
     name: object
 
 
 def read_back(kind: type[R], document: str | bytes, what: str) -> R:
-    """Read what is going to be stored.
+    """Read a document that is about to be stored.
 
     Raises:
-        SerializationError: it cannot be read; the place is named.
+        SerializationError: it cannot be read; the error names the place.
     """
     try:
         return kind.model_validate_json(document)
     except ValidationError as error:
         why = explain(error)
-    raise _not_as_it_is(what, why)
+    raise _not_storable(what, why)
 
 
 def is_exactly_same(given: Record, read: Record) -> bool:
-    """Whether two records are the same, the order of keys included.
+    """Return whether two records are the same, including the order of keys.
 
-    Quick, for events: of records within maps or sequences it says no, whatever they are.
+    Fast, for events. Records within maps or sequences always count as different.
     """
     if type(given) is not type(read):
         return False
@@ -65,22 +65,22 @@ def _is_exactly_same(one: object, other: object) -> bool:
         return one == other
     if Record in type(one).__mro__:
         return is_exactly_same(cast("Record", one), cast("Record", other))
-    try:  # Version 2 tells types and order apart, and knows nothing of shared or interned objects.
+    try:  # Version 2 of marshal shows types and order, but not shared or interned objects.
         return dumps(cast("Any", one), 2) == dumps(cast("Any", other), 2)
     except ValueError:
         return False
 
 
 def check_round_trip(given: Record, read: Record, what: str) -> bool:
-    """Check that a record was read back as it was given; give whether the keys were in order, too.
+    """Check that a record is read back as given; return whether the keys are in order, too.
 
-    Lists and tuples count as one, as they do to the constructors.
+    Lists and tuples are equal, as they are to constructors.
 
     Raises:
-        SerializationError: it was not; the place is named.
+        SerializationError: it is not; the error names the place.
     """
     in_order = True
-    # No recursion: conditions may lie deep in each other.
+    # Without recursion: conditions may be nested deeply.
     open_parts: list[tuple[_Place | None, object, object]] = [(None, given, read)]
     while open_parts:
         place, one, other = open_parts.pop()
@@ -106,7 +106,7 @@ def check_round_trip(given: Record, read: Record, what: str) -> bool:
 
 
 def _parts(value: object) -> Mapping[Any, object] | None:
-    """The parts of a value by name or number; None if it has none."""
+    """Return the parts of a value by name or number; None if it has none."""
     if isinstance(value, dict):
         return cast("dict[Any, object]", value)
     if type(value) in _SEQUENCES:
@@ -120,8 +120,8 @@ def _would_differ(what: str, place: _Place | None) -> SerializationError:
         names.append(place.name)
         place = place.whole
     where = dotted_path(reversed(names))
-    return _not_as_it_is(what, f"{where}: it would be read as something else".removeprefix(": "))
+    return _not_storable(what, f"{where}: it would be read as something else".removeprefix(": "))
 
 
-def _not_as_it_is(what: str, why: str) -> SerializationError:
+def _not_storable(what: str, why: str) -> SerializationError:
     return SerializationError(f"{what} cannot be stored as it is: {why}")

@@ -1,4 +1,4 @@
-"""Runs: one execution of a flow, with the states of its frames and loops and its ledgers."""
+"""Runs: executions of flows, with the states of their frames and loops, and their ledgers."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 from pydantic import Field, JsonValue
 
-from mobstore.errors import InternalError, NotFoundError
+from mobstore.errors import InternalError, NotFoundError, UsageError
+from mobstore.model.checks import require
 from mobstore.model.definition import LimitsSpec, MobDefinition, SupervisorSpec, TopologySpec
 from mobstore.model.display import Displayed
 from mobstore.model.flow import CollectQuorum, FlowSpec, FlowStepSpec
@@ -22,8 +23,19 @@ from mobstore.model.ids import (
     RunId,
     StepId,
 )
-from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
-from mobstore.model.record import AS_UUID, U32, U64, Array, FreeJson, OrderedMap, Record, SortedMap
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelValue, NamedVariant
+from mobstore.model.record import (
+    AS_UUID,
+    U32,
+    U64,
+    Array,
+    FreeJson,
+    OrderedMap,
+    Record,
+    SortedMap,
+    build,
+)
 from mobstore.model.text import brief, count
 from mobstore.model.timestamp import Timestamp
 
@@ -31,11 +43,16 @@ MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "
 StepRunStatus: TypeAlias = Literal["dispatched", "completed", "failed", "skipped", "canceled"]
 
 SCHEMA_VERSION = 4
-"""What the 0.5 series of the reference writes into `MobRun.schema_version`."""
+"""The `MobRun.schema_version` that the 0.5 series of the reference writes."""
 
 
 def is_terminal(status: str) -> bool:
-    """Whether a run in this status has ended: completed, failed or canceled."""
+    """Return whether a run in this status has ended: completed, failed or canceled.
+
+    Raises:
+        UsageError: the status is not text.
+    """
+    require(status, "status", str)
     return status in {"completed", "failed", "canceled"}
 
 
@@ -52,7 +69,7 @@ class LoopSnapshot(Record):
 
 
 class StepLedgerEntry(Record):
-    """What one member did for one step. `output` None and JSON `null` are the same."""
+    """The result of one member for one step. `output` None and JSON `null` are the same."""
 
     step_id: StepId
     meerkat_id: MeerkatId
@@ -62,7 +79,7 @@ class StepLedgerEntry(Record):
 
 
 class FailureLedgerEntry(Record):
-    """Why a step failed."""
+    """The failure of a step and its reason."""
 
     step_id: StepId
     reason: str
@@ -70,7 +87,7 @@ class FailureLedgerEntry(Record):
 
 
 class LoopIterationLedgerEntry(Record):
-    """Which frame ran which iteration of a loop."""
+    """The frame that ran an iteration of a loop."""
 
     loop_instance_id: LoopInstanceId
     iteration: U64
@@ -78,7 +95,7 @@ class LoopIterationLedgerEntry(Record):
 
 
 class RunHeader(Record):
-    """A run without its states, ledgers and outputs; the reference has no such thing."""
+    """A run without its states, ledgers and outputs; the reference has no such record."""
 
     run_id: Annotated[RunId, AS_UUID]
     mob_id: MobId
@@ -93,8 +110,8 @@ class RunHeader(Record):
 class MobRun(Displayed, Record):
     """One execution of a flow.
 
-    Frames and loops are sorted by id, ledgers are in the order of appending, root step outputs in
-    the order of their first recording; an item of `loop_iteration_outputs[loop]` is an iteration.
+    Frames and loops are sorted by id. Ledgers are in the order of appending, root step outputs in
+    the order of their first recording. An item of `loop_iteration_outputs[loop]` is an iteration.
     """
 
     run_id: Annotated[RunId, AS_UUID]
@@ -134,8 +151,15 @@ class MobRun(Displayed, Record):
         flow_state: KernelState,
         activation_params: JsonValue = None,
     ) -> Self:
-        """A new run that has not begun: random id, status `pending`, created now, else empty."""
-        return cls(
+        """Return a new run: random id, status `pending`, created now, otherwise empty.
+
+        Raises:
+            UsageError: an argument is of the wrong type.
+            SerializationError: `activation_params` has no JSON form.
+        """
+        require(flow_state, "flow_state", KernelState)
+        return build(
+            cls,
             run_id=RunId(uuid4()),
             mob_id=mob_id,
             flow_id=flow_id,
@@ -150,26 +174,36 @@ class MobRun(Displayed, Record):
 
     @staticmethod
     def flow_state_for_steps(step_ids: Iterable[StepId]) -> KernelState:
-        """The first flow state of a run over independent steps, in this order, each once.
+        """Return the first flow state of a run over independent steps, in this order, each once.
 
         Raises:
             InternalError: there are no steps.
+            UsageError: the steps are not several ids.
+            SerializationError: an id has lone surrogates.
         """
+        require(step_ids, "step_ids", Iterable)
+        if isinstance(step_ids, str):
+            raise UsageError("step_ids must be several ids, not text")
+        order = list(step_ids)
+        for step_id in order:
+            require(step_id, "a step id", str)
         spec = FlowStepSpec(role=ProfileName(""), message="")
-        return _first_flow_state(dict.fromkeys(step_ids, spec), None, None)
+        return _first_flow_state(dict.fromkeys(order, spec), None, None)
 
     @staticmethod
     def flow_state_for_config(config: "FlowRunConfig") -> KernelState:
-        """The first flow state of a run of this flow: phase `Pending`, all steps untouched.
+        """Return the first flow state of a run of this flow: `Pending`, all steps untouched.
 
         Raises:
-            InternalError: no steps, an unknown dependency, or a cycle.
+            InternalError: there are no steps, or an unknown dependency, or a cycle.
+            UsageError: `config` is not a FlowRunConfig.
         """
+        require(config, "config", FlowRunConfig)
         return _first_flow_state(config.flow_spec.steps, config.supervisor, config.limits)
 
 
 class FlowRunConfig(Record):
-    """What a runtime needs to know of a definition to run one of its flows."""
+    """The part of a definition that a runtime needs to run one of its flows."""
 
     flow_id: FlowId
     flow_spec: FlowSpec
@@ -180,12 +214,15 @@ class FlowRunConfig(Record):
 
     @classmethod
     def from_definition(cls, flow_id: FlowId, definition: MobDefinition) -> Self:
-        """Take from a definition what concerns one flow.
+        """Return the configuration of one flow of a definition.
 
         Raises:
             NotFoundError: the definition has no such flow.
             InternalError: the definition has a topology but no orchestrator.
+            UsageError: an argument is of the wrong type.
         """
+        require(flow_id, "flow_id", str)
+        require(definition, "definition", MobDefinition)
         flow_spec = definition.flows.get(flow_id)
         if flow_spec is None:
             raise NotFoundError(f"flow not found: {flow_id}")
@@ -209,7 +246,7 @@ class LoopContextHistory(Record):
 
 
 class FlowContext(Record):
-    """What the conditions and messages of a flow can refer to."""
+    """The values that conditions and messages of a flow can refer to."""
 
     run_id: Annotated[RunId, AS_UUID]
     activation_params: FreeJson
@@ -220,16 +257,22 @@ class FlowContext(Record):
 
     @classmethod
     def from_run_aggregate(cls, run: MobRun, run_id: UUID, activation_params: JsonValue) -> Self:
-        """Gather a run's outputs; those of each loop's last iteration count as step outputs.
+        """Collect a run's outputs; those of each loop's last iteration count as step outputs.
 
         `run_id` and `activation_params` are the arguments, not the run's own.
+
+        Raises:
+            UsageError: an argument is of the wrong type.
+            SerializationError: `activation_params` has no JSON form.
         """
+        require(run, "run", MobRun)
         outputs = dict(run.root_step_outputs)
         for iterations in run.loop_iteration_outputs.values():
             if iterations:
                 outputs.update(iterations[-1])
-        return cls(
-            run_id=RunId(run_id),
+        return build(
+            cls,
+            run_id=run_id,
             activation_params=activation_params,
             step_outputs=outputs,
             loop_outputs={
@@ -240,11 +283,16 @@ class FlowContext(Record):
 
 
 def topological_steps(steps: Mapping[StepId, FlowStepSpec]) -> list[StepId]:
-    """The steps so that each comes after all it depends on; otherwise in the order written.
+    """Return the steps, each after its dependencies; otherwise in the order written.
 
     Raises:
-        InternalError: a dependency on an unknown step, or a cycle.
+        InternalError: there is a dependency on an unknown step, or a cycle.
+        UsageError: `steps` is not a mapping of ids to steps.
     """
+    require(steps, "steps", Mapping)
+    for step, spec in steps.items():
+        require(step, "a step id", str)
+        require(spec, f"step {brief(step)!r}", FlowStepSpec)
     waiting_for = {step: len(spec.depends_on) for step, spec in steps.items()}
     dependants: dict[StepId, list[StepId]] = {step: [] for step in steps}
     for step, spec in steps.items():

@@ -1,41 +1,40 @@
-"""Text for people: escaping of what cannot be seen, and bounds of length."""
+"""Text for people: escaping of invisible characters, and limits of length."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 
-_UNUSUAL = re.compile(r"[^ -~]{1,256}")  # in pieces, as a text may be huge
-# Default_Ignorable_Code_Point where the category says a letter or a mark; and U+2800.
+_UNUSUAL = re.compile(r"[^ -~]{1,256}")  # in chunks, because text may be huge
+# Default_Ignorable_Code_Point of letters and marks; and U+2800.
 _IGNORED = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U000e0100-\U000e01ef]"
 )
-_PILED = re.compile(  # runs of marks that pile up on one letter, over the lines around it
+_PILED = re.compile(  # marks that pile up on one letter and cover other lines
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}"
 )
 
 LONGEST_REPR = 1_000
-"""Characters of a field or a kernel value in `repr`: a notebook shows it, and it may be huge."""
+"""Characters of a field or a kernel value in `repr`; it may be huge, and notebooks display it."""
 
 
 def plain(value: object) -> str:
-    r"""Text in which everything that a reader cannot see, or a terminal obeys, is escaped.
+    r"""Return text in which every character that is invisible, or that terminals obey, is escaped.
 
-    That is what `respelt` finds, as Python writes it: `\x1b`, `\u202e`, `\U000e0041`. Emoji that
-    are joined by U+200D or that end with a variation selector come apart into their pieces.
+    `replace_invisible` finds them. They are escaped as in Python: `\x1b`, `\u202e`, `\U000e0041`.
+    Emoji with U+200D or a variation selector are split into their parts.
     """
     return replace_invisible(str(value), _python_escape)
 
 
 def replace_invisible(text: str, spell: Callable[[str], str]) -> str:
-    """Text in which `spell` gives another form of each character that shows nothing of itself.
+    """Return text in which `spell` replaces each character that displays nothing of itself.
 
-    These are, by their categories in Unicode: controls (Cc: C0, DEL, C1), format characters (Cf:
-    those that turn the direction of text, of no width, tags), lone surrogates (Cs), private use
-    and unassigned (Co, Cn), separators of lines and paragraphs (Zl, Zp), spaces but U+0020 (Zs);
-    and what no category tells of: the other characters that Unicode lets programs ignore, such as
-    variation selectors and Hangul fillers, and the empty pattern of Braille. Combining marks that
-    stand five or more in a row are found, too: no script piles up so many.
+    By Unicode category, these are: controls (Cc: C0, DEL, C1), format characters (Cf: direction
+    marks, zero width, tags), lone surrogates (Cs), private use and unassigned (Co, Cn), separators
+    of lines and paragraphs (Zl, Zp), spaces except U+0020 (Zs). Beyond categories: other characters
+    that Unicode lets programs ignore, such as variation selectors and Hangul fillers; the empty
+    Braille pattern; and five or more combining marks in a row, which no script uses.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -58,26 +57,26 @@ def _python_escape(char: str) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many characters; what was longer ends with "…"."""
+    """Return at most this many characters; longer text ends with "…"."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def bounded(value: object, most: int) -> str:
-    """At most so many characters of a value, all to be seen, however long it is."""
+    """Return at most this many characters of a value, all of them visible."""
     return cut(plain(cut(str(value), most)), most)
 
 
 def brief(name: str) -> str:
-    """A name for a line that holds others, too: cut to 40 characters, all printable."""
+    """Return a name for a line with other content: cut to 40 characters, all printable."""
     return plain(cut(name, 40))
 
 
 def dotted_path(names: Iterable[object]) -> str:
-    """A way through names, such as `rows.1.cost`; of a long one the beginning and the end."""
+    """Return names as a path, such as `rows.1.cost`; of a long one, the start and the end."""
     way = ".".join(brief(str(name)) for name in names)
     return way if len(way) <= 200 else f"{way[:100]}…{way[-99:]}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """A number of things in words: "1 step", "5,000 steps"."""
+    """Return a number of things in words: "1 step", "5,000 steps"."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,8 +1,7 @@
-"""Moments in UTC to the nanosecond, as the reference writes them.
+"""Timestamps in UTC to the nanosecond, in the reference's form.
 
-Python's `datetime` ends at microseconds and at the year 9999, and has no leap second; stored data
-may hold all three. A `Timestamp` is therefore its text, of fixed width, so that the order of texts
-is the order of moments:
+Python's `datetime` ends at microseconds and at the year 9999, and has no leap seconds; stored data
+may have all three. A `Timestamp` is therefore text of fixed width, so that texts sort as times do:
 
     2026-03-04T05:06:07.089000000Z   years 0 to 9999
     Y012026-03-04T05:...             later years: Y (ISO 8601-2) and six digits
@@ -20,17 +19,17 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-# The reader of chrono 0.4: lenient about blanks and digits, strict about "T" in upper case.
+# What chrono 0.4 reads: lenient about blanks and digits, strict about an upper-case "T".
 _RELAXED = re.compile(
     r"\s*([+-][0-9]+|[0-9]{1,4})\s*-\s*([0-9]{1,2})\s*-\s*([0-9]{1,2})[T ]"
     r"\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\.([0-9]{1,9})[0-9]*)?"
     r"\s*(?:[Zz]|[Uu][Tt][Cc]|([+\-\u2212])([0-9]{2})[:\s]*([0-5][0-9]))"
 )
-_COMMON = re.compile(  # newer Pythons take 24:00 for midnight; chrono does not
+_COMMON = re.compile(  # newer Pythons accept 24:00 as midnight; chrono does not
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z"
 )
 _MAX_YEAR = 262_142  # of chrono
-# The form of sortable text with every digit a zero: compared in half the time of a pattern.
+# Sortable text with zeros as digits; comparing takes half the time of a pattern.
 _FORM = b"0000-00-00T00:00:00.000000000Z"
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _FAR_FORMS = (b"Y000000" + _FORM[4:], b"-000000" + _FORM[4:])
@@ -39,51 +38,50 @@ _CYCLE = 400  # years after which the Gregorian calendar repeats
 
 @total_ordering
 class Timestamp:
-    """A moment in UTC, exact to the nanosecond; immutable, ordered, hashable.
+    """A time in UTC, exact to the nanosecond; immutable, ordered, hashable.
 
     `str()` is the reference's JSON form: RFC 3339 with 0, 3, 6 or 9 fraction digits and `Z`.
-    Compares with other timestamps and with datetimes that know their zone.
+    Compares with other timestamps and with timezone-aware datetimes.
     """
 
     __slots__ = ("_text",)
     _text: str
 
-    def __init__(self, moment: str | datetime | Timestamp) -> None:
-        """Take RFC 3339 text with an offset, a datetime with a zone, or another timestamp.
+    def __init__(self, time: str | datetime | Timestamp) -> None:
+        """Take RFC 3339 text with an offset, a timezone-aware datetime, or another timestamp.
 
         Raises:
-            ValueError: the text is no timestamp, or the datetime is naive: which moment it
-                means cannot be known.
+            ValueError: the text is not a timestamp, or the datetime is naive.
         """
-        if isinstance(moment, Timestamp):
-            self._text = moment.sortable
-        elif isinstance(moment, str):
-            self._text = _read(moment)
-        elif isinstance(moment, datetime):
-            if moment.utcoffset() is None:
-                raise ValueError("a datetime without a time zone names no moment; give it one")
+        if isinstance(time, Timestamp):
+            self._text = time.sortable
+        elif isinstance(time, str):
+            self._text = _read(time)
+        elif isinstance(time, datetime):
+            if time.utcoffset() is None:
+                raise ValueError("naive datetime; pass a timezone-aware one")
             try:
-                utc = moment.astimezone(UTC).replace(tzinfo=None)
-            except OverflowError:  # in UTC it lies in the year 0 or 10000
-                self._text = _read(moment.isoformat())
+                utc = time.astimezone(UTC).replace(tzinfo=None)
+            except OverflowError:  # in UTC, the year is 0 or 10000
+                self._text = _read(time.isoformat())
             else:
                 self._text = f"{utc.isoformat(timespec='microseconds')}000Z"
         else:
-            # Not a TypeError: pydantic reports only ValueError as a refused value.
-            raise ValueError(f"a timestamp cannot be made from {type(moment).__name__}")  # noqa: TRY004
+            # Not a TypeError: pydantic reports only a ValueError as a validation error.
+            raise ValueError(f"a timestamp cannot be made from {type(time).__name__}")  # noqa: TRY004
 
     @classmethod
     def now(cls) -> Timestamp:
-        """The present moment by the system's clock."""
+        """Return the current time of the system's clock."""
         seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
         return cls.from_sortable(f"{_second(seconds)}.{nanoseconds:09d}Z")
 
     @classmethod
     def from_sortable(cls, text: str) -> Timestamp:
-        """Take back what `sortable` gave; only its form is checked: digits where they belong.
+        """Return the timestamp of a text that `sortable` returned. Only its form is checked.
 
         Raises:
-            ValueError: it is not of the form that `sortable` gives.
+            ValueError: the text is not of that form.
         """
         form = text.encode().translate(_ZEROS) if type(text) is str else b""
         if form != _FORM and form not in _FAR_FORMS:
@@ -94,7 +92,7 @@ class Timestamp:
 
     @property
     def sortable(self) -> str:
-        """Text of fixed width that sorts as the moments do; the form in which stores keep it."""
+        """Text of fixed width that sorts by time; the form in which stores keep timestamps."""
         return self._text
 
     @property
@@ -103,7 +101,7 @@ class Timestamp:
         return int(self._text[-10:-1])
 
     def to_datetime(self) -> datetime:
-        """The moment as a datetime in UTC, cut to the microsecond; a leap second is :59.999999.
+        """Return a datetime in UTC, cut to the microsecond; a leap second is :59.999999.
 
         Raises:
             ValueError: the year is not within 1 to 9999.
@@ -131,12 +129,12 @@ class Timestamp:
         return f"Timestamp('{self}')"
 
     def __eq__(self, other: object) -> bool:
-        moment = _comparable(other)
-        return NotImplemented if moment is None else self._text == moment
+        text = _comparable(other)
+        return NotImplemented if text is None else self._text == text
 
     def __lt__(self, other: Timestamp | datetime) -> bool:
-        moment = _comparable(other)
-        return NotImplemented if moment is None else self._text < moment
+        text = _comparable(other)
+        return NotImplemented if text is None else self._text < text
 
     def __hash__(self) -> int:
         try:
@@ -169,9 +167,9 @@ def _read(text: str) -> str:
     if common := _COMMON.fullmatch(text):
         seconds, fraction = common.groups("")
         try:
-            datetime.fromisoformat(seconds)  # ten times faster than the general way
+            datetime.fromisoformat(seconds)  # ten times faster than the general pattern
         except ValueError:
-            pass  # year 0, a leap second, or no moment at all
+            pass  # year 0, a leap second, or not a time
         else:
             return f"{seconds}.{fraction:0<9}Z"
     match = _RELAXED.fullmatch(text)
@@ -180,15 +178,15 @@ def _read(text: str) -> str:
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
     leap = second == 60
-    # Any year can be reckoned in the calendar's cycle that starts in 2000.
+    # The calendar repeats, so any year can be computed in the cycle that starts in 2000.
     cycles = (year - 2000) // _CYCLE
-    moment = datetime(year - cycles * _CYCLE, month, day, hour, minute, 59 if leap else second)  # noqa: DTZ001 - the offset is subtracted below
+    time = datetime(year - cycles * _CYCLE, month, day, hour, minute, 59 if leap else second)  # noqa: DTZ001 - the offset is subtracted below
     if sign:
         if int(offset_hours) > 23:
             raise ValueError("an offset is less than a day")
         offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
-        moment += -offset if sign == "+" else offset
-    year = moment.year + cycles * _CYCLE
+        time += -offset if sign == "+" else offset
+    year = time.year + cycles * _CYCLE
     if abs(year) > _MAX_YEAR:
         raise ValueError(f"a year is within -{_MAX_YEAR} to {_MAX_YEAR}")
     if year > 9999:
@@ -197,5 +195,5 @@ def _read(text: str) -> str:
         years = f"-{1_000_000 + year:06d}"
     else:
         years = f"{year:04d}"
-    seconds = "60" if leap else f"{moment.second:02d}"
-    return f"{years}{moment:-%m-%dT%H:%M}:{seconds}.{fraction or '':0<9}Z"
+    seconds = "60" if leap else f"{time.second:02d}"
+    return f"{years}{time:-%m-%dT%H:%M}:{seconds}.{fraction or '':0<9}Z"

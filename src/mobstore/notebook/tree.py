@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from mobstore.errors import SerializationError
-from mobstore.model.kernel import KernelState, KernelValue, NamedVariant
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelValue, NamedVariant
 from mobstore.model.run import MobRun
 
 _Key: TypeAlias = tuple[Literal["frame", "loop"], str]

@@ -1,7 +1,7 @@
 """Scripts of the event log.
 
-Cursors come from a counter that only grows: neither `clear` nor `prune` lets one be used again,
-so that a consumer who waits at an old cursor misses nothing.
+Cursors come from a counter that only grows. Neither `clear` nor `prune` makes a cursor available
+again, so a consumer at an old cursor misses nothing.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def append_batch(events: Sequence[EventRow]) -> Script[int]:
 
 
 class EventFilter(NamedTuple):
-    """What events are about: a mob (`EVENTS_BY_MOB`) or a run (`EVENTS_BY_RUN`), and its id."""
+    """The events of one mob (`EVENTS_BY_MOB`) or one run (`EVENTS_BY_RUN`), by its id."""
 
     by: Index[EventRow]
     id: str
 
 
 class EventPage(NamedTuple):
-    """Events, and those between them that cannot be read."""
+    """A page of events, and the unreadable ones skipped between them."""
 
     events: list[MobEvent]
     unreadable: Sequence[UnreadableEvent] = ()
@@ -75,19 +75,19 @@ def poll(
     reject_stale: bool = False,
     skip_unreadable: bool = False,
 ) -> Script[EventPage]:
-    """The events after a cursor, oldest first, at most `limit`.
+    """Return the events after a cursor, oldest first, at most `limit`.
 
     Args:
         after_cursor: the cursor.
-        limit: at most so many events.
-        of: whose events; None: all.
-        reject_stale: whether to refuse a cursor that was never given.
-        skip_unreadable: whether to go on past events that cannot be read. Otherwise the page
-            ends before the first of them.
+        limit: the maximum number of events.
+        of: only the events of this mob or run; None: all.
+        reject_stale: raise for a cursor that was never assigned.
+        skip_unreadable: continue past unreadable events. Otherwise the page ends before the first
+            of them.
 
     Raises:
-        StaleCursorError: the cursor was never given, and this is to be refused.
-        SerializationError: the first event of the page cannot be read; its cursor is named.
+        StaleCursorError: the cursor was never assigned, and `reject_stale` is set.
+        SerializationError: the first event of the page is unreadable; the error names its cursor.
     """
     rows = yield from _page(after_cursor, limit, of, reject_stale=reject_stale)
     events, unreadable = read_events(rows)
@@ -95,18 +95,18 @@ def poll(
         return Commit(EventPage(_before(unreadable[0], events)))
     while unreadable and len(events) < limit and rows:
         rows = yield from _page(rows[-1].cursor, limit - len(events), of)
-        more, more_left_out = read_events(rows)
-        events, unreadable = events + more, [*unreadable, *more_left_out]
+        more, more_unreadable = read_events(rows)
+        events, unreadable = events + more, [*unreadable, *more_unreadable]
     return Commit(EventPage(events, unreadable))
 
 
 def follow(
     after_cursor: int, limit: int, of: EventFilter | None
 ) -> Script[Sequence[MobEvent | UnreadableEvent]]:
-    """The next events, at most `limit`, those that cannot be read among them.
+    """Return the next events, at most `limit`, including unreadable ones.
 
     Raises:
-        StaleCursorError: the cursor was never given.
+        StaleCursorError: the cursor was never assigned.
     """
     rows = yield from _page(after_cursor, limit, of, reject_stale=True)
     events, unreadable = read_events(rows)
@@ -116,16 +116,16 @@ def follow(
 
 
 def replay_all() -> Script[list[MobEvent]]:
-    """All events, oldest first.
+    """Return all events, oldest first.
 
     Raises:
-        SerializationError: one cannot be read; its cursor is named.
+        SerializationError: an event is unreadable; the error names its cursor.
     """
     return Commit(read_all((yield from fetch(Scan(EVENTS)))))
 
 
 def _before(unreadable: UnreadableEvent, events: Sequence[MobEvent]) -> list[MobEvent]:
-    """The events before one that cannot be read.
+    """Return the events before an unreadable one.
 
     Raises:
         SerializationError: there are none.
@@ -139,7 +139,7 @@ def _before(unreadable: UnreadableEvent, events: Sequence[MobEvent]) -> list[Mob
 def _page(
     after_cursor: int, limit: int, of: EventFilter | None, *, reject_stale: bool = False
 ) -> ScriptPart[Sequence[EventRow]]:
-    """The rows after a cursor, in one round trip with the look at whether it was ever given."""
+    """Return the rows after a cursor, in one round trip with the check for a stale cursor."""
     index, prefix = (EVENTS, ()) if of is None else (of.by, (of.id,))
     page = Scan(index, prefix, after=after_cursor, limit=limit)
     if not reject_stale or not after_cursor:
@@ -152,19 +152,19 @@ def _page(
 
 
 def latest_cursor() -> Script[int]:
-    """The cursor that was given last, 0 if none was."""
+    """Return the last assigned cursor, 0 if there is none."""
     counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
     return Commit(0 if counter is None else counter.value - 1)
 
 
 def clear() -> Script[None]:
-    """Remove all events; cursors go on where they were."""
-    yield ()  # a script is a generator, even one that has nothing to ask
+    """Remove all events; cursors continue after the last one."""
+    yield ()  # a script is a generator, even without reads
     return Commit(None, (DeleteRange(Scan(EVENTS)),))
 
 
 def prune(older_than: str) -> Script[int]:
-    """Remove the events before a moment; gives their number."""
-    doomed = Scan(EVENTS_BY_TIME, before=older_than)
-    count = yield from fetch(Count(doomed))
-    return Commit(count, (DeleteRange(doomed),) if count else ())
+    """Remove the events before a time and return their number."""
+    expired = Scan(EVENTS_BY_TIME, before=older_than)
+    count = yield from fetch(Count(expired))
+    return Commit(count, (DeleteRange(expired),) if count else ())

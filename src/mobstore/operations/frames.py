@@ -66,8 +66,8 @@ def cas_states(
 ) -> Script[bool]:
     """Replace any of a run's flow state, one frame and one loop, if all are as expected.
 
-    Looks neither at the status nor into the states. `entry` goes to the loop iteration ledger
-    unless it is there. Seven of the eight compare-and-swap wrappers are this script.
+    The status is not compared, and states are opaque. `entry` is appended to the loop iteration
+    ledger unless it is there. Seven of the eight compare-and-swap wrappers are this script.
     """
     holder: ReadOf[RunStateRow | RunRow | None]
     holder = Get(RUN_STATES, (run_id,)) if flow_state else Get(RUNS, (run_id,))
@@ -105,17 +105,17 @@ def cas_complete_step(
     Args:
         run_id: the run.
         frame: the frame; it must be there.
-        step_id: the key of the output; an output recorded before keeps its place.
+        step_id: the key of the output; a replaced output keeps its position.
         output: free JSON.
-        loop: None records a root step's output, else that of a loop's iteration; iterations
-            before it that have no output yet become empty ones, as far as a run may have such.
+        loop: None: the output of a root step. Otherwise a loop id and an iteration. Missing
+            iterations before it become empty ones, within the limits of a run.
     """
     stored_frame, length = yield from fetch(
         Get(FRAMES, (run_id, frame.key)),
         Get(LOOP_OUTPUTS, (run_id, loop[0] if loop else "")),
     )
     if _state_of(stored_frame) != frame.expected:
-        require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)  # a frame is of a run
+        require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)  # no frame without its run
         return refuse(f"frame '{frame.key}' of run {run_id} has another state")
     put_frame = Put(FRAMES, (FrameRow(run_id, frame.key, frame.next),))
     if loop is None:
@@ -127,10 +127,10 @@ def cas_complete_step(
         return Commit(True, (put_frame, add_or_put(ROOT_STEP_OUTPUTS, same, row)))
     loop_id, iteration = loop
     iterations = 0 if length is None else length.iterations
-    if iteration > iterations:  # the others need no allowance: they bring an output each
+    if iteration > iterations:  # others add an output each
         yield from _require_allowance(run_id, loop_id, iterations, iteration)
     place, same_in_loop = 0, None
-    if iteration < iterations:  # a further iteration has no output yet
+    if iteration < iterations:  # a new iteration has no output yet
         same_in_loop, last_in_loop = yield from fetch(
             Get(LOOP_STEP_OUTPUTS, (run_id, loop_id, iteration, step_id)),
             Scan(
@@ -149,11 +149,11 @@ def cas_complete_step(
 def _require_allowance(
     run_id: str, loop_id: str, iterations: int, iteration: int
 ) -> ScriptPart[None]:
-    """Raise if a run must not have the iterations that its next output leaves out."""
+    """Raise if the next output would leave out more iterations than a run may have."""
     loops = yield from fetch(Scan(LOOP_OUTPUTS, (run_id,)))
     needed = outputs_needed(sum(loop.iterations for loop in loops) - iterations + iteration + 1)
     if needed <= 1:
-        return  # the output that comes is enough
+        return  # the next output is enough
     recorded = yield from fetch(Count(Scan(LOOP_STEP_OUTPUTS, (run_id,))))
     if recorded + 1 < needed:
         raise InternalError(
@@ -166,7 +166,7 @@ def _require_allowance(
 def upsert_loop_snapshot(
     run_id: str, loop_instance_id: str, state: str, entry: LoopIterationRow | None
 ) -> Script[None]:
-    """Set a loop's state, whatever it was; `entry` goes to the ledger unless it is there."""
+    """Set a loop's state unconditionally; append `entry` to the ledger unless it is there."""
     run, stored = yield from fetch(Get(RUNS, (run_id,)), Get(LOOPS, (run_id, loop_instance_id)))
     require_run(run, run_id)
     loop = LoopRow(run_id, loop_instance_id, state)
@@ -198,5 +198,5 @@ def _place(
     if same is not None:
         return same.position
     if last and last[0].position >= I64_MAX:
-        raise InternalError(f"run {last[0].run_id} has an output at the last position there is")
+        raise InternalError(f"run {last[0].run_id} has an output at the last possible position")
     return last[0].position + 1 if last else 0

@@ -1,4 +1,4 @@
-"""Scripts of a store's identity: a UUID that is made with it and moves with what it holds."""
+"""Scripts of a store's identity: a UUID created with the store, which moves with its data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mobstore.scripts.transaction import Add, Commit, Get, Script, fetch
 
 
 def identity() -> Script[MetaRow | None]:
-    """The identity; None if the store has none yet."""
+    """Return the row of the identity, or None if the store has none yet."""
     return Commit((yield from fetch(Get(META, (IDENTITY,)))))
 
 
 def identify(fresh: str) -> Script[MetaRow]:
-    """Give the store an identity unless it has one; gives the one that it has then."""
+    """Add an identity unless the store has one; return its row."""
     row = yield from fetch(Get(META, (IDENTITY,)))
     if row is not None:
         return Commit(row)
@@ -23,8 +23,8 @@ def identify(fresh: str) -> Script[MetaRow]:
 
 
 def parse_identity(row: MetaRow | None) -> UUID | None:
-    """The identity that a row holds; None if there is none, or none that can be read."""
+    """Return the identity in a row, or None if it is missing or unreadable."""
     try:
         return None if row is None else UUID(row.value)
-    except (ValueError, TypeError, AttributeError):  # what is stored may not even be text
+    except (ValueError, TypeError, AttributeError):  # the stored value may not even be text
         return None

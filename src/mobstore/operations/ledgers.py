@@ -32,7 +32,7 @@ PositionedRow = TypeVar("PositionedRow", StepLedgerRow, FailureLedgerRow, LoopIt
 
 
 def append_step_entry(entry: StepLedgerRow) -> Script[None]:
-    """Append to the step ledger; the entry's own position does not count."""
+    """Append to the step ledger; the entry's own position is ignored."""
     run, last = yield from fetch(Get(RUNS, (entry.run_id,)), last_entry(STEP_LEDGER, entry.run_id))
     require_run(run, entry.run_id)
     return Commit(None, (Add(STEP_LEDGER, (next_entry(last, entry),)),))
@@ -65,7 +65,7 @@ def put_step_output(run_id: str, step_id: str, output: str) -> Script[None]:
 
 
 def append_failure_entry(entry: FailureLedgerRow) -> Script[None]:
-    """Append to the failure ledger; the entry's own position does not count."""
+    """Append to the failure ledger; the entry's own position is ignored."""
     run, last = yield from fetch(
         Get(RUNS, (entry.run_id,)), last_entry(FAILURE_LEDGER, entry.run_id)
     )
@@ -81,7 +81,7 @@ def last_entry(ledger: Table[PositionedRow], run_id: str) -> Scan[PositionedRow]
 def next_entry(last: Sequence[PositionedRow], row: PositionedRow) -> PositionedRow:
     """Return an entry with the position after the last one."""
     if last and last[0].position >= I64_MAX:
-        raise InternalError(f"run {row.run_id} has an entry at the last position there is")
+        raise InternalError(f"run {row.run_id} has an entry at the last possible position")
     return row._replace(position=last[0].position + 1 if last else 0)
 
 

@@ -1,4 +1,4 @@
-"""Scripts that count what a store holds."""
+"""Scripts that count the contents of a store."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def count_all() -> Script[Overview]:
 def counts_by_mob(
     table: Table[R], by_mob: Index[R], known: list[str]
 ) -> ScriptPart[dict[str, int]]:
-    """How many rows each mob has, for the known mobs and those found in the table.
+    """Count the rows of each mob, for the known mobs and those found in the table.
 
-    No index lists the mobs. Rows are looked at only as long as some are not accounted for, which
-    mostly is not at all or not for long, because a mob has a spec or its rows lie together.
+    No index lists the mobs. Rows are scanned only until all are counted. Usually no scan is needed
+    or a short one, because a mob has a spec or its rows are adjacent.
     """
     total = yield from fetch(Count(Scan(table)))
     counts: dict[str, int] = {}

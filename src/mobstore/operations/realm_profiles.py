@@ -19,19 +19,19 @@ def create(name: str, profile: str, now: str) -> Script[StoredRealmProfile]:
 
 
 def get(name: str) -> Script[StoredRealmProfile | None]:
-    """One profile."""
+    """Return one profile."""
     row = yield from fetch(Get(REALM_PROFILES, (name,)))
     return Commit(None if row is None else read_realm_profile(row))
 
 
 def list_all() -> Script[list[StoredRealmProfile]]:
-    """All profiles, by name."""
+    """Return all profiles, by name."""
     found = yield from fetch(Scan(REALM_PROFILES))
     return Commit([read_realm_profile(row) for row in found])
 
 
 def update(name: str, profile: str, expected: int, now: str) -> Script[StoredRealmProfile]:
-    """Replace the content of a profile that is at the expected revision."""
+    """Replace the content of a profile at the expected revision."""
     stored = _at_revision(name, (yield from fetch(Get(REALM_PROFILES, (name,)))), expected)
     if expected >= I64_MAX:
         raise InternalError(f"the revisions of realm profile '{name}' are used up")
@@ -40,7 +40,7 @@ def update(name: str, profile: str, expected: int, now: str) -> Script[StoredRea
 
 
 def delete(name: str, expected: int) -> Script[StoredRealmProfile]:
-    """Remove a profile that is at the expected revision; gives what was removed."""
+    """Remove a profile at the expected revision and return it."""
     stored = _at_revision(name, (yield from fetch(Get(REALM_PROFILES, (name,)))), expected)
     return Commit(read_realm_profile(stored), (Delete(REALM_PROFILES, (name,)),))
 

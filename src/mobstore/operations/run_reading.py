@@ -1,4 +1,4 @@
-"""Scripts that read runs: whole ones, their heads, pages of their ledgers."""
+"""Scripts that read runs: whole runs, headers, pages of ledgers."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ E = TypeVar("E")
 
 
 class Selection(NamedTuple):
-    """Which runs, in the order of their creation.
+    """A selection of runs, in the order of their creation.
 
     Attributes:
-        mob_id: None: of all mobs.
-        flow_id: None: of all flows; only with a mob.
-        status: None: in any.
-        after: only those created after this run.
-        limit: at most so many.
+        mob_id: the mob; None: all mobs.
+        flow_id: the flow, only with a mob; None: all flows.
+        status: the status; None: any.
+        after: only runs created after this one.
+        limit: the maximum number of runs.
     """
 
     mob_id: str | None = None
@@ -78,18 +78,18 @@ _INDEXES: dict[tuple[bool, bool, bool], Index[RunRow]] = {
     (True, True, False): RUNS_BY_FLOW,
     (True, True, True): RUNS_BY_FLOW_STATUS,
 }
-"""By whether a mob, a flow and a status are given."""
+"""Keys: whether a mob, a flow and a status are selected."""
 
 
 def get_run(run_id: str) -> Script[MobRun | None]:
-    """One run with all that belongs to it."""
+    """Return one run with all its parts."""
     row: RunRow | None
     row, *parts = yield (Get(RUNS, (run_id,)), *_parts_of(run_id))
     return Commit(None if row is None else read_run(row, _parts(parts)))
 
 
 def list_runs(of: Selection) -> Script[list[MobRun]]:
-    """Runs with all that belongs to them."""
+    """Return runs with all their parts."""
     found = yield from _select(of)
     runs: list[MobRun] = []
     for row in found:
@@ -99,31 +99,31 @@ def list_runs(of: Selection) -> Script[list[MobRun]]:
 
 
 def get_run_header(run_id: str) -> Script[RunHeader | None]:
-    """The head of one run."""
+    """Return the header of one run."""
     row = yield from fetch(Get(RUNS, (run_id,)))
     return Commit(None if row is None else read_header(row))
 
 
 def run_headers(of: Selection) -> Script[list[RunHeader]]:
-    """The heads of runs."""
+    """Return the headers of runs."""
     found = yield from _select(of)
     return Commit([read_header(row) for row in found])
 
 
 def step_entries(run_id: str, start: int, limit: int | None) -> Script[list[StepLedgerEntry]]:
-    """A page of the step ledger."""
+    """Return a page of the step ledger."""
     return _page(STEP_LEDGER, read_step, run_id, start, limit)
 
 
 def failure_entries(run_id: str, start: int, limit: int | None) -> Script[list[FailureLedgerEntry]]:
-    """A page of the failure ledger."""
+    """Return a page of the failure ledger."""
     return _page(FAILURE_LEDGER, read_failure, run_id, start, limit)
 
 
 def loop_iteration_entries(
     run_id: str, start: int, limit: int | None
 ) -> Script[list[LoopIterationLedgerEntry]]:
-    """A page of the loop iteration ledger."""
+    """Return a page of the loop iteration ledger."""
     return _page(LOOP_ITERATIONS, read_iteration, run_id, start, limit)
 
 
@@ -134,12 +134,12 @@ def _page(
         Get(RUNS, (run_id,)), Scan(ledger, (run_id,), after=start - 1, limit=limit)
     )
     require_run(run, run_id)
-    place = ledger.columns.index("position")
+    position = ledger.columns.index("position")
     return Commit(
         read_each(
             rows,
             read,
-            lambda row: f"table {ledger.name}, run {run_id}, position {brief(str(row[place]))}",
+            lambda row: f"table {ledger.name}, run {run_id}, position {brief(str(row[position]))}",
         )
     )
 
@@ -151,10 +151,8 @@ def _select(of: Selection) -> ScriptPart[list[RunRow]]:
     if of.after is not None:
         before = yield from fetch(Get(RUNS, (of.after,)))
         if before is None:
-            raise NotFoundError(f"run not found: {of.after}; it can be followed by no other")
-        with naming_unreadable_rows(
-            "run", of.after
-        ):  # after nothing would be from the beginning again
+            raise NotFoundError(f"`after` names a run that does not exist: {of.after}")
+        with naming_unreadable_rows("run", of.after):  # None would start at the beginning
             after = stored_number(before.number)
     found = yield from fetch(Scan(index, tuple(given), after=after, limit=of.limit))
     return list(found)

@@ -1,7 +1,7 @@
 """Scripts that change runs.
 
-Of a missing run, a compare-and-swap on status or flow state gives False; everything else raises
-`NotFoundError`. All comparisons are made before any write. Kernel states are compared as canonical
+For a missing run, a compare-and-swap of status or flow state returns False; other operations raise
+`NotFoundError`. All comparisons come before any write. Kernel states are compared as canonical
 text.
 """
 
@@ -70,14 +70,14 @@ def create_run(run: RunRows) -> Script[None]:
         raise counter_too_low(NEXT_RUN, number)
     if max(number, last[0].number + 1 if last else 0) >= I64_MAX:
         raise InternalError("the numbers of runs are used up")
-    if last and last[0].number >= number:  # two runs of one number could not be told apart in order
+    if last and last[0].number >= number:  # runs with one number would have no order
         raise key_in_use(RUNS, (last[0].number,), "number")
     count = CounterRow(NEXT_RUN, number + 1)
     return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
 
 
 def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
-    """The writes that add a run."""
+    """Return the writes that add a run."""
     adds: tuple[Add[Any], ...] = (
         Add(RUNS, (run.run._replace(number=number),)),
         Add(RUN_STATES, (run.state,)),
@@ -104,7 +104,7 @@ class Swap(NamedTuple):
 
 
 def cas_run_status(run_id: str, status: Swap, now: str) -> Script[bool]:
-    """Change the status if it is the expected one and not terminal."""
+    """Change the status if it is as expected and not terminal."""
     run = yield from fetch(Get(RUNS, (run_id,)))
     if run is None or run.status != status.expected or is_terminal(run.status):
         return refuse(f"run {run_id} is not {status.expected}, or has ended")
@@ -112,7 +112,7 @@ def cas_run_status(run_id: str, status: Swap, now: str) -> Script[bool]:
 
 
 def cas_flow_state(run_id: str, flow_state: Swap) -> Script[bool]:
-    """Replace the flow state if it is the expected one, whatever the status."""
+    """Replace the flow state if it is as expected, whatever the status."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
     if state is None or state.flow_state != flow_state.expected:
         return refuse(other_flow_state(run_id))
@@ -131,42 +131,42 @@ def cas_run_snapshot(run_id: str, status: Swap, flow_state: Swap, now: str) -> S
 
 
 def _put_status(run: RunRow, status: str, now: str) -> Put[RunRow]:
-    """Change the status; the first change to a terminal one sets `completed_at`."""
+    """Return the write of a status; the first terminal status sets `completed_at`."""
     ended = now if is_terminal(status) and not run.completed_at else run.completed_at
     return Put(RUNS, (run._replace(status=status, completed_at=ended),))
 
 
 def put_flow_state(run_id: str, flow_state: str) -> Put[RunStateRow]:
-    """Replace the flow state of a run."""
+    """Return the write of a run's flow state."""
     return Put(RUN_STATES, (RunStateRow(run_id, flow_state),))
 
 
 def other_flow_state(run_id: str) -> str:
-    """Say why a comparison of flow states failed."""
+    """Return why a comparison of flow states failed."""
     return f"run {run_id} has another flow state"
 
 
 # Removal --------------------------------------------------------------------------------
 
 
-_OF_RUNS = tuple(table for table in TABLES if table.key[0] == "run_id" and table is not RUNS)
+_RUN_TABLES = tuple(table for table in TABLES if table.key[0] == "run_id" and table is not RUNS)
 
 
 def delete_run(run_id: str) -> Script[bool]:
-    """Remove a run, whatever its status; False if there is none. Its events stay."""
+    """Remove a run, whatever its status, and return whether it existed. Its events stay."""
     run = yield from fetch(Get(RUNS, (run_id,)))
     return Commit(False) if run is None else Commit(True, _removal((run_id,)))
 
 
 def prune_runs(older_than: str, statuses: Collection[str], most: int | None = None) -> Script[int]:
-    """Remove the runs that ended before a moment in one of these statuses; gives their number.
+    """Remove runs that ended before a time in one of these statuses, and return their number.
 
     Args:
-        older_than: the moment.
+        older_than: the time.
         statuses: the statuses.
-        most: remove at most so many, those that ended first; None: all.
+        most: remove at most this many runs, those that ended first; None: all.
     """
-    # A run without an end has "" there, which `after` leaves out.
+    # `after` excludes runs without an end, which have "".
     found: tuple[Sequence[RunRow], ...] = yield tuple(
         Scan(RUNS_BY_END, (status,), after="", before=older_than, limit=most) for status in statuses
     )
@@ -175,11 +175,11 @@ def prune_runs(older_than: str, statuses: Collection[str], most: int | None = No
 
 
 def _removal(run_ids: Sequence[str]) -> tuple[Write, ...]:
-    """The writes that remove runs; table by table, as many engines remove many rows fastest."""
+    """Return the writes that remove runs, table by table, as engines remove rows fastest."""
     return tuple(
         Delete(table, (run_id,))
         if table.key == ("run_id",)
         else DeleteRange(Scan(table, (run_id,)))
-        for table in (RUNS, *_OF_RUNS)
+        for table in (RUNS, *_RUN_TABLES)
         for run_id in run_ids
     )

@@ -21,7 +21,7 @@ from mobstore.scripts.transaction import (
 
 
 def put_spec(mob_id: str, definition: str, expected: int | None) -> Script[int]:
-    """Write a spec; if a revision is given it must be the stored one, 0 where there is none."""
+    """Write a spec; `expected` must be the stored revision, 0 if there is none, or None."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
     current = 0 if stored is None else stored.revision
     if expected is not None and expected != current:
@@ -33,19 +33,19 @@ def put_spec(mob_id: str, definition: str, expected: int | None) -> Script[int]:
 
 
 def get_spec(mob_id: str) -> Script[tuple[MobDefinition, int] | None]:
-    """A definition with its revision."""
+    """Return a definition with its revision."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
     return Commit(None if stored is None else read_spec(stored))
 
 
 def list_specs() -> Script[list[MobId]]:
-    """The mobs that have a spec, by id."""
+    """Return the mobs that have a spec, by id."""
     found = yield from fetch(Scan(SPECS))
     return Commit(list(map(read_mob_id, found)))
 
 
 def delete_spec(mob_id: str, expected: int | None) -> Script[bool]:
-    """Remove a spec, if a revision is given only at that one."""
+    """Remove a spec; `expected` must be the stored revision, or None."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
     if expected is not None and (stored is None or expected != stored.revision):
         return refuse(f"the spec of mob {mob_id} is not at revision {expected}")

@@ -1,8 +1,8 @@
-"""A function of operations as one script.
+"""Several operations as one script.
 
-The function is a coroutine whose every `await` is an operation on the stores it was given. It is
-stepped like a script: by the engine, wherever that runs scripts, and again from its beginning
-where the engine runs a script again.
+The caller's function is a coroutine. Each of its awaits is an operation on the stores passed to it.
+The engine steps the coroutine like a script, on the thread that runs scripts, and restarts it where
+it restarts a script.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 Work: TypeAlias = Callable[[V], Coroutine[object, None, T]]
-"""An async function that awaits nothing but operations on the stores it is given."""
+"""An async function that awaits only operations on the stores passed to it."""
 
 
 Step: TypeAlias = Callable[[Callable[[], object]], object]
-"""Calls what it is given, which runs the function up to its next operation."""
+"""Calls its argument, which runs the function up to its next operation."""
 
 OPERATIONS_ONLY = (
-    "within an atomic call nothing can be awaited but operations of the stores it is given"
+    "within an atomic call, await only operations of the stores passed to the function"
 )
-_ASYNC_FUNCTION = "atomic takes an async function of the stores it is given"
+_ASYNC_FUNCTION = "atomic takes an async function of the stores passed to it"
 
 
 class Outcome(NamedTuple, Generic[T]):
-    """How the function ended. Its error is a result: to an engine it is none of a script's."""
+    """The function's outcome.
+
+    An exception is carried as a value so that engines do not treat it as a failed script.
+    """
 
     result: T | None
     error: Exception | None = None
 
     def get(self) -> T:
-        """What the function returned; raises what it raised."""
+        """Return the function's result, or raise its error."""
         if self.error is not None:
             raise self.error
         return cast("T", self.result)
@@ -52,12 +55,12 @@ def atomic_script(
     context: Context,
     step: Step = lambda run: run(),
 ) -> Script[Outcome[T]]:
-    """Run a function of operations; write all that they write, or nothing if it raises.
+    """Run a function of operations and commit all their writes, or none if it raises.
 
     Args:
         work: the function.
-        view: makes the stores that it is given, on an engine.
-        context: the caller's context variables; the function sees them, whichever thread runs it.
+        view: makes the stores passed to the function, on an engine.
+        context: the caller's context variables; the function sees them on any thread.
         step: runs each step of the function, in that context.
     """
     if not callable(work):
@@ -67,7 +70,7 @@ def atomic_script(
     enter_atomic(context)
     try:
         coroutine: Any = context.run(step, partial(work, view(recorder)))
-    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+    except Exception as error:  # noqa: BLE001 - any error of the caller's function is its outcome
         return Commit(Outcome(None, error))
     if not inspect.iscoroutine(coroutine):
         raise UsageError(_ASYNC_FUNCTION)
@@ -78,7 +81,7 @@ def atomic_script(
             try:
                 operation = context.run(step, go_on)
             finally:
-                recorder.usable = False  # by a task that the function began, while this waits
+                recorder.usable = False  # for tasks the function started, while this waits
             number += 1
             try:
                 commit = yield from overlay.run(_script_of(operation))
@@ -91,7 +94,7 @@ def atomic_script(
                 go_on = partial(coroutine.send, commit.result)
     except StopIteration as end:
         return Commit(Outcome(end.value), tuple(overlay.writes))
-    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+    except Exception as error:  # noqa: BLE001 - any error of the caller's function is its outcome
         return Commit(Outcome(None, error))
     finally:
         coroutine.close()
@@ -104,7 +107,7 @@ def _script_of(operation: object) -> Script[Any]:
 
 
 class _Operation:
-    """What the recorder awaits: a script, to be run by whoever steps the coroutine."""
+    """A script that the recorder awaits; the caller that steps the coroutine runs it."""
 
     def __init__(self, make: Callable[[], Script[Any]]) -> None:
         self.make = make
@@ -114,7 +117,7 @@ class _Operation:
 
 
 class _Recorder(Engine):
-    """Hands scripts to whoever steps the coroutine that awaits their results.
+    """An engine that passes scripts to the caller that steps the coroutine.
 
     Attributes:
         usable: whether the coroutine is being stepped.
@@ -125,7 +128,7 @@ class _Recorder(Engine):
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         if not self.usable:
-            raise UsageError("these stores are of an atomic call, and of use in its function only")
+            raise UsageError("these stores belong to an atomic call; use them only in its function")
         return cast("T", await _Operation(make))
 
     write = read

@@ -1,10 +1,11 @@
-"""The rows of all tables: answers to reads, writes, and how they are taken back.
+"""The rows of all tables in memory: reads, writes, and undo.
 
-Each change is noted before it is made, with what was there. A list, a dictionary or an attribute
-changes at once or not at all, and what is taken back twice is as if taken back once: so all
-changes since `keep` can be undone, whichever instruction was interrupted, and so can an undoing.
+Each change is recorded before it is made, with the previous row. A list, a dictionary or an
+attribute changes atomically, and undoing a change twice equals undoing it once. So all changes
+since `keep` can be undone, whichever instruction was interrupted, and an interrupted undo can be
+repeated.
 
-A branch shares its rows with what it was made of, until either of the two changes a table.
+A branch shares its rows with its origin until either of the two changes a table.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mobstore.scripts.transaction import (
 
 @cache
 def getter(table: Table[Any], columns: tuple[str, ...]) -> Callable[[Row], Key]:
-    """A function that takes these columns of a row as a tuple; made once."""
+    """Return a cached function that extracts these columns of a row as a tuple."""
     return table.getter(columns)
 
 
@@ -40,8 +41,8 @@ class TableRows:
     """The rows of one table, by key and by index.
 
     Attributes:
-        by_key: all of them; not to be changed from outside.
-        shared: whether a branch has them, too, so that they change no more.
+        by_key: all rows; do not change it from outside.
+        shared: whether a branch shares the rows, so that they must not change.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class TableRows:
         self._others = [rows for index, rows in indexes.items() if index is not table]
 
     def copy(self) -> TableRows:
-        """The same rows, to be changed alone."""
+        """Return an independent copy."""
         indexes = {index: rows.copy() for index, rows in self._indexes.items()}
         return TableRows(self._table, self.by_key.copy(), indexes)
 
     def index(self, index: Index[Any]) -> SortedRows:
-        """The rows of an index; one that was not kept so far is from now on."""
+        """Return the rows of an index; build it at its first use."""
         rows = self._indexes.get(index)
         if rows is None:
             rows = SortedRows(index)
@@ -71,29 +72,29 @@ class TableRows:
         return rows
 
     def find(self, scan: Scan[Any]) -> list[Any]:
-        """The rows that a scan finds."""
+        """Return the rows a scan finds."""
         by_key = self.by_key
         return [by_key[key] for key in self.index(scan.index).find(scan)]
 
     def put(self, row: Row, key: Key, old: Row | None) -> None:
-        """Add a row, or put it in place of the old one of its key."""
+        """Add a row, or replace the old one with the same key."""
         self.by_key[key] = row
         if old is None:
             for index in self._indexes.values():
                 index.add(row, key)
         else:
-            for index in self._others:  # by its key it stays where it is
+            for index in self._others:  # its key, so its position there, stays
                 index.move(old, row, key)
 
     def remove(self, rows: dict[Key, Row]) -> None:
-        """Remove rows that are there."""
+        """Remove stored rows."""
         for key in rows:
             del self.by_key[key]
         for index in self._indexes.values():
             index.remove(rows)
 
     def restore(self, changes: Sequence[_Change]) -> None:
-        """Have what was there before some changes, whether they were made, or in part."""
+        """Restore the rows before some changes, whether these were made, or in part."""
         before: dict[Key, Row | None] = {}
         rows: list[tuple[Key, Row]] = []
         for _, key, old, new in changes:
@@ -108,38 +109,38 @@ class TableRows:
 
 
 _Change = tuple[TableRows, Key, Row | None, Row | None]
-"""Where, which row, what was there, what shall be."""
+"""The table's rows, the key, the previous row, the new row."""
 
 
 class MemoryTables:
     """The rows of all tables.
 
     Attributes:
-        changes: what was changed since `keep`, or was about to be.
+        changes: the changes since `keep`, made or about to be made.
     """
 
     def __init__(
         self, tables: dict[Table[Any], TableRows] | None = None, *, indexed: bool = True
     ) -> None:
-        """Begin with some rows, or with none.
+        """Start with some rows, or with none.
 
         Args:
-            tables: those of each table that has any.
-            indexed: keep every index from the beginning, as several threads may ask; else one is
-                made when it is asked for.
+            tables: the rows of each table that has any.
+            indexed: build every index at the start, as several threads may read; otherwise at the
+                first use of the index.
         """
         self.changes: list[_Change] = []
         self._indexed = indexed
         self._tables: dict[Table[Any], TableRows] = {} if tables is None else tables
 
     def branch(self) -> MemoryTables:
-        """The same rows, to be read and changed apart from these."""
+        """Return the same rows, to be read and changed independently."""
         for rows in self._tables.values():
             rows.shared = True
         return type(self)(self._tables.copy(), indexed=self._indexed)
 
     def rows(self, table: Table[Any]) -> TableRows | None:
-        """The rows of a table, if there ever was one."""
+        """Return the rows of a table, or None if it never had any."""
         return self._tables.get(table)
 
     def answer(self, read: Read) -> object:
@@ -164,10 +165,10 @@ class MemoryTables:
         return self.answer(asked)
 
     def write(self, writes: Sequence[Write]) -> None:
-        """Make writes, in their order; removals of single rows of one table together.
+        """Make writes in order; batch the removals of single rows of one table.
 
         Raises:
-            WriteFailedError: a row that must be new is not. Undo the others.
+            WriteFailedError: a row to add exists. The caller must undo the other writes.
         """
         place = 0
         while place < len(writes):
@@ -192,7 +193,7 @@ class MemoryTables:
                     )
 
     def size(self, writes: Iterable[Write]) -> int:
-        """How many rows writes would add, replace or remove, each alone."""
+        """Return how many rows writes would add, replace or remove, each by itself."""
         size = 0
         for write in writes:
             if isinstance(write, (Add, Put)):
@@ -204,7 +205,7 @@ class MemoryTables:
         return size
 
     def in_parts(self, writes: Iterable[Write], most: int) -> Iterator[tuple[Write, ...]]:
-        """The same writes, to be made one after the other, none of more than so many rows."""
+        """Yield the same writes in parts of at most `most` rows."""
         for write in writes:
             if isinstance(write, (Add, Put)):
                 for start in range(0, len(write.rows), most):
@@ -219,11 +220,11 @@ class MemoryTables:
                     yield tuple([Delete(table, key) for key in keys[start : start + most]])
 
     def keep(self) -> None:
-        """From now on, undo only what comes."""
+        """Make the changes so far permanent; `undo` affects only later ones."""
         self.changes = []
 
     def undo(self) -> None:
-        """Take back all that was written since `keep`."""
+        """Undo all writes since `keep`."""
         of_tables: dict[TableRows, list[_Change]] = {}
         for change in self.changes:
             of_tables.setdefault(change[0], []).append(change)
@@ -232,7 +233,7 @@ class MemoryTables:
         self.keep()
 
     def _own(self, table: Table[Any]) -> TableRows:
-        """The rows of a table, to be changed."""
+        """Return the rows of a table for changing; copy shared ones."""
         rows = self._tables.get(table)
         if rows is None:
             indexes = (table, *table.indexes) if self._indexed else ()

@@ -1,16 +1,16 @@
-"""What a store would hold if some writes were made: answers to reads, corrected by pending writes.
+"""Answers to reads, corrected by pending writes.
 
-Each operation within an atomic call must see what those before it did, before any of it is
-written. What it sees is made of two sets of rows:
+Each operation within an atomic call must see the writes of those before it, before any of them is
+committed. It sees two sets of rows:
 
-* the pending rows: what was added or put, and not removed since;
-* the stored rows, but for the hidden ones: those whose key was put or removed by itself, and those
-  that a removed range finds. What is hidden stays hidden: what was written in its place is pending.
+* the pending rows: those added or put, and not removed since;
+* the stored rows except the hidden ones: those with a key that was put or removed, and those that a
+  removed range finds. A hidden row stays hidden: a row written in its place is pending.
 
-An added row hides nothing, for it must be new: if it is not, the commit fails as a whole.
+An added row hides nothing, because it must be new. If it is not, the whole commit fails.
 
-Nothing is asked of the store for the sake of pending rows. A limited scan asks for as many rows as
-its limit says, and for more only if some that it got are hidden.
+Pending rows cause no reads of the store. A limited scan reads as many rows as its limit says, and
+more only if some of them are hidden.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ from mobstore.scripts.transaction import (
 
 T = TypeVar("T")
 
-_Answering: TypeAlias = Generator[Read, Any, object]
-"""Answers one read; what it yields is asked of the store."""
+_Answer: TypeAlias = Generator[Read, Any, object]
+"""Answers one read; it yields reads of the store."""
 
 
 class Overlay:
     """Pending writes over a store.
 
     Attributes:
-        writes: all of them, in their order.
+        writes: all pending writes, in order.
     """
 
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self._pending = MemoryTables(indexed=False)
         self._hidden: dict[Table[Any], _Hidden] = {}  # of each table that was written to
-        self._latest: tuple[Write, ...] = ()  # in neither until somebody reads after them
+        self._latest: tuple[Write, ...] = ()  # in neither until the next operation reads
 
     def run(self, script: Script[T]) -> Script[T]:
-        """Run a script over the pending writes; those of its commit become pending, too."""
+        """Run a script over the pending writes; the writes of its commit become pending."""
         for write in self._latest:
             self._add(write)
         self._latest = ()
@@ -70,7 +70,7 @@ class Overlay:
         if hidden is None:
             hidden = self._hidden[table] = _Hidden(table)
         hidden.add(write)
-        # Who adds what is there finds out when all is written, and then nothing is.
+        # An `Add` of a stored row fails when everything is committed.
         self._pending.write((Put(table, write.rows) if isinstance(write, Add) else write,))
         self._pending.keep()
 
@@ -85,11 +85,11 @@ class Overlay:
             script.close()
 
     def _answers(self, reads: Sequence[Read]) -> ScriptPart[tuple[Any, ...]]:
-        """The answers to some reads; what must be asked for them is asked together."""
+        """Return the answers to reads; reads of the store are yielded together."""
         answers: list[Any] = [None] * len(reads)
         going = [(place, self._answer(read), cast("Any", None)) for place, read in enumerate(reads)]
         while going:
-            asked: list[tuple[int, _Answering, Read]] = []
+            asked: list[tuple[int, _Answer, Read]] = []
             for place, answering, got in going:
                 try:
                     asked.append((place, answering, answering.send(got)))
@@ -101,7 +101,7 @@ class Overlay:
             going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
         return tuple(answers)
 
-    def _answer(self, read: Read) -> _Answering:
+    def _answer(self, read: Read) -> _Answer:
         if isinstance(read, Get):
             return (yield from self._get(read))
         scan = read.scan if isinstance(read, Count) else read
@@ -111,11 +111,11 @@ class Overlay:
         if isinstance(read, Count) and not hidden:
             stored: int = yield read
             return stored + cast("int", self._pending.answer(read))
-        shown = [] if hidden.has_all(scan) else (yield from _shown(scan, hidden))
-        found = _merged(scan, shown, cast("list[Row]", self._pending.answer(scan)))
+        visible = [] if hidden.has_all(scan) else (yield from _visible(scan, hidden))
+        found = _merged(scan, visible, cast("list[Row]", self._pending.answer(scan)))
         return len(found) if isinstance(read, Count) else found
 
-    def _get(self, get: Get[Any]) -> _Answering:
+    def _get(self, get: Get[Any]) -> _Answer:
         hidden = self._hidden.get(get.table)
         pending = self._pending.answer(get)
         if pending is not None:
@@ -128,24 +128,24 @@ class Overlay:
         return None if stored is None or hidden.has(stored) else stored
 
 
-def _shown(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:
-    """The stored rows that a scan finds and that are not hidden; at least as many as its limit."""
+def _visible(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:
+    """Return the visible stored rows of a scan; at least as many as its limit, if there are."""
     limit = scan.limit
     while True:
         stored: Sequence[Row] = yield scan if limit == scan.limit else replace(scan, limit=limit)
-        shown = hidden.left_of(stored)
-        if limit is None or len(stored) < limit or len(shown) >= cast("int", scan.limit):
-            return shown
-        limit = 2 * limit + 16  # rows that tie come in any order: there is no place to go on from
+        visible = hidden.visible(stored)
+        if limit is None or len(stored) < limit or len(visible) >= cast("int", scan.limit):
+            return visible
+        limit = 2 * limit + 16  # a scan cannot resume between rows that tie
 
 
-def _merged(scan: Scan[Any], shown: list[Row], pending: list[Row]) -> list[Row]:
-    """The rows of a scan, of those that are stored and those that are pending."""
-    if shown and pending:
+def _merged(scan: Scan[Any], visible: list[Row], pending: list[Row]) -> list[Row]:
+    """Return the rows of a scan from visible stored rows and pending ones."""
+    if visible and pending:
         ordering = getter(scan.index.table, scan.index.sorted_by[len(scan.prefix) :])
-        rows = sorted(shown + pending, key=ordering, reverse=scan.backwards)
+        rows = sorted(visible + pending, key=ordering, reverse=scan.backwards)
     else:
-        rows = shown or pending
+        rows = visible or pending
     return rows[: scan.limit]
 
 
@@ -153,10 +153,10 @@ _Bounds: TypeAlias = tuple[Value | None, Value | None]  # after, before
 
 
 class _Ranges(NamedTuple):
-    """Removed ranges by the values that their scans give.
+    """Removed ranges by the values that their scans select.
 
     Attributes:
-        values_of: takes of a row the columns that the scans give, and the one that they bound.
+        values_of: extracts the columns that the scans select, and the one that they bound.
         bounds: the bounds of the scans with the same values.
     """
 
@@ -165,18 +165,18 @@ class _Ranges(NamedTuple):
 
 
 class _Hidden:
-    """Which stored rows of a table do not show."""
+    """The hidden stored rows of a table."""
 
     def __init__(self, table: Table[Any]) -> None:
         self._table, self._key_of = table, getter(table, table.key)
         self._keys: set[Key] = set()
-        self._ranges: dict[tuple[Index[Any], int], _Ranges] = {}  # by how many values they give
+        self._ranges: dict[tuple[Index[Any], int], _Ranges] = {}  # by number of values
 
     def __bool__(self) -> bool:
         return bool(self._keys or self._ranges)
 
     def add(self, write: Write) -> None:
-        """Hide what a write replaces or removes."""
+        """Hide the rows that a write replaces or removes."""
         if isinstance(write, Put):
             self._keys.update(map(self._key_of, cast("Iterable[Row]", write.rows)))
         elif isinstance(write, Delete):
@@ -189,12 +189,12 @@ class _Hidden:
                 ranges = self._ranges[scan.index, given] = _Ranges(values_of, {})
             ranges.bounds.setdefault(scan.prefix, []).append((scan.after, scan.before))
 
-    def left_of(self, rows: Sequence[Row]) -> list[Row]:
-        """Those of some stored rows that show."""
+    def visible(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the visible ones of some stored rows."""
         return [row for row in rows if not self.has(row)] if self else list(rows)
 
     def has(self, row: Row) -> bool:
-        """Whether a stored row is hidden."""
+        """Return whether a stored row is hidden."""
         if self._key_of(row) in self._keys:
             return True
         for (_, given), ranges in self._ranges.items():
@@ -205,11 +205,11 @@ class _Hidden:
         return False
 
     def has_key(self, key: Key) -> bool:
-        """Whether any stored row with this key is hidden."""
+        """Return whether any stored row with this key is hidden."""
         return key in self._keys or self.has_all(Scan(self._table, key))
 
     def has_all(self, scan: Scan[Any]) -> bool:
-        """Whether all stored rows that a scan finds were removed by one range."""
+        """Return whether one range removed all stored rows that a scan finds."""
         fixed = dict(zip(scan.index.sorted_by, scan.prefix, strict=False))
         for (index, given), ranges in self._ranges.items():
             columns = index.sorted_by[:given]

@@ -10,29 +10,29 @@ from mobstore.scripts.tables import Index, Key, R, Row
 from mobstore.scripts.transaction import Scan, ScriptPart, fetch
 
 FIRST_LIMIT = 4
-"""How many rows the first page may have: how long they are is not known yet."""
-_MOST_TIES = 1024  # rows of one place that are read; in a sound store there is one
+"""The limit of the first page, since the length of its rows is not known yet."""
+_MOST_TIES = 1024  # rows read with one position; an intact store has one
 _MOST_ROWS = 256  # of a page
 _SIZE = 2**20  # characters of a page, about
 
 
 def page(index: Index[R], after: Key | None, limit: int) -> ScriptPart[list[R]]:
-    """The rows that come next in the order of an index; none after the last.
+    """Return the next rows in the order of an index; none after the last.
 
     Args:
         index: the index; all its rows are walked, whatever its prefix.
         after: the values of `index.sorted_by` in the last row before; None: from the first row.
-        limit: at most so many, and some that tie with the last of them. A place of which more rows
-            are than that is damage that those show, and the others are passed over.
+        limit: the maximum number of rows, plus some that tie with the last one. More ties than
+            `_MOST_TIES` mean a corrupt store; the remaining ones are skipped.
 
     Raises:
-        SerializationError: the last of them lacks a part of its place, as rows on damaged pages
-            do: nothing comes after that, and whoever asked for it would begin anew for ever.
+        SerializationError: the last row lacks a part of its position, as rows on damaged pages do.
+            No page could continue after it, and the caller would start over forever.
     """
     place = index.table.getter(index.sorted_by)
     rows: list[R] = []
     depth = 0 if after is None else len(after) - 1
-    # On from a key (a, b): what else begins with a, then what is after a.
+    # After a key (a, b): the rest of the rows with a, then the rows after a.
     while depth >= 0 and len(rows) < limit:
         prefix, bound = ((), None) if after is None else (after[:depth], after[depth])
         rows += yield from fetch(Scan(index, prefix, after=bound, limit=limit - len(rows)))
@@ -50,10 +50,10 @@ def page(index: Index[R], after: Key | None, limit: int) -> ScriptPart[list[R]]:
 
 
 def next_limit(limit: int, rows: int, size: int) -> int:
-    """How many rows the page after one with so many rows and characters may have."""
+    """Return the limit of the page after one with this many rows and characters."""
     return max(1, min(_MOST_ROWS, 4 * limit, _SIZE * rows // (size + 1)))
 
 
 def size_of(rows: Sequence[Row]) -> int:
-    """How many characters some rows have."""
+    """Return the number of characters in rows."""
     return sum(len(value) for row in rows for value in row if isinstance(value, str))

@@ -1,7 +1,7 @@
 """The rows of one index, in its order.
 
-For every value of the prefix there is a sorted list; most rows come last in theirs, so an
-insertion seldom moves anything. Many rows leave a list in one pass, which copies what stays.
+Each value of the prefix has a sorted list. Most rows are appended to theirs, so an insertion seldom
+moves anything. Many rows are removed in one pass that copies the remaining ones.
 
 Invariants: no list is empty; `_prefixes` is None, or holds the prefixes of the lists in order.
 """
@@ -16,11 +16,11 @@ from mobstore.scripts.tables import Index, Key, Row
 from mobstore.scripts.transaction import Scan
 
 _Entry: TypeAlias = tuple[Any, ...]  # the values of the order columns, then those of the key
-_FEW = 8  # so many entries leave a list one by one
+_FEW = 8  # up to this many entries are removed one by one
 
 
 class _Above:
-    """Sorts after every value."""
+    """A value that sorts after every other."""
 
     def __lt__(self, other: object) -> bool:
         return False
@@ -33,7 +33,7 @@ _ABOVE: Any = _Above()
 
 
 class SortedRows:
-    """The rows of one index; what changes them is not for several threads at once."""
+    """The rows of one index; changes are not thread-safe."""
 
     def __init__(self, index: Index[Any]) -> None:
         self.index: Index[Any] = index
@@ -41,16 +41,16 @@ class SortedRows:
         self._order = index.table.getter(index.order)
         self._outer, self._width = len(index.prefix), len(index.order)
         self._lists: dict[Key, list[_Entry]] = {}
-        self._prefixes: list[Key] | None = None  # those of the lists, sorted, once asked for
+        self._prefixes: list[Key] | None = None  # sorted; built at the first use
 
     def copy(self) -> SortedRows:
-        """The same rows, which change no more with these."""
+        """Return an independent copy."""
         copied = SortedRows(self.index)
         copied._lists = {prefix: entries[:] for prefix, entries in self._lists.items()}
         return copied
 
     def add(self, row: Row, key: Key) -> None:
-        """Add a row that is not there."""
+        """Add a new row."""
         prefix = self._prefix(row)
         entries = self._lists.get(prefix)
         entry = self._order(row) + key
@@ -63,13 +63,13 @@ class SortedRows:
             insort(entries, entry)
 
     def move(self, old: Row, new: Row, key: Key) -> None:
-        """Have a row where the one belongs that replaces it."""
+        """Move a row to the position of the row that replaces it."""
         if self._prefix(old) != self._prefix(new) or self._order(old) != self._order(new):
             self.remove({key: old})
             self.add(new, key)
 
     def remove(self, rows: Mapping[Key, Row]) -> None:
-        """Remove rows that are there."""
+        """Remove stored rows."""
         for prefix, leaving in self._by_prefix(rows.items()).items():
             entries = self._lists[prefix]
             leaving.sort()
@@ -91,7 +91,7 @@ class SortedRows:
                 self._set(prefix, left + entries[place:])
 
     def restore(self, rows: Iterable[tuple[Key, Row]], there: Mapping[Key, Row]) -> None:
-        """See that of some rows exactly these are there, whichever are now; twice is as once."""
+        """Make exactly the rows in `there` present, of those in `rows`; idempotent."""
         staying = self._by_prefix(there.items())
         for prefix, unsure in self._by_prefix(rows).items():
             gone = set(unsure)
@@ -99,7 +99,7 @@ class SortedRows:
             self._set(prefix, sorted(entries + staying.get(prefix, [])))
 
     def find(self, scan: Scan[Any]) -> list[Key]:
-        """The keys of the rows that a scan finds."""
+        """Return the keys of the rows a scan finds."""
         found: list[Key] = []
         step = -1 if scan.backwards else 1
         for entries, start, stop in self._ranges(scan):
@@ -115,11 +115,11 @@ class SortedRows:
         return found
 
     def count(self, scan: Scan[Any]) -> int:
-        """How many rows a scan finds."""
+        """Return the number of rows a scan finds."""
         return sum(max(0, stop - start) for _, start, stop in self._ranges(scan))
 
     def _ranges(self, scan: Scan[Any]) -> Iterator[tuple[list[_Entry], int, int]]:
-        """The lists that a scan finds rows in, in its order, and from where to where."""
+        """Yield the lists with the rows of a scan, in its order, each with start and stop."""
         if len(scan.prefix) >= self._outer:
             entries = self._lists.get(scan.prefix[: self._outer])
             if entries:
@@ -147,7 +147,7 @@ class SortedRows:
 
 
 def _bounds(entries: list[_Entry], first: _Entry, scan: Scan[Any]) -> tuple[int, int]:
-    """Where those of some sorted tuples begin and end that start with `first`, within bounds."""
+    """Return the range of the sorted tuples that start with `first`, within the bounds."""
     if scan.after is not None:
         start = bisect_right(entries, (*first, scan.after, _ABOVE))
     else:

@@ -1,9 +1,9 @@
-"""The tables, declared once: row types, keys, indexes. Every engine realises them natively.
+"""The tables, declared once: row types, keys, indexes. Every engine maps them to its own.
 
 Columns named like JSON fields hold their content: `kind`, `definition`, `profile`, `output`,
 `activation_params` free or model JSON, `flow_state` and `kernel_state` canonical text. Timestamps
-are text that sorts. No column is null: a time that has not come and the run of an event that is of
-none are empty text.
+are text that sorts. No column is null: a missing time, and the run of an event without one, are
+empty text.
 
 An index finds the rows with given values in its `prefix` columns, in the order of its `order`
 columns: integers by size, text by code point. Rows that tie come in any order. A table is its own
@@ -22,7 +22,7 @@ Row: TypeAlias = tuple[str | int, ...]
 R = TypeVar("R", bound=Row)
 
 FORMAT = 1
-"""The version of this layout; engines write it into what they create and refuse a higher one."""
+"""The version of this layout; engines store it and reject a higher one."""
 
 
 class Index(Generic[R]):
@@ -31,9 +31,9 @@ class Index(Generic[R]):
     Attributes:
         table: the table it belongs to.
         name: unique within the table.
-        prefix: columns whose values a scan gives.
+        prefix: columns with the values that a scan selects.
         order: columns that order the rows a scan finds.
-        sorted_by: both; in this order the index holds all rows.
+        sorted_by: both; the order in which the index holds all rows.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Index(Generic[R]):
 
 
 class Table(Index[R]):
-    """A table whose rows are `row`s, unique by `key` = `prefix` + `order`."""
+    """A table of `row`s, unique by `key` = `prefix` + `order`."""
 
     def __init__(
         self, name: str, row: type[R], *, prefix: tuple[str, ...] = (), order: tuple[str, ...]
@@ -67,7 +67,7 @@ class Table(Index[R]):
         return index
 
     def getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
-        """A function that takes these columns of a row as a tuple."""
+        """Return a function that extracts these columns of a row as a tuple."""
         places = [self.columns.index(column) for column in columns]
         if len(places) > 1:
             return itemgetter(*places)
@@ -76,7 +76,7 @@ class Table(Index[R]):
 
 
 IDENTITY = "identity"
-"""The name of the row of `META` that tells one store from every other: a UUID as text."""
+"""The name of the row of `META` that identifies the store: a UUID as text."""
 
 
 NEXT_CURSOR = "next_cursor"
@@ -86,7 +86,7 @@ NEXT_RUN = "next_run"
 
 
 class MetaRow(NamedTuple):
-    """What is known of the store as a whole."""
+    """A property of the store as a whole."""
 
     name: str
     value: str
@@ -173,7 +173,7 @@ class RootStepOutputRow(NamedTuple):
 
 
 class LoopOutputRow(NamedTuple):
-    """How many iterations the outputs of a loop have, empty ones included."""
+    """The number of iterations in the outputs of a loop, including empty ones."""
 
     run_id: str
     loop_id: str

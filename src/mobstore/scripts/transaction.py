@@ -1,7 +1,7 @@
-"""The vocabulary of transactions: what a script may ask for, what it may write, what runs it.
+"""The vocabulary of transactions: reads, writes, scripts, and the engine that runs them.
 
-A *script* decides one store operation without doing any I/O. It is a generator: it yields reads,
-is sent their answers, and returns a `Commit`, its result and its writes:
+A *script* decides one store operation without doing any I/O. It is a generator that yields reads,
+receives their answers, and returns a `Commit` with its result and its writes:
 
     def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
         state = yield from fetch(Get(RUN_STATES, (run_id,)))
@@ -9,12 +9,12 @@ is sent their answers, and returns a `Commit`, its result and its writes:
             return refuse(f"run {run_id} has another flow state")
         return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, next),)),))
 
-Rules for scripts: no clock, no random, no await; nothing is changed before the end, so a script
-that raises has changed nothing. Rules for engines: all reads of one script see one state of the
-store, its writes are applied all or none, and nobody sees some of them.
+Rules for scripts: no clock, no random, no await. Nothing changes before the end, so a script that
+raises has changed nothing. Rules for engines: all reads of one script see one snapshot of the
+store. Its writes are applied all or none, and no reader sees only some of them.
 
-A *loading* script brings in more than fits into memory: it yields writes too, which are applied at
-once but become visible and durable, all or none, only when it has ended.
+A *loading* script imports more than fits into memory. It yields writes too. They are applied at
+once, but become visible and durable, all or none, only when the script ends.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ C = TypeVar("C")
 
 
 Durability: TypeAlias = Literal["full", "normal"]
-"""What a write that returned survives: "full": a power failure. "normal": the death of the process;
-a power failure may undo the last ones."""
+"""What a completed write survives. "full": a power failure. "normal": a crash of the process; a
+power failure may undo the last writes."""
 
 
 class ReadOf(Generic[A_co]):
-    """The type of a read's answer, from which `fetch` infers its own; see `Read`."""
+    """The base of the reads; its parameter is the type of the answer, for `fetch`."""
 
     __slots__ = ()
 
@@ -58,11 +58,11 @@ class Get(ReadOf[R | None], Generic[R]):
 class Scan(ReadOf[Sequence[R]], Generic[R]):
     """The rows with these values in the index's prefix, in its order.
 
-    `prefix` may also hold fewer values, () being all rows, or more: they are those of the first of
-    the index's columns, prefix and order, and the columns after them order the rows.
+    `prefix` may hold fewer values than the index's prefix, or more; () selects all rows. The values
+    belong to the first columns of `sorted_by`; the remaining columns order the rows.
 
-    `after` and `before` bound the first column that orders, both exclusively; `limit` bounds the
-    number of rows; `backwards` reverses the order, before the limit counts.
+    `after` and `before` are exclusive bounds of the first ordering column. `limit` bounds the
+    number of rows. `backwards` reverses the order before the limit applies.
     """
 
     index: Index[R]
@@ -75,7 +75,7 @@ class Scan(ReadOf[Sequence[R]], Generic[R]):
 
 @dataclass(slots=True)
 class Count(ReadOf[int]):
-    """The number of rows that a scan finds; the scan must not have a limit."""
+    """The number of rows a scan finds; the scan must not have a limit."""
 
     scan: Scan[Any]
 
@@ -84,14 +84,15 @@ class Count(ReadOf[int]):
 
 
 Read: TypeAlias = Get[Any] | Scan[Any] | Count
+"""A read, answered by a row or None, by rows, or by a number."""
 
 
 @dataclass(slots=True)
 class Add(Generic[R]):
-    """Write these rows, which must be new: a row of the same key fails the whole commit.
+    """New rows; a stored row with the same key fails the whole commit.
 
     The failure is `key_in_use(table, key)`. It means that a counter is behind the rows it numbers,
-    as a partial restore leaves it; to overwrite them would lose what was acknowledged.
+    as after a partial restore. Overwriting them would lose acknowledged data.
     """
 
     table: Table[R]
@@ -100,7 +101,7 @@ class Add(Generic[R]):
 
 @dataclass(slots=True)
 class Put(Generic[R]):
-    """Write these rows; each replaces the row of the same key if there is one."""
+    """Rows to store; each replaces the row with the same key if there is one."""
 
     table: Table[R]
     rows: Sequence[R]
@@ -108,7 +109,7 @@ class Put(Generic[R]):
 
 @dataclass(slots=True)
 class Delete:
-    """Remove the row with this key, if there is one."""
+    """The removal of the row with this key, if there is one."""
 
     table: Table[Any]
     key: Key
@@ -116,7 +117,7 @@ class Delete:
 
 @dataclass(slots=True)
 class DeleteRange:
-    """Remove every row that a scan finds; the scan must not have a limit."""
+    """The removal of every row a scan finds; the scan must not have a limit."""
 
     scan: Scan[Any]
 
@@ -126,43 +127,43 @@ class DeleteRange:
 
 def _require_unlimited(scan: Scan[Any]) -> None:
     if scan.limit is not None:
-        raise InternalError("a scan that is counted or removed has no limit")
+        raise InternalError("a scan to count or remove must not have a limit")
 
 
 Write: TypeAlias = Add[Any] | Put[Any] | Delete | DeleteRange
 
 
 def add_or_put(table: Table[R], stored: R | None, row: R) -> Add[R] | Put[R]:
-    """Write a row: in place of the stored one of its key, or as a new one if there is none."""
+    """Return the write that replaces a stored row, or adds the row if none is stored."""
     return Add(table, (row,)) if stored is None else Put(table, (row,))
 
 
 def key_in_use(table: Table[Any], key: Key, column: str = "key") -> WriteFailedError:
-    """The error of an `Add` whose key is taken, or of a number that is."""
+    """Return the error for an `Add` with a key in use, or for a number in use."""
     named = ", ".join(str(part)[:80] for part in key)
     return WriteFailedError(
-        f"table {table.name} already has a row with the {column} {named}, so a"
-        " counter is behind its rows; nothing was written. mobstore verify URL --repair sets the"
-        " counters of events and runs right; of others mobstore verify says where they are"
+        f"table {table.name} already has a row with the {column} {named}, so a counter is behind"
+        " its rows; nothing was written. mobstore verify URL --repair corrects the counters of"
+        " events and runs; mobstore verify URL names other rows"
     )
 
 
 def counter_too_low(name: str, value: int) -> WriteFailedError:
-    """The error of numbering what is new by a counter that is below its first value, 1."""
+    """Return the error for a counter below its first value, 1."""
     return WriteFailedError(
-        f"the counter {name} is {value}, and 1 is its first value: what it numbers could not be"
-        " found again; nothing was written. mobstore verify URL --repair sets it right"
+        f"the counter {name} is {value}, below its first value 1, so new rows could not be found"
+        " again; nothing was written. mobstore verify URL --repair corrects it"
     )
 
 
 class Commit(NamedTuple, Generic[T]):
-    """The end of a script: what the operation returns, and what is to be written for it.
+    """The end of a script: the result of the operation, and its writes.
 
     Attributes:
         result: what the operation returns.
         writes: applied in this order.
-        refusal: why a comparison refused the operation, so that nothing is written; None: it
-            did not. Whoever runs several operations as one undoes all of them then.
+        refusal: why a comparison failed, in which case there are no writes; else None. In an
+            atomic call, a refusal rolls back every operation.
     """
 
     result: T
@@ -177,7 +178,7 @@ LoadingScript: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], 
 
 
 def refuse(why: str) -> Commit[bool]:
-    """The end of a compare-and-swap that found something else than it expected."""
+    """Return the end of a compare-and-swap that did not find the expected value."""
     return Commit(False, (), why)
 
 
@@ -188,20 +189,20 @@ def fetch(read: ReadOf[A], other: ReadOf[B], /) -> ScriptPart[tuple[A, B]]: ...
 @overload
 def fetch(read: ReadOf[A], other: ReadOf[B], third: ReadOf[C], /) -> ScriptPart[tuple[A, B, C]]: ...
 def fetch(*reads: Any) -> ScriptPart[Any]:
-    """Ask within a script, in one round trip; to be used with `yield from`."""
+    """Yield reads in one round trip and return their answers; use it with `yield from`."""
     answers = yield reads
     return answers[0] if len(reads) == 1 else answers
 
 
 def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object]) -> Commit[T]:
-    """Run a script to its end where every read can be answered at once.
+    """Run a script to its end on an engine that answers reads immediately.
 
     Args:
         script: a fresh script.
-        answer: gives the answer to one read; for a loading script it also applies one write.
+        answer: answers one read; for a loading script it also applies one write.
 
     Raises:
-        Exception: whatever the script or `answer` raises; nothing of the commit was applied.
+        Exception: any error of the script or of `answer`; no part of the commit was applied.
     """
     try:
         asked: Sequence[object] = next(script)
@@ -210,7 +211,7 @@ def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object])
     except StopIteration as end:
         return cast("Commit[T]", end.value)
     except BaseException:
-        script.close()  # now, not when the error's traceback is let go of
+        script.close()  # now, not when the traceback is released
         raise
 
 
@@ -218,35 +219,35 @@ _WITHIN_ATOMIC: ContextVar[bool] = ContextVar("mobstore_within_atomic", default=
 
 
 def enter_atomic(context: Context) -> None:
-    """Mark a context as that of an atomic call's function."""
+    """Mark a context as belonging to an atomic call's function."""
     context.run(_WITHIN_ATOMIC.set, True)
 
 
 def is_within_atomic() -> bool:
-    """Whether the caller is the function of an atomic call, or a task that it started."""
+    """Return whether the caller is an atomic call's function, or a task it started."""
     return _WITHIN_ATOMIC.get()
 
 
 def require_outside_atomic() -> None:
-    """Raise if called from the function of an atomic call, or from a task that it started.
+    """Raise if called from an atomic call's function, or from a task it started.
 
-    Every engine calls this first, before it takes a lock or queues anything: the call would wait
-    for the transaction that waits for it.
+    Every engine calls this first, before it takes a lock or queues anything. Otherwise the call
+    would wait for a transaction that waits for the call.
 
     Raises:
         UsageError: the caller is within an atomic call.
     """
     if is_within_atomic():
         raise UsageError(
-            "within an atomic call, use the stores that the function was given, not those outside"
+            "within an atomic call, use the stores passed to the function, not those outside"
         )
 
 
 class Engine(ABC):
-    """What runs scripts: it knows how to run a transaction, never what it means.
+    """A runner of scripts: it knows how to run a transaction, never what the transaction means.
 
-    All three ways take a *maker* of the script, so that an engine may run a fresh one again.
-    A task that is cancelled while it waits leaves either all of a script's writes or none.
+    `read`, `write` and `load` take a function that makes the script, so that an engine can retry
+    with a fresh one. A cancelled task leaves either all of a script's writes or none.
     Every method but `close` begins with `require_outside_atomic`; `MobStores.close` does so itself.
     """
 
@@ -255,7 +256,7 @@ class Engine(ABC):
         """Run a script that writes nothing.
 
         Raises:
-            ReadFailedError: the medium refused.
+            ReadFailedError: the medium failed.
             ClosedError: the engine is closed.
         """
 
@@ -264,30 +265,30 @@ class Engine(ABC):
         """Run a script; when this returns, its writes are as durable as the engine promises.
 
         Raises:
-            WriteFailedError: the medium refused; nothing was written unless it says otherwise.
+            WriteFailedError: the medium failed; nothing was written unless `maybe_written`.
             ClosedError: the engine is closed.
         """
 
     @abstractmethod
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
-        """Run a loading script, alone; errors as for `write`."""
+        """Run a loading script alone. Raise the errors of `write`."""
 
     @abstractmethod
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
-        """Have `wake` called after commits, of this engine or of whoever shares its store.
+        """Call `wake` after commits by this engine, or by others that share its store.
 
-        Calls come soon after a commit, on any thread; they may be coalesced. What others commit
-        may cause spurious ones; a commit of this engine calls only those whom it concerns. There
-        is one more call when the engine is closed, or when its medium turns out to be gone. `wake`
-        must return at once; what it raises is logged and dropped.
+        Calls come soon after a commit, on any thread, and may be coalesced. Commits by others may
+        cause spurious calls; a commit by this engine notifies only the listeners it affects. One
+        more call comes when the engine is closed, or when its medium is found to be gone. `wake`
+        must return at once. Its errors are logged and dropped.
 
         Args:
             wake: the function.
-            to: only commits that may have changed what this scan finds, its bounds and limit
-                aside; None: all commits.
+            to: only commits that may have changed the result of this scan, whatever its bounds
+                and limit; None: all commits.
 
         Returns:
-            What ends it; to be called once, or not at all where the engine is closed.
+            A function that ends the listener; call it once, or not at all on a closed engine.
 
         Raises:
             ClosedError: the engine is closed.
@@ -295,26 +296,26 @@ class Engine(ABC):
 
     @abstractmethod
     async def compact(self) -> None:
-        """Give back the room of what was removed, where the medium does not do so by itself.
+        """Reclaim the space of deleted rows, if the medium does not do so by itself.
 
         Raises:
-            WriteFailedError: the medium refused; nothing was lost.
+            WriteFailedError: the medium failed; nothing was lost.
             ClosedError: the engine is closed.
         """
 
     async def faults(self) -> Sequence[str]:
-        """What is wrong with the medium itself, beneath the rows, in words; empty: nothing known.
+        """Return faults of the medium below the rows, in words; empty if none is known.
 
         Raises:
-            ReadFailedError: the medium refused.
+            ReadFailedError: the medium failed.
             ClosedError: the engine is closed.
         """
         return ()
 
     def details(self) -> Mapping[str, str]:
-        """Name what may explain a failure of the medium: its version, its known faults."""
+        """Return what may explain a failure of the medium, such as its version or known faults."""
         return {}
 
     @abstractmethod
     async def close(self) -> None:
-        """Let writes under way end, end reads that last, let go of all; closing twice is fine."""
+        """Finish pending writes, end long reads, and release everything; may be called twice."""

@@ -1,17 +1,17 @@
 """The stores. Each class is the contract and its only implementation, over any engine.
 
-A method checks and encodes its arguments, has the engine run a script, and returns its result.
+A method checks and encodes its arguments, runs a script on the engine, and returns its result.
 
-What holds everywhere:
+Rules for all methods:
 
-* An operation is atomic, and a write that returned is as durable as its engine promises. One that
-  raised has changed nothing, unless the error's `maybe_written` says that this cannot be known.
+* An operation is atomic, and a completed write is as durable as its engine promises. An operation
+  that raised has changed nothing, unless the error's `maybe_written` is set.
 * A cancelled call leaves all of its changes or none.
-* Arguments are copied; results are independent copies. Text may hold anything but lone surrogates;
-  identifiers may be empty. Text sorts by code point.
-* Beside the errors listed, every method may raise `SerializationError` (an argument of a wrong
-  type, without JSON form, nested too deeply or too large; stored data that cannot be read),
-  `ReadFailedError` or `WriteFailedError` (the medium failed), and `InternalError` (the store is
-  closed, a number is out of range).
-* `Contract:` names the cases of `mobstore.testing` that show the rule.
+* Arguments are copied; results are independent copies. Text may hold anything except lone
+  surrogates; identifiers may be empty. Text sorts by code point.
+* Every method may raise these errors, besides those in its docstring: `UsageError` (an argument of
+  the wrong type or out of range), `SerializationError` (an argument without JSON form, nested too
+  deeply or too large; unreadable stored data), `ReadFailedError` or `WriteFailedError` (the medium
+  failed), and `ClosedError` (the store is closed).
+* `Contract:` names the cases of `mobstore.testing` that prove the rule.
 """

@@ -1,4 +1,4 @@
-"""What the four stores share."""
+"""The base of the four stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Engine
 
 Clock: TypeAlias = Callable[[], Timestamp | datetime]
-"""Returns the present moment: a `Timestamp`, or a datetime with a time zone."""
+"""Returns the current time: a `Timestamp`, or a timezone-aware datetime."""
 
 
 class EngineStore:
@@ -24,20 +24,20 @@ class EngineStore:
         self._clock = clock
 
     def _now(self) -> Timestamp:
-        """The present moment by the store's clock.
+        """Return the current time of the store's clock.
 
         Raises:
-            SerializationError: the clock returns something else.
+            UsageError: the clock returns something else.
         """
-        moment = self._clock()
-        return moment if type(moment) is Timestamp else to_timestamp(moment, "the clock's time")
+        now = self._clock()
+        return now if type(now) is Timestamp else to_timestamp(now, "the clock's time")
 
 
 def check_clock(clock: Clock) -> None:
-    """Reject a clock that cannot be called.
+    """Check that a clock is callable.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not.
     """
     if not callable(clock):
         kind = "None" if clock is None else type(clock).__name__

@@ -22,22 +22,22 @@ from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscr
 
 
 class MobEventStore(EngineStore):
-    """The log of what happened to mobs, in one sequence of cursors.
+    """The log of events of all mobs, in one sequence of cursors.
 
-    The first event has cursor 1; each further one gets the next number. Cursors are never used
-    again, not even after `clear` or `prune`. Times need not grow with the cursors.
+    The first event has cursor 1; each further event gets the next number. Cursors are never reused,
+    not even after `clear` or `prune`. Times need not grow with the cursors.
     """
 
     async def append(self, event: NewMobEvent) -> MobEvent:
-        """Add an event; without a time of its own it gets the store's.
+        """Add an event; if it has no time, it gets the store's current time.
 
         Returns:
             The event as stored.
 
         Raises:
             InternalError: the cursors are used up (2**63 - 2 is the last).
-            WriteFailedError: the counter of cursors is behind the log, as a partial restore leaves
-                it; nothing was overwritten. `verify` mends it.
+            WriteFailedError: the counter of cursors is behind the log, as after a partial restore;
+                nothing was overwritten. `verify` repairs it.
 
         Contract: events.append.assigns-cursors, events.append.keeps-time, events.append.store-time,
         events.counter-behind.
@@ -49,7 +49,7 @@ class MobEventStore(EngineStore):
         """Add events with consecutive cursors, all or none.
 
         Returns:
-            The events as stored, in the order given; an empty list for an empty sequence.
+            The events as stored, in the same order; an empty list for an empty sequence.
 
         Raises:
             InternalError: the cursors are used up.
@@ -59,7 +59,7 @@ class MobEventStore(EngineStore):
         events.counter-behind.
         """
         if Record in type(events).__mro__:  # it can be iterated, by its fields
-            raise UsageError("events must be a sequence of NewMobEvent; one alone goes to `append`")
+            raise UsageError("events must be a sequence of NewMobEvent; use `append` for one event")
         try:
             batch = tuple(events)
         except TypeError as error:
@@ -78,25 +78,25 @@ class MobEventStore(EngineStore):
         reject_stale: bool = False,
         on_unreadable: OnUnreadable | None = None,
     ) -> list[MobEvent]:
-        """The events with a cursor greater than `after_cursor`, ascending, at most `limit`.
+        """Return the events after `after_cursor`, ascending, at most `limit`.
 
-        There are fewer only at the end of the log, or before an event that cannot be read: that
-        one is told by the next call, which begins with it.
+        There are fewer only at the end of the log, or before an unreadable event. The next call
+        starts with that event and raises its error.
 
         Args:
             after_cursor: 0 to 2**63 - 1; 0 for the beginning.
-            limit: 0 to 2**63 - 1; 0 gives an empty list.
+            limit: 0 to 2**63 - 1; 0 returns an empty list.
             mob_id: only events of this mob, found by an index.
             run_id: only events that name this run, found by an index.
-            reject_stale: whether to refuse a cursor past the latest one. The reference does not:
-                after such a cursor there is nothing.
-            on_unreadable: goes on past events that cannot be read, and is told of each, in their
-                order, before this returns.
+            reject_stale: raise for a cursor past the latest one. The reference does not: it
+                returns no events after such a cursor.
+            on_unreadable: called for each unreadable event, in order, before this method returns;
+                those events are skipped.
 
         Raises:
-            UsageError: a number is out of range, or both a mob and a run are given.
+            UsageError: a number is out of range, or both a mob and a run are passed.
             StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
-            SerializationError: the next event cannot be read; its cursor is named.
+            SerializationError: the next event is unreadable; the error names its cursor.
 
         Contract: events.poll.order, events.poll.bounds, events.poll.range, events.poll.subject,
         events.poll.defaults, events.poll.stale, events.poll.unreadable.
@@ -129,29 +129,29 @@ class MobEventStore(EngineStore):
         run_id: UUID | str | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Subscription[MobEvent]:
-        """The events after a cursor, and then those that are committed, without end.
+        """Subscribe to the events after a cursor, those stored and those still to come.
 
-        In the order of their cursors, none twice, and none missed unless it was removed before
-        its turn: by whomever it was appended, this or another task, process or tab that uses the
-        same store. A slow consumer takes its time: at most 256 events are held for it.
+        Events come in the order of their cursors, none twice. None is missed unless it was removed
+        before its turn, whichever task, process or tab of the same store appended it. At most 256
+        events are buffered for a slow consumer.
 
-        What `async for` and `anext` raise, it can be asked again after: see `Subscription`.
+        A subscription can be used again after an error: see `Subscription`.
 
         Args:
-            after_cursor: 0 to 2**63 - 1; `latest_cursor()` for what is still to come.
+            after_cursor: 0 to 2**63 - 1; `latest_cursor()` for new events only.
             mob_id: only events of this mob.
             run_id: only events that name this run.
-            on_unreadable: goes on past events that cannot be read, and is told of each when its
-                turn comes.
+            on_unreadable: called for each unreadable event when its turn comes; those events are
+                skipped.
 
         Raises:
-            UsageError: an argument is wrong, as for `poll`; or the store is closed, also while
-                somebody waits for the next event.
-            StaleCursorError: the cursor is past the latest one, at first or since the log has
-                shrunk beneath it.
-            SerializationError: the next event cannot be read; its cursor is named, and those
-                before it were given.
-            ReadFailedError: the store's medium failed, or is gone, also while somebody waits.
+            UsageError: an argument is wrong, as for `poll`.
+            ClosedError: the store is closed, also while a task waits for the next event.
+            StaleCursorError: the cursor is past the latest one, at the start or since the store
+                was replaced by an older state.
+            SerializationError: the next event is unreadable; the error names its cursor. The
+                events before it were returned.
+            ReadFailedError: the store's medium failed, or is gone, also while a task waits.
 
         Contract: events.subscribe.catches-up, events.subscribe.follows, events.subscribe.subject,
         events.subscribe.closed, events.subscribe.stale, events.subscribe.unreadable,
@@ -162,47 +162,48 @@ class MobEventStore(EngineStore):
         return EventSubscription(self._engine, after, _event_filter(mob_id, run_id), on_unreadable)
 
     async def latest_cursor(self) -> int:
-        """The cursor that was given last, 0 if none ever was; its event may be removed by now.
+        """Return the last assigned cursor, 0 if there is none; its event may have been removed.
 
         Contract: events.latest-cursor.
         """
         return await self._engine.read(event_log.latest_cursor)
 
     async def replay_all(self) -> list[MobEvent]:
-        """All events, ascending by cursor.
+        """Return all events, ascending by cursor.
 
         Raises:
-            SerializationError: one cannot be read; its cursor is named. `poll` gives the others.
+            SerializationError: an event is unreadable; the error names its cursor. `poll` returns
+                the others.
 
         Contract: events.replay.all, events.poll.unreadable.
         """
         return await self._engine.read(event_log.replay_all)
 
     async def clear(self) -> None:
-        """Remove all events; runs, specs and profiles stay, and cursors go on where they were.
+        """Remove all events; runs, specs and profiles stay, and cursors continue.
 
         Contract: events.clear.keeps-cursors.
         """
         await self._engine.write(event_log.clear)
 
     async def prune(self, older_than: Timestamp | datetime) -> int:
-        """Remove the events whose time is before `older_than` (not those at it).
+        """Remove the events with a time before `older_than`, not those at it.
 
         Returns:
             How many were removed.
 
         Raises:
-            SerializationError: a datetime without a time zone.
+            UsageError: `older_than` is a naive datetime.
 
         Contract: events.prune.strict, events.prune.keeps-cursors.
         """
-        moment = to_timestamp(older_than, "older_than").sortable
-        return await self._engine.write(lambda: event_log.prune(moment))
+        time = to_timestamp(older_than, "older_than").sortable
+        return await self._engine.write(lambda: event_log.prune(time))
 
 
 def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:
     if mob_id is not None and run_id is not None:
-        raise UsageError("a run is of one mob; give mob_id or run_id, not both")
+        raise UsageError("a run belongs to one mob; pass mob_id or run_id, not both")
     if mob_id is not None:
         return EventFilter(EVENTS_BY_MOB, text(mob_id, "mob_id"))
     return None if run_id is None else EventFilter(EVENTS_BY_RUN, run_key(run_id))

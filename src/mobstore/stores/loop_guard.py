@@ -1,8 +1,8 @@
-"""The function of an atomic call runs apart from the event loop.
+"""A stand-in for the event loop during the function of an atomic call.
 
-It waits for operations of its stores and nothing else. On some engines it runs on the event loop's
-thread and on others it does not. So that what it must not do fails alike on all of them, and
-leaves no task behind, it finds a loop that refuses whatever it is asked.
+The function awaits operations of its stores and nothing else. Some engines run it on the event
+loop's thread, others do not. The stand-in rejects every use of the loop, so that a wrong await
+fails in the same way on all engines and leaves no task behind.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from mobstore.scripts.atomic import OPERATIONS_ONLY
 
 T = TypeVar("T")
 
-# What asyncio says where its own loop is missing, or is not the one that it knows.
-_ABOUT_LOOPS = re.compile(r"event loop|different loop|inside a task|parent task")
+# The messages of asyncio for a missing or different loop.
+_LOOP_MESSAGES = re.compile(r"event loop|different loop|inside a task|parent task")
 
 
 class _RefusingLoop:
-    """Stands in for the running event loop."""
+    """An event loop that rejects every use."""
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], **_: object) -> NoReturn:
-        coroutine.close()  # or Python would warn that nobody has awaited it
+        coroutine.close()  # or Python would warn that it was never awaited
         raise UsageError(OPERATIONS_ONLY)
 
     def __getattr__(self, name: str) -> NoReturn:
         raise UsageError(OPERATIONS_ONLY)
 
-    def __hash__(self) -> int:  # by it asyncio looks for the present task
+    def __hash__(self) -> int:  # asyncio looks up the current task by it
         raise UsageError(OPERATIONS_ONLY)
 
 
@@ -42,24 +42,26 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def without_event_loop(step: Callable[[], T]) -> T:
-    """Run a step of the function.
+    """Run a step of the function with the stand-in as the running event loop.
 
     Raises:
-        UsageError: it came out of the function that asyncio missed its loop.
-        Exception: whatever the function raises.
+        UsageError: the function used the event loop.
+        Exception: any error of the function.
     """
-    from asyncio import events  # whoever awaits has loaded it; an import of the package need not
+    from asyncio import (
+        events,  # already loaded by async callers; importing the package does not need it
+    )
 
-    loop = events._get_running_loop()  # noqa: SLF001 - made for those who run loops
+    loop = events._get_running_loop()  # noqa: SLF001 - meant for event loops
     try:
         events._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
         return step()
-    except ExceptionGroup as group:  # a `TaskGroup` that was refused its first task
+    except ExceptionGroup as group:  # a `TaskGroup` without its first task
         if group.split(_is_refusal)[1] is None:
             raise UsageError(OPERATIONS_ONLY) from group
         raise
     except RuntimeError as error:
-        if type(error) is RuntimeError and _ABOUT_LOOPS.search(str(error)):
+        if type(error) is RuntimeError and _LOOP_MESSAGES.search(str(error)):
             raise UsageError(OPERATIONS_ONLY) from error
         raise
     finally:

@@ -1,4 +1,4 @@
-"""The reference's names for stores in memory, each with data of its own."""
+"""Single stores in memory, under the reference's names; each has its own data."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from mobstore.stores.specs import MobSpecStore
 
 
 class InMemoryMobEventStore(MobEventStore):
-    """An event log in memory, with data of its own."""
+    """An event log in memory, with its own data."""
 
     def __init__(self, *, clock: Clock = Timestamp.now) -> None:
         super().__init__(MemoryEngine(), clock)
 
 
 class InMemoryMobRunStore(MobRunStore):
-    """A run store in memory, with data of its own."""
+    """A run store in memory, with its own data."""
 
     def __init__(self, *, clock: Clock = Timestamp.now) -> None:
         super().__init__(MemoryEngine(), clock)
 
 
 class InMemoryMobSpecStore(MobSpecStore):
-    """A spec store in memory, with data of its own."""
+    """A spec store in memory, with its own data."""
 
     def __init__(self, *, clock: Clock = Timestamp.now) -> None:
         super().__init__(MemoryEngine(), clock)
 
 
 class InMemoryRealmProfileStore(RealmProfileStore):
-    """A realm profile store in memory, with data of its own."""
+    """A realm profile store in memory, with its own data."""
 
     def __init__(self, *, clock: Clock = Timestamp.now) -> None:
         super().__init__(MemoryEngine(), clock)

@@ -1,4 +1,4 @@
-"""Four stores on one engine, and what is about to be opened."""
+"""The four stores on one engine, and opening them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ T = TypeVar("T")
 
 
 class Closable:
-    """Something that holds an engine; close it, or use it in `async with`."""
+    """An owner of an engine; close it, or use it in `async with`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def close(self) -> None:
-        """Wait for writes under way, end reads that last, let go of all; closing twice is fine.
+        """Finish pending writes, end long reads, and release everything; may be called twice.
 
         Raises:
-            UsageError: called within an atomic call, for which it would have to wait.
+            UsageError: called within an atomic call.
         """
         require_outside_atomic()
         await self._engine.close()
@@ -59,7 +59,7 @@ class Closable:
 
 
 class Opening(Generic[S]):
-    """A store about to be opened: `await` it, or use it in `async with`, which closes it too."""
+    """An opening store: `await` it, or use it in `async with`, which also closes it."""
 
     def __init__(self, start: Callable[[], Coroutine[object, None, S]]) -> None:
         self._start = start
@@ -84,7 +84,7 @@ class Opening(Generic[S]):
 
 
 class Stores:
-    """The four stores, without the engine they are on: what an atomic call is given."""
+    """The four stores without access to the engine, as passed to an atomic call's function."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.events: MobEventStore = MobEventStore(engine, clock)
@@ -93,19 +93,19 @@ class Stores:
         self.realm_profiles: RealmProfileStore = RealmProfileStore(engine, clock)
 
     def event_store(self) -> MobEventStore:
-        """`events`, under the reference's name."""
+        """Return `events`, under the reference's name."""
         return self.events
 
     def run_store(self) -> MobRunStore:
-        """`runs`, under the reference's name."""
+        """Return `runs`, under the reference's name."""
         return self.runs
 
     def spec_store(self) -> MobSpecStore:
-        """`specs`, under the reference's name."""
+        """Return `specs`, under the reference's name."""
         return self.specs
 
     def realm_profile_store(self) -> RealmProfileStore:
-        """`realm_profiles`, under the reference's name."""
+        """Return `realm_profiles`, under the reference's name."""
         return self.realm_profiles
 
 
@@ -116,8 +116,8 @@ class MobStores(Displayed, Stores, Closable):
         """Put the stores on an engine.
 
         Args:
-            engine: where rows are kept; closed with this object.
-            clock: gives the store's times; for tests.
+            engine: the engine; closed with this object.
+            clock: returns the current time; for tests.
         """
         Closable.__init__(self, engine)
         Stores.__init__(self, engine, clock)
@@ -127,39 +127,40 @@ class MobStores(Displayed, Stores, Closable):
         return f"<{type(self).__name__} on {self._engine!r}>"
 
     async def identity(self) -> UUID:
-        """What tells this store from every other one; a cursor means something in one store only.
+        """Return the store's UUID; a cursor is valid only in the store that assigned it.
 
-        It is made with the store, and moves with what the store holds: a copy, or a store into
-        which an export was imported, has that of its source. An erased store gets a new one.
+        The UUID is created with the store and moves with its data: a copy, or a store made by
+        importing an export, has the UUID of its source. An erased store gets a new one.
 
         Raises:
-            SerializationError: what is stored is no UUID.
+            SerializationError: the stored value is not a UUID.
 
         Contract: stores.identity, stores.identity.moves, durable.reopen.identity.
         """
         found = await self._engine.read(identity)
-        if found is None:  # an engine that does not make one with the store
+        if found is None:  # an engine that does not create one with the store
             found = await self._engine.write(partial(identify, str(uuid4())))
         if (known := parse_identity(found)) is None:
             raise SerializationError(
-                "table meta, key identity: it is not a UUID; mobstore verify URL --repair gives"
-                " the store a new one"
+                "table meta, key identity: not a UUID; mobstore verify URL --repair assigns a new"
+                " one"
             )
         return known
 
     async def overview(self) -> Overview:
-        """Count what the stores hold, by mob; events and runs of mobs with a spec by an index.
+        """Count the contents of the stores, by mob.
 
-        Mobs without a spec have to be looked for among the rows.
+        Events and runs of mobs with a spec are counted by an index. Mobs without a spec are found
+        by scanning.
         """
         return await self._engine.read(count_all)
 
     async def atomic(self, work: Work[Stores, T]) -> T:
-        """Run several operations, on any of the stores, in one commit: all are kept, or none.
+        """Run several operations, on any of the stores, in one commit, all or none.
 
-        A compare-and-swap that would return False raises `RefusedError` instead. Where the
-        function raises, nothing of what it did is kept; an error that it catches undoes only the
-        operation that raised it. Each operation sees what those before it did.
+        A compare-and-swap that would return False raises `RefusedError` instead. If the function
+        raises, all its operations are rolled back; an error that it catches rolls back only the
+        operation that raised it. Each operation sees the changes of those before it.
 
             async def complete(at: Stores) -> None:
                 await at.runs.cas_run_status(run_id, expected="running", next="completed")
@@ -168,19 +169,19 @@ class MobStores(Displayed, Stores, Closable):
             await stores.atomic(complete)
 
         Args:
-            work: an async function that awaits nothing but operations on the stores it is given.
-                It is run while nobody else can write, on the thread that writes, and perhaps
-                more than once: it should be quick and change nothing else.
+            work: an async function that awaits only operations on the stores passed to it. It
+                runs on the writing thread, while no other writer can write, and perhaps more than
+                once. It should be quick and change nothing else.
 
         Returns:
-            What the function returns, when its writes are as durable as the engine promises.
+            The function's result, once its writes are as durable as the engine promises.
 
         Raises:
-            RefusedError: a comparison failed; it says in which operation.
-            UsageError: the function awaits something else, needs an event loop, or is not
-                async; or it, or a task that it started, uses other stores than it was given.
-            Exception: whatever the function raises.
-            WriteFailedError: the medium refused.
+            RefusedError: a comparison failed; the error has the number of the operation.
+            UsageError: the function awaits something else, needs an event loop, or is not async;
+                or it, or a task it started, uses other stores than those passed to it.
+            Exception: any error of the function.
+            WriteFailedError: the medium failed.
 
         Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits,
         atomic.event-loop, atomic.own-stores, atomic.context, callers.atomic.
@@ -194,35 +195,35 @@ class MobStores(Displayed, Stores, Closable):
         return outcome.get()
 
     async def compact(self) -> None:
-        """Give back the room of what was removed: SQLite rewrites its file, others need nothing.
+        """Reclaim the space of deleted rows: SQLite rewrites its file, other engines do nothing.
 
         Raises:
-            WriteFailedError: no room for a second copy, or another process uses the file all the
+            WriteFailedError: no space for a second copy, or another process uses the file all the
                 time; nothing was lost.
         """
         await self._engine.compact()
 
     @property
     def engine(self) -> Engine:
-        """What runs the scripts: for tools that bring scripts of their own."""
+        """The engine, for tools with scripts of their own."""
         return self._engine
 
 
 def check_stores(stores: object, what: str = "stores") -> None:
-    """Reject what is no open store.
+    """Check that a value is an open store.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not.
     """
     if not isinstance(stores, MobStores):
         raise UsageError(
-            f"{what} is a store that is open, such as `await open_stores(url)` gives, not"
+            f"{what} must be an open store, such as `await open_stores(url)` returns, not"
             f" {_kind(stores)}"
         )
 
 
 def check_options(durability: Durability, timeout: float, **flags: bool) -> None:
-    """Reject options that no engine can be opened with.
+    """Check the options of opening.
 
     Args:
         durability: see `open_stores`.
@@ -230,7 +231,7 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         flags: options that are True or False, by their names.
 
     Raises:
-        UsageError: an option is none of its values.
+        UsageError: an option has another type or value.
     """
     if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
         raise UsageError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")

@@ -1,4 +1,4 @@
-"""Opening stores by URL."""
+"""`open_stores`, which opens stores by URL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from os import PathLike
 
 from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.transaction import Durability, Engine
 from mobstore.stores.base import Clock, check_clock
@@ -26,26 +26,26 @@ def open_stores(
     timeout: float = 5.0,
     clock: Clock = Timestamp.now,
 ) -> Opening[MobStores]:
-    """Open stores by URL; to be awaited, or used in `async with`.
+    """Open stores by URL; await the result, or use it in `async with`.
 
     Args:
-        url: `memory:` for stores that live in this process and end with it; `sqlite:PATH` for a
-            file; `indexeddb:NAME` for a database of the page's origin, in a browser. A path is
-            taken as it stands: relative to the working directory unless it begins with a slash;
-            nothing in a path or name is escaped or expanded. What looks like another kind of URL
-            or path is rejected with the URL to write instead; `./` in front means such a name. A
-            path object, such as a `pathlib.Path`, is a SQLite file.
+        url: `memory:` for stores in this process, which end with it; `sqlite:PATH` for a file;
+            `indexeddb:NAME` for a database of the page's origin, in a browser. A path is relative
+            to the working directory unless it begins with a slash. No character of a path or name
+            is escaped or expanded. A text that looks like another kind of URL or path is rejected,
+            and the error names the URL to write instead; prefix such a name with `./`. A path
+            object, such as a `pathlib.Path`, is a SQLite file.
         create: see `SqliteMobStores.open`; a store in memory is always new.
         read_only: whether only to read: nothing is created or upgraded, and every call that may
-            write raises InternalError. See `SqliteMobStores.open`.
+            write raises UsageError. See `SqliteMobStores.open`.
         durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
         timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
-        clock: gives the store's times, each a Timestamp or a datetime with a time zone; for tests.
+        clock: returns the store's times, as Timestamps or timezone-aware datetimes; for tests.
 
     Raises:
-        InternalError: no engine has this URL, or it does not work in this place.
-        ReadFailedError: what the URL names cannot be opened.
-        WriteFailedError: what the URL names cannot be written.
+        UsageError: an argument is wrong, or the URL's engine does not work on this platform.
+        ReadFailedError: the store cannot be opened.
+        WriteFailedError: the store cannot be written.
     """
 
     async def engine() -> Engine:
@@ -58,7 +58,7 @@ def open_stores(
                 place.name, durability, timeout, create=create, read_only=read_only
             )
         if sys.platform == "emscripten":
-            raise InternalError("a browser keeps no SQLite files; use indexeddb:NAME")
+            raise UsageError("SQLite files do not persist in a browser; use indexeddb:NAME")
         return await sqlite_engine(
             place.name, durability, timeout, create=create, read_only=read_only
         )

@@ -12,7 +12,7 @@ from mobstore.stores.base import EngineStore
 
 
 class RealmProfileStore(EngineStore):
-    """Profiles that the mobs of a realm share, each with a revision.
+    """The profiles shared by the mobs of a realm, each with a revision.
 
     A profile starts at revision 1 and grows by one with each update; after a delete it starts
     again. Both times come from the store's clock.
@@ -22,10 +22,10 @@ class RealmProfileStore(EngineStore):
         """Add a profile.
 
         Returns:
-            What was stored: revision 1, both times now.
+            The stored profile, at revision 1, with both times now.
 
         Raises:
-            CasConflictError: there is one of this name.
+            CasConflictError: a profile with this name exists.
 
         Contract: profiles.create.twice, profiles.update.revisions.
         """
@@ -34,7 +34,7 @@ class RealmProfileStore(EngineStore):
         return await self._engine.write(lambda: realm_profiles.create(key, encoded, now))
 
     async def get(self, name: str) -> StoredRealmProfile | None:
-        """The profile, or None.
+        """Return the profile, or None.
 
         Contract: profiles.update.revisions.
         """
@@ -47,11 +47,11 @@ class RealmProfileStore(EngineStore):
         """Replace a profile's content; `created_at` stays, `updated_at` becomes now.
 
         Returns:
-            What was stored, at revision `expected_revision` + 1.
+            The stored profile, at revision `expected_revision` + 1.
 
         Raises:
-            NotFoundError: there is none of this name.
-            CasConflictError: it is at another revision.
+            NotFoundError: no profile has this name.
+            CasConflictError: the profile is at another revision.
 
         Contract: profiles.update.revisions, profiles.update.conflict.
         """
@@ -64,11 +64,11 @@ class RealmProfileStore(EngineStore):
         """Remove a profile.
 
         Returns:
-            What was removed.
+            The removed profile.
 
         Raises:
-            NotFoundError: there is none of this name.
-            CasConflictError: it is at another revision.
+            NotFoundError: no profile has this name.
+            CasConflictError: the profile is at another revision.
 
         Contract: profiles.delete.revision.
         """
@@ -77,7 +77,7 @@ class RealmProfileStore(EngineStore):
         return await self._engine.write(lambda: realm_profiles.delete(key, expected))
 
     async def list(self) -> builtins.list[StoredRealmProfile]:
-        """All profiles, ascending by name.
+        """Return all profiles, ascending by name.
 
         Contract: profiles.list.order.
         """

@@ -33,9 +33,9 @@ S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
 
 class MobRunFrames(MobRunReader):
-    """The part of `MobRunStore` that changes frames and loops.
+    """The methods of `MobRunStore` that change frames and loops.
 
-    Compare-and-swap as in `MobRunStore`.
+    A base class only to keep modules short; use `MobRunStore`, which documents compare-and-swap.
     """
 
     async def upsert_loop_snapshot(
@@ -46,10 +46,10 @@ class MobRunFrames(MobRunReader):
         snapshot: LoopSnapshot,
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
-        """Set a loop's state, whatever it was, and record an iteration.
+        """Set a loop's state unconditionally, and record an iteration.
 
         `ledger_entry` is appended unless the ledger has one with the same loop instance,
-        iteration and frame: a call may be repeated.
+        iteration and frame, so the call may be repeated.
 
         Raises:
             NotFoundError: there is no such run.
@@ -119,17 +119,17 @@ class MobRunFrames(MobRunReader):
         Args:
             run_id: the run.
             frame_id: the frame.
-            expected_frame: what the frame must be.
-            next_frame: what it becomes.
-            step_output_key: the step. An output recorded before is replaced in its place.
+            expected_frame: the expected frame.
+            next_frame: the next frame.
+            step_output_key: the step. A recorded output is replaced and keeps its position.
             step_output: free JSON.
             loop_context: None for `root_step_outputs`; a loop id and an iteration (from 0) for
                 `loop_iteration_outputs`, where missing iterations before it become empty.
 
         Raises:
             NotFoundError: there is no such run.
-            InternalError: it would leave out iterations although the run's loops have more than
-                1,024 in all, and 16 more for each of their outputs.
+            InternalError: the call would leave out iterations, and the run's loops would have
+                more than 1,024 of them plus 16 for each output.
 
         Contract: runs.outputs.root, runs.outputs.loop, runs.outputs.padding,
             runs.outputs.allowance, runs.ledger.missing.
@@ -311,9 +311,9 @@ def _loop(loop_instance_id: str, expected: LoopSnapshot | None, next: LoopSnapsh
 
 
 def _given(snapshot: S) -> S:
-    """None means "must not exist" to a script; it is not for callers to say so everywhere."""
+    """Reject None, which a script would take as "must not exist"."""
     if snapshot is None:
-        raise UsageError("an expected snapshot must be given")
+        raise UsageError("an expected snapshot must not be None")
     return snapshot
 
 

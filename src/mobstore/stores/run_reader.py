@@ -1,4 +1,4 @@
-"""Flow runs on an engine: what reads them."""
+"""Flow runs on an engine: reading."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from mobstore.stores.subscription import RunSubscription, Subscription
 
 
 class MobRunReader(EngineStore):
-    """What can be asked about flow runs.
+    """The methods of `MobRunStore` that read flow runs.
 
-    Only `get_run` and `list_runs` without a status, `after` or `limit` are in the reference. What
-    a question costs depends on what it returns, not on what else is stored. A run's id may be given
-    as text, here and in `MobRunStore`.
+    The reference has only `get_run`, and `list_runs` without a status, `after` or `limit`. The cost
+    of a call depends on its result, not on the rest of the store. A run's id may be passed as text,
+    here and in `MobRunStore`.
     """
 
     async def get_run(self, run_id: UUID | str) -> MobRun | None:
-        """The run with all its ledgers, frames, loops and outputs, or None.
+        """Return the run with all its ledgers, frames, loops and outputs, or None.
 
         Contract: runs.create.round-trip, runs.get.missing.
         """
@@ -46,19 +46,19 @@ class MobRunReader(EngineStore):
         after: UUID | str | None = None,
         limit: int | None = None,
     ) -> list[MobRun]:
-        """The runs of a mob, or of one of its flows, in the order of their creation.
+        """Return the runs of a mob, or of one of its flows, in the order of their creation.
 
         Args:
-            mob_id: the mob; None: those of all mobs.
+            mob_id: the mob; None: all mobs.
             flow_id: only runs of this flow of the mob.
             status: only runs in this status.
-            after: only runs created after this one, which may be of any mob and status: the last
-                of the page before.
-            limit: at most so many, 0 to 2**63 - 1.
+            after: only runs created after this one, such as the last run of the previous page. It
+                may have any mob and status.
+            limit: the maximum number of runs, 0 to 2**63 - 1; None: all.
 
         Raises:
-            NotFoundError: there is no run `after`.
-            UsageError: `limit` is out of range, or a flow is given without its mob.
+            NotFoundError: the run `after` does not exist.
+            UsageError: `limit` is out of range, or a flow is passed without its mob.
 
         Contract: runs.list.order, runs.list.filter, runs.list.pages, runs.list.all-mobs.
         """
@@ -66,7 +66,7 @@ class MobRunReader(EngineStore):
         return await self._engine.read(lambda: run_reading.list_runs(selected))
 
     async def get_run_header(self, run_id: UUID | str) -> RunHeader | None:
-        """The run without its states, ledgers and outputs, or None.
+        """Return the run without its states, ledgers and outputs, or None.
 
         Contract: runs.headers.
         """
@@ -82,7 +82,7 @@ class MobRunReader(EngineStore):
         after: UUID | str | None = None,
         limit: int | None = None,
     ) -> list[RunHeader]:
-        """As `list_runs`, but without what runs hold.
+        """Return the headers of the runs that `list_runs` would return.
 
         Contract: runs.headers, runs.list.pages.
         """
@@ -92,12 +92,12 @@ class MobRunReader(EngineStore):
     async def step_entries(
         self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[StepLedgerEntry]:
-        """A page of the step ledger, in the order of appending.
+        """Return a page of the step ledger, in the order of appending.
 
         Args:
             run_id: the run.
-            start: how many entries to leave out, 0 to 2**63 - 1.
-            limit: at most so many, 0 to 2**63 - 1; None: all that follow.
+            start: the number of entries to skip, 0 to 2**63 - 1.
+            limit: the maximum number of entries, 0 to 2**63 - 1; None: all.
 
         Raises:
             NotFoundError: there is no such run.
@@ -111,7 +111,7 @@ class MobRunReader(EngineStore):
     async def failure_entries(
         self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[FailureLedgerEntry]:
-        """A page of the failure ledger; as `step_entries`.
+        """Return a page of the failure ledger, like `step_entries`.
 
         Contract: runs.ledger.pages, runs.ledger.missing.
         """
@@ -121,7 +121,7 @@ class MobRunReader(EngineStore):
     async def loop_iteration_entries(
         self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
     ) -> list[LoopIterationLedgerEntry]:
-        """A page of the loop iteration ledger; as `step_entries`.
+        """Return a page of the loop iteration ledger, like `step_entries`.
 
         Contract: runs.ledger.pages, runs.ledger.missing.
         """
@@ -129,14 +129,14 @@ class MobRunReader(EngineStore):
         return await self._engine.read(lambda: run_reading.loop_iteration_entries(*page))
 
     def watch(self, run_id: UUID | str) -> Subscription[RunHeader]:
-        """Follow a run's status: its header now, and again whenever the status has changed.
+        """Subscribe to a run's status: its header now, and again after each change of the status.
 
-        Ends after a terminal status, and when the run is deleted. Of changes that follow each
-        other faster than the caller asks, only the last is seen. To be used as `subscribe` of
-        the event log, and with its errors.
+        The subscription ends after a terminal status, and when the run is deleted. If the status
+        changes several times between two steps, only the last change is seen. Usage and errors
+        are those of `MobEventStore.subscribe`.
 
         Raises:
-            NotFoundError: there is no such run; told by the first step.
+            NotFoundError: there is no such run; raised by the first step.
 
         Contract: runs.watch, events.subscribe.others.
         """
@@ -151,7 +151,7 @@ def _selection(
     limit: int | None,
 ) -> Selection:
     if mob_id is None and flow_id is not None:
-        raise UsageError("flows are named within a mob; give mob_id, too")
+        raise UsageError("flow names belong to a mob; pass mob_id, too")
     return Selection(
         None if mob_id is None else text(mob_id, "mob_id"),
         None if flow_id is None else text(flow_id, "flow_id"),

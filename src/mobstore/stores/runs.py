@@ -1,4 +1,4 @@
-"""Flow runs on an engine: what changes them."""
+"""Flow runs on an engine: changes."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class MobRunStore(MobRunFrames):
     """Flow runs.
 
     States are compared by value (`KernelState` equality), so a change and its reversal go
-    unnoticed. Compare-and-swap methods return False when a comparison fails, and then have
-    changed nothing; all comparisons come before any change. Which status follows which is not
-    checked, except that a terminal status (completed, failed, canceled) is final.
+    unnoticed. A compare-and-swap method returns False if a comparison fails; nothing has changed
+    then, since all comparisons come before any change. The order of statuses is not checked, except
+    that a terminal status (completed, failed, canceled) is final.
     """
 
     async def create_run(self, run: MobRun) -> None:
-        """Add a run exactly as given.
+        """Add a run unchanged.
 
         Raises:
-            InternalError: there is a run of this id.
-            WriteFailedError: the counter of runs is behind, as a partial restore leaves it; nothing
-                was written. `verify` mends it.
+            InternalError: a run with this id exists.
+            WriteFailedError: the counter of runs is behind, as after a partial restore; nothing
+                was written. `verify` repairs it.
 
         Contract: runs.create.round-trip, runs.create.twice, runs.counter-behind.
         """
@@ -63,8 +63,8 @@ class MobRunStore(MobRunFrames):
     ) -> bool:
         """Change the status if it is `expected` and not terminal.
 
-        The first change to a terminal status sets `completed_at` to the store's time. False for
-        a missing run.
+        The first change to a terminal status sets `completed_at` to the store's time. Returns
+        Returns False for a missing run.
 
         Contract: runs.status.cas, runs.status.terminal, runs.status.completed-at, runs.cas.missing.
         """
@@ -83,7 +83,7 @@ class MobRunStore(MobRunFrames):
     ) -> bool:
         """Replace the flow state if it equals `expected`, whatever the status.
 
-        False for a missing run.
+        Returns False for a missing run.
 
         Contract: runs.flow-state.cas, runs.flow-state.one-winner, runs.cas.missing.
         """
@@ -102,7 +102,7 @@ class MobRunStore(MobRunFrames):
     ) -> bool:
         """Change status and flow state if both are as expected and the status is not terminal.
 
-        `completed_at` as in `cas_run_status`. False for a missing run.
+        `completed_at` is set as in `cas_run_status`. Returns False for a missing run.
 
         Contract: runs.snapshot.cas, runs.cas.missing.
         """
@@ -115,7 +115,7 @@ class MobRunStore(MobRunFrames):
         return await self._engine.write(lambda: runs.cas_run_snapshot(key, status, flow_state, now))
 
     async def append_step_entry(self, run_id: UUID | str, entry: StepLedgerEntry) -> None:
-        """Append to the step ledger, also a duplicate, whatever the run's status.
+        """Append to the step ledger, even a duplicate, whatever the run's status.
 
         Raises:
             NotFoundError: there is no such run.
@@ -129,7 +129,7 @@ class MobRunStore(MobRunFrames):
         """Append unless the ledger has an entry of this step, member and status.
 
         Returns:
-            Whether it was appended. Output and time are neither compared nor updated.
+            Whether the entry was appended. Output and time are neither compared nor updated.
 
         Raises:
             NotFoundError: there is no such run.
@@ -164,10 +164,10 @@ class MobRunStore(MobRunFrames):
         await self._engine.write(lambda: ledgers.append_failure_entry(row))
 
     async def delete_run(self, run_id: UUID | str) -> bool:
-        """Remove a run and all that belongs to it, whatever its status; its events stay.
+        """Remove a run with all its parts, whatever its status; its events stay.
 
         Returns:
-            Whether there was one.
+            Whether the run existed.
 
         Contract: runs.delete.
         """
@@ -179,27 +179,26 @@ class MobRunStore(MobRunFrames):
         older_than: Timestamp | datetime,
         status: MobRunStatus | Collection[MobRunStatus] = ("completed", "failed", "canceled"),
     ) -> int:
-        """Remove the runs that ended before `older_than` (not at it), whole.
+        """Remove the runs that ended before `older_than`, not those that ended at it.
 
-        They are removed in commits of some hundred runs, those that ended first before the others,
-        so that other tasks have their turn; within an atomic call it is one commit. Where one
-        fails, or the task is cancelled, what was removed before stays removed, each run as a
-        whole; to go on, call it again.
+        Runs are removed in commits of up to 256, the earliest end first, so that other tasks can
+        run in between; within an atomic call there is one commit. If a commit fails, or the task is
+        cancelled, the runs removed before stay removed. Call the method again to continue.
 
         Args:
             older_than: compared with `completed_at`; a run without one is never removed.
-            status: only runs in this status, or one of these.
+            status: only runs in this status, or in one of these.
 
         Returns:
-            How many runs were removed.
+            The number of removed runs.
 
         Raises:
-            SerializationError: a datetime without a time zone.
-            WriteFailedError: the medium refused; some of the runs may have been removed.
+            UsageError: `older_than` is a naive datetime.
+            WriteFailedError: the medium failed; some of the runs may have been removed.
 
         Contract: runs.prune, runs.prune.many.
         """
-        moment = to_timestamp(older_than, "older_than").sortable
+        time = to_timestamp(older_than, "older_than").sortable
         given: tuple[str, ...]
         if isinstance(status, Collection) and not isinstance(status, str):
             given = tuple(status)
@@ -209,7 +208,7 @@ class MobRunStore(MobRunFrames):
         most = None if is_within_atomic() else _PRUNED_AT_ONCE
         pruned = 0
         while True:
-            some = await self._engine.write(lambda: runs.prune_runs(moment, statuses, most))
+            some = await self._engine.write(lambda: runs.prune_runs(time, statuses, most))
             pruned += some
             if most is None or some < most:
                 return pruned

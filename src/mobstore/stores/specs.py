@@ -24,13 +24,13 @@ class MobSpecStore(EngineStore):
         Args:
             mob_id: the mob.
             definition: its definition.
-            revision: the revision last read, 0 if there must be none; None writes in any case.
+            revision: the expected revision, 0 for no spec; None: write unconditionally.
 
         Returns:
             The new revision.
 
         Raises:
-            SpecRevisionConflictError: the stored revision (0 if there is none) is another.
+            SpecRevisionConflictError: the stored revision, 0 if there is none, differs.
 
         Contract: specs.put.revisions, specs.put.conflict, specs.put.create-only.
         """
@@ -40,7 +40,7 @@ class MobSpecStore(EngineStore):
         return await self._engine.write(lambda: specs.put_spec(mob, encoded, expected))
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        """The definition and its revision, or None.
+        """Return the definition and its revision, or None.
 
         Contract: specs.put.revisions.
         """
@@ -48,17 +48,17 @@ class MobSpecStore(EngineStore):
         return await self._engine.read(lambda: specs.get_spec(mob))
 
     async def list_specs(self) -> list[MobId]:
-        """The mobs that have a spec, ascending.
+        """Return the mobs that have a spec, ascending.
 
         Contract: specs.list.order.
         """
         return await self._engine.read(specs.list_specs)
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        """Remove a spec, if `revision` is given only at that one.
+        """Remove a spec, only at `revision` unless that is None.
 
         Returns:
-            Whether it was removed; False if there is none, or it is at another revision.
+            Whether it was removed; False if there is none, or if it is at another revision.
 
         Contract: specs.delete.revision.
         """

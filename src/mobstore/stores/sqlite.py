@@ -16,7 +16,7 @@ from mobstore.stores.urls import parse_path
 
 
 class SqliteMobStores(MobStores):
-    """The four stores in one SQLite file; `open` makes them."""
+    """The four stores in one SQLite file; call `open` to create them."""
 
     @classmethod
     def open(
@@ -29,24 +29,24 @@ class SqliteMobStores(MobStores):
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
     ) -> Opening[Self]:
-        """Open a SQLite file, or create it; to be awaited, or used in `async with`.
+        """Open or create a SQLite file; await the result, or use it in `async with`.
 
         Args:
-            path: the file; its directory must exist. It is no URL, and `~` is not expanded.
+            path: the file; its directory must exist. It is not a URL, and `~` is not expanded.
             create: whether to create the file if it is missing.
-            read_only: whether only to read: without a lock that anybody waits for, also while
-                another process writes, and on a medium that cannot be written. Nothing is created
-                or upgraded; every call that may write raises InternalError.
+            read_only: whether only to read, without a lock that writers wait for; also while
+                another process writes, and on a read-only medium. No file is created or upgraded,
+                and every call that may write raises UsageError.
             durability: "full": a write that returned survives a power failure. "normal": it
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
-            clock: gives the store's times; for tests.
+            clock: returns the store's times; for tests.
 
         Raises:
-            ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
+            ReadFailedError: the file cannot be opened, is not a mobstore file, or has a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
-            InternalError: the file was open when this process was forked.
+            UsageError: an argument is wrong, or the file was open when this process was forked.
         """
 
         async def start() -> Self:
@@ -60,7 +60,7 @@ class SqliteMobStores(MobStores):
 
 
 class SqliteRealmProfileStore(RealmProfileStore, Closable):
-    """The realm profiles of a SQLite file alone; `open` makes it."""
+    """The realm profiles of a SQLite file; call `open` to create the store."""
 
     @classmethod
     def open(
@@ -73,7 +73,7 @@ class SqliteRealmProfileStore(RealmProfileStore, Closable):
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
     ) -> Opening[Self]:
-        """Open a SQLite file, or create it; as `SqliteMobStores.open`."""
+        """Open or create a SQLite file; see `SqliteMobStores.open`."""
 
         async def start() -> Self:
             check_clock(clock)
@@ -93,8 +93,8 @@ async def sqlite_engine(
     create: bool,
     read_only: bool,
 ) -> Engine:
-    """A SQLite file's engine; arguments and errors as of `SqliteMobStores.open`."""
-    # Imported here: who keeps everything in memory need not load the driver.
+    """Open the engine of a SQLite file; see `SqliteMobStores.open`."""
+    # Imported here, so that stores in memory do not load the driver.
     from mobstore.engines.sqlite import SqliteEngine
 
     check_options(durability, timeout, create=create, read_only=read_only)

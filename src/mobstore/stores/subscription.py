@@ -1,7 +1,7 @@
-"""Following a store: read, wait for a commit, read on.
+"""Subscriptions: read, wait for a commit, read again.
 
-Whoever follows holds its place and nothing else; a commit only says "look again". So nothing is
-missed when several commits come at once, and nothing piles up for those who are slow.
+A subscription keeps only its position, and a commit only signals "read again". So no event is
+missed when several commits coincide, and nothing accumulates for a slow consumer.
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ T = TypeVar("T")
 _PAGE = 256
 
 OnUnreadable: TypeAlias = Callable[[int, SerializationError], None]
-"""Is told the cursor of an event that cannot be read and is left out, and why.
+"""Called with the cursor of a skipped unreadable event, and its error.
 
-A plain function, not an async one. Where it raises, the caller gets its error, and whoever asks
-again has the event told again."""
+It must be a plain function, not an async one. Its error is raised to the caller; the next step
+calls it with the same event again."""
 
 
 class Subscription(AsyncIterator[T]):
-    """What `subscribe` and `watch` give: the next one whenever there is one.
+    """An iterator over changes, from `subscribe` or `watch`.
 
-    It holds its place and nothing else. A task that is cancelled while it waits, as by
-    `asyncio.wait_for(anext(subscription), 5)`, may ask again: nothing was missed. So may one that
-    got an error; what is still wrong raises again.
+    It keeps only its position. A task that was cancelled while it waited, as by
+    `asyncio.wait_for(anext(subscription), 5)`, can continue without missing anything. So can one
+    that got an error; a persistent error is raised again.
 
-    Use it in `async for`, or ask with `anext`. Leave it by `aclose`, best by `async with`; one
-    that nobody holds any more closes itself.
+    Use it in `async for` or with `anext`. Close it with `aclose`, best by `async with`. An
+    unreferenced subscription closes itself.
     """
 
     def __init__(self, engine: Engine, to: Scan[Any]) -> None:
         self._engine, self._to = engine, to
-        self._bell: _CommitSignal | None = None
+        self._signal: _CommitSignal | None = None
         self._asked = self._over = False
-        self._has_all = False  # of what was committed before the bell rang
+        self._has_all = False  # up to the last signal
 
     async def __anext__(self) -> T:
-        """Wait for the next one.
+        """Wait for the next item.
 
         Raises:
-            StopAsyncIteration: there will be none; or the subscription was closed, also while
+            StopAsyncIteration: there are no more items; or the subscription was closed, also while
                 this task waited.
-            UsageError: another task waits already; or this is another event loop than that in
-                which it was first asked; or the store is closed.
+            UsageError: another task waits already, or the first step ran in another event loop.
+            ClosedError: the store is closed.
             ReadFailedError: the store's medium failed, or is gone.
 
         Contract: events.subscribe.cancelled-step, events.subscribe.one-task,
@@ -71,18 +71,18 @@ class Subscription(AsyncIterator[T]):
         if self._over:
             raise StopAsyncIteration
         if self._asked:
-            raise UsageError("another task waits for this subscription; give each its own")
-        bell = self._listening()
+            raise UsageError("another task waits for this subscription; make one for each task")
+        signal = self._listen()
         self._asked = True
         try:
             while (found := self._next()) is None:
                 if self._has_all:
-                    await bell.rung.wait()
-                # Whoever is cancelled from here on reads again.
+                    await signal.committed.wait()
+                # A task cancelled after this point reads again.
                 self._has_all = False
-                bell.rung.clear()
+                signal.committed.clear()
                 if not self._over:
-                    self._has_all = await self._look()
+                    self._has_all = await self._read()
                 if self._over:
                     raise StopAsyncIteration("the subscription was closed, or the run removed")
         finally:
@@ -90,7 +90,7 @@ class Subscription(AsyncIterator[T]):
         return found
 
     async def aclose(self) -> None:
-        """Leave the store alone from now on; closing twice is fine.
+        """End the subscription; may be called twice.
 
         Contract: events.subscribe.leaving.
         """
@@ -108,40 +108,42 @@ class Subscription(AsyncIterator[T]):
         await self.aclose()
 
     def __del__(self) -> None:
-        if self._bell is not None:
-            self._bell.let_go()
+        if self._signal is not None:
+            self._signal.close_later()
 
     @abstractmethod
     def _next(self) -> T | None:
-        """What was found and not given yet; None if there is nothing left."""
+        """Return the next item read, or None if there is none."""
 
     @abstractmethod
-    async def _look(self) -> bool:
-        """Look for more; gives whether all of it was found. Changes nothing if it raises."""
+    async def _read(self) -> bool:
+        """Read more; return whether all was read. Change nothing if it raises."""
 
     def _end(self) -> None:
         self._over = True
-        bell, self._bell = self._bell, None
-        if bell is not None:
-            bell.end()
-            bell.ring()  # whoever waits
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            signal.close()
+            signal.notify()  # a waiting task
 
-    def _listening(self) -> _CommitSignal:
-        import asyncio  # whoever follows has loaded it; an import of the package need not
+    def _listen(self) -> _CommitSignal:
+        import asyncio  # already loaded by async callers; importing the package does not need it
 
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
-            raise UsageError("nobody can wait for commits where no event loop runs") from error
-        if self._bell is None:
-            self._bell = _CommitSignal(self._engine, self._to, loop)
-        elif self._bell.loop is not loop:
-            raise UsageError("the subscription is of another event loop; make one in this loop")
-        return self._bell
+            raise UsageError("a subscription needs a running event loop") from error
+        if self._signal is None:
+            self._signal = _CommitSignal(self._engine, self._to, loop)
+        elif self._signal.loop is not loop:
+            raise UsageError(
+                "the subscription belongs to another event loop; make one in this"
+            )
+        return self._signal
 
 
 class EventSubscription(Subscription[MobEvent]):
-    """The events after a cursor, without end."""
+    """A subscription to events after a cursor, without end."""
 
     def __init__(
         self,
@@ -159,87 +161,87 @@ class EventSubscription(Subscription[MobEvent]):
             found = self._ready[0]
             if isinstance(found, UnreadableEvent):
                 if self._on_unreadable is None:
-                    # Whoever asks again reads again: it may be mended.
+                    # The next step reads again: the event may be repaired.
                     self._has_all = False
                     self._ready.clear()
                     raise found.error
-                self._on_unreadable(*found)  # what raises is told again
+                self._on_unreadable(*found)  # called again if it raises
             self._ready.popleft()
             self._after = found.cursor
             if not isinstance(found, UnreadableEvent):
                 return found
         return None
 
-    async def _look(self) -> bool:
+    async def _read(self) -> bool:
         found = await self._engine.read(partial(follow, self._after, _PAGE, self._of))
         self._ready.extend(found)
         return len(found) < _PAGE
 
 
 class RunSubscription(Subscription[RunHeader]):
-    """The head of a run whenever its status has changed, until it has ended."""
+    """A subscription to the header of a run, at each change of its status until it ends."""
 
     def __init__(self, engine: Engine, run_id: str) -> None:
         super().__init__(engine, Scan(RUNS, (run_id,)))
         self._run_id = run_id
-        self._given: RunHeader | None = None
+        self._last: RunHeader | None = None
         self._ready: RunHeader | None = None
 
     def _next(self) -> RunHeader | None:
         found, self._ready = self._ready, None
         if found is not None:
-            self._given = found
+            self._last = found
             if is_terminal(found.status):
                 self._end()
         return found
 
-    async def _look(self) -> bool:
+    async def _read(self) -> bool:
         found = await self._engine.read(lambda: get_run_header(self._run_id))
         if found is None:
-            if self._given is None:
+            if self._last is None:
                 raise NotFoundError(f"run not found: {self._run_id}")
             self._end()
-        elif self._given is None or found.status != self._given.status:
+        elif self._last is None or found.status != self._last.status:
             self._ready = found
         return True
 
 
 class _CommitSignal:
-    """Rings after commits, whichever thread they happen on, in one event loop.
+    """A listener that signals commits of any thread in one event loop.
 
     Attributes:
-        loop: that loop.
-        rung: set when it has rung.
+        loop: the event loop.
+        committed: set after a commit.
     """
 
     def __init__(self, engine: Engine, to: Scan[Any], loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
-        self.loop, self.rung = loop, asyncio.Event()
+        self.loop, self.committed = loop, asyncio.Event()
         self._thread = threading.get_ident()
         self._stop: Callable[[], None] | None = None
-        self._stop = engine.listen(self.ring, to)
+        self._stop = engine.listen(self.notify, to)
 
-    def ring(self) -> None:
-        """Wake whoever waits; where the loop is closed nobody does, and this was the last time."""
+    def notify(self) -> None:
+        """Wake the waiting task; end the listener if the loop is closed."""
         try:
             if threading.get_ident() == self._thread and not self.loop.is_closed():
-                self.rung.set()
+                self.committed.set()
             else:
-                self.loop.call_soon_threadsafe(self.rung.set)
+                self.loop.call_soon_threadsafe(self.committed.set)
         except RuntimeError:
-            self.end()
+            self.close()
 
-    def end(self) -> None:
-        """Ring no more; calling it twice is fine."""
+    def close(self) -> None:
+        """End the listener; may be called twice."""
         stop, self._stop = self._stop, None
         if stop is not None:
             stop()
 
-    def let_go(self) -> None:
-        """End when the loop gets round to it.
+    def close_later(self) -> None:
+        """End the listener in the event loop.
 
-        What nobody holds is collected at any moment, even while a lock is held that ending needs.
+        A finalizer may run at any time, even while a lock that `close` needs is held.
         """
-        with suppress(RuntimeError):  # the loop is closed: it ends when it rings
-            self.loop.call_soon_threadsafe(self.end)
+        with suppress(RuntimeError):  # the loop is closed: `notify` will end the listener
+            self.loop.call_soon_threadsafe(self.close)

@@ -1,8 +1,8 @@
 """Store URLs and paths: parse them, and reject look-alikes by naming the URL to write instead.
 
-A path is taken as it stands: nothing in it is escaped or expanded. Only its beginning can make it
-look like something else, such as a URI, a home directory or a path of another system. Those are
-rejected, because SQLite would create a file of that name. `./` in front means such a name.
+No character of a path is escaped or expanded. Only its beginning can make a path look like a URI, a
+home directory or a path of another system. Such paths are rejected, because SQLite would create a
+file of that name. A prefix `./` forces such a name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from os import PathLike
 from types import ModuleType
 from typing import Literal, NamedTuple
 
-from mobstore.errors import InternalError
+from mobstore.errors import UsageError
 from mobstore.model.text import bounded
 
 EngineName = Literal["memory", "sqlite", "indexeddb"]
@@ -32,7 +32,7 @@ _USE = "use memory: or sqlite:PATH, in a browser indexeddb:NAME"
 _WITH_COLON = {"memory": "memory:", "sqlite": "sqlite:PATH", "indexeddb": "indexeddb:NAME"}
 _LONG = "\\\\?\\"
 _LONG_SHARE = "\\\\?\\UNC\\"
-_LONGEST = 600  # characters of what was given, in a message
+_LONGEST = 600  # characters of the argument in a message
 
 
 class Place(NamedTuple):
@@ -47,38 +47,38 @@ def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
 
     Args:
         url: the URL, or the path.
-        flavour: `ntpath` or `posixpath`: the system whose paths are meant.
+        flavour: `ntpath` or `posixpath`, the rules for paths.
 
     Raises:
-        InternalError: it names no store; the message names the URL to write instead.
+        UsageError: it is not the URL of a store; the message names the URL to write instead.
     """
     if not isinstance(url, str):
         return Place("sqlite", parse_path(url, flavour))
     found = _SCHEME.match(url)
     scheme, rest = (found[1].lower(), url[found.end() :]) if found else ("", url)
     if url == ":memory:":
-        raise InternalError(":memory: is not a URL; use memory:")
+        raise UsageError(":memory: is not a URL; use memory:")
     if scheme == "file":
-        raise _refusal(url, "is a file URI", f"sqlite:{_of_uri(rest, flavour)}")
+        raise _rejection(url, "is a file URI", f"sqlite:{_of_uri(rest, flavour)}")
     if scheme.startswith("sqlite+"):  # the drivers of SQLAlchemy
         scheme = "sqlite"
         rest = rest if rest.startswith("//") else f"//{rest}"
     if scheme not in _ENGINES:
         raise _not_a_url(url, scheme, flavour)
     if found and found[1] != scheme and not rest.startswith("//"):
-        raise _refusal(url, "is not lower case", f"{scheme}:{rest}")
+        raise _rejection(url, "is not lower case", f"{scheme}:{rest}")
     engine = _ENGINES[scheme]
     if engine == "sqlite":
         if rest.startswith("//"):
-            # The user's part may be a password, such as SQLCipher's.
+            # The part before @ may be a password, such as SQLCipher's.
             raise _alchemy(_USER.sub("//", rest), _USER.sub("//", url), flavour)
         return Place(engine, _path(rest, url, flavour, prefix="sqlite:"))
     if engine == "memory" and rest:
-        raise InternalError(
-            'memory: takes no name; use memory: (each open_stores("memory:") is a store of its own)'
-        )
+        raise UsageError('memory: takes no name; each open_stores("memory:") is a separate store')
     if engine == "indexeddb" and rest.startswith("//"):
-        raise _refusal(url, "has slashes before its name", f"indexeddb:{rest.strip('/') or 'mobs'}")
+        raise _rejection(
+            url, "has slashes before its name", f"indexeddb:{rest.strip('/') or 'mobs'}"
+        )
     return Place(engine, rest)
 
 
@@ -86,12 +86,12 @@ def parse_path(path: str | PathLike[str], flavour: ModuleType = os.path) -> str:
     """Check the path of a SQLite file.
 
     Raises:
-        InternalError: it is not text, or a URL or other look-alike; the message names the path to
-            write instead.
+        UsageError: it is not text, or looks like a URL; the message names the path to write
+            instead.
     """
     text: object = path if isinstance(path, str) else _fspath(path)
     if not isinstance(text, str):
-        raise InternalError(
+        raise UsageError(
             "a store is named by a URL such as sqlite:mobs.db, or a path, not"
             f" {type(path).__name__}"
         )
@@ -99,88 +99,88 @@ def parse_path(path: str | PathLike[str], flavour: ModuleType = os.path) -> str:
 
 
 def _path(path: str, given: str, flavour: ModuleType, *, prefix: str) -> str:
-    """Check a path; `given` is what the caller wrote, `prefix` what a URL begins with."""
+    """Check a path; `given` is the caller's text, `prefix` the beginning of a URL."""
     if "\0" in path:
-        raise InternalError("a path holds no NUL")
+        raise UsageError("a path cannot contain NUL")
     if not path:
-        raise InternalError("sqlite: needs a path, such as sqlite:mobs.db")
+        raise UsageError("sqlite: needs a path, such as sqlite:mobs.db")
     if path == ":memory:":
-        raise InternalError("sqlite: needs a file; for stores in memory use memory:")
+        raise UsageError("sqlite: needs a file; for stores in memory use memory:")
     found = _SCHEME.match(path)
     scheme = found[1].lower() if found else ""
     if scheme == "file":
         uri = _of_uri(path[len("file:") :], flavour)
-        raise _refusal(given, "is a file URI", f"{prefix}{uri}")
+        raise _rejection(given, "is a file URI", f"{prefix}{uri}")
     if scheme in _ENGINES:
         if prefix:
-            raise _refusal(given, "names an engine twice", path)
-        inner = parse_url(path, flavour)  # names what to write, if it is wrong itself
-        shown = bounded(path, _LONGEST)
-        raise InternalError(
-            f"{shown} is a URL, not a path; use open_stores({shown!r})"
+            raise _rejection(given, "names an engine twice", path)
+        inner = parse_url(path, flavour)  # raises with its own advice if it is wrong
+        named = bounded(path, _LONGEST)
+        raise UsageError(
+            f"{named} is a URL, not a path; use open_stores({named!r})"
             + (f", or the path {bounded(inner.name, _LONGEST)}" if inner.engine == "sqlite" else "")
         )
     if _HOME.match(path) or flavour.expanduser(path) != path:
         home = flavour.expanduser(path)
         use = f"{prefix}{home if home != path else 'PATH with the directory in full'}"
-        raise _refusal(given, "begins with ~, which is not expanded", use)
+        raise _rejection(given, "begins with ~, which is not expanded", use)
     return _windows(path, given, prefix) if _is_windows(flavour) else _posix(path, given, prefix)
 
 
 def _posix(path: str, given: str, prefix: str) -> str:
     if _DRIVE_PATH.match(path) or path.startswith("\\\\"):
-        raise _refusal(given, "is a path of Windows", f"{prefix}/path/to/{_last(path)}")
+        raise _rejection(given, "is a Windows path", f"{prefix}/path/to/{_last(path)}")
     return path
 
 
 def _windows(path: str, given: str, prefix: str) -> str:
     text = path.replace("/", "\\")
     if _DRIVE.match(text[1:]) and text.startswith("\\"):
-        raise _refusal(given, "has a slash before its drive", f"{prefix}{path[1:]}")
+        raise _rejection(given, "has a slash before its drive", f"{prefix}{path[1:]}")
     if text.startswith(_LONG) and not text.startswith(_LONG_SHARE):
         use = path[len(_LONG) :]
-        raise _refusal(given, "is a path of another form", f"{prefix}{use}")
+        raise _rejection(given, "is an extended-length path", f"{prefix}{use}")
     if text.startswith("\\\\"):
         use = f"{prefix}C:\\path\\to\\{_last(path)}"
-        raise _refusal(given, "is on a network share, where SQLite keeps no WAL", use)
+        raise _rejection(given, "is on a network share, where SQLite keeps no WAL", use)
     return path
 
 
-def _alchemy(path: str, given: str, flavour: ModuleType) -> InternalError:
-    """The error for `sqlite://...`; three slashes mean a relative path there, four an absolute."""
+def _alchemy(path: str, given: str, flavour: ModuleType) -> UsageError:
+    """Return the error for `sqlite://...`: three slashes mean a relative path, four an absolute."""
     what = "looks like a SQLAlchemy URL"
     name = path[3:] if path.startswith("///") else path[2:]
     absolute = name.startswith("/")
     name = name.lstrip("/")
     if name in {"", ":memory:"}:
-        return _refusal(given, what, "memory:")
+        return _rejection(given, what, "memory:")
     if _DRIVE.match(name) and not _DRIVE_PATH.match(name):
-        return _refusal(given, what, f"sqlite:{name}")
+        return _rejection(given, what, f"sqlite:{name}")
     if _DRIVE_PATH.match(name):
         use = name if _is_windows(flavour) else f"/path/to/{_last(name)}"
-        return _refusal(given, what, f"sqlite:{use}")
+        return _rejection(given, what, f"sqlite:{use}")
     if absolute:
-        return _refusal(given, what, f"sqlite:/{name}")
-    return _refusal(given, what, f"sqlite:{name} (relative) or sqlite:/{name}")
+        return _rejection(given, what, f"sqlite:/{name}")
+    return _rejection(given, what, f"sqlite:{name} (relative) or sqlite:/{name}")
 
 
-def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> InternalError:
+def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> UsageError:
     if url in _ENGINES:
-        return _refusal(url, "has no colon", _WITH_COLON[url])
+        return _rejection(url, "has no colon", _WITH_COLON[url])
     if scheme or url in {"", ":"}:
-        # Of a URL that nobody here can read no more is shown: it may hold a password.
-        return InternalError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
+        # Only the scheme: the rest of an unknown URL may hold a password.
+        return UsageError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
     try:
         path = _path(url, url, flavour, prefix="sqlite:")
-    except InternalError as error:
+    except UsageError as error:
         return error
     path = f"/{path.lstrip('/')}" if path.startswith("//") else path
-    return _refusal(url, "is a path, not a URL", f"sqlite:{path}")
+    return _rejection(url, "is a path, not a URL", f"sqlite:{path}")
 
 
 def _of_uri(rest: str, flavour: ModuleType) -> str:
-    """The path that a `file:` URI names, without its query."""
-    from urllib.parse import unquote  # only for this message; it takes a while to load
+    """Return the path in a `file:` URI, without its query."""
+    from urllib.parse import unquote  # slow to import, and only needed here
 
     path = unquote(rest.partition("?")[0].partition("#")[0])
     if path.startswith("//"):
@@ -206,5 +206,5 @@ def _is_windows(flavour: ModuleType) -> bool:
     return bool(flavour.sep == "\\")
 
 
-def _refusal(given: str, what: str, use: str) -> InternalError:
-    return InternalError(f"{bounded(given, _LONGEST)} {what}; use {bounded(use, _LONGEST)}")
+def _rejection(given: str, what: str, use: str) -> UsageError:
+    return UsageError(f"{bounded(given, _LONGEST)} {what}; use {bounded(use, _LONGEST)}")

@@ -1,4 +1,4 @@
-"""The contract as cases to run against a store; needs no test framework.
+"""The contract, as cases to run against a store; needs no test framework.
 
 class MySubject(Subject):
     capabilities = frozenset({"durable"})

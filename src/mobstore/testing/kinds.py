@@ -1,4 +1,4 @@
-"""An event of every kind, with every optional part at least once."""
+"""Sample events of every kind, with every optional part at least once."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SESSION = SessionId(UUID(int=2**128 - 1))
 
 
 def every_kind() -> tuple[MobEventKind, ...]:
-    """At least one of each of the 25 kinds."""
+    """Return at least one event of each of the 25 kinds."""
     run, flow, step, ann, bob = run_id(1), FlowId("f"), StepId("s"), MeerkatId("ann"), MeerkatId("")
     lead, helper = ProfileName("lead"), ProfileName("\0")
     session = kinds.SessionMember(session_id=_SESSION)
     far = kinds.BackendPeerMember(peer_id="p", address="a:1", session_id=_SESSION)
-    moment = SystemTime(secs_since_epoch=2**63 - 1, nanos_since_epoch=999_999_999)
-    failed = kinds.MobMemberKickoffSnapshot(phase="failed", error="\U0001f99d", updated_at=moment)
+    time = SystemTime(secs_since_epoch=2**63 - 1, nanos_since_epoch=999_999_999)
+    failed = kinds.MobMemberKickoffSnapshot(phase="failed", error="\U0001f99d", updated_at=time)
     known = kinds.MobToolCallerProvenance(caller_session_id=_SESSION, caller_mob_id="m")
     peer = kinds.TrustedPeerSpec(name="", peer_id="p", address="a")
     return (

@@ -1,8 +1,8 @@
-"""What a case is, how cases run, and what is reported of them; knows no engine.
+"""Cases, running them, and reporting their outcomes; independent of any engine.
 
-A case is a plain async function that shows one rule of the contract to be kept or broken. It has a
-permanent id, its rule as docstring and a message on every assertion, because outside pytest nobody
-rewrites them. It never sleeps and never asks which engine it tests.
+A case is a plain async function that checks one rule of the contract. It has a permanent id, its
+rule as docstring, and a message on every assertion, because outside pytest no tool adds one. It
+never sleeps and never depends on which engine it tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SubjectFactory: TypeAlias = Callable[[], Subject]
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
 _ID = re.compile(r"[a-z]+(\.[a-z][a-z-]*)+")
-_SHOWN = 400  # characters of a value that a message quotes
+_SHOWN = 400  # characters of a value in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Case:
 
     Attributes:
         id: permanent and dotted, such as `runs.flow-state.one-winner`.
-        rule: what must hold, in a sentence.
+        rule: the rule, in a sentence.
         needs: the capabilities without which it is skipped.
         function: checks the rule; call it with a subject of its own.
     """
@@ -46,7 +46,7 @@ class Case:
     function: CaseFunction
 
     def missing(self, subject: Subject) -> tuple[Capability, ...]:
-        """The needed capabilities that the subject does not declare."""
+        """Return the needed capabilities that the subject does not declare."""
         return tuple(sorted(self.needs - subject.capabilities))
 
 
@@ -54,10 +54,10 @@ _registered: dict[str, Case] = {}
 
 
 def case(case_id: str, *, needs: Iterable[Capability] = ()) -> Callable[[CaseFunction], Case]:
-    """Register a function as a case. No id can be registered twice: cases are not overridable.
+    """Register a function as a case. No id is registered twice: cases cannot be overridden.
 
     Raises:
-        ValueError: the id is malformed or taken, the rule is missing, a capability unknown.
+        ValueError: the id is malformed or taken, the rule is missing, or a capability is unknown.
     """
 
     def register(function: CaseFunction) -> Case:
@@ -76,7 +76,7 @@ def case(case_id: str, *, needs: Iterable[Capability] = ()) -> Callable[[CaseFun
 
 
 def all_cases() -> MappingProxyType[str, Case]:
-    """All cases by id, in the order in which their modules declare them."""
+    """Return all cases by id, in the order in which their modules declare them."""
     importlib.import_module("mobstore.testing.cases")
     return MappingProxyType(_registered)
 
@@ -97,18 +97,18 @@ async def expect_error(
     try:
         result = await call
     except kind as error:
-        refusal = error
+        raised = error
     except Exception as error:
         raise AssertionError(f"{what}: want {kind.__name__}, got {error!r}") from error
     else:
         raise AssertionError(f"{what}: want {kind.__name__}, got the result {_show(result)}")
     if text is not None:
-        same(str(refusal), text, f"{what}: text of the error")
-    return refusal
+        same(str(raised), text, f"{what}: text of the error")
+    return raised
 
 
 def _show(value: object, unlike: object = None) -> str:
-    """The value's text; of a long one the part where it begins to differ from the other's."""
+    """Return the value's text; of a long one, the part where it differs from the other's."""
     shown, against = repr(value), repr(unlike)
     if len(shown) <= _SHOWN:
         return shown
@@ -124,12 +124,12 @@ def _show(value: object, unlike: object = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one case.
+    """The outcome of one case.
 
     Attributes:
         case: the case.
         status: passed, failed or skipped.
-        message: why it failed, or which capabilities it was skipped for.
+        message: why it failed, or the capabilities that are missing.
         trace: where it failed, as Python prints it.
     """
 
@@ -145,10 +145,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of all cases.
+    """The outcomes of all cases.
 
     Attributes:
-        outcomes: one for each case that was asked for.
+        outcomes: one for each selected case.
         required: patterns of the ids that had to run.
     """
 
@@ -156,12 +156,12 @@ class Report:
     required: tuple[str, ...] = ()
 
     def of(self, status: Status) -> list[str]:
-        """The ids of the cases with this status."""
+        """Return the ids of the cases with this status."""
         return [outcome.case.id for outcome in self.outcomes if outcome.status == status]
 
     @property
     def problems(self) -> list[str]:
-        """Why the subject did not pass, a line for each reason; empty if it did."""
+        """The reasons for which the subject did not pass, one a line; empty if it passed."""
         ran = self.of("passed") + self.of("failed")
         found = [str(outcome) for outcome in self.outcomes if outcome.status == "failed"]
         if not ran:
@@ -175,7 +175,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the subject keeps the contract as far as it was asked."""
+        """True if the subject passed all selected and required cases."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -193,11 +193,11 @@ async def run_case(one: Case, make_subject: SubjectFactory, *, timeout: float = 
     Args:
         one: the case.
         make_subject: makes a subject without data.
-        timeout: seconds after which a case that hangs has failed.
+        timeout: seconds after which a hanging case has failed.
     """
     try:
         subject = make_subject()
-        # A misspelt capability would skip its cases without a word.
+        # A misspelt capability would silently skip its cases.
         unknown = subject.capabilities - CAPABILITIES
         assert not unknown, f"unknown capabilities: {', '.join(sorted(unknown))}"
         if missing := one.missing(subject):
@@ -212,7 +212,7 @@ async def run_case(one: Case, make_subject: SubjectFactory, *, timeout: float = 
         return Outcome(one, "failed", str(error), traceback.format_exc())
     except TimeoutError:
         return Outcome(one, "failed", f"not done after {timeout} s", traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises belongs in the report
+    except Exception as error:  # noqa: BLE001 - any error of an engine belongs in the report
         return Outcome(one, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
     return Outcome(one, "passed")
 
@@ -229,11 +229,11 @@ async def run_cases(
 
     Args:
         make_subject: makes a subject without data; called for every case.
-        only: patterns of the ids to run, as of `fnmatch`.
+        only: patterns of the ids to run, as in `fnmatch`.
         required: patterns of the ids that must not be skipped, such as `durable.*`; each must
-            find a case.
-        timeout: seconds after which a case that hangs has failed.
-        progress: is told each outcome at once.
+            match a case.
+        timeout: seconds after which a hanging case has failed.
+        progress: receives each outcome as soon as the case has run.
     """
     if not __debug__:
         raise RuntimeError("cases are asserts, which python -O leaves out; run without it")
@@ -247,10 +247,10 @@ async def run_cases(
 
 
 def find_subject(name: str) -> SubjectFactory:
-    """The subject that `package.module:attribute` names: a class, or a function that makes one.
+    """Return the subject named `package.module:attribute`: a class or a function that makes one.
 
     Raises:
-        ValueError: the name is malformed, or there is nothing callable under it.
+        ValueError: the name is malformed, or nothing callable has this name.
     """
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
@@ -260,7 +260,7 @@ def find_subject(name: str) -> SubjectFactory:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"there is no subject {name}: {error}") from error
     if not callable(found):
-        raise ValueError(  # noqa: TRY004 - one error for a name that is no use, whatever the reason
-            f"{name} makes no subjects: it cannot be called"
+        raise ValueError(  # noqa: TRY004 - one error for every unusable name
+            f"{name} makes no subjects: it is not callable"
         )
     return cast("SubjectFactory", found)

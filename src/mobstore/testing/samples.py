@@ -1,6 +1,6 @@
 """Sample timestamps, states, events, runs, specs and profiles for tests.
 
-Every function returns a new object. A small number or text tells the samples of one kind apart.
+Every function returns a new object. Samples of one kind differ by a small number or a name.
 """
 
 from __future__ import annotations

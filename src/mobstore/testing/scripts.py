@@ -1,4 +1,4 @@
-"""Scripts for cases that speak to an engine itself."""
+"""Scripts for cases that use an engine directly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ A = TypeVar("A")
 
 
 def write_script(*writes: Write) -> Callable[[], Script[None]]:
-    """A script that asks nothing and writes these."""
+    """Return a script that reads nothing and writes these."""
 
     def script() -> Script[None]:
         yield ()
@@ -21,7 +21,7 @@ def write_script(*writes: Write) -> Callable[[], Script[None]]:
 
 
 def read_script(read: ReadOf[A]) -> Callable[[], Script[A]]:
-    """A script that gives the answer to one read."""
+    """Return a script whose result is the answer to one read."""
 
     def script() -> Script[A]:
         return Commit((yield from fetch(read)))
@@ -32,7 +32,7 @@ def read_script(read: ReadOf[A]) -> Callable[[], Script[A]]:
 def load_script(
     *writes: Write, error: Exception | None = None
 ) -> Callable[[], LoadingScript[None]]:
-    """A loading script that yields the writes one by one, then raises `error` if there is one."""
+    """Return a loading script that yields the writes one by one, then raises `error`, if given."""
 
     def script() -> LoadingScript[None]:
         for write in writes:

@@ -1,4 +1,4 @@
-"""What an engine's author supplies to have a store tested, and the clock that it must use."""
+"""The subject that an engine's author supplies to test a store, and the clock of its stores."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from mobstore.stores.sqlite import SqliteMobStores
 from mobstore.testing.samples import timestamp
 
 Capability: TypeAlias = Literal["durable", "shared"]
-"""What not every store can do: "durable" data survive closing and opening again; handles are
-"shared" when what one wrote can be read through another that was open before."""
+"""An optional capability. "durable": the data survive closing and reopening. "shared": what one
+handle writes can be read through another that is open at the same time."""
 
 CAPABILITIES: frozenset[Capability] = frozenset(get_args(Capability))
 
 
 class FakeClock:
-    """A clock that stands until a case sets it; it can be read to the nanosecond."""
+    """A clock that stops until a case sets it, with nanoseconds."""
 
     def __init__(self) -> None:
         self.now: Timestamp = timestamp(0)
 
     def __call__(self) -> Timestamp:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 class Subject(ABC):
     """A store under test, with data of its own: every case gets a new subject.
 
-    Derive from this: declare `capabilities`, write `connect`, and `remove` if data stay behind.
-    What is declared but cannot be done makes cases fail.
+    Derive from this class: declare `capabilities`, write `connect`, and `remove` if data stay
+    behind. A declared capability that the store lacks makes cases fail.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
@@ -46,19 +46,19 @@ class Subject(ABC):
 
     @abstractmethod
     async def connect(self) -> MobStores:
-        """Open this subject's data, which are empty at first; `self.clock` gives the store's times.
+        """Open this subject's data, which are empty at first; `self.clock` is the store's clock.
 
-        It is called again, after closing, for "durable" subjects, and for "shared" ones also while
-        the stores it gave before are open: then it opens the same data.
+        It is called again after closing for "durable" subjects. For "shared" subjects it is also
+        called while earlier stores are open, and opens the same data.
         """
 
     async def remove(self) -> None:
-        """Remove the data; all stores are closed."""
+        """Remove the data, after all stores are closed."""
         return
 
     @final
     async def open(self) -> MobStores:
-        """Open the stores; for the cases, once each."""
+        """Open the stores. Cases call this once."""
         stores = await self.connect()
         self._open.append(stores)
         return stores
@@ -72,13 +72,13 @@ class Subject(ABC):
 
     @final
     async def open_second(self) -> MobStores:
-        """Open the same data once more, beside what is open."""
+        """Open the same data again, while the first stores are open."""
         self._require("shared")
         return await self.open()
 
     @final
     async def close(self) -> None:
-        """Close all stores and remove the data; who runs a case calls it."""
+        """Close all stores and remove the data. The runner of a case calls this."""
         try:
             await self._close_all()
         finally:
@@ -90,19 +90,19 @@ class Subject(ABC):
 
     def _require(self, capability: Capability) -> None:
         if capability not in self.capabilities:
-            raise ValueError(f"the case uses, but does not say that it needs: {capability}")
+            raise ValueError(f"the case uses a capability that it does not declare: {capability}")
 
 
 class MemorySubject(Subject):
-    """The engine that keeps rows in memory."""
+    """A subject whose engine keeps rows in memory."""
 
     async def connect(self) -> MobStores:
-        """Give new stores."""
+        """Return new stores."""
         return MobStores(MemoryEngine(), clock=self.clock)
 
 
 class SqliteSubject(Subject):
-    """The engine that keeps rows in a SQLite file, here in a temporary directory."""
+    """A subject whose engine keeps rows in a SQLite file in a temporary directory."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("durable", "shared"))
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any
-from unittest.mock import patch
 
 from browser.inside.calls import send
 from browser.inside.handles import error_of, held
-from mobstore.engines.indexeddb.channel import Channel
 from mobstore.scripts.tables import EVENTS, EVENTS_BY_MOB
 from mobstore.scripts.transaction import Commit, DeleteRange, LoadingScript, Scan
 from mobstore.testing.samples import event, make_run, run_id
@@ -62,10 +60,21 @@ async def append_five(name: str) -> list[int]:
     return [(await held(name).events.append(event())).cursor for _ in range(5)]
 
 
-async def append_silently(name: str) -> int:
-    """Append an event without a message, as by a tab that ends before it sends one."""
-    with patch.object(Channel, "tell"):
-        return (await held(name).events.append(event())).cursor
+class _Mute:
+    """A channel that sends no message."""
+
+    def postMessage(self, message: str) -> None:  # noqa: N802
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def disconnect(name: str) -> None:
+    """Close the channel to other tabs, so that no message is sent or answered."""
+    engine: Any = held(name).engine
+    engine._channel._channel.close()
+    engine._channel._channel = _Mute()
 
 
 async def follow_one(name: str) -> int:

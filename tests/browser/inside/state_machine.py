@@ -34,8 +34,8 @@ async def run(wheels: list[str], examples: int) -> None:
         run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
     )
 
+    from state_machine.machine import Machine, profile_of
     from state_machine.subjects import Subject
-    from state_machine.test_state_machine import Machine, profile_of
 
     class IndexedDb(Subject):
         shared = True

@@ -1,7 +1,7 @@
 """Notifications of commits between tabs, over a BroadcastChannel.
 
 A message costs time in every commit, so a tab sends them only once another tab has announced that
-it is listening. A tab announces this when its first listener is added, and when another tab opens
+it is listening. A tab announces this when a listener is added, and when another tab opens
 the database and sends a query. If the tab commits before the announcement, it notifies when the
 announcement arrives, or when it closes the database.
 
@@ -51,17 +51,17 @@ class Channel:
 
         return end
 
-    def tell(self, writes: Iterable[Write] | None) -> None:
+    def notify(self, writes: Iterable[Write] | None) -> None:
         """Notify all listeners of a commit in this tab; `writes` is None if they are not known."""
         if self._has_listener:
             self._channel.postMessage(_CHANGED)
         else:
             self._has_unsent = True
-        self._listeners.tell(writes)
+        self._listeners.notify(writes)
 
     def wake(self) -> None:
         """Call all listeners of this tab, whether there was a commit or not."""
-        self._listeners.tell()
+        self._listeners.notify()
 
     def close(self) -> None:
         """Call the listeners of this tab a last time, and release the channel."""
@@ -72,7 +72,7 @@ class Channel:
         self._stop_timer()
         while self._handlers:
             self._handlers.pop().destroy()
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_message(self, event: JsValue) -> None:
         if event.data == _LISTENING:
@@ -81,12 +81,12 @@ class Channel:
             return
         if event.data == _QUERY and self._listeners:
             self._channel.postMessage(_LISTENING)
-        self._listeners.tell()
+        self._listeners.notify()
 
     def _on_tick(self) -> None:
         self._ticks += 1
         if self._ticks % (1 + len(self._listeners) // _MOST_PER_TICK) == 0:
-            self._listeners.tell()
+            self._listeners.notify()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

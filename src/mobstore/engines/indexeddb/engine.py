@@ -31,7 +31,7 @@ class IndexedDbEngine(Engine):
         self._connection, self._channel, self._name = connection, channel, name
         connection.lost = channel.wake
         self._reads = Queue(connection, "readonly")
-        self._writes = Queue(connection, "readwrite", channel.tell)
+        self._writes = Queue(connection, "readwrite", channel.notify)
         self._closed = False
 
     def __repr__(self) -> str:

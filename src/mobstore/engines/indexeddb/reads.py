@@ -124,7 +124,7 @@ def _pending(read: Read | ScanKeys) -> PendingScan | None:
 
 
 def is_empty(scan: Scan[Any]) -> bool:
-    """Tell whether a scan can find no row; the browser rejects such bounds, and 0 is no limit."""
+    """Return whether a scan can find no row; the browser rejects such bounds, and 0 is no limit."""
     if scan.limit == 0:
         return True
     return scan.after is not None and scan.before is not None and not _less(scan.after, scan.before)
@@ -178,7 +178,7 @@ class RoundTrip:
         return bool(self._walking)
 
     def has_ended(self) -> bool:
-        """Advance cursors, and tell whether all results are here; call after each success event."""
+        """Advance cursors and return whether all results are here; call after success events."""
         self._walking = [pending for pending in self._walking if pending.walk()]
         if self._waiting:
             self._waiting = self._last.readyState != "done"

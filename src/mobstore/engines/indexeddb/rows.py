@@ -172,7 +172,7 @@ class Rows:
                 self._put_all(table, list(puts.values()), new=False)
 
     def _is_stale(self, scan: PendingScan) -> bool:
-        """Tell whether a scan has not been sent since the last write that concerns it."""
+        """Return whether a scan has not been sent since the last write that concerns it."""
         return self._cache(scan.scan.index.table).changed_at(scan.scan) > scan.version
 
     def _put(self, table: Table[Any], rows: Sequence[Row], *, new: bool) -> None:

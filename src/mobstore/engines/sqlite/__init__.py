@@ -1,13 +1,23 @@
-"""Rows in a SQLite file, for native Python.
+"""The SQLite engine, for native Python.
 
-engine.py  which thread does what: one that writes, readers beside it
-writer.py  the thread that writes, with group commit
-rows.py    the tables in SQL: how reads are answered and writes applied
-file.py    opening, marking and refusing files; the driver's errors in our words
-layout.py  what a file is made of, compared before it is used
-interruption.py  ending what lasts
-removal.py  taking back a file that was made for nothing
-usage.py   whether anybody uses a file that is to be replaced
+engine.py            the engine: which thread reads, and which writes
+writer.py            the thread that writes, with group commit
+reads.py             scripts that only read: on the event loop, or on a thread
+rows.py              the tables in SQL: answers reads, applies writes
+file.py              opens, checks and creates files
+upgrade.py           upgrades files of earlier formats
+layout.py            compares the tables of a file with those that mobstore creates
+connections.py       opens connections, always through SQLite
+identity.py          notices a file that was removed or replaced
+condition.py         notices corruption, and changes by other programs
+checkpoints.py       copies the log into the file
+external_commits.py  notices commits of other connections
+driver_errors.py     translates errors of the driver
+handover.py          hands results of threads to event loops
+interruption.py      interrupts long reads
+integrity.py         SQLite's own check of a file
+removal.py           removes a store that holds nothing
+usage.py             finds out whether a file is in use
 """
 
 from mobstore.engines.sqlite.engine import SqliteEngine

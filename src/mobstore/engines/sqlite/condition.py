@@ -1,4 +1,4 @@
-"""What has become of a file while a store had it open: damage, a newer format, other tables."""
+"""The condition of an open file: corruption, a newer format, changed tables."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from mobstore.engines.sqlite.upgrade import statements
 from mobstore.errors import ReadFailedError, WriteFailedError
 from mobstore.scripts.tables import FORMAT
 
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite met bytes that it did not write, or that are gone: of the file or its log."""
+def is_corruption(error: sqlite3.Error) -> bool:
+    """Return whether an error means that the file or its log is corrupt or truncated."""
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ
+    return code & 0xFF in _CORRUPT or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 class Condition:
-    """What the connections of one store, of any thread, have found out about its file.
+    """The condition of a store's file, as its connections on all threads have found it.
 
     Attributes:
-        damaged: whether one of them met damage. To write then would make it worse, and so would
-            copying the log into the file: what had been there for long is perhaps still sound.
-        format: the file's format, as far as it is known.
+        corrupt: whether a connection found corruption. A write would make it worse, and so would a
+            copy of the log into the file: the older content may still be sound.
+        format: the last known format of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.damaged: bool = False
+        self.corrupt: bool = False
         self.format: int = FORMAT
-        self._foreign = ""  # in which way its tables are not ours any more
-        self._seen: int = -1  # the versions that were looked at
+        self._foreign = ""  # how its tables differ from those of mobstore
+        self._seen: int = -1  # the last data and schema versions
         self._tables: int = -1
 
-    def note(self, error: sqlite3.Error) -> None:
-        """Take note of what a connection met."""
-        self.damaged = self.damaged or is_damage(error)
+    def record(self, error: sqlite3.Error) -> None:
+        """Record an error of a connection if it means corruption."""
+        self.corrupt = self.corrupt or is_corruption(error)
 
-    def look(self, connection: sqlite3.Connection) -> None:
-        """Find out what others have made of the file, if they have committed anything.
+    def refresh(self, connection: sqlite3.Connection) -> None:
+        """Read the format and the tables again if another connection has committed.
 
-        As long as they have not, this costs one question. Always ask on the same connection.
+        If none has, this costs one statement. All calls must use the same connection.
 
         Raises:
             sqlite3.Error: the file cannot be read.
@@ -60,48 +60,48 @@ class Condition:
             try:
                 found = entries(connection, self._path)
             except ReadFailedError:
-                self._foreign = "the list of its tables is none that SQLite writes"
+                self._foreign = "SQLite cannot have written the list of its tables"
             else:
                 self._foreign = difference(found, statements(FORMAT))
         self._seen, self._tables = version, tables
 
-    def check(self, refusal: type[ReadFailedError | WriteFailedError]) -> None:
-        """Refuse to write to a damaged file, and to use one of another format or other tables.
+    def check(self, error: type[ReadFailedError | WriteFailedError]) -> None:
+        """Raise if the file has another format or other tables, or is corrupt and would be written.
 
         Raises:
-            ReadFailedError, WriteFailedError: whichever is given.
+            ReadFailedError, WriteFailedError: the given class.
         """
         if self.format != FORMAT:
-            raise refusal(
+            raise error(
                 f"{self._path} was upgraded by a newer mobstore while it was open: it has format"
                 f" {self.format}, this mobstore knows {FORMAT}; update it and open the store again"
             )
         if self._foreign:
-            raise refusal(
+            raise error(
                 f"{self._path} was changed by another program while it was open: {self._foreign}."
-                " Nothing more is read or written; undo that, and open the store again"
+                " Nothing more is read or written; undo that change, and open the store again"
             )
-        if self.damaged and refusal is WriteFailedError:
-            raise refusal(
-                f"{self._path} was found damaged while it was open; nothing more is written to"
-                " it, nor copied into it from its log. Close all that use it, put a copy of it and"
-                f" of {self._path.name}-wal aside, then open it again and look with `mobstore"
+        if self.corrupt and error is WriteFailedError:
+            raise error(
+                f"{self._path} was found corrupt while it was open; nothing more is written to it,"
+                " nor copied into it from its log. Close all programs that use it, keep a copy of"
+                f" it and of {self._path.name}-wal, then open it again and check it with `mobstore"
                 " verify`, or restore a backup"
             )
 
 
 @contextmanager
-def log_left_alone(path: Path) -> Generator[None]:
-    """Within, closing a file's last connections does not copy its log into it.
+def preserved_log(path: Path) -> Generator[None]:
+    """Keep the log of a file as it is while the last connections are closed.
 
-    SQLite does that if it can lock the file for itself. It cannot while another connection shares
-    the file; and that one, closed last, cannot either because it may only read.
+    SQLite copies the log into the file when the last connection is closed, if it can lock the file
+    exclusively. A second connection prevents that; closed last, it only reads and cannot copy.
     """
     keeper: closing[sqlite3.Connection] | nullcontext[None] = nullcontext()
     with suppress(sqlite3.Error, ReadFailedError):
         connection = connect(path, "ro")
         keeper = closing(connection)
-        connection.execute("PRAGMA schema_version").fetchone()  # if it fails the lock is kept
+        connection.execute("PRAGMA schema_version").fetchone()  # even a failed read keeps the lock
     with keeper:
         yield
 

@@ -1,18 +1,18 @@
-"""The one place where database files are opened, and always by SQLite.
+"""Connections: the only place where database files are opened, and always through SQLite.
 
-POSIX drops all locks that a process has on a file when the process closes any descriptor of it.
-SQLite knows that and keeps its own descriptors open; `open(path)` in Python does not. So nothing
-here or elsewhere opens a database, its log or its shared memory by other means; what SQLite says
-(SQLITE_NOTADB) decides what is no database.
+POSIX drops all locks of a process on a file when the process closes any descriptor of that file.
+SQLite keeps its own descriptors open for this reason; `open(path)` in Python does not. So no code
+opens a database, its log or its shared memory in another way. SQLite alone decides whether a file
+is a database (SQLITE_NOTADB).
 
-A file that does not exist is made empty first, for its owner alone, and closed before SQLite opens
-it: SQLite itself would let everybody read it. Nobody can have a lock on it by then.
+A file that does not exist is created empty, readable by its owner only, and closed before SQLite
+opens it: SQLite itself would create it readable by everyone. No process can have a lock on it yet.
 
-What is opened may have been sent by anybody. So every connection is told to trust nothing in it,
-and has limits.
+A file may come from an untrusted source. So every connection distrusts the SQL in its file, and has
+limits.
 
-A forked process inherits SQLite's table of locks without the locks: a file that is open there
-would be opened again without any. So it is remembered which files are open.
+A forked process inherits SQLite's table of locks, but not the locks: SQLite would open a file of
+the parent without any lock. So this module records which files are open.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile, which
-from mobstore.errors import InternalError, MobStoreError, ReadFailedError, reason
+from mobstore.errors import MobStoreError, ReadFailedError, UsageError, reason
 
 _LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
 _LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
 
 Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
-"""What a connection is for."""
+"""The purpose of a connection."""
 
 _OPTIONS: dict[Mode, str] = {
-    "rwc": "mode=rwc",  # to write; the file may be made
+    "rwc": "mode=rwc",  # to write; creates the file if it is missing
     "rw": "mode=rw",  # to write
-    "query": "mode=rw",  # to read; as `ro` it would leave its side files behind
-    "ro": "mode=ro",  # to read where the side files are there already, or nothing can be made
-    "immutable": "mode=ro&immutable=1",  # to read what nobody writes
+    "query": "mode=rw",  # to read; with `ro` its side files would remain
+    "ro": "mode=ro",  # to read where the side files exist, or the folder is read-only
+    "immutable": "mode=ro&immutable=1",  # to read a file that no process writes
 }
 
 _SETTINGS = (
-    "wal_autocheckpoint = 0",  # `checkpoints.py` says why
-    "trusted_schema = OFF",  # SQL in the file calls no function that could do harm
-    "cell_size_check = ON",  # damage is noticed when a page is read
-    "mmap_size = 0",  # a file that is cut short by others is an error, not a signal
+    "wal_autocheckpoint = 0",  # see `checkpoints.py`
+    "trusted_schema = OFF",  # SQL in the file calls no unsafe function
+    "cell_size_check = ON",  # corruption is noticed when a page is read
+    "mmap_size = 0",  # a file that is truncated meanwhile is an error, not a signal
 )
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 2**20,
@@ -59,7 +59,7 @@ _LIMITS = {
 
 
 class Connection(sqlite3.Connection):
-    """A connection whose file is known to be open until it is closed or freed."""
+    """A connection that is recorded as open until it is closed or freed."""
 
     def close(self) -> None:
         super().close()
@@ -67,13 +67,13 @@ class Connection(sqlite3.Connection):
             _open.pop(self, None)
 
 
-_guard = threading.RLock()  # held by whoever forks; a finalizer may close one within
+_guard = threading.RLock()  # held while forking; reentrant because a finalizer may close
 _open: WeakKeyDictionary[Connection, tuple[int, int]] = WeakKeyDictionary()
 _inherited: dict[tuple[int, int], list[Connection]] = {}
 
 
 def _inherit() -> None:
-    """In a forked process: nothing that the parent has open may be opened, nor closed."""
+    """Forbid a forked process to open or close the files that its parent has open."""
     for connection, file in _open.items():
         _inherited.setdefault(file, []).append(connection)
     _open.clear()
@@ -90,54 +90,55 @@ _ESCAPED = {ord(" "): r"\040", ord("\t"): r"\011", ord("\n"): r"\012", ord("\\")
 
 
 def _is_mount_point(path: Path) -> bool:
-    """Whether a file is mounted by itself, as containers do with `-v ./mobs.db:/app/mobs.db`.
+    """Return whether a file is a mount of its own, as with `-v ./mobs.db:/app/mobs.db`.
 
-    Its log lies in the container then, or beside another name of the file; see proc(5), mountinfo.
+    Its log is then in the container, or beside another name of the file; see proc(5), mountinfo.
     """
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:  # noqa: PTH123 - of one system only
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:  # noqa: PTH123 - Linux only
             point = str(path).translate(_ESCAPED)
             return any(line.split(" ", 5)[4] == point for line in mounts)
     except OSError:  # another system
         return False
 
 
-def _refuse_long(path: Path) -> None:
-    """Refuse a path that leaves no room for the names of the files beside it."""
+def _check_length(path: Path) -> None:
+    """Raise if a path leaves no room for the names of its side files."""
     name, whole = os.fsencode(path.name), os.fsencode(path)
     if len(name) + len("-journal") > _LONGEST_NAME or len(whole) > _LONGEST_PATH:
         raise ReadFailedError(
-            f"a path of {len(whole)} bytes with a name of {len(name)} is too long: SQLite takes"
-            f" {_LONGEST_PATH}, and of a name {_LONGEST_NAME - len('-journal')}"
+            f"the path is too long: it has {len(whole)} bytes, its name {len(name)}. SQLite allows"
+            f" {_LONGEST_PATH} bytes, and {_LONGEST_NAME - len('-journal')} for the name"
         )
 
 
 def resolve(path: Path) -> Path:
-    """The path of the file itself: SQLite would look for the log of a link beside the link.
+    """Return the path without links: SQLite would look for a log beside the link.
 
     Raises:
-        ReadFailedError: there is no such path, or it is relative and the working directory was
-            removed.
+        ReadFailedError: the path is invalid, or relative in a removed working directory.
     """
     try:
         return Path(os.path.realpath(path))
     except UnicodeEncodeError as error:
-        raise ReadFailedError("the path has characters that no file here can have") from error
+        raise ReadFailedError(
+            "the path has characters that no file name on this system can have"
+        ) from error
     except OSError as error:
         raise ReadFailedError(
-            f"{path} cannot be opened: the working directory was removed; go to another one, or"
-            " name a whole path"
+            f"{path} cannot be opened: the working directory was removed; change to another one, or"
+            " use an absolute path"
         ) from error
 
 
 def find(path: Path) -> os.stat_result | None:
-    """Look for a database file; None: it is not there, but could be made.
+    """Return the status of a database file, or None if it is missing and can be created.
 
     Raises:
-        ReadFailedError: it is no file, has several names, or cannot be reached.
-        InternalError: it was open when this process was forked.
+        ReadFailedError: it is not a regular file, has several names, or is not accessible.
+        UsageError: it was open when this process was forked.
     """
-    _refuse_long(path)
+    _check_length(path)
     try:
         try:
             status = path.stat()
@@ -156,34 +157,34 @@ def find(path: Path) -> os.stat_result | None:
     if status.st_nlink > 1:
         raise ReadFailedError(
             f"{path} has {status.st_nlink} names (hard links), and SQLite would keep a log for"
-            " each, so that writes are lost; copy it to a file of its own while nobody uses it"
+            " each, so that writes are lost; copy it to a file of its own while it is not in use"
         )
     if _is_mount_point(path):
         raise ReadFailedError(
-            f"{path} is mounted by itself, without its directory, so its log would be left behind:"
-            " writes are lost. Mount the directory that holds it, as in `-v ./data:/data`"
+            f"{path} is mounted without its directory, so its log would be left behind and writes"
+            " lost. Mount the directory that holds it, as in `-v ./data:/data`"
         )
-    _refuse_inherited(path)
+    _check_inherited(path)
     return status
 
 
 def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
-    """A bare connection for any thread: no implicit transactions, no waiting for locks.
+    """Open a connection for any thread, without implicit transactions.
 
     Args:
         path: the file, resolved.
-        mode: what for.
+        mode: the purpose.
         timeout: seconds for which SQLite itself waits for a lock.
 
     Raises:
-        InternalError: it was open when this process was forked.
+        UsageError: the file was open when this process was forked.
         sqlite3.Error: it cannot be opened.
     """
     uri = f"{path.as_uri()}?{_OPTIONS[mode]}"
     with _guard:
-        _refuse_inherited(path)
+        _check_inherited(path)
         if mode == "rwc":
-            _make_private(path)
+            _create_private(path)
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
             cached_statements=256, factory=Connection,
@@ -197,9 +198,9 @@ def connect(path: Path, mode: Mode, timeout: float = 0) -> sqlite3.Connection:
     return connection
 
 
-def _make_private(path: Path) -> None:
-    """Make an empty file unless there is one; the side files will have its mode."""
-    with suppress(OSError):  # SQLite meets it, too
+def _create_private(path: Path) -> None:
+    """Create an empty file if it is missing; its side files will have its mode."""
+    with suppress(OSError):  # SQLite fails as well, and its error is raised
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
@@ -216,19 +217,19 @@ def _harden(connection: sqlite3.Connection, mode: Mode) -> None:
 
 
 def reading_mode(path: Path) -> Mode:
-    """How to read a file without writing to it and without leaving anything beside it."""
+    """Return the mode that reads a file without a change to it or its directory."""
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return "query"
     return "ro" if _size(path, "-wal") or _size(path, "-journal") else "immutable"
 
 
 def open_files(path: Path, mode: Mode) -> OpenFiles:
-    """The files of a connection that was made with a mode, and has read."""
+    """Return the files of a connection in this mode, once it has read."""
     return UnusedFile(path) if mode == "immutable" else FileIdentity(path)
 
 
 def size_of_file(connection: sqlite3.Connection) -> int:
-    """How many bytes a database has by its pages, those in its log included."""
+    """Return the size of a database in bytes, pages in its log included."""
     pages, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
     )
@@ -236,30 +237,29 @@ def size_of_file(connection: sqlite3.Connection) -> int:
 
 
 def has_log(path: Path) -> bool:
-    """Whether a log or journal lies beside a file: it is in use, or its user was killed."""
+    """Return whether a file has a log or journal: it is in use, or a process was killed."""
     return any(_size(path, suffix) is not None for suffix in ("-wal", "-journal"))
 
 
 def has_content(path: Path) -> bool:
-    """Whether the log of a file holds anything."""
+    """Return whether a file has a log that is not empty."""
     return bool(_size(path, "-wal"))
 
 
 @contextmanager
 def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
-    """A connection that does not change one byte of the file.
+    """Open a connection that does not change a byte of the file.
 
-    A file that nobody uses (it has no log beside it) is not even locked, and nothing is left
-    beside it.
+    A file without a log is not in use. It is not even locked, and no side file is created.
 
     Args:
-        path: the file, resolved; `find` has found no fault in it.
+        path: the file, resolved and accepted by `find`.
         timeout: seconds to wait for other processes that hold its lock.
 
     Raises:
-        WrittenMeanwhileError: another process began to use the file, so what was read, or why it
-            could not be read, means nothing.
-        InternalError: it was open when this process was forked.
+        WrittenMeanwhileError: another process began to use the file, so neither the rows nor the
+            error of the read can be trusted.
+        UsageError: the file was open when this process was forked.
         sqlite3.Error: it cannot be opened or read.
     """
     if has_log(path):
@@ -267,7 +267,7 @@ def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
             yield connection
         return
     file = UnusedFile(path)
-    # Of a file that nobody uses, `ro` alone would leave a -wal and a -shm behind.
+    # With `ro` alone a -wal and a -shm would remain beside an unused file.
     with closing(connect(path, "immutable")) as connection:
         try:
             yield connection
@@ -280,7 +280,7 @@ def unchanging(path: Path, timeout: float = 5) -> Generator[sqlite3.Connection]:
 
 
 class WrittenMeanwhileError(ReadFailedError):
-    """A file that nobody used when it was opened has been written since."""
+    """A file that was not in use when it was opened has been written since."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -289,17 +289,17 @@ class WrittenMeanwhileError(ReadFailedError):
 
 
 def is_open(status: os.stat_result) -> bool:
-    """Whether this process has a database file open, or had it when it was forked."""
+    """Return whether this process has a database file open, or its parent had when it forked."""
     file = status.st_dev, status.st_ino
     with _guard:
         return file in _inherited or file in _open.values()
 
 
-def _refuse_inherited(path: Path) -> None:
+def _check_inherited(path: Path) -> None:
     if which(path) in _inherited:
-        raise InternalError(
-            f"{path} was open when this process was forked, and cannot be used safely here:"
-            " close stores before forking, or start processes with spawn"
+        raise UsageError(
+            f"{path} was open when this process was forked, so its locks do not work here: close"
+            " stores before forking, or start processes with spawn"
         )
 
 

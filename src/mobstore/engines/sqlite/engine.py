@@ -1,14 +1,14 @@
-"""Which thread does what.
+"""The SQLite engine, and which thread does what.
 
 One thread per engine writes (`writer.py`).
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
-reads a few hundred rows at most, and about a megabyte, runs at once on the calling thread, four
-times faster than a hop to another; one that turns out to read more begins anew on a thread of the
-engine.
+reads at most 1000 rows and a megabyte runs on the calling thread, four times faster than on another
+thread. A script that reads more starts again on a thread of the engine.
 
-A task that is cancelled leaves its script undone if it had not begun, and done if it had. A read or
-a compaction under way is interrupted then, and so it is if it outlasts the closing of the store.
+If a task is cancelled, its script does not run if it has not started, and runs to its end if it
+has. A read or compaction is interrupted instead. Closing the store interrupts them, too, after two
+seconds.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from typing import Any, TypeVar, cast
 from mobstore.engines.sqlite.checkpoints import has_reset_bug
 from mobstore.engines.sqlite.connections import Mode, connect, reading_mode, resolve
 from mobstore.engines.sqlite.driver_errors import is_busy, retrying, translate
-from mobstore.engines.sqlite.faults import faults
 from mobstore.engines.sqlite.file import open_file, open_to_read
 from mobstore.engines.sqlite.handover import outcome
-from mobstore.engines.sqlite.interruption import Stoppable
-from mobstore.engines.sqlite.reads import NotAtOnce, read, read_at_once
+from mobstore.engines.sqlite.integrity import check_integrity
+from mobstore.engines.sqlite.interruption import Interruption
+from mobstore.engines.sqlite.reads import DEFERRED, Deferred, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, damaged
-from mobstore.errors import InternalError, ReadFailedError
+from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, corrupt_value
+from mobstore.errors import ClosedError, MobStoreError, ReadFailedError, UsageError
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
@@ -49,20 +49,20 @@ from mobstore.scripts.transaction import (
 T = TypeVar("T")
 
 _READS_PER_TURN = 16
-_GRACE = 2.0  # seconds in which reads may still end when the store is closed
-_AGAIN = 0.05  # seconds until they are interrupted once more
+_GRACE = 2.0  # seconds that reads have to end when the store is closed
+_AGAIN = 0.05  # seconds between two interruptions after that
 
 
 class SqliteEngine(Engine):
-    """Keeps everything in one SQLite file, which other processes may use at the same time."""
+    """One SQLite file, which other processes may use at the same time."""
 
     def __init__(self, writer: Writer, mode: Mode) -> None:
         self._mode: Mode = mode
         self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
-        self._reading: dict[Future[Any], Stoppable] = {}
-        self._gate = threading.Lock()  # nothing may be queued behind the writer's end
+        self._reading: dict[Future[Any], Interruption] = {}
+        self._gate = threading.Lock()  # no job may be queued after the writer's last one
         self._closed = False
         self._reads = 0
         self._abandoned = weakref.finalize(self, _abandon, self._pid, writer, self._readers)
@@ -89,16 +89,16 @@ class SqliteEngine(Engine):
                 survives the death of the process; a power failure may undo the last ones.
             timeout: seconds to wait for other processes that hold the file's lock.
             create: whether to create the file if it is missing.
-            read_only: whether only to read, without any lock that writers wait for. Nothing is
-                created then, and scripts must not write.
+            read_only: whether only to read, without any lock that writers wait for. No file is
+                created, and scripts must not write.
 
         Raises:
-            ReadFailedError: the file cannot be opened, is no mobstore file, or is of a newer
+            ReadFailedError: the file cannot be opened, is not a mobstore file, or has a newer
                 format; it was not changed.
             WriteFailedError: the file cannot be written, or stays locked.
-            InternalError: it was open when this process was forked.
+            UsageError: the file was open when this process was forked.
         """
-        path = resolve(path)  # also because the working directory may change
+        path = resolve(path)  # the working directory may change
         mode: Mode = reading_mode(path) if read_only else "rw"
 
         def connect_first() -> sqlite3.Connection:
@@ -118,18 +118,15 @@ class SqliteEngine(Engine):
         require_outside_atomic()
         self._check_process()
         self._check()
-        try:
-            found = self._with_reader(lambda rows: read_at_once(rows, make))
-        except NotAtOnce:
-            pass
-        else:
-            self._reads += 1
-            if self._reads % _READS_PER_TURN == 0:
-                await asyncio.sleep(0)  # a task that only reads must not starve the others
-            return found
-        return await self._elsewhere(
-            lambda work: self._with_reader(lambda rows: read(rows, make, work), waits=True)
-        )
+        found = self._read(make)
+        if found is DEFERRED:
+            return await self._on_thread(
+                lambda interruption: cast("T", self._read(make, interruption))
+            )
+        self._reads += 1
+        if self._reads % _READS_PER_TURN == 0:
+            await asyncio.sleep(0)  # a task that only reads must not starve the others
+        return found
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make)
@@ -150,42 +147,42 @@ class SqliteEngine(Engine):
         await self._queue(None)
 
     async def faults(self) -> list[str]:
-        return await self._elsewhere(self._faults)
+        return await self._on_thread(self._faults)
 
     def details(self) -> dict[str, str]:
         fault = "affected, avoided by this store" if has_reset_bug() else "not affected"
         return {"SQLite": sqlite3.sqlite_version, "WAL-reset bug": fault}
 
-    def _faults(self, work: Stoppable) -> list[str]:
-        with closing(self._connect()) as connection, work.on(connection):
-            return faults(connection)
+    def _faults(self, interruption: Interruption) -> list[str]:
+        with closing(self._connect()) as connection, interruption.of(connection):
+            return check_integrity(connection)
 
-    async def _elsewhere(self, read_with: Callable[[Stoppable], T]) -> T:
-        """Read on a thread that may wait, again while another process is in its way."""
+    async def _on_thread(self, work: Callable[[Interruption], T]) -> T:
+        """Read on a thread; retry while another process holds a lock."""
         require_outside_atomic()
         self._check_process()
-        work = Stoppable()
+        interruption = Interruption()
 
         def attempt() -> T:
-            work.check()
-            return read_with(work)
+            interruption.check()
+            return work(interruption)
 
         with self._gate:
             self._check()
-            doing = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
-            self._reading[doing] = work
-        doing.add_done_callback(self._reading.pop)
+            future = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
+            self._reading[future] = interruption
+        future.add_done_callback(self._reading.pop)
         try:
-            return await outcome(doing)
+            return await outcome(future)
         except asyncio.CancelledError:
-            doing.cancel()
-            work.stop()
+            future.cancel()
+            interruption.request()
             raise
         except sqlite3.Error as error:
             raise translate(error, self._writer.path, writing=False) from error
 
     async def close(self) -> None:
-        if os.getpid() != self._pid:  # after a fork: there is no writer here to wait for
+        if os.getpid() != self._pid:  # after a fork there is no writer to wait for
             self._abandoned.detach()
             self._closed = True
             return
@@ -195,17 +192,17 @@ class SqliteEngine(Engine):
                 self._abandoned.detach()
                 self._writer.closing = True
                 self._writer.queue.put(Stop(self._finish))
-        # The writer's thread does it all, so it is done even if nobody awaits it any more.
+        # The writer's thread does it all, so it is done even if this task is cancelled.
         await outcome(self._writer.ended)
         self._writer.thread.join()
 
     def _finish(self) -> None:
-        """Let reads under way end, or end them, and close what read."""
+        """Wait for reads, interrupt those that last, and close their connections."""
         pause = _GRACE
         while (reading := dict(self._reading)) and wait(reading, pause).not_done:
             pause = _AGAIN
-            for work in reading.values():
-                work.stop()
+            for interruption in reading.values():
+                interruption.request()
         self._threads.shutdown()
         with self._gate:
             _close_all(self._readers)
@@ -224,18 +221,31 @@ class SqliteEngine(Engine):
 
     def _check(self) -> None:
         if self._closed:
-            raise InternalError("the store is closed; open it again to use it")
+            raise ClosedError("the store is closed; open it again to use it")
 
     def _check_process(self) -> None:
-        """Refuse to work in a forked process; before any lock, which another thread may hold."""
+        """Raise in a forked process. Call it before any lock: another thread may have held it."""
         if os.getpid() != self._pid:
-            raise InternalError(
+            raise UsageError(
                 "the store was opened before this process was forked; close stores before forking,"
                 " or start processes with spawn"
             )
 
-    def _with_reader(self, run: Callable[[Rows], T], *, waits: bool = False) -> T:
-        """Run a script on a connection of its own; raises `sqlite3.Error` only for a lock."""
+    def _read(
+        self, make: Callable[[], Script[T]], interruption: Interruption | None = None
+    ) -> T | Deferred:
+        """Run a script on a connection of its own.
+
+        Args:
+            make: makes the script.
+            interruption: given on a thread, which may wait. None on the event loop, which must
+                not: if the script reads much, or a lock is held, the result is `DEFERRED`.
+
+        Raises:
+            ReadFailedError: the file cannot be read.
+            SerializationError: the file holds values that mobstore did not write.
+            sqlite3.Error: on a thread, another process holds a lock.
+        """
         rows: Rows | None = None
         try:
             try:
@@ -244,20 +254,24 @@ class SqliteEngine(Engine):
                 rows = Rows(self._connect())
             self._writer.identity.check(ReadFailedError)
             self._writer.condition.check(ReadFailedError)
-            return run(rows)
+            if interruption is None:
+                return read_at_once(rows, make)
+            return read(rows, make, interruption)
         except sqlite3.Error as error:
             if not is_busy(error):
-                self._writer.condition.note(error)
+                self._writer.condition.record(error)
                 raise translate(error, self._writer.path, writing=False) from error
-            if waits:
+            if interruption is not None:
                 raise
-            raise NotAtOnce from error
+            return DEFERRED
+        except MobStoreError:
+            raise
         except (TypeError, ValueError) as error:
-            raise damaged(self._writer.path) from error
+            raise corrupt_value(self._writer.path) from error
         finally:
             if rows is not None:
                 with self._gate:
-                    # What was interrupted on its way out may have left a snapshot open.
+                    # An interruption may have left a snapshot open.
                     if not self._closed and rows.idle:
                         self._readers.append(rows)
                         rows = None
@@ -276,7 +290,7 @@ class SqliteEngine(Engine):
 
 def _abandon(pid: int, writer: Writer, readers: list[Rows]) -> None:
     if os.getpid() != pid:
-        return  # after a fork all of it belongs to the parent
+        return  # after a fork, all of it belongs to the parent
     writer.queue.put(Stop(partial(_close_all, readers)))
     warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
 

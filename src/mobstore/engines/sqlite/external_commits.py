@@ -1,8 +1,8 @@
-"""What happens to the file without the writer: commits of others, its end.
+"""Commits of other connections, and the removal of the file.
 
-SQLite tells nobody of a commit, but answers cheaply whether there was one: `PRAGMA data_version`
-of a connection changes when another connection has committed. The writer asks on its own, so its
-own commits do not count.
+SQLite sends no notification of a commit, but a poll is cheap: `PRAGMA data_version` of a connection
+changes when another connection has committed. The writer polls on its own connection, so its own
+commits do not count.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from time import monotonic
 from mobstore.engines.sqlite.driver_errors import is_busy
 from mobstore.engines.sqlite.rows import Rows
 
-_PAUSE = 0.02  # seconds
-_LOOKS_PER_CHECK = 5  # of whether the file is there; to ask costs more than to look for commits
+_PAUSE = 0.02  # seconds between two polls
+_POLLS_PER_CHECK = 5  # a check that the file is there costs more than a poll for commits
 
 
-class Outside:
-    """Looks at the file for the writer's thread, at most 50 times a second."""
+class ExternalCommits:
+    """A poll for commits of others, on the writer's thread, at most 50 times a second."""
 
     def __init__(
-        self, rows: Rows, same_file: Callable[[], bool], tell: Callable[[None], None]
+        self, rows: Rows, intact: Callable[[], bool], notify: Callable[[None], None]
     ) -> None:
-        """Remember how the file is now.
+        """Record the present version of the file.
 
         Args:
-            rows: the writer's.
-            same_file: tells whether the path still leads to what the writer has open.
-            tell: is called when others have committed, and once when the file is gone or damaged.
+            rows: the writer's rows.
+            intact: returns whether the path still leads to the files that the writer has open.
+            notify: is called after commits of others, and once if the file is gone or corrupt.
         """
-        self._rows, self._same_file, self._tell = rows, same_file, tell
+        self._rows, self._intact, self._notify = rows, intact, notify
         self._seen = -1
-        with suppress(sqlite3.Error):  # the first look tells what may have been missed
+        with suppress(sqlite3.Error):  # the first poll then notifies
             self._seen = rows.data_version()
         self._usable = True
-        self._looks = 0
+        self._polls = 0
         self._next = 0.0
 
     def pause(self) -> float:
-        """Seconds until the next look."""
+        """Return the seconds until the next poll."""
         return max(0.0, self._next - monotonic())
 
-    def look(self) -> None:
-        """Look if it is time to."""
+    def poll(self) -> None:
+        """Poll if it is time to."""
         now = monotonic()
         if now < self._next:
             return
         self._next = now + _PAUSE
-        self._looks += 1
+        self._polls += 1
         version, usable = self._seen, self._usable
-        if self._looks % _LOOKS_PER_CHECK == 0:
-            usable = self._same_file()
+        if self._polls % _POLLS_PER_CHECK == 0:
+            usable = self._intact()
         try:
             version = self._rows.data_version()
         except sqlite3.Error as error:
@@ -61,4 +61,4 @@ class Outside:
         changed = version != self._seen or (self._usable and not usable)
         self._seen, self._usable = version, usable
         if changed:
-            self._tell(None)
+            self._notify(None)

@@ -43,31 +43,31 @@ def open_file(
     """Open a mobstore file for writing; `create` it if it is missing or empty.
 
     Raises:
-        ReadFailedError: it cannot be opened or must not be: another kind of file, a newer format.
+        ReadFailedError: it cannot be opened, is another kind of file, or has a newer format.
         WriteFailedError: it cannot be written, or is locked for longer than `timeout` seconds.
-        InternalError: it was open when this process was forked.
+        UsageError: it was open when this process was forked.
     """
-    _look(path, timeout, create=create)
+    _inspect(path, timeout, create=create)
     with (
-        _in_our_words(path, writing=True),
-        _kept_open(connect(path, "rwc" if create else "rw")) as connection,
+        _translated(path, writing=True),
+        _closed_on_error(connect(path, "rwc" if create else "rw")) as connection,
     ):
-        # Eight processes that create one file at once do collide; see SQLite's "WAL", section 7.
+        # Processes that create one file at once may collide; see SQLite's "WAL", section 7.
         retrying(lambda: _prepare(connection, path, create=create), timeout)
         connection.execute(_SYNCHRONOUS[durability])
         return connection
 
 
 def open_to_read(path: Path, mode: Mode, timeout: float) -> sqlite3.Connection:
-    """Open a mobstore file for reading only; nothing in it or beside it is changed.
+    """Open a mobstore file read-only, without a change to it or its directory.
 
     Raises:
-        ReadFailedError: it cannot be opened or must not be: no store, another format.
-        InternalError: it was open when this process was forked.
+        ReadFailedError: it cannot be opened, is not a store, or has another format.
+        UsageError: it was open when this process was forked.
     """
-    # Before it is connected in a way in which SQLite might write to it.
-    _check_readable(_look(path, timeout, create=False), path)
-    with _in_our_words(path, writing=False), _kept_open(connect(path, mode)) as connection:
+    # Before a connection through which SQLite might write to it.
+    _check_readable(_inspect(path, timeout, create=False), path)
+    with _translated(path, writing=False), _closed_on_error(connect(path, mode)) as connection:
         _check_readable(retrying(lambda: _format(connection, path), timeout), path)
         return connection
 
@@ -75,40 +75,42 @@ def open_to_read(path: Path, mode: Mode, timeout: float) -> sqlite3.Connection:
 def _check_readable(found: int | None, path: Path) -> None:
     if found is None:
         raise ReadFailedError(
-            f"{path} was left in the middle of a write; open it once for writing, which takes that"
+            f"{path} was left in the middle of a write; open it once for writing, which rolls that"
             " write back"
         )
     if found == 0:
-        raise _no_store(path)
+        raise _empty(path)
     if found < FORMAT:
         raise ReadFailedError(
-            f"{path} has mobstore format {found}, and to be read it needs {FORMAT}; to open it once"
-            " for writing upgrades it"
+            f"{path} has mobstore format {found}, and this mobstore reads format {FORMAT}; open it"
+            " once for writing to upgrade it"
         )
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a SQLite database, as SQLite says; an empty file is none.
+    """Return whether SQLite accepts a file as a database; an empty file is not one.
 
     Raises:
-        ReadFailedError: it is no file, or cannot be read.
-        InternalError: it was open when this process was forked.
+        ReadFailedError: it is not a file, or cannot be read.
+        UsageError: it was open when this process was forked.
     """
     given, path = path, resolve(path)
-    with _in_our_words(path, writing=False):
+    with _translated(path, writing=False):
         status = find(path)
         if status is None:
             raise ReadFailedError(f"{given} is not a file; is the name right?")
         if status.st_size < 2:  # SQLite takes it for an empty database
             return False
 
-        def look() -> None:
-            with unchanging(path) as looking:
-                looking.execute("PRAGMA schema_version").fetchone()
+        def attempt() -> None:
+            with unchanging(path) as connection:
+                connection.execute("PRAGMA schema_version").fetchone()
 
         try:
-            retrying(look, 5)
+            retrying(attempt, 5)
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+                return True  # only a database has a rollback journal
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise
             return False
@@ -116,7 +118,7 @@ def is_database(path: Path) -> bool:
 
 
 @contextmanager
-def _in_our_words(path: Path, *, writing: bool) -> Generator[None]:
+def _translated(path: Path, *, writing: bool) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -124,8 +126,8 @@ def _in_our_words(path: Path, *, writing: bool) -> Generator[None]:
 
 
 @contextmanager
-def _kept_open(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
-    """Close a connection unless the block ends well."""
+def _closed_on_error(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """Close a connection if the block raises."""
     try:
         yield connection
     except BaseException:
@@ -133,13 +135,13 @@ def _kept_open(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
         raise
 
 
-def _look(path: Path, timeout: float, *, create: bool) -> int | None:
-    """Refuse what is no store, without changing it.
+def _inspect(path: Path, timeout: float, *, create: bool) -> int | None:
+    """Reject a file that is not a store, without a change to it.
 
-    Even to close a connection that may write can change a file that a crash left behind.
+    A connection that may write can change a file after a crash, even when it is closed.
 
     Returns:
-        Its format, 0 if it is empty; None if a write to it was left in the middle.
+        The format, 0 if the file is empty, or None if it was left in the middle of a write.
     """
     status = find(path)
     if status is None:
@@ -147,64 +149,64 @@ def _look(path: Path, timeout: float, *, create: bool) -> int | None:
             raise ReadFailedError(f"{path} does not exist; is the name right?")
         if not has_log(path):
             return 0
-        status = find(path)  # another process may have made it just now
+        status = find(path)  # another process may have created it just now
     if status is None or (status.st_size == 0 and has_content(path)):
         raise ReadFailedError(
-            f"{path} is not there, or empty, but a log of it is ({path.name}-wal or"
-            f" {path.name}-journal), and may hold the last commits of a file that was moved or"
-            " lost: SQLite would remove it. Put the file back, name another one, or remove the log"
+            f"{path} is missing or empty, but has a log ({path.name}-wal or {path.name}-journal),"
+            " which may hold the last commits of a file that was moved or lost: SQLite would remove"
+            " it. Put the file back, use another one, or remove the log"
         )
     if status.st_size == 0 and not has_log(path):
         if not create:
-            raise _no_store(path)
+            raise _empty(path)
         return 0
 
-    if status.st_size == 1:  # SQLite takes it for empty, and it may be somebody's
-        raise ReadFailedError(f"{path} is not a SQLite database; name another file")
+    if status.st_size == 1:  # SQLite takes it for empty and would overwrite it
+        raise ReadFailedError(f"{path} is not a SQLite database; use another file")
 
-    def look() -> int:
-        with unchanging(path, timeout) as looking:
-            return _format(looking, path)
+    def attempt() -> int:
+        with unchanging(path, timeout) as connection:
+            return _format(connection, path)
 
     try:
-        return retrying(look, timeout)
+        return retrying(attempt, timeout)
     except UnicodeError as error:
-        raise ReadFailedError(f"{path} is damaged; restore a backup") from error
+        raise ReadFailedError(f"{path} is corrupt; restore a backup") from error
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_READONLY_ROLLBACK:
             raise translate(error, path, writing=is_busy(error)) from error
-        # Somebody was killed within a transaction of the older kind: also whoever makes a store.
-        with closing(connect(path, "immutable")) as looking:
-            if _mark(looking) != APPLICATION_ID:
+        # A process was killed within a transaction with a journal, such as the creation of a store.
+        with closing(connect(path, "immutable")) as connection:
+            if _application_id(connection) != APPLICATION_ID:
                 raise translate(error, path, writing=False) from error
         return None
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    """Check what the file is; give an empty or older one the present format."""
+    """Check the format of a file; create or upgrade the tables if it is empty or older."""
     found = _format(connection, path)
     if found == 0:
         if not create:
-            raise _no_store(path)
+            raise _empty(path)
         _make(connection, path)
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal != "wal":
-        raise WriteFailedError(f"{path} lies where SQLite cannot keep a WAL; use a local disk")
+        raise WriteFailedError(f"{path} is where SQLite cannot keep a WAL; use a local disk")
     with _transaction(connection):
         found = _format(connection, path)  # another process may have been faster
         if found < FORMAT:
             upgrade(connection, found)
-        # A file that cannot be written is better refused now. BEGIN alone does not notice.
+        # Fail now if the file is read-only. BEGIN alone does not.
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         if found < FORMAT:
             connection.execute("COMMIT")
 
 
 def _make(connection: sqlite3.Connection, path: Path) -> None:
-    """Make an empty file a store.
+    """Create the tables of a store in an empty file.
 
-    Without a WAL, so that all of it lies in the file itself: a copy of it is a store from the
-    beginning, and nobody takes it for an empty file.
+    This is done without a WAL, so that the whole store is in the file itself. A copy of it is a
+    store from the beginning, and never looks like an empty file.
     """
     connection.execute("PRAGMA journal_mode = DELETE").fetchone()
     with _transaction(connection):
@@ -219,7 +221,7 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """A transaction that is undone unless the block commits it."""
+    """Begin a transaction; roll it back unless the block commits it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -228,21 +230,21 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 
 def _rollback(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:  # some failures have undone it already
+    if connection.in_transaction:  # some failures have rolled it back already
         connection.execute("ROLLBACK")
 
 
 def _format(connection: sqlite3.Connection, path: Path) -> int:
-    """The format of a file of ours; 0 if it is empty."""
-    looking = not connection.in_transaction
-    if looking:
+    """Return the format of a mobstore file, or 0 if the file is empty."""
+    outside = not connection.in_transaction
+    if outside:
         connection.execute("BEGIN")  # another process may be creating the store right now
     try:
-        application = _mark(connection)
+        application = _application_id(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         found = entries(connection, path) if version <= FORMAT else []
     finally:
-        if looking:
+        if outside:
             _rollback(connection)
     if application == APPLICATION_ID:
         if version > FORMAT:
@@ -250,30 +252,30 @@ def _format(connection: sqlite3.Connection, path: Path) -> int:
                 f"{path} has mobstore format {version}, this mobstore knows {FORMAT}; update it"
             )
         if version < 1:
-            raise ReadFailedError(f"{path} is damaged: it has no format; restore a backup")
+            raise ReadFailedError(f"{path} is corrupt: it has no format; restore a backup")
         check(found, path, statements(version))
         return int(version)
     names = {entry.name for entry in found}
     if names >= _TABLES:
         raise ReadFailedError(
-            f"{path} has the tables of a store but not its mark, as a copy made by `.dump`: make"
-            " the copy with `mobstore copy`. If there is no other, mark this one with PRAGMA"
-            f" application_id = {APPLICATION_ID} and with PRAGMA user_version = its format (now"
-            f" {FORMAT}), then look with `mobstore verify`"
+            f"{path} has the tables of a store but not its application id, like a copy made by"
+            " `.dump`; copy the store with `mobstore copy` instead. If this is the only copy, set"
+            f" PRAGMA application_id = {APPLICATION_ID} and PRAGMA user_version = its format (now"
+            f" {FORMAT}), then check it with `mobstore verify`"
         )
     if {"mob_events", "mob_runs"} <= names:
         raise ReadFailedError(
             f"{path} is a database of meerkat-mob; copy it with `mobstore import {path} URL`"
         )
     if found or application or version:
-        raise ReadFailedError(f"{path} is a SQLite database of another program; name another file")
+        raise ReadFailedError(f"{path} is a SQLite database of another program; use another file")
     return 0
 
 
-def _mark(connection: sqlite3.Connection) -> int:
+def _application_id(connection: sqlite3.Connection) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     return int(application)
 
 
-def _no_store(path: Path) -> ReadFailedError:
+def _empty(path: Path) -> ReadFailedError:
     return ReadFailedError(f"{path} is empty, there is no store in it; is the name right?")

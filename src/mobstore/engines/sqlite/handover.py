@@ -1,8 +1,8 @@
-"""Handing over to an event loop what another thread has done.
+"""Handover of a thread's results to an event loop.
 
-The signal handler of a program may raise wherever its main thread is: celery's time limit, a
-watchdog. An event loop logs an ordinary exception of a callback and goes on, so who waits for what
-that callback was to bring would wait for ever.
+A signal handler may raise at any instruction of the main thread: celery's time limit, a watchdog.
+An event loop logs an ordinary exception of a callback and continues, so a task would wait for ever
+for the result that the callback was about to set.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ T = TypeVar("T")
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, settle: Callable[[], None]) -> None:
-    """Have a loop call something that, called again, goes on where it was interrupted.
+    """Call a function on a loop; a second call must complete one that was interrupted.
 
-    It is called twice: if the first call is interrupted, also at its very first instruction, the
-    second does what is left. Otherwise the second finds nothing to do.
+    The function is called twice. If the first call is interrupted, even at its first instruction,
+    the second completes it. Otherwise the second call has nothing to do.
     """
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop is closed, so no task waits
         loop.call_soon_threadsafe(settle)
         loop.call_soon_threadsafe(settle)
 
 
 def outcome(done: Future[T]) -> asyncio.Future[T]:
-    """A future of the running loop for what another thread does.
+    """Return a future of the running loop for a thread's future.
 
-    To cancel it does not cancel the work.
+    Cancelling it does not cancel the work.
     """
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[T] = loop.create_future()
 
-    # It is given the future, lest the two hold each other, and a large result, until the collector
-    # comes.
+    # The thread's future is an argument: as a closure the two would refer to each other, and keep
+    # a large result until the garbage collector runs.
     def settle(done: Future[T]) -> None:
         if not waiting.done():
             error = done.exception()
@@ -51,9 +51,9 @@ def outcome(done: Future[T]) -> asyncio.Future[T]:
 
 
 def fail(waiting: asyncio.Future[T], error: BaseException) -> None:
-    """Let whoever waits for a future have an error."""
+    """Set the exception of a future."""
     try:
         waiting.set_exception(error)
-    except TypeError as refusal:  # StopIteration cannot be an awaitable's outcome
-        refusal.__cause__ = error
-        waiting.set_exception(refusal)
+    except TypeError as rejection:  # a future cannot raise StopIteration
+        rejection.__cause__ = error
+        waiting.set_exception(rejection)

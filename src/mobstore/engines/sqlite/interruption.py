@@ -1,8 +1,8 @@
-"""Work of a thread that is ended early: who waited for it was cancelled, or the store is closed.
+"""Interruptions of reads on a thread: the waiting task was cancelled, or the store is closed.
 
-SQLite interrupts the statement under way, if there is one; between statements the thread looks by
-itself. A statement that begins between such a look and the interruption is missed, so whoever must
-not wait for long asks again.
+SQLite interrupts a statement that is running. Between statements the thread calls `check`. A
+statement that begins after the check and before the interruption is missed, so a caller that must
+not wait for long requests the interruption again.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from mobstore.errors import InternalError
+from mobstore.errors import ClosedError
 
 
-class Stoppable:
-    """A piece of work. `stop` is for any thread, the rest for the one that does it."""
+class Interruption:
+    """A request to end a read early. Any thread may call `request`, the reading thread the rest."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # what is interrupted must still be this work's
+        self._lock = threading.Lock()  # the connection must still belong to this read
         self._connection: sqlite3.Connection | None = None
-        self._stopped = False
+        self._requested = False
 
-    def stop(self) -> None:
-        """Have the work end soon."""
+    def request(self) -> None:
+        """End the read soon."""
         with self._lock:
-            self._stopped = True
+            self._requested = True
             if self._connection is not None:
                 self._connection.interrupt()
 
     def check(self) -> None:
-        """Go on, unless the work was stopped.
+        """Raise if an interruption was requested.
 
         Raises:
-            InternalError: it was.
+            ClosedError: it was.
         """
-        if self._stopped:
-            raise stopped()
+        if self._requested:
+            raise interrupted()
 
     @contextmanager
-    def on(self, connection: sqlite3.Connection) -> Generator[None]:
-        """Within, `stop` interrupts what a connection does."""
+    def of(self, connection: sqlite3.Connection) -> Generator[None]:
+        """Interrupt the statements of a connection on request, within the context."""
         with self._lock:
             self._connection = connection
         try:
@@ -51,6 +51,6 @@ class Stoppable:
                 self._connection = None
 
 
-def stopped() -> InternalError:
-    """What to say of work that did not come to its end."""
-    return InternalError("the store was closed before this was done; open it again to use it")
+def interrupted() -> ClosedError:
+    """Return the error of work that was interrupted."""
+    return ClosedError("the store was closed before this was done; open it again to use it")

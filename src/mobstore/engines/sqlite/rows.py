@@ -1,4 +1,4 @@
-"""The tables in SQL. Statements are made from the declarations in `tables`, never from data."""
+"""The tables in SQL. Statements are built from the declarations in `tables`, never from data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from operator import ge, gt, le, lt
 from typing import Any, NamedTuple, cast, get_type_hints
 
 from mobstore.engines.sqlite.connections import size_of_file
-from mobstore.engines.sqlite.interruption import Stoppable
+from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.scripts.tables import TABLES, Index, Key, Table, Value
 from mobstore.scripts.transaction import (
     Add,
@@ -27,11 +27,11 @@ from mobstore.scripts.transaction import (
 )
 
 LONGEST = 81 * 2**20
-"""Bytes of a row: a document of at most 80 MiB, and names."""
+"""Bytes of the longest row: a document of at most 80 MiB, and its names."""
 
-_STEPS = 10**5  # of SQLite's machine, some hundredths of a second
-_MANY = 1000  # rows; what they are more is counted
-_PART = 16  # rows; reading in smaller parts takes longer
+_STEPS = 10**5  # of SQLite's virtual machine, some hundredths of a second
+_MANY = 1000  # rows; the size of further rows is checked
+_PART = 16  # rows; smaller parts are slower
 
 
 def _names(columns: tuple[str, ...]) -> str:
@@ -90,12 +90,12 @@ def _texts(table: Table[Any]) -> Callable[[Any], Any]:
 
 
 def size_of(table: Table[Any], rows: Iterable[Any]) -> int:
-    """How many characters some rows hold."""
+    """Return the number of characters in rows."""
     return sum(map(len, chain.from_iterable(map(_texts(table), rows))))
 
 
 class _Shape(NamedTuple):
-    """What scans have in common whose statements are alike."""
+    """The parts of a scan that determine its statement."""
 
     by: Index[Any]
     given: int
@@ -135,35 +135,35 @@ def _bounds(scan: Scan[Any]) -> tuple[_Shape, list[Value]]:
 
 
 class DisorderError(sqlite3.DatabaseError):
-    """Rows come over and over, or not in the order of their index: a tree of pages is damaged."""
+    """Rows repeat, or are not in the order of their index: a tree of pages is corrupt."""
 
     sqlite_errorcode: int = sqlite3.SQLITE_CORRUPT
     sqlite_errorname: str = "SQLITE_CORRUPT"
 
 
 def _least_size(row: tuple[object, ...]) -> int:
-    """How many bytes a row has in a file at least."""
+    """Return the least number of bytes that a row takes in a file."""
     return 4 + sum(len(value) for value in row if isinstance(value, (str, bytes)))
 
 
 def _check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
-    """Refuse rows that do not come in the order of their index.
+    """Raise unless rows are in the order of their index.
 
-    Whoever reads on after the last of them would never come to an end.
+    Otherwise a caller that continues after the last of them might read for ever.
 
     Raises:
-        DisorderError: they do not.
+        DisorderError: they are not.
     """
     index = scan.index
     place = index.table.getter(index.sorted_by)
     ordered: Callable[[Any, Any], bool]
-    if index is index.table:  # whose keys are all different
+    if index is index.table:  # keys are unique
         ordered = gt if scan.backwards else lt
     else:
         ordered = ge if scan.backwards else le
     try:
         sound = all(starmap(ordered, pairwise(map(place, rows))))
-    except TypeError:  # values of several types, which SQLite sorts by their types
+    except TypeError:  # SQLite sorts values of several types by their types
         typed = map(_sorted_by_type, map(place, rows))
         sound = all(starmap(ordered, pairwise(typed)))
     if not sound:
@@ -197,21 +197,21 @@ class Rows:
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
     def scan(self, scan: Scan[Any]) -> list[Any]:
-        """The rows of a scan."""
+        """Return the rows of a scan."""
         make: Callable[[Any], Any] = scan.index.table.row._make
-        # Closed, lest the traceback of an interruption keep its statement, and so the file, open.
+        # Closed, because the traceback of an interruption would keep the file open.
         with closing(self._select(scan, scan.limit)) as cursor:
             rows = list(map(make, cursor.fetchmany(_MANY)))
             if len(rows) == _MANY:
-                rows += self._rest(scan.index.table, cursor)
+                rows += self._further(scan.index.table, cursor)
         if len(rows) > 1:
             _check_order(scan, rows)
         return rows
 
-    def _rest(self, table: Table[Any], cursor: sqlite3.Cursor) -> Generator[Any]:
-        """The further rows, as long as they are not more than the file can hold.
+    def _further(self, table: Table[Any], cursor: sqlite3.Cursor) -> Generator[Any]:
+        """Yield the further rows; raise if they are more than the file can hold.
 
-        A forged tree may lead to the same rows over and over.
+        A forged tree may lead to the same rows again and again.
         """
         left = size_of_file(self._connection)
         while part := cursor.fetchmany(_MANY):
@@ -221,9 +221,9 @@ class Rows:
             yield from map(cast("Any", table.row)._make, part)
 
     def few(self, scan: Scan[Any], most: int, size: int) -> tuple[list[Any], int]:
-        """The first rows of a scan, and how many characters they hold.
+        """Return the first rows of a scan, and the number of their characters.
 
-        Reading ends after `most` rows, and soon after it has passed `size` characters.
+        Reading ends after `most` rows, and soon after more than `size` characters.
         """
         limit = most if scan.limit is None else min(scan.limit, most)
         cursor = self._select(scan, limit)
@@ -235,7 +235,7 @@ class Rows:
                 found += size_of(scan.index.table, part)
                 rows += map(make, part)
         finally:
-            cursor.close()  # a statement that is not at its end would keep its snapshot
+            cursor.close()  # an unfinished statement would keep its snapshot
         return rows, found
 
     def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:
@@ -244,9 +244,9 @@ class Rows:
         return self._execute(_select(shape, scan.backwards), values)
 
     def limit_values(self, size: int) -> None:
-        """From now on reading a single value of more than this many bytes fails: SQLITE_TOOBIG.
+        """Limit the bytes of a single value; a longer one raises SQLITE_TOOBIG when it is read.
 
-        SQLite looks at its length before it reads it.
+        SQLite checks the length before it reads the value.
         """
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
 
@@ -287,26 +287,26 @@ class Rows:
             self._connection.executemany(statement, rows)
 
     def begin(self) -> None:
-        """Begin to write. IMMEDIATE: a deferred one may find the lock taken after it has read."""
+        """Begin a write transaction. A deferred one might not get the lock after it has read."""
         self._execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Make what was written durable and visible."""
+        """Commit the open transaction."""
         self._execute("COMMIT")
 
     def rollback(self) -> None:
-        """Undo what was not committed, if anything was begun."""
+        """Roll back the open transaction, if there is one."""
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """True if no transaction is open."""
         return not self._connection.in_transaction
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
-        """Let all reads within see the same state of the store."""
+        """Read one snapshot within the context."""
         self._execute("BEGIN")
         try:
             yield
@@ -314,34 +314,34 @@ class Rows:
             self.rollback()
 
     def data_version(self) -> int:
-        """A number that changes when another connection has committed, and only then."""
+        """Return a number that changes only when another connection has committed."""
         return int(self._execute("PRAGMA data_version").fetchone()[0])
 
     def touch(self) -> None:
-        """Write, within the open transaction, what changes nothing."""
+        """Write within the open transaction without a change."""
         (version,) = self._execute("PRAGMA user_version").fetchone()
         self._execute(f"PRAGMA user_version = {version}")
 
     def limit_log(self, size: int) -> None:
-        """Have the log's file cut to this many bytes whenever a commit restarts it."""
+        """Truncate the log's file to this many bytes whenever a commit restarts it."""
         self._execute(f"PRAGMA journal_size_limit = {size}").fetchone()
 
-    def stoppable(self, work: Stoppable) -> AbstractContextManager[None]:
-        """Within, what is done here is part of some work, and ends with it."""
-        return work.on(self._connection)
+    def interrupted_by(self, interruption: Interruption) -> AbstractContextManager[None]:
+        """Return a context in which an interruption ends the statements of this connection."""
+        return interruption.of(self._connection)
 
-    def vacuum(self, unwanted: Callable[[], bool]) -> None:
-        """Rewrite the file without the room of what was removed; nothing may be under way.
+    def vacuum(self, cancelled: Callable[[], bool]) -> None:
+        """Rewrite the file without the space of deleted rows, outside a transaction.
 
         Args:
-            unwanted: asked now and then; whether to leave the file as it is after all.
+            cancelled: is called repeatedly; once it returns True, the file stays as it was.
         """
-        self._connection.set_progress_handler(unwanted, _STEPS)
+        self._connection.set_progress_handler(cancelled, _STEPS)
         try:
             self._execute("VACUUM")
         finally:
             self._connection.set_progress_handler(None, 0)
 
     def close(self) -> None:
-        """Close the connection; the last one of a file removes its side files."""
+        """Close the connection; the last connection to a file removes its side files."""
         self._connection.close()

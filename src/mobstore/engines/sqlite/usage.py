@@ -1,4 +1,4 @@
-"""Whether anybody uses a database file that is to be replaced."""
+"""Use of a database file by any process, before it is replaced."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 def in_use(path: Path) -> bool:
-    """Whether a file is a database that anybody uses, as far as that can be known.
+    """Return whether a file is a database in use, as far as that can be known.
 
-    It is if a log lies beside it, if this process has it open, by whatever name, or if SQLite
-    gets no lock on it. A process that has it open without a log and is in no transaction leaves
-    no trace; it finds out itself that its file has gone.
+    A file is in use if it has a log, if this process has it open under any name, or if SQLite
+    cannot lock it. A process that has the file open without a log, and outside a transaction,
+    leaves no trace; that process finds that its file is gone.
 
     Args:
-        path: the file, resolved; it need not be there.
+        path: the file, resolved; it may be missing.
 
     Raises:
-        OSError, ValueError: the system refuses the path.
+        OSError, ValueError: the system rejects the path.
     """
     if any(os.path.lexists(f"{path}{suffix}") for suffix in _SIDE_FILES):
         return True
@@ -36,15 +36,15 @@ def in_use(path: Path) -> bool:
     try:
         with closing(connect(path, "rw")) as connection:
             connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:  # mostly: it is no database
+    except sqlite3.Error as error:  # mostly because it is not a database
         return is_busy(error)
     return False
 
 
 def is_side_file(path: Path) -> bool:
-    """Whether SQLite would take a file for what belongs to the file beside it.
+    """Return whether SQLite would take a file for a side file of another file.
 
-    Upper case counts as well: there are systems to which it is the same.
+    Upper case counts as well: some file systems ignore case.
     """
     return any(
         path.name.lower().endswith(suffix) and os.path.lexists(str(path)[: -len(suffix)])

@@ -1,12 +1,12 @@
-"""The thread that writes: group commit.
+"""The thread that writes, with group commit.
 
-All scripts that wait while a commit runs share the next one: one `BEGIN IMMEDIATE … COMMIT`, one
-fsync. A script that raises has written nothing, so it fails alone; if a write fails, the group is
-rolled back and its scripts run one by one, so that only the guilty one fails. A group that writes
-nothing costs no commit.
+All scripts that are queued while a commit runs share the next one: one `BEGIN IMMEDIATE … COMMIT`,
+one fsync. A script that raises has written nothing, so it fails alone. If a write fails, the group
+is rolled back and its scripts run one by one, so that only the failing one raises. A group that
+writes nothing does not commit.
 
-Between two groups the writer copies the log (`checkpoints.py`), and while somebody listens it looks
-for commits of others (`external_commits.py`).
+Between two groups the writer copies the log (`checkpoints.py`) and, if there are listeners, polls
+for commits of other connections (`external_commits.py`).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
-from mobstore.engines.sqlite.condition import Condition, log_left_alone
+from mobstore.engines.sqlite.condition import Condition, preserved_log
 from mobstore.engines.sqlite.connections import Mode, connect, has_content, open_files
 from mobstore.engines.sqlite.driver_errors import retrying, translate
-from mobstore.engines.sqlite.external_commits import Outside
+from mobstore.engines.sqlite.external_commits import ExternalCommits
 from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
-from mobstore.engines.sqlite.interruption import stopped
+from mobstore.engines.sqlite.interruption import interrupted
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
 from mobstore.scripts.transaction import LoadingScript, Script, Write, drive
@@ -45,7 +45,7 @@ _MOST_PER_COMMIT = 1024
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[T]):
-    """A script that waits for the writer; or compaction, which has none."""
+    """A script that is queued for the writer, or a compaction if `make` is None."""
 
     make: Callable[[], Script[T] | LoadingScript[T]] | None
     loading: bool
@@ -57,22 +57,36 @@ class Job(Generic[T]):
 
 @dataclass(slots=True)
 class Stop:
-    """The last thing in the queue.
+    """The last item of the queue.
 
     Attributes:
-        finish: called when all jobs are done, before the file is closed.
+        finish: is called when all jobs are done, before the file is closed.
     """
 
     finish: Callable[[], None]
 
 
+class _Outcome(NamedTuple):
+    """The end of a transaction.
+
+    Attributes:
+        writes: what was committed; None if that is not known.
+        error: why it failed, if it did.
+        retry: whether nothing was written, and the cause may be one of several scripts.
+    """
+
+    writes: Sequence[Write] | None
+    error: BaseException | None = None
+    retry: bool = False
+
+
 _Jobs: TypeAlias = list[Job[Any]]
 LISTENS = object()
-"""Put into the queue when somebody has begun to listen."""
+"""An item of the queue that wakes the writer for a new listener."""
 
 
 class Writer:
-    """The thread that writes. It does not know its engine, so an abandoned engine can be freed."""
+    """The thread that writes. It has no reference to its engine, so an unused engine is freed."""
 
     def __init__(
         self,
@@ -88,8 +102,8 @@ class Writer:
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
-        self.identity: OpenFiles  # once `opened`
-        self.closing: bool = False  # what need not be done is not done any more
+        self.identity: OpenFiles  # set before `opened`
+        self.closing: bool = False  # skips optional work
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self.thread: threading.Thread = threading.Thread(
@@ -98,8 +112,8 @@ class Writer:
         self.thread.start()
 
     def _work(self) -> None:
-        # Who only reads leaves a log that is there already: it is for those who write.
-        left = self._mode != "rw" and has_content(self.path)
+        # A read-only store keeps an existing log as it is: only writers may copy it.
+        had_log = self._mode != "rw" and has_content(self.path)
         try:
             self._connection = self._connect()
             self._rows = Rows(self._connection)
@@ -111,8 +125,10 @@ class Writer:
                 self.identity,
                 self.condition,
             )
-            self._outside = Outside(self._rows, self.identity.intact, self._others_committed)
-        except BaseException as error:  # noqa: BLE001 - whoever opens must hear of it
+            self._external = ExternalCommits(
+                self._rows, self.identity.intact, self._external_commit
+            )
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
@@ -121,21 +137,21 @@ class Writer:
             if self._mode == "rw":
                 self._checkpoints.run_if_due()
             stop = self._turn()
-        # Each of these is done whatever the others raise, the last one first.
-        # An empty log that reading has made goes in any case; of one of a writer it is not known
-        # that it is empty: it may have been cut.
-        keep = self.condition.damaged and (self._mode == "rw" or has_content(self.path))
+        # Every callback runs, the last one first, whatever the others raise.
+        # A reader's own log is empty and is removed. A corrupt file keeps its log; a writer's may
+        # look empty because it was truncated.
+        keep = self.condition.corrupt and (self._mode == "rw" or has_content(self.path))
         with ExitStack() as ending:
             ending.callback(self.ended.set_result, None)
-            ending.callback(self._tell, None)
-            if (left or keep) and self._mode != "immutable":
-                ending.enter_context(log_left_alone(self.path))
+            ending.callback(self._notify, None)
+            if (had_log or keep) and self._mode != "immutable":
+                ending.enter_context(preserved_log(self.path))
             ending.callback(self._rows.close)
             ending.callback(self._checkpoints.close)
             ending.callback(stop.finish)
 
     def _turn(self) -> Stop | None:
-        """Run what waits, or wait for it; what ends the thread, if it came."""
+        """Run the queued jobs, or wait for one. Return the end of the queue if it was reached."""
         waiting: list[Any] = []
         with suppress(queue.Empty):
             waiting.append(self.queue.get(timeout=self._pause()))
@@ -149,117 +165,137 @@ class Writer:
             if job.make is not None and not job.loading:
                 group.append(job)
                 continue
-            self._run(group)
+            self._run_together(group)
             group = []
             if job.make is None:
                 self._compact(job)
             else:
-                self._run([job])
-        self._run(group)
+                self._run_alone(job)
+        self._run_together(group)
         if self.listeners:
-            self._outside.look()
+            self._external.poll()
         return waiting[-1] if waiting and isinstance(waiting[-1], Stop) else None
 
     def _pause(self) -> float | None:
-        """How long to wait for something to do; None: until it comes."""
+        """Return the seconds to wait for a job; None: without a limit."""
         pauses = [self._checkpoints.pause()] if self._mode == "rw" else []
         if self.listeners:
-            pauses.append(self._outside.pause())
+            pauses.append(self._external.pause())
         return min(pauses, default=None)
 
-    def _tell(self, writes: Sequence[Write] | None) -> None:
-        """Wake listeners. What they raise, even to end the process, is not for this thread."""
+    def _notify(self, writes: Sequence[Write] | None) -> None:
+        """Notify listeners. An exception that would end the process is logged, too."""
         try:
-            self.listeners.tell(writes)
+            self.listeners.notify(writes)
         except BaseException:
             logging.getLogger("mobstore").exception("a commit listener raised")
 
-    def _others_committed(self, _: None) -> None:
+    def _external_commit(self, _: None) -> None:
         try:
-            self.condition.look(self._connection)
+            self.condition.refresh(self._connection)
         except sqlite3.Error as error:
-            self.condition.note(error)
-        self._tell(None)
+            self.condition.record(error)
+        self._notify(None)
 
     def _check(self) -> None:
-        """Refuse to write to what is not, or not any more, the store that was opened.
+        """Raise unless the file is still the store that was opened.
 
         Raises:
-            WriteFailedError: the file is gone, damaged, of a newer format, or has other tables.
+            WriteFailedError: the file is gone or corrupt, or has a newer format or other tables.
         """
         self.identity.check(WriteFailedError)
-        self.condition.look(self._connection)
+        self.condition.refresh(self._connection)
         self.condition.check(WriteFailedError)
 
     def _compact(self, job: Job[Any]) -> None:
-        def unwanted() -> bool:
+        def cancelled() -> bool:
             return self.closing or job.future.cancelled()
 
         def compact() -> None:
-            if unwanted():
-                raise stopped()
-            self._rows.vacuum(unwanted)
+            if cancelled():
+                raise interrupted()
+            self._rows.vacuum(cancelled)
 
         try:
             self._check()
             retrying(compact, self.timeout)
-            if not unwanted():
-                self._checkpoints.cut_off()
-        except BaseException as error:  # noqa: BLE001 - as for other jobs
-            job.error = self._refusal(error, [job])
+            if not cancelled():
+                self._checkpoints.truncate()
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            job.error = self._translate(error, [job])
         _deliver([job])
 
-    def _run(self, jobs: _Jobs) -> None:
+    def _run_together(self, jobs: _Jobs) -> None:
+        """Run scripts in one transaction; if it fails, run each in a transaction of its own."""
         jobs = [job for job in jobs if not job.future.cancelled()]
         if not jobs:
             return
-        begun = False
-        writes: list[Write] | None = []
-        refusal: BaseException | None = None
+        outcome = self._transaction(jobs)
+        if outcome.retry and len(jobs) > 1:
+            for job in jobs:
+                self._run_alone(job)
+        else:
+            self._finish(jobs, outcome)
+
+    def _run_alone(self, job: Job[Any]) -> None:
+        """Run a script in a transaction of its own."""
+        if not job.future.cancelled():
+            self._finish([job], self._transaction([job]))
+
+    def _transaction(self, jobs: _Jobs) -> _Outcome:
+        """Run scripts in one transaction, and commit it if they have written."""
         try:
-            retrying(self._rows.begin, self.timeout)
-            begun = True
-            # Who was cancelled while the lock was waited for has been told that nothing was done.
-            jobs = [job for job in jobs if not job.future.cancelled()]
+            try:
+                retrying(self._rows.begin, self.timeout)
+            except BaseException as error:  # noqa: BLE001 - the thread lives on, the caller sees it
+                # A lock is no script's fault: alone, each would wait for it again.
+                return _Outcome([], self._translate(error, jobs))
             self._check()
-            writes = self._commit(jobs)
-        except BaseException as error:  # noqa: BLE001 - the thread must live on, the caller must hear
-            refusal = self._refusal(error, jobs)
+            # A task cancelled while the lock was awaited: its caller knows that nothing was done.
+            return _Outcome(self._commit([job for job in jobs if not job.future.cancelled()]))
+        except BaseException as error:  # noqa: BLE001 - as above
+            error = self._translate(error, jobs)
+            if getattr(error, "maybe_written", False):  # a second run would write twice
+                return _Outcome(None, error)
+            return _Outcome([], error, retry=True)
         finally:
             with suppress(sqlite3.Error):
                 self._rows.rollback()
-        if refusal is not None:
-            maybe_written = getattr(refusal, "maybe_written", False)
-            # Nobody is guilty of a lock; and what may be written must not be written twice.
-            if begun and len(jobs) > 1 and not maybe_written:
-                for job in jobs:
-                    self._run([job])
-                return
+
+    def _finish(self, jobs: _Jobs, outcome: _Outcome) -> None:
+        """Notify listeners and callers of the end of a transaction."""
+        if outcome.error is not None:
             for job in jobs:
-                job.error = job.error or (refusal if len(jobs) == 1 else _copy(refusal))
-            writes = None if maybe_written else []
-        if writes is None or writes:
+                job.error = job.error or (outcome.error if len(jobs) == 1 else _copy(outcome.error))
+        if outcome.writes is None or outcome.writes:
             self._checkpoints.committed()
-            self._tell(writes)
+            self._notify(outcome.writes)
         _deliver(jobs)
 
-    def _refusal(self, error: BaseException, jobs: _Jobs) -> BaseException:
-        """Say in our words why a transaction failed; a loading script's own errors stay."""
-        refusal = error
+    def _translate(self, error: BaseException, jobs: _Jobs) -> BaseException:
+        """Return the error of a failed transaction; a loading script's own errors stay."""
+        translated = error
         if isinstance(error, sqlite3.Error):
-            self.condition.note(error)
-            refusal = translate(error, self.path, writing=True)
-        elif isinstance(error, (TypeError, ValueError, OverflowError)) and not jobs[0].loading:
-            refusal = damaged(self.path)
-        if refusal is not error:
-            refusal.__cause__ = error
-        return refusal
+            self.condition.record(error)
+            translated = translate(error, self.path, writing=True)
+        elif (
+            isinstance(error, (TypeError, ValueError, OverflowError))
+            and not isinstance(error, MobStoreError)
+            and not jobs[0].loading
+        ):
+            translated = corrupt_value(self.path)
+        if translated is not error:
+            translated.__cause__ = error
+        return translated
 
     def _commit(self, jobs: _Jobs) -> list[Write] | None:
-        """Run the scripts in the open transaction; what they wrote, None if it was loaded.
+        """Run scripts in the open transaction, and commit it.
+
+        Returns:
+            The writes; None after a loading script.
 
         Raises:
-            BaseException: it could not be committed whole.
+            BaseException: it could not be committed.
         """
         rows = self._rows
         writes: list[Write] = []
@@ -283,13 +319,13 @@ class Writer:
             try:
                 rows.commit()
             except sqlite3.Error as error:
-                self.condition.note(error)
+                self.condition.record(error)
                 raise translate(error, self.path, writing=True, committing=True) from error
         return None if loaded else writes
 
 
 def _deliver(jobs: _Jobs) -> None:
-    """Wake the tasks that wait; once per event loop, not once per task."""
+    """Set the results of jobs, by one call per event loop instead of one per task."""
     by_loop: dict[asyncio.AbstractEventLoop, _Jobs] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
@@ -308,14 +344,14 @@ def _settle(jobs: _Jobs) -> None:
 
 
 def _copy(error: BaseException) -> BaseException:
-    """An error of its own for each task: a traceback grows with whoever raises it."""
-    copied = copy(error)  # with all its attributes
+    """Copy an error for each task, because each task that raises it extends its traceback."""
+    copied = copy(error)  # with its attributes
     copied.__cause__ = error.__cause__
     return copied
 
 
-def damaged(path: Path) -> SerializationError:
-    """What to say of values that no script expects: arguments were checked before it ran."""
+def corrupt_value(path: Path) -> SerializationError:
+    """Return the error of a value that no script expects; arguments were checked before it ran."""
     return SerializationError(
-        f"{path} holds a value that mobstore did not write; the cause says more. Restore a backup"
+        f"{path} holds a value that mobstore did not write; see the cause. Restore a backup"
     )

@@ -1,4 +1,4 @@
-"""The cases, by what they are about. Importing this registers them all."""
+"""The cases, grouped by subject. Importing this package registers all of them."""
 
 from mobstore.testing.cases import (
     adding,
@@ -13,7 +13,6 @@ from mobstore.testing.cases import (
     identity,
     ledgers,
     limits,
-    live,
     outputs,
     profiles,
     read_only,
@@ -22,9 +21,11 @@ from mobstore.testing.cases import (
     runs,
     specs,
     status,
+    subscriptions,
     text,
     transactions,
     values,
+    watches,
     wrappers,
 )
 
@@ -41,7 +42,6 @@ __all__ = [
     "identity",
     "ledgers",
     "limits",
-    "live",
     "outputs",
     "profiles",
     "read_only",
@@ -50,8 +50,10 @@ __all__ = [
     "runs",
     "specs",
     "status",
+    "subscriptions",
     "text",
     "transactions",
     "values",
+    "watches",
     "wrappers",
 ]

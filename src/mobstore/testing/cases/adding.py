@@ -1,4 +1,4 @@
-"""Cases of rows that must be new: `Add` never replaces one, whatever was written just before."""
+"""Cases of rows that must be new: `Add` never replaces a row."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ORDERS = [(a, b) for a in _EACH for b in _EACH] + [
 
 
 def _rows(table: Table[Any], name: str) -> tuple[Any, Any]:
-    """Two rows of a table; of a ledger they are in one run, and in it alone."""
+    """Return two rows of a table; rows of a ledger belong to one run that has no others."""
     if table is SPECS:
         return SpecRow(name, 1, "{}"), SpecRow(f"{name} too", 1, "{}")
     one = StepLedgerRow(name, 1, "step", "ann", "failed", "null", "t")
@@ -55,7 +55,7 @@ def _rows(table: Table[Any], name: str) -> tuple[Any, Any]:
 
 
 def _after(table: Table[Any], rows: Sequence[Any], writes: Sequence[Write]) -> list[Any] | Key:
-    """The rows of a plain dict after these writes, in order; or the key of the clash."""
+    """Return the rows of a plain dict after these writes, in order, or the key of the clash."""
     key_of = table.getter(table.key)
     held = {key_of(row): row for row in rows}
     for write in writes:
@@ -79,7 +79,7 @@ async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[
 
 @case("engine.add.orders")
 async def adds_in_any_order(subject: Subject) -> None:
-    """A row that is added must be new at that point of its commit; if not, nothing is written."""
+    """An added row must be new at that point of its commit; otherwise nothing is written."""
     engine = (await subject.open()).engine
     await _in_orders(engine, _ORDERS, lambda *writes: engine.write(write_script(*writes)))
 
@@ -89,7 +89,7 @@ async def _in_orders(
     orders: Iterable[tuple[str, ...]],
     run: Callable[..., Awaitable[None]],
 ) -> None:
-    """Make writes in these orders where none, one or both of two rows are, and compare."""
+    """Write in these orders with none, one or both of two rows present, and compare."""
     for table, (number, order), start in product(_CHANGED, enumerate(orders), range(3)):
         rows = _rows(table, f"{number} {start}")
         before = list(rows[:start])
@@ -107,7 +107,7 @@ async def _in_orders(
 
 @case("engine.add.read-before")
 async def adds_what_was_read(subject: Subject) -> None:
-    """A script that has read that there is a row, or none, and adds it, is judged by the store."""
+    """The store checks an added row, even if the script has read whether it exists."""
     engine = (await subject.open()).engine
 
     def adding(table: Table[Any], row: Any) -> Script[None]:
@@ -123,15 +123,15 @@ async def adds_what_was_read(subject: Subject) -> None:
             call = engine.write(partial(adding, table, row))
             if start:
                 text = str(key_in_use(table, key))
-                await expect_error(WriteFailedError, call, "adding what was read", text)
+                await expect_error(WriteFailedError, call, "adding a row that was read", text)
             else:
                 await call
             same(await _held(engine, table, (row,)), [row], "the row")
 
 
 @case("engine.add.others")
-async def a_clash_harms_no_other(subject: Subject) -> None:
-    """A clash fails its own script alone, among those that are committed with it."""
+async def a_clash_fails_alone(subject: Subject) -> None:
+    """A clash fails only its own script, not those committed with it."""
     engine = (await subject.open()).engine
     rows = [SpecRow(f"{n}", 1, "{}") for n in range(20)]
     taken = rows[3::5]
@@ -153,7 +153,7 @@ async def a_clash_harms_no_other(subject: Subject) -> None:
 
 @case("engine.add.racing")
 async def one_of_two_adds(subject: Subject) -> None:
-    """Of scripts that add the same row at once, one does and all others fail."""
+    """Of several scripts that add the same row at once, one succeeds and the others fail."""
     engine = (await subject.open()).engine
     for table in (SPECS, STEP_LEDGER):
         rows = _rows(table, "x")
@@ -161,12 +161,12 @@ async def one_of_two_adds(subject: Subject) -> None:
         results = await asyncio.gather(*calls, return_exceptions=True)
         text = str(key_in_use(table, table.getter(table.key)(rows[0])))
         same([str(result) for result in results], ["None"] + [text] * 5, "the outcomes")
-        same(await _held(engine, table, rows), [rows[0]], "what is there")
+        same(await _held(engine, table, rows), [rows[0]], "the stored rows")
 
 
 @case("engine.load.add")
 async def loads_new_rows(subject: Subject) -> None:
-    """A loading script adds like any other; a clash, be it with its own rows, undoes all of it."""
+    """A load adds rows as a write does; a clash, even with its own rows, rolls back all of it."""
     engine = (await subject.open()).engine
     orders = _ORDERS[::5] + _ORDERS[-4:]
     await _in_orders(engine, orders, lambda *writes: engine.load(load_script(*writes)))

@@ -62,7 +62,7 @@ async def _much(at: Stores) -> str:
 
 @case("atomic.all")
 async def keeps_all(subject: Subject) -> None:
-    """What operations on all four stores write in an atomic call is what they write alone."""
+    """An atomic call on all four stores writes what its operations write one by one."""
     alone = await subject.open()
     together = MobStores(alone.engine, clock=subject.clock)
     await alone.runs.create_run(make_run())
@@ -81,7 +81,7 @@ async def keeps_all(subject: Subject) -> None:
 
 @case("atomic.none")
 async def keeps_none(subject: Subject) -> None:
-    """Where the function raises, whatever it is, nothing of what it did is kept."""
+    """If the function of an atomic call raises any error, nothing is kept."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
     before = await _everything(stores)
@@ -107,8 +107,8 @@ async def keeps_none(subject: Subject) -> None:
 
 
 @case("atomic.refused")
-async def tells_what_was_refused(subject: Subject) -> None:
-    """A comparison that fails raises, names its operation, and undoes all; it may be caught."""
+async def names_the_failed_operation(subject: Subject) -> None:
+    """A failed comparison raises, names its operation and rolls back all, unless it is caught."""
     stores = await subject.open()
     await stores.runs.create_run(make_run(frames={"frame": frame(0)}))
     before = await _everything(stores)
@@ -124,9 +124,9 @@ async def tells_what_was_refused(subject: Subject) -> None:
         await swap(at, 3)
 
     error = await expect_error(RefusedError, stores.atomic(wrong), "a frame in another state")
-    same(error.operation, 3, "the operation that was refused")
+    same(error.operation, 3, "the operation that failed")
     assert isinstance(error, CasConflictError), "it is a conflict"
-    assert "frame 'frame'" in str(error), "the error says what was refused"
+    assert "frame 'frame'" in str(error), "the error names the frame"
     same(await _everything(stores), before, "the store")
 
     async def caught(at: Stores) -> bool:
@@ -137,7 +137,7 @@ async def tells_what_was_refused(subject: Subject) -> None:
             return await swap(at, 0)
         return False
 
-    same(await stores.atomic(caught), True, "a swap after another was refused")
+    same(await stores.atomic(caught), True, "a swap after a failed one")
     same(await stores.events.latest_cursor(), 1, "the event that was appended")
     run = await stores.runs.get_run(run_id(1))
     assert run is not None, "the run is there"
@@ -146,7 +146,7 @@ async def tells_what_was_refused(subject: Subject) -> None:
 
 @case("atomic.sees-itself")
 async def sees_itself(subject: Subject) -> None:
-    """Each operation in an atomic call sees what those before it did, and nobody else does."""
+    """An operation in an atomic call sees the writes of earlier ones; other callers do not."""
     stores = await subject.open()
     await stores.runs.create_run(make_run(1, step_ledger=(step("s", at=1), step("s", at=2))))
     await stores.events.append_batch([event(at=timestamp(n)) for n in range(4)])
@@ -181,14 +181,14 @@ async def sees_itself(subject: Subject) -> None:
         5, 6, 3, [3, 4, 5], [3, 4], [5], [("s", None), ("s", 8), ("t", 7)],
         [], [1], True, None, [make_run(1)], 7, [7],
     ]  # fmt: skip
-    same(seen, want, "what the operations saw")
+    same(seen, want, "the results of the operations")
     same(await stores.runs.list_runs("mob"), [make_run(1)], "the runs in the end")
     same([one.cursor for one in await stores.events.replay_all()], [7], "the log in the end")
 
 
 @case("atomic.one-by-one")
 async def runs_one_by_one(subject: Subject) -> None:
-    """Atomic calls of many tasks follow each other: none sees the half of another."""
+    """Atomic calls of several tasks run one after the other, and none sees half of another."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
 
@@ -202,13 +202,13 @@ async def runs_one_by_one(subject: Subject) -> None:
         return value
 
     counted = await asyncio.gather(*(stores.atomic(count) for _ in range(30)))
-    same(sorted(counted), [*range(30)], "what each found")
+    same(sorted(counted), [*range(30)], "the values that were found")
     same(await stores.events.latest_cursor(), 30, "events")
 
 
 @case("atomic.awaits")
 async def awaits_operations_only(subject: Subject) -> None:
-    """Within an atomic call nothing else can be awaited, and its stores are of no use after it."""
+    """An atomic call can await only operations of its stores, which are unusable afterwards."""
     stores = await subject.open()
     kept: list[Stores] = []
 
@@ -225,13 +225,13 @@ async def awaits_operations_only(subject: Subject) -> None:
     await expect_error(InternalError, stores.atomic(sleeps), "awaiting something else")
     await expect_error(InternalError, stores.atomic(subscribes), "waiting for an event")
     await expect_error(InternalError, stores.atomic(cast("Any", plain)), "no async function")
-    await expect_error(InternalError, kept[0].events.append(event()), "its stores after the end")
+    await expect_error(InternalError, kept[0].events.append(event()), "its stores after the call")
     same(await stores.events.latest_cursor(), 0, "the log")
 
 
 @case("atomic.event-loop")
 async def finds_no_event_loop(subject: Subject) -> None:
-    """Within an atomic call, whatever needs an event loop is refused, and leaves nothing behind."""
+    """In an atomic call, use of the event loop raises an error and leaves no task behind."""
     stores = await subject.open()
     happened, bound = asyncio.Event(), asyncio.Lock()
     await bound.acquire()
@@ -239,7 +239,7 @@ async def finds_no_event_loop(subject: Subject) -> None:
     ran: list[str] = []
 
     async def other() -> None:
-        ran.append("a task that the function began")
+        ran.append("a task that the function started")
 
     async def times_out(at: Stores) -> None:
         async with asyncio.timeout(60):
@@ -283,9 +283,9 @@ async def finds_no_event_loop(subject: Subject) -> None:
         error = await expect_error(InternalError, stores.atomic(function), what)
         same(error.detail, OPERATIONS_ONLY, f"{what}: the error")
         for _ in range(3):
-            await asyncio.sleep(0)  # whoever was cancelled would hear of it here
+            await asyncio.sleep(0)  # a cancelled task would end here
         assert asyncio.all_tasks() <= before, f"{what}: no task is left behind"
-    same(ran, [], "what ran")
+    same(ran, [], "the functions that ran")
     same(await stores.events.latest_cursor(), 0, "the log")
     bound.release()
     await waiting
@@ -297,7 +297,7 @@ async def _waiting(begin: Callable[[], Awaitable[object]]) -> None:
 
 @case("atomic.own-stores")
 async def uses_own_stores_only(subject: Subject) -> None:
-    """Within an atomic call, whoever uses other stores than those given is told so; none hangs."""
+    """In an atomic call, use of any other stores raises an error instead of a deadlock."""
     stores, other = await subject.open(), MobStores(MemoryEngine())
     await stores.runs.create_run(make_run())
 
@@ -305,7 +305,7 @@ async def uses_own_stores_only(subject: Subject) -> None:
         await other.atomic(_much)
 
     def begun(at: Stores) -> None:
-        """Begin tasks, of a loop that was found outside."""
+        """Start tasks through an event loop that was found outside."""
         loop.call_soon_threadsafe(begin, stores)
         if get_ident() == home:
             loop.call_soon(begin, at)
@@ -345,8 +345,8 @@ async def uses_own_stores_only(subject: Subject) -> None:
                 InternalError, stores.atomic(uses), f"{what} of {which} outer stores"
             )
     for task in tasks:
-        await expect_error(InternalError, task, "what a task does that the function began")
-    assert tasks, "tasks were begun"
+        await expect_error(InternalError, task, "a write of a task that the function started")
+    assert tasks, "tasks were started"
     same(await stores.events.latest_cursor(), 0, "the log")
     same((await stores.runs.step_entries(run_id(1))), [], "the ledger")
     same(await other.events.latest_cursor(), 0, "the other log")
@@ -358,15 +358,15 @@ async def uses_own_stores_only(subject: Subject) -> None:
             return (await at.events.append(event("inside"))).cursor
         return 0
 
-    same(await stores.atomic(catches), 1, "what goes on after it was told so")
+    same(await stores.atomic(catches), 1, "the call after it caught the error")
     same([one.mob_id for one in await stores.events.replay_all()], ["inside"], "the log in the end")
 
 
 @case("atomic.context")
 async def sees_the_context(subject: Subject) -> None:
-    """The function sees its caller's context variables, and what it sets is seen by nobody else."""
+    """The function sees its caller's context variables; its own changes stay within the call."""
     stores = await subject.open()
-    name: ContextVar[str] = ContextVar("name", default="nobody")
+    name: ContextVar[str] = ContextVar("name", default="outside")
 
     async def who(at: Stores) -> str:
         seen = name.get()
@@ -380,5 +380,5 @@ async def sees_the_context(subject: Subject) -> None:
         return await stores.atomic(who)
 
     seen = await asyncio.gather(*(asyncio.create_task(caller(f"{n}")) for n in range(3)))
-    same(sorted(seen), [f"{n}, then {n}" for n in range(3)], "what the function saw")
-    same(name.get(), "nobody", "the variable outside")
+    same(sorted(seen), [f"{n}, then {n}" for n in range(3)], "the values that the function saw")
+    same(name.get(), "outside", "the variable outside")

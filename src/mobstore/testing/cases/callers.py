@@ -1,4 +1,4 @@
-"""Cases of functions that callers give: their errors are theirs, on every engine."""
+"""Cases of callers' functions: their errors reach the caller unchanged on every engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, full_run
 from mobstore.testing.subject import Subject
 
-# What an engine would take for its medium's, or for damage, if the error were its own.
+# Errors that an engine would take for its medium's, or for corruption, if they were its own.
 _ERRORS: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,
@@ -30,7 +30,7 @@ _ERRORS: tuple[type[Exception], ...] = (
 
 @case("callers.atomic")
 async def raises_what_the_function_raises(subject: Subject) -> None:
-    """What an atomic call's function raises is the caller's; so is that it cannot be called."""
+    """An error of an atomic call's function reaches the caller unchanged."""
     stores = await subject.open()
 
     async def takes_nothing() -> None: ...
@@ -54,7 +54,7 @@ async def raises_what_the_function_raises(subject: Subject) -> None:
 
 @case("callers.progress")
 async def raises_what_progress_raises(subject: Subject) -> None:
-    """What a progress function raises undoes the work, and reaches the caller as it was."""
+    """An error of a progress function reaches the caller unchanged and rolls back the work."""
     stores, filled = await subject.open(), MobStores(MemoryEngine(), clock=subject.clock)
     await filled.runs.create_run(full_run())
     archive = io.BytesIO()
@@ -92,8 +92,8 @@ async def raises_what_progress_raises(subject: Subject) -> None:
 
 
 @case("callers.arguments")
-async def says_what_is_wanted(subject: Subject) -> None:
-    """Whoever gives a URL for a store, or a path for a file, is told what is wanted."""
+async def names_the_fix(subject: Subject) -> None:
+    """A URL in place of stores, or a path in place of a file, raises an error with the fix."""
     stores = await subject.open()
     wrong: Any = "memory:"
     calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -107,7 +107,7 @@ async def says_what_is_wanted(subject: Subject) -> None:
     }
     for what, call in calls.items():
         error = await expect_error(InternalError, call(), what)
-        assert "open_stores" in error.detail, f"{what}: it says what is wanted: {error}"
+        assert "open_stores" in error.detail, f"{what}: the error names the fix: {error}"
     files: dict[str, Callable[[], Awaitable[object]]] = {
         "a path to write": lambda: export_stores(stores, cast("Any", "mobs.zip")),
         "text to write": lambda: export_stores(stores, cast("Any", io.StringIO())),
@@ -116,4 +116,4 @@ async def says_what_is_wanted(subject: Subject) -> None:
     }
     for what, call in files.items():
         error = await expect_error(InternalError, call(), what)
-        assert "open(path, " in error.detail, f"{what}: it says what is wanted: {error}"
+        assert "open(path, " in error.detail, f"{what}: the error names the fix: {error}"

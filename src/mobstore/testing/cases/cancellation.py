@@ -20,12 +20,12 @@ TASKS = 50
 
 @case("cancel.batch.all-or-none")
 async def cancelled_batch(subject: Subject) -> None:
-    """A batch whose task is cancelled is in the log as a whole or not at all."""
+    """A batch of a cancelled task is in the log as a whole or not at all."""
     stores = await subject.open()
     for waits in range(8):
         mob = f"cancelled {waits}"
         await _cancelled(stores.events.append_batch([event(mob), event(mob), event(mob)]), waits)
-        await stores.events.append(event("after"))  # what was cancelled is over before this is
+        await stores.events.append(event("after"))  # cancelled calls have ended by then
         log = await stores.events.replay_all()
         same([one.cursor for one in log], list(range(1, len(log) + 1)), "cursors of the log")
         stored = sum(one.mob_id == mob for one in log)
@@ -34,7 +34,7 @@ async def cancelled_batch(subject: Subject) -> None:
 
 @case("cancel.run.all-or-none")
 async def cancelled_change(subject: Subject) -> None:
-    """A change of several parts whose task is cancelled is made as a whole or not at all."""
+    """A change of several parts by a cancelled task is made as a whole or not at all."""
     stores = await subject.open()
     for waits in range(8):
         run = BODY_FRAME.run(10 + waits)
@@ -49,8 +49,8 @@ async def cancelled_change(subject: Subject) -> None:
 
 
 @case("cancel.others.unharmed")
-async def cancelling_harms_nobody(subject: Subject) -> None:
-    """Tasks beside those that are cancelled get their results, and the store goes on."""
+async def cancelling_spares_others(subject: Subject) -> None:
+    """Tasks beside cancelled ones get their results, and the store keeps working."""
     stores = await subject.open()
     tasks = [asyncio.create_task(stores.events.append(event(f"{n % 2}"))) for n in range(TASKS)]
     await asyncio.sleep(0)
@@ -67,9 +67,9 @@ async def cancelling_harms_nobody(subject: Subject) -> None:
 
 @case("cancel.load.all-or-none")
 async def cancelled_load(subject: Subject) -> None:
-    """A loading script that is cancelled at any of its steps has written all it writes or nothing.
+    """A load that is cancelled at any of its steps writes everything or nothing.
 
-    The store goes on with whatever comes next.
+    The store keeps working afterwards.
     """
     engine = (await subject.open()).engine
     steps = 6
@@ -79,7 +79,7 @@ async def cancelled_load(subject: Subject) -> None:
         _loading[run] = task
         await asyncio.gather(task, return_exceptions=True)
         del _loading[run]
-        # What was cancelled is over before this is.
+        # Cancelled calls have ended by then.
         await engine.write(write_script(Put(COUNTERS, (CounterRow("after", step),))))
         ended = await engine.read(read_script(Count(Scan(STEP_LEDGER, (run,)))))
         counter = await engine.read(read_script(Get(COUNTERS, (run,))))
@@ -95,7 +95,7 @@ _loading: dict[str, asyncio.Task[None]] = {}
 
 
 def _cancelling(run: str, steps: int, at: int) -> LoadingScript[None]:
-    """Write some rows in some steps, those of the commit not counted; cancel one's task in one."""
+    """Write some rows in some steps, not counting the commit; cancel the task in one of them."""
 
     def cancel() -> None:
         task = _loading[run]
@@ -123,7 +123,7 @@ def _cancelling(run: str, steps: int, at: int) -> LoadingScript[None]:
 
 
 async def _cancelled(call: Coroutine[Any, Any, object], waits: int) -> None:
-    """Begin a call, let the event loop turn some times, cancel it."""
+    """Start a call, run the event loop for some turns, then cancel the call."""
     task = asyncio.ensure_future(call)
     for _ in range(waits):
         await asyncio.sleep(0)

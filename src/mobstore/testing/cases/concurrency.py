@@ -39,23 +39,23 @@ async def _stored(stores: MobStores) -> MobRun:
 
 @case("runs.flow-state.one-winner")
 async def one_winner(subject: Subject) -> None:
-    """Of many tasks that expect one flow state one wins, and the others change nothing."""
+    """Of many tasks that expect one flow state, one wins and the others change nothing."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
     current = state(0)
     for turn in range(1, 5):
-        following = [state(1000 * turn + n) for n in range(TASKS)]
+        next_states = [state(1000 * turn + n) for n in range(TASKS)]
         swapped = await asyncio.gather(*(
-            stores.runs.cas_flow_state(run_id(1), expected=current, next=one) for one in following
+            stores.runs.cas_flow_state(run_id(1), expected=current, next=one) for one in next_states
         ))  # fmt: skip
         same(swapped.count(True), 1, "winners")
-        current = following[swapped.index(True)]
+        current = next_states[swapped.index(True)]
         same(await _stored(stores), make_run(flow_state=current), "the run has the winner's state")
 
 
 @case("concurrent.prunes.count-once")
 async def prunes_count_once(subject: Subject) -> None:
-    """Prunes that overlap do not count an event twice."""
+    """Overlapping prunes count no event twice."""
     events = (await subject.open()).events
 
     async def prune_after(turns: int) -> int:
@@ -70,8 +70,8 @@ async def prunes_count_once(subject: Subject) -> None:
 
 
 @case("concurrent.reads.leave-room")
-async def reads_leave_room(subject: Subject) -> None:
-    """A task that reads again and again does not keep the others from their turn."""
+async def reads_do_not_starve_others(subject: Subject) -> None:
+    """A task that reads in a loop does not starve other tasks."""
     stores = await subject.open()
 
     async def write() -> None:
@@ -88,17 +88,17 @@ async def reads_leave_room(subject: Subject) -> None:
 
 @case("concurrent.runs.increments")
 async def increments_once_each(subject: Subject) -> None:
-    """Many tasks that each add one, reading and trying again, lose no addition."""
+    """Many tasks that each increment a number with retries lose no increment."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
 
     async def add() -> None:
-        for _ in range(TASKS):  # whoever fails was beaten by another, who is done
+        for _ in range(TASKS):  # a failure means that another task has finished
             current = (await _stored(stores)).flow_state
-            following = state(number_of(current) + 1)
-            if await stores.runs.cas_flow_state(run_id(1), expected=current, next=following):
+            next_state = state(number_of(current) + 1)
+            if await stores.runs.cas_flow_state(run_id(1), expected=current, next=next_state):
                 return
-        raise AssertionError(f"one task was refused {TASKS} times")
+        raise AssertionError(f"one task failed {TASKS} times")
 
     await asyncio.gather(*(add() for _ in range(TASKS)))
     same((await _stored(stores)).flow_state, state(TASKS), "the flow state after all additions")
@@ -106,7 +106,7 @@ async def increments_once_each(subject: Subject) -> None:
 
 @case("concurrent.runs.parts")
 async def wrappers_have_one_winner(subject: Subject) -> None:
-    """Of many tasks that start one body frame one wins, and only its states are there together."""
+    """Of many tasks that start one body frame, one wins, and its states alone are stored."""
     stores = await subject.open()
     await stores.runs.create_run(BODY_FRAME.run(1))
     swapped = await asyncio.gather(*(
@@ -126,7 +126,7 @@ async def wrappers_have_one_winner(subject: Subject) -> None:
 
 @case("concurrent.runs.ledgers")
 async def loses_no_entry(subject: Subject) -> None:
-    """Entries that many tasks append are all there, and those of one identity once."""
+    """All entries that many tasks append are stored; entries of one identity are stored once."""
     stores = await subject.open()
     await stores.runs.create_run(make_run())
     runs, run = stores.runs, run_id(1)
@@ -147,7 +147,7 @@ async def loses_no_entry(subject: Subject) -> None:
 
 @case("concurrent.runs.create")
 async def creates_one_run(subject: Subject) -> None:
-    """Of many tasks that create a run of one id one succeeds; runs of other ids are all listed."""
+    """Of many tasks that create a run with one id, one succeeds; runs with other ids all do."""
     stores = await subject.open()
     results = await asyncio.gather(
         *(stores.runs.create_run(make_run(1, flow=f"{n}")) for n in range(TASKS)),
@@ -155,8 +155,8 @@ async def creates_one_run(subject: Subject) -> None:
         return_exceptions=True,
     )
     same(results[:TASKS].count(None), 1, "runs of one id that were created")
-    refusals = sum(isinstance(result, InternalError) for result in results)
-    same(refusals, TASKS - 1, "refusals with InternalError")
+    errors = sum(isinstance(result, InternalError) for result in results)
+    same(errors, TASKS - 1, "InternalErrors")
     winner = results.index(None)
     same((await _stored(stores)).flow_id, f"{winner}", "the run is the winner's")
     listed = [run.run_id.int for run in await stores.runs.list_runs("mob")]
@@ -165,7 +165,7 @@ async def creates_one_run(subject: Subject) -> None:
 
 @case("concurrent.events.cursors")
 async def cursors_are_gapless(subject: Subject) -> None:
-    """Events that many tasks append have unique cursors without gaps; batches stay together."""
+    """Events of many tasks have unique cursors without gaps; batches stay together."""
     stores = await subject.open()
     appended = await asyncio.gather(
         *(stores.events.append_batch([event(f"{n}")] * (1 + n % 3)) for n in range(TASKS))
@@ -182,7 +182,7 @@ async def cursors_are_gapless(subject: Subject) -> None:
 
 @case("concurrent.specs.one-winner")
 async def one_spec_winner(subject: Subject) -> None:
-    """Of many tasks that write a spec at one revision one wins; unconditional writes all count."""
+    """Of many tasks that write a spec at one revision, one wins; unconditional writes all count."""
     stores = await subject.open()
     for revision in (0, 1):
         results = await asyncio.gather(
@@ -193,8 +193,8 @@ async def one_spec_winner(subject: Subject) -> None:
             return_exceptions=True,
         )  # fmt: skip
         same(results.count(revision + 1), 1, f"winners at revision {revision}")
-        refusals = sum(isinstance(result, SpecRevisionConflictError) for result in results)
-        same(refusals, TASKS - 1, f"refusals at revision {revision}")
+        errors = sum(isinstance(result, SpecRevisionConflictError) for result in results)
+        same(errors, TASKS - 1, f"conflicts at revision {revision}")
         winner = results.index(revision + 1)
         want = (definition("mob", f"{winner}"), revision + 1)
         same(await stores.specs.get_spec("mob"), want, "the spec is the winner's")
@@ -206,7 +206,7 @@ async def one_spec_winner(subject: Subject) -> None:
 
 @case("concurrent.profiles.one-winner")
 async def one_profile_winner(subject: Subject) -> None:
-    """Of many tasks that create or update one profile one wins each time."""
+    """Of many tasks that create or update one profile, one wins each time."""
     profiles = (await subject.open()).realm_profiles
     for revision in (0, 1):
         results = await asyncio.gather(
@@ -219,8 +219,8 @@ async def one_profile_winner(subject: Subject) -> None:
         )  # fmt: skip
         winners = [result for result in results if not isinstance(result, BaseException)]
         same(len(winners), 1, f"winners at revision {revision}")
-        refusals = sum(isinstance(result, CasConflictError) for result in results)
-        same(refusals, TASKS - 1, f"refusals at revision {revision}")
+        errors = sum(isinstance(result, CasConflictError) for result in results)
+        same(errors, TASKS - 1, f"conflicts at revision {revision}")
         same(await profiles.get("name"), winners[0], "the profile is the winner's")
 
 
@@ -259,7 +259,7 @@ async def reads_one_state(subject: Subject) -> None:
             events = await stores.events.replay_all()
             same(len(events) % 3, 0, "events seen of batches of three")
             same(len(await stores.events.poll(0, 1000)) % 3, 0, "events polled of batches of three")
-            await asyncio.sleep(0)  # an engine that never waits would let nobody else run
+            await asyncio.sleep(0)  # an engine that never waits would starve the others
 
     async with asyncio.TaskGroup() as group:
         group.create_task(write())

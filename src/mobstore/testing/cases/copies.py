@@ -1,4 +1,4 @@
-"""Cases of copies: nobody reaches into a store through what was given to it or taken from it."""
+"""Cases of copies: a store shares no mutable value with its callers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _started() -> NewMobEvent:
 
 
 def _spoil(value: object) -> None:
-    """Change every list and dict within a value: models are frozen, what they hold is not."""
+    """Change every list and dict within a value; models are frozen, but their content is not."""
     if isinstance(value, dict):
         items = cast("dict[str, object]", value)
         within = list(items.values())
@@ -44,7 +44,7 @@ def _spoil(value: object) -> None:
 
 @case("copies.arguments.events")
 async def copies_event_arguments(subject: Subject) -> None:
-    """Events and the list they came in may be changed after an append."""
+    """Changing events and their list after an append does not change the log."""
     events = (await subject.open()).events
     one, batch = _started(), [_started(), _started()]
     await events.append(one)
@@ -57,7 +57,7 @@ async def copies_event_arguments(subject: Subject) -> None:
 
 @case("copies.arguments.runs")
 async def copies_run_arguments(subject: Subject) -> None:
-    """A run, its entries and outputs may be changed after the call that stored them."""
+    """Changing a run, its entries and outputs after a call does not change what is stored."""
     runs = (await subject.open()).runs
     run, entry = full_run(), step("new", output={"k": [1]})
     output: JsonValue = {"k": [1, {}]}
@@ -77,7 +77,7 @@ async def copies_run_arguments(subject: Subject) -> None:
 
 @case("copies.arguments.begun")
 async def copies_before_waiting(subject: Subject) -> None:
-    """Arguments count as they were when the call began, though they change while it waits."""
+    """Arguments count as they are when a call starts, even if they change while it waits."""
     stores = await subject.open()
     runs = stores.runs
     await runs.create_run(make_run(2, step_ledger=(step(),)))
@@ -108,7 +108,7 @@ async def copies_before_waiting(subject: Subject) -> None:
 
 @case("copies.results.events")
 async def gives_copies_of_events(subject: Subject) -> None:
-    """Events that were given out may be changed: others still see what is stored."""
+    """Changing returned events does not change what others read."""
     events = (await subject.open()).events
     _spoil(await events.append(_started()))
     _spoil(await events.append_batch([_started()]))
@@ -120,7 +120,7 @@ async def gives_copies_of_events(subject: Subject) -> None:
 
 @case("copies.results.runs")
 async def gives_copies_of_runs(subject: Subject) -> None:
-    """Runs that were given out may be changed: others still see what is stored."""
+    """Changing returned runs does not change what others read."""
     runs = (await subject.open()).runs
     await runs.create_run(full_run())
     takes: tuple[Callable[[], Coroutine[Any, Any, MobRun | list[MobRun] | None]], ...] = (
@@ -136,7 +136,7 @@ async def gives_copies_of_runs(subject: Subject) -> None:
 
 @case("copies.results.records")
 async def gives_copies_of_records(subject: Subject) -> None:
-    """Specs and profiles that were given and given out may be changed: the store stays as it is."""
+    """Changing specs and profiles, passed or returned, does not change the store."""
     stores = await subject.open()
     specs, profiles = stores.specs, stores.realm_profiles
     written, content = definition(), profile()

@@ -1,4 +1,4 @@
-"""Cases of counters that are behind what they number, or at their end: nothing is overwritten."""
+"""Cases of counters that are behind their rows, or used up: nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _taken(cursor: int) -> str:
 
 @case("events.counter-behind")
 async def keeps_events(subject: Subject) -> None:
-    """Where the counter of cursors is behind, appending fails and overwrites nothing."""
+    """When the counter of cursors is behind, appending fails and overwrites nothing."""
     stores = await subject.open()
     await stores.events.append_batch([event(f"{n}") for n in range(1, 5)])
     log = await stores.events.replay_all()
@@ -64,12 +64,12 @@ async def keeps_events(subject: Subject) -> None:
     same(await stores.events.replay_all(), [*log[:2], log[3]], "the log")
     same(await stores.runs.run_headers("mob"), [], "the runs of an atomic call that failed")
     await _put_back(stores, NEXT_CURSOR, 5)
-    same((await stores.events.append(event())).cursor, 5, "a cursor after the counter was mended")
+    same((await stores.events.append(event())).cursor, 5, "a cursor after the counter was repaired")
 
 
 @case("runs.counter-behind")
 async def keeps_runs_apart(subject: Subject) -> None:
-    """Where the counter of runs is behind, creating a run fails: no two have one number."""
+    """When the counter of runs is behind, creating a run fails: no two runs share a number."""
     stores = await subject.open()
     for n in (1, 2, 3):
         await stores.runs.create_run(make_run(n))
@@ -85,12 +85,12 @@ async def keeps_runs_apart(subject: Subject) -> None:
     same(await stores.events.latest_cursor(), 0, "the log of an atomic call that failed")
     await _put_back(stores, NEXT_RUN, 4)
     await stores.runs.create_run(make_run(4))
-    same(len(await stores.runs.run_headers("mob")), 4, "runs after the counter was mended")
+    same(len(await stores.runs.run_headers("mob")), 4, "runs after the counter was repaired")
 
 
 @case("events.counter-used-up")
 async def ends_with_the_last_cursor(subject: Subject) -> None:
-    """The last cursor is 2**63 - 2; after it appending says so, and the log can be read."""
+    """The last cursor is 2**63 - 2; further appends raise an error, and the log stays readable."""
     stores = await subject.open()
     await _put_back(stores, NEXT_CURSOR, I64_MAX - 1)
     same((await stores.events.append(event())).cursor, I64_MAX - 1, "the last cursor")
@@ -104,13 +104,13 @@ async def ends_with_the_last_cursor(subject: Subject) -> None:
 
 @case("runs.counter-used-up")
 async def ends_with_the_last_number(subject: Subject) -> None:
-    """Where the numbers of runs or the positions of a ledger are used up, the error says that."""
+    """Used-up numbers of runs or positions of a ledger raise an error that says so."""
     stores = await subject.open()
     await _put_back(stores, NEXT_RUN, I64_MAX - 1)
     await stores.runs.create_run(make_run(1))
     text = "Internal error: the numbers of runs are used up"
     await expect_error(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
-    await _put_back(stores, NEXT_RUN, 5)  # no repair could set it right
+    await _put_back(stores, NEXT_RUN, 5)  # no repair could correct it
     await expect_error(InternalError, stores.runs.create_run(make_run(2)), "create_run", text)
     await stores.runs.append_step_entry(run_id(1), step("s"))
     await stores.runs.append_failure_entry(run_id(1), failure("s"))
@@ -119,7 +119,7 @@ async def ends_with_the_last_number(subject: Subject) -> None:
     last_steps = Put(STEP_LEDGER, (steps._replace(position=I64_MAX),))
     last_failures = Put(FAILURE_LEDGER, (failures._replace(position=I64_MAX),))
     await stores.engine.write(write_script(last_steps, last_failures))
-    text = f"Internal error: run {run_id(1)} has an entry at the last position there is"
+    text = f"Internal error: run {run_id(1)} has an entry at the last possible position"
     for what, call in {
         "a step": stores.runs.append_step_entry(run_id(1), step("t")),
         "a failure": stores.runs.append_failure_entry(run_id(1), failure("t")),
@@ -129,7 +129,7 @@ async def ends_with_the_last_number(subject: Subject) -> None:
 
 @case("engine.counters.impossible")
 async def begins_with_one(subject: Subject) -> None:
-    """A counter below 1 numbers nothing: what it numbered could not be found again."""
+    """A counter below 1 is rejected: its rows could not be found again."""
     stores = await subject.open()
     for value in (0, -7):
         for counter in (NEXT_CURSOR, NEXT_RUN):

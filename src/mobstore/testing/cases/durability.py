@@ -1,4 +1,4 @@
-"""Cases of what not every store can do: keep data when closed, share them between handles."""
+"""Cases of optional capabilities: durable data, and data shared between handles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mobstore.testing.subject import Subject
 
 @case("store.open.empty")
 async def opens_empty(subject: Subject) -> None:
-    """A new store holds nothing."""
+    """A new store is empty."""
     stores = await subject.open()
     same(await stores.events.replay_all(), [], "the log")
     same(await stores.runs.list_runs("mob"), [], "the runs")
@@ -37,7 +37,7 @@ async def opens_empty(subject: Subject) -> None:
 
 @case("durable.reopen.everything", needs=("durable",))
 async def keeps_everything(subject: Subject) -> None:
-    """All that was written is there, exactly, after closing and opening again, more than once."""
+    """Everything written is unchanged after the store is closed and opened again, twice."""
     stores = await subject.open()
     events = await stores.events.append_batch([event(kind=kind) for kind in every_kind()])
     runs = [full_run(2), make_run(1, activation_params=list(EXACT_JSON))]
@@ -58,7 +58,7 @@ async def keeps_everything(subject: Subject) -> None:
 
 @case("durable.reopen.changes", needs=("durable",))
 async def keeps_changes(subject: Subject) -> None:
-    """Changes and removals are there after opening again, and ledgers go on where they were."""
+    """Changes and deletions survive reopening, and ledgers continue where they were."""
     stores = await subject.open()
     await stores.runs.create_run(make_run(frames={"frame": frame(0)}, loops={"loop": loop(0)}))
     await stores.runs.append_step_entry(run_id(1), step("a"))
@@ -94,7 +94,7 @@ async def keeps_changes(subject: Subject) -> None:
 
 @case("durable.reopen.cursors", needs=("durable",))
 async def keeps_cursors(subject: Subject) -> None:
-    """No cursor is used again after opening again, not even after a prune or clear."""
+    """No cursor is reused after reopening, not even after a prune or clear."""
     stores = await subject.open()
     await stores.events.append_batch([event(at=timestamp(n)) for n in (9, 1, 1)])
     await stores.events.prune(timestamp(5))
@@ -108,7 +108,7 @@ async def keeps_cursors(subject: Subject) -> None:
 
 @case("durable.reopen.order", needs=("durable",))
 async def keeps_order_of_runs(subject: Subject) -> None:
-    """Runs created after opening again are listed after those from before."""
+    """Runs created after reopening are listed after earlier ones."""
     stores = await subject.open()
     for n in (5, 4):
         await stores.runs.create_run(make_run(n))
@@ -120,8 +120,8 @@ async def keeps_order_of_runs(subject: Subject) -> None:
 
 
 @case("durable.close.keeps", needs=("durable",))
-async def keeps_what_had_begun(subject: Subject) -> None:
-    """What had begun when the store was closed, and reported success, is there afterwards."""
+async def keeps_started_calls(subject: Subject) -> None:
+    """A call that starts before the store closes, and succeeds, is stored."""
     stores = await subject.open()
     calls = [asyncio.create_task(stores.events.append(event())) for _ in range(20)]
     await asyncio.sleep(0)
@@ -132,7 +132,7 @@ async def keeps_what_had_begun(subject: Subject) -> None:
 
 @case("shared.second.sees", needs=("shared",))
 async def second_sees_writes(subject: Subject) -> None:
-    """A second handle sees what the first has written, and the other way round."""
+    """Two handles see each other's writes."""
     one = await subject.open()
     other = await subject.open_second()
     first = await one.events.append(event())
@@ -164,13 +164,13 @@ async def one_winner_of_two(subject: Subject) -> None:
     await one.runs.create_run(make_run())
     current = state(0)
     for turn in range(1, 6):
-        following = [state(100 * turn + n) for n in range(20)]
+        next_states = [state(100 * turn + n) for n in range(20)]
         swapped = await asyncio.gather(*(
             (one, other)[n % 2].runs.cas_flow_state(run_id(1), expected=current, next=after)
-            for n, after in enumerate(following)
+            for n, after in enumerate(next_states)
         ))  # fmt: skip
         same(swapped.count(True), 1, "winners")
-        current = following[swapped.index(True)]
+        current = next_states[swapped.index(True)]
         for handle in (one, other):
             got = await handle.runs.get_run(run_id(1))
             same(got, make_run(flow_state=current), "the run, through both handles")

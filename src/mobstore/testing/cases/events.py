@@ -45,7 +45,7 @@ def _without_json_form() -> NewMobEvent:
 
 @case("events.append.assigns-cursors")
 async def assigns_cursors(subject: Subject) -> None:
-    """The first event has cursor 1, each further one the next; the result is what is stored."""
+    """The first event has cursor 1, each later one the next; append returns the stored event."""
     stores = await subject.open()
     appended = [await stores.events.append(event(mob)) for mob in ("b", "a", "b")]
     same([stored.cursor for stored in appended], [1, 2, 3], "cursors of three appends")
@@ -55,7 +55,7 @@ async def assigns_cursors(subject: Subject) -> None:
 
 @case("events.append.keeps-time")
 async def keeps_time(subject: Subject) -> None:
-    """An event's own time is kept to the nanosecond, and need not grow with the cursor."""
+    """An event's own time is kept to the nanosecond and need not grow with the cursor."""
     stores = await subject.open()
     far = ("-0044-03-15T12:00:00.000000001Z", "0000-01-01T00:00:00Z", "2016-12-31T23:59:60.5Z",
            "9999-12-31T23:59:59.999999999Z", "+12026-01-01T00:00:00.123456789Z")  # fmt: skip
@@ -73,7 +73,7 @@ async def keeps_time(subject: Subject) -> None:
 
 @case("events.append.store-time")
 async def store_time(subject: Subject) -> None:
-    """An event without a time gets that of the store's clock, to the nanosecond."""
+    """An event without a time gets the time of the store's clock, to the nanosecond."""
     stores = await subject.open()
     for time in (timestamp(7), timestamp(3)):
         subject.clock.now = time
@@ -93,7 +93,7 @@ async def store_time(subject: Subject) -> None:
 
 @case("events.append.every-kind")
 async def appends_every_kind(subject: Subject) -> None:
-    """Events of all kinds come back as they were given."""
+    """Events of all kinds are read back unchanged."""
     stores = await subject.open()
     given = [event(kind=kind) for kind in every_kind()]
     appended = await stores.events.append_batch(given)
@@ -105,7 +105,7 @@ async def appends_every_kind(subject: Subject) -> None:
 
 @case("events.append.exhausted")
 async def exhausted(subject: Subject) -> None:
-    """The last cursor is 2**63 - 2; what would go beyond is refused and changes nothing."""
+    """The last cursor is 2**63 - 2; further appends are rejected and change nothing."""
     stores = await subject.open()
     await stores.engine.write(write_script(Put(COUNTERS, (CounterRow(NEXT_CURSOR, I64_MAX - 2),))))
     same((await stores.events.append(event())).cursor, I64_MAX - 2, "the last cursor but one")
@@ -120,7 +120,7 @@ async def exhausted(subject: Subject) -> None:
 
 @case("events.batch.consecutive")
 async def batch_is_consecutive(subject: Subject) -> None:
-    """A batch gets consecutive cursors in the order given, from where the log was."""
+    """A batch gets the next cursors, consecutive and in the given order."""
     stores = await subject.open()
     await stores.events.append(event())
     mobs = [f"{n % 7}" for n in range(500)]
@@ -133,7 +133,7 @@ async def batch_is_consecutive(subject: Subject) -> None:
 
 @case("events.batch.all-or-none")
 async def batch_is_all_or_none(subject: Subject) -> None:
-    """A batch with an event that cannot be stored stores none, and uses up no cursor."""
+    """A batch with an event that cannot be stored stores none and uses no cursor."""
     stores = await subject.open()
     await stores.events.append(event())
     bad: list[Any] = [_without_json_form(), "no event", None, event().kind]
@@ -142,13 +142,13 @@ async def batch_is_all_or_none(subject: Subject) -> None:
         batch = [event(), wrong]
         await expect_error(kind, stores.events.append_batch(batch), f"a batch of {wrong}")
         await expect_error(kind, stores.events.append(wrong), f"{wrong} as an event")
-    same(await _cursors(stores), [1], "cursors in the log after refused appends")
-    same((await stores.events.append(event())).cursor, 2, "cursor after refused appends")
+    same(await _cursors(stores), [1], "cursors in the log after failed appends")
+    same((await stores.events.append(event())).cursor, 2, "cursor after failed appends")
 
 
 @case("events.batch.empty")
 async def batch_may_be_empty(subject: Subject) -> None:
-    """An empty batch gives an empty list and uses up no cursor."""
+    """An empty batch returns an empty list and uses no cursor."""
     stores = await subject.open()
     same(await stores.events.append_batch([]), [], "result of an empty batch")
     same((await stores.events.append(event())).cursor, 1, "cursor after an empty batch")
@@ -158,7 +158,7 @@ async def batch_may_be_empty(subject: Subject) -> None:
 
 @case("events.poll.order")
 async def poll_ascends(subject: Subject) -> None:
-    """Poll gives events by ascending cursor, whatever their times; pages meet without a gap."""
+    """Poll returns events by ascending cursor, whatever their times; pages meet without a gap."""
     stores = await subject.open()
     appended = await stores.events.append_batch([event(at=timestamp(-n)) for n in range(25)])
     same(await stores.events.poll(0, 25), appended, "all in one page")
@@ -170,7 +170,7 @@ async def poll_ascends(subject: Subject) -> None:
 
 @case("events.poll.bounds")
 async def poll_bounds(subject: Subject) -> None:
-    """Poll gives cursors strictly greater than the one given, and at most `limit` events."""
+    """Poll returns cursors strictly greater than the given one, and at most `limit` events."""
     stores = await subject.open()
     await stores.events.append_batch([event() for _ in range(5)])
     for after, limit, want in (
@@ -184,7 +184,7 @@ async def poll_bounds(subject: Subject) -> None:
 
 @case("events.poll.range")
 async def poll_range(subject: Subject) -> None:
-    """Poll refuses arguments outside 0 to 2**63 - 1, also when the log is empty."""
+    """Poll rejects arguments outside 0 to 2**63 - 1, even if the log is empty."""
     stores = await subject.open()
     for wrong in (-1, I64_MAX + 1, 2**64, -(2**70)):
         await expect_error(InternalError, stores.events.poll(wrong, 1), f"after_cursor {wrong}")
@@ -197,7 +197,7 @@ async def poll_range(subject: Subject) -> None:
 
 @case("events.poll.defaults")
 async def poll_defaults(subject: Subject) -> None:
-    """Poll without arguments gives the first thousand events."""
+    """Poll without arguments returns the first thousand events."""
     stores = await subject.open()
     appended = await stores.events.append_batch([event() for _ in range(1001)])
     same(await stores.events.poll(), appended[:1000], "poll()")
@@ -205,8 +205,8 @@ async def poll_defaults(subject: Subject) -> None:
 
 
 @case("events.poll.stale")
-async def poll_refuses_stale_cursors(subject: Subject) -> None:
-    """After a cursor that was never given there is nothing, or an error if one is asked for."""
+async def poll_rejects_stale_cursors(subject: Subject) -> None:
+    """Poll after a cursor that was never assigned returns nothing, or raises if asked to."""
     stores = await subject.open()
     same(await stores.events.poll(reject_stale=True), [], "an empty log")
     await expect_error(StaleCursorError, stores.events.poll(1, reject_stale=True), "poll(1)")
@@ -223,14 +223,14 @@ async def poll_refuses_stale_cursors(subject: Subject) -> None:
 
 @case("events.poll.unreadable")
 async def poll_names_unreadable_events(subject: Subject) -> None:
-    """Poll gives what precedes an event that cannot be read; the next call names its cursor."""
+    """Poll returns the events before an unreadable one; the next call names its cursor."""
     stores = await subject.open()
     stored = await stores.events.append_batch([event() for _ in range(9)])
     rows = await stores.engine.read(read_script(Scan(EVENTS)))
     bad = [row._replace(**bad) for row, bad in zip(rows[3:8], _UNREADABLE, strict=True)]
     await stores.engine.write(write_script(Put(EVENTS, bad)))
-    same(await stores.events.poll(0, 100), stored[:3], "what precedes")
-    same(await stores.events.poll(8, 100), stored[8:], "what follows")
+    same(await stores.events.poll(0, 100), stored[:3], "the events before")
+    same(await stores.events.poll(8, 100), stored[8:], "the events after")
     for after in range(3, 8):
         said = await expect_error(SerializationError, stores.events.poll(after), f"poll({after})")
         assert f"cursor {after + 1} " in said.detail, f"the error names the cursor: {said}"
@@ -244,7 +244,7 @@ async def poll_names_unreadable_events(subject: Subject) -> None:
 
         found = await stores.events.poll(0, limit, on_unreadable=note)
         same(found, want, f"at most {limit} readable events")
-        same(left_out, [4, 5, 6, 7, 8] if limit == 4 else [], "what is left out")
+        same(left_out, [4, 5, 6, 7, 8] if limit == 4 else [], "the events left out")
     await expect_error(
         LookupError, stores.events.poll(on_unreadable=_fails), "a function that raises"
     )
@@ -261,7 +261,7 @@ async def _never_awaited(cursor: int, error: SerializationError) -> None: ...
 
 @case("events.replay.all")
 async def replays_all(subject: Subject) -> None:
-    """Replay gives every event that is left, by ascending cursor."""
+    """Replay returns all remaining events by ascending cursor."""
     stores = await subject.open()
     same(await stores.events.replay_all(), [], "the log of a new store")
     appended = await stores.events.append_batch([event(at=timestamp(-n % 3)) for n in range(600)])
@@ -273,20 +273,20 @@ async def replays_all(subject: Subject) -> None:
 
 @case("events.clear.keeps-cursors")
 async def clear_keeps_cursors(subject: Subject) -> None:
-    """Clear removes all events; no cursor is used again."""
+    """Clear removes all events; no cursor is reused."""
     stores = await subject.open()
     await stores.events.clear()
     await stores.events.append_batch([event() for _ in range(3)])
-    for following in (4, 5):
+    for next_cursor in (4, 5):
         await stores.events.clear()
         same(await stores.events.replay_all(), [], "the log after clear")
-        same((await stores.events.append(event())).cursor, following, "cursor after clear")
+        same((await stores.events.append(event())).cursor, next_cursor, "cursor after clear")
     same(await _cursors(stores), [5], "the log after clear and append")
 
 
 @case("events.clear.only-events")
 async def clear_spares_the_rest(subject: Subject) -> None:
-    """Clear and prune leave runs, specs and profiles alone."""
+    """Clear and prune keep runs, specs and profiles."""
     stores = await subject.open()
     run = make_run()
     await stores.runs.create_run(run)
@@ -302,14 +302,14 @@ async def clear_spares_the_rest(subject: Subject) -> None:
 
 @case("events.prune.strict")
 async def prune_is_strict(subject: Subject) -> None:
-    """Prune removes what is earlier, by a nanosecond even, not what is at the moment given."""
+    """Prune removes events before the given time, by a nanosecond even, but not those at it."""
     stores = await subject.open()
     second = 10**9
     offsets = (1, 0, -1, -second, second, -1, 0, 999)
     await stores.events.append_batch([event(at=timestamp(n)) for n in offsets])
     same(await stores.events.prune(timestamp(-second)), 0, "nothing is that early")
     same(await _cursors(stores), [1, 2, 3, 4, 5, 6, 7, 8], "cursors left")
-    same(await stores.events.prune(timestamp(0)), 3, "events before the moment")
+    same(await stores.events.prune(timestamp(0)), 3, "events before the time")
     same(await _cursors(stores), [1, 2, 5, 7, 8], "cursors left")
     same(await stores.events.prune(timestamp(1)), 2, "events before the next nanosecond")
     same(await _cursors(stores), [1, 5, 8], "cursors left")
@@ -319,8 +319,8 @@ async def prune_is_strict(subject: Subject) -> None:
 
 
 @case("events.prune.years")
-async def prune_reckons_years(subject: Subject) -> None:
-    """Prune compares moments, also before the year 0 and after 9999, not their text."""
+async def prune_compares_years(subject: Subject) -> None:
+    """Prune compares times, not their text, also before the year 0 and after 9999."""
     stores = await subject.open()
     years = ("+10000", "-0002", "0000", "+262142", "-0001", "9999", "-9999")
     await stores.events.append_batch(
@@ -334,18 +334,18 @@ async def prune_reckons_years(subject: Subject) -> None:
 
 @case("events.prune.zone")
 async def prune_needs_a_zone(subject: Subject) -> None:
-    """Prune refuses a datetime without a time zone, or what is no moment, and removes nothing."""
+    """Prune rejects a naive datetime and other types, and removes nothing."""
     stores = await subject.open()
     await stores.events.append(event(at=timestamp(-1)))
     naive = datetime(9000, 1, 1)  # noqa: DTZ001 - that is the point
-    for wrong in (naive, cast("datetime", "no moment"), cast("datetime", 9)):
+    for wrong in (naive, cast("datetime", "no time"), cast("datetime", 9)):
         await expect_error(UsageError, stores.events.prune(wrong), f"prune({wrong!r})")
     same(await _cursors(stores), [1], "cursors left")
 
 
 @case("events.prune.keeps-cursors")
 async def prune_keeps_cursors(subject: Subject) -> None:
-    """Prune lets no cursor be used again, whether it removes the newest events or all."""
+    """After a prune of the newest events, or of all, no cursor is reused."""
     stores = await subject.open()
     await stores.events.append_batch([event(at=timestamp(n)) for n in (9, 1, 1)])
     same(await stores.events.prune(timestamp(5)), 2, "prune of the newest two")

@@ -1,4 +1,4 @@
-"""Cases of a store's identity, which tells whether a cursor is one of this store."""
+"""Cases of a store's identity, by which a caller knows that a cursor belongs to this store."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mobstore.testing.subject import Subject
 
 @case("stores.identity")
 async def has_an_identity(subject: Subject) -> None:
-    """A store has one identity, whoever asks for it first; no other store has the same."""
+    """A store has one identity, whichever caller reads it first; no other store has the same."""
     stores = await subject.open()
     first, *others = await asyncio.gather(*(stores.identity() for _ in range(5)))
-    same(others, [first] * 4, "what others are told")
+    same(others, [first] * 4, "the identity that the others get")
     await stores.events.append(event())
     await stores.events.clear()
     same(await stores.identity(), first, "the identity after changes")
@@ -32,14 +32,14 @@ async def has_an_identity(subject: Subject) -> None:
 
 @case("durable.reopen.identity", needs=("durable",))
 async def keeps_its_identity(subject: Subject) -> None:
-    """The identity stays when the store is opened again."""
+    """The identity survives reopening."""
     first = await (await subject.open()).identity()
     same(await (await subject.reopen()).identity(), first, "the identity")
 
 
 @case("shared.identity", needs=("shared",))
 async def shares_its_identity(subject: Subject) -> None:
-    """Two that open one store at the same time see one identity."""
+    """Two handles of one store that are open at the same time see one identity."""
     stores, other = await subject.open(), await subject.open_second()
     one, two = await asyncio.gather(stores.identity(), other.identity())
     same(one, two, "the identity")
@@ -47,8 +47,8 @@ async def shares_its_identity(subject: Subject) -> None:
 
 @case("stores.identity.moves")
 async def moves_its_identity(subject: Subject) -> None:
-    """Copies and imports have the identity of their source, whatever they had before."""
-    # Not before it is needed: what moves stores is made of stores.
+    """Copies and imports have the identity of their source."""
+    # Imported here: mobstore.maintenance imports the stores.
     from mobstore.maintenance.transfer import copy, export_stores, import_stores
 
     stores = await subject.open()
@@ -59,12 +59,12 @@ async def moves_its_identity(subject: Subject) -> None:
         await copy(stores, other)
         same(await other.identity(), identity, "the identity of the copy")
         await import_stores(file, third)
-        same(await third.identity(), identity, "the identity of what was imported")
+        same(await third.identity(), identity, "the identity of the import")
 
 
 @case("stores.identity.taken")
 async def takes_an_identity(subject: Subject) -> None:
-    """An empty store that takes another one in takes its identity, too."""
+    """An empty store that receives a copy takes over its identity, too."""
     from mobstore.maintenance.transfer import copy
 
     stores = await subject.open()
@@ -77,8 +77,8 @@ async def takes_an_identity(subject: Subject) -> None:
 
 
 @case("stores.identity.damaged")
-async def mends_its_identity(subject: Subject) -> None:
-    """A store whose identity is missing or unreadable says so, and a repair gives it one."""
+async def repairs_its_identity(subject: Subject) -> None:
+    """A missing or unreadable identity is reported, and a repair assigns a new one."""
     from mobstore.maintenance.verification import verify
 
     stores = await subject.open()
@@ -89,7 +89,7 @@ async def mends_its_identity(subject: Subject) -> None:
         if isinstance(damage, Put):
             await expect_error(SerializationError, stores.identity(), "an identity that is no UUID")
         (problem,) = (await verify(stores)).problems
-        same((problem.table, problem.key), ("meta", (IDENTITY,)), "what is wrong")
-        same((await verify(stores, repair=True)).left, (), "what is left of it")
-        same((await verify(stores)).problems, (), "what is wrong after the repair")
+        same((problem.table, problem.key), ("meta", (IDENTITY,)), "the problem")
+        same((await verify(stores, repair=True)).left, (), "the problems left")
+        same((await verify(stores)).problems, (), "the problems after the repair")
         assert await stores.identity() != first, "the identity is a new one"

@@ -1,4 +1,4 @@
-"""Cases of the ledgers of a run: steps, failures, loop iterations; and of runs that are missing."""
+"""Cases of a run's ledgers: steps, failures, loop iterations; and of missing runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _changed(run: MobRun, **fields: Any) -> MobRun:
 
 @case("runs.steps.append")
 async def appends_steps(subject: Subject) -> None:
-    """Entries are appended as given, duplicates too, whatever the run's status."""
+    """Step entries are appended as given, duplicates too, whatever the run's status."""
     runs = (await subject.open()).runs
     for n, status in enumerate(get_args(MobRunStatus)):
         run = full_run(n, status=status)
@@ -68,7 +68,7 @@ async def keeps_order_of_many(subject: Subject) -> None:
 
 @case("runs.steps.if-absent")
 async def appends_if_absent(subject: Subject) -> None:
-    """An entry is absent unless one has its step, member and status; the rest does not count."""
+    """An entry is absent unless one has its step, member and status; other fields do not count."""
     runs = (await subject.open()).runs
     run = full_run(1, status="completed")
     await runs.create_run(run)
@@ -91,7 +91,7 @@ async def appends_if_absent(subject: Subject) -> None:
 
 @case("runs.steps.output")
 async def puts_output(subject: Subject) -> None:
-    """An output goes to the last entry of its step, whatever member or status, in place of any."""
+    """An output replaces that of its step's last entry, whatever its member or status."""
     runs = (await subject.open()).runs
     ledger = (
         step("s", "ann", "completed", "first"), step("t", "ann"),
@@ -111,8 +111,8 @@ async def puts_output(subject: Subject) -> None:
 
 
 @case("runs.steps.unknown")
-async def refuses_output_of_unknown_step(subject: Subject) -> None:
-    """An output for a step without an entry is refused, and changes nothing."""
+async def rejects_output_of_unknown_step(subject: Subject) -> None:
+    """An output for a step without an entry is rejected and changes nothing."""
     runs = (await subject.open()).runs
     run = full_run(1)
     await runs.create_run(run)
@@ -139,7 +139,7 @@ async def appends_failures(subject: Subject) -> None:
 
 @case("runs.loops.upsert")
 async def sets_loops(subject: Subject) -> None:
-    """A loop is added or replaced; an iteration is recorded once for its loop, number and frame."""
+    """A loop is added or replaced; an iteration is recorded once per loop, number and frame."""
     runs = (await subject.open()).runs
     run = make_run(status="canceled")
     await runs.create_run(run)
@@ -160,8 +160,8 @@ async def sets_loops(subject: Subject) -> None:
 
 
 @case("runs.ledger.missing")
-async def refuses_missing_runs(subject: Subject) -> None:
-    """All that changes ledgers, frames, loops or outputs refuses a missing run, with one text."""
+async def rejects_missing_runs(subject: Subject) -> None:
+    """All changes of ledgers, frames, loops or outputs reject a missing run with one text."""
     runs = (await subject.open()).runs
     other = full_run(2)
     await runs.create_run(other)

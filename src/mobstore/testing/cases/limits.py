@@ -1,4 +1,4 @@
-"""Cases of what is bounded: the last of its kind is one like others, and more is refused."""
+"""Cases of limits: the last allowed value works like any other, and more is rejected."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from mobstore.testing.subject import Subject
 
 @case("limits.runs")
 async def runs_end(subject: Subject) -> None:
-    """When the numbers of runs are used up, a further run is refused and nothing is written."""
+    """When the numbers of runs are used up, another run is rejected and nothing is written."""
     stores = await subject.open()
     await stores.engine.write(write_script(Put(COUNTERS, (CounterRow(NEXT_RUN, I64_MAX - 1),))))
     last = full_run(1)
     await stores.runs.create_run(last)
     await expect_error(InternalError, stores.runs.create_run(make_run(2)), "no number is left")
-    same(await stores.runs.list_runs("mob"), [last], "runs after the refusal")
+    same(await stores.runs.list_runs("mob"), [last], "runs after the error")
 
 
 @case("limits.specs")
 async def specs_end(subject: Subject) -> None:
-    """A spec at the last revision is read, compared and removed, but not written any more."""
+    """A spec at the last revision is read, compared and deleted, but not written again."""
     stores = await subject.open()
     specs = stores.specs
     row = SpecRow("mob", I64_MAX - 1, definition().to_json())
@@ -62,7 +62,7 @@ async def specs_end(subject: Subject) -> None:
 
 @case("limits.profiles")
 async def profiles_end(subject: Subject) -> None:
-    """A profile at the last revision is read, compared and removed, but not written any more."""
+    """A profile at the last revision is read, compared and deleted, but not written again."""
     stores = await subject.open()
     profiles = stores.realm_profiles
     time = timestamp(0).sortable
@@ -83,7 +83,7 @@ async def profiles_end(subject: Subject) -> None:
 
 @case("limits.values")
 async def values_of_documents(subject: Subject) -> None:
-    """A document has at most 1,048,576 values; one with more is refused and nothing is written."""
+    """A document with more than 1,048,576 values is rejected and nothing is written."""
     stores = await subject.open()
     most: list[JsonValue] = [0] * (MAX_VALUES - 1)  # and the array itself
     run = make_run(activation_params=most)
@@ -96,13 +96,13 @@ async def values_of_documents(subject: Subject) -> None:
         stores.realm_profiles.create("p", Profile(model="m", output_schema=most)),
     ):
         await expect_error(SerializationError, call, "a document of more values")
-    same(await stores.runs.list_runs("mob"), [run], "runs after the refusals")
-    same(await stores.realm_profiles.list(), [], "profiles after the refusals")
+    same(await stores.runs.list_runs("mob"), [run], "runs after the errors")
+    same(await stores.realm_profiles.list(), [], "profiles after the errors")
 
 
 @case("limits.numbers-in-runs")
 async def numbers_in_runs(subject: Subject) -> None:
-    """What the reference counts in 64 bits, or in 32, keeps all of them."""
+    """Counts of 32 and 64 bits keep all of their bits."""
     runs = (await subject.open()).runs
     for n, count in enumerate((0, 2**31, 2**32, 2**53 + 1, I64_MAX, I64_MAX + 1, U64_MAX)):
         run = make_run(

@@ -51,7 +51,7 @@ async def _stored(runs: MobRunStore) -> MobRun:
 
 
 def _json(run: MobRun, loop: str | None = None) -> str:
-    """The outputs as JSON text, which shows their order and their types."""
+    """Return the outputs as JSON text, which shows their order and their types."""
     if loop is None:
         return json.dumps(run.root_step_outputs)
     return json.dumps(run.loop_iteration_outputs.get(LoopId(loop)))
@@ -59,7 +59,7 @@ def _json(run: MobRun, loop: str | None = None) -> str:
 
 @case("runs.outputs.root")
 async def records_root_outputs(subject: Subject) -> None:
-    """A root step's output is appended; one recorded before is replaced in its place."""
+    """A root step's output is appended; an earlier one is replaced in its position."""
     runs = (await subject.open()).runs
     await runs.create_run(_run(root_step_outputs={"m": 0}))
     recorded: tuple[tuple[str, JsonValue], ...] = (
@@ -114,7 +114,7 @@ async def records_loop_outputs(subject: Subject) -> None:
 
 @case("runs.outputs.padding")
 async def pads_iterations(subject: Subject) -> None:
-    """Iterations left out become empty ones."""
+    """Iterations that are left out become empty ones."""
     runs = (await subject.open()).runs
     await runs.create_run(_run())
     same(await _record(runs, "a", 1, ("loop", 3)), True, "iteration 3 of a new loop")
@@ -126,7 +126,7 @@ async def pads_iterations(subject: Subject) -> None:
 
 @case("runs.outputs.allowance")
 async def bounds_empty_iterations(subject: Subject) -> None:
-    """All loops of a run have at most 1,024 iterations, and 16 more for each of their outputs."""
+    """All loops of a run have at most 1,024 iterations, and 16 more for each output."""
     runs = (await subject.open()).runs
     for lengths in ((FREE + 1,), (FREE, 1), (0, FREE // 2, FREE // 2 + 1)):
         loops: dict[str, Any] = {f"l{n}": ({},) * length for n, length in enumerate(lengths)}
@@ -144,7 +144,7 @@ async def bounds_empty_iterations(subject: Subject) -> None:
     ):  # fmt: skip
         call = _record(runs, "a", 1, (loop, wide), following=9)
         await expect_error(InternalError, call, f"iteration {wide} of {loop}")
-    same(await _stored(runs), before, "the run after refusals")
+    same(await _stored(runs), before, "the run after errors")
     same(await _record(runs, "c", 3, ("new", length - 1)), True, "the last allowed iteration")
     outputs = (await _stored(runs)).loop_iteration_outputs[LoopId("new")]
     same((len(outputs), outputs[-2], outputs[-1]), (length, empty, {"c": 3}), "its loop")
@@ -156,8 +156,8 @@ async def bounds_empty_iterations(subject: Subject) -> None:
 
 
 @case("runs.outputs.context")
-async def refuses_odd_contexts(subject: Subject) -> None:
-    """A loop context is a loop id and an iteration from 0; anything else changes nothing."""
+async def rejects_odd_contexts(subject: Subject) -> None:
+    """A loop context is a loop id and an iteration from 0; any other value changes nothing."""
     runs = (await subject.open()).runs
     await runs.create_run(full_run(1))
     for odd in (("loop", -1), ("loop", 2**64), ("loop", "0"), ("loop", 1.0), ("loop", None),

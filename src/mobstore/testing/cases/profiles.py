@@ -25,7 +25,7 @@ def _stored(
 
 @case("profiles.create.twice")
 async def creates_once(subject: Subject) -> None:
-    """A second profile of one name is refused, and the first one stays."""
+    """A second profile with one name is rejected, and the first one stays."""
     profiles = (await subject.open()).realm_profiles
     subject.clock.now = timestamp(5)
     first = await profiles.create("name", profile("first"))
@@ -35,12 +35,12 @@ async def creates_once(subject: Subject) -> None:
         text = "CAS conflict: realm profile already exists: name"
         call = profiles.create("name", profile(model))
         await expect_error(CasConflictError, call, f"create of {model}", text)
-    same(await profiles.get("name"), first, "the profile after refusals")
+    same(await profiles.get("name"), first, "the profile after errors")
 
 
 @case("profiles.create.round-trip")
 async def round_trips(subject: Subject) -> None:
-    """A profile comes back as given, full or plain; `null` in free JSON is the same as nothing."""
+    """A profile is read back as given, full or plain; `null` in free JSON equals None."""
     profiles = (await subject.open()).realm_profiles
     for name, content in (("full", profile()), ("plain", Profile(model=""))):
         stored = await profiles.create(name, content)
@@ -58,7 +58,7 @@ async def counts_revisions(subject: Subject) -> None:
     other = await profiles.create("other", profile())
     subject.clock.now = timestamp(1)
     await profiles.create("name", profile("1"))
-    for n, time in enumerate((5, 4, 4, -7), 2):  # clocks are set back now and then
+    for n, time in enumerate((5, 4, 4, -7), 2):  # clocks may be set back
         subject.clock.now = timestamp(time)
         updated = await profiles.update("name", profile(f"{n}"), n - 1)
         same(updated, _stored("name", profile(f"{n}"), n, 1, time), f"the result of update {n}")
@@ -67,8 +67,8 @@ async def counts_revisions(subject: Subject) -> None:
 
 
 @case("profiles.update.conflict")
-async def refuses_other_revisions(subject: Subject) -> None:
-    """An update of a missing profile or at another revision is refused, and changes nothing."""
+async def rejects_other_revisions(subject: Subject) -> None:
+    """An update of a missing profile or at another revision is rejected and changes nothing."""
     profiles = (await subject.open()).realm_profiles
     text = "Not found: realm profile not found: name"
     await expect_error(
@@ -79,14 +79,14 @@ async def refuses_other_revisions(subject: Subject) -> None:
     subject.clock.now = timestamp(9)
     for expected in (0, 1, 3, 2**64 - 1):
         text = f"realm profile 'name' revision conflict: expected {expected}, actual 2"
-        call = profiles.update("name", profile("refused"), expected)
+        call = profiles.update("name", profile("rejected"), expected)
         await expect_error(CasConflictError, call, f"update at {expected}", f"CAS conflict: {text}")
-    same(await profiles.list(), [stored], "the profiles after refusals")
+    same(await profiles.list(), [stored], "the profiles after errors")
 
 
 @case("profiles.update.arguments")
-async def refuses_odd_arguments(subject: Subject) -> None:
-    """A profile of another type, or a revision that none can be, changes nothing."""
+async def rejects_odd_arguments(subject: Subject) -> None:
+    """A profile of another type, or an impossible revision, changes nothing."""
     profiles = (await subject.open()).realm_profiles
     stored = await profiles.create("name", profile())
     others: list[Any] = [None, {}, "{}", definition(), stored]
@@ -94,7 +94,7 @@ async def refuses_odd_arguments(subject: Subject) -> None:
         await expect_error(UsageError, profiles.create("new", odd), f"create with {odd!r}")
         await expect_error(UsageError, profiles.update("name", odd, 1), f"update with {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", None), cast("int", 1.0)):
-        call = profiles.update("name", profile("refused"), odd)
+        call = profiles.update("name", profile("rejected"), odd)
         await expect_error(MobStoreError, call, f"update at revision {odd!r}")
         await expect_error(MobStoreError, profiles.delete("name", odd), f"delete at {odd!r}")
     same(await profiles.list(), [stored], "the profiles")
@@ -102,7 +102,7 @@ async def refuses_odd_arguments(subject: Subject) -> None:
 
 @case("profiles.delete.revision")
 async def deletes_at_revision(subject: Subject) -> None:
-    """A delete gives what it removed; of a missing profile or at another revision it is refused."""
+    """A delete returns the profile; a missing profile or another revision is rejected."""
     profiles = (await subject.open()).realm_profiles
     text = "Not found: realm profile not found: name"
     await expect_error(NotFoundError, profiles.delete("name", 1), "no such profile", text)
@@ -115,7 +115,7 @@ async def deletes_at_revision(subject: Subject) -> None:
         await expect_error(
             CasConflictError, call, f"delete at {expected}", f"CAS conflict: {conflict}"
         )
-    same(await profiles.get("name"), stored, "the profile after refusals")
+    same(await profiles.get("name"), stored, "the profile after errors")
     same(await profiles.delete("name", 2), stored, "the result of delete")
     same(await profiles.list(), [other], "the profiles after the delete")
     await expect_error(NotFoundError, profiles.delete("name", 2), "the same delete again", text)
@@ -123,7 +123,7 @@ async def deletes_at_revision(subject: Subject) -> None:
 
 @case("profiles.delete.restarts")
 async def starts_again_after_delete(subject: Subject) -> None:
-    """After a delete a profile starts again at revision 1, with new times."""
+    """After a delete, a profile starts again at revision 1, with new times."""
     profiles = (await subject.open()).realm_profiles
     for time in (1, 2):
         subject.clock.now = timestamp(time)
@@ -135,7 +135,7 @@ async def starts_again_after_delete(subject: Subject) -> None:
 
 @case("profiles.list.order")
 async def lists_by_code_point(subject: Subject) -> None:
-    """Profiles are listed by name by code point, not by UTF-16 unit, alphabet or time."""
+    """Profiles are listed by name in code point order, not by UTF-16 unit, alphabet or time."""
     profiles = (await subject.open()).realm_profiles
     same(await profiles.list(), [], "the profiles of a new store")
     created: dict[str, StoredRealmProfile] = {}

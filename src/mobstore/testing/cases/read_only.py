@@ -1,4 +1,4 @@
-"""Cases of stores that are read only, on any engine."""
+"""Cases of read-only stores, on any engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mobstore.testing.subject import Subject
 
 @case("stores.read-only")
 async def reads_only(subject: Subject) -> None:
-    """What may write is refused and changes nothing; reading and following work."""
+    """A read-only store rejects every write and changes nothing; reads and subscriptions work."""
     stores = await subject.open()
     await stores.events.append(event())
     reading = MobStores(ReadOnlyEngine(stores.engine))

@@ -1,4 +1,4 @@
-"""Cases of what a runtime asks to go on: headers, selections, pages; and what it removes."""
+"""Cases of resuming a runtime: headers, selections, pages; and of retention."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mobstore.testing.subject import Subject
 
 @case("events.poll.subject")
 async def polls_a_subject(subject: Subject) -> None:
-    """A poll for a mob or a run gives its events alone, with the bounds of any poll."""
+    """A poll for a mob or a run returns only its events, within the bounds of any poll."""
     log = (await subject.open()).events
     flow, failed = FlowId("flow"), StepId("s")
     kinds = [
@@ -52,12 +52,12 @@ async def polls_a_subject(subject: Subject) -> None:
     same(await cursors(0, 9, None, run_id(3)), [], "of a run without events")
     await expect_error(InternalError, cursors(0, 9, "a", run_id(1)), "of a mob and a run")
     wrong = cast("UUID", "no uuid")
-    await expect_error(UsageError, cursors(0, 9, None, wrong), "of what is no run")
+    await expect_error(UsageError, cursors(0, 9, None, wrong), "a run id that is none")
 
 
 @case("events.latest-cursor")
 async def knows_the_latest_cursor(subject: Subject) -> None:
-    """The latest cursor is the last one given, whether or not its event is still there."""
+    """The latest cursor is the last one assigned, even if its event was removed."""
     log = (await subject.open()).events
     same(await log.latest_cursor(), 0, "before the first event")
     await log.append_batch([event(at=timestamp(n)) for n in (5, 1)])
@@ -87,7 +87,7 @@ async def gives_headers(subject: Subject) -> None:
 
 @case("runs.list.pages")
 async def lists_in_pages(subject: Subject) -> None:
-    """Runs and headers are selected by mob, flow and status, and come in pages."""
+    """Runs and headers are selected by mob, flow and status, and returned in pages."""
     runs = (await subject.open()).runs
     statuses: tuple[MobRunStatus, ...] = ("running", "failed", "running", "pending")
     order = [9, 2, 7, 1, 8, 3, 6, 5]
@@ -136,7 +136,7 @@ async def lists_in_pages(subject: Subject) -> None:
 
 @case("runs.ledger.pages")
 async def pages_ledgers(subject: Subject) -> None:
-    """A page of a ledger is what whole runs have there."""
+    """Pages of a ledger hold the same entries as the run."""
     runs = (await subject.open()).runs
     steps = tuple(step(f"s{n}", at=n) for n in range(12))
     failures = tuple(failure(f"s{n}", at=n) for n in range(12))
@@ -163,7 +163,7 @@ async def pages_ledgers(subject: Subject) -> None:
 
 @case("runs.delete")
 async def deletes_runs(subject: Subject) -> None:
-    """A deleted run leaves nothing behind, and the others stay."""
+    """Deleting a run removes all of its rows and no others."""
     stores = await subject.open()
     runs = stores.runs
     for run in (full_run(1), full_run(2)):
@@ -182,7 +182,7 @@ async def deletes_runs(subject: Subject) -> None:
 
 @case("runs.prune")
 async def prunes_runs(subject: Subject) -> None:
-    """Pruning removes runs that ended before a moment, in the statuses given, and no others."""
+    """Pruning removes the runs in the given statuses that ended before a time, and no others."""
     runs = (await subject.open()).runs
     ended: list[tuple[int, MobRunStatus, int | None]] = [
         (1, "completed", 5), (2, "failed", 4), (3, "canceled", 5), (4, "completed", 6),
@@ -206,16 +206,16 @@ async def prunes_runs(subject: Subject) -> None:
     same(await runs.list_runs("mob", status="completed"), [
         full_run(4, status="completed", completed_at=timestamp(6)),
         full_run(6, status="completed", completed_at=None),
-    ], "what is left is whole")  # fmt: skip
+    ], "the runs left are whole")  # fmt: skip
     wrong = cast("MobRunStatus", "odd")
     await expect_error(UsageError, runs.prune_runs(timestamp(9), wrong), "a status that is none")
 
 
 @case("runs.prune.many")
 async def prunes_many_runs(subject: Subject) -> None:
-    """Many runs are pruned those that ended first before the others, each whole, wherever it ends.
+    """Many runs are pruned in the order of their ends, each as a whole, even if interrupted.
 
-    Within an atomic call all go with that call, or none.
+    In an atomic call, all of them are pruned with that call, or none.
     """
     stores = await subject.open()
     many = 600
@@ -243,7 +243,7 @@ async def prunes_many_runs(subject: Subject) -> None:
     same(await left(), [n for n, _ in ended], "runs after it")
 
     task = asyncio.ensure_future(stores.runs.prune_runs(timestamp(many - 10)))
-    while len(await left()) == len(ended) and not task.done():  # noqa: ASYNC110 - no event tells
+    while len(await left()) == len(ended) and not task.done():  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Cases of scripts that run at once: whose writes come first, and what one question may hold."""
+"""Cases of scripts that run at once: the order of their writes, and rounds of several reads."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _specs(revision: int) -> tuple[SpecRow, ...]:
 
 
 @case("engine.write.silent")
-async def silent_scripts_wait_their_turn(subject: Subject) -> None:
-    """A script that asks nothing does not overtake: those before it read one state, in order."""
+async def silent_scripts_keep_order(subject: Subject) -> None:
+    """A script without reads does not overtake: earlier ones read one state, in order."""
     engine = (await subject.open()).engine
 
     def reading_twice(revision: int) -> Script[tuple[int, ...]]:
@@ -69,12 +69,16 @@ async def silent_scripts_wait_their_turn(subject: Subject) -> None:
         if n % 3 == 0:
             before = n - 1 if n else 100
             same(found, (before, before, before, 1), f"revisions that script {n} reads")
-    same(list(await engine.read(read_script(Scan(SPECS)))), list(_specs(29)), "what the last wrote")
+    same(
+        list(await engine.read(read_script(Scan(SPECS)))),
+        list(_specs(29)),
+        "the last write",
+    )
 
 
 @case("engine.scan.at-once")
 async def scans_at_once(subject: Subject) -> None:
-    """Several limited scans of one question, both ways, are each answered as if alone."""
+    """Several limited scans of one round, in both directions, are each answered as if alone."""
     engine = (await subject.open()).engine
     sizes = {"none": 0, "one": 1, "few": 3, "more": 9, "many": 40}
     rows = [_event(n * 100 + m, mob) for n, mob in enumerate(sizes) for m in range(sizes[mob])]
@@ -144,7 +148,7 @@ async def large_integers(subject: Subject) -> None:
                 same(counted, len(want), f"count of {index.name} with {bounds}")
     await engine.write(write_script(DeleteRange(Scan(EVENTS, after=2**53 - 2, before=2**53 + 1))))
     found = [row.cursor for row in await engine.read(read_script(Scan(EVENTS)))]
-    same(found, [_LARGE[0], *_LARGE[3:]], "what a removal between two integers leaves")
+    same(found, [_LARGE[0], *_LARGE[3:]], "rows left after a deletion between two integers")
 
 
 def _between(
@@ -166,7 +170,7 @@ def _within(n: int, after: int = -1, before: int = 2**63) -> bool:
 
 @case("engine.scan.text-bounds")
 async def text_bounds(subject: Subject) -> None:
-    """Text of any kind, U+FFFF and beyond included, bounds scans by code point."""
+    """Text of any kind, also U+FFFF and beyond, bounds scans by code point."""
     engine = (await subject.open()).engine
     await engine.write(write_script(
         Put(FRAMES, [FrameRow("r", name, "{}") for name in BY_CODE_POINT]),

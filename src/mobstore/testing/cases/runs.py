@@ -22,7 +22,7 @@ async def _numbers(runs: MobRunStore, mob: str, flow: str | None = None) -> list
 
 @case("runs.create.round-trip")
 async def round_trips(subject: Subject) -> None:
-    """A run comes back exactly as given, with everything in it, or with nothing."""
+    """A run is read back exactly as given, full or empty."""
     runs = (await subject.open()).runs
     for n, run in enumerate((full_run(1), make_run(2), full_run(3, status="pending"))):
         await runs.create_run(run)
@@ -36,7 +36,7 @@ async def round_trips(subject: Subject) -> None:
 
 @case("runs.create.twice")
 async def creates_once(subject: Subject) -> None:
-    """A second run of one id is refused, whatever it holds, and the first one stays."""
+    """A second run with one id is rejected, whatever it holds, and the first one stays."""
     runs = (await subject.open()).runs
     run = full_run(1)
     await runs.create_run(run)
@@ -50,7 +50,7 @@ async def creates_once(subject: Subject) -> None:
 
 @case("runs.create.apart")
 async def keeps_runs_apart(subject: Subject) -> None:
-    """Two runs that name their frames, loops and steps alike share nothing."""
+    """Two runs with equal names of frames, loops and steps share nothing."""
     runs = (await subject.open()).runs
     one, other = full_run(1), make_run(2)
     await runs.create_run(one)
@@ -61,7 +61,7 @@ async def keeps_runs_apart(subject: Subject) -> None:
 
 @case("runs.get.missing")
 async def gets_none(subject: Subject) -> None:
-    """A run that is not there is None, and a mob without runs has an empty list."""
+    """A missing run is None, and a mob without runs has an empty list."""
     runs = (await subject.open()).runs
     same(await runs.get_run(run_id(1)), None, "a run in an empty store")
     await runs.create_run(make_run(2))
@@ -121,7 +121,7 @@ async def lists_all_mobs(subject: Subject) -> None:
 
 @case("runs.ids-as-text")
 async def takes_ids_as_text(subject: Subject) -> None:
-    """A run's id may be given as text, in either case, without hyphens, too; but all of it."""
+    """A run's id may be text, in either case, with or without hyphens, but complete."""
     stores = await subject.open()
     run = make_run(2**127 + 0xABC)
     await stores.runs.create_run(run)

@@ -14,7 +14,7 @@ from mobstore.testing.subject import Subject
 async def _conflict(specs: MobSpecStore, mob: str, expected: int, actual: int) -> None:
     what = f"expected {expected} where {actual} is stored"
     text = f"spec revision conflict for mob {mob}: expected Some({expected}), actual {actual}"
-    call = specs.put_spec(mob, definition(mob, "refused"), expected)
+    call = specs.put_spec(mob, definition(mob, "rejected"), expected)
     error = await expect_error(SpecRevisionConflictError, call, what, text)
     facts = (error.mob_id, error.expected, error.actual)
     same(facts, (mob, expected, actual), f"{what}: attributes of the error")
@@ -22,7 +22,7 @@ async def _conflict(specs: MobSpecStore, mob: str, expected: int, actual: int) -
 
 @case("specs.put.revisions")
 async def counts_revisions(subject: Subject) -> None:
-    """A spec starts at revision 1 and grows by one with each write; the last one is read back."""
+    """A spec starts at revision 1; each write adds one, and the last definition is read back."""
     specs = (await subject.open()).specs
     same(await specs.get_spec("mob"), None, "a spec that is not there")
     for n, expected in enumerate((None, 1, None, 3, 4), 1):
@@ -37,7 +37,7 @@ async def counts_revisions(subject: Subject) -> None:
 
 @case("specs.put.round-trip")
 async def round_trips(subject: Subject) -> None:
-    """A definition comes back as given, its steps and nodes in their order."""
+    """A definition is read back as given, with its steps and nodes in order."""
     specs = (await subject.open()).specs
     written = definition()
     await specs.put_spec("mob", written)
@@ -48,17 +48,17 @@ async def round_trips(subject: Subject) -> None:
 
 
 @case("specs.put.conflict")
-async def refuses_other_revisions(subject: Subject) -> None:
-    """A write that expects another revision is refused, says which, and changes nothing."""
+async def rejects_other_revisions(subject: Subject) -> None:
+    """A write that expects another revision is rejected, names both, and changes nothing."""
     specs = (await subject.open()).specs
     for expected in (1, 2, 2**64 - 1):
         await _conflict(specs, "mob", expected, 0)
-    same(await specs.list_specs(), [], "specs after refusals")
+    same(await specs.list_specs(), [], "specs after errors")
     await specs.put_spec("mob", definition("mob", "1"))
     await specs.put_spec("mob", definition("mob", "2"))
     for expected in (0, 1, 3, 2**64 - 1):
         await _conflict(specs, "mob", expected, 2)
-    same(await specs.get_spec("mob"), (definition("mob", "2"), 2), "the spec after refusals")
+    same(await specs.get_spec("mob"), (definition("mob", "2"), 2), "the spec after errors")
 
 
 @case("specs.put.create-only")
@@ -74,7 +74,7 @@ async def creates_only(subject: Subject) -> None:
 
 @case("specs.put.other-id")
 async def ignores_inner_id(subject: Subject) -> None:
-    """The id inside a definition is not compared with the mob's, and stays as it is."""
+    """The id inside a definition is not compared with the mob's, and is kept."""
     specs = (await subject.open()).specs
     await specs.put_spec("mob", definition("another"))
     same(await specs.get_spec("mob"), (definition("another"), 1), "the spec")
@@ -83,15 +83,15 @@ async def ignores_inner_id(subject: Subject) -> None:
 
 
 @case("specs.put.arguments")
-async def refuses_odd_arguments(subject: Subject) -> None:
-    """A definition of another type, or a revision that none can be, changes nothing."""
+async def rejects_odd_arguments(subject: Subject) -> None:
+    """A definition of another type, or an impossible revision, changes nothing."""
     specs = (await subject.open()).specs
     await specs.put_spec("mob", definition())
     others: list[Any] = [None, {}, "{}", full_run()]
     for odd in others:
         await expect_error(UsageError, specs.put_spec("mob", odd), f"definition {odd!r}")
     for odd in (-1, 2**64, cast("int", "1"), cast("int", 1.0)):
-        call = specs.put_spec("mob", definition("mob", "refused"), odd)
+        call = specs.put_spec("mob", definition("mob", "rejected"), odd)
         await expect_error(MobStoreError, call, f"put at revision {odd!r}")
         await expect_error(MobStoreError, specs.delete_spec("mob", odd), f"delete at {odd!r}")
     same(await specs.get_spec("mob"), (definition(), 1), "the spec")
@@ -99,7 +99,7 @@ async def refuses_odd_arguments(subject: Subject) -> None:
 
 @case("specs.list.order")
 async def lists_by_code_point(subject: Subject) -> None:
-    """Mobs are listed by code point, not by UTF-16 unit or alphabet, and only those with a spec."""
+    """Mobs with a spec are listed in code point order, not by UTF-16 unit or alphabet."""
     specs = (await subject.open()).specs
     for mob in (*BY_CODE_POINT[::2], "gone", *BY_CODE_POINT[1::2]):
         await specs.put_spec(mob, definition(mob))
@@ -110,7 +110,7 @@ async def lists_by_code_point(subject: Subject) -> None:
 
 @case("specs.delete.revision")
 async def deletes_at_revision(subject: Subject) -> None:
-    """A delete succeeds if there is a spec, and, if a revision is given, at that one only."""
+    """A delete succeeds if there is a spec, at the given revision if there is one."""
     specs = (await subject.open()).specs
     for revision in (None, 0, 1):
         gone = await specs.delete_spec("mob", revision)
@@ -120,7 +120,7 @@ async def deletes_at_revision(subject: Subject) -> None:
     await specs.put_spec("other", definition("other"))
     for revision in (0, 1, 3, 2**64 - 1):
         same(await specs.delete_spec("mob", revision), False, f"delete at {revision}, stored 2")
-    same(await specs.get_spec("mob"), (definition(), 2), "the spec after refusals")
+    same(await specs.get_spec("mob"), (definition(), 2), "the spec after errors")
     same(await specs.delete_spec("mob", 2), True, "delete at the stored revision")
     same(await specs.get_spec("mob"), None, "the spec after the delete")
     same(await specs.delete_spec("mob", 2), False, "the same delete again")
@@ -130,7 +130,7 @@ async def deletes_at_revision(subject: Subject) -> None:
 
 @case("specs.delete.restarts")
 async def starts_again_after_delete(subject: Subject) -> None:
-    """After a delete the revision starts again at 1."""
+    """After a delete, the revision starts again at 1."""
     specs = (await subject.open()).specs
     for model in ("a", "b"):
         written = definition("mob", model)

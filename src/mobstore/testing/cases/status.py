@@ -8,7 +8,8 @@ from typing import Any, get_args
 from uuid import UUID
 
 from mobstore.errors import UsageError
-from mobstore.model.kernel import KernelSet, KernelState
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelSet
 from mobstore.model.run import MobRun, MobRunStatus
 from mobstore.stores.runs import MobRunStore
 from mobstore.testing.kit import case, expect_error, same
@@ -25,7 +26,7 @@ def _changed(run: MobRun, **fields: Any) -> MobRun:
 
 @case("runs.status.cas")
 async def swaps_status(subject: Subject) -> None:
-    """The status alone changes, if it is the expected one, to any other or to itself."""
+    """If the status is the expected one, it alone changes, to any other or to itself."""
     runs = (await subject.open()).runs
     going: tuple[MobRunStatus, ...] = ("pending", "running")
     for n, before in enumerate(going):
@@ -36,7 +37,7 @@ async def swaps_status(subject: Subject) -> None:
                 if wrong != before:
                     swapped = await runs.cas_run_status(run.run_id, expected=wrong, next=after)
                     same(swapped, False, f"{before} run, expected {wrong}")
-            same(await runs.get_run(run.run_id), run, f"a {before} run after refusals")
+            same(await runs.get_run(run.run_id), run, f"a {before} run after errors")
             swapped = await runs.cas_run_status(run.run_id, expected=before, next=after)
             same(swapped, True, f"{before} to {after}")
             got = await runs.get_run(run.run_id)
@@ -66,7 +67,7 @@ async def terminal_is_final(subject: Subject) -> None:
 
 @case("runs.status.completed-at")
 async def completes_once(subject: Subject) -> None:
-    """The change to a terminal status sets `completed_at` to the store's time, unless it is set."""
+    """A change to a terminal status sets `completed_at` to the store's time, unless it is set."""
     runs = (await subject.open()).runs
     for n, after in enumerate(TERMINAL):
         run, known = make_run(n), make_run(100 + n, completed_at=timestamp(-5))
@@ -89,8 +90,8 @@ async def completes_once(subject: Subject) -> None:
 
 
 @case("runs.status.words")
-async def refuses_other_words(subject: Subject) -> None:
-    """A status that is none of the five is refused, and changes nothing."""
+async def rejects_other_words(subject: Subject) -> None:
+    """A status other than the five is rejected and changes nothing."""
     runs = (await subject.open()).runs
     run = make_run()
     await runs.create_run(run)
@@ -122,7 +123,7 @@ async def swaps_flow_state(subject: Subject) -> None:
         await runs.create_run(run)
         swapped = await runs.cas_flow_state(run.run_id, expected=state(1), next=state(2))
         same(swapped, False, f"another state expected of a {status} run")
-        same(await runs.get_run(run.run_id), run, f"a {status} run after a refusal")
+        same(await runs.get_run(run.run_id), run, f"a {status} run after an error")
         swapped = await runs.cas_flow_state(run.run_id, expected=state(0), next=state(0))
         same(swapped, True, "a change to the same state")
         swapped = await runs.cas_flow_state(run.run_id, expected=state(0), next=state(2))
@@ -162,7 +163,7 @@ async def compares_by_value(subject: Subject) -> None:
 
 @case("runs.snapshot.cas")
 async def swaps_snapshot(subject: Subject) -> None:
-    """Status and flow state change together if both are as expected, else neither does."""
+    """Status and flow state change together if both are as expected, otherwise neither."""
     runs = (await subject.open()).runs
     for n, after in enumerate(STATUSES):
         run = full_run(n, status="running", completed_at=None)
@@ -174,7 +175,7 @@ async def swaps_snapshot(subject: Subject) -> None:
         for status, flow_state in wrong:
             swapped = await _swap_snapshot(runs, run.run_id, status, flow_state, after)
             same(swapped, False, f"{status} and {flow_state} expected")
-        same(await runs.get_run(run.run_id), run, "the run after refusals")
+        same(await runs.get_run(run.run_id), run, "the run after errors")
         subject.clock.now = timestamp(n)
         swapped = await _swap_snapshot(runs, run.run_id, "running", state(0), after)
         same(swapped, True, f"running to {after}")
@@ -197,7 +198,7 @@ async def _swap_snapshot(
 
 @case("runs.cas.missing")
 async def misses_without_error(subject: Subject) -> None:
-    """The three compare-and-swaps of status and flow state give False for a missing run."""
+    """The three compare-and-swaps of status and flow state return False for a missing run."""
     runs = (await subject.open()).runs
     other = make_run(2)
     await runs.create_run(other)

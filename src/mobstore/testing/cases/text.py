@@ -1,4 +1,4 @@
-"""Cases of odd text, and of what is no text where text belongs, in every place that takes some."""
+"""Cases of unusual text, and of other types in its place, in every argument that takes text."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def keeps_parts_apart(subject: Subject) -> None:
 
 @case("values.text.longest")
 async def bounds_names(subject: Subject) -> None:
-    """A name of `LONGEST_NAME` bytes is one like any other; a longer one is refused."""
+    """A name of `LONGEST_NAME` bytes works like any other; a longer one is rejected."""
     stores = await subject.open()
     runs, specs, profiles = stores.runs, stores.specs, stores.realm_profiles
     longest = ("x" * LONGEST_NAME, "\U0001f99d" * (LONGEST_NAME // 4), "\0" * LONGEST_NAME)
@@ -120,7 +120,7 @@ async def bounds_names(subject: Subject) -> None:
         if await runs.get_run(run.run_id) is None:
             await runs.create_run(run)
         longer = f"{name}x"
-        await _all_refuse(
+        await _all_reject(
             SerializationError, f"a name of {len(longer)} characters",
             partial(specs.put_spec, longer, definition()),
             partial(profiles.create, longer, profile()),
@@ -138,9 +138,9 @@ async def bounds_names(subject: Subject) -> None:
             partial(_complete, runs, run, longer, "loop"),
             partial(_complete, runs, run, "s", longer),
         )  # fmt: skip
-        same(await runs.get_run(run.run_id), run, "the run after refusals")
-    same(len(await specs.list_specs()), len(longest), "specs after refusals")
-    same(await runs.get_run(run_id(8)), None, "no run after refusals")
+        same(await runs.get_run(run.run_id), run, "the run after errors")
+    same(len(await specs.list_specs()), len(longest), "specs after errors")
+    same(await runs.get_run(run_id(8)), None, "no run after errors")
 
 
 async def _complete(runs: MobRunStore, run: MobRun, step_id: str, loop_id: str) -> None:
@@ -158,8 +158,8 @@ async def _complete(runs: MobRunStore, run: MobRun, step_id: str, loop_id: str) 
 
 
 @case("values.text.surrogates")
-async def refuses_surrogates(subject: Subject) -> None:
-    """Lone surrogates are refused wherever text is an argument, and change nothing."""
+async def rejects_surrogates(subject: Subject) -> None:
+    """Lone surrogates are rejected in every text argument and change nothing."""
     stores = await subject.open()
     runs, specs, profiles = stores.runs, stores.specs, stores.realm_profiles
     run = make_run(step_ledger=(step(),), frames={"frame": frame(0)})
@@ -197,8 +197,8 @@ async def refuses_surrogates(subject: Subject) -> None:
 
 
 @case("values.text.types")
-async def refuses_other_types(subject: Subject) -> None:
-    """What is no text, no UUID or no model is refused where one belongs, and changes nothing."""
+async def rejects_other_types(subject: Subject) -> None:
+    """An argument that must be text, a UUID or a model rejects other types; nothing changes."""
     stores = await subject.open()
     runs, specs, profiles = stores.runs, stores.specs, stores.realm_profiles
     run = make_run(step_ledger=(step(),))
@@ -206,17 +206,17 @@ async def refuses_other_types(subject: Subject) -> None:
     key = run.run_id
     odd_names: list[Any] = [b"mob", 1, None, ("mob",)]
     for odd in odd_names:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the name {odd!r}",
             partial(specs.put_spec, odd, definition()), partial(specs.get_spec, odd),
             partial(specs.delete_spec, odd), partial(profiles.create, odd, profile()),
             partial(profiles.get, odd), partial(profiles.update, odd, profile(), 1),
             partial(profiles.delete, odd, 1), partial(runs.put_step_output, key, odd, 1),
-            partial(runs.list_runs, cast("Any", odd or ())),  # None asks for all mobs
+            partial(runs.list_runs, cast("Any", odd or ())),  # None selects all mobs
         )  # fmt: skip
     odd_ids: list[Any] = [str(key)[:8], key.bytes, 1, None]
     for odd in odd_ids:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the run id {odd!r}",
             partial(runs.get_run, odd), partial(runs.append_step_entry, odd, step()),
             partial(runs.cas_flow_state, odd, expected=state(0), next=state(1)),
@@ -224,7 +224,7 @@ async def refuses_other_types(subject: Subject) -> None:
         )  # fmt: skip
     odd_models: list[Any] = [None, {}, "{}", b"", step().to_json(), definition()]
     for odd in odd_models:
-        await _all_refuse(
+        await _all_reject(
             UsageError, f"the model {odd!r}",
             partial(runs.create_run, odd), partial(runs.append_step_entry, key, odd),
             partial(runs.append_failure_entry, key, odd),
@@ -237,7 +237,7 @@ async def refuses_other_types(subject: Subject) -> None:
     same(await profiles.list(), [], "the profiles")
 
 
-async def _all_refuse(
+async def _all_reject(
     kind: type[MobStoreError], what: str, *calls: Callable[[], Awaitable[object]]
 ) -> None:
     for call in calls:

@@ -1,4 +1,4 @@
-"""Cases of an engine's own rules: answers to reads, writes as a whole, scripts one by one."""
+"""Cases of an engine's own rules: answers to reads, all-or-nothing writes, order of scripts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def _rows(engine: Engine, scan: Scan[Any]) -> list[Row]:
 
 @case("engine.get.row")
 async def gets_rows(subject: Subject) -> None:
-    """A get gives the row of exactly this key, of its type, or None; a put replaces it."""
+    """A get returns the row of exactly this key, of its type, or None; a put replaces it."""
     engine = (await subject.open()).engine
     same(await engine.read(read_script(Get(SPECS, ("mob 0",)))), None, "a row of an empty table")
     await engine.write(write_script(Put(SPECS, _specs(1, 2))))
@@ -86,7 +86,7 @@ async def gets_rows(subject: Subject) -> None:
 
 @case("engine.scan.order")
 async def scans_in_order(subject: Subject) -> None:
-    """A scan orders integers by size and text by code point, both ways, within its prefix alone."""
+    """A scan orders integers by size and text by code point, in both directions."""
     engine = (await subject.open()).engine
     numbers = [10, 2, 1, 300, 0, 2**53, 2**63 - 1, 9]
     await engine.write(write_script(Put(STEP_LEDGER, [_step("b", n) for n in numbers])))
@@ -128,7 +128,7 @@ async def scans_within_bounds(subject: Subject) -> None:
 
 @case("engine.scan.values")
 async def scans_by_any_values(subject: Subject) -> None:
-    """A scan may give fewer values than its index's prefix has, none at all, or more."""
+    """A scan may have fewer values than its index's prefix, none at all, or more."""
     engine = (await subject.open()).engine
     outputs = [
         LoopStepOutputRow(run, loop, iteration, "step", 0, "null")
@@ -147,7 +147,7 @@ async def scans_by_any_values(subject: Subject) -> None:
     for values, bounds, want in scans:
         for index in (LOOP_STEP_OUTPUTS, LOOP_STEP_OUTPUTS_BY_POSITION):
             if index is LOOP_STEP_OUTPUTS_BY_POSITION and len(values) > 2:
-                continue  # what comes then is no step but a position
+                continue  # the rest of the key is a position, not a step
             got = await _rows(engine, Scan(index, values, **bounds))
             same(got, outputs[want], f"rows of {index.name} with {values} and {bounds}")
     got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS, limit=7, backwards=True))
@@ -157,12 +157,12 @@ async def scans_by_any_values(subject: Subject) -> None:
     same(await _rows(engine, Scan(EVENTS, (2,))), [_event(2)], "the row of a whole key")
     await engine.write(write_script(DeleteRange(Scan(LOOP_STEP_OUTPUTS, before="\uffff"))))
     got = await _rows(engine, Scan(LOOP_STEP_OUTPUTS))
-    same(got, outputs[12:], "what a removal by fewer values leaves")
+    same(got, outputs[12:], "rows left after a deletion by fewer values")
 
 
 @case("engine.scan.indexes")
 async def keeps_indexes(subject: Subject) -> None:
-    """Rows that are replaced or removed are found at once where they are now, and only there."""
+    """Replaced and deleted rows are found at once under their new keys, and only there."""
     engine = (await subject.open()).engine
     rows = [_step("r", n, f"{n % 2}") for n in range(6)]
     await engine.write(write_script(Put(STEP_LEDGER, rows)))
@@ -180,7 +180,7 @@ async def keeps_indexes(subject: Subject) -> None:
 
 @case("engine.write.in-order")
 async def writes_in_order(subject: Subject) -> None:
-    """The writes of a script all happen, one after the other; the last one of a key counts."""
+    """All writes of a script are made, in order; the last write of a key counts."""
     engine = (await subject.open()).engine
     one, two, three = _specs(1, 2, 3)
     await engine.write(write_script(
@@ -196,12 +196,12 @@ async def writes_in_order(subject: Subject) -> None:
 
 @case("engine.write.refused")
 async def writes_nothing_after_an_error(subject: Subject) -> None:
-    """A script that raises writes nothing; those beside it do, and its error reaches its caller."""
+    """A failing script writes nothing and raises its error; scripts beside it write."""
     engine = (await subject.open()).engine
 
     def failing() -> Script[None]:
         yield from fetch(Get(SPECS, ("mob 0",)))
-        raise InternalError("refused by the script")
+        raise InternalError("raised by the script")
 
     calls = [
         engine.write(failing if n % 3 == 1 else write_script(Put(EVENTS, (_event(n),))))
@@ -209,15 +209,15 @@ async def writes_nothing_after_an_error(subject: Subject) -> None:
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     for n, result in enumerate(results):
-        want = "Internal error: refused by the script" if n % 3 == 1 else "None"
+        want = "Internal error: raised by the script" if n % 3 == 1 else "None"
         same(str(result), want, f"the outcome of script {n}")
     got = [row[0] for row in await _rows(engine, Scan(EVENTS))]
-    same(got, [n for n in range(20) if n % 3 != 1], "what the others wrote")
+    same(got, [n for n in range(20) if n % 3 != 1], "the rows of the others")
 
 
 @case("engine.write.one-by-one")
 async def runs_scripts_one_by_one(subject: Subject) -> None:
-    """A script sees all that those before it wrote, and nothing changes between its reads."""
+    """A script sees all earlier writes, and nothing changes between its reads."""
     engine = (await subject.open()).engine
     (row,) = _specs(0)
 
@@ -239,7 +239,7 @@ async def runs_scripts_one_by_one(subject: Subject) -> None:
 
 @case("engine.load.all-or-none")
 async def loads_all_or_none(subject: Subject) -> None:
-    """A loading script sees its own writes; if it raises, they and nothing else are undone."""
+    """A load sees its own writes; if it raises, exactly these are rolled back."""
     engine = (await subject.open()).engine
     before = _specs(1, 1, 1)
     await engine.write(write_script(Put(SPECS, before), Put(EVENTS, (_event(1),))))
@@ -247,7 +247,7 @@ async def loads_all_or_none(subject: Subject) -> None:
         Put(SPECS, _specs(5, 5)), Delete(SPECS, ("mob 2",)), DeleteRange(Scan(EVENTS)),
         Put(EVENTS, [_event(n) for n in range(2, 50)]),
     )  # fmt: skip
-    failing = load_script(*writes, error=InternalError("refused by the script"))
+    failing = load_script(*writes, error=InternalError("raised by the script"))
     call = engine.load(failing)
     await expect_error(InternalError, call, "a load that fails at its end")
     same(await _rows(engine, Scan(SPECS)), list(before), "the specs after it")
@@ -267,8 +267,8 @@ async def loads_all_or_none(subject: Subject) -> None:
 
 
 @case("engine.listen.tells")
-async def tells_of_commits(subject: Subject) -> None:
-    """Whoever listens is called after a commit, be it that of a write or of a load."""
+async def notifies_of_commits(subject: Subject) -> None:
+    """Listeners are called after every commit, of a write or of a load."""
     engine = (await subject.open()).engine
     loop, told = asyncio.get_running_loop(), asyncio.Event()
 
@@ -285,8 +285,8 @@ async def tells_of_commits(subject: Subject) -> None:
 
 
 @case("engine.close.refuses")
-async def refuses_after_close(subject: Subject) -> None:
-    """A closed store refuses every call with `InternalError`; closing it twice is fine."""
+async def rejects_after_close(subject: Subject) -> None:
+    """A closed store rejects every call with `InternalError`; closing it twice is allowed."""
     stores = await subject.open()
     run = make_run()
     await stores.close()
@@ -313,11 +313,11 @@ async def refuses_after_close(subject: Subject) -> None:
 
 @case("engine.close.waits")
 async def close_waits(subject: Subject) -> None:
-    """Closing waits for calls that have begun: each of them ends as if nothing had happened."""
+    """Closing waits for calls that have started, and each of them ends normally."""
     stores = await subject.open()
     calls = [asyncio.create_task(stores.events.append(event())) for _ in range(20)]
     await asyncio.sleep(0)
     await stores.close()
     results = await asyncio.gather(*calls, return_exceptions=True)
     cursors = sorted(getattr(result, "cursor", 0) for result in results)
-    same(cursors, list(range(1, 21)), "cursors of what had begun before closing")
+    same(cursors, list(range(1, 21)), "cursors of calls that started before closing")

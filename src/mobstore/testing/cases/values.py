@@ -20,7 +20,8 @@ from mobstore.model.flow import (
     FlowStepSpec,
 )
 from mobstore.model.ids import FlowId, MobId, ProfileName, StepId, TaskId
-from mobstore.model.kernel import KernelMap, KernelSet, KernelState, KernelValue, NamedVariant
+from mobstore.model.kernel import KernelState
+from mobstore.model.kernel_values import KernelMap, KernelSet, KernelValue, NamedVariant
 from mobstore.model.record import Record
 from mobstore.model.run import FrameSnapshot, MobRun
 from mobstore.model.timestamp import Timestamp
@@ -54,7 +55,7 @@ async def _stored(runs: MobRunStore) -> MobRun:
 
 @case("values.json.exact")
 async def keeps_json_exactly(subject: Subject) -> None:
-    """Free JSON keeps its types and every digit: 1, 1.0, true and "1" stay apart."""
+    """Free JSON keeps types and every digit: 1, 1.0, true and "1" stay different."""
     runs = (await subject.open()).runs
     await runs.create_run(make_run(step_ledger=(step(),), activation_params=list(EXACT_JSON)))
     got = (await _stored(runs)).activation_params
@@ -71,8 +72,8 @@ def _sorted_json(value: JsonValue) -> str:
 
 
 @case("values.json.refused")
-async def refuses_what_is_no_json(subject: Subject) -> None:
-    """NaN, infinity, bytes, integers beyond 64 bits and keys that are no text change nothing."""
+async def rejects_what_is_no_json(subject: Subject) -> None:
+    """NaN, infinity, bytes, integers beyond 64 bits and keys that are not text change nothing."""
     runs = (await subject.open()).runs
     run = make_run(step_ledger=(step(output=1),), frames={"frame": frame(0)})
     await runs.create_run(run)
@@ -103,33 +104,33 @@ async def refuses_what_is_no_json(subject: Subject) -> None:
 
 @case("values.json.depth")
 async def bounds_depth(subject: Subject) -> None:
-    """What is accepted can be read back, however deep; what is too deep is refused."""
+    """Accepted documents can be read back, however deep; deeper ones are rejected."""
     runs = (await subject.open()).runs
     await runs.create_run(make_run(step_ledger=(step(),)))
     deep: JsonValue = 1
-    accepted = refusals = 0
+    accepted = errors = 0
     for depth in range(1, 140):
         deep = [deep] if depth % 2 else {"k": deep}
         before = (await _stored(runs)).step_ledger[0].output
         try:
             await runs.put_step_output(run_id(1), "step", deep)
         except SerializationError:
-            refusals += 1
+            errors += 1
             got = (await _stored(runs)).step_ledger[0].output
-            same(json.dumps(got), json.dumps(before), "the output after a refusal")
+            same(json.dumps(got), json.dumps(before), "the output after an error")
         else:
-            same(refusals, 0, f"refusals of what is less deep than {depth}")
+            same(errors, 0, f"errors below the depth {depth}")
             accepted = depth
             run = await _stored(runs)
             same(json.dumps(run.step_ledger[0].output), json.dumps(deep), f"depth {depth}")
             same(MobRun.from_json(run.to_json()), run, f"the run's JSON at depth {depth}")
     assert accepted >= 100, f"100 levels are accepted: got {accepted}"
-    assert refusals > 0, "139 levels are refused"
+    assert errors > 0, "139 levels are rejected"
 
 
 @case("values.events.depth")
 async def bounds_depth_of_events(subject: Subject) -> None:
-    """What the log accepts can be read back, from it and from its JSON, however deep."""
+    """Accepted events can be read back, from the log and from their JSON, however deep."""
     events = (await subject.open()).events
     params: JsonValue = 1
     accepted: list[MobEvent] = []
@@ -151,7 +152,7 @@ async def bounds_depth_of_events(subject: Subject) -> None:
 
 @case("values.models.depth")
 async def bounds_depth_of_models(subject: Subject) -> None:
-    """Conditions within conditions are bounded like free JSON: what is accepted is read back."""
+    """Nested conditions are bounded like free JSON: accepted ones can be read back."""
     specs = (await subject.open()).specs
     condition: ConditionExpr = ConditionEq(path="p", value=1)
     accepted, stored = 0, None
@@ -162,7 +163,7 @@ async def bounds_depth_of_models(subject: Subject) -> None:
         try:
             await specs.put_spec("mob", written)
         except SerializationError:
-            same(await specs.get_spec("mob"), (stored, accepted), "the spec after a refusal")
+            same(await specs.get_spec("mob"), (stored, accepted), "the spec after an error")
         else:
             same(accepted, depth - 1, f"conditions accepted before {depth}")
             accepted, stored = depth, written
@@ -173,8 +174,8 @@ async def bounds_depth_of_models(subject: Subject) -> None:
 
 
 @case("values.events.checked")
-async def refuses_events_that_would_differ(subject: Subject) -> None:
-    """No event is acknowledged that could not be read back, or not as it was given."""
+async def rejects_events_that_would_differ(subject: Subject) -> None:
+    """An event that could not be read back exactly as given is rejected."""
     events = (await subject.open()).events
     kept = await events.append(event())
     task = TaskCreated(task_id=TaskId("t"), subject="s", description="", blocked_by=())
@@ -208,8 +209,8 @@ async def refuses_events_that_would_differ(subject: Subject) -> None:
 
 
 @case("values.models.checked")
-async def refuses_models_that_would_differ(subject: Subject) -> None:
-    """No spec or profile is acknowledged that could not be read back, or not as it was given."""
+async def rejects_models_that_would_differ(subject: Subject) -> None:
+    """A spec or profile that could not be read back exactly as given is rejected."""
     stores = await subject.open()
     specs, profiles = stores.specs, stores.realm_profiles
     await specs.put_spec("mob", definition())
@@ -240,8 +241,8 @@ async def refuses_models_that_would_differ(subject: Subject) -> None:
 
 
 @case("values.runs.checked")
-async def refuses_runs_that_would_differ(subject: Subject) -> None:
-    """No run and no part of one is acknowledged that could not be read back as it was given."""
+async def rejects_runs_that_would_differ(subject: Subject) -> None:
+    """A run, or a part of one, that could not be read back exactly as given is rejected."""
     runs = (await subject.open()).runs
     run = make_run(step_ledger=(step(),), frames={"frame": frame(0)})
     await runs.create_run(run)
@@ -283,7 +284,7 @@ async def refuses_runs_that_would_differ(subject: Subject) -> None:
 
 @case("values.kernel.types")
 async def keeps_kernel_types(subject: Subject) -> None:
-    """In states true, 1 and "1" stay apart, also as set items and map keys."""
+    """In states, true, 1 and "1" stay different, also as set items and map keys."""
     runs = (await subject.open()).runs
     everything: dict[str, Any] = {
         "set": KernelSet([True, 1, "1", None, (), NamedVariant("E", "V")]),
@@ -315,10 +316,10 @@ async def keeps_kernel_types(subject: Subject) -> None:
         same(swapped, False, f"{one!r} stored, {other!r} expected")
 
 
-async def _set_frame(runs: MobRunStore, following: FrameSnapshot) -> None:
+async def _set_frame(runs: MobRunStore, next_frame: FrameSnapshot) -> None:
     current = (await _stored(runs)).frames
     swapped = await runs.cas_frame_state(
-        run_id(1), frame_id="frame", expected=dict(current)[cast("Any", "frame")], next=following
+        run_id(1), frame_id="frame", expected=dict(current)[cast("Any", "frame")], next=next_frame
     )
     same(swapped, True, "the frame as it was read, expected")
 

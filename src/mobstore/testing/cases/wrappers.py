@@ -1,4 +1,4 @@
-"""Cases of the eight compare-and-swap wrappers, from one table of what each compares and writes."""
+"""Cases of the eight compare-and-swap wrappers, from one table of their reads and writes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mobstore.testing.kit import case, same
 from mobstore.testing.samples import frame, full_run, iteration, loop, state
 from mobstore.testing.subject import Subject
 
-# A "replace" wants the state 0 and writes 5; an "add" wants nothing there and writes 5.
+# "replace" expects state 0 and writes 5; "add" expects no state and writes 5.
 Change = Literal["", "replace", "add"]
 
 
 class Wrapper(NamedTuple):
-    """What one method compares and writes, beside what all arguments have in common."""
+    """The comparisons and writes of one method, beside the arguments that all have."""
 
     method: str
     flow_state: bool
@@ -28,7 +28,7 @@ class Wrapper(NamedTuple):
     plain_names: bool = False
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments for which all comparisons hold in the run that `run` gives."""
+        """Return arguments for which all comparisons hold in the run of `run`."""
         given: dict[str, Any] = {}
         if self.flow_state:
             given.update(expected_run_state=state(0), next_run_state=state(5))
@@ -55,7 +55,7 @@ class Wrapper(NamedTuple):
         return given
 
     def run(self, n: int, **parts: Any) -> MobRun:
-        """A run in which all comparisons hold."""
+        """Return a run in which all comparisons hold."""
         whole = full_run(n, **parts)
         return _with(
             whole,
@@ -64,7 +64,7 @@ class Wrapper(NamedTuple):
         )
 
     def changed(self, run: MobRun) -> MobRun:
-        """The run after the call: exactly the listed writes."""
+        """Return the run after the call: exactly the listed writes."""
         changes: dict[str, Any] = {}
         if self.flow_state:
             changes["flow_state"] = state(5)
@@ -80,7 +80,7 @@ class Wrapper(NamedTuple):
         return _with(run, **changes)
 
     def violated(self, n: int) -> Iterator[tuple[str, MobRun]]:
-        """Runs in which one comparison alone fails, each with what is wrong."""
+        """Yield runs in which exactly one comparison fails, each with its name."""
         run = self.run(n)
         if self.flow_state:
             yield "another flow state", _with(run, flow_state=state(1))
@@ -126,7 +126,7 @@ BODY_FRAME = WRAPPERS[6]
 
 
 def call_every_wrapper() -> dict[str, Callable[[MobRunStore, UUID], Awaitable[object]]]:
-    """A call of each wrapper, by name."""
+    """Return a call of each wrapper, by name."""
     return {f"{w.method} {w.frame} {w.loop}": w.call for w in WRAPPERS}
 
 
@@ -139,7 +139,7 @@ def _without(items: Mapping[Any, Any], key: str) -> dict[Any, Any]:
 
 
 async def _check(runs: MobRunStore, wrapper: Wrapper, first: int) -> None:
-    """Check that each comparison counts, and that nothing but the listed is written."""
+    """Check that each comparison counts, and that exactly the listed writes are made."""
     neighbour = full_run(first)
     await runs.create_run(neighbour)
     for n, (wrong, _) in enumerate(wrapper.violated(0), first + 1):
@@ -158,7 +158,7 @@ async def _check(runs: MobRunStore, wrapper: Wrapper, first: int) -> None:
 
 @case("runs.wrappers.all-or-none")
 async def all_or_none(subject: Subject) -> None:
-    """Each comparison that fails alone gives False and changes nothing; else all is written."""
+    """One failed comparison returns False and changes nothing; otherwise all is written."""
     runs = (await subject.open()).runs
     for n, wrapper in enumerate(WRAPPERS, 1):
         await _check(runs, wrapper, 100 * n)
@@ -166,7 +166,7 @@ async def all_or_none(subject: Subject) -> None:
 
 @case("runs.wrappers.any-status")
 async def ignores_status(subject: Subject) -> None:
-    """No wrapper looks at the status or sets `completed_at`."""
+    """Wrappers neither read the status nor set `completed_at`."""
     runs = (await subject.open()).runs
     statuses: tuple[MobRunStatus, ...] = get_args(MobRunStatus)
     for n, wrapper in enumerate(WRAPPERS):
@@ -180,7 +180,7 @@ async def ignores_status(subject: Subject) -> None:
 
 @case("runs.wrappers.body-frame-ledger")
 async def records_body_frame_once(subject: Subject) -> None:
-    """Starting a body frame succeeds without a second entry if its iteration is recorded."""
+    """Starting a body frame again succeeds without a second entry for its iteration."""
     runs = (await subject.open()).runs
     entry = iteration(7, "any loop", "any frame")
     known = (iteration(7, "any loop", "x"), entry, iteration(8, "any loop", "any frame"))
@@ -189,14 +189,14 @@ async def records_body_frame_once(subject: Subject) -> None:
     same(await BODY_FRAME.call(runs, run.run_id), True, "the iteration is recorded already")
     want = _with(BODY_FRAME.changed(run), loop_iteration_ledger=known)
     same(await runs.get_run(run.run_id), want, "the run")
-    refused = await BODY_FRAME.call(runs, run.run_id, ledger_entry=iteration(9))
-    same(refused, False, "the same call again")
-    same(await runs.get_run(run.run_id), want, "the run after a refusal")
+    again = await BODY_FRAME.call(runs, run.run_id, ledger_entry=iteration(9))
+    same(again, False, "the same call again")
+    same(await runs.get_run(run.run_id), want, "the run after an error")
 
 
 @case("runs.wrappers.same-state")
 async def may_change_to_itself(subject: Subject) -> None:
-    """A change to the state that is there succeeds: states are values, not versions."""
+    """A change to an equal state succeeds: states are values, not versions."""
     runs = (await subject.open()).runs
     run = full_run(1)
     await runs.create_run(run)
@@ -218,13 +218,13 @@ async def may_change_to_itself(subject: Subject) -> None:
 
 @case("runs.frames.cas")
 async def swaps_frames(subject: Subject) -> None:
-    """A frame is replaced if it equals the expected one; a frame that is not there never does."""
+    """A frame is replaced if it equals the expected one; a missing frame never does."""
     await _check((await subject.open()).runs, WRAPPERS[0], 100)
 
 
 @case("runs.frames.create-only")
 async def creates_frames(subject: Subject) -> None:
-    """With nothing expected a frame is added, and refused if there is one, even an equal one."""
+    """With None expected, a frame is added; an existing one, even an equal one, is a conflict."""
     runs = (await subject.open()).runs
     await _check(runs, WRAPPERS[1], 100)
     run = full_run(1, frames={})

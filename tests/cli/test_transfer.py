@@ -1,4 +1,4 @@
-"""Whole stores moved by the command line: what a user types, what there is afterwards."""
+"""copy, export and import: messages, files and exit codes."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ COUNTS: dict[str, object] = {
 
 
 class Folder:
-    """A folder in which somebody works at a command line."""
+    """A working directory with a database of meerkat-mob."""
 
     def __init__(self, path: Path, run: Callable[..., Ended] = run) -> None:
         self.path, self.run = path, run
         (path / "mob.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
 
-    def said(self, *arguments: str) -> str:
-        """What is said when all is well."""
+    def output(self, *arguments: str) -> str:
+        """Run a command that succeeds; return its output."""
         code, out, errors = self.run(*arguments, folder=self.path)
         assert (code, errors) == (0, "")
         return out
 
-    def refused(self, *arguments: str, code: int = 1) -> str:
-        """What is said when it is not."""
+    def message(self, *arguments: str, code: int = 1) -> str:
+        """Run a command that fails; return its message."""
         ended, out, errors = self.run(*arguments, folder=self.path)
         assert (ended, out) == (code, "")
         return errors
@@ -70,22 +70,22 @@ def rows(path: Path) -> list[list[tuple[object, ...]]]:
         ]
 
 
-def test_all_the_way_round(tmp_path: Path) -> None:
+def test_import_copy_and_export_are_exact(tmp_path: Path) -> None:
     folder = Folder(tmp_path, run_process)
-    assert folder.said("import", "mob.db", "sqlite:a.db") == f"imported {MOVED}"
-    assert folder.said("copy", "sqlite:a.db", "sqlite:b.db") == f"copied {MOVED}"
-    assert folder.said("export", "sqlite:b.db", "mobs.zip") == f"exported {MOVED}"
-    assert folder.said("import", "mobs.zip", "sqlite:c.db") == f"imported {MOVED}"
+    assert folder.output("import", "mob.db", "sqlite:a.db") == f"imported {MOVED}"
+    assert folder.output("copy", "sqlite:a.db", "sqlite:b.db") == f"copied {MOVED}"
+    assert folder.output("export", "sqlite:b.db", "mobs.zip") == f"exported {MOVED}"
+    assert folder.output("import", "mobs.zip", "sqlite:c.db") == f"imported {MOVED}"
     assert rows(folder.path / "a.db") == rows(folder.path / "b.db") == rows(folder.path / "c.db")
     assert (
-        folder.said("export", "sqlite:c.db", "back.db", "--format", "meerkat")
+        folder.output("export", "sqlite:c.db", "back.db", "--format", "meerkat")
         == f"exported {MOVED}"
     )
     assert rows(folder.path / "back.db") == rows(folder.path / "mob.db")
     assert folder.names() == {"mob.db", "a.db", "b.db", "c.db", "mobs.zip", "back.db"}
 
 
-def test_for_programs(folder: Folder) -> None:
+def test_json(folder: Folder) -> None:
     for arguments in (
         ("import", "mob.db", "sqlite:a.db"),
         ("copy", "sqlite:a.db", "sqlite:b.db"),
@@ -93,37 +93,37 @@ def test_for_programs(folder: Folder) -> None:
         ("import", "mobs.zip", "sqlite:c.db"),
         ("export", "sqlite:c.db", "back.db", "--format", "meerkat"),
     ):
-        assert json.loads(folder.said(*arguments, "--json")) == COUNTS
+        assert json.loads(folder.output(*arguments, "--json")) == COUNTS
 
 
 def test_left_out_rows_are_listed(folder: Folder) -> None:
     with closing(sqlite3.connect(folder.path / "mob.db")) as file:
         file.execute("UPDATE mob_events SET event_json = x'7b7d' WHERE cursor = 7")
         file.commit()
-    assert "table mob_events, key 7: " in folder.refused("import", "mob.db", "sqlite:a.db")
-    told = folder.said("import", "mob.db", "sqlite:b.db", "--skip-unreadable")
+    assert "table mob_events, key 7: " in folder.message("import", "mob.db", "sqlite:a.db")
+    told = folder.output("import", "mob.db", "sqlite:b.db", "--skip-unreadable")
     assert told.startswith("imported 98 events, 8 runs")
     assert "left out: table mob_events, key 7: " in told
-    told = folder.said("import", "mob.db", "sqlite:c.db", "--skip-unreadable", "--json")
+    told = folder.output("import", "mob.db", "sqlite:c.db", "--skip-unreadable", "--json")
     assert json.loads(told)["left_out"][0].startswith("table mob_events, key 7: ")
 
 
 @pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
 def test_a_file_is_replaced_only_by_force(folder: Folder, layout: str) -> None:
-    folder.said("import", "mob.db", "sqlite:a.db")
+    folder.output("import", "mob.db", "sqlite:a.db")
     file = folder.path / "file"
     file.write_text("dear", encoding="utf-8")
     command = ("export", "sqlite:a.db", "file", "--format", layout)
-    assert "file exists already; it was not changed" in folder.refused(*command)
+    assert "file exists already; it was not changed" in folder.message(*command)
     assert file.read_text(encoding="utf-8") == "dear"
-    folder.said(*command, "--force")
+    folder.output(*command, "--force")
     assert zipfile.is_zipfile(file) == (layout == "mobstore")
     assert folder.names() == {"mob.db", "a.db", "file"}
 
 
 @pytest.mark.parametrize("layout", ["mobstore", "meerkat"])
-def test_an_export_is_not_led_into_the_store_itself(folder: Folder, layout: str) -> None:
-    folder.said("import", "mob.db", "sqlite:a.db")
+def test_an_export_does_not_overwrite_its_own_store(folder: Folder, layout: str) -> None:
+    folder.output("import", "mob.db", "sqlite:a.db")
     before = (folder.path / "a.db").read_bytes()
     with (folder.path / "a.db").open("ab") as out:
         ended = subprocess.run(
@@ -142,9 +142,9 @@ def test_an_export_is_not_led_into_the_store_itself(folder: Folder, layout: str)
     assert folder.names() == {"mob.db", "a.db"}
 
 
-def test_refusals(folder: Folder) -> None:
-    folder.said("import", "mob.db", "sqlite:a.db")
-    folder.said("export", "sqlite:a.db", "mobs.zip")
+def test_errors(folder: Folder) -> None:
+    folder.output("import", "mob.db", "sqlite:a.db")
+    folder.output("export", "sqlite:a.db", "mobs.zip")
     damaged = bytearray((folder.path / "mobs.zip").read_bytes())
     damaged[200] ^= 8
     (folder.path / "damaged.zip").write_bytes(damaged)
@@ -169,12 +169,12 @@ def test_refusals(folder: Folder) -> None:
         (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
     ):
-        assert words in folder.refused(*arguments, code=code), arguments
+        assert words in folder.message(*arguments, code=code), arguments
     assert folder.names() == before
 
 
-def test_a_person_sees_how_far_it_is(folder: Folder) -> None:
-    """On a terminal there is a bar, which goes when it is done."""
+def test_progress_bar(folder: Folder) -> None:
+    """A terminal shows a bar, which is removed at the end."""
     person, terminal = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "mobstore", "import", "mob.db", "sqlite:a.db"],

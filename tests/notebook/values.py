@@ -1,4 +1,4 @@
-"""Everything that has a display, made with a text wherever text may stand."""
+"""One value for each display, with the same text in all its fields."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from mobstore.testing.samples import (
 )
 
 HOSTILE = "</style></div><script>stolen()</script><img src=x onerror='stolen()' title=\"\">"
-"""Shown as text it does no harm."""
+"""HTML that is harmless as text."""
 
 
 _OF_NOTEBOOKS = "_repr_html_"
 
 
 def html(shown: Displayed) -> str:
-    """What a notebook gets when it asks."""
+    """Return the HTML that a notebook shows."""
     method: Callable[[], str] = getattr(shown, _OF_NOTEBOOKS)
     return method()
 

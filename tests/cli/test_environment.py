@@ -1,4 +1,4 @@
-"""Encodings, variables of the environment and streams, of which some are odd or closed."""
+"""Unusual encodings, environment variables and streams."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(folder: Path, command: str, **environment: str) -> tuple[int, bytes, bytes]:
-    """Run a line of the shell in which `mobstore` stands for the command."""
+    """Run a shell command in which `mobstore` is the command line."""
     ended = subprocess.run(
         ["sh", "-c", command.replace("mobstore", f"{sys.executable} -m mobstore")],
         capture_output=True,
@@ -79,18 +79,18 @@ def test_any_variable(folder: Path, variable: str) -> None:
     [("info", 2), ("info sqlite:missing.db", 1), ("nonsense", 2), ("info sqlite:mobs.db", 0)],
 )
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
-def test_standard_error_that_takes_nothing(
+def test_standard_error_that_cannot_be_written(
     folder: Path, command: str, code: int, where: str
 ) -> None:
-    """What would go there goes nowhere else, and the exit code stays."""
+    """Messages go to no other stream, and the exit code stays."""
     found, out, errors = started(folder, f"mobstore {command} {where}")
     assert (found, errors) == (code, b"")
     assert (out == b"") is (code != 0)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_offers_nothing_that_is_stored(folder: Path, shell: str) -> None:
-    """Names of commands and options only: a shell may run what else is offered to it."""
+def test_completion_offers_no_stored_text(folder: Path, shell: str) -> None:
+    """It offers names of commands and options only: a shell may run other text."""
     assert run("completion", shell).out.isascii()
     for word in ("", "sqlite:", "$(touch owned)"):
         variables = {

@@ -1,4 +1,4 @@
-"""A command that moves a store into a new file and fails leaves no file behind."""
+"""copy and import remove a new file if they fail."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(sources: Path, tmp_path: Path) -> Path:
-    """Sources of all three kinds whose damage shows only when all of them is read."""
+    """Copy three sources that are damaged near their end."""
     return shutil.copytree(sources, tmp_path / "folder")
 
 
@@ -62,7 +62,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def refused(folder: Path, *arguments: str) -> str:
+def message(folder: Path, *arguments: str) -> str:
     ended = run(*arguments, folder=folder)
     assert (ended.code, ended.out) == (1, "")
     return ended.errors
@@ -72,14 +72,14 @@ COMMANDS = [("import", "bad.zip"), ("import", "mob.db"), ("copy", "sqlite:bad.db
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_new_file_goes_again(folder: Path, command: tuple[str, str]) -> None:
+def test_a_new_file_is_removed(folder: Path, command: tuple[str, str]) -> None:
     before = names(folder)
-    assert "table" in refused(folder, *command, "sqlite:new.db")
+    assert "table" in message(folder, *command, "sqlite:new.db")
     assert names(folder) == before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX")
-def test_a_file_for_which_there_is_no_room_goes_again(folder: Path) -> None:
+def test_a_file_on_a_full_disk_is_removed(folder: Path) -> None:
     import resource
 
     before = names(folder)
@@ -94,7 +94,7 @@ def test_a_file_for_which_there_is_no_room_goes_again(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_what_was_there_stays(folder: Path, command: tuple[str, str]) -> None:
+def test_an_existing_file_stays(folder: Path, command: tuple[str, str]) -> None:
     async def make() -> None:
         async with mobstore.open_stores(f"sqlite:{folder / 'old.db'}"):
             pass
@@ -103,12 +103,12 @@ def test_what_was_there_stays(folder: Path, command: tuple[str, str]) -> None:
     (folder / "nothing.db").touch()
     before, content = names(folder), (folder / "old.db").read_bytes()
     for name in ("old.db", "nothing.db"):
-        refused(folder, *command, f"sqlite:{name}")
+        message(folder, *command, f"sqlite:{name}")
     assert names(folder) == before
     assert (folder / "old.db").read_bytes() == content
 
 
-def test_a_store_that_is_used_or_holds_anything_stays(folder: Path) -> None:
+def test_a_store_in_use_or_with_data_stays(folder: Path) -> None:
     path = folder / "new.db"
 
     async def use() -> None:
@@ -130,7 +130,7 @@ def test_a_store_that_is_used_or_holds_anything_stays(folder: Path) -> None:
     assert (folder / "good.zip").exists()
 
 
-def test_an_empty_store_that_nobody_uses_goes(folder: Path) -> None:
+def test_an_unused_empty_store_is_removed(folder: Path) -> None:
     path = folder / "new.db"
 
     async def make() -> None:

@@ -1,0 +1,60 @@
+"""The slots of pydantic that `mobstore.model.assembly` writes, and the fallback without them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pydantic import BaseModel
+
+from mobstore.model import assembly
+from mobstore.model.record import Record
+from mobstore.testing import samples
+
+
+def test_pydantic_has_the_slots_that_assembly_writes() -> None:
+    assert tuple(BaseModel.__slots__) == assembly.SLOTS, (
+        "pydantic keeps models in other slots; adapt mobstore/model/assembly.py"
+    )
+    assert assembly.SLOTS_ARE_KNOWN
+
+
+def test_an_assembled_record_equals_a_constructed_one() -> None:
+    for record in (samples.full_run(), samples.stored_event(), samples.stored_profile()):
+        fields = dict(record.__dict__)
+        assembled, constructed = type(record).assemble(fields), type(record).model_construct(
+            set(fields), **fields
+        )  # fmt: skip
+        for slot in assembly.SLOTS:
+            assert getattr(assembled, slot) == getattr(constructed, slot), slot
+        assert isinstance(assembled, Record)
+        assert assembled == record
+        assert assembled.to_json() == record.to_json()
+
+
+# Runs in a process of its own: importing mobstore checks the slots.
+_WITH_OTHER_SLOTS = """
+import asyncio
+import pydantic
+
+pydantic.BaseModel.__slots__ = (*pydantic.BaseModel.__slots__, "__pydantic_new_slot__")
+
+from mobstore import open_stores
+from mobstore.model import assembly
+from mobstore.testing import samples
+
+async def main():
+    async with open_stores("memory:") as stores:
+        run = samples.full_run()
+        await stores.runs.create_run(run)
+        assert await stores.runs.get_run(run.run_id) == run
+        assert [await stores.events.append(samples.event())] == await stores.events.replay_all()
+
+assert not assembly.SLOTS_ARE_KNOWN
+assert "model_construct" in assembly.Assembled.assemble.__code__.co_names
+asyncio.run(main())
+"""
+
+
+def test_records_are_constructed_where_the_slots_are_others() -> None:
+    subprocess.run([sys.executable, "-c", _WITH_OTHER_SLOTS], check=True)
