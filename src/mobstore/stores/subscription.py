@@ -136,9 +136,7 @@ class Subscription(AsyncIterator[T]):
         if self._signal is None:
             self._signal = _CommitSignal(self._engine, self._to, loop)
         elif self._signal.loop is not loop:
-            raise UsageError(
-                "the subscription belongs to another event loop; make one in this"
-            )
+            raise UsageError("the subscription belongs to another event loop; make one in this")
         return self._signal
 
 
