@@ -46,6 +46,7 @@ def run(
     sink = device.open("wb") if device else io.BytesIO()
     out = io.TextIOWrapper(sink, codec, handler or "strict")
     errors = io.TextIOWrapper(io.BytesIO(), codec, handler or "strict", write_through=True)
+    code: str | int | None = None
     with (
         contextlib.chdir(folder or "."),
         mock.patch.dict(os.environ, environment or {}),

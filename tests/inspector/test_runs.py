@@ -33,7 +33,8 @@ RUN_ID = RunId(uuid4())
 
 def make(page: Page, **parts: Any) -> dict[str, Any]:
     """Store a run with these parts, and return its details."""
-    run = samples.make_run(**{"run_id": RUN_ID, "status": "running", **parts})
+    fields: dict[str, Any] = {"run_id": RUN_ID, "status": "running", **parts}
+    run = samples.make_run(**fields)
     page.run(page.stores.runs.create_run(run))
     return cast("dict[str, Any]", page.ask("run", run_id=str(RUN_ID)))
 

@@ -77,8 +77,8 @@ class Converter:
         self._counter: int | None = None
         self._last_cursor: int | None = None
         self._next_run = 1
-        self.report = ImportReport()
-        self.plans = {
+        self.report: ImportReport = ImportReport()
+        self.plans: dict[str, Plan] = {
             "mob_event_meta": Plan("key, value", self._meta),
             "mob_events": Plan("cursor, event_json", self._event),
             "mob_runs": Plan("run_id, run_json", self._run, RUNS),
