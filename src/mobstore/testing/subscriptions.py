@@ -46,7 +46,8 @@ class CountingEngine(Engine):
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.reads = self.listening: int = 0
+        self.reads: int = 0
+        self.listening: int = 0
         self._counted = asyncio.Event()
         self.fault: ReadFailedError | None = None
 
