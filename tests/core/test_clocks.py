@@ -31,7 +31,7 @@ def test_a_datetime_with_a_zone_is_a_moment() -> None:
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (datetime(2026, 3, 4), "the clock's time: a datetime without a time zone"),  # noqa: DTZ001
+        (datetime(2026, 3, 4), "the clock's time: naive datetime"),  # noqa: DTZ001
         (1.5, "the clock's time: a timestamp cannot be made from float"),
         (None, "the clock's time: a timestamp cannot be made from NoneType"),
     ],

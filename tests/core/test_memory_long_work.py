@@ -285,7 +285,7 @@ def test_stores_of_an_atomic_call_are_of_no_use_to_a_task_beside_it() -> None:
 
         await stores.atomic(work)
         for task in tasks:
-            with pytest.raises(InternalError, match="of an atomic call"):
+            with pytest.raises(InternalError, match="belong to an atomic call"):
                 await task
         assert len(await stores.runs.step_entries(run_id(1))) == 10
 

@@ -73,6 +73,8 @@ def names_in(annotation: str) -> set[str]:
 
 def is_ours(name: str, module: dict[str, object]) -> bool:
     value = module.get(name)
+    if name == "Array":  # an annotated tuple; type checkers show the tuple
+        return False
     if value is None or isinstance(value, (typing.TypeVar, ModuleType)):
         return False
     if any(vars(other).get(name) is value for other in OTHERS):

@@ -49,6 +49,6 @@ def test_fast_leaves_out_browsers_and_slow_tests() -> None:
 @pytest.mark.slow
 def test_browsers_are_marked_by_fixtures_and_by_parameters() -> None:
     collected = run("--collect-only", "-m", "browser", IN_CHROMIUM, *BOTH)
-    for name in ("test_start.py", "[chromium-worker-", "[firefox-worker-"):
+    for name in ("test_start.py", "atomic.all-tab]", "-firefox_tab]"):
         assert name in collected
     assert "test_outside.py" not in collected

@@ -20,7 +20,7 @@ from engines.support import (
     side_files,
     tell,
 )
-from mobstore import InternalError, MobEvent, MobStores, NotFoundError, Subscription, open_stores
+from mobstore import ClosedError, MobEvent, MobStores, NotFoundError, Subscription, open_stores
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.testing.samples import tag_of, tagged_event
 
@@ -134,7 +134,7 @@ def test_nothing_is_left_of_a_store_that_was_followed(path: Path) -> None:
         await asyncio.sleep(0.05)
         await stores.close()
         done, _ = await asyncio.wait(waiting, timeout=5)
-        assert {type(task.exception()) for task in done} == {InternalError}
+        assert {type(task.exception()) for task in done} == {ClosedError}
         assert len(done) == 3
         assert not listeners(stores)
 

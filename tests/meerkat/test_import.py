@@ -420,7 +420,7 @@ def test_a_file_of_0_5_1_and_a_lone_profile_file(opening: Engine, sample: Path) 
 def test_a_truncated_file_is_rejected(opening: Engine, sample: Path) -> None:
     sample.write_bytes(sample.read_bytes()[:60_000])
     message = rejected(opening, sample, mobstore.ReadFailedError)
-    assert "damaged" in message
+    assert "is corrupt" in message
 
 
 def test_a_failing_progress_report_stops_the_import(opening: Engine, sample: Path) -> None:
