@@ -57,6 +57,5 @@ def _programs(item: pytest.Item) -> set[str]:
         return set()
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     names = (*item.fixturenames, *(value for value in parameters if isinstance(value, str)))
-    names = ("chromium" if name == "tab" else name for name in names)  # the tab fixture's browser
-    found = {start for name in names for start in _BROWSERS if name.startswith(start)}
-    return {_BROWSERS[start] for start in found}
+    found = {_BROWSERS[start] for start in _BROWSERS if any(n.startswith(start) for n in names)}
+    return found | {"chromium"} if "tab" in names else found

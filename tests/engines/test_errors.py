@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import traceback
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from mobstore import InternalError, MobStoreError, ReadFailedError, WriteFailedError
+from mobstore import (
+    InternalError,
+    MobStoreError,
+    ReadFailedError,
+    WriteFailedError,
+    open_stores,
+)
 from mobstore.engines.sqlite.driver_errors import is_busy, translate
+from mobstore.testing.samples import tagged_event
 
 PATH = Path("/data/mobs.db")
 PAYLOAD = "UNIQUE constraint failed: secret of the user"
@@ -141,3 +151,22 @@ def test_real_errors_of_the_driver(tmp_path: Path) -> None:
     assert "SQLITE_CONSTRAINT_UNIQUE" in told[1]
     assert "not UTF-8" in told[2]
     assert not any("secret" in text for text in told)
+
+
+def test_stored_text_is_not_in_a_traceback(tmp_path: Path) -> None:
+    """The driver quotes text that is not UTF-8, and its error is the cause of ours."""
+    path = tmp_path / "mobs.db"
+
+    async def main() -> str:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(tagged_event("a secret"))
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("UPDATE events SET kind = CAST(CAST(kind AS BLOB) || x'ff' AS TEXT)")
+        async with open_stores(f"sqlite:{path}") as stores:
+            with pytest.raises(ReadFailedError) as caught:
+                await stores.events.replay_all()
+        return "".join(traceback.format_exception(caught.value))
+
+    shown = asyncio.run(main())
+    assert "OperationalError" in shown
+    assert "secret" not in shown

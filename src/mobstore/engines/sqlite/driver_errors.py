@@ -51,13 +51,14 @@ def is_busy(error: sqlite3.Error | WrittenMeanwhileError) -> bool:
 def translate(
     error: sqlite3.Error, path: Path, *, writing: bool, committing: bool = False
 ) -> MobStoreError:
-    """Translate a driver error. Its own message is dropped: it may quote stored data."""
+    """Translate a driver error, which stays the cause."""
     code = getattr(error, "sqlite_errorcode", None)
     kind: type[ReadFailedError | WriteFailedError]
     kind = WriteFailedError if writing else ReadFailedError
     if isinstance(error, sqlite3.ProgrammingError) or code == sqlite3.SQLITE_MISUSE:
         return InternalError("the driver was used wrongly; this is a bug in mobstore")
     if code is None:
+        error.args = ("text is not UTF-8",)  # the driver's own message quotes the stored text
         return kind(f"{path} is corrupt: it holds text that is not UTF-8; restore a backup")
     if code == sqlite3.SQLITE_INTERRUPT:
         return interrupted()
