@@ -21,6 +21,7 @@ TESTS = HERE.parent
 _INSIDE = (
     "browser/inside/*.py",
     "differential/*.py",
+    "engines/forkserver.py",
     "engines/support.py",
     "state_machine/*.py",
     "support/*.py",
