@@ -154,7 +154,7 @@ def test_real_errors_of_the_driver(tmp_path: Path) -> None:
 
 
 def test_stored_text_is_not_in_a_traceback(tmp_path: Path) -> None:
-    """The driver quotes text that is not UTF-8, and its error is the cause of ours."""
+    """The driver quotes text that is not UTF-8, and its error is the cause."""
     path = tmp_path / "mobs.db"
 
     async def main() -> str:
