@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mobstore.maintenance import *  # noqa: F403
     from mobstore.meerkat import *  # noqa: F403
 
-    __all__: list[str]
+    # Not `__all__`: mypy would take a declaration for an empty list.
     __version__: str
 else:
 
@@ -34,6 +34,8 @@ else:
             for module in _modules():
                 if name in _public_names(module):
                     return getattr(module, name)
+        if type(found := globals().get(name)) is ModuleType:  # the search has imported it
+            return found
         wasm = sys.platform == "emscripten" and name.startswith("Sqlite")
         instead = f" on wasm32; use {name.replace('Sqlite', 'IndexedDb')}" if wasm else ""
         raise AttributeError(f"module 'mobstore' has no attribute '{name}'{instead}")

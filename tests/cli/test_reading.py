@@ -128,7 +128,9 @@ def test_they_work_on_a_read_only_medium(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["mobs.db"]
     ends, _, errors = run_all(folder, [["verify", "sqlite:mobs.db", "--repair"]], user=65534)
     assert ends == ["1"]
-    assert "is read-only; make the file, its directory and its -wal and -shm files writable" in errors
+    assert (
+        "is read-only; make the file, its directory and its -wal and -shm files writable" in errors
+    )
 
 
 def test_they_create_and_upgrade_nothing(folder: Path) -> None:

@@ -98,7 +98,7 @@ POSIX = [
     ("memory", "has no colon; use memory:"),
     ("sqlite", "has no colon; use sqlite:PATH"),
     ("postgres://ann:secret@host/db", "no engine for 'postgres:'; use memory: or sqlite:PATH"),
-    ("", "no engine for ':'; use memory: or sqlite:PATH"),
+    ("", "a store's URL is not empty; use memory: or sqlite:PATH"),
     (":", "no engine for ':'; use memory: or sqlite:PATH"),
     ("sqlite:", "needs a path, such as sqlite:mobs.db"),
     ("sqlite:a\0b", "a path cannot contain NUL"),

@@ -30,6 +30,8 @@ from mobstore.scripts.tables import TABLES
 from mobstore.testing import samples
 from support import golden
 
+PACKAGE: Any = mobstore  # type checkers do not see its `__all__`
+
 T = TypeVar("T")
 Files: TypeAlias = Mapping[str, bytes]
 
@@ -71,7 +73,7 @@ def name_of(result: object) -> str:
     """Return the outcome of a call, for the statistics."""
     if not isinstance(result, MobStoreError):
         return "accepted"
-    return next(kind.__name__ for kind in type(result).__mro__ if kind.__name__ in mobstore.__all__)
+    return next(kind.__name__ for kind in type(result).__mro__ if kind.__name__ in PACKAGE.__all__)
 
 
 def files_in(folder: Path) -> Files:

@@ -155,16 +155,41 @@ def choice(value: str, allowed: frozenset[str], what: str) -> str:
     return value
 
 
+def check_flags(**flags: bool) -> None:
+    """Check that flags are True or False.
+
+    Raises:
+        UsageError: one is of another type.
+    """
+    for name, flag in flags.items():
+        if type(flag) is not bool:
+            raise UsageError(f"{name} is True or False, not {describe(flag)}")
+
+
+def describe(value: object) -> str:
+    """Return None or a number as text, and the type of any other value."""
+    # Python does not write integers of thousands of digits.
+    if value is None or (isinstance(value, (int, float)) and abs(value) < 10**100):
+        return str(value)
+    return type(value).__name__
+
+
 def instance(value: object, kind: type[Record], what: str) -> None:
     """Check that a value is a model of this kind with all its fields.
 
     Raises:
         UsageError: it is not a model of this kind.
-        SerializationError: it lacks a field.
+        SerializationError: it lacks a field, or has more, from a subclass.
     """
     # Twice as fast as `isinstance`, which pydantic implements in Python.
-    if kind not in type(value).__mro__:
-        raise UsageError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
+    given = type(value)
+    if kind not in given.__mro__:
+        raise UsageError(f"{what} must be a {kind.__name__}, not {given.__name__}")
+    if given is not kind and kind is not Record:
+        more = cast("type[Record]", given).model_fields.keys() - kind.model_fields.keys()
+        if more:
+            names = ", ".join(sorted(more))
+            raise SerializationError(f"{what} has fields that are not stored: {names}")
     lacking = kind.lacks(cast("Record", value))
     if lacking:
         raise SerializationError(f"{what} lacks {lacking}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mobstore.codec.arguments import check_flags
 from mobstore.errors import ReadFailedError
 from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, ConsistencyCheck
 from mobstore.maintenance.progress import Meter, Progress, cancellable
@@ -29,7 +30,7 @@ from mobstore.scripts.tables import (
     Table,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
-from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
+from mobstore.stores.mob_stores import MobStores, check_stores
 
 
 @dataclass(frozen=True, slots=True)

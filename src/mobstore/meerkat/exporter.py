@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Generic, cast
 
+from mobstore.codec.arguments import check_flags
 from mobstore.codec.events import read_all
 from mobstore.codec.specs import read_realm_profile, read_spec
 from mobstore.engines.sqlite.connections import connect, resolve
@@ -37,7 +38,7 @@ from mobstore.scripts.tables import (
     R,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart
-from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
+from mobstore.stores.mob_stores import MobStores, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
 

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from mobstore.codec.arguments import check_flags
 from mobstore.errors import ReadFailedError, SerializationError, UsageError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
@@ -19,7 +20,7 @@ from mobstore.meerkat.pages import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
 from mobstore.scripts.tables import Key, Table
 from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, ScriptPart, Write
-from mobstore.stores.mob_stores import MobStores, check_flags, check_stores
+from mobstore.stores.mob_stores import MobStores, check_stores
 
 _Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from mobstore.codec.arguments import to_timestamp
 from mobstore.errors import UsageError
@@ -15,7 +15,14 @@ Clock: TypeAlias = Callable[[], Timestamp | datetime]
 """Returns the current time: a `Timestamp`, or a timezone-aware datetime."""
 
 
-class EngineStore:
+class NotPicklable:
+    """A mixin for objects on an open engine, which belong to this process."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open store cannot be pickled or copied; pass its URL and open it there")
+
+
+class EngineStore(NotPicklable):
     """A store on an engine, with a clock."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:

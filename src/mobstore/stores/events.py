@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mobstore.codec.arguments import callback, number, text, to_timestamp
+from mobstore.codec.arguments import callback, check_flags, number, text, to_timestamp
 from mobstore.codec.events import encode_events, stored_events
 from mobstore.codec.runs import run_key
 from mobstore.errors import UsageError
@@ -105,6 +105,7 @@ class MobEventStore(EngineStore):
         if type(limit) is int and limit > I64_MAX:
             raise UsageError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
+        check_flags(reject_stale=reject_stale)
         callback(on_unreadable, "on_unreadable")
         of = _event_filter(mob_id, run_id)
         found = await self._engine.read(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NoReturn, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID, uuid4
 
+from mobstore.codec.arguments import check_flags, describe
 from mobstore.errors import SerializationError, UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
@@ -17,18 +18,20 @@ from mobstore.operations.identity import identify, identity, parse_identity
 from mobstore.operations.overview import count_all
 from mobstore.scripts.atomic import Work, atomic_script
 from mobstore.scripts.transaction import Durability, Engine, require_outside_atomic
-from mobstore.stores.base import Clock
+from mobstore.stores.base import Clock, NotPicklable
 from mobstore.stores.events import MobEventStore
 from mobstore.stores.loop_guard import without_event_loop
 from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
 from mobstore.stores.specs import MobSpecStore
 
+_LONGEST_TIMEOUT = 10**6  # seconds, above which drivers overflow
+
 S = TypeVar("S", bound="Closable")
 T = TypeVar("T")
 
 
-class Closable:
+class Closable(NotPicklable):
     """An owner of an engine; close it, or use it in `async with`."""
 
     def __init__(self, engine: Engine) -> None:
@@ -53,9 +56,6 @@ class Closable:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an open store cannot be pickled or copied; pass its URL and open it there")
 
 
 class Opening(Generic[S]):
@@ -218,7 +218,7 @@ def check_stores(stores: object, what: str = "stores") -> None:
     if not isinstance(stores, MobStores):
         raise UsageError(
             f"{what} must be an open store, such as `await open_stores(url)` returns, not"
-            f" {_kind(stores)}"
+            f" {describe(stores)}"
         )
 
 
@@ -233,25 +233,10 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
     Raises:
         UsageError: an option has another type or value.
     """
-    if type(timeout) not in {int, float} or not 0 <= timeout < float("inf"):
-        raise UsageError(f"timeout is a number of seconds, 0 or more, not {_kind(timeout)}")
+    if type(timeout) not in {int, float} or not 0 <= timeout <= _LONGEST_TIMEOUT:
+        raise UsageError(
+            f"timeout is a number of seconds, at most {_LONGEST_TIMEOUT:,}, not {describe(timeout)}"
+        )
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise UsageError("durability is 'full' or 'normal'")
     check_flags(**flags)
-
-
-def check_flags(**flags: bool) -> None:
-    """Reject flags that are neither True nor False.
-
-    Raises:
-        UsageError: one is of another type.
-    """
-    for name, flag in flags.items():
-        if type(flag) is not bool:
-            raise UsageError(f"{name} is True or False, not {_kind(flag)}")
-
-
-def _kind(value: object) -> str:
-    if value is None or type(value) in {int, float}:
-        return str(value)
-    return type(value).__name__

@@ -23,6 +23,7 @@ from mobstore.operations.events import EventFilter, follow
 from mobstore.operations.run_reading import get_run_header
 from mobstore.scripts.tables import EVENTS, RUNS
 from mobstore.scripts.transaction import Engine, Scan
+from mobstore.stores.base import NotPicklable
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,7 +39,7 @@ It must be a plain function, not an async one. Its error is raised to the caller
 calls it with the same event again."""
 
 
-class Subscription(AsyncIterator[T]):
+class Subscription(NotPicklable, AsyncIterator[T]):
     """An iterator over changes, from `subscribe` or `watch`.
 
     It keeps only its position. A task that was cancelled while it waited, as by

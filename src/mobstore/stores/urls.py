@@ -167,7 +167,9 @@ def _alchemy(path: str, given: str, flavour: ModuleType) -> UsageError:
 def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> UsageError:
     if url in _ENGINES:
         return _rejection(url, "has no colon", _WITH_COLON[url])
-    if scheme or url in {"", ":"}:
+    if not url:
+        return UsageError(f"a store's URL is not empty; {_USE}")
+    if scheme or url == ":":
         # Only the scheme: the rest of an unknown URL may hold a password.
         return UsageError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
     try:
