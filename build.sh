@@ -29,23 +29,26 @@ note() {
   echo "build.sh: $*" >&2
 }
 
-# Print "VERSION PATH" of each usable Python, newest first: on the PATH and under pyenv.
-pythons() {
-  local candidates=(python3.{14..11} python3 ~/.pyenv/versions/*/bin/python3) candidate
-  local describe='
+# Fail unless this is a new enough Python with venv; else print "VERSION PATH".
+probe='
 import sys, ensurepip, venv
 if sys.version_info < (3, 11): sys.exit(1)
-print(f"{sys.version_info.major}.{sys.version_info.minor}", sys.executable)'
-  for candidate in "${candidates[@]}"; do
-    "$candidate" -c "$describe" 2>/dev/null || true
-  done | sort --key=1,1Vr --unique
+print("3.%d" % sys.version_info[1], sys.executable)'
+
+# Print "VERSION PATH" of each usable Python, newest first: on the PATH and under pyenv.
+pythons() {
+  local candidate
+  for candidate in python3.14 python3.13 python3.12 python3.11 python3 \
+    ~/.pyenv/versions/*/bin/python3; do
+    "$candidate" -c "$probe" 2>/dev/null || true
+  done | sort -t . -k 2,2nr -u
 }
 
 # Print the path of PYTHON, or of the newest Python.
 python() {
   local newest
   newest=${PYTHON:-$(pythons | sed -n '1s/[^ ]* //p')}
-  if [ -z "$newest" ] || ! "$newest" -c 'import ensurepip, venv' 2>/dev/null; then
+  if [ -z "$newest" ] || ! "$newest" -c "$probe" >/dev/null 2>&1; then
     note "needs Python 3.11 or newer with venv (Debian: python3-venv); or set PYTHON"
     return 1
   fi
@@ -54,15 +57,16 @@ python() {
 
 # environment FOLDER EXTRA: create or update a virtual environment with that extra.
 environment() {
-  local folder=$1 extra=$2 wanted python
-  wanted="$extra ${PYTHON:-} $(cat pyproject.toml .ci/constraints.txt | sha256sum)"
+  local folder=$1 extra=$2 wanted python pip
+  wanted="$extra ${PYTHON:-} $(cat pyproject.toml .ci/constraints.txt | cksum)"
   if [ "$(cat "$folder/.wanted" 2>/dev/null)" != "$wanted" ]; then
     python=$(python)
     note "setting up $folder with $python"
     rm -rf "$folder"
     "$python" -m venv "$folder"
-    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt --upgrade pip
-    "$folder/bin/pip" install --quiet --quiet --constraint .ci/constraints.txt \
+    pip=("$folder/bin/pip" --disable-pip-version-check --quiet)
+    "${pip[@]}" install --constraint .ci/constraints.txt --upgrade pip
+    "${pip[@]}" install --constraint .ci/constraints.txt \
       --build-constraint .ci/constraints.txt --editable ".[$extra]"
     echo "$wanted" >"$folder/.wanted"
   fi
@@ -117,12 +121,10 @@ test)
   tests .venv "$@"
   ;;
 pythons)
-  mapfile -t found < <(pythons | sed -n '1p;$p' | uniq)
-  for each in "${found[@]}"; do
-    version=${each%% *}
-    PYTHON=${each#* } environment ".venv-$version" test
+  pythons | sed -n '1p;$p' | uniq | while read -r version path; do
+    PYTHON=$path environment ".venv-$version" test </dev/null
     note "the fast tests on Python $version"
-    tests ".venv-$version" --fast "$@"
+    tests ".venv-$version" --fast "$@" </dev/null
   done
   ;;
 pydantic)
@@ -171,8 +173,12 @@ build)
   .venv/bin/python -m build --quiet --no-isolation
   ls -l dist
   ;;
-*)
+"" | help | -h | --help)
   usage
-  [ -z "$verb" ] || [ "$verb" = help ] || exit 2
+  ;;
+*)
+  note "there is no verb $verb"
+  usage >&2
+  exit 2
   ;;
 esac

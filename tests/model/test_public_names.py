@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import mobstore
+from mobstore.model.event import MobEventKind
 
 PACKAGE: Any = mobstore  # type checkers do not see its `__all__`
 
@@ -12,6 +13,12 @@ PACKAGE: Any = mobstore  # type checkers do not see its `__all__`
 def test_every_name_exists() -> None:
     for name in PACKAGE.__all__:
         assert hasattr(mobstore, name), name
+
+
+def test_every_kind_of_event_is_public() -> None:
+    kinds = get_args(get_args(MobEventKind)[0])
+    assert len(kinds) > 20
+    assert {kind.__name__ for kind in kinds} <= set(PACKAGE.__all__)
 
 
 def test_names_are_sorted_and_stand_once() -> None:

@@ -37,7 +37,8 @@ def async_command(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P
         except mobstore.UsageError as error:
             raise click.UsageError(error.detail) from error
         except mobstore.MobStoreError as error:
-            raise click.ClickException(str(error)) from error
+            internal = isinstance(error, mobstore.InternalError)  # the reference's word, not ours
+            raise click.ClickException(error.detail if internal else str(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 

@@ -1,4 +1,4 @@
-"""Events of a mob: 25 kinds, each written with its tag first."""
+"""Events of a mob: the kinds, each written with its tag first."""
 
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
@@ -371,7 +371,7 @@ def event_kind_from_json(document: str | bytes) -> MobEventKind:
     """Read the JSON of an event's kind.
 
     Raises:
-        SerializationError: the document is none of the 25 kinds.
+        SerializationError: the document is none of the kinds.
         UsageError: the document is neither text nor bytes.
     """
     return decode(cast("type[MobEventKind]", MobEventKind), document)

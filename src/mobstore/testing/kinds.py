@@ -21,7 +21,7 @@ _SESSION = SessionId(UUID(int=2**128 - 1))
 
 
 def every_kind() -> tuple[MobEventKind, ...]:
-    """Return at least one event of each of the 25 kinds."""
+    """Return at least one event of each kind."""
     run, flow, step, ann, bob = run_id(1), FlowId("f"), StepId("s"), MeerkatId("ann"), MeerkatId("")
     lead, helper = ProfileName("lead"), ProfileName("\0")
     session = kinds.SessionMember(session_id=_SESSION)

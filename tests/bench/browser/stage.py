@@ -9,7 +9,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,7 +109,7 @@ def _served(site: Path) -> Generator[str]:
 
     isolating: Any = type("Isolating", (serve._Handler,), {"end_headers": end_headers})
     with serve.make_server(site) as server:
-        server.RequestHandlerClass = partial(isolating, site.resolve(), None)
+        server.RequestHandlerClass = isolating
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

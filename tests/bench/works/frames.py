@@ -84,7 +84,7 @@ async def _decoded() -> int:
             await stores.runs.create_run(run)
             spies = [
                 stack.enter_context(patch.object(kernel, name, wraps=getattr(kernel, name)))
-                for name in ("loads", "parse", "canonical_state", "_from_wire")
+                for name in ("loads", "parse", "canonical_state", "from_wire")
             ]
             found = await stores.runs.get_run(run.run_id)
             read = sum(spy.call_count for spy in spies)
