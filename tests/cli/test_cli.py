@@ -59,6 +59,7 @@ def test_import_rejects_a_store_that_is_not_empty(source: Path, url: str) -> Non
     ended = run("import", str(source), url)
     assert (ended.code, ended.out) == (1, "")
     assert "the target store is not empty; name a new one" in ended.errors
+    assert "Internal error" not in ended.errors, "a mistake of the user is no bug"
 
 
 def test_info(url: str) -> None:
