@@ -15,6 +15,14 @@ pytestmark = pytest.mark.slow
 
 OVERLAPPING = ("atomic.", "callers.", "cancel.", "concurrent.", "events.subscribe.", "shared.")
 IN_PAGE = [case for case in all_cases().values() if case.id.startswith(OVERLAPPING)]
+ALONE = [
+    "events.append.assigns-cursors",
+    "events.subscribe.follows",
+    "profiles.update.revisions",
+    "runs.create.round-trip",
+    "runs.status.cas",
+    "specs.put.revisions",
+]
 
 
 @pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
@@ -28,11 +36,16 @@ def test_in_a_page(page_tab: Tab, case: Case) -> None:
     check(page_tab, case)
 
 
+@pytest.mark.parametrize("case", ALONE)
+def test_stores_opened_alone(tab: Tab, case: str) -> None:
+    check(tab, all_cases()[case], "contract:run_alone")
+
+
 def test_every_kind_of_overlap_has_cases() -> None:
     for start in OVERLAPPING:
         assert any(case.id.startswith(start) for case in IN_PAGE), start
 
 
-def check(tab: Tab, case: Case) -> None:
-    status, reason = tab.call("contract:run", case.id)
+def check(tab: Tab, case: Case, program: str = "contract:run") -> None:
+    status, reason = tab.call(program, case.id)
     assert status == "passed", reason  # nor "skipped": the subject declares every capability
