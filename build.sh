@@ -91,9 +91,10 @@ programs() {
 }
 
 # tests ENVIRONMENT ARGUMENTS: run pytest. The tests of a file share a browser, so a file stays
-# in one process; the longest files come first.
+# in one process; the longest files come first. Tests wait more than they compute, so there are
+# more processes than cores.
 tests() {
-  "$1/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --no-loadscope-reorder "${@:2}"
+  "$1/bin/python" -m pytest -n "${WORKERS:-4}" --dist loadfile --no-loadscope-reorder "${@:2}"
 }
 
 verb=${1:-}
