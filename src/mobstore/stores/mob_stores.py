@@ -234,9 +234,7 @@ def check_options(durability: Durability, timeout: float, **flags: bool) -> None
         UsageError: an option has another type or value.
     """
     if type(timeout) not in {int, float} or not 0 <= timeout <= _LONGEST_TIMEOUT:
-        raise UsageError(
-            f"timeout is a number of seconds, at most {_LONGEST_TIMEOUT:,}, not {describe(timeout)}"
-        )
+        raise UsageError(f"timeout is a number of seconds, 0 or more, not {describe(timeout)}")
     if not (isinstance(durability, str) and durability in {"full", "normal"}):
         raise UsageError("durability is 'full' or 'normal'")
     check_flags(**flags)
