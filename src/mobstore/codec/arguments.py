@@ -169,7 +169,8 @@ def check_flags(**flags: bool) -> None:
 def describe(value: object) -> str:
     """Return None or a number as text, and the type of any other value."""
     # Python does not write integers of thousands of digits.
-    if value is None or (isinstance(value, (int, float)) and abs(value) < 10**100):
+    is_number = isinstance(value, (int, float)) and type(value) is not bool
+    if value is None or (is_number and abs(value) < 10**100):
         return str(value)
     return type(value).__name__
 
