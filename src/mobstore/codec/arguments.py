@@ -169,10 +169,9 @@ def check_flags(**flags: bool) -> None:
 def describe(value: object) -> str:
     """Return None or a number as text, and the type of any other value."""
     # Python does not write integers of thousands of digits.
-    is_number = isinstance(value, (int, float)) and type(value) is not bool
-    if value is None or (is_number and abs(value) < 10**100):
+    if isinstance(value, (int, float)) and type(value) is not bool and abs(value) < 10**100:
         return str(value)
-    return type(value).__name__
+    return "None" if value is None else type(value).__name__
 
 
 def instance(value: object, kind: type[Record], what: str) -> None:
