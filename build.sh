@@ -39,7 +39,7 @@ print("3.%d" % sys.version_info[1], sys.executable)'
 pythons() {
   local candidate
   for candidate in python3.14 python3.13 python3.12 python3.11 python3 \
-    ~/.pyenv/versions/*/bin/python3; do
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
     "$candidate" -c "$probe" 2>/dev/null || true
   done | sort -t . -k 2,2nr -u
 }
@@ -94,7 +94,9 @@ programs() {
 # in one process; the longest files come first. Tests wait more than they compute, so there are
 # more processes than cores.
 tests() {
-  "$1/bin/python" -m pytest -n "${WORKERS:-4}" --dist loadfile --no-loadscope-reorder "${@:2}"
+  local workers=4
+  [[ " $* " = *" --fast "* ]] && workers=2 # they compute more than they wait
+  "$1/bin/python" -m pytest -n "${WORKERS:-$workers}" --dist loadfile --no-loadscope-reorder "${@:2}"
 }
 
 verb=${1:-}
