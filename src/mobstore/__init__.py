@@ -33,7 +33,8 @@ else:
         if not name.startswith("_"):
             for module in _modules():
                 if name in _public_names(module):
-                    return getattr(module, name)
+                    found = globals()[name] = getattr(module, name)  # no search the next time
+                    return found
         if type(found := globals().get(name)) is ModuleType:  # the search has imported it
             return found
         wasm = sys.platform == "emscripten" and name.startswith("Sqlite")

@@ -12,6 +12,7 @@ import click
 import mobstore
 from mobstore.cli import INTERRUPTED, signals
 from mobstore.cli.advice import check_url
+from mobstore.cli.output import error_text
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,8 +38,7 @@ def async_command(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P
         except mobstore.UsageError as error:
             raise click.UsageError(error.detail) from error
         except mobstore.MobStoreError as error:
-            internal = isinstance(error, mobstore.InternalError)  # the reference's word, not ours
-            raise click.ClickException(error.detail if internal else str(error)) from error
+            raise click.ClickException(error_text(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 

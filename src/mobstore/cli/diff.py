@@ -11,7 +11,7 @@ import click
 import mobstore
 from mobstore.cli import display
 from mobstore.cli.decorators import async_command, json_option
-from mobstore.cli.output import cell, describe_os_error, json_line
+from mobstore.cli.output import cell, describe_os_error, error_text, json_line
 from mobstore.cli.stores import open_url_or_export
 from mobstore.maintenance.comparison import Difference
 
@@ -43,7 +43,7 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
                     line = group.line({"first": first, "second": second})
                     console.print(cell(line), soft_wrap=True)
     except mobstore.MobStoreError as error:
-        raise _TroubleError(str(error)) from error
+        raise _TroubleError(error_text(error)) from error
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 import click
 from rich.text import Text
 
-from mobstore.errors import reason
+from mobstore.errors import InternalError, MobStoreError, reason
 from mobstore.model.text import bounded, plain, replace_invisible
 
 LONGEST_CELL = 1_000
@@ -33,6 +33,11 @@ _LONGEST_MESSAGE = 2_000
 _PIECE = 2**20  # characters of JSON that are escaped at once: escapes are up to six times as long
 _SIZE = re.compile(r"[0-9]{1,6}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def error_text(error: MobStoreError) -> str:
+    """Return an error's text; without the kind if it is "Internal error", which suggests a bug."""
+    return error.detail if isinstance(error, InternalError) else str(error)
 
 
 def configure() -> None:
