@@ -50,6 +50,18 @@ def test_a_database_of_the_reference(empty: Page, tide_desk: Path, bring: Bring)
     expect(empty.get_by_role("progressbar")).to_have_count(0)
 
 
+def test_a_file_dropped_while_another_store_opens(empty: Page, tide_desk: Path) -> None:
+    drop(empty, tide_desk)
+    dismiss_notice(empty, IMPORTED)
+    go(empty, page="store")
+    empty.get_by_label("Name of the store").fill("the next")
+    empty.get_by_role("button", name="Open this store").click()
+    drop(empty, tide_desk)
+    dismiss_notice(empty, IMPORTED)
+    expect(empty.get_by_text("Store: the next", exact=True)).to_be_visible()
+    expect(empty.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path) -> None:
     name = "test_a_second_file_does_not_mix_with_the_first"
     drop(empty, tide_desk)

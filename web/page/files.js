@@ -64,21 +64,23 @@ export const exportStore = (app) => runTask("Exporting the store", async (progre
 }, app.stop);
 
 export async function erase(app) {
+  const overview = await app.call("overview"); // the shown one may be of the store before
   const sure = await confirmInDialog({
     title: `Erase the store "${app.store}"?`, yes: "Erase everything", danger: true,
-    content: h("p", {}, `${contents(app)} will be deleted from this browser. Export the store first to keep a copy.`),
+    content: h("p", {}, `${contents(overview)} will be deleted from this browser. Export the store first to keep a copy.`),
   });
   if (sure) await runTask("Erasing the store", async () => (await app.call("erase"), `The store "${app.store}" is now empty.`));
 }
 
 /** Provide the empty store that an import needs: erase this one or open another. Return false if the user cancels. */
 async function ensureEmptyStore(app, title, what) {
-  if (app.overview.empty) return true;
+  const overview = await app.call("overview"); // the shown one may be of the store before
+  if (overview.empty) return true;
   const other = h("input", { name: "store", value: unused(title), required: true, maxlength: 60, "aria-label": "Name of the other store" });
   const answer = await confirmInDialog({
     title: `Import ${what}`, yes: "Import",
     content: [
-      h("p", {}, `An import needs an empty store, and "${app.store}" holds ${contents(app)}.`),
+      h("p", {}, `An import needs an empty store, and "${app.store}" holds ${contents(overview)}.`),
       choice("Keep it, and import into another store named ", h("input", { type: "radio", name: "where", value: "other", checked: true })), other,
       choice(`Erase "${app.store}" first; its content is lost even if the import fails`, h("input", { type: "radio", name: "where", value: "here" })),
     ],
@@ -89,7 +91,7 @@ async function ensureEmptyStore(app, title, what) {
   return true;
 }
 
-export const contents = ({ overview: { mobs, events, runs } }) => `${count(mobs.length, "mob")}, ${count(events, "event")} and ${count(runs, "run")}`;
+export const contents = ({ mobs, events, runs }) => `${count(mobs.length, "mob")}, ${count(events, "event")} and ${count(runs, "run")}`;
 
 const unused = (title) => `${title.replace(/\.\w+$/, "")}-${new Date().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}`;
 

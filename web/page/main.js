@@ -147,7 +147,7 @@ async function stop(why = "Stopped.") {
   rpc.stop();
   await runTask("Restarting Python", () => opened(url, store));
   if (changed) return; // the overview could not be read, and an error is shown
-  const holds = app.overview.empty ? "is empty: nothing was imported" : `holds ${contents(app)}`;
+  const holds = app.overview.empty ? "is empty: nothing was imported" : `holds ${contents(app.overview)}`;
   notify(`${why} The store "${store}" ${holds}.${durable ? "" : " It is a new one, since the old one was in memory only."}`);
 }
 
