@@ -9,28 +9,20 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
-from support.postgres.server import Server
+from engines.postgres.numbers import create_table, numbers
+from support.postgres.pair import Pair
+from support.postgres.pooler import Pooler
+from support.postgres.server import Server, wait_until_gone
 
 PASSWORD = "p@ss:w/rd %20?#"  # noqa: S105
 TESTS = Path(__file__).resolve().parents[2]
-
-
-def create_table(server: Server, schema: str) -> str:
-    """Create a table of numbers, and return its name."""
-    table = f"{schema}.numbers"
-    server.execute(f"CREATE SCHEMA {schema}")
-    server.execute(f"CREATE TABLE {table} (n int)")
-    return table
-
-
-def numbers(server: Server, table: str) -> list[int]:
-    return [n for (n,) in server.execute(f"SELECT n FROM {table} ORDER BY n")]
 
 
 def test_a_kill_loses_no_committed_row_and_keeps_no_other(
@@ -127,6 +119,7 @@ def test_databases_have_the_given_encoding(postgres: Server, postgres_schema: st
     postgres.execute(f"DROP DATABASE {postgres_schema}")
 
 
+@pytest.mark.usefixtures("postgres")
 def test_the_socket_needs_no_short_temporary_path(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory() as folder:
         long = Path(folder, "x" * 150)
@@ -139,6 +132,7 @@ def test_the_socket_needs_no_short_temporary_path(monkeypatch: pytest.MonkeyPatc
         assert list(long.iterdir()) == []
 
 
+@pytest.mark.usefixtures("postgres")
 def test_a_server_ends_with_the_process_that_started_it() -> None:
     """So does one that was started in a thread; the thread's own end is not that of the process."""
     code = """if True:
@@ -157,9 +151,69 @@ def test_a_server_ends_with_the_process_that_started_it() -> None:
     )
     assert child.returncode == -signal.SIGKILL, child.stderr
     pid, *folders = child.stdout.split()
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(int(pid)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    with suppress(psutil.NoSuchProcess):
+        wait_until_gone(psutil.Process(int(pid)))
     for folder in folders:
         shutil.rmtree(folder)
+
+
+# The pair --------------------------------------------------------------------------------------
+
+
+def test_a_failover_loses_no_committed_row(postgres_pair: Pair) -> None:
+    pair = postgres_pair
+    pair.primary.execute("CREATE TABLE numbers (n int)")
+    with psycopg.connect(pair.url(), autocommit=True) as connection:
+        assert connection.info.port == pair.primary.port
+        for n in range(20):
+            connection.execute("INSERT INTO numbers VALUES (%s)", [n])
+        pair.kill_primary()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    pair.promote()
+    with psycopg.connect(pair.url(), autocommit=True) as connection:
+        assert connection.info.port == pair.standby.port
+        connection.execute("INSERT INTO numbers VALUES (20)")
+    assert numbers(pair.standby, "numbers") == list(range(21))
+
+
+def test_commits_wait_for_the_standby(postgres_pair: Pair) -> None:
+    pair = postgres_pair
+    pair.primary.execute("CREATE TABLE numbers (n int)")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        pair.standby.execute("INSERT INTO numbers VALUES (1)")
+    pair.standby.stop()
+    insert = threading.Thread(target=pair.primary.execute, args=["INSERT INTO numbers VALUES (1)"])
+    insert.start()
+    insert.join(0.5)
+    assert insert.is_alive()
+    pair.standby.start()
+    insert.join(10)
+    assert not insert.is_alive()
+
+
+# The pooler ------------------------------------------------------------------------------------
+
+
+def test_clients_share_connections(postgres_pooler: Pooler) -> None:
+    pids: set[int] = set()
+    clients = [postgres_pooler.connect() for _ in range(20)]
+    for client in clients:
+        row = client.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        pids.add(row[0])
+    assert len(pids) == 1
+    pools = [pool for pool in postgres_pooler.show("POOLS") if pool["database"] == "postgres"]
+    assert [(pool["cl_active"], pool["pool_mode"]) for pool in pools] == [(20, "transaction")]
+    for client in clients:
+        client.close()
+
+
+def test_sessions_share_none(postgres: Server) -> None:
+    with (
+        Pooler(postgres, "session") as pooler,
+        pooler.connect() as one,
+        pooler.connect() as other,
+    ):
+        pids = [c.execute("SELECT pg_backend_pid()").fetchone() for c in (one, other)]
+        assert pids[0] != pids[1]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from support.postgres.pair import Pair
+    from support.postgres.pooler import Pooler
+    from support.postgres.proxy import Proxy
     from support.postgres.server import Server
 
 
@@ -38,6 +41,8 @@ def postgres_schema(postgres: Server) -> Generator[str]:
 
     schema = new_schema()
     yield schema
+    postgres.start()
+    postgres.terminate_backends()
     postgres.drop_schema(schema)
 
 
@@ -45,3 +50,30 @@ def postgres_schema(postgres: Server) -> Generator[str]:
 def postgres_url(postgres: Server, postgres_schema: str) -> str:
     """The URL of a new store."""
     return postgres.url(schema=postgres_schema)
+
+
+@pytest.fixture
+def postgres_proxy(postgres: Server) -> Generator[Proxy]:
+    """A proxy in front of the server, with faults on command."""
+    from support.postgres.proxy import Proxy
+
+    with Proxy(postgres) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def postgres_pooler(postgres: Server) -> Generator[Pooler]:
+    """PgBouncer in front of the server, in the mode `transaction`."""
+    from support.postgres.pooler import Pooler
+
+    with Pooler(postgres) as pooler:
+        yield pooler
+
+
+@pytest.fixture
+def postgres_pair() -> Generator[Pair]:
+    """A primary and a synchronous standby, for one test."""
+    from support.postgres.pair import Pair
+
+    with Pair() as pair:
+        yield pair

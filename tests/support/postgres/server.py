@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -42,6 +43,8 @@ _SETTINGS: dict[str, str | int] = {
     "max_parallel_workers_per_gather": 0,
     # A checkpoint at the end of a start or at a base backup writes at once.
     "checkpoint_completion_target": 0,
+    # A standby that has lost its primary notices a promotion after this time; by default, 5 s.
+    "wal_retrieve_retry_interval": "100ms",
     "log_line_prefix": "%m [%p] %q%a ",
     "log_lock_waits": "on",
 }
@@ -54,12 +57,14 @@ def new_schema() -> str:
     return f"test_{next(_numbers)}_{uuid4().hex[:8]}"
 
 
-def _is_gone(process: psutil.Process) -> bool:
-    """Return whether a process has ended; a zombie holds no sockets, files or memory."""
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+def wait_until_gone(*processes: psutil.Process) -> None:
+    """Wait until processes have ended; a zombie has: it holds no sockets, files or memory."""
+    deadline = time.monotonic() + _START_S
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            while process.status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, f"it does not end: {process}"
+                time.sleep(0.001)
 
 
 class Server(Endpoint):
@@ -153,10 +158,7 @@ class Server(Endpoint):
         assert self._process is not None
         self._process.wait(_START_S)
         self._process = None
-        deadline = time.monotonic() + _START_S
-        while not all(map(_is_gone, processes)):
-            assert time.monotonic() < deadline, "killed processes do not end"
-            time.sleep(0.001)
+        wait_until_gone(*processes)
 
     def remove(self) -> None:
         """Stop the server without a checkpoint and delete its folder."""
@@ -178,12 +180,13 @@ class Server(Endpoint):
             statement += sql.SQL(" {} {}").format(sql.Identifier(option), sql.Literal(value))
         self._run(statement)
 
-    def drop_schema(self, name: str, database: str = "postgres") -> None:
-        """Drop a schema, after cutting off all clients; start the server if it is stopped."""
-        self.start()
-        self.terminate_backends()
-        statement = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
-        self._run(statement, database)
+    def drop_schema(self, name: str) -> None:
+        """Drop a schema if it exists; fail if a client holds a lock in it."""
+        with self.connect() as connection:
+            connection.execute("SET lock_timeout = '10s'")
+            connection.execute(
+                sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
+            )
 
     def create_role(self, name: str, password: str | None = None) -> None:
         """Create a role that may log in; with a password, it has to authenticate by SCRAM."""
@@ -220,8 +223,8 @@ class Server(Endpoint):
         """Return what the server has logged."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
-    def _run(self, statement: sql.Composed, database: str = "postgres") -> None:
-        with self.connect(database) as connection:
+    def _run(self, statement: sql.Composed) -> None:
+        with self.connect() as connection:
             connection.execute(statement)
 
     def _create(self) -> None:
