@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
 
 from cli.command_line import RUN, reading, run, run_process
 
-URL = "postgresql://ann:Geheim7@127.0.0.1:1/db?schema=mobs"
+URL = "postgresql://ann:it'sGeheim7@127.0.0.1:1/db?schema=mobs"  # shells and repr escape it
 SHOWN = "'postgresql://ann:***@127.0.0.1:1/db?schema=mobs'"
 MALFORMED = "postgresql://ann:pass@Geheim7/x@127.0.0.1/db"
 
 ADVICE = [
     (
-        f"import {URL} sqlite:new.db",
+        "import URL sqlite:new.db",
         f"{SHOWN[1:-1]} is a store, not a file; type `mobstore copy {SHOWN} sqlite:new.db`",
     ),
     (
-        f"export sqlite:mobs.db {URL}",
+        "export sqlite:mobs.db URL",
         f"{SHOWN[1:-1]} is a store, not a file; type `mobstore copy sqlite:mobs.db {SHOWN}`",
     ),
-    (f"import {URL} backup.zip", f"FILE comes first; type `mobstore import backup.zip {SHOWN}`"),
-    (f"export new.zip {URL}", f"URL comes first; type `mobstore export {SHOWN} new.zip`"),
+    ("import URL backup.zip", f"FILE comes first; type `mobstore import backup.zip {SHOWN}`"),
+    ("export new.zip URL", f"URL comes first; type `mobstore export {SHOWN} new.zip`"),
     (
-        f"copy {URL} new.zip",
+        "copy URL new.zip",
         f"new.zip is a file, not a store; type `mobstore export {SHOWN} new.zip`",
     ),
-    (f"info sqlite:x.db {URL}", f"Got unexpected extra argument ({SHOWN[1:-1]})"),
-    (f"events sqlite:x.db --limit {URL}", f"'{SHOWN[1:-1]}' is not a valid integer range."),
-    (f"events sqlite:x.db --limit={URL}", f"'{SHOWN[1:-1]}' is not a valid integer range."),
-    (f"run sqlite:x.db {URL}", f"'{SHOWN[1:-1]}' is not a valid UUID."),
-    (f"runs sqlite:x.db --status {URL}", "'failed', 'canceled'."),
-    (URL, f"No such command '{SHOWN[1:-1]}'."),
-    (f"completion {URL}", "is not one of 'bash', 'zsh', 'fish'."),
+    ("info sqlite:x.db URL", f"Got unexpected extra argument ({SHOWN[1:-1]})"),
+    ("events sqlite:x.db --limit URL", f'"{SHOWN[1:-1]}" is not a valid integer range.'),
+    ("run sqlite:x.db URL", f'"{SHOWN[1:-1]}" is not a valid UUID.'),
+    ("runs sqlite:x.db --status URL", "'failed', 'canceled'."),
+    ("URL", f'No such command "{SHOWN[1:-1]}".'),
+    ("completion URL", "is not one of 'bash', 'zsh', 'fish'."),
 ]
 
 
 @pytest.mark.parametrize(("typed", "advice"), ADVICE, ids=[typed for typed, _ in ADVICE])
 def test_advice_shows_urls_without_passwords(tmp_path: Path, typed: str, advice: str) -> None:
-    ended = run(*shlex.split(typed), folder=tmp_path)
+    ended = run(*(URL if word == "URL" else word for word in typed.split()), folder=tmp_path)
     assert (ended.code, ended.out) == (2, "")
     assert ended.errors.endswith(f"{advice}\n")
     assert "Geheim7" not in ended.errors
@@ -66,6 +64,11 @@ def test_malformed_urls_are_not_quoted(tmp_path: Path, command: list[str], url: 
     assert ended.out == ""
     assert "Geheim7" not in ended.errors
     assert not list(tmp_path.iterdir())
+
+
+def test_a_malformed_url_is_not_taken_for_a_file(tmp_path: Path) -> None:
+    ended = run("copy", "memory:", f"{MALFORMED}.zip", folder=tmp_path)
+    assert "Invalid value for 'NEW_URL': a PostgreSQL URL has one @" in ended.errors
 
 
 def test_a_process_prints_no_password_either(tmp_path: Path) -> None:
