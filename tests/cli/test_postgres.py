@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import signal
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +15,9 @@ import pytest
 from support.postgres.endpoint import free_port
 from support.postgres.server import Server
 
+import mobstore
 from cli.command_line import reading, run
+from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 PASSWORD = "it's @/?# Geheim7"  # noqa: S105 - of a private server
@@ -137,3 +142,22 @@ def test_a_role_without_rights_to_create(folder: Folder, postgres: Server, role:
     postgres.execute(f"REVOKE CREATE ON DATABASE postgres FROM {role}")
     message = folder.message("copy", "sqlite:mobs.db", folder.url)
     assert "CREATE" in message
+
+
+def test_events_are_followed_until_interrupted(postgres_url: str) -> None:
+    async def append(mob: str) -> None:
+        async with mobstore.open_stores(postgres_url) as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId(mob), kind=mobstore.MobReset())
+            await stores.events.append(event)
+
+    asyncio.run(append("before"))
+    main = "from mobstore.cli import main; main()"
+    command = interruptible(main, "events", postgres_url, "--follow")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert b"before" in following.stdout.readline()
+        asyncio.run(append("after"))
+        assert b"after" in following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.communicate(timeout=30) == (b"", b"")
+        assert following.returncode == 130

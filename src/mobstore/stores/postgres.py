@@ -54,7 +54,7 @@ class PostgresMobStores(MobStores):
                 PostgreSQL check every transaction, for servers whose advisory locks are missing
                 or local to one node; conflicts are retried. `open_stores` uses the first.
             timeout: seconds to wait for a connection, for locks, and for the outcome of a write
-                whose connection broke.
+                whose connection broke; at least 1 is used.
             clock: returns the store's times; for tests.
 
         Raises:
