@@ -120,7 +120,7 @@ def test_a_store_that_is_missing_is_not_created(folder: Folder, postgres_schema:
     for command in reading(folder.url):
         message = folder.message(*command, code=2 if command[0] == "diff" else 1)
         assert postgres_schema in message
-        assert "does not exist" in message
+        assert "there is no store; is the name right?" in message
     message = folder.message("info", folder.url)
     assert message == folder.message("info", folder.url), "the schema was not created"
 
@@ -130,12 +130,15 @@ def test_what_is_wrong_with_the_connection_is_named(
 ) -> None:
     port = free_port()
     down = folder.url.replace(f":{postgres.port}/", f":{port}/")
-    assert "refused" in folder.message("info", down)
-    wrong = folder.url.replace(ESCAPED, "Geheim7")
-    assert "password" in folder.message("info", wrong)
-    assert role in folder.message("info", wrong)
+    assert f'"127.0.0.1", port {port} failed: Connection refused' in folder.message("info", down)
+    wrong = folder.url.replace(ESCAPED, "wrongGeheim7")
+    assert "the password is wrong or missing; check PGPASSWORD" in folder.message("info", wrong)
+    unknown = folder.url.replace(role, "bob")
+    assert "the server rejects this user; check the user" in folder.message("info", unknown)
     missing = folder.url.replace("/postgres?", "/no_such_database?")
-    assert "no_such_database" in folder.message("info", missing)
+    assert "the database does not exist; create it, or" in folder.message("info", missing)
+    foreign = folder.url.replace("schema=", "schema=public&options=-c")  # a parameter of no server
+    assert "no connection to the server" in folder.message("info", foreign)
 
 
 def test_a_role_without_rights_to_create(folder: Folder, postgres: Server, role: str) -> None:
