@@ -48,7 +48,7 @@ _NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
 
 @dataclass(frozen=True)
 class Options:
-    """How a store is used.
+    """The options of a store.
 
     Attributes:
         conninfo: the connection, as libpq accepts it; it may hold a password.
@@ -74,9 +74,9 @@ class Server:
 
     Attributes:
         sql: the store's statements.
-        options: how the store is used.
+        options: the options of the store.
         where: the store in messages, without user and password.
-        facts: what the latest connection told about its server.
+        facts: the facts about the server of the latest connection.
         pooled: whether a pooler is between this process and the server.
     """
 
@@ -225,7 +225,7 @@ class Server:
         except BaseException:
             wire.close()
             raise
-        # A pooler tells the client a process of its own.
+        # A pooler announces a process of its own.
         self.pooled = wire.pooled = facts.process != process
         self.facts = facts
         if facts.standby and not self.options.read_only:

@@ -36,7 +36,7 @@ _EXPECTED = {
 
 
 class ServerFacts(NamedTuple):
-    """What a connection tells about its server.
+    """Facts about a server.
 
     Attributes:
         version: such as 150018.
@@ -97,7 +97,7 @@ def columns_of(schema: str) -> list[Statement]:
 
 
 class Found(NamedTuple):
-    """What a schema holds.
+    """The content of a schema.
 
     Attributes:
         exists: whether there is such a schema.
@@ -113,7 +113,7 @@ class Found(NamedTuple):
 
 
 def found(results: list[Result]) -> Found:
-    """Return what the results of `columns_of` say."""
+    """Return the content of a schema from the results of `columns_of`."""
     exists = results[0].ntuples > 0
     tables: dict[str, dict[str, str]] = {}
     for place in range(results[1].ntuples):

@@ -56,6 +56,10 @@ def merge(writes: Iterable[Write]) -> Iterator[Merged]:
                     rows.put[key] = row
                 else:
                     rows.added[key] = row
+    # First the rows that exist: with serializable isolation, two processes that append conflict at
+    # the counter then, which can be retried, and not at the key of an event.
+    for rows in tables.values():
+        yield from rows.take_changes()
     for rows in tables.values():
         yield from rows.take()
 
@@ -70,12 +74,17 @@ class _Rows:
         self.put: dict[Key, Row] = {}
         self.removed: dict[Key, None] = {}
 
-    def take(self) -> Iterator[Merged]:
-        """Yield the writes of all rows, whose keys differ, and forget them."""
+    def take_changes(self) -> Iterator[Merged]:
+        """Yield the writes of rows that may exist, whose keys differ, and forget them."""
         if self.removed:
             yield DeleteKeys(self._table, list(self.removed))
         if self.put:
             yield Put(self._table, list(self.put.values()))
+        self.put, self.removed = {}, {}
+
+    def take(self) -> Iterator[Merged]:
+        """Yield the writes of all rows, whose keys differ, and forget them."""
+        yield from self.take_changes()
         if self.added:
             yield Add(self._table, list(self.added.values()))
-        self.added, self.put, self.removed = {}, {}, {}
+        self.added = {}

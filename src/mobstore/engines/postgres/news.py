@@ -1,8 +1,8 @@
 """News of commits by other processes, for the listeners of one event loop.
 
-A process that commits sends NOTIFY after its commit. Here a connection listens, and asks every
-second, as a net, for the table `writers`, which every commit changes. Behind a pooler LISTEN is not
-heard, so the question comes every 20 ms.
+A process sends NOTIFY after each of its commits. A connection here listens. As a net, it
+reads the table `writers` every second, which every commit changes. Behind a pooler LISTEN has no
+effect, so it reads the table every 20 ms.
 
 Only while there are listeners is there a connection. If it is lost, all listeners are notified once
 there is a new one, because something may have been missed.

@@ -1,9 +1,9 @@
 """The readers of one event loop: scripts that write nothing, on a few connections.
 
 Scripts that wait are read together, in one round trip. A single read is one statement; several
-share a snapshot: `BEGIN REPEATABLE READ READ ONLY`, the reads, `COMMIT`. A script that asks again
-starts anew in a snapshot of its own, which stays open until it ends. Snapshots are short, because a
-long one slows down all updates of the counters.
+share a snapshot: `BEGIN REPEATABLE READ READ ONLY`, the reads, `COMMIT`. A script with
+more reads after its first starts anew, in a snapshot of its own that stays open until it ends.
+Snapshots are short, because a long one slows down all updates of the counters.
 
 If the connection is lost, or the server takes a snapshot back, the scripts read again.
 """

@@ -76,11 +76,13 @@ class RejectedError(Exception):
 
     Attributes:
         error: for the caller.
+        clash: whether a key is in use, perhaps because of a conflict with another transaction.
     """
 
-    def __init__(self, error: MobStoreError) -> None:
+    def __init__(self, error: MobStoreError, *, clash: bool = False) -> None:
         super().__init__()
         self.error: MobStoreError = error
+        self.clash: bool = clash
 
 
 class Transaction:
@@ -227,7 +229,9 @@ class Transaction:
             if not error.sqlstate.startswith(_OF_ONE_SCRIPT):
                 raise
             if error.sqlstate == UNIQUE_VIOLATION:
-                raise RejectedError(self._key_in_use(error)) from error
+                # PostgreSQL may report a conflict of serializable transactions so.
+                clash = server.options.isolation == "serializable"
+                raise RejectedError(self._key_in_use(error), clash=clash) from error
             translated = translate(error, server.where, WriteFailedError)
             translated.__cause__ = error
             raise RejectedError(translated) from error

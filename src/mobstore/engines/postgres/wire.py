@@ -51,7 +51,7 @@ class Wire:
         self.pooled: bool = pooled
         self.warnings: list[str] = []
         self._prepared: dict[str, bytes] = {}
-        self._unread = 0  # exchanges whose results nobody waits for
+        self._unread = 0  # exchanges whose results are dropped
         self._notified: Callable[[bytes], None] = lambda _: None
         self._pgconn.notice_handler = self._note
         self._pgconn.notify_handler = lambda notify: self._notified(notify.extra)

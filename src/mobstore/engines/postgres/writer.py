@@ -49,6 +49,7 @@ _IDLE = (3, 12, 60)  # seconds that the server waits for this process, in each a
 _ENDED_WHEN_IDLE = "25P03"
 _AGAIN = RETRY | {"25006"}
 """States that pass: conflicts, and a server that became a standby."""
+_CLASHES = 5  # after which a key in use is taken for no conflict, with serializable isolation
 _NOT_REPLICATED = "01000"  # the warning of a COMMIT that no longer waits for a standby
 _PAUSE = 0.02  # seconds between attempts
 _LEAVING = 2.0  # seconds to remove the row of a writer
@@ -186,33 +187,25 @@ class Writer:
         locks = Locks(server.options.schema)
         if jobs[0].loading:
             locks.take_whole()
-        attempts = stopped = 0
+        attempts = stopped = clashes = 0
         deadline: float | None = None  # set by the first failure
-        self._in_doubt = False
         while True:
             try:
-                wire = await self._connected()
-                if self._in_doubt:  # and found to be committed
-                    self._in_doubt = False
-                    self._committed(None)
-                    return
-                idle = _IDLE[min(stopped, len(_IDLE) - 1)]
-                transaction = Transaction(server, wire, locks, idle)
-                writes = await transaction.run(
-                    jobs, self._next_fence(), self._announcement, self._committing
-                )
+                await self._attempt(jobs, locks, _IDLE[min(stopped, len(_IDLE) - 1)])
             except NotFreeError:
-                self._in_doubt = False
                 attempts += 1
                 if attempts == _ATTEMPTS:
                     locks.take_whole()
                 continue
+            except RejectedError as rejected:
+                clashes += 1
+                if not rejected.clash or clashes > _CLASHES:
+                    raise
+                continue
             except FencedError:
                 failure = LostError("the writer was fenced off")
-                self._in_doubt = False
                 self.abandon()  # another connection checks the store
             except ServerError as error:
-                self._in_doubt = False
                 if error.sqlstate not in _AGAIN:
                     raise translate(error, server.where, WriteFailedError) from error
                 failure = LostError(str(error), error.sqlstate)
@@ -223,15 +216,44 @@ class Writer:
                 self.abandon()
                 stopped += error.sqlstate == _ENDED_WHEN_IDLE
             else:
-                self._in_doubt = False
-                if writes is None or writes:
-                    self._committed(writes)
-                self._check_replicated(wire)
                 return
             deadline = deadline or monotonic() + server.patience
             if monotonic() > deadline:
                 raise self._given_up(failure) from failure
             await asyncio.sleep(_PAUSE)
+
+    async def _attempt(self, jobs: Sequence[Job[Any]], locks: Locks, idle: int) -> None:
+        """Run jobs in a transaction, unless their last one turns out to be committed.
+
+        Raises:
+            LostError: the connection is lost; the outcome is in doubt once the commit was sent.
+            Exception: any other error of a transaction; nothing was written.
+            WriteFailedError: it was committed, but perhaps not on a standby.
+        """
+        wire = await self._connected()
+        if self._in_doubt:  # and found to be committed
+            self._in_doubt = False
+            self._committed(None)
+            return
+        transaction = Transaction(self._server, wire, locks, idle)
+        try:
+            writes = await transaction.run(
+                jobs, self._next_fence(), self._announcement, self._committing
+            )
+        except LostError:
+            raise
+        except BaseException:
+            self._in_doubt = False  # the server has answered
+            raise
+        self._in_doubt = False
+        if writes is None or writes:
+            self._committed(writes)
+        if _NOT_REPLICATED in wire.warnings and self._server.options.durability == "full":
+            raise WriteFailedError(
+                f"{self._server.where}: the commit is on this server, but its wait for a standby"
+                " was cancelled; read before you write again",
+                maybe_written=True,
+            )
 
     def _next_fence(self) -> Statement:
         self._batch += 1
@@ -277,19 +299,6 @@ class Writer:
             raise self._given_up(LostError("the server lost the record of this writer"))
         self._in_doubt = self._in_doubt and batch == self._batch
         return wire
-
-    def _check_replicated(self, wire: Wire) -> None:
-        """Raise if a commit did not wait for its standby.
-
-        Raises:
-            WriteFailedError: it did not.
-        """
-        if _NOT_REPLICATED in wire.warnings and self._server.options.durability == "full":
-            raise WriteFailedError(
-                f"{self._server.where}: the commit is on this server, but its wait for a standby"
-                " was cancelled; read before you write again",
-                maybe_written=True,
-            )
 
     def _given_up(self, failure: LostError) -> MobStoreError:
         """Return the error of jobs that cannot be run, or are in doubt."""
