@@ -34,6 +34,8 @@ _MOST_TOGETHER = 16  # scripts in one snapshot
 _PAUSE = 0.02  # seconds between attempts
 
 _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+# A stopped process must not keep its snapshot, or dead rows could not be removed.
+_IDLE = Statement("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 _COMMIT, _ROLLBACK = Statement("COMMIT"), Statement("ROLLBACK")
 
 
@@ -192,7 +194,7 @@ class Readers:
         """Run a job in a snapshot that stays open until it ends."""
         script = cast("Script[Any]", job.make())
         job.error = None
-        begin = [_BEGIN]
+        begin = [_BEGIN, _IDLE]
         try:
             asked = _step(job, script, None)
             while asked is not None:
