@@ -164,3 +164,29 @@ def test_events_are_followed_until_interrupted(postgres_url: str) -> None:
         following.send_signal(signal.SIGINT)
         assert following.communicate(timeout=30) == (b"", b"")
         assert following.returncode == 130
+
+
+def test_an_interrupted_copy_leaves_an_empty_store_that_the_next_one_fills(
+    tmp_path: Path, postgres: Server, postgres_schema: str, postgres_url: str
+) -> None:
+    source = f"sqlite:{tmp_path / 'mobs.db'}"
+
+    async def fill() -> None:
+        async with mobstore.open_stores(source, durability="normal") as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append_batch([event] * 50_000)
+
+    asyncio.run(fill())
+    main = "from mobstore.cli import main; main()"
+    command = interruptible(main, "copy", source, postgres_url)
+    created = "SELECT FROM pg_namespace WHERE nspname = %s"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as copying:
+        while not postgres.execute(created, postgres_schema):
+            assert copying.poll() is None
+        copying.send_signal(signal.SIGINT)
+        assert copying.communicate(timeout=30) == (b"", b"")
+        assert copying.returncode == 130
+    assert json.loads(run("info", postgres_url, "--json").out)["next_cursor"] == 1
+    moved = "copied 50,000 events, 0 runs, 0 specs, 0 realm profiles\n"
+    assert run("copy", source, postgres_url) == (0, moved, "")
+    assert run("diff", source, postgres_url) == (0, "no differences\n", "")
