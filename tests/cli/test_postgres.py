@@ -179,7 +179,7 @@ def test_an_interrupted_copy_leaves_an_empty_store_that_the_next_one_fills(
     asyncio.run(fill())
     main = "from mobstore.cli import main; main()"
     command = interruptible(main, "copy", source, postgres_url)
-    created = "SELECT FROM pg_namespace WHERE nspname = %s"
+    created = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as copying:
         while not postgres.execute(created, postgres_schema):
             assert copying.poll() is None

@@ -100,7 +100,7 @@ def test_a_missing_store_is_not_created(
             await way(postgres_url, **options)
 
     asyncio.run(main())
-    assert not postgres.execute("SELECT FROM pg_namespace WHERE nspname = %s", postgres_schema)
+    assert not postgres.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", postgres_schema)
 
 
 def test_libpq_finds_the_server_and_the_password(
