@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
-from support.postgres.endpoint import free_port
-from support.postgres.server import Server
 
 import mobstore
 from mobstore import (
@@ -26,20 +23,10 @@ from mobstore import (
     UsageError,
 )
 from mobstore.testing.samples import definition, make_run, profile
+from support.postgres.endpoint import free_port
+from support.postgres.server import Role, Server
 
-SECRET = "Geheim7 /@"  # noqa: S105 - of a private server
 EVENT = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
-
-
-@pytest.fixture
-def role(postgres: Server) -> Generator[str]:
-    """A role with a password, which may create schemas."""
-    name = f"ann_{uuid4().hex[:8]}"
-    postgres.create_role(name, SECRET)
-    postgres.execute(f"GRANT CREATE ON DATABASE postgres TO {name}")
-    yield name
-    postgres.execute(f"DROP OWNED BY {name} CASCADE")
-    postgres.execute(f"DROP ROLE {name}")
 
 
 async def append(url: str, **options: Any) -> int:
@@ -106,20 +93,21 @@ def test_a_missing_store_is_not_created(
 def test_libpq_finds_the_server_and_the_password(
     postgres: Server,
     postgres_schema: str,
-    role: str,
+    postgres_role: Role,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    role, secret = postgres_role
     service, passwords = tmp_path / "services", tmp_path / "passwords"
     service.write_text(
         f"[mobs]\nhost=127.0.0.1\nport={postgres.port}\nuser={role}\ndbname=postgres\n"
     )
-    passwords.write_text(f"127.0.0.1:{postgres.port}:*:{role}:{SECRET}\n")
+    passwords.write_text(f"127.0.0.1:{postgres.port}:*:{role}:{secret}\n")
     passwords.chmod(0o600)
     monkeypatch.setenv("PGSERVICEFILE", str(service))
     here = f"127.0.0.1:{postgres.port}/postgres"
     schema = f"schema={postgres_schema}"
-    password = quote(SECRET, safe="")
+    password = quote(secret, safe="")
 
     def opened(url: str) -> int:
         return asyncio.run(append(url))
@@ -128,7 +116,7 @@ def test_libpq_finds_the_server_and_the_password(
     assert opened(f"postgres://{role}@{here}?password={password}&{schema}") == 2
     two = f"127.0.0.1:{free_port()},{here}?target_session_attrs=read-write"
     assert opened(f"postgresql://{role}:{password}@{two}&{schema}") == 3
-    monkeypatch.setenv("PGPASSWORD", SECRET)
+    monkeypatch.setenv("PGPASSWORD", secret)
     assert opened(f"postgresql:///?service=mobs&{schema}") == 4
     monkeypatch.delenv("PGPASSWORD")
     monkeypatch.setenv("PGPASSFILE", str(passwords))
@@ -158,7 +146,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("Geheim7%20%2F%40", "wrongGeheim7"),
+        ("Geheim7", "wrongGeheim7"),
         ("postgresql://ann", "postgresql://bob"),
         ("127.0.0.1:", "127.0.0.1:1,[::1]:2,no.such.host.invalid:"),
         ("127.0.0.1", "no.such.host.invalid"),
@@ -177,12 +165,14 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 def test_failures_of_connecting_show_no_password(
     postgres: Server,
     postgres_schema: str,
-    role: str,
+    postgres_role: Role,
     way: Callable[..., Opening[Any]],
     old: str,
     new: str,
 ) -> None:
-    url = postgres.url(schema=postgres_schema, user=role, password=SECRET)
+    url = postgres.url(
+        schema=postgres_schema, user=postgres_role.name, password=postgres_role.password
+    )
     assert old in url
     url = url.replace(old, new, 1)
 
