@@ -105,9 +105,7 @@ class Journal:
 
             await self._call(append, [f"{run} {number}"])
 
-    async def _change_atomically(
-        self, stores: MobStores, run: RunId, stop: asyncio.Event
-    ) -> None:
+    async def _change_atomically(self, stores: MobStores, run: RunId, stop: asyncio.Event) -> None:
         """Count in the state of a run, and append the number to its ledger and to the events."""
         number = 0
         while not stop.is_set():

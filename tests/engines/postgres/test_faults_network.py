@@ -175,9 +175,7 @@ def lose_the_store(server: Server, schema: str, role: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["commit", "committed"])
-@pytest.mark.parametrize(
-    "reason", [lose_the_right, lose_the_login, lose_patience, lose_the_store]
-)
+@pytest.mark.parametrize("reason", [lose_the_right, lose_the_login, lose_patience, lose_the_store])
 def test_an_outcome_that_cannot_be_settled_is_unknown(
     postgres: Server,
     postgres_proxy: Proxy,

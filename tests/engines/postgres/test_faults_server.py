@@ -57,9 +57,7 @@ def test_every_call_survives(postgres: Server, postgres_url: str, isolation: Iso
 
     async def main() -> None:
         journal = Journal()
-        async with PostgresMobStores.open(
-            postgres_url, timeout=20, isolation=isolation
-        ) as stores:
+        async with PostgresMobStores.open(postgres_url, timeout=20, isolation=isolation) as stores:
             async with journal.load(stores):
                 for fault in FAULTS:
                     await journal.until(100)

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mobstore.engines.postgres import layout
 from mobstore.engines.postgres.driver_errors import (
+    LASTING,
     Kind,
     LostError,
     ServerError,
@@ -41,8 +42,6 @@ T = TypeVar("T")
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
 _NOT_STARTED = "57P03"
-_NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
-"""States that no further attempt changes."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +124,18 @@ class Server:
         """Connect again, and check that the store is still the one that was opened.
 
         Raises:
-            LostError: there is no connection.
+            LostError: there is no connection, or the server rejects the questions.
             MobStoreError: of this kind: the store was removed, or cannot be on this server.
         """
-        wire = await self._connect()
+        wire: Wire | None = None
         try:
+            wire = await self._connect()
             marker = await self._read_marker(wire)
-        except ServerError as error:
-            wire.close()
-            raise translate(error, self.where, kind) from error
-        except BaseException:
-            wire.close()
+        except BaseException as error:
+            if wire is not None:
+                wire.close()
+            if isinstance(error, ServerError):  # such as a cancelled statement
+                raise LostError(str(error), error.sqlstate) from None
             raise
         if marker != self._marker:
             wire.close()
@@ -170,7 +170,7 @@ class Server:
                 return await attempt()
             except LostError as error:
                 if (
-                    error.sqlstate in _NEVER
+                    error.sqlstate in LASTING
                     or not (known or error.sqlstate == _NOT_STARTED)
                     or monotonic() + pause > deadline
                 ):

@@ -20,7 +20,13 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.postgres.connections import Server
-from mobstore.engines.postgres.driver_errors import RETRY, LostError, ServerError, translate
+from mobstore.engines.postgres.driver_errors import (
+    LASTING,
+    RETRY,
+    LostError,
+    ServerError,
+    translate,
+)
 from mobstore.engines.postgres.jobs import Job, fail_all
 from mobstore.engines.postgres.reads import Answers, Questions, name_of
 from mobstore.engines.postgres.wire import Statement, Wire
@@ -151,7 +157,7 @@ class Readers:
             finally:
                 if wire is not None and wire.open:
                     self._idle.append(wire)
-            if deadline is not None and monotonic() > deadline:
+            if failure.sqlstate in LASTING or (deadline is not None and monotonic() > deadline):
                 raise translate(failure, server.where, ReadFailedError) from failure
             deadline = deadline or monotonic() + server.patience
             await asyncio.sleep(_PAUSE)

@@ -28,7 +28,13 @@ from typing import Any
 from uuid import uuid4
 
 from mobstore.engines.postgres.connections import Server
-from mobstore.engines.postgres.driver_errors import RETRY, LostError, ServerError, translate
+from mobstore.engines.postgres.driver_errors import (
+    LASTING,
+    RETRY,
+    LostError,
+    ServerError,
+    translate,
+)
 from mobstore.engines.postgres.jobs import Job, fail_all
 from mobstore.engines.postgres.layout import WRITERS
 from mobstore.engines.postgres.locks import Locks
@@ -174,6 +180,8 @@ class Writer:
             else:
                 fail_all(jobs, rejected.error)
         except MobStoreError as error:
+            for job in jobs:  # what a script raised may rest on writes of others that are lost
+                job.error = None
             fail_all(jobs, error)
 
     async def _run_until_known(self, jobs: Sequence[Job[Any]]) -> None:
@@ -216,10 +224,15 @@ class Writer:
                 failure = error
                 self.abandon()
                 stopped += error.sqlstate == _ENDED_WHEN_IDLE
+            except MobStoreError as error:
+                if self._in_doubt:  # the store cannot be asked
+                    raise self._given_up(LostError(error.detail)) from error
+                raise
             else:
                 return
             deadline = deadline or monotonic() + server.patience
-            if monotonic() > deadline:
+            lasting = failure.sqlstate in LASTING and not self._in_doubt
+            if lasting or monotonic() > deadline:
                 raise self._given_up(failure) from failure
             await asyncio.sleep(_PAUSE)
 
