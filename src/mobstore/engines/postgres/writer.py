@@ -18,7 +18,6 @@ seconds, and the batch runs again later.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -43,6 +42,7 @@ from mobstore.engines.postgres.transaction import (
     NotFreeError,
     RejectedError,
     Transaction,
+    settings_of,
 )
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
@@ -242,32 +242,32 @@ class Writer:
         Raises:
             LostError: the connection is lost; the outcome is in doubt once the commit was sent.
             Exception: any other error of a transaction; nothing was written.
-            WriteFailedError: it was committed, but perhaps not on a standby.
         """
         wire = await self._connected()
         if self._in_doubt:  # and found to be committed
             self._in_doubt = False
             self._committed(None)
-            return
-        transaction = Transaction(self._server, wire, locks, idle)
-        try:
-            writes = await transaction.run(
-                jobs, self._next_fence(), self._announcement, self._committing
-            )
-        except LostError:
-            raise
-        except BaseException:
-            self._in_doubt = False  # the server has answered
-            raise
-        self._in_doubt = False
-        if writes is None or writes:
-            self._committed(writes)
+        else:
+            transaction = Transaction(self._server, wire, locks, idle)
+            try:
+                writes = await transaction.run(
+                    jobs, self._next_fence(), self._announcement, self._committing
+                )
+            except LostError:
+                raise
+            except BaseException:
+                self._in_doubt = False  # the server has answered
+                raise
+            self._in_doubt = False
+            if writes is None or writes:
+                self._committed(writes)
         if _NOT_REPLICATED in wire.warnings and self._server.options.durability == "full":
-            raise WriteFailedError(
+            unsafe = WriteFailedError(
                 f"{self._server.where}: the commit is on this server, but its wait for a standby"
                 " was cancelled; read before you write again",
                 maybe_written=True,
             )
+            fail_all(jobs, unsafe)  # except those whose script failed, which wrote nothing
 
     def _next_fence(self) -> Statement:
         self._batch += 1
@@ -291,10 +291,7 @@ class Writer:
             results = await wire.exchange(
                 [
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
-                    Statement(
-                        "SELECT set_config('lock_timeout', $1::text, true)",
-                        (scalar(f"{math.ceil(server.patience)}s"),),
-                    ),
+                    settings_of(server, _IDLE[0]),
                     Statement(self._sweep),
                     Statement(self._claim, (scalar(self.name),)),
                     Statement("COMMIT"),
