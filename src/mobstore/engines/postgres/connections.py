@@ -72,6 +72,7 @@ class Server:
 
     Attributes:
         sql: the store's statements.
+        guard: a condition that fails, by a division by zero, in any other store of this name.
         options: the options of the store.
         where: the store in messages, without user and password.
         facts: the facts about the server of the latest connection.
@@ -85,6 +86,7 @@ class Server:
         self.where = self._where(self._parameters)
         self.facts: ServerFacts | None = None
         self.pooled = False
+        self.guard = ""
         self._marker = ""  # the OID of the store's table of that name
 
     @property
@@ -262,6 +264,8 @@ class Server:
             fault = found.fault or "its format is missing"
             raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
         self._marker = await self._read_marker(wire)
+        self.guard = layout.guard(sql, self._marker)
+        self.sql = Sql(options.schema, self.guard)
 
     async def _create(self, wire: Wire) -> None:
         """Create the store, unless another process has done so meanwhile."""

@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from mobstore.engines.postgres.connections import Server
 from mobstore.engines.postgres.driver_errors import (
+    DIVISION_BY_ZERO,
     LASTING,
     RETRY,
     LostError,
@@ -149,7 +150,9 @@ class Readers:
                 failure = error
                 self.abandon()  # the others are probably lost, too
             except ServerError as error:
-                if error.sqlstate not in RETRY:
+                if error.sqlstate == DIVISION_BY_ZERO and wire is not None:
+                    wire.close()  # it is another store; a new connection finds out
+                elif error.sqlstate not in RETRY:
                     translated = translate(error, server.where, ReadFailedError)
                     translated.__cause__ = error
                     raise _RejectedError(translated) from error

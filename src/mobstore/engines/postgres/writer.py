@@ -99,7 +99,8 @@ class Writer:
         )
         self._claim = (
             f'INSERT INTO {table} AS w ("writer", "epoch", "batch", "used")'
-            ' VALUES ($1::text, 1, 0, clock_timestamp()) ON CONFLICT ("writer") DO UPDATE'
+            f" SELECT $1::text, 1, 0, clock_timestamp() WHERE {server.guard}"
+            ' ON CONFLICT ("writer") DO UPDATE'
             ' SET "epoch" = w."epoch" + 1, "used" = excluded."used" RETURNING "epoch", "batch"'
         )
         self._leave = f'DELETE FROM {table} WHERE "writer" = $1::text'
