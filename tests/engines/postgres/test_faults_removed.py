@@ -177,7 +177,7 @@ def test_an_altered_store(postgres: Server, postgres_schema: str, alteration: st
 def test_a_column_of_another_type(postgres: Server, postgres_schema: str) -> None:
     async def main() -> None:
         async with PostgresMobStores.open(postgres.url(schema=postgres_schema)) as stores:
-            await use(stores)
+            assert await stores.specs.get_spec("none") is None  # prepares the statement
             postgres.execute(f"ALTER TABLE {postgres_schema}.specs ALTER mob_id TYPE varchar")
             with pytest.raises(ReadFailedError, match="its tables were changed.*open it again"):
                 await stores.specs.get_spec("none")
