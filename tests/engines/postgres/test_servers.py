@@ -209,11 +209,8 @@ def test_clients_share_connections(postgres_pooler: Pooler) -> None:
         client.close()
 
 
-def test_sessions_share_none(postgres: Server) -> None:
-    with (
-        Pooler(postgres, "session") as pooler,
-        pooler.connect() as one,
-        pooler.connect() as other,
-    ):
+@pytest.mark.parametrize("postgres_pooler", ["session"], indirect=True)
+def test_sessions_share_none(postgres_pooler: Pooler) -> None:
+    with postgres_pooler.connect() as one, postgres_pooler.connect() as other:
         pids = [c.execute("SELECT pg_backend_pid()").fetchone() for c in (one, other)]
         assert pids[0] != pids[1]
