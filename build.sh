@@ -102,7 +102,8 @@ packages() {
   $sudo mkdir -p "${no_cluster%/*}"
   echo 'create_main_cluster = false' | $sudo tee "$no_cluster"
   { $sudo apt-get update --quiet=2 &&
-    $sudo apt-get install --quiet=2 --yes --no-install-recommends "$@"; } || failed=1
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+      apt-get install --quiet=2 --yes --no-install-recommends "$@"; } || failed=1
   $sudo rm "$no_cluster"
   # PgBouncer has no such setting.
   if [ $failed = 0 ] && [[ " $* " = *" pgbouncer "* ]]; then
