@@ -76,9 +76,12 @@ environment() {
 # programs ARGUMENTS: install the programs that tests start, unless an argument forbids it.
 programs() {
   local program missing=() sudo=
-  for program in chromium firefox-esr; do
-    command -v "$program" >/dev/null || missing+=("$program")
+  for program in chromium firefox-esr pgbouncer; do
+    PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$program")
   done
+  # Debian's programs of the server are not on the PATH.
+  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+    missing+=(postgresql)
   [ ${#missing[@]} -gt 0 ] || return 0
   if [[ " $* " = *" --no-install "* ]]; then
     note "skipping the tests that need ${missing[*]}; the summary names them"
@@ -86,9 +89,27 @@ programs() {
   fi
   [ "$(id -u)" = 0 ] || sudo=sudo
   note "installing on this system, with apt-get: ${missing[*]} (--no-install skips their tests)"
-  { $sudo apt-get update --quiet=2 &&
-    $sudo apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}"; } >/dev/null ||
+  packages "${missing[@]}" >/dev/null ||
     note "cannot install ${missing[*]}; the summary names the tests that are skipped"
+}
+
+# packages NAMES: install Debian packages. The tests start servers themselves, so none is left
+# that runs now or at the next boot.
+packages() {
+  local failed=0 no_cluster=/etc/postgresql-common/createcluster.d/no-main-cluster.conf
+  command -v apt-get >/dev/null || return
+  # Without this setting, installing postgresql creates a database cluster and starts it. It
+  # applies to this installation only.
+  $sudo mkdir -p "${no_cluster%/*}"
+  echo 'create_main_cluster = false' | $sudo tee "$no_cluster"
+  { $sudo apt-get update --quiet=2 &&
+    $sudo apt-get install --quiet=2 --yes --no-install-recommends "$@"; } || failed=1
+  $sudo rm "$no_cluster"
+  # PgBouncer has no such setting.
+  if [ $failed = 0 ] && [[ " $* " = *" pgbouncer "* ]]; then
+    { $sudo service pgbouncer stop && $sudo update-rc.d pgbouncer disable; } || failed=1
+  fi
+  return $failed
 }
 
 # tests ENVIRONMENT ARGUMENTS: run pytest. The tests of a file share a browser, so a file stays

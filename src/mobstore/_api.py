@@ -207,6 +207,14 @@ from mobstore.stores.mob_stores import (
 from mobstore.stores.opening import (
     open_stores as open_stores,
 )
+from mobstore.stores.postgres import (
+    Isolation as Isolation,
+    PostgresMobEventStore as PostgresMobEventStore,
+    PostgresMobRunStore as PostgresMobRunStore,
+    PostgresMobSpecStore as PostgresMobSpecStore,
+    PostgresMobStores as PostgresMobStores,
+    PostgresRealmProfileStore as PostgresRealmProfileStore,
+)
 from mobstore.stores.realm_profiles import (
     RealmProfileStore as RealmProfileStore,
 )

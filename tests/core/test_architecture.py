@@ -141,7 +141,7 @@ def test_arrows_go_one_way() -> None:
 
 def test_engines_do_not_know_each_other() -> None:
     """Engines share only the commit listeners."""
-    engines = {"memory", "sqlite", "indexeddb"}
+    engines = {"memory", "sqlite", "indexeddb", "postgres"}
 
     def engine(module: str) -> str:
         return module.removeprefix("engines.").split(".")[0]
@@ -199,6 +199,14 @@ def test_importing_the_package_is_light(code: str) -> None:
     assert "mobstore.notebook.html" not in found
     rooms = {room(name.removeprefix("mobstore.")) for name in found if name.startswith("mobstore.")}
     assert not rooms & {"cli", "maintenance", "meerkat", "testing"}
+
+
+def test_psycopg_is_loaded_only_when_a_postgresql_store_is_opened() -> None:
+    code = "import mobstore; mobstore.PostgresMobStores.open('postgresql://h/db')"
+    found = loaded(f"{code}; mobstore.open_stores('sqlite:x.db'); import mobstore.cli.commands")
+    assert "mobstore.stores.postgres" in found
+    assert "click" in found
+    assert not {name for name in found if name.startswith(("psycopg", "mobstore.engines.postgres"))}
 
 
 def test_memory_needs_no_driver() -> None:

@@ -10,7 +10,7 @@ import click
 
 import mobstore
 from mobstore.cli.stores import is_archive
-from mobstore.stores.urls import parse_url
+from mobstore.stores.urls import parse_url, shown_url
 
 
 def check_url(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -23,20 +23,21 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
     try:
         place = parse_url(value)
     except mobstore.InternalError as error:
-        problem, path = error.detail, value
+        # What may have a password is not the name of a file.
+        problem, path = error.detail, value if shown_url(value) == value else ""
     else:
         if place.engine == "sqlite":
             path = place.name
     command = str(context.info_name)
     file = context.params.get("file")  # of import and export; eager, so that it is parsed first
-    if file is not None and _is_url(str(file)):
-        pair = [value, str(file)]
+    if file is not None and _is_url(file):
+        pair = [value, file]
         if problem:
             first, arguments = ("FILE", pair) if command == "import" else ("URL", pair[::-1])
             advice = f"{first} comes first; type {_typed(command, *arguments)}"
             raise click.BadParameter(advice, param=parameter)
         arguments = pair[::-1] if command == "import" else pair
-        advice = f"{file} is a store, not a file; type {_typed('copy', *arguments)}"
+        advice = f"{shown_url(file)} is a store, not a file; type {_typed('copy', *arguments)}"
         raise click.BadParameter(advice, param_hint="'FILE'")
     if parameter.name == "target":
         if problem and path.endswith(".zip"):
@@ -60,11 +61,20 @@ def _is_archive(path: str) -> bool:
 
 
 def _is_url(file: str) -> bool:
+    """Return whether the argument FILE is the URL of a store.
+
+    Raises:
+        click.BadParameter: it is wrong, and may have a password, so that it must not be printed.
+    """
+    if os.path.lexists(file):
+        return False
     try:
         parse_url(file)
-    except mobstore.InternalError:
+    except mobstore.InternalError as error:
+        if shown_url(file) != file:
+            raise click.BadParameter(error.detail, param_hint="'FILE'") from error
         return False
-    return not os.path.lexists(file)
+    return True
 
 
 def _free_name(archive: Path) -> Path:
@@ -73,4 +83,4 @@ def _free_name(archive: Path) -> Path:
 
 
 def _typed(*words: str) -> str:
-    return f"`mobstore {' '.join(map(quote, words))}`"
+    return f"`mobstore {' '.join(quote(shown_url(word)) for word in words)}`"

@@ -28,6 +28,7 @@ from mobstore.notebook.tabular import fields_of
 from mobstore.operations.overview import run_summaries
 from mobstore.operations.run_reading import Selection
 from mobstore.scripts.paging import next_limit
+from mobstore.stores.urls import shown_url
 
 _PAGE = 64  # runs in one read: their parameters may be huge
 _NUMBER = click.IntRange(0, I64_MAX)
@@ -37,7 +38,11 @@ _STATUSES = get_args(mobstore.MobRunStatus)
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mobstore")
 def cli() -> None:
-    """Inspect, move and check mob stores. A URL is sqlite:PATH, such as sqlite:mobs.db."""
+    """Inspect, move and check mob stores.
+
+    A URL is sqlite:PATH, such as sqlite:mobs.db, or postgresql://USER@HOST:PORT/DBNAME?schema=NAME.
+    Leave passwords to ~/.pgpass or PGPASSWORD: other users of this machine can read arguments.
+    """
 
 
 for _command in (*transfer.COMMANDS, verify, diff):
@@ -59,7 +64,7 @@ async def info(url: str, *, as_json: bool) -> None:
     if as_json:
         json_line({**fields_of(found, without=("mobs",)), "medium": dict(medium)})
     else:
-        display.print_overview(display.console(), url, found, medium)
+        display.print_overview(display.console(), shown_url(url), found, medium)
 
 
 @cli.command()

@@ -14,6 +14,7 @@ from mobstore.cli.decorators import async_command, json_option
 from mobstore.cli.output import cell, describe_os_error, error_text, json_line
 from mobstore.cli.stores import open_url_or_export
 from mobstore.maintenance.comparison import Difference
+from mobstore.stores.urls import shown_url
 
 
 @click.command()
@@ -40,7 +41,7 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
             else:
                 async for group in _grouped(found):
                     differs = True
-                    line = group.line({"first": first, "second": second})
+                    line = group.line({"first": shown_url(first), "second": shown_url(second)})
                     console.print(cell(line), soft_wrap=True)
     except mobstore.MobStoreError as error:
         raise _TroubleError(error_text(error)) from error

@@ -25,6 +25,7 @@ from rich.text import Text
 
 from mobstore.errors import InternalError, MobStoreError, reason
 from mobstore.model.text import bounded, plain, replace_invisible
+from mobstore.stores.urls import shown_url
 
 LONGEST_CELL = 1_000
 """Characters of a cell or a name; `--json` prints all of them."""
@@ -55,13 +56,23 @@ def configure() -> None:
 
 def show_error(error: click.ClickException) -> None:
     """Print an error on standard error; a very long one loses its middle."""
-    message = plain(error.message)
+    message = plain(_without_passwords(error.message))
     if len(message) > _LONGEST_MESSAGE:
         half = _LONGEST_MESSAGE // 2
         message = f"{message[:half]} … {message[-half:]}"
     vars(error).update(message=message)
     with suppress(OSError):  # the exit code remains
         error.show(sys.stderr)  # by default click takes ASCII for UTF-8
+
+
+def _without_passwords(message: str) -> str:
+    """Return a message without passwords: click quotes arguments that it does not expect."""
+    for argument in sys.argv[1:]:
+        for text in (argument, *argument.split("=", 1)):
+            if (shown := shown_url(text)) != text:
+                for quoted in (text, repr(text)[1:-1]):
+                    message = message.replace(quoted, shown)
+    return message
 
 
 def print_note(text: str) -> None:

@@ -15,7 +15,7 @@ from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.removal import remove_empty
 from mobstore.errors import ReadFailedError, reason
 from mobstore.maintenance.transfer import import_stores
-from mobstore.stores.urls import parse_url
+from mobstore.stores.urls import parse_url, shown_url
 
 _ZIP = b"PK"
 
@@ -56,7 +56,7 @@ async def open_url_or_export(name: str) -> AsyncGenerator[mobstore.MobStores]:
         try:
             place = parse_url(name)
         except mobstore.InternalError as error:
-            problem = f"there is no file {name}; as a URL, {error.detail}"
+            problem = f"there is no file {shown_url(name)}; as a URL, {error.detail}"
             raise ReadFailedError(problem) from error
         if place.engine == "sqlite" and is_archive(Path(place.name)):
             raise ReadFailedError(f"{place.name} is an export, not a store; type {place.name}")

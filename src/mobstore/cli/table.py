@@ -50,6 +50,8 @@ class AdaptiveTable:
     ) -> Generator[Table | Text]:
         """Yield the table or the lines of the list to rich."""
         width = options.max_width
+        # Not as rich's title, which is as narrow as the table: people copy URLs.
+        yield from self.title.wrap(console, width, overflow="fold")
         if self.least_width() <= width:
             yield self._table()
         else:
@@ -70,8 +72,6 @@ class AdaptiveTable:
 
     def _table(self) -> Table:
         table = Table(
-            title=self.title,
-            title_justify="left",
             show_header=any(self.columns),
             box=box.SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -89,7 +89,6 @@ class AdaptiveTable:
         return table
 
     def _list(self, console: Console, width: int) -> Generator[Text]:
-        yield from self.title.wrap(console, width, overflow="fold")
         yield Text()
         for row in self.rows:
             line = Text()

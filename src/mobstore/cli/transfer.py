@@ -51,7 +51,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 
 @click.command()
 @url_argument
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), is_eager=True)
+@click.argument("file", type=click.Path(allow_dash=True), is_eager=True)
 @click.option(
     "--format", "layout", type=click.Choice(["mobstore", "meerkat"]), default="mobstore",
     show_default=True,
@@ -60,7 +60,7 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option
 @async_command
-async def export(url: str, file: Path, *, layout: str, force: bool, as_json: bool) -> None:
+async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool) -> None:
     """Export the store at URL to FILE.
 
     FILE appears only when it is complete. If FILE is -, the export goes to standard output, and
@@ -71,23 +71,23 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
     Example: mobstore export sqlite:mobs.db - | ssh host 'cat > mobs.zip'
     Example: mobstore export sqlite:mobs.db mob.db --format meerkat
     """  # noqa: D301 - `\b` is click's
-    piped = str(file) == "-"
+    piped, path = file == "-", Path(file)
     if piped and sys.stdout.isatty():
         raise click.UsageError(
             "standard output is a terminal; name a file, or pipe the output into a command"
         )
-    _reject_own_file(url, file)
+    _reject_own_file(url, path)
     async with open_existing(url) as stores:
         with progress_bar("exporting") as progress:
             if piped:
                 summary = await _to_output(stores, layout, progress)
             else:
-                summary = await _to_file(stores, file, layout, progress, overwrite=force)
+                summary = await _to_file(stores, path, layout, progress, overwrite=force)
     _report("exported", summary, as_json=as_json, stderr=piped)
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path), is_eager=True)
+@click.argument("file", type=click.Path(), is_eager=True)
 @url_argument
 @click.option(
     "--skip-unreadable",
@@ -102,7 +102,7 @@ async def export(url: str, file: Path, *, layout: str, force: bool, as_json: boo
 @json_option
 @async_command
 async def import_(
-    file: Path, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
+    file: str, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
 ) -> None:
     """Import FILE into an empty or new store at URL, all or nothing.
 
@@ -114,21 +114,22 @@ async def import_(
     Example: mobstore import mob.db sqlite:mobs.db
     """  # noqa: D301 - `\b` is click's
     report: Summary | ImportReport
-    if str(file) == "-":
+    path = Path(file)
+    if file == "-":
         raise click.UsageError("import cannot read from a pipe; save the data to a file first")
-    if not is_archive(file):
-        check_source(file)  # before a store is created
+    if not is_archive(path):
+        check_source(path)  # before a store is created
         async with open_new(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
-                    file, stores, skip_unreadable=skip_unreadable, check=not no_check,
+                    path, stores, skip_unreadable=skip_unreadable, check=not no_check,
                     progress=progress,
                 )  # fmt: skip
     elif skip_unreadable or no_check:
         option = "--skip-unreadable" if skip_unreadable else "--no-check"
         raise click.UsageError(f"{option} is only for databases of meerkat-mob")
     else:
-        with file.open("rb") as opened:
+        with path.open("rb") as opened:  # noqa: ASYNC230 - no other task runs
             check_file(opened)
             async with open_new(url) as stores:
                 with progress_bar("importing") as progress:

@@ -195,7 +195,9 @@ class MobStores(Displayed, Stores, Closable):
         return outcome.get()
 
     async def compact(self) -> None:
-        """Reclaim the space of deleted rows: SQLite rewrites its file, other engines do nothing.
+        """Reclaim the space of deleted rows.
+
+        SQLite rewrites its file, PostgreSQL runs VACUUM, other engines do nothing.
 
         Raises:
             WriteFailedError: no space for a second copy, or another process uses the file all the

@@ -13,6 +13,7 @@ from mobstore.scripts.transaction import Durability, Engine
 from mobstore.stores.base import Clock, check_clock
 from mobstore.stores.indexeddb import indexeddb_engine
 from mobstore.stores.mob_stores import MobStores, Opening, check_options
+from mobstore.stores.postgres import postgres_engine
 from mobstore.stores.sqlite import sqlite_engine
 from mobstore.stores.urls import parse_url
 
@@ -30,16 +31,19 @@ def open_stores(
 
     Args:
         url: `memory:` for stores in this process, which end with it; `sqlite:PATH` for a file;
+            `postgresql://USER@HOST/DBNAME?schema=NAME` for a schema of a PostgreSQL database;
             `indexeddb:NAME` for a database of the page's origin, in a browser. A path is relative
             to the working directory unless it begins with a slash. No character of a path or name
             is escaped or expanded. A text that looks like another kind of URL or path is rejected,
             and the error names the URL to write instead; prefix such a name with `./`. A path
-            object, such as a `pathlib.Path`, is a SQLite file.
+            object, such as a `pathlib.Path`, is a SQLite file. For PostgreSQL see
+            `PostgresMobStores.open`.
         create: see `SqliteMobStores.open`; a store in memory is always new.
         read_only: whether only to read: nothing is created or upgraded, and every call that may
             write raises UsageError. See `SqliteMobStores.open`.
-        durability: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory has none.
-        timeout: see `SqliteMobStores.open` and `IndexedDbMobStores.open`; memory never waits.
+        durability: see the `open` of `SqliteMobStores`, `PostgresMobStores` and
+            `IndexedDbMobStores`; memory has none.
+        timeout: see the same methods; memory never waits.
         clock: returns the store's times, as Timestamps or timezone-aware datetimes; for tests.
 
     Raises:
@@ -56,6 +60,10 @@ def open_stores(
         if place.engine == "indexeddb":
             return await indexeddb_engine(
                 place.name, durability, timeout, create=create, read_only=read_only
+            )
+        if place.engine == "postgres":
+            return await postgres_engine(
+                place, durability, "read committed", timeout, create=create, read_only=read_only
             )
         if sys.platform == "emscripten":
             raise UsageError("SQLite files do not persist in a browser; use indexeddb:NAME")

@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 
 from mobstore.errors import UsageError
 from mobstore.model.text import bounded
+from mobstore.stores.postgres_urls import FORM, SCHEMES, split_url, without_passwords
 
-EngineName = Literal["memory", "sqlite", "indexeddb"]
+EngineName = Literal["memory", "sqlite", "indexeddb", "postgres"]
 
 _ENGINES: dict[str, EngineName] = {
     "memory": "memory",
@@ -28,18 +29,32 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _DRIVE_PATH = re.compile(r"[A-Za-z]:[\\/]")
 _USER = re.compile(r"//[^/]*@")
 _HOME = re.compile(r"~[^\\/]*[\\/]|~$")
-_USE = "use memory: or sqlite:PATH, in a browser indexeddb:NAME"
-_WITH_COLON = {"memory": "memory:", "sqlite": "sqlite:PATH", "indexeddb": "indexeddb:NAME"}
+_USE = "use memory:, sqlite:PATH or postgresql://HOST/DBNAME, in a browser indexeddb:NAME"
+_WITH_COLON = {
+    "memory": "memory:",
+    "sqlite": "sqlite:PATH",
+    "indexeddb": "indexeddb:NAME",
+    **dict.fromkeys(SCHEMES, FORM),
+}
+_MAY_HAVE_PASSWORD = re.compile(r"://.*@|password\s*=", re.DOTALL)
 _LONG = "\\\\?\\"
 _LONG_SHARE = "\\\\?\\UNC\\"
 _LONGEST = 600  # characters of the argument in a message
 
 
 class Place(NamedTuple):
-    """A parsed URL: the engine, and the path or name of the store."""
+    """A parsed URL: the engine, and the path or name of the store.
+
+    Of PostgreSQL, the name is the URL for libpq, perhaps with a password, which `repr` hides.
+    """
 
     engine: EngineName
     name: str = ""
+    schema: str = ""
+
+    def __repr__(self) -> str:
+        name = without_passwords(self.name) if self.engine == "postgres" else self.name
+        return f"Place({self.engine!r}, {name!r}, {self.schema!r})"
 
 
 def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
@@ -60,6 +75,8 @@ def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
         raise UsageError(":memory: is not a URL; use memory:")
     if scheme == "file":
         raise _rejection(url, "is a file URI", f"sqlite:{_of_uri(rest, flavour)}")
+    if _is_postgres(scheme):
+        return Place("postgres", *split_url(url))
     if scheme.startswith("sqlite+"):  # the drivers of SQLAlchemy
         scheme = "sqlite"
         rest = rest if rest.startswith("//") else f"//{rest}"
@@ -80,6 +97,21 @@ def parse_url(url: str | PathLike[str], flavour: ModuleType = os.path) -> Place:
             url, "has slashes before its name", f"indexeddb:{rest.strip('/') or 'mobs'}"
         )
     return Place(engine, rest)
+
+
+def shown_url(url: str) -> str:
+    """Return a URL for people: with `***` for passwords, or for all of one that is malformed.
+
+    Any other text is returned as it is.
+    """
+    found = _SCHEME.match(url)
+    try:
+        is_postgres = parse_url(url).engine == "postgres"
+    except UsageError:
+        scheme = found[0] if found else ""
+        has_password = _is_postgres(scheme[:-1].lower()) or _MAY_HAVE_PASSWORD.search(url)
+        return f"{scheme}***" if has_password else url
+    return without_passwords(url) if is_postgres else url
 
 
 def parse_path(path: str | PathLike[str], flavour: ModuleType = os.path) -> str:
@@ -111,6 +143,10 @@ def _path(path: str, given: str, flavour: ModuleType, *, prefix: str) -> str:
     if scheme == "file":
         uri = _of_uri(path[len("file:") :], flavour)
         raise _rejection(given, "is a file URI", f"{prefix}{uri}")
+    if _is_postgres(scheme):  # it may hold a password
+        if prefix:
+            raise UsageError(f"{prefix}{scheme}: names an engine twice; leave out {prefix}")
+        raise UsageError("a PostgreSQL URL is not a path; use open_stores(URL)")
     if scheme in _ENGINES:
         if prefix:
             raise _rejection(given, "names an engine twice", path)
@@ -165,13 +201,18 @@ def _alchemy(path: str, given: str, flavour: ModuleType) -> UsageError:
 
 
 def _not_a_url(url: str, scheme: str, flavour: ModuleType) -> UsageError:
-    if url in _ENGINES:
+    if url in _WITH_COLON:
         return _rejection(url, "has no colon", _WITH_COLON[url])
     if not url:
         return UsageError(f"a store's URL is not empty; {_USE}")
     if scheme or url == ":":
         # Only the scheme: the rest of an unknown URL may hold a password.
         return UsageError(f"no engine for '{bounded(scheme, 40)}:'; {_USE}")
+    if _MAY_HAVE_PASSWORD.search(url):
+        return UsageError(
+            "a store's URL begins with its scheme, without spaces or quotes, such as"
+            f" sqlite:PATH or {FORM}"
+        )
     try:
         path = _path(url, url, flavour, prefix="sqlite:")
     except UsageError as error:
@@ -191,6 +232,10 @@ def _of_uri(rest: str, flavour: ModuleType) -> str:
     if _is_windows(flavour) and _DRIVE.match(path[1:]):
         path = path[1:]
     return path if path not in {"", ":memory:"} else "mobs.db"
+
+
+def _is_postgres(scheme: str) -> bool:
+    return scheme.partition("+")[0] in SCHEMES
 
 
 def _last(path: str) -> str:

@@ -52,12 +52,13 @@ class CountingEngine(Engine):
         self.fault: ReadFailedError | None = None
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
-        """Count the read, or raise the fault."""
+        """Count the read once it is done, or raise the fault."""
         if self.fault is not None:
             raise self.fault
+        found = await self._engine.read(make)
         self.reads += 1
         self._counted.set()
-        return await self._engine.read(make)
+        return found
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         """Pass the write on."""

@@ -247,6 +247,7 @@ async def prunes_many_runs(subject: Subject) -> None:
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await stores.runs.prune_runs(timestamp(0))  # waits for a commit under way
     staying = await left()
     by_end = [n for n, _ in sorted(ended, key=lambda one: one[1])]
     same(staying, sorted(by_end[len(ended) - len(staying) :]), "the runs that ended last stay")

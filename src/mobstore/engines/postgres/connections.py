@@ -1,0 +1,331 @@
+"""Connections to the server of a store: opened, checked, and opened again after a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, Literal, TypeAlias, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from mobstore.engines.postgres import layout
+from mobstore.engines.postgres.driver_errors import (
+    Kind,
+    LostError,
+    ServerError,
+    translate,
+    wrong_conninfo,
+)
+from mobstore.engines.postgres.layout import ServerFacts
+from mobstore.engines.postgres.sql import Sql
+from mobstore.engines.postgres.values import scalar
+from mobstore.engines.postgres.wire import Statement, Wire
+from mobstore.errors import (
+    MobStoreError,
+    ReadFailedError,
+    UsageError,
+    WriteFailedError,
+)
+from mobstore.scripts.tables import FORMAT
+from mobstore.scripts.transaction import Durability
+
+T = TypeVar("T")
+
+Isolation: TypeAlias = Literal["read committed", "serializable"]
+
+_LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
+_NOT_STARTED = "57P03"
+_NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
+"""States that no further attempt changes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a store.
+
+    Attributes:
+        conninfo: the connection, as libpq accepts it; it may hold a password.
+        schema: the name of the schema.
+        durability: see `PostgresMobStores.open`.
+        isolation: see `PostgresMobStores.open`.
+        timeout: see `PostgresMobStores.open`.
+        create: see `PostgresMobStores.open`.
+        read_only: see `PostgresMobStores.open`.
+    """
+
+    conninfo: str = field(repr=False)
+    schema: str
+    durability: Durability
+    isolation: Isolation
+    timeout: float
+    create: bool
+    read_only: bool
+
+
+class Server:
+    """The server of one store.
+
+    Attributes:
+        sql: the store's statements.
+        options: the options of the store.
+        where: the store in messages, without user and password.
+        facts: the facts about the server of the latest connection.
+        pooled: whether a pooler is between this process and the server.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.sql = Sql(options.schema)
+        self.where = f"schema {options.schema}"
+        self.facts: ServerFacts | None = None
+        self.pooled = False
+        self._marker = ""  # the OID of the store's table of that name
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a connection, for locks, and until an outcome is known."""
+        return max(self.options.timeout, _LEAST)
+
+    @property
+    def silence(self) -> float:
+        """Seconds without an answer after which the server counts as lost."""
+        return self.patience + 10
+
+    async def open(self) -> Wire:
+        """Connect for the first time; check or create the store.
+
+        Raises:
+            ReadFailedError: the server cannot be reached, is too old or not UTF8; the store is
+                missing, foreign or of a newer format.
+            WriteFailedError: the store cannot be created, or the server is a standby.
+            UsageError: the connection's URL is wrong.
+        """
+        wire = await self.retrying(self._connect, ReadFailedError, known=False)
+        try:
+            await self._check_store(wire)
+        except ServerError as error:
+            wire.close()
+            kind = WriteFailedError if self.options.create else ReadFailedError
+            raise translate(error, self.where, kind) from error
+        except LostError as error:
+            raise translate(error, self.where, ReadFailedError) from error
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+
+    async def connect(self, kind: Kind) -> Wire:
+        """Connect again, and check that the store is still the one that was opened.
+
+        Raises:
+            LostError: there is no connection.
+            MobStoreError: of this kind: the store was removed, or cannot be on this server.
+        """
+        wire = await self._connect()
+        try:
+            marker = await self._read_marker(wire)
+        except ServerError as error:
+            wire.close()
+            raise translate(error, self.where, kind) from error
+        except BaseException:
+            wire.close()
+            raise
+        if marker != self._marker:
+            wire.close()
+            raise kind(
+                f"{self.where} was removed while it was open, and perhaps created again; open it"
+                " again"
+            )
+        return wire
+
+    async def retrying(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        kind: Kind,
+        *,
+        known: bool,
+    ) -> T:
+        """Repeat an attempt that loses its connection, for at most `patience` seconds.
+
+        Args:
+            attempt: raises `LostError` for a reason that may pass.
+            kind: the kind of error to raise.
+            known: whether the server is known to exist. Otherwise only one that starts is waited
+                for, so that a wrong URL is noticed at once.
+
+        Raises:
+            MobStoreError: of this kind, when all attempts have failed.
+        """
+        deadline = monotonic() + self.patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await attempt()
+            except LostError as error:
+                if (
+                    error.sqlstate in _NEVER
+                    or not (known or error.sqlstate == _NOT_STARTED)
+                    or monotonic() + pause > deadline
+                ):
+                    raise translate(error, self.where, kind) from error
+            except ServerError as error:
+                raise translate(error, self.where, kind) from error
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not for security
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _connect(self) -> Wire:
+        """Connect, and learn about the server.
+
+        Raises:
+            LostError: there is no connection.
+            MobStoreError: a store cannot be on this server.
+        """
+        try:
+            parameters = conninfo_to_dict(
+                self.options.conninfo,
+                client_encoding="utf8",
+                fallback_application_name="mobstore",
+            )
+        except psycopg.Error:
+            raise wrong_conninfo() from None
+        parameters.setdefault("connect_timeout", str(max(2, math.ceil(self.patience))))
+        for name, seconds in _KEEPALIVE.items():
+            parameters.setdefault(name, seconds)
+        sqlstate = ""
+        try:
+            async with asyncio.timeout(self.silence):
+                connection = await psycopg.AsyncConnection.connect(
+                    make_conninfo("", **parameters), autocommit=True
+                )
+        except TimeoutError:
+            raise LostError("no connection in time") from None
+        except psycopg.errors.InterfaceError as error:
+            raise UsageError(
+                f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
+            ) from None
+        except (psycopg.Error, OSError) as error:
+            sqlstate = getattr(error, "sqlstate", None) or _state_in(str(error))
+            raise LostError(_reason(error), sqlstate) from None
+        info = connection.info
+        host = info.host or info.hostaddr
+        address = f"{host}:{info.port}" if not host.startswith("/") else host
+        self.where = f"{address}/{info.dbname}, schema {self.options.schema}"
+        process = connection.pgconn.backend_pid
+        wire = Wire(connection, pooled=True)
+        try:
+            facts = layout.facts_of((await wire.exchange([layout.FACTS], self.silence))[0])
+            layout.check_server(facts, self.where)
+        except BaseException:
+            wire.close()
+            raise
+        # A pooler announces a process of its own.
+        self.pooled = wire.pooled = facts.process != process
+        self.facts = facts
+        if facts.standby and not self.options.read_only:
+            wire.close()
+            raise LostError("the server is a standby", "25006")
+        return wire
+
+    async def _check_store(self, wire: Wire) -> None:
+        """Check the store, or create it.
+
+        Raises:
+            MobStoreError: it is missing, foreign, damaged, or of a newer format.
+        """
+        options, sql = self.options, self.sql
+        columns = layout.columns_of(options.schema)
+        found = layout.found(await wire.exchange(columns, self.silence))
+        if found.foreign:
+            raise ReadFailedError(
+                f"{self.where} holds tables that are not mobstore's; use another schema"
+            )
+        if not found.store:
+            if options.read_only or not options.create:
+                raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
+            await self._create(wire)
+            found = layout.found(await wire.exchange(columns, self.silence))
+        results = await wire.exchange([layout.read_format(sql)], self.silence)
+        version = int(results[0].get_value(0, 0) or b"0")
+        if version > FORMAT:
+            raise ReadFailedError(
+                f"{self.where} has format {version}, and this version of mobstore reads up to"
+                f" {FORMAT}; update mobstore"
+            )
+        if found.fault or version < 1:
+            fault = found.fault or "its format is missing"
+            raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
+        self._marker = await self._read_marker(wire)
+
+    async def _create(self, wire: Wire) -> None:
+        """Create the store, unless another process has done so meanwhile."""
+        lock = scalar(layout.creation_lock(self.options.schema))
+        milliseconds = scalar(f"{math.ceil(self.patience * 1000)}ms")
+        facts = self.facts
+        assert facts is not None  # noqa: S101 - set by `_connect`
+        try:
+            results = await wire.exchange(
+                [
+                    Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+                    Statement("SELECT set_config('lock_timeout', $1::text, true)", (milliseconds,)),
+                    Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
+                    *layout.columns_of(self.options.schema),
+                ],
+                self.silence,
+            )
+            found = layout.found(results[3:])
+            if found.foreign:
+                raise ReadFailedError(
+                    f"{self.where} holds tables that are not mobstore's; use another schema"
+                )
+            if not found.store:
+                create = layout.create(self.sql, schema=not found.exists, lz4=facts.lz4)
+                await wire.exchange(list(create), self.silence)
+            await wire.exchange([Statement("COMMIT")], self.silence)
+        except (MobStoreError, ServerError):
+            wire.close()
+            raise
+
+    async def _read_marker(self, wire: Wire) -> str:
+        name = scalar(self.sql.table(layout.MARKER))
+        results = await wire.exchange(
+            [Statement("SELECT to_regclass($1::text)::oid::text", (name,))], self.silence
+        )
+        return (results[0].get_value(0, 0) or b"").decode()
+
+
+_KEEPALIVE = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""Seconds, and milliseconds, after which the system notices that a server's machine is gone."""
+
+
+def _state_in(message: str) -> str:
+    """Return the SQLSTATE of a failed connection, which libpq reports in words only."""
+    return next((state for words, state in _WORDS.items() if re.search(words, message)), "")
+
+
+_WORDS = {
+    "password authentication failed|no password supplied": "28P01",
+    "no pg_hba.conf entry|not permitted to log in|role .* does not exist": "28000",
+    "database .* does not exist": "3D000",
+    "too many (connections|clients)|connection slots": "53300",
+    "is starting up|is shutting down|in recovery mode|not yet accepting": "57P03",
+    "in hot standby mode|session is read-only": "25006",
+}
+"""Words of English messages; in other languages the message itself is shown."""
+
+
+def _reason(error: BaseException) -> str:
+    """Return what failed, without the list of all hosts that psycopg adds."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:500]

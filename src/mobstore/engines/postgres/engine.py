@@ -1,0 +1,236 @@
+"""The PostgreSQL engine, and which event loop does what.
+
+Each event loop that uses the store has a *lane*: a writer with one connection, readers with at most
+four, and one connection that listens while there are subscribers. No thread is started. Tasks of
+other event loops use their own lanes, so connections never change loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from mobstore.engines.listeners import Listeners
+from mobstore.engines.postgres.connections import Isolation, Options, Server
+from mobstore.engines.postgres.driver_errors import LostError, ServerError, translate
+from mobstore.engines.postgres.jobs import Job
+from mobstore.engines.postgres.news import Channel, News
+from mobstore.engines.postgres.readers import Readers
+from mobstore.engines.postgres.wire import Statement
+from mobstore.engines.postgres.writer import Writer
+from mobstore.errors import ClosedError, UsageError, WriteFailedError
+from mobstore.scripts.tables import TABLES
+from mobstore.scripts.transaction import (
+    Durability,
+    Engine,
+    LoadingScript,
+    Scan,
+    Script,
+    require_outside_atomic,
+)
+
+T = TypeVar("T")
+
+_GRACE = 2.0  # seconds that reads have to end when the store is closed
+
+
+class _Lane:
+    """The connections of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, engine: PostgresEngine) -> None:
+        server, channel, listeners = engine.server, engine.channel, engine.listeners
+        self.loop = loop
+        self.writer = Writer(server, listeners.notify, channel.announcement)
+        self.readers = Readers(server)
+        self.news = News(server, channel, listeners, engine.writers)
+
+    async def finish(self) -> None:
+        """Finish writes, end reads, and close the connections."""
+        await self.writer.finish()
+        await self.readers.finish(_GRACE)
+        await self.news.finish()
+
+    def abandon(self) -> None:
+        """Close the connections of an event loop that runs no more."""
+        self.writer.abandon()
+        self.readers.abandon()
+
+
+class PostgresEngine(Engine):
+    """One schema of a PostgreSQL database, which other processes may use at the same time."""
+
+    def __init__(self, server: Server) -> None:
+        self.server: Server = server
+        self.channel: Channel = Channel(server.options.schema)
+        self.listeners: Listeners = Listeners()
+        self._pid = os.getpid()
+        self._gate = Lock()  # guards what follows
+        self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
+        self._closed = False
+        self._abandoned = weakref.finalize(self, _abandon, self._pid, server.where, self._lanes)
+        self._abandoned.atexit = False
+
+    def __repr__(self) -> str:
+        return f"PostgresEngine({self.server.where!r})"
+
+    @classmethod
+    async def open(
+        cls,
+        conninfo: str,
+        schema: str,
+        *,
+        durability: Durability,
+        isolation: Isolation = "read committed",
+        timeout: float,
+        create: bool,
+        read_only: bool = False,
+    ) -> PostgresEngine:
+        """Open or create a store.
+
+        Args:
+            conninfo: the connection, as libpq accepts it: a URL or keywords and values.
+            schema: the name of the schema.
+            durability: "full": a write that returned survives a crash of the server. "normal": it
+                may undo the last ones.
+            isolation: how transactions of several processes are kept apart.
+            timeout: seconds to wait for connections, for locks, and for the outcome of a commit
+                whose connection was lost; at least 1 is used.
+            create: whether to create the schema and its tables if they are missing.
+            read_only: whether only to read; also on a standby. Scripts must not write.
+
+        Raises:
+            ReadFailedError: the server cannot be reached, is older than 14 or not UTF8; the schema
+                is missing, holds other tables, or has a newer format. Nothing was changed.
+            WriteFailedError: the store cannot be created, or the server is a standby.
+            UsageError: libpq cannot parse `conninfo`.
+        """
+        server = Server(
+            Options(conninfo, schema, durability, isolation, timeout, create, read_only)
+        )
+        wire = await server.open()
+        engine = cls(server)
+        lane = engine._lane()
+        await lane.news.ask(wire)  # what was committed before is no news
+        lane.readers.adopt(wire)
+        return engine
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        job = self._job(make)
+        self._lane().readers.submit(job)
+        return await job.future
+
+    async def write(self, make: Callable[[], Script[T]]) -> T:
+        job = self._job(make)
+        self._lane().writer.submit(job)
+        return await job.future
+
+    async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
+        job = self._job(make, loading=True)
+        self._lane().writer.submit(job)
+        return await job.future
+
+    def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
+        require_outside_atomic()
+        lane = self._lane()
+        end = self.listeners.add(wake, to)
+        lane.news.start()
+        return end
+
+    async def compact(self) -> None:
+        require_outside_atomic()
+        self._lane()
+        server = self.server
+        try:
+            wire = await server.connect(WriteFailedError)
+            try:
+                for table in TABLES:
+                    vacuum = Statement(f"VACUUM {server.sql.table(table.name)}")
+                    await wire.exchange([vacuum], None)
+                    if wire.warnings:
+                        raise WriteFailedError(
+                            f"{server.where}: only the owner of table {table.name} can reclaim its"
+                            " space; nothing was lost"
+                        )
+            finally:
+                wire.close()
+        except (LostError, ServerError) as error:
+            raise translate(error, server.where, WriteFailedError) from error
+
+    def writers(self) -> list[str]:
+        """Return the names of the writers of all event loops."""
+        return [lane.writer.name for lane in list(self._lanes.values())]
+
+    def details(self) -> Mapping[str, str]:
+        facts = self.server.facts
+        if facts is None:
+            return {}
+        version = f"{facts.version // 10000}.{facts.version % 10000}"
+        return {
+            "PostgreSQL": version + (", a standby" if facts.standby else ""),
+            "connections": "through a pooler" if self.server.pooled else "direct",
+        }
+
+    async def close(self) -> None:
+        with self._gate:
+            closing, self._closed = not self._closed, True
+            lanes = list(self._lanes.values()) if closing else []
+        if os.getpid() != self._pid:
+            self._abandoned.detach()  # the connections belong to the parent
+            return
+        if not closing:
+            return
+        self._abandoned.detach()
+        here = asyncio.get_running_loop()
+        for lane in lanes:
+            if lane.loop is here:
+                await lane.finish()
+            elif lane.loop.is_running():
+                finishing = asyncio.run_coroutine_threadsafe(lane.finish(), lane.loop)
+                await asyncio.wrap_future(finishing)
+            else:
+                lane.abandon()
+        self._lanes.clear()
+        self.listeners.notify()
+
+    def _job(
+        self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False
+    ) -> Job[T]:
+        require_outside_atomic()
+        loop = asyncio.get_running_loop()
+        return Job(make, cast("asyncio.Future[T]", loop.create_future()), loading=loading)
+
+    def _lane(self) -> _Lane:
+        """Return the lane of the running event loop.
+
+        Raises:
+            ClosedError: the store is closed.
+            UsageError: this process was forked from the one that opened the store.
+        """
+        if os.getpid() != self._pid:
+            raise UsageError(
+                "the store was opened before this process was forked; close stores before forking,"
+                " or start processes with spawn"
+            )
+        loop = asyncio.get_running_loop()
+        with self._gate:
+            if self._closed:
+                raise ClosedError("the store is closed; open it again to use it")
+            lane = self._lanes.get(loop)
+            if lane is None:
+                for ended in [one for one in self._lanes if one.is_closed()]:
+                    self._lanes.pop(ended).abandon()
+                lane = self._lanes[loop] = _Lane(loop, self)
+        return lane
+
+
+def _abandon(pid: int, where: str, lanes: dict[asyncio.AbstractEventLoop, _Lane]) -> None:
+    if os.getpid() != pid:
+        return  # after a fork, the connections belong to the parent
+    for lane in lanes.values():
+        lane.abandon()
+    warnings.warn(f"the store on {where} was never closed", ResourceWarning, stacklevel=2)

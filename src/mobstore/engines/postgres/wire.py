@@ -1,0 +1,230 @@
+"""Exchanges with the server: several statements and their results in one round trip.
+
+This uses libpq's pipeline mode through psycopg's `pq` module; psycopg's cursors are half as fast.
+
+* Every exchange ends with a Sync. A server that waits for more statements of a pipeline counts as
+  active, so that `idle_in_transaction_session_timeout` would not end the transaction of a client
+  that was stopped.
+* An error of a statement skips the rest of its exchange.
+* An exchange that is cancelled, or not answered in time, closes the connection.
+* Statements are prepared at their first use, under names of our own. Poolers that pass a connection
+  to others between transactions do not keep them, so there each use sends the whole statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import accumulate, count
+from typing import NamedTuple
+
+import psycopg
+from psycopg import pq
+
+from mobstore.engines.postgres.driver_errors import LostError, error_of
+from mobstore.engines.postgres.values import Parameter
+
+Result = pq.abc.PGresult
+_numbers = count()  # a name is never used twice, not even after a failed exchange
+
+
+class Statement(NamedTuple):
+    """A statement with its parameters; its text is a constant, apart from the schema's name."""
+
+    sql: str
+    values: tuple[Parameter, ...] = ()
+
+
+class Wire:
+    """An open connection in pipeline mode. One task at a time uses it.
+
+    Attributes:
+        pooled: whether a pooler may change the server's connection between transactions.
+        warnings: the SQLSTATEs of the notices since `exchange` began.
+    """
+
+    def __init__(self, connection: psycopg.AsyncConnection[object], *, pooled: bool) -> None:
+        self._connection = connection  # kept, because it closes the other when it is freed
+        self._pgconn = connection.pgconn
+        self.pooled: bool = pooled
+        self.warnings: list[str] = []
+        self._prepared: dict[str, bytes] = {}
+        self._unread = 0  # exchanges whose results are dropped
+        self._notified: Callable[[bytes], None] = lambda _: None
+        self._pgconn.notice_handler = self._note
+        self._pgconn.notify_handler = lambda notify: self._notified(notify.extra)
+        self._pgconn.enter_pipeline_mode()
+
+    @property
+    def open(self) -> bool:
+        """True unless the connection was closed or is known to be lost."""
+        return self._pgconn.status == pq.ConnStatus.OK
+
+    def close(self) -> None:
+        """Close the connection at once; the server rolls back an open transaction."""
+        self._pgconn.finish()
+
+    def post(self, statement: Statement) -> None:
+        """Send a statement, and drop its result; if the connection is lost, do nothing."""
+        if self.open:
+            with suppress(LostError):
+                self._send((statement,))
+                self._unread += 1
+
+    async def exchange(
+        self,
+        statements: Sequence[Statement],
+        patience: float | None,
+        then: Statement | None = None,
+    ) -> list[Result]:
+        """Send statements, and return the result of each.
+
+        Args:
+            statements: the statements; one transaction, unless one is open or begins or ends.
+            patience: seconds without an answer after which the connection is closed; None: no
+                limit.
+            then: another statement to send with them; its result is dropped.
+
+        Raises:
+            ServerError: a statement failed; an open transaction accepts only ROLLBACK now.
+            LostError: the connection was lost, and is closed.
+        """
+        self.warnings.clear()
+        prepared = self._send(statements)
+        if then is not None:
+            self._send((then,))
+        try:
+            await self._flush(patience)
+            while self._unread:
+                await self._receive(patience)
+                self._unread -= 1
+            results = await self._receive(patience)
+            self._unread += then is not None
+        except (psycopg.Error, OSError) as lost:
+            self.close()
+            raise LostError(_first_line(lost)) from None
+        except BaseException:
+            self.close()
+            raise
+        # A statement that is prepared has another result before its own.
+        own = [n + before for n, before in enumerate(accumulate(prepared))]
+        for place, result in enumerate(results):
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                for (sql, _), new in zip(statements, prepared, strict=True):
+                    if new:  # perhaps it was not reached
+                        self._prepared.pop(sql, None)
+                error = error_of(result, bisect_left(own, place))
+                if isinstance(error, LostError):
+                    self.close()
+                raise error
+        return [results[place] for place in own]
+
+    async def listen(self, wake: Callable[[bytes], None], seconds: float) -> None:
+        """Pass the payloads of notifications to a function for some time.
+
+        Raises:
+            LostError: the connection was lost, and is closed.
+        """
+        self._notified = wake
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self._ready()
+                    self._pgconn.consume_input()
+                    self._pgconn.is_busy()  # parses what arrived
+                    while (notify := self._pgconn.notifies()) is not None:
+                        wake(notify.extra)
+        except TimeoutError:
+            return
+        except (psycopg.Error, OSError) as lost:
+            self.close()
+            raise LostError(_first_line(lost)) from None
+        finally:
+            self._notified = lambda _: None
+
+    def _send(self, statements: Sequence[Statement]) -> list[bool]:
+        """Queue statements and a Sync; return for each whether it is prepared before."""
+        pgconn, prepared = self._pgconn, list[bool]()
+        try:
+            for sql, values in statements:
+                contents = [value.content for value in values]
+                formats = [value.binary for value in values]
+                if self.pooled:
+                    prepared.append(False)
+                    pgconn.send_query_params(sql.encode(), contents, None, formats)
+                    continue
+                name = self._prepared.get(sql)
+                prepared.append(name is None)
+                if name is None:
+                    name = self._prepared[sql] = b"m%d" % next(_numbers)
+                    pgconn.send_prepare(name, sql.encode())
+                pgconn.send_query_prepared(name, contents, formats)
+            pgconn.pipeline_sync()
+        except psycopg.Error as error:
+            self.close()
+            raise LostError(_first_line(error)) from None
+        return prepared
+
+    async def _flush(self, patience: float | None) -> None:
+        while self._pgconn.flush():
+            # Results may fill the server's buffer before it has read everything.
+            if await self._ready(patience, writing=True):
+                self._pgconn.consume_input()
+
+    async def _receive(self, patience: float | None) -> list[Result]:
+        """Receive the results up to the next Sync.
+
+        Raises:
+            LostError: the connection was lost before.
+        """
+        pgconn = self._pgconn
+        results: list[Result] = []
+        while True:
+            while pgconn.is_busy():
+                await self._ready(patience)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:  # the end of one statement
+                if not self.open:
+                    raise OSError("the server closed the connection")
+            elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return results
+            else:
+                results.append(result)
+                if result.status == pq.ExecStatus.FATAL_ERROR and not self.open:
+                    return results
+
+    async def _ready(self, patience: float | None = None, *, writing: bool = False) -> bool:
+        """Wait until the socket can be read, or also written; return whether it can be read."""
+        loop, socket = asyncio.get_running_loop(), self._pgconn.socket
+        ready: asyncio.Future[bool | None] = loop.create_future()
+        timer = loop.call_later(patience, _set, ready, None) if patience is not None else None
+        loop.add_reader(socket, _set, ready, True)
+        if writing:
+            loop.add_writer(socket, _set, ready, False)
+        try:
+            readable = await ready
+        finally:
+            loop.remove_reader(socket)
+            if writing:
+                loop.remove_writer(socket)
+            if timer is not None:
+                timer.cancel()
+        if readable is None:
+            raise OSError(f"no answer within {patience:g} seconds")
+        return readable
+
+    def _note(self, notice: Result) -> None:
+        code = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
+        self.warnings.append(code.decode())
+
+
+def _set(ready: asyncio.Future[bool | None], value: bool | None) -> None:  # noqa: FBT001
+    if not ready.done():
+        ready.set_result(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
