@@ -1,24 +1,26 @@
 """Processes that work at the same time: `python -m bench.postgres.children JOB TASKS URL...`.
 
-A process prints a line when its stores are open. For each number that it reads, it performs so
-many operations and prints a line. Its tasks are spread over its stores.
+A process prints an empty line when its stores are open. For each number that it reads, it performs
+so many operations and prints when it began and ended. Its tasks are spread over its stores.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, TypeAlias
 
 from bench import samples
 from bench.postgres.stage import Place
 from bench.postgres.swapping import swaps_of
-from bench.turns import Opener, Stopwatch, Turn, by_tasks
+from bench.turns import Opener, Turn
 from mobstore import MobStores, open_stores
 
 Job: TypeAlias = Literal["append", "cas"]
@@ -42,15 +44,16 @@ class _Child:
         self.process.stdin.write(f"{operations}\n")
         self.process.stdin.flush()
 
-    def wait(self) -> None:
-        """Wait for a line.
+    def wait(self) -> list[float]:
+        """Wait for a line and return its numbers.
 
         Raises:
             RuntimeError: the process has ended.
         """
         assert self.process.stdout is not None
-        if not self.process.stdout.readline():
+        if not (line := self.process.stdout.readline()):
             raise RuntimeError("a process of the benchmark failed")
+        return list(map(float, line.split()))
 
     def end(self) -> None:
         assert self.process.stdin is not None
@@ -85,12 +88,11 @@ def working(job: Job, processes: int, tasks: int, places: Callable[[], Sequence[
 
             async def turn(count: int) -> float:
                 share = -(-count // processes)
-                with Stopwatch() as watch:
-                    for child in children:
-                        child.start(share)
-                    for child in children:
-                        child.wait()
-                return watch.seconds * count / (share * processes)
+                for child in children:
+                    child.start(share)
+                begun, ended = zip(*(child.wait() for child in children), strict=True)
+                seconds: float = max(ended) - min(begun)
+                return seconds * count / (share * processes)
 
             yield turn
 
@@ -104,10 +106,18 @@ async def _main(job: Job, tasks: int, urls: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(open_stores(url)) for url in urls]
         do = await (_appends(stores, tasks) if job == "append" else swaps_of(stores, tasks))
-        print("open", flush=True)
+        gc.collect()
+        gc.freeze()
+        print(flush=True)
         for line in sys.stdin:
-            await by_tasks(tasks, range(int(line)), do)
-            print("done", flush=True)
+            begun, count = monotonic(), int(line)
+            await asyncio.gather(*(_each(range(n, count, tasks), do) for n in range(tasks)))
+            print(begun, monotonic(), flush=True)
+
+
+async def _each(numbers: Iterable[int], do: Callable[[int], Awaitable[object]]) -> None:
+    for n in numbers:
+        await do(n)
 
 
 async def _appends(
