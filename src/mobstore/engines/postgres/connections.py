@@ -96,7 +96,7 @@ class Server:
     @property
     def silence(self) -> float:
         """Seconds without an answer after which the server counts as lost."""
-        return self.patience + 10
+        return 2 * self.patience + 10  # two locks may be waited for
 
     async def open(self) -> Wire:
         """Connect for the first time; check or create the store.

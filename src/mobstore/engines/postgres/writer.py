@@ -189,6 +189,7 @@ class Writer:
             locks.take_whole()
         attempts = stopped = clashes = 0
         deadline: float | None = None  # set by the first failure
+        self._in_doubt = False
         while True:
             try:
                 await self._attempt(jobs, locks, _IDLE[min(stopped, len(_IDLE) - 1)])
