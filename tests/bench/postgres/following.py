@@ -12,11 +12,12 @@ from time import monotonic, sleep
 import psutil  # type: ignore[import-untyped]
 
 from bench.outcome import Check, Outcome
-from bench.postgres.stage import FAST, Stage, open_mobstore
+from bench.postgres.stage import Stage, open_mobstore
 from bench.turns import Settings
 from bench.works.following import follow_across
 from support.postgres import programs
 from support.postgres.pooler import Pooler
+from support.postgres.server import Server
 
 LATEST = 5
 """Milliseconds."""
@@ -64,38 +65,38 @@ def across(stage: Stage, settings: Settings) -> Iterator[Outcome]:
         )  # fmt: skip
 
 
-def idle(stage: Stage, settings: Settings) -> Iterator[Outcome]:
+def idle(_: Stage, settings: Settings) -> Iterator[Outcome]:
     """Measure processor time without any event, of the process and of the server."""
     seconds = 5 if settings.quick else 30
-    place = stage.place()
-    _, alone = _costs(stage, None, seconds)
-    yield _idle("with LISTEN", *_subscribed(stage, place.url, seconds), alone, seconds)
-    if programs.find("pgbouncer") is None:
-        missing = programs.missing("pgbouncer")
-        yield Outcome("idle subscription through PgBouncer", "", notes=[f"not measured: {missing}"])
-        return
-    with Pooler(stage.server) as pooler:
-        url = pooler.url(FAST, schema=place.schema)
-        costs = _subscribed(stage, url, seconds)
-    yield _idle("through PgBouncer, which polls", *costs, alone, seconds)
+    with Server() as server:  # the other one may still have to vacuum
+        alone = _costs(server, None, seconds)[1]
+        costs = _subscribed(server, server.url(schema="mobs"), seconds)
+        yield _idle("with LISTEN", *costs, alone, seconds)
+        if programs.find("pgbouncer") is None:
+            missing = programs.missing("pgbouncer")
+            yield Outcome("idle subscription through PgBouncer", "", notes=[f"skipped: {missing}"])
+            return
+        with Pooler(server) as pooler:
+            costs = _subscribed(server, pooler.url(schema="mobs"), seconds)
+        yield _idle("through PgBouncer, which polls", *costs, alone, seconds)
 
 
 def _idle(how: str, process: float, server: float, alone: float, seconds: float) -> Outcome:
     return Outcome(
-        f"open store with one subscription, {how}, no events",
+        f"processor time of an open store with one subscription, {how}, no events",
         "",
         checks=[
-            Check("the process", process, unit="s of processor time a minute"),
-            Check("the server", server, unit="s of processor time a minute"),
-            Check("the server without any client", alone, unit="s of processor time a minute"),
+            Check("the process", process, unit="s a minute"),
+            Check("the server", server, unit="s a minute"),
+            Check("the server without any client", alone, unit="s a minute"),
         ],
         notes=[f"measured for {seconds} s each"],
     )
 
 
-def _subscribed(stage: Stage, url: str, seconds: float) -> tuple[float, float]:
+def _subscribed(server: Server, url: str, seconds: float) -> tuple[float, float]:
     with _idle_process(url) as process:
-        return _costs(stage, process, seconds)
+        return _costs(server, process, seconds)
 
 
 @contextmanager
@@ -114,10 +115,10 @@ def _idle_process(url: str) -> Generator[psutil.Process]:
         child.stdin.close()
 
 
-def _costs(stage: Stage, process: psutil.Process | None, seconds: float) -> tuple[float, float]:
+def _costs(server: Server, process: psutil.Process | None, seconds: float) -> tuple[float, float]:
     """Return the processor seconds a minute of a process and of the server."""
-    main = psutil.Process(stage.server.pid)
-    stage.server.execute("CHECKPOINT")  # or a part of it may fall into the measurement
+    main = psutil.Process(server.pid)
+    server.execute("CHECKPOINT")  # or a part of it may fall into the measurement
 
     def spent() -> tuple[float, float]:
         own = 0.0 if process is None else _processor_time(process)
@@ -126,11 +127,11 @@ def _costs(stage: Stage, process: psutil.Process | None, seconds: float) -> tupl
         running = sum(_processor_time(child) for child in main.children())
         return own, sum(ended[:4]) + running
 
-    (own, server), start = spent(), monotonic()
+    before, start = spent(), monotonic()
     sleep(seconds)
-    (own_after, server_after), end = spent(), monotonic()
-    each = 60 / (end - start)
-    return (own_after - own) * each, (server_after - server) * each
+    after, end = spent(), monotonic()
+    own, of_server = (60 * (b - a) / (end - start) for a, b in zip(before, after, strict=True))
+    return own, of_server
 
 
 def _processor_time(process: psutil.Process) -> float:
