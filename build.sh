@@ -20,7 +20,8 @@ usage() {
 ./build.sh serve       build the site and serve it on 127.0.0.1; arguments go to the server (--port)
 ./build.sh screenshot  take the picture of the page, docs/page.png
 ./build.sh bench       compare with raw SQLite and other libraries; bench browser: with raw
-                       JavaScript on IndexedDB; further arguments go to the benchmark
+                       JavaScript on IndexedDB; bench postgres: with raw psycopg, pgbench and
+                       other libraries; further arguments go to the benchmark
 ./build.sh build       build the wheel and the sdist into dist/
 TEXT
 }
