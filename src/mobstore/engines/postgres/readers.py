@@ -160,7 +160,7 @@ class Readers:
         try:
             for job in jobs:
                 job.error = None
-                script = cast("Script[Any]", job.make())
+                script = job.script()
                 asked = _step(job, script, None)
                 if asked is not None:
                     begun.append((job, script, asked))
@@ -190,7 +190,7 @@ class Readers:
 
     async def _read_alone(self, job: Job[Any], wire: Wire) -> None:
         """Run a job in a snapshot that stays open until it ends."""
-        script = cast("Script[Any]", job.make())
+        script = job.script()
         job.error = None
         begin, open_ = [self._begin()], True
         try:
