@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from contextlib import aclosing
 from unittest.mock import patch
 
 from engines.support import RUN, say
-from mobstore import MobId, MobStores, open_stores
+from mobstore import MobId, MobStoreError, MobStores, open_stores
 from mobstore.engines.postgres.news import Channel
 from mobstore.engines.postgres.wire import Statement
 from mobstore.testing.samples import tag_of, tagged_event
@@ -78,3 +79,20 @@ def follow(url: str) -> None:
         say("ended")
 
     asyncio.run(main())
+
+
+def open_each() -> None:
+    """Open the store of each URL on a line, append an event, and print what happened."""
+
+    async def use(url: str) -> dict[str, object]:
+        try:
+            async with open_stores(url, timeout=30) as stores:
+                identity = str(await stores.identity())
+                cursor = (await stores.events.append(tagged_event("e"))).cursor
+        except MobStoreError as error:
+            return {"error": repr(error)}
+        return {"error": None, "identity": identity, "cursor": cursor}
+
+    say("ready")
+    for line in sys.stdin:
+        say(json.dumps(asyncio.run(use(line.strip()))))
