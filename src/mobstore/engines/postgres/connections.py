@@ -28,7 +28,6 @@ from mobstore.engines.postgres.sql import Sql
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import (
-    MobStoreError,
     ReadFailedError,
     UsageError,
     WriteFailedError,
@@ -109,11 +108,12 @@ class Server:
         """
         wire = await self.retrying(self._connect, ReadFailedError, known=False)
         try:
+            if wire.pooled:
+                await self._check_pooler(wire)
             await self._check_store(wire)
         except ServerError as error:
             wire.close()
-            kind = WriteFailedError if self.options.create else ReadFailedError
-            raise translate(error, self.where, kind) from error
+            raise translate(error, self.where, ReadFailedError) from error
         except LostError as error:
             raise translate(error, self.where, ReadFailedError) from error
         except BaseException:
@@ -233,6 +233,21 @@ class Server:
         database = parameters.get("dbname") or parameters.get("service") or "(default database)"
         return f"{address}/{database}, schema {self.options.schema}"
 
+    async def _check_pooler(self, wire: Wire) -> None:
+        """Raise unless a pooler keeps a connection to the server for a whole transaction.
+
+        Raises:
+            ReadFailedError: it does not.
+        """
+        try:
+            for statement in ("BEGIN", "COMMIT"):
+                await wire.exchange([Statement(statement)], self.silence)
+        except (ServerError, LostError) as error:
+            raise ReadFailedError(
+                f"{self.where}: the pooler ended the connection within a transaction; its mode must"
+                " be transaction or session pooling"
+            ) from error
+
     async def _check_store(self, wire: Wire) -> None:
         """Check the store, or create it.
 
@@ -240,8 +255,8 @@ class Server:
             MobStoreError: it is missing, foreign, damaged, or of a newer format.
         """
         options, sql = self.options, self.sql
-        columns = layout.columns_of(options.schema)
-        found = layout.found(await wire.exchange(columns, self.silence))
+        content = layout.content_of(options.schema)
+        found = layout.found(await wire.exchange(content, self.silence))
         if found.foreign:
             raise ReadFailedError(
                 f"{self.where} holds tables that are not mobstore's; use another schema"
@@ -250,7 +265,7 @@ class Server:
             if options.read_only or not options.create:
                 raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
             await self._create(wire)
-            found = layout.found(await wire.exchange(columns, self.silence))
+            found = layout.found(await wire.exchange(content, self.silence))
         results = await wire.exchange([layout.read_format(sql)], self.silence)
         version = int(results[0].get_value(0, 0) or b"0")
         if version > FORMAT:
@@ -264,7 +279,12 @@ class Server:
         self._marker = await self._read_marker(wire)
 
     async def _create(self, wire: Wire) -> None:
-        """Create the store, unless another process has done so meanwhile."""
+        """Create the store, unless another process has done so meanwhile.
+
+        Raises:
+            WriteFailedError: the role lacks a right.
+            ReadFailedError: another program has created tables meanwhile.
+        """
         lock = scalar(layout.creation_lock(self.options.schema))
         milliseconds = scalar(f"{math.ceil(self.patience * 1000)}ms")
         facts = self.facts
@@ -275,7 +295,7 @@ class Server:
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
                     Statement("SELECT set_config('lock_timeout', $1::text, true)", (milliseconds,)),
                     Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
-                    *layout.columns_of(self.options.schema),
+                    *layout.content_of(self.options.schema),
                 ],
                 self.silence,
             )
@@ -288,9 +308,8 @@ class Server:
                 create = layout.create(self.sql, schema=not found.exists, lz4=facts.lz4)
                 await wire.exchange(list(create), self.silence)
             await wire.exchange([Statement("COMMIT")], self.silence)
-        except (MobStoreError, ServerError):
-            wire.close()
-            raise
+        except ServerError as error:
+            raise translate(error, self.where, WriteFailedError) from error
 
     async def _read_marker(self, wire: Wire) -> str:
         name = scalar(self.sql.table(layout.MARKER))
