@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Self, get_args
 
 from mobstore.engines.read_only import ReadOnlyEngine
 from mobstore.errors import UsageError
 from mobstore.model.text import bounded
 from mobstore.model.timestamp import Timestamp
-from mobstore.scripts.transaction import Durability, Engine
+from mobstore.scripts.transaction import Durability, Engine, Isolation
 from mobstore.stores.base import Clock, check_clock
 from mobstore.stores.events import MobEventStore
 from mobstore.stores.mob_stores import Closable, MobStores, Opening, check_options
@@ -18,8 +18,6 @@ from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
 from mobstore.stores.specs import MobSpecStore
 from mobstore.stores.urls import Place, parse_url
-
-Isolation: TypeAlias = Literal["read committed", "serializable"]
 
 
 class PostgresMobStores(MobStores):

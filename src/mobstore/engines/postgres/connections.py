@@ -6,10 +6,11 @@ import asyncio
 import math
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -33,11 +34,9 @@ from mobstore.errors import (
     WriteFailedError,
 )
 from mobstore.scripts.tables import FORMAT
-from mobstore.scripts.transaction import Durability
+from mobstore.scripts.transaction import Durability, Isolation
 
 T = TypeVar("T")
-
-Isolation: TypeAlias = Literal["read committed", "serializable"]
 
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
@@ -83,7 +82,8 @@ class Server:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.sql = Sql(options.schema)
-        self.where = f"schema {options.schema}"
+        self._parameters = _parameters(options)
+        self.where = self._where(self._parameters)
         self.facts: ServerFacts | None = None
         self.pooled = False
         self._marker = ""  # the OID of the store's table of that name
@@ -187,36 +187,11 @@ class Server:
             LostError: there is no connection.
             MobStoreError: a store cannot be on this server.
         """
-        try:
-            parameters = conninfo_to_dict(
-                self.options.conninfo,
-                client_encoding="utf8",
-                fallback_application_name="mobstore",
-            )
-        except psycopg.Error:
-            raise wrong_conninfo() from None
-        parameters.setdefault("connect_timeout", str(max(2, math.ceil(self.patience))))
-        for name, seconds in _KEEPALIVE.items():
-            parameters.setdefault(name, seconds)
-        sqlstate = ""
-        try:
-            async with asyncio.timeout(self.silence):
-                connection = await psycopg.AsyncConnection.connect(
-                    make_conninfo("", **parameters), autocommit=True
-                )
-        except TimeoutError:
-            raise LostError("no connection in time") from None
-        except psycopg.errors.InterfaceError as error:
-            raise UsageError(
-                f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
-            ) from None
-        except (psycopg.Error, OSError) as error:
-            sqlstate = getattr(error, "sqlstate", None) or _state_in(str(error))
-            raise LostError(_reason(error), sqlstate) from None
+        connection = await self._psycopg_connection()
         info = connection.info
-        host = info.host or info.hostaddr
-        address = f"{host}:{info.port}" if not host.startswith("/") else host
-        self.where = f"{address}/{info.dbname}, schema {self.options.schema}"
+        self.where = self._where(
+            {"host": info.host or info.hostaddr, "port": str(info.port), "dbname": info.dbname}
+        )
         process = connection.pgconn.backend_pid
         wire = Wire(connection, pooled=True)
         try:
@@ -232,6 +207,31 @@ class Server:
             wire.close()
             raise LostError("the server is a standby", "25006")
         return wire
+
+    async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
+        failure: LostError | UsageError
+        try:
+            async with asyncio.timeout(self.silence):
+                return await psycopg.AsyncConnection.connect(
+                    make_conninfo("", **self._parameters), autocommit=True
+                )
+        except TimeoutError:
+            failure = LostError("no connection in time")
+        except psycopg.errors.InterfaceError as error:
+            failure = UsageError(
+                f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
+            )
+        except (psycopg.Error, OSError) as error:
+            state = getattr(error, "sqlstate", None) or _state_in(str(error))
+            failure = LostError(_reason(error), state)
+        raise failure  # not above, where psycopg's error would be its context
+
+    def _where(self, parameters: Mapping[str, object]) -> str:
+        """Return the store for messages, from the parameters of a connection."""
+        host, port = str(parameters.get("host") or "localhost"), parameters.get("port") or 5432
+        address = host if host.startswith("/") or "," in host else f"{host}:{port}"
+        database = parameters.get("dbname") or parameters.get("service") or "(default database)"
+        return f"{address}/{database}, schema {self.options.schema}"
 
     async def _check_store(self, wire: Wire) -> None:
         """Check the store, or create it.
@@ -300,6 +300,23 @@ class Server:
         return (results[0].get_value(0, 0) or b"").decode()
 
 
+def _parameters(options: Options) -> dict[str, str]:
+    """Return the parameters of connections.
+
+    Raises:
+        UsageError: libpq cannot parse them.
+    """
+    parameters: dict[str, Any] | None = None
+    with suppress(psycopg.Error):  # its message may quote a password
+        parameters = conninfo_to_dict(
+            options.conninfo, client_encoding="utf8", fallback_application_name="mobstore"
+        )
+    if parameters is None:
+        raise wrong_conninfo()
+    seconds = max(2, math.ceil(max(options.timeout, _LEAST)))
+    return {"connect_timeout": str(seconds)} | _KEEPALIVE | parameters
+
+
 _KEEPALIVE = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -320,7 +337,7 @@ _WORDS = {
     "database .* does not exist": "3D000",
     "too many (connections|clients)|connection slots": "53300",
     "is starting up|is shutting down|in recovery mode|not yet accepting": "57P03",
-    "in hot standby mode|session is read-only": "25006",
+    "(?<!not )in hot standby mode|session is read-only": "25006",
 }
 """Words of English messages; in other languages the message itself is shown."""
 

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
-from mobstore.engines.postgres.connections import Isolation, Options, Server
+from mobstore.engines.postgres.connections import Options, Server
 from mobstore.engines.postgres.driver_errors import LostError, ServerError, translate
 from mobstore.engines.postgres.jobs import Job
 from mobstore.engines.postgres.news import Channel, News
@@ -30,6 +30,7 @@ from mobstore.scripts.tables import TABLES
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
+    Isolation,
     LoadingScript,
     Scan,
     Script,

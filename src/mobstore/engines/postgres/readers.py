@@ -34,6 +34,8 @@ _MOST_TOGETHER = 16  # scripts in one snapshot
 _PAUSE = 0.02  # seconds between attempts
 
 _BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+# A stopped process must not keep its snapshot, or dead rows could not be removed.
+_IDLE = Statement("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 _COMMIT, _ROLLBACK = Statement("COMMIT"), Statement("ROLLBACK")
 
 
@@ -103,20 +105,25 @@ class Readers:
                         job.future.cancel()
                 raise
             except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
-                fail_all(jobs, error)
-            for job in jobs:
-                job.deliver()
+                left = [job for job in jobs if not job.future.done()]
+                fail_all(left, error)
+                for job in left:
+                    job.deliver()
 
     async def _run(self, jobs: Sequence[Job[Any]]) -> None:
         """Run jobs together, and those by themselves that ask again or that the server rejects."""
         alone = jobs
         with suppress(_RejectedError):
             alone = await self._retrying(partial(self._read_together, jobs))
+            for job in jobs:
+                if job not in alone:
+                    job.deliver()
         for job in alone:
             try:
                 await self._retrying(partial(self._read_alone, job))
             except _RejectedError as rejected:
                 job.error = rejected.error
+            job.deliver()
 
     async def _retrying(self, read: Callable[[Wire], Awaitable[T]]) -> T:
         """Read on any connection, and again if it is lost or the server takes a snapshot back.
@@ -142,7 +149,7 @@ class Readers:
                     raise _RejectedError(translated) from error
                 failure = LostError(str(error), error.sqlstate)
             finally:
-                if wire is not None and wire.open and not self._closing:
+                if wire is not None and wire.open:
                     self._idle.append(wire)
             if deadline is not None and monotonic() > deadline:
                 raise translate(failure, server.where, ReadFailedError) from failure
@@ -187,7 +194,7 @@ class Readers:
         """Run a job in a snapshot that stays open until it ends."""
         script = cast("Script[Any]", job.make())
         job.error = None
-        begin = [_BEGIN]
+        begin = [_BEGIN, _IDLE]
         try:
             asked = _step(job, script, None)
             while asked is not None:
