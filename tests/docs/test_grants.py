@@ -10,7 +10,7 @@ import pytest
 
 import mobstore
 from docs.pages import ROOT, blocks
-from mobstore import MobId, MobReset, NewMobEvent, ReadFailedError, UsageError, WriteFailedError
+from mobstore import MobId, MobReset, NewMobEvent, UsageError, WriteFailedError
 from support.postgres.server import Server
 
 RESET = NewMobEvent(mob_id=MobId("desk"), kind=MobReset())
@@ -67,19 +67,5 @@ def test_a_role_that_reads_cannot_write(roles: dict[str, str]) -> None:
             with pytest.raises(WriteFailedError, match="lacks a right"):
                 await reader.events.append(RESET)
             assert await reader.events.latest_cursor() == 1
-
-    asyncio.run(main())
-
-
-def test_only_the_owner_creates_and_compacts(roles: dict[str, str]) -> None:
-    async def main() -> None:
-        async with mobstore.open_stores(roles["owner"]) as owner:
-            await owner.compact()
-        async with mobstore.open_stores(roles["worker"]) as worker:
-            with pytest.raises(WriteFailedError, match="only the owner of table"):
-                await worker.compact()
-        other = roles["worker"].replace("schema=", "schema=other_")
-        with pytest.raises((ReadFailedError, WriteFailedError), match="CREATE on the database"):
-            await mobstore.open_stores(other)
 
     asyncio.run(main())
