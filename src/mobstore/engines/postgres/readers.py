@@ -218,7 +218,7 @@ class Readers:
 
     def _begin(self) -> Statement:
         server = self._server
-        serializable = server.options.isolation == "serializable"
+        serializable = server.isolation == "serializable"
         standby = server.facts is not None and server.facts.standby
         return _SERIALIZABLE if serializable and not standby else _SNAPSHOT
 

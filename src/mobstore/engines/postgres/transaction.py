@@ -99,7 +99,7 @@ class Transaction:
         """
         self._server, self._sql, self._wire = server, server.sql, wire
         self._locks, self._idle = locks, idle
-        self._isolation = server.options.isolation
+        self._isolation = server.isolation
         self._begun = False
         self._trying = False  # whether the current exchange begins by trying locks
         self._adds: list[Add[Any]] = []  # in the latest exchange
