@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast, get_args
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -29,7 +29,6 @@ from mobstore.engines.postgres.sql import Sql
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import (
-    MobStoreError,
     ReadFailedError,
     UsageError,
     WriteFailedError,
@@ -61,7 +60,7 @@ class Options:
     conninfo: str = field(repr=False)
     schema: str
     durability: Durability
-    isolation: Isolation
+    isolation: Isolation | None
     timeout: float
     create: bool
     read_only: bool
@@ -76,6 +75,7 @@ class Server:
         options: the options of the store.
         where: the store in messages, without user and password.
         facts: the facts about the server of the latest connection.
+        isolation: of the store, once it is open.
         pooled: whether a pooler is between this process and the server.
     """
 
@@ -87,6 +87,7 @@ class Server:
         self.facts: ServerFacts | None = None
         self.pooled = False
         self.guard = ""
+        self.isolation: Isolation = "read committed"
         self._marker = ""  # the OID of the store's table of that name
 
     @property
@@ -110,11 +111,12 @@ class Server:
         """
         wire = await self.retrying(self._connect, ReadFailedError, known=False)
         try:
+            if wire.pooled:
+                await self._check_pooler(wire)
             await self._check_store(wire)
         except ServerError as error:
             wire.close()
-            kind = WriteFailedError if self.options.create else ReadFailedError
-            raise translate(error, self.where, kind) from error
+            raise translate(error, self.where, ReadFailedError) from error
         except LostError as error:
             raise translate(error, self.where, ReadFailedError) from error
         except BaseException:
@@ -235,6 +237,21 @@ class Server:
         database = parameters.get("dbname") or parameters.get("service") or "(default database)"
         return f"{address}/{database}, schema {self.options.schema}"
 
+    async def _check_pooler(self, wire: Wire) -> None:
+        """Raise unless a pooler keeps a connection to the server for a whole transaction.
+
+        Raises:
+            ReadFailedError: it does not.
+        """
+        try:
+            for statement in ("BEGIN", "COMMIT"):
+                await wire.exchange([Statement(statement)], self.silence)
+        except (ServerError, LostError) as error:
+            raise ReadFailedError(
+                f"{self.where}: the pooler ended the connection within a transaction; its mode must"
+                " be transaction or session pooling"
+            ) from error
+
     async def _check_store(self, wire: Wire) -> None:
         """Check the store, or create it.
 
@@ -242,8 +259,8 @@ class Server:
             MobStoreError: it is missing, foreign, damaged, or of a newer format.
         """
         options, sql = self.options, self.sql
-        columns = layout.columns_of(options.schema)
-        found = layout.found(await wire.exchange(columns, self.silence))
+        content = layout.content_of(options.schema)
+        found = layout.found(await wire.exchange(content, self.silence))
         if found.foreign:
             raise ReadFailedError(
                 f"{self.where} holds tables that are not mobstore's; use another schema"
@@ -252,23 +269,37 @@ class Server:
             if options.read_only or not options.create:
                 raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
             await self._create(wire)
-            found = layout.found(await wire.exchange(columns, self.silence))
-        results = await wire.exchange([layout.read_format(sql)], self.silence)
-        version = int(results[0].get_value(0, 0) or b"0")
-        if version > FORMAT:
+            found = layout.found(await wire.exchange(content, self.silence))
+        read_format, read_isolation = layout.read_marker(sql)
+        version = await self._value(wire, read_format)
+        if int(version or 0) > FORMAT:
             raise ReadFailedError(
                 f"{self.where} has format {version}, and this version of mobstore reads up to"
                 f" {FORMAT}; update mobstore"
             )
-        if found.fault or version < 1:
+        if found.fault or not version:
             fault = found.fault or "its format is missing"
             raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
+        isolation = await self._value(wire, read_isolation)
+        if isolation not in get_args(Isolation):
+            raise ReadFailedError(f"{self.where} is damaged: its isolation is unknown")
+        self.isolation = cast("Isolation", isolation)
+        if options.isolation not in {None, self.isolation}:
+            raise UsageError(
+                f"{self.where} was created with isolation={isolation!r}, which belongs to the store"
+                " because the two kinds do not notice each other; leave isolation out"
+            )
         self._marker = await self._read_marker(wire)
         self.guard = layout.guard(sql, self._marker)
         self.sql = Sql(options.schema, self.guard)
 
     async def _create(self, wire: Wire) -> None:
-        """Create the store, unless another process has done so meanwhile."""
+        """Create the store, unless another process has done so meanwhile.
+
+        Raises:
+            WriteFailedError: the role lacks a right.
+            ReadFailedError: another program has created tables meanwhile.
+        """
         lock = scalar(layout.creation_lock(self.options.schema))
         milliseconds = scalar(f"{math.ceil(self.patience * 1000)}ms")
         facts = self.facts
@@ -279,7 +310,7 @@ class Server:
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
                     Statement("SELECT set_config('lock_timeout', $1::text, true)", (milliseconds,)),
                     Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
-                    *layout.columns_of(self.options.schema),
+                    *layout.content_of(self.options.schema),
                 ],
                 self.silence,
             )
@@ -289,18 +320,22 @@ class Server:
                     f"{self.where} holds tables that are not mobstore's; use another schema"
                 )
             if not found.store:
-                create = layout.create(self.sql, schema=not found.exists, lz4=facts.lz4)
+                isolation = self.options.isolation or "read committed"
+                create = layout.create(self.sql, isolation, schema=not found.exists, lz4=facts.lz4)
                 await wire.exchange(list(create), self.silence)
             await wire.exchange([Statement("COMMIT")], self.silence)
-        except (MobStoreError, ServerError):
-            wire.close()
-            raise
+        except ServerError as error:
+            raise translate(error, self.where, WriteFailedError) from error
 
     async def _read_marker(self, wire: Wire) -> str:
         name = scalar(self.sql.table(layout.MARKER))
-        results = await wire.exchange(
-            [Statement("SELECT to_regclass($1::text)::oid::text", (name,))], self.silence
+        return await self._value(
+            wire, Statement("SELECT to_regclass($1::text)::oid::text", (name,))
         )
+
+    async def _value(self, wire: Wire, statement: Statement) -> str:
+        """Return the only value that a statement finds, or "" for null."""
+        results = await wire.exchange([statement], self.silence)
         return (results[0].get_value(0, 0) or b"").decode()
 
 

@@ -21,7 +21,7 @@ from mobstore.engines.listeners import Listeners
 from mobstore.engines.postgres.connections import Options, Server
 from mobstore.engines.postgres.driver_errors import LostError, ServerError, translate
 from mobstore.engines.postgres.jobs import Job
-from mobstore.engines.postgres.news import Channel, News
+from mobstore.engines.postgres.news import Channel, News, notify
 from mobstore.engines.postgres.readers import Readers
 from mobstore.engines.postgres.wire import Statement
 from mobstore.engines.postgres.writer import Writer
@@ -54,7 +54,7 @@ class _Lane:
         writers: Callable[[], Sequence[str]],
     ) -> None:
         self.loop = loop
-        self.writer = Writer(server, listeners.notify, channel.announcement)
+        self.writer = Writer(server, partial(notify, listeners), channel.announcement)
         self.readers = Readers(server)
         self.news = News(server, channel, listeners, writers)
 
@@ -68,6 +68,7 @@ class _Lane:
         """Close the connections of an event loop that runs no more."""
         self.writer.abandon()
         self.readers.abandon()
+        self.news.abandon()
 
 
 class PostgresEngine(Engine):
@@ -96,7 +97,7 @@ class PostgresEngine(Engine):
         schema: str,
         *,
         durability: Durability,
-        isolation: Isolation = "read committed",
+        isolation: Isolation | None = None,
         timeout: float,
         create: bool,
         read_only: bool = False,
@@ -108,7 +109,8 @@ class PostgresEngine(Engine):
             schema: the name of the schema.
             durability: "full": a write that returned survives a crash of the server. "normal": it
                 may undo the last ones.
-            isolation: how transactions of several processes are kept apart.
+            isolation: how transactions of several processes are kept apart in a new store; None:
+                as in the store, "read committed" in a new one.
             timeout: seconds to wait for connections, for locks, and for the outcome of a commit
                 whose connection was lost; at least 1 is used.
             create: whether to create the schema and its tables if they are missing.
@@ -207,7 +209,7 @@ class PostgresEngine(Engine):
             else:
                 lane.abandon()
         self._lanes.clear()
-        self._listeners.notify()
+        notify(self._listeners)
 
     def _job(
         self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False

@@ -41,8 +41,8 @@ from mobstore.scripts.transaction import (
     key_in_use,
 )
 
-_OF_ONE_SCRIPT = ("21", "22", "23", "54", "XX")
-"""Classes of errors that one script may cause; others concern every script alike."""
+_OF_ONE_SCRIPT = ("21", "22", "23", "42501", "54", "XX")
+"""Errors that one script may cause, by the start of their code; others concern all alike."""
 
 _BEGIN = {
     "read committed": Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
@@ -117,6 +117,7 @@ class Transaction:
         """
         self._server, self._sql, self._wire = server, server.sql, wire
         self._locks, self._idle = locks, idle
+        self._isolation = server.isolation
         self._begun = False
         self._trying = False  # whether the current exchange begins by trying locks
         self._adds: list[Add[Any]] = []  # in the latest exchange
@@ -149,7 +150,9 @@ class Transaction:
         loading = jobs[0].loading
         writes = await self._writes(load_alone(jobs[0]) if loading else run_together(jobs))
         if writes is None or not (writes or loading):
-            if self._begun:
+            if self._begun and writes is not None and self._isolation == "serializable":
+                await self._exchange([_COMMIT])  # only then is valid what was read
+            elif self._begun:
                 self._wire.post(ROLLBACK)
             return ()
         statements = [*self._prelude(writes), *self._written(writes), fence, _COMMIT]
@@ -192,8 +195,8 @@ class Transaction:
 
     def _prelude(self, asked: _Asked) -> list[Statement]:
         """Return the statements that begin the transaction, or take the locks it needs further."""
-        options, locks = self._server.options, self._locks
-        locking = options.isolation == "read committed"
+        locks = self._locks
+        locking = self._isolation == "read committed"
         missing = locks.add(asked) if locking else set[Lock]()
         if self._begun:
             self._trying = bool(missing)
@@ -205,7 +208,7 @@ class Transaction:
             settings = Statement(settings.sql + lock, (*settings.values, scalar(locks.store)))
         others = locks.others()
         return [
-            _BEGIN[options.isolation],
+            _BEGIN[self._isolation],
             settings,
             *([_locking(_WAIT_FOR_ALL, others)] if locking and others else ()),
         ]
@@ -243,7 +246,7 @@ class Transaction:
                 raise
             if error.sqlstate == UNIQUE_VIOLATION:
                 # PostgreSQL may report a conflict of serializable transactions so.
-                clash = server.options.isolation == "serializable"
+                clash = self._isolation == "serializable"
                 raise RejectedError(self._key_in_use(error), clash=clash) from error
             translated = translate(error, server.where, WriteFailedError)
             translated.__cause__ = error

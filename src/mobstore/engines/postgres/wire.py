@@ -42,7 +42,7 @@ class Wire:
 
     Attributes:
         pooled: whether a pooler may change the server's connection between transactions.
-        warnings: the SQLSTATEs of the notices since `exchange` began.
+        warnings: the SQLSTATEs of the warnings since `exchange` began.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[object], *, pooled: bool) -> None:
@@ -213,8 +213,9 @@ class Wire:
         return readable
 
     def _note(self, notice: Result) -> None:
-        code = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
-        self.warnings.append(code.decode())
+        if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING":
+            code = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
+            self.warnings.append(code.decode())
 
 
 def _set(ready: asyncio.Future[bool | None], value: bool | None) -> None:  # noqa: FBT001

@@ -103,7 +103,14 @@ class Writer:
             ' ON CONFLICT ("writer") DO UPDATE'
             ' SET "epoch" = w."epoch" + 1, "used" = excluded."used" RETURNING "epoch", "batch"'
         )
-        self._leave = f'DELETE FROM {table} WHERE "writer" = $1::text'
+        # One row counts for all that have left: a writer may come, commit and leave between two
+        # polls of another process.
+        self._leave = (
+            f'WITH gone AS (DELETE FROM {table} WHERE "writer" = $1::text RETURNING "batch")'
+            f' INSERT INTO {table} AS w ("writer", "epoch", "batch", "used")'
+            ' SELECT \'\', 1, "batch", clock_timestamp() FROM gone ON CONFLICT ("writer") DO UPDATE'
+            ' SET "batch" = w."batch" + excluded."batch", "used" = excluded."used"'
+        )
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a job for the next transaction."""
