@@ -109,12 +109,13 @@ class Readers:
             try:
                 await self._run(jobs)
             except asyncio.CancelledError:  # the store is closed, or the event loop ends
-                for job in jobs:
-                    if self._closing:
+                for job in (*jobs, *self._queue):
+                    if not self._closing:
+                        job.future.cancel()
+                    elif not job.future.done():
                         job.error = ClosedError("the store was closed during the read")
                         job.deliver()
-                    else:
-                        job.future.cancel()
+                self._queue.clear()
                 raise
             except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
                 left = [job for job in jobs if not job.future.done()]
