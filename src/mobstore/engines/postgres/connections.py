@@ -213,7 +213,7 @@ class Server:
         return wire
 
     async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
-        failure: LostError | UsageError
+        failure: LostError | UsageError | asyncio.CancelledError
         try:
             async with asyncio.timeout(self.silence):
                 return await psycopg.AsyncConnection.connect(
@@ -228,6 +228,8 @@ class Server:
         except (psycopg.Error, OSError) as error:
             state = getattr(error, "sqlstate", None) or _state_in(str(error))
             failure = LostError(_reason(error), state)
+        except asyncio.CancelledError:
+            failure = asyncio.CancelledError()  # the traceback of the other keeps the socket open
         raise failure  # not above, where psycopg's error would be its context
 
     def _where(self, parameters: Mapping[str, object]) -> str:
