@@ -16,7 +16,6 @@ from engines.support import every_call, say
 from mobstore import MobStores, Stores, UsageError
 from mobstore.engines.postgres.transaction import Transaction
 from mobstore.engines.postgres.wire import Statement
-from mobstore.scripts.transaction import Write
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.samples import number_of, run_id, state, step, tagged_event
 
