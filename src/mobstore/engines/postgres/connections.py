@@ -310,7 +310,11 @@ class Server:
             results = await wire.exchange(
                 [
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
-                    Statement("SELECT set_config('lock_timeout', $1::text, true)", (milliseconds,)),
+                    Statement(
+                        "SELECT set_config('lock_timeout', $1::text, true),"
+                        " set_config('idle_in_transaction_session_timeout', $1::text, true)",
+                        (milliseconds,),
+                    ),
                     Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
                     *layout.content_of(self.options.schema),
                 ],
