@@ -103,7 +103,8 @@ def content_of(schema: str) -> list[Statement]:
         Statement(
             # All names are quoted if the role has quote_all_identifiers.
             "SELECT c.relname, a.attname,"
-            " concat_ws(' ', replace(format_type(a.atttypid, a.atttypmod), '\"', ''), l.collname, CASE WHEN a.attnotnull THEN NULL ELSE 'null' END)"
+            " concat_ws(' ', replace(format_type(a.atttypid, a.atttypmod), '\"', ''), l.collname,"
+            " CASE WHEN a.attnotnull THEN NULL ELSE 'null' END)"
             " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
             " AND NOT a.attisdropped LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation"
