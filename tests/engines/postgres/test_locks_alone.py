@@ -15,14 +15,27 @@ from mobstore.engines.postgres.locks import STORE, Locks
 from mobstore.engines.postgres.reads import name_of
 from mobstore.engines.postgres.values import array, original, text
 from mobstore.scripts.tables import (
+    COUNTERS,
+    NEXT_RUN,
     RUNS,
     RUNS_BY_NUMBER,
     STEP_LEDGER,
     TABLES,
+    RunRow,
     RunStateRow,
     StepLedgerRow,
 )
-from mobstore.scripts.transaction import Add, Count, Get, Put, Read, Scan, Write
+from mobstore.scripts.transaction import (
+    Add,
+    Count,
+    Delete,
+    DeleteRange,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Write,
+)
 
 # Locks -------------------------------------------------------------------------------------------
 
@@ -125,6 +138,42 @@ def test_what_belongs_to_a_run_has_one_lock() -> None:
     step = StepLedgerRow("r", 1, "s", "m", "st", "null", "t")
     assert numbers_of(Add(STEP_LEDGER, [step])) == of_run
     assert not of_run & numbers_of(Get(RUNS, ("other",)))
+
+
+RUN = RunRow("r", 7, "mob", "flow", "running", "null", "t", "", 4)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        Count(Scan(RUNS_BY_NUMBER)),
+        Count(Scan(RUNS_BY_NUMBER, after=3)),
+        Scan(RUNS_BY_NUMBER, limit=1, backwards=True),
+        Get(COUNTERS, (NEXT_RUN,)),
+        Scan(RUNS_BY_NUMBER),
+        Scan(RUNS),
+    ],
+    ids=show,
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        Add(RUNS, [RUN]),
+        Delete(RUNS, ("r",)),
+        DeleteRange(Scan(RUNS, ("r",))),
+        DeleteRange(Scan(RUNS_BY_NUMBER, (7,))),
+    ],
+    ids=show,
+)
+def test_reading_numbers_excludes_adding_and_removing_runs(read: Read, write: Write) -> None:
+    assert exclude(read, write)
+
+
+def test_creating_a_run_excludes_no_change_of_another() -> None:
+    """The last run is read for its number only, which no change of a run changes."""
+    last = Scan(RUNS_BY_NUMBER, limit=1, backwards=True)
+    assert not exclude(last, Put(RUNS, [RUN]))
+    assert exclude(Scan(RUNS_BY_NUMBER, limit=1), Put(RUNS, [RUN]))
 
 
 def test_more_than_200_locks_become_that_of_the_store() -> None:
