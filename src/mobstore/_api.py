@@ -181,6 +181,7 @@ from mobstore.scripts.atomic import (
 from mobstore.scripts.transaction import (
     Durability as Durability,
     Engine as Engine,
+    Isolation as Isolation,
 )
 from mobstore.stores.base import (
     Clock as Clock,
@@ -208,7 +209,6 @@ from mobstore.stores.opening import (
     open_stores as open_stores,
 )
 from mobstore.stores.postgres import (
-    Isolation as Isolation,
     PostgresMobEventStore as PostgresMobEventStore,
     PostgresMobRunStore as PostgresMobRunStore,
     PostgresMobSpecStore as PostgresMobSpecStore,

@@ -7,35 +7,21 @@ import gzip
 import json
 import signal
 import subprocess
-from collections.abc import Generator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from support.postgres.endpoint import free_port
-from support.postgres.server import Server
 
 import mobstore
 from cli.command_line import reading, run
 from support.interrupts import interruptible
+from support.postgres.endpoint import free_port
+from support.postgres.server import Role, Server
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-PASSWORD = "it's @/?# Geheim7"  # noqa: S105 - of a private server
 ESCAPED = "it's%20%40%2F%3F%23%20Geheim7"
 MOVED = "99 events, 8 runs, 2 specs, 2 realm profiles\n"
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def role(postgres: Server) -> Generator[str]:
-    """A role with a password, which may create schemas."""
-    name = f"ann_{uuid4().hex[:8]}"
-    postgres.create_role(name, PASSWORD)
-    postgres.execute(f"GRANT CREATE ON DATABASE postgres TO {name}")
-    yield name
-    postgres.execute(f"DROP OWNED BY {name} CASCADE")
-    postgres.execute(f"DROP ROLE {name}")
 
 
 class Folder:
@@ -63,8 +49,10 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, postgres: Server, role: str, postgres_schema: str) -> Folder:
-    url = postgres.url(schema=postgres_schema, user=role, password=PASSWORD)
+def folder(tmp_path: Path, postgres: Server, postgres_role: Role, postgres_schema: str) -> Folder:
+    url = postgres.url(
+        schema=postgres_schema, user=postgres_role.name, password=postgres_role.password
+    )
     assert ESCAPED in url.replace("%27", "'")
     return Folder(tmp_path, url.replace("%27", "'"))
 
@@ -126,14 +114,14 @@ def test_a_store_that_is_missing_is_not_created(folder: Folder, postgres_schema:
 
 
 def test_what_is_wrong_with_the_connection_is_named(
-    folder: Folder, postgres: Server, role: str
+    folder: Folder, postgres: Server, postgres_role: Role
 ) -> None:
     port = free_port()
     down = folder.url.replace(f":{postgres.port}/", f":{port}/")
     assert f'"127.0.0.1", port {port} failed: Connection refused' in folder.message("info", down)
     wrong = folder.url.replace(ESCAPED, "wrongGeheim7")
     assert "the password is wrong or missing; check PGPASSWORD" in folder.message("info", wrong)
-    unknown = folder.url.replace(role, "bob")
+    unknown = folder.url.replace(postgres_role.name, "bob")
     assert "the server rejects this user; check the user" in folder.message("info", unknown)
     missing = folder.url.replace("/postgres?", "/no_such_database?")
     assert "the database does not exist; create it, or" in folder.message("info", missing)
@@ -141,8 +129,10 @@ def test_what_is_wrong_with_the_connection_is_named(
     assert "no connection to the server" in folder.message("info", foreign)
 
 
-def test_a_role_without_rights_to_create(folder: Folder, postgres: Server, role: str) -> None:
-    postgres.execute(f"REVOKE CREATE ON DATABASE postgres FROM {role}")
+def test_a_role_without_rights_to_create(
+    folder: Folder, postgres: Server, postgres_role: Role
+) -> None:
+    postgres.execute(f"REVOKE CREATE ON DATABASE postgres FROM {postgres_role.name}")
     message = folder.message("copy", "sqlite:mobs.db", folder.url)
     assert "CREATE" in message
 
@@ -164,3 +154,29 @@ def test_events_are_followed_until_interrupted(postgres_url: str) -> None:
         following.send_signal(signal.SIGINT)
         assert following.communicate(timeout=30) == (b"", b"")
         assert following.returncode == 130
+
+
+def test_an_interrupted_copy_leaves_an_empty_store_that_the_next_one_fills(
+    tmp_path: Path, postgres: Server, postgres_schema: str, postgres_url: str
+) -> None:
+    source = f"sqlite:{tmp_path / 'mobs.db'}"
+
+    async def fill() -> None:
+        async with mobstore.open_stores(source, durability="normal") as stores:
+            event = mobstore.NewMobEvent(mob_id=mobstore.MobId("m"), kind=mobstore.MobReset())
+            await stores.events.append_batch([event] * 50_000)
+
+    asyncio.run(fill())
+    main = "from mobstore.cli import main; main()"
+    command = interruptible(main, "copy", source, postgres_url)
+    created = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as copying:
+        while not postgres.execute(created, postgres_schema):
+            assert copying.poll() is None
+        copying.send_signal(signal.SIGINT)
+        assert copying.communicate(timeout=30) == (b"", b"")
+        assert copying.returncode == 130
+    assert json.loads(run("info", postgres_url, "--json").out)["next_cursor"] == 1
+    moved = "copied 50,000 events, 0 runs, 0 specs, 0 realm profiles\n"
+    assert run("copy", source, postgres_url) == (0, moved, "")
+    assert run("diff", source, postgres_url) == (0, "no differences\n", "")

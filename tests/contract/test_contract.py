@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from mobstore import MobStores, SqliteMobStores
+from mobstore import Isolation, MobStores, SqliteMobStores
 from mobstore.testing import Capability, Case, MemorySubject, Subject, all_cases
 from support.pending import PendingEngine
 
 if TYPE_CHECKING:
-    from mobstore.stores.postgres import Isolation
     from support.postgres.server import Server
 
 Maker: TypeAlias = Callable[[Path], Subject]

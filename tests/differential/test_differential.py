@@ -8,19 +8,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
 from differential.checking import check
 from differential.scenario import Kind, Scenario, rows_of
-from mobstore import open_stores
+from mobstore import Isolation, open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.scripts.transaction import Engine
 from support.pending import PendingEngine
-
-if TYPE_CHECKING:
-    from mobstore.stores.postgres import Isolation
 
 Engines: TypeAlias = Callable[[Path], AbstractAsyncContextManager[list[Engine]]]
 

@@ -40,6 +40,11 @@ Durability: TypeAlias = Literal["full", "normal"]
 power failure may undo the last writes."""
 
 
+Isolation: TypeAlias = Literal["read committed", "serializable"]
+"""How PostgreSQL keeps the transactions of several processes apart: by locks that mobstore takes,
+or by the server's own check of each transaction."""
+
+
 class ReadOf(Generic[A_co]):
     """The base of the reads; its parameter is the type of the answer, for `fetch`."""
 

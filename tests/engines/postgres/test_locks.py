@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from engines.support import new_run
-from mobstore import MobStores, Stores
+from mobstore import Isolation, MobStores, Stores
 from mobstore.scripts.tables import COUNTERS, CounterRow
 from mobstore.scripts.transaction import Commit, Get, Put, Scan, Script, fetch
-from mobstore.stores.postgres import Isolation, PostgresMobStores
+from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.samples import run_id
 from mobstore.testing.scripts import write_script
 from support.postgres.proxy import Proxy

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from support.postgres.pair import Pair
     from support.postgres.pooler import Pooler
     from support.postgres.proxy import Proxy
-    from support.postgres.server import Server
+    from support.postgres.server import Role, Server
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +48,19 @@ def postgres_schema(postgres: Server) -> Generator[str]:
 
 
 @pytest.fixture
+def postgres_role(postgres: Server) -> Generator[Role]:
+    """A role with a password, which may create schemas; dropped after the test, with them."""
+    from support.postgres.server import Role
+
+    role = Role(f"ann_{uuid4().hex[:8]}", "it's @/?# Geheim7")
+    postgres.create_role(*role)
+    postgres.execute(f"GRANT CREATE ON DATABASE postgres TO {role.name}")
+    yield role
+    postgres.execute(f"DROP OWNED BY {role.name} CASCADE")
+    postgres.execute(f"DROP ROLE {role.name}")
+
+
+@pytest.fixture
 def postgres_url(postgres: Server, postgres_schema: str) -> str:
     """The URL of a new store."""
     return postgres.url(schema=postgres_schema)
@@ -62,11 +76,11 @@ def postgres_proxy(postgres: Server) -> Generator[Proxy]:
 
 
 @pytest.fixture
-def postgres_pooler(postgres: Server) -> Generator[Pooler]:
-    """PgBouncer in front of the server, in the mode `transaction`."""
+def postgres_pooler(postgres: Server, request: pytest.FixtureRequest) -> Generator[Pooler]:
+    """PgBouncer in front of the server; indirect parameters are its modes, else `transaction`."""
     from support.postgres.pooler import Pooler
 
-    with Pooler(postgres) as pooler:
+    with Pooler(postgres, getattr(request, "param", "transaction")) as pooler:
         yield pooler
 
 

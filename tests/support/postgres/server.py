@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import psutil  # type: ignore[import-untyped]
@@ -65,6 +65,13 @@ def wait_until_gone(*processes: psutil.Process) -> None:
             while process.status() != psutil.STATUS_ZOMBIE:
                 assert time.monotonic() < deadline, f"it does not end: {process}"
                 time.sleep(0.001)
+
+
+class Role(NamedTuple):
+    """A role that may log in with a password."""
+
+    name: str
+    password: str
 
 
 class Server(Endpoint):

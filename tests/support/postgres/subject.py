@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mobstore import MobStores
-from mobstore.stores.postgres import Isolation, PostgresMobStores
+from mobstore import Isolation, MobStores
+from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing import Capability, Subject
 from support.postgres.server import Server, new_schema
 

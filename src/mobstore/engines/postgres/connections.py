@@ -6,10 +6,11 @@ import asyncio
 import math
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar, cast, get_args
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -27,17 +28,14 @@ from mobstore.engines.postgres.sql import Sql
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import (
-    MobStoreError,
     ReadFailedError,
     UsageError,
     WriteFailedError,
 )
 from mobstore.scripts.tables import FORMAT
-from mobstore.scripts.transaction import Durability
+from mobstore.scripts.transaction import Durability, Isolation
 
 T = TypeVar("T")
-
-Isolation: TypeAlias = Literal["read committed", "serializable"]
 
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
@@ -63,7 +61,7 @@ class Options:
     conninfo: str = field(repr=False)
     schema: str
     durability: Durability
-    isolation: Isolation
+    isolation: Isolation | None
     timeout: float
     create: bool
     read_only: bool
@@ -77,15 +75,18 @@ class Server:
         options: the options of the store.
         where: the store in messages, without user and password.
         facts: the facts about the server of the latest connection.
+        isolation: of the store, once it is open.
         pooled: whether a pooler is between this process and the server.
     """
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.sql = Sql(options.schema)
-        self.where = f"schema {options.schema}"
+        self._parameters = _parameters(options)
+        self.where = self._where(self._parameters)
         self.facts: ServerFacts | None = None
         self.pooled = False
+        self.isolation: Isolation = "read committed"
         self._marker = ""  # the OID of the store's table of that name
 
     @property
@@ -96,7 +97,7 @@ class Server:
     @property
     def silence(self) -> float:
         """Seconds without an answer after which the server counts as lost."""
-        return self.patience + 10
+        return 2 * self.patience + 10  # two locks may be waited for
 
     async def open(self) -> Wire:
         """Connect for the first time; check or create the store.
@@ -109,11 +110,12 @@ class Server:
         """
         wire = await self.retrying(self._connect, ReadFailedError, known=False)
         try:
+            if wire.pooled:
+                await self._check_pooler(wire)
             await self._check_store(wire)
         except ServerError as error:
             wire.close()
-            kind = WriteFailedError if self.options.create else ReadFailedError
-            raise translate(error, self.where, kind) from error
+            raise translate(error, self.where, ReadFailedError) from error
         except LostError as error:
             raise translate(error, self.where, ReadFailedError) from error
         except BaseException:
@@ -187,36 +189,11 @@ class Server:
             LostError: there is no connection.
             MobStoreError: a store cannot be on this server.
         """
-        try:
-            parameters = conninfo_to_dict(
-                self.options.conninfo,
-                client_encoding="utf8",
-                fallback_application_name="mobstore",
-            )
-        except psycopg.Error:
-            raise wrong_conninfo() from None
-        parameters.setdefault("connect_timeout", str(max(2, math.ceil(self.patience))))
-        for name, seconds in _KEEPALIVE.items():
-            parameters.setdefault(name, seconds)
-        sqlstate = ""
-        try:
-            async with asyncio.timeout(self.silence):
-                connection = await psycopg.AsyncConnection.connect(
-                    make_conninfo("", **parameters), autocommit=True
-                )
-        except TimeoutError:
-            raise LostError("no connection in time") from None
-        except psycopg.errors.InterfaceError as error:
-            raise UsageError(
-                f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
-            ) from None
-        except (psycopg.Error, OSError) as error:
-            sqlstate = getattr(error, "sqlstate", None) or _state_in(str(error))
-            raise LostError(_reason(error), sqlstate) from None
+        connection = await self._psycopg_connection()
         info = connection.info
-        host = info.host or info.hostaddr
-        address = f"{host}:{info.port}" if not host.startswith("/") else host
-        self.where = f"{address}/{info.dbname}, schema {self.options.schema}"
+        self.where = self._where(
+            {"host": info.host or info.hostaddr, "port": str(info.port), "dbname": info.dbname}
+        )
         process = connection.pgconn.backend_pid
         wire = Wire(connection, pooled=True)
         try:
@@ -233,6 +210,46 @@ class Server:
             raise LostError("the server is a standby", "25006")
         return wire
 
+    async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
+        failure: LostError | UsageError
+        try:
+            async with asyncio.timeout(self.silence):
+                return await psycopg.AsyncConnection.connect(
+                    make_conninfo("", **self._parameters), autocommit=True
+                )
+        except TimeoutError:
+            failure = LostError("no connection in time")
+        except psycopg.errors.InterfaceError as error:
+            failure = UsageError(
+                f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
+            )
+        except (psycopg.Error, OSError) as error:
+            state = getattr(error, "sqlstate", None) or _state_in(str(error))
+            failure = LostError(_reason(error), state)
+        raise failure  # not above, where psycopg's error would be its context
+
+    def _where(self, parameters: Mapping[str, object]) -> str:
+        """Return the store for messages, from the parameters of a connection."""
+        host, port = str(parameters.get("host") or "localhost"), parameters.get("port") or 5432
+        address = host if host.startswith("/") or "," in host else f"{host}:{port}"
+        database = parameters.get("dbname") or parameters.get("service") or "(default database)"
+        return f"{address}/{database}, schema {self.options.schema}"
+
+    async def _check_pooler(self, wire: Wire) -> None:
+        """Raise unless a pooler keeps a connection to the server for a whole transaction.
+
+        Raises:
+            ReadFailedError: it does not.
+        """
+        try:
+            for statement in ("BEGIN", "COMMIT"):
+                await wire.exchange([Statement(statement)], self.silence)
+        except (ServerError, LostError) as error:
+            raise ReadFailedError(
+                f"{self.where}: the pooler ended the connection within a transaction; its mode must"
+                " be transaction or session pooling"
+            ) from error
+
     async def _check_store(self, wire: Wire) -> None:
         """Check the store, or create it.
 
@@ -240,8 +257,8 @@ class Server:
             MobStoreError: it is missing, foreign, damaged, or of a newer format.
         """
         options, sql = self.options, self.sql
-        columns = layout.columns_of(options.schema)
-        found = layout.found(await wire.exchange(columns, self.silence))
+        content = layout.content_of(options.schema)
+        found = layout.found(await wire.exchange(content, self.silence))
         if found.foreign:
             raise ReadFailedError(
                 f"{self.where} holds tables that are not mobstore's; use another schema"
@@ -250,21 +267,35 @@ class Server:
             if options.read_only or not options.create:
                 raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
             await self._create(wire)
-            found = layout.found(await wire.exchange(columns, self.silence))
-        results = await wire.exchange([layout.read_format(sql)], self.silence)
-        version = int(results[0].get_value(0, 0) or b"0")
-        if version > FORMAT:
+            found = layout.found(await wire.exchange(content, self.silence))
+        read_format, read_isolation = layout.read_marker(sql)
+        version = await self._value(wire, read_format)
+        if int(version or 0) > FORMAT:
             raise ReadFailedError(
                 f"{self.where} has format {version}, and this version of mobstore reads up to"
                 f" {FORMAT}; update mobstore"
             )
-        if found.fault or version < 1:
+        if found.fault or not version:
             fault = found.fault or "its format is missing"
             raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
+        isolation = await self._value(wire, read_isolation)
+        if isolation not in get_args(Isolation):
+            raise ReadFailedError(f"{self.where} is damaged: its isolation is unknown")
+        self.isolation = cast("Isolation", isolation)
+        if options.isolation not in {None, self.isolation}:
+            raise UsageError(
+                f"{self.where} was created with isolation={isolation!r}, which belongs to the store"
+                " because the two kinds do not notice each other; leave isolation out"
+            )
         self._marker = await self._read_marker(wire)
 
     async def _create(self, wire: Wire) -> None:
-        """Create the store, unless another process has done so meanwhile."""
+        """Create the store, unless another process has done so meanwhile.
+
+        Raises:
+            WriteFailedError: the role lacks a right.
+            ReadFailedError: another program has created tables meanwhile.
+        """
         lock = scalar(layout.creation_lock(self.options.schema))
         milliseconds = scalar(f"{math.ceil(self.patience * 1000)}ms")
         facts = self.facts
@@ -275,7 +306,7 @@ class Server:
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
                     Statement("SELECT set_config('lock_timeout', $1::text, true)", (milliseconds,)),
                     Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
-                    *layout.columns_of(self.options.schema),
+                    *layout.content_of(self.options.schema),
                 ],
                 self.silence,
             )
@@ -285,19 +316,40 @@ class Server:
                     f"{self.where} holds tables that are not mobstore's; use another schema"
                 )
             if not found.store:
-                create = layout.create(self.sql, schema=not found.exists, lz4=facts.lz4)
+                isolation = self.options.isolation or "read committed"
+                create = layout.create(self.sql, isolation, schema=not found.exists, lz4=facts.lz4)
                 await wire.exchange(list(create), self.silence)
             await wire.exchange([Statement("COMMIT")], self.silence)
-        except (MobStoreError, ServerError):
-            wire.close()
-            raise
+        except ServerError as error:
+            raise translate(error, self.where, WriteFailedError) from error
 
     async def _read_marker(self, wire: Wire) -> str:
         name = scalar(self.sql.table(layout.MARKER))
-        results = await wire.exchange(
-            [Statement("SELECT to_regclass($1::text)::oid::text", (name,))], self.silence
+        return await self._value(
+            wire, Statement("SELECT to_regclass($1::text)::oid::text", (name,))
         )
+
+    async def _value(self, wire: Wire, statement: Statement) -> str:
+        """Return the only value that a statement finds, or "" for null."""
+        results = await wire.exchange([statement], self.silence)
         return (results[0].get_value(0, 0) or b"").decode()
+
+
+def _parameters(options: Options) -> dict[str, str]:
+    """Return the parameters of connections.
+
+    Raises:
+        UsageError: libpq cannot parse them.
+    """
+    parameters: dict[str, Any] | None = None
+    with suppress(psycopg.Error):  # its message may quote a password
+        parameters = conninfo_to_dict(
+            options.conninfo, client_encoding="utf8", fallback_application_name="mobstore"
+        )
+    if parameters is None:
+        raise wrong_conninfo()
+    seconds = max(2, math.ceil(max(options.timeout, _LEAST)))
+    return {"connect_timeout": str(seconds)} | _KEEPALIVE | parameters
 
 
 _KEEPALIVE = {
@@ -320,7 +372,7 @@ _WORDS = {
     "database .* does not exist": "3D000",
     "too many (connections|clients)|connection slots": "53300",
     "is starting up|is shutting down|in recovery mode|not yet accepting": "57P03",
-    "in hot standby mode|session is read-only": "25006",
+    "(?<!not )in hot standby mode|session is read-only": "25006",
 }
 """Words of English messages; in other languages the message itself is shown."""
 

@@ -11,15 +11,17 @@ import asyncio
 import os
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.listeners import Listeners
-from mobstore.engines.postgres.connections import Isolation, Options, Server
+from mobstore.engines.postgres.connections import Options, Server
 from mobstore.engines.postgres.driver_errors import LostError, ServerError, translate
 from mobstore.engines.postgres.jobs import Job
-from mobstore.engines.postgres.news import Channel, News
+from mobstore.engines.postgres.news import Channel, News, notify
 from mobstore.engines.postgres.readers import Readers
 from mobstore.engines.postgres.wire import Statement
 from mobstore.engines.postgres.writer import Writer
@@ -28,6 +30,7 @@ from mobstore.scripts.tables import TABLES
 from mobstore.scripts.transaction import (
     Durability,
     Engine,
+    Isolation,
     LoadingScript,
     Scan,
     Script,
@@ -42,12 +45,18 @@ _GRACE = 2.0  # seconds that reads have to end when the store is closed
 class _Lane:
     """The connections of one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, engine: PostgresEngine) -> None:
-        server, channel, listeners = engine.server, engine.channel, engine.listeners
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        server: Server,
+        channel: Channel,
+        listeners: Listeners,
+        writers: Callable[[], Sequence[str]],
+    ) -> None:
         self.loop = loop
-        self.writer = Writer(server, listeners.notify, channel.announcement)
+        self.writer = Writer(server, partial(notify, listeners), channel.announcement)
         self.readers = Readers(server)
-        self.news = News(server, channel, listeners, engine.writers)
+        self.news = News(server, channel, listeners, writers)
 
     async def finish(self) -> None:
         """Finish writes, end reads, and close the connections."""
@@ -59,24 +68,27 @@ class _Lane:
         """Close the connections of an event loop that runs no more."""
         self.writer.abandon()
         self.readers.abandon()
+        self.news.abandon()
 
 
 class PostgresEngine(Engine):
     """One schema of a PostgreSQL database, which other processes may use at the same time."""
 
     def __init__(self, server: Server) -> None:
-        self.server: Server = server
-        self.channel: Channel = Channel(server.options.schema)
-        self.listeners: Listeners = Listeners()
+        self._server = server
+        self._channel = Channel(server.options.schema)
+        self._listeners = Listeners()
         self._pid = os.getpid()
         self._gate = Lock()  # guards what follows
         self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
         self._closed = False
+        self._writers = partial(_writers, self._lanes)
+        self._finishing: asyncio.Future[None] | None = None
         self._abandoned = weakref.finalize(self, _abandon, self._pid, server.where, self._lanes)
         self._abandoned.atexit = False
 
     def __repr__(self) -> str:
-        return f"PostgresEngine({self.server.where!r})"
+        return f"PostgresEngine({self._server.where!r})"
 
     @classmethod
     async def open(
@@ -85,7 +97,7 @@ class PostgresEngine(Engine):
         schema: str,
         *,
         durability: Durability,
-        isolation: Isolation = "read committed",
+        isolation: Isolation | None = None,
         timeout: float,
         create: bool,
         read_only: bool = False,
@@ -97,7 +109,8 @@ class PostgresEngine(Engine):
             schema: the name of the schema.
             durability: "full": a write that returned survives a crash of the server. "normal": it
                 may undo the last ones.
-            isolation: how transactions of several processes are kept apart.
+            isolation: how transactions of several processes are kept apart in a new store; None:
+                as in the store, "read committed" in a new one.
             timeout: seconds to wait for connections, for locks, and for the outcome of a commit
                 whose connection was lost; at least 1 is used.
             create: whether to create the schema and its tables if they are missing.
@@ -115,8 +128,9 @@ class PostgresEngine(Engine):
         wire = await server.open()
         engine = cls(server)
         lane = engine._lane()
-        await lane.news.ask(wire)  # what was committed before is no news
         lane.readers.adopt(wire)
+        with suppress(LostError, ServerError):  # then more listeners are notified than need be
+            await lane.news.ask(wire)  # what was committed before is no news
         return engine
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
@@ -137,14 +151,14 @@ class PostgresEngine(Engine):
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         require_outside_atomic()
         lane = self._lane()
-        end = self.listeners.add(wake, to)
+        end = self._listeners.add(wake, to)
         lane.news.start()
         return end
 
     async def compact(self) -> None:
         require_outside_atomic()
         self._lane()
-        server = self.server
+        server = self._server
         try:
             wire = await server.connect(WriteFailedError)
             try:
@@ -161,32 +175,32 @@ class PostgresEngine(Engine):
         except (LostError, ServerError) as error:
             raise translate(error, server.where, WriteFailedError) from error
 
-    def writers(self) -> list[str]:
-        """Return the names of the writers of all event loops."""
-        return [lane.writer.name for lane in list(self._lanes.values())]
-
     def details(self) -> Mapping[str, str]:
-        facts = self.server.facts
+        facts = self._server.facts
         if facts is None:
             return {}
         version = f"{facts.version // 10000}.{facts.version % 10000}"
         return {
             "PostgreSQL": version + (", a standby" if facts.standby else ""),
-            "connections": "through a pooler" if self.server.pooled else "direct",
+            "connections": "through a pooler" if self._server.pooled else "direct",
         }
 
     async def close(self) -> None:
         with self._gate:
             closing, self._closed = not self._closed, True
-            lanes = list(self._lanes.values()) if closing else []
-        if os.getpid() != self._pid:
-            self._abandoned.detach()  # the connections belong to the parent
-            return
-        if not closing:
-            return
-        self._abandoned.detach()
+        if closing:
+            self._abandoned.detach()
+            if os.getpid() != self._pid:
+                return  # the connections belong to the parent
+            # A task of its own, so that all is closed even if this one is cancelled.
+            self._finishing = asyncio.ensure_future(self._finish())
+        finishing = self._finishing
+        if finishing is not None and finishing.get_loop() is asyncio.get_running_loop():
+            await asyncio.shield(finishing)
+
+    async def _finish(self) -> None:
         here = asyncio.get_running_loop()
-        for lane in lanes:
+        for lane in list(self._lanes.values()):
             if lane.loop is here:
                 await lane.finish()
             elif lane.loop.is_running():
@@ -195,7 +209,7 @@ class PostgresEngine(Engine):
             else:
                 lane.abandon()
         self._lanes.clear()
-        self.listeners.notify()
+        notify(self._listeners)
 
     def _job(
         self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False
@@ -224,8 +238,14 @@ class PostgresEngine(Engine):
             if lane is None:
                 for ended in [one for one in self._lanes if one.is_closed()]:
                     self._lanes.pop(ended).abandon()
-                lane = self._lanes[loop] = _Lane(loop, self)
+                lane = _Lane(loop, self._server, self._channel, self._listeners, self._writers)
+                self._lanes[loop] = lane
         return lane
+
+
+def _writers(lanes: dict[asyncio.AbstractEventLoop, _Lane]) -> list[str]:
+    """Return the names of the writers of all event loops."""
+    return [lane.writer.name for lane in list(lanes.values())]
 
 
 def _abandon(pid: int, where: str, lanes: dict[asyncio.AbstractEventLoop, _Lane]) -> None:

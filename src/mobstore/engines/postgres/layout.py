@@ -1,7 +1,9 @@
 """The schema of a store: created once, checked when it is opened.
 
 A store is a PostgreSQL schema. Beside the fifteen tables it holds `mobstore`, with the version of
-the layout, and `writers`, by which a writer finds out whether its last commit happened.
+the layout and the isolation of the store, and `writers`, by which a writer finds out whether its
+last commit happened. The isolation belongs to the store, because transactions that take locks and
+transactions that PostgreSQL checks do not notice each other.
 """
 
 from __future__ import annotations
@@ -16,23 +18,35 @@ from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Result, Statement
 from mobstore.errors import ReadFailedError
 from mobstore.scripts.tables import FORMAT, IDENTITY, META, TABLES
+from mobstore.scripts.transaction import Isolation
 
 MARKER = "mobstore"
 WRITERS = "writers"
 
 _OLDEST = 140000
-_KINDS = {str: "text", int: "bigint"}
-_EXPECTED = {
+_KINDS = {str: "text C", int: "bigint"}
+_COLUMNS = {
     table.name: {
         column: _KINDS[kind] for column, kind in zip(table.columns, table.types, strict=True)
     }
     for table in TABLES
 } | {
-    MARKER: {"format": "integer"},
+    MARKER: {"format": "integer", "isolation": "text default"},
     WRITERS: {
-        "writer": "text", "epoch": "bigint", "batch": "bigint", "used": "timestamp with time zone"
+        "writer": "text default", "epoch": "bigint", "batch": "bigint",
+        "used": "timestamp with time zone",
     },
 }  # fmt: skip
+"""The type of each column, with its collation."""
+_KEYS = {table.name: table.key for table in TABLES} | {WRITERS: ("writer",)}
+_INDEXES = {
+    f"{name}_pkey": (name, f"unique btree ({', '.join(key)})") for name, key in _KEYS.items()
+} | {
+    f"{table.name}_{index.name}": (table.name, f"btree ({', '.join(index.sorted_by)})")
+    for table in TABLES
+    for index in table.indexes
+}
+"""The table of each index, and what the index is."""
 
 
 class ServerFacts(NamedTuple):
@@ -62,7 +76,7 @@ FACTS = Statement(
 
 def facts_of(result: Result) -> ServerFacts:
     """Return the facts in the result of `FACTS`."""
-    version, encoding, standby, process, lz4 = _row(result, 0)
+    ((version, encoding, standby, process, lz4),) = _rows(result)
     return ServerFacts(int(version), encoding, standby == "t", int(process), lz4 == "t")
 
 
@@ -81,16 +95,27 @@ def check_server(facts: ServerFacts, where: str) -> None:
         )
 
 
-def columns_of(schema: str) -> list[Statement]:
-    """Return the statements that find the tables of a schema: whether it exists, and columns."""
+def content_of(schema: str) -> list[Statement]:
+    """Return the statements that find out what is in a schema, for `found`."""
     name = scalar(schema)
     return [
         Statement("SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::text", (name,)),
         Statement(
-            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull"
+            "SELECT c.relname, a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),"
+            " l.collname, CASE WHEN a.attnotnull THEN NULL ELSE 'null' END)"
             " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
-            " AND NOT a.attisdropped WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p', 'v')",
+            " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " AND NOT a.attisdropped LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation"
+            " WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+            (name,),
+        ),
+        Statement(
+            "SELECT c.relname, t.relname, concat(CASE WHEN i.indisunique THEN 'unique ' END,"
+            " CASE WHEN i.indisvalid THEN NULL ELSE 'invalid ' END,"
+            " replace(substring(pg_get_indexdef(i.indexrelid) from ' USING (btree .*)'), '\"', ''))"
+            " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_catalog.pg_class t ON t.oid = i.indrelid"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1::text",
             (name,),
         ),
     ]
@@ -103,7 +128,7 @@ class Found(NamedTuple):
         exists: whether there is such a schema.
         store: whether it holds a store, perhaps of another format.
         foreign: whether it holds tables, and no store.
-        fault: a table or column that differs from those of a store, or "".
+        fault: a table, column or index that differs from those of a store; "" if none does.
     """
 
     exists: bool
@@ -113,23 +138,26 @@ class Found(NamedTuple):
 
 
 def found(results: list[Result]) -> Found:
-    """Return the content of a schema from the results of `columns_of`."""
+    """Return the content of a schema from the results of `content_of`."""
     exists = results[0].ntuples > 0
     tables: dict[str, dict[str, str]] = {}
-    for place in range(results[1].ntuples):
-        table, column, kind, required = _row(results[1], place)
-        tables.setdefault(table, {})[column] = kind if required == "t" else f"{kind} null"
-    store = MARKER in tables and "format" in tables[MARKER]
-    return Found(exists, store, bool(tables) and not store, "" if not store else _fault(tables))
+    for table, column, kind in _rows(results[1]):
+        tables.setdefault(table, {})[column] = kind
+    indexes = {index: (table, kind) for index, table, kind in _rows(results[2])}
+    store = tables.get(MARKER, {}).get("format") == _COLUMNS[MARKER]["format"]
+    return Found(exists, store, bool(tables) and not store, _fault(tables, indexes))
 
 
-def _fault(tables: dict[str, dict[str, str]]) -> str:
-    for table, columns in _EXPECTED.items():
+def _fault(tables: dict[str, dict[str, str]], indexes: dict[str, tuple[str, str]]) -> str:
+    for table, columns in _COLUMNS.items():
         if table not in tables:
             return f"table {table} is missing"
         for column in columns.keys() | tables[table].keys():
             if columns.get(column) != tables[table].get(column):
                 return f"column {column} of table {table} is not the one that mobstore created"
+    for index, expected in _INDEXES.items():
+        if indexes.get(index) != expected:
+            return f"index {index} of table {expected[0]} is not the one that mobstore created"
     return ""
 
 
@@ -138,7 +166,7 @@ def creation_lock(schema: str) -> int:
     return Locks(schema).number(("create", ""))
 
 
-def create(sql: Sql, *, schema: bool, lz4: bool) -> Iterator[Statement]:
+def create(sql: Sql, isolation: Isolation, *, schema: bool, lz4: bool) -> Iterator[Statement]:
     """Yield the statements that create a store, and its schema if it does not exist."""
     if schema:
         yield Statement(f"CREATE SCHEMA {sql.schema}")
@@ -149,18 +177,28 @@ def create(sql: Sql, *, schema: bool, lz4: bool) -> Iterator[Statement]:
         '"writer" text NOT NULL PRIMARY KEY, "epoch" bigint NOT NULL, "batch" bigint NOT NULL,'
         ' "used" timestamptz NOT NULL)'
     )
-    yield Statement(f'CREATE TABLE {sql.table(MARKER)} ("format" integer NOT NULL)')
-    yield Statement(f'INSERT INTO {sql.table(MARKER)} ("format") VALUES ({FORMAT})')
+    yield Statement(
+        f'CREATE TABLE {sql.table(MARKER)} ("format" integer NOT NULL, "isolation" text NOT NULL)'
+    )
+    yield Statement(
+        f'INSERT INTO {sql.table(MARKER)} ("format", "isolation") VALUES ({FORMAT}, $1::text)',
+        (scalar(isolation),),
+    )
     yield Statement(
         f'INSERT INTO {sql.table(META.name)} ("name", "value") VALUES ($1::text, $2::text)',
         (scalar(IDENTITY), scalar(str(uuid4()))),
     )
 
 
-def read_format(sql: Sql) -> Statement:
-    """Return the statement that reads the format of a store."""
-    return Statement(f'SELECT max("format") FROM {sql.table(MARKER)}')
+def read_marker(sql: Sql) -> list[Statement]:
+    """Return the statements that read the format, and then the isolation of a store."""
+    table = sql.table(MARKER)
+    return [
+        Statement(f'SELECT max("format") FROM {table}'),
+        Statement(f'SELECT max("isolation") FROM {table}'),
+    ]
 
 
-def _row(result: Result, place: int) -> list[str]:
-    return [(result.get_value(place, n) or b"").decode() for n in range(result.nfields)]
+def _rows(result: Result) -> Iterator[list[str]]:
+    for row in range(result.ntuples):
+        yield [(result.get_value(row, n) or b"").decode() for n in range(result.nfields)]

@@ -1,11 +1,12 @@
 """News of commits by other processes, for the listeners of one event loop.
 
 A process sends NOTIFY after each of its commits. A connection here listens. As a net, it
-reads the table `writers` every second, which every commit changes. Behind a pooler LISTEN has no
-effect, so it reads the table every 20 ms.
+reads the table `writers` every second, which every commit changes. Where notifications do not
+arrive, it reads the table every 20 ms: behind a pooler, and on a standby.
 
-Only while there are listeners is there a connection. If it is lost, all listeners are notified once
-there is a new one, because something may have been missed.
+The connection is made when the first listener comes, and ends within a second after the last one
+has left. If it is lost, all listeners are notified once there is a new one, because something may
+have been missed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mobstore.engines.postgres.sql import quoted
 from mobstore.engines.postgres.values import array, scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import MobStoreError, ReadFailedError
+from mobstore.scripts.transaction import Write
 
 _NET = 1.0  # seconds between two questions where notifications are heard
 _POLL = 0.02  # where they are not
@@ -42,6 +44,19 @@ class Channel:
             "SELECT pg_notify($1::text, $2::text)",
             (scalar(self.name), scalar(self.sender.decode())),
         )
+
+
+def notify(listeners: Listeners, writes: Sequence[Write] | None = None) -> None:
+    """Notify the listeners that writes concern; all of them if the writes are not known.
+
+    Whatever a listener raises is logged: it must end neither the writer nor the others.
+    """
+    try:
+        listeners.notify(writes)
+    except BaseException:
+        import logging  # rarely needed
+
+        logging.getLogger("mobstore").exception("a commit listener raised")
 
 
 class News:
@@ -65,6 +80,7 @@ class News:
         self._server, self._channel, self._listeners = server, channel, listeners
         self._writers = writers
         self._task: asyncio.Task[None] | None = None
+        self._wire: Wire | None = None
         self._last: bytes | None = None  # the latest answer of `ask`; None: none yet
 
     def start(self) -> None:
@@ -79,6 +95,12 @@ class News:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    def abandon(self) -> None:
+        """Close the connection at once."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+
     async def ask(self, wire: Wire) -> bool:
         """Return whether others have committed since the last question."""
         question = Statement(
@@ -91,34 +113,44 @@ class News:
         return last != self._last
 
     async def _work(self) -> None:
+        gone = False
         while self._listeners:
-            wire: Wire | None = None
             try:
-                wire = await self._server.connect(ReadFailedError)
-                await self._follow(wire)
+                self._wire = await self._server.connect(ReadFailedError)
+                gone = False
+                await self._follow(self._wire)
             except (LostError, ServerError):
                 self._last = None  # something may have been missed
             except MobStoreError:  # the store is gone; listeners find out when they read
-                self._listeners.notify()
+                if not gone:
+                    notify(self._listeners)
+                gone = True
             finally:
-                if wire is not None:
-                    wire.close()
+                self.abandon()
             if self._listeners:
                 await asyncio.sleep(_PAUSE)
 
     async def _follow(self, wire: Wire) -> None:
         """Notify as long as the connection lives and there are listeners."""
-        pooled = self._server.pooled
-        if not pooled:
-            await wire.exchange([self._channel.listen], self._server.silence)
+        heard = await self._listen(wire)
         while self._listeners:
             if await self.ask(wire):
-                self._listeners.notify()
-            if pooled:
-                await asyncio.sleep(_POLL)
-            else:
+                notify(self._listeners)
+            if heard:
                 await wire.listen(self._heard, _NET)
+            else:
+                await asyncio.sleep(_POLL)
+
+    async def _listen(self, wire: Wire) -> bool:
+        """Listen to the channel; return whether its notifications arrive."""
+        if wire.pooled:
+            return False
+        try:
+            await wire.exchange([self._channel.listen], self._server.silence)
+        except ServerError:  # a standby, or a server without notifications
+            return False
+        return True
 
     def _heard(self, sender: bytes) -> None:
         if sender != self._channel.sender:
-            self._listeners.notify()
+            notify(self._listeners)

@@ -39,6 +39,8 @@ _PAUSE = 0.02  # seconds between attempts
 
 _SNAPSHOT = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 _SERIALIZABLE = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY")
+# A stopped process must not keep its snapshot, or dead rows could not be removed.
+_IDLE = Statement("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 _COMMIT, _ROLLBACK = Statement("COMMIT"), Statement("ROLLBACK")
 
 
@@ -108,20 +110,25 @@ class Readers:
                         job.future.cancel()
                 raise
             except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
-                fail_all(jobs, error)
-            for job in jobs:
-                job.deliver()
+                left = [job for job in jobs if not job.future.done()]
+                fail_all(left, error)
+                for job in left:
+                    job.deliver()
 
     async def _run(self, jobs: Sequence[Job[Any]]) -> None:
         """Run jobs together, and those by themselves that ask again or that the server rejects."""
         alone = jobs
         with suppress(_RejectedError):
             alone = await self._retrying(partial(self._read_together, jobs))
+            for job in jobs:
+                if job not in alone:
+                    job.deliver()
         for job in alone:
             try:
                 await self._retrying(partial(self._read_alone, job))
             except _RejectedError as rejected:
                 job.error = rejected.error
+            job.deliver()
 
     async def _retrying(self, read: Callable[[Wire], Awaitable[T]]) -> T:
         """Read on any connection, and again if it is lost or the server takes a snapshot back.
@@ -147,7 +154,7 @@ class Readers:
                     raise _RejectedError(translated) from error
                 failure = LostError(str(error), error.sqlstate)
             finally:
-                if wire is not None and wire.open and not self._closing:
+                if wire is not None and wire.open:
                     self._idle.append(wire)
             if deadline is not None and monotonic() > deadline:
                 raise translate(failure, server.where, ReadFailedError) from failure
@@ -192,7 +199,7 @@ class Readers:
         """Run a job in a snapshot that stays open until it ends."""
         script = job.script()
         job.error = None
-        begin, open_ = [self._begin()], True
+        begin, open_ = [self._begin(), _IDLE], True
         try:
             asked = _step(job, script, None)
             while asked is not None:
@@ -211,7 +218,7 @@ class Readers:
 
     def _begin(self) -> Statement:
         server = self._server
-        serializable = server.options.isolation == "serializable"
+        serializable = server.isolation == "serializable"
         standby = server.facts is not None and server.facts.standby
         return _SERIALIZABLE if serializable and not standby else _SNAPSHOT
 

@@ -41,8 +41,8 @@ from mobstore.scripts.transaction import (
     key_in_use,
 )
 
-_OF_ONE_SCRIPT = ("21", "22", "23", "54", "XX")
-"""Classes of errors that one script may cause; others concern every script alike."""
+_OF_ONE_SCRIPT = ("21", "22", "23", "42501", "54", "XX")
+"""Errors that one script may cause, by the start of their code; others concern all alike."""
 
 _BEGIN = {
     "read committed": Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
@@ -99,7 +99,7 @@ class Transaction:
         """
         self._server, self._sql, self._wire = server, server.sql, wire
         self._locks, self._idle = locks, idle
-        self._isolation = server.options.isolation
+        self._isolation = server.isolation
         self._begun = False
         self._trying = False  # whether the current exchange begins by trying locks
         self._adds: list[Add[Any]] = []  # in the latest exchange
@@ -187,7 +187,8 @@ class Transaction:
         settings = (
             "SELECT set_config('lock_timeout', $1::text, true),"
             " set_config('idle_in_transaction_session_timeout', $2::text, true),"
-            f" set_config('synchronous_commit', {_SYNCHRONOUS[options.durability]}, true)"
+            f" set_config('synchronous_commit', {_SYNCHRONOUS[options.durability]}, true),"
+            " set_config('client_min_messages', 'warning', true)"  # for that of a lost standby
         )
         values = [scalar(f"{math.ceil(self._server.patience)}s"), scalar(f"{self._idle}s")]
         if locking:

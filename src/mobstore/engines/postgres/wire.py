@@ -42,7 +42,7 @@ class Wire:
 
     Attributes:
         pooled: whether a pooler may change the server's connection between transactions.
-        warnings: the SQLSTATEs of the notices since `exchange` began.
+        warnings: the SQLSTATEs of the warnings since `exchange` began.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[object], *, pooled: bool) -> None:
@@ -52,9 +52,7 @@ class Wire:
         self.warnings: list[str] = []
         self._prepared: dict[str, bytes] = {}
         self._unread = 0  # exchanges whose results are dropped
-        self._notified: Callable[[bytes], None] = lambda _: None
         self._pgconn.notice_handler = self._note
-        self._pgconn.notify_handler = lambda notify: self._notified(notify.extra)
         self._pgconn.enter_pipeline_mode()
 
     @property
@@ -121,28 +119,26 @@ class Wire:
                 raise error
         return [results[place] for place in own]
 
-    async def listen(self, wake: Callable[[bytes], None], seconds: float) -> None:
+    async def listen(self, heard: Callable[[bytes], None], seconds: float) -> None:
         """Pass the payloads of notifications to a function for some time.
 
         Raises:
             LostError: the connection was lost, and is closed.
         """
-        self._notified = wake
+        pgconn = self._pgconn
         try:
             async with asyncio.timeout(seconds):
                 while True:
+                    # Some may have come during an exchange.
+                    while (notification := pgconn.notifies()) is not None:
+                        heard(notification.extra)
                     await self._ready()
-                    self._pgconn.consume_input()
-                    self._pgconn.is_busy()  # parses what arrived
-                    while (notify := self._pgconn.notifies()) is not None:
-                        wake(notify.extra)
+                    pgconn.consume_input()
         except TimeoutError:
             return
         except (psycopg.Error, OSError) as lost:
             self.close()
             raise LostError(_first_line(lost)) from None
-        finally:
-            self._notified = lambda _: None
 
     def _send(self, statements: Sequence[Statement]) -> list[bool]:
         """Queue statements and a Sync; return for each whether it is prepared before."""
@@ -217,8 +213,9 @@ class Wire:
         return readable
 
     def _note(self, notice: Result) -> None:
-        code = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
-        self.warnings.append(code.decode())
+        if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING":
+            code = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
+            self.warnings.append(code.decode())
 
 
 def _set(ready: asyncio.Future[bool | None], value: bool | None) -> None:  # noqa: FBT001

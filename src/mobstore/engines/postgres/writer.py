@@ -96,7 +96,14 @@ class Writer:
             ' VALUES ($1::text, 1, 0, clock_timestamp()) ON CONFLICT ("writer") DO UPDATE'
             ' SET "epoch" = w."epoch" + 1, "used" = excluded."used" RETURNING "epoch", "batch"'
         )
-        self._leave = f'DELETE FROM {table} WHERE "writer" = $1::text'
+        # One row counts for all that have left: a writer may come, commit and leave between two
+        # polls of another process.
+        self._leave = (
+            f'WITH gone AS (DELETE FROM {table} WHERE "writer" = $1::text RETURNING "batch")'
+            f' INSERT INTO {table} AS w ("writer", "epoch", "batch", "used")'
+            ' SELECT \'\', 1, "batch", clock_timestamp() FROM gone ON CONFLICT ("writer") DO UPDATE'
+            ' SET "batch" = w."batch" + excluded."batch", "used" = excluded."used"'
+        )
 
     def submit(self, job: Job[Any]) -> None:
         """Queue a job for the next transaction."""
@@ -189,6 +196,7 @@ class Writer:
             locks.take_whole()
         attempts = stopped = clashes = 0
         deadline: float | None = None  # set by the first failure
+        self._in_doubt = False
         while True:
             try:
                 await self._attempt(jobs, locks, _IDLE[min(stopped, len(_IDLE) - 1)])
