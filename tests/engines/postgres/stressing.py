@@ -25,7 +25,6 @@ class Task(NamedTuple):
 
     kind: str
     url: str
-    isolation: Any
     variant: str
     name: str
     seconds: float
@@ -50,9 +49,7 @@ def _described(error: Exception) -> str:
 
 
 async def _run(task: Task) -> list[Result]:
-    async with PostgresMobStores.open(
-        task.url, isolation=task.isolation, durability="normal", timeout=30
-    ) as stores:
+    async with PostgresMobStores.open(task.url, durability="normal", timeout=30) as stores:
         say("ready")
         await asyncio.to_thread(sys.stdin.readline)
         work = KINDS[task.kind](stores, task.name, time.monotonic() + task.seconds)

@@ -12,7 +12,8 @@ import pytest
 from engines.postgres.stressing import KINDS, Task, serve
 from engines.postgres.work import Result
 from engines.support import Process, hear, running, tell
-from mobstore.stores.postgres import Isolation, PostgresMobStores
+from mobstore import Isolation
+from mobstore.stores.postgres import PostgresMobStores
 from support.postgres.server import Server, new_schema
 
 PROCESSES = 4
@@ -40,9 +41,9 @@ class Stress:
         """
         url = self._postgres.url(schema=self._schema)
         try:
-            asyncio.run(self._prepare(kind, url))
+            asyncio.run(self._prepare(kind, url, isolation))
             for n, process in enumerate(self._processes):
-                tell(process, json.dumps(Task(kind, url, isolation, variant, f"p{n}", seconds)))
+                tell(process, json.dumps(Task(kind, url, variant, f"p{n}", seconds)))
             results = list(self._results())
             asyncio.run(self._check(kind, url, results))
         finally:
@@ -59,8 +60,8 @@ class Stress:
         for answer in answers:
             yield from answer
 
-    async def _prepare(self, kind: str, url: str) -> None:
-        async with PostgresMobStores.open(url) as stores:
+    async def _prepare(self, kind: str, url: str, isolation: Isolation) -> None:
+        async with PostgresMobStores.open(url, isolation=isolation) as stores:
             await KINDS[kind](stores).prepare()
 
     async def _check(self, kind: str, url: str, results: list[Result]) -> None:
