@@ -11,10 +11,10 @@ import pytest
 from engines.support import new_run
 from mobstore import Isolation, MobStores, Stores
 from mobstore.scripts.tables import COUNTERS, CounterRow
-from mobstore.scripts.transaction import Commit, Get, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, fetch
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.samples import run_id
-from mobstore.testing.scripts import write_script
+from mobstore.testing.scripts import read_script, write_script
 from support.postgres.proxy import Proxy
 from support.postgres.server import Server
 
@@ -147,3 +147,133 @@ def test_runs_that_were_listed_stay_as_they_were(
             return [header.status for header in await other.runs.run_headers()]
 
     assert sorted(asyncio.run(main())) == ["canceled", "running"]
+
+
+# Locks of many rows, and locks with one name -----------------------------------------------------
+
+
+def named(number: int) -> list[Put[CounterRow]]:
+    return [Put(COUNTERS, [CounterRow(f"{n}", 1) for n in range(number)])]
+
+
+def in_two_rounds(number: int) -> Callable[[], Script[None]]:
+    """Return a script that learns in its second round what else it reads."""
+
+    def make() -> Script[None]:
+        yield from fetch(Get(COUNTERS, ("0",)))
+        yield tuple([Get(COUNTERS, (f"{n}",)) for n in range(number)])
+        return Commit(None, tuple(named(number)))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("number", "excludes"), [(150, False), (250, True)], ids=["few locks", "many locks"]
+)
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_many_locks_become_that_of_the_store(
+    number: int,
+    excludes: bool,
+    rounds: int,
+    postgres: Server,
+    postgres_proxy: Proxy,
+    postgres_schema: str,
+) -> None:
+    """A script with other rows waits for one with too many locks, and for no other."""
+    make = write_script(*named(number)) if rounds == 1 else in_two_rounds(number)
+
+    async def main() -> None:
+        async with Two(postgres, postgres_proxy, postgres_schema, "read committed") as opened:
+            held, other = opened
+            fault = postgres_proxy.arm("commit", "stall")
+            many = asyncio.create_task(held.engine.write(make))
+            await asyncio.to_thread(fault.wait)
+            one = asyncio.create_task(other.engine.write(put("another", 1)))
+            done, _ = await asyncio.wait([one], timeout=0.3 if excludes else 10)
+            assert bool(done) != excludes
+            postgres_proxy.resume()
+            await asyncio.gather(many, one)
+
+    asyncio.run(main())
+
+
+def test_scripts_with_many_locks_lose_nothing(postgres_url: str) -> None:
+    """Two openings add to 300 rows in one script, and to single ones in others."""
+
+    def add(names: list[str], rounds: int) -> Callable[[], Script[None]]:
+        def make() -> Script[None]:
+            part = (len(names) + rounds - 1) // rounds
+            rows: list[CounterRow] = []
+            for start in range(0, len(names), part):
+                asked = names[start : start + part]
+                found = yield tuple([Get(COUNTERS, (name,)) for name in asked])
+                rows += [
+                    CounterRow(name, 1 + (row.value if row else 0))
+                    for name, row in zip(asked, found, strict=True)
+                ]
+            return Commit(None, (Put(COUNTERS, rows),))
+
+        return make
+
+    everything = [f"row {n}" for n in range(300)]
+
+    async def main() -> list[CounterRow]:
+        async with AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(PostgresMobStores.open(postgres_url, timeout=30))
+                for _ in range(2)
+            ]
+
+            async def work(engine: Engine, seed: int) -> None:
+                for n in range(12):
+                    await engine.write(add(everything, 1 + n % 3))
+                    await engine.write(add([everything[seed * 7 + n]], 1))
+
+            async with asyncio.TaskGroup() as group:
+                for seed in range(6):
+                    group.create_task(work(opened[seed % 2].engine, seed))
+            rows = await opened[0].engine.read(read_script(Scan(COUNTERS)))
+            return [row for row in rows if row.name.startswith("row ")]
+
+    rows = asyncio.run(main())
+    assert len(rows) == 300
+    assert min(row.value for row in rows) == 6 * 12
+    assert sum(row.value for row in rows) == 6 * 12 * 301
+
+
+def test_a_busy_lock_that_is_needed_later(postgres_url: str) -> None:
+    """A script gets it at last, though others take it all the time."""
+
+    def chase() -> Script[int]:
+        row = yield from fetch(Get(COUNTERS, ("start",)))
+        busy = yield from fetch(Get(COUNTERS, (f"busy {0 if row is None else row.value}",)))
+        return Commit(0 if busy is None else busy.value)
+
+    def increment() -> Script[None]:
+        row = yield from fetch(Get(COUNTERS, ("busy 0",)))
+        value = 1 if row is None else row.value + 1
+        return Commit(None, (Put(COUNTERS, [CounterRow("busy 0", value)]),))
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            chasing, busy = [
+                await stack.enter_async_context(PostgresMobStores.open(postgres_url))
+                for _ in range(2)
+            ]
+            ending = False
+
+            async def keep_busy() -> None:
+                while not ending:
+                    await busy.engine.write(increment)
+
+            tasks = [asyncio.create_task(keep_busy()) for _ in range(3)]
+            found: list[int] = []
+            async with asyncio.timeout(20):
+                for _ in range(30):
+                    found.append(await chasing.engine.write(chase))
+            ending = True
+            await asyncio.gather(*tasks)
+            assert found == sorted(found)
+            assert found[-1] > 30
+
+    asyncio.run(main())

@@ -21,6 +21,7 @@ from differential.model import AllRows, Model, show
 from differential.scenario import rows_of
 from engines.postgres import broken
 from mobstore import WriteFailedError
+from mobstore.engines.postgres.locks import STORE, Lock, Locks
 from mobstore.scripts.tables import EVENTS, RUNS_BY_NUMBER, SPECS, SpecRow
 from mobstore.scripts.transaction import (
     Add,
@@ -233,6 +234,20 @@ CHOSEN = [int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "").split()
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_scripts(kind: str, seed: int, postgres: Server, postgres_schema: str) -> None:
     check(*asyncio.run(Scenario(postgres, postgres_schema, seed, KINDS[kind]).run()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_locks_with_equal_numbers(
+    kind: str, postgres: Server, postgres_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks are named by hashes; equal ones cost time only."""
+    number = Locks.number
+
+    def colliding(self: Locks, lock: Lock) -> int:
+        return number(self, lock) % 3 if lock != STORE else number(self, lock)
+
+    monkeypatch.setattr(Locks, "number", colliding)
+    test_random_scripts(kind, 5, postgres, postgres_schema)
 
 
 @pytest.mark.soak
