@@ -40,7 +40,7 @@ T = TypeVar("T")
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
 _NOT_STARTED = "57P03"
-_NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
+NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
 """States that no further attempt changes."""
 
 
@@ -170,7 +170,7 @@ class Server:
                 return await attempt()
             except LostError as error:
                 if (
-                    error.sqlstate in _NEVER
+                    error.sqlstate in NEVER
                     or not (known or error.sqlstate == _NOT_STARTED)
                     or monotonic() + pause > deadline
                 ):

@@ -27,7 +27,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from mobstore.engines.postgres.connections import Server
+from mobstore.engines.postgres.connections import NEVER, Server
 from mobstore.engines.postgres.driver_errors import RETRY, LostError, ServerError, translate
 from mobstore.engines.postgres.jobs import Job, fail_all
 from mobstore.engines.postgres.layout import WRITERS
@@ -79,13 +79,14 @@ class Writer:
         self._wire: Wire | None = None
         self.name: str = str(uuid4())
         self._epoch = 0  # of the writer's row; 0: it has none
+        self._table = 0  # the OID of its table: a restored one may have a row with this epoch
         self._batch = 0  # the number of the latest batch
         self._in_doubt = False  # whether it may have been committed
         table = server.sql.table(WRITERS)
         self._fence = (
             f'WITH done AS (UPDATE {table} SET "batch" = $1::bigint, "used" = clock_timestamp()'
-            ' WHERE "writer" = $2::text AND "epoch" = $3::bigint RETURNING 1)'
-            " SELECT 1 / count(*) FROM done"
+            ' WHERE "writer" = $2::text AND "epoch" = $3::bigint AND tableoid = $4::oid'
+            " RETURNING 1) SELECT 1 / count(*) FROM done"
         )
         self._sweep = (
             f'DELETE FROM {table} WHERE "writer" IN (SELECT "writer" FROM {table}'
@@ -94,7 +95,8 @@ class Writer:
         self._claim = (
             f'INSERT INTO {table} AS w ("writer", "epoch", "batch", "used")'
             ' VALUES ($1::text, 1, 0, clock_timestamp()) ON CONFLICT ("writer") DO UPDATE'
-            ' SET "epoch" = w."epoch" + 1, "used" = excluded."used" RETURNING "epoch", "batch"'
+            ' SET "epoch" = w."epoch" + 1, "used" = excluded."used"'
+            ' RETURNING "epoch", "batch", tableoid'
         )
         # One row counts for all that have left: a writer may come, commit and leave between two
         # polls of another process.
@@ -226,7 +228,8 @@ class Writer:
             else:
                 return
             deadline = deadline or monotonic() + server.patience
-            if monotonic() > deadline:
+            hopeless = failure.sqlstate in NEVER and not self._in_doubt
+            if hopeless or monotonic() > deadline:
                 raise self._given_up(failure) from failure
             await asyncio.sleep(_PAUSE)
 
@@ -265,7 +268,8 @@ class Writer:
 
     def _next_fence(self) -> Statement:
         self._batch += 1
-        return Statement(self._fence, (scalar(self._batch), scalar(self.name), scalar(self._epoch)))
+        values = self._batch, self.name, self._epoch, self._table
+        return Statement(self._fence, tuple(map(scalar, values)))
 
     def _committing(self) -> None:
         self._in_doubt = True
@@ -301,8 +305,9 @@ class Writer:
         except BaseException:
             wire.close()
             raise
-        epoch, batch = (int(results[3].get_value(0, column) or 0) for column in (0, 1))
+        epoch, batch, table = (int(results[3].get_value(0, n) or 0) for n in range(3))
         known, self._epoch, self._wire = self._epoch == 0 or epoch > 1, epoch, wire
+        self._table = table
         if self._in_doubt and not known:  # the row is a new one
             raise self._given_up(LostError("the server lost the record of this writer"))
         self._in_doubt = self._in_doubt and batch == self._batch
