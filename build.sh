@@ -8,9 +8,9 @@ cd "$(dirname "$0")"
 usage() {
   cat <<'TEXT'
 ./build.sh run         import the sample database into a SQLite store in demo/ and show it
-./build.sh test        run the tests; on Debian, install the missing browsers first
-                       --fast: only quick tests, no processes, no browsers; under a minute
-                       --no-install: install nothing on the system, skip the tests whose browser is missing
+./build.sh test        run the tests; on Debian, install the missing browsers and servers first
+                       --fast: only quick tests, no processes, browsers or servers; under a minute
+                       --no-install: install nothing on the system, skip the tests whose programs are missing
                        further arguments go to pytest, such as -m 'not slow'
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
 ./build.sh pydantic    run the fast tests with the oldest supported and the newest pydantic
@@ -20,7 +20,8 @@ usage() {
 ./build.sh serve       build the site and serve it on 127.0.0.1; arguments go to the server (--port)
 ./build.sh screenshot  take the picture of the page, docs/page.png
 ./build.sh bench       compare with raw SQLite and other libraries; bench browser: with raw
-                       JavaScript on IndexedDB; further arguments go to the benchmark
+                       JavaScript on IndexedDB; bench postgres: with raw psycopg, pgbench and
+                       other libraries; further arguments go to the benchmark
 ./build.sh build       build the wheel and the sdist into dist/
 TEXT
 }
@@ -102,7 +103,8 @@ packages() {
   $sudo mkdir -p "${no_cluster%/*}"
   echo 'create_main_cluster = false' | $sudo tee "$no_cluster"
   { $sudo apt-get update --quiet=2 &&
-    $sudo apt-get install --quiet=2 --yes --no-install-recommends "$@"; } || failed=1
+    $sudo env DEBIAN_FRONTEND=noninteractive \
+      apt-get install --quiet=2 --yes --no-install-recommends "$@"; } || failed=1
   $sudo rm "$no_cluster"
   # PgBouncer has no such setting.
   if [ $failed = 0 ] && [[ " $* " = *" pgbouncer "* ]]; then

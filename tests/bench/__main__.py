@@ -27,6 +27,8 @@ from bench.turns import Settings
 from bench.works import WORKS, Work
 
 SYNC = "milliseconds to write and sync 4 KB"
+_SECTIONS = {"": "Native", "browser": "In the browser", "postgres": "On PostgreSQL"}
+"""Sections of the page, by where the works run."""
 
 
 @dataclass
@@ -48,6 +50,13 @@ def main() -> int:
         with stage.stage(settings.directory) as built:
             on_stage = {name: partial(work, built) for name, work in works.WORKS.items()}
             return _run("browser", on_stage, arguments, settings, built.about())
+    if sys.argv[1:2] == ["postgres"]:
+        from bench.postgres import stage as server, works as on_server  # so is psycopg
+
+        arguments, settings = _arguments("postgres", sys.argv[2:], "only", on_server.WORKS)
+        with server.stage(settings.directory) as started:
+            on_stage = {name: partial(work, started) for name, work in on_server.WORKS.items()}
+            return _run("postgres", on_stage, arguments, settings, started.about())
     arguments, settings = _arguments("", sys.argv[1:], "--only", WORKS)
     about = {
         "sqlite": sqlite3.sqlite_version,
@@ -113,8 +122,7 @@ def _run(
     if arguments.json:
         arguments.json.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     if arguments.page:
-        section = "In the browser" if where else "Native"
-        page.write(arguments.page, section, list(works), machine, measured)
+        page.write(arguments.page, _SECTIONS[where], list(works), machine, measured)
     return 1 if failed else 0
 
 

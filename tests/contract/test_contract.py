@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from mobstore import MobStores, SqliteMobStores
+from mobstore import Isolation, MobStores, SqliteMobStores
 from mobstore.testing import Capability, Case, MemorySubject, Subject, all_cases
 from support.pending import PendingEngine
+
+if TYPE_CHECKING:
+    from support.postgres.server import Server
 
 Maker: TypeAlias = Callable[[Path], Subject]
 
@@ -51,7 +54,29 @@ SLOW = {"limits.values": pytest.mark.slow}
     ],
 )
 def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
-    subject = make_subject(tmp_path)
+    _check(case, make_subject(tmp_path))
+
+
+# The isolation changes how transactions meet, not what an operation means.
+_OF_TRANSACTIONS = ("atomic.", "cancel.", "concurrent.", "durable.", "engine.", "shared.")
+
+
+@pytest.mark.parametrize(
+    ("case", "isolation"),
+    [
+        pytest.param(case, isolation, id=f"{case.id}-{isolation}", marks=SLOW.get(case.id, ()))
+        for isolation in ("read committed", "serializable")
+        for case in all_cases().values()
+        if isolation == "read committed" or case.id.startswith(_OF_TRANSACTIONS)
+    ],
+)
+def test_contract_on_postgres(case: Case, isolation: Isolation, postgres: Server) -> None:
+    from support.postgres.subject import PostgresSubject
+
+    _check(case, PostgresSubject(postgres, isolation))
+
+
+def _check(case: Case, subject: Subject) -> None:
     if missing := case.missing(subject):
         pytest.skip(f"needs {', '.join(missing)}")
 

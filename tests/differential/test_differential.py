@@ -14,7 +14,7 @@ import pytest
 
 from differential.checking import check
 from differential.scenario import Kind, Scenario, rows_of
-from mobstore import open_stores
+from mobstore import Isolation, open_stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.scripts.transaction import Engine
 from support.pending import PendingEngine
@@ -52,6 +52,22 @@ def sqlite(handles: int) -> Engines:
             yield [
                 (await stack.enter_async_context(open_stores(
                     f"sqlite:{directory / 'mobs.db'}", durability="normal", timeout=60
+                ))).engine
+                for _ in range(handles)
+            ]  # fmt: skip
+
+    return opened
+
+
+def postgres(url: str, handles: int, isolation: Isolation) -> Engines:
+    @asynccontextmanager
+    async def opened(_: Path) -> AsyncGenerator[list[Engine]]:
+        from mobstore.stores.postgres import PostgresMobStores
+
+        async with AsyncExitStack() as stack:
+            yield [
+                (await stack.enter_async_context(PostgresMobStores.open(
+                    url, durability="normal", timeout=60, isolation=isolation
                 ))).engine
                 for _ in range(handles)
             ]  # fmt: skip
@@ -100,8 +116,12 @@ async def compare(place: Place, seed: int, directory: Path) -> None:
 
 
 def run(name: str, seed: int, directory: Path) -> None:
+    run_at(PLACES[name], name, seed, directory)
+
+
+def run_at(place: Place, name: str, seed: int, directory: Path) -> None:
     try:
-        asyncio.run(compare(PLACES[name], seed, directory))
+        asyncio.run(compare(place, seed, directory))
     except BaseException as error:
         error.add_note(
             f"to see it again: DIFFERENTIAL_SEEDS={seed} pytest tests/differential -k {name}"
@@ -119,6 +139,19 @@ CASES = [
 @pytest.mark.parametrize(("name", "seed"), CASES, ids=[f"{name}-{seed}" for name, seed in CASES])
 def test_as_plain_dicts(name: str, seed: int, tmp_path: Path) -> None:
     run(name, seed, tmp_path)
+
+
+ISOLATIONS: tuple[Isolation, ...] = ("read committed", "serializable")
+
+
+@pytest.mark.parametrize("seed", CHOSEN or [*range(1, 7), LARGE])
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+@pytest.mark.parametrize("handles", [1, 2])
+def test_as_plain_dicts_on_postgres(
+    isolation: Isolation, handles: int, seed: int, postgres_url: str, tmp_path: Path
+) -> None:
+    place = Place(postgres(postgres_url, handles, isolation), Kind(), 0, durable=True)
+    run_at(place, "postgres", seed, tmp_path)
 
 
 @pytest.mark.soak

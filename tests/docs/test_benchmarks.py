@@ -10,6 +10,7 @@ import mobstore
 from bench.browser.works import WORKS as IN_BROWSER
 from bench.outcome import Check, Outcome
 from bench.page import write
+from bench.postgres.works import WORKS as ON_POSTGRES
 from bench.works import WORKS
 from docs.pages import ROOT
 
@@ -23,7 +24,9 @@ def rows(page: Path) -> list[list[str]]:
 
 
 def test_every_row_has_its_command_and_this_version() -> None:
-    commands = {f"--only {work}" for work in WORKS} | {f"browser {work}" for work in IN_BROWSER}
+    commands = {f"--only {work}" for work in WORKS}
+    commands |= {f"browser {work}" for work in IN_BROWSER}
+    commands |= {f"postgres {work}" for work in ON_POSTGRES}
     for command, stamp, *_ in rows(PAGE):
         assert command.strip("`").removeprefix("bench ").replace("--quick ", "") in commands
         assert re.fullmatch(re.escape(mobstore.__version__) + r" \(\w+\)", stamp)

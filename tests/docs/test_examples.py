@@ -11,32 +11,68 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from docs.pages import PAGES, ROOT, Block, as_shown, blocks, name
+from support.postgres import programs
+
+if TYPE_CHECKING:
+    from support.postgres.server import Server
 
 SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
+WORKER = ROOT / "docs" / "examples" / "worker.py"
 IN_A_BROWSER = "indexeddb:"  # tests/browser/test_examples.py runs blocks with such a URL
+ON_A_SERVER = "postgresql:"
+
+
+def _with_server(page: Path) -> str:
+    """Return the fixture that the code of a page needs, or ""."""
+    code = [block.code for block in blocks(page, "python", "console")]
+    return "postgres_as_in_pages" if any(ON_A_SERVER in text for text in code) else ""
+
+
+@pytest.fixture
+def postgres_as_in_pages(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """A server that libpq chooses by default, with an empty database `mobs`."""
+    postgres.create_database("mobs")
+    monkeypatch.setenv("PGHOST", str(postgres.socket_folder))
+    monkeypatch.setenv("PGPORT", str(postgres.port))
+    monkeypatch.setenv("PGUSER", postgres.user)
+    monkeypatch.setenv("PATH", f"{programs.path('psql').parent}:{os.environ['PATH']}")
+    yield
+    for database in ("mobs", "restored"):
+        postgres.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
 @pytest.mark.parametrize(
-    "page",
+    ("page", "server"),
     [
-        pytest.param(page, marks=[pytest.mark.process] if blocks(page, "console") else [])
+        pytest.param(
+            page,
+            _with_server(page),
+            id=name(page),
+            marks=[pytest.mark.process] if blocks(page, "console") else [],
+        )
         for page in PAGES
     ],
-    ids=name,
 )
 def test_the_code_of_a_page_does_what_it_shows(
     page: Path,
+    server: str,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Run all of a page in order, in a folder with the sample database as tide-desk.db."""
+    if server:
+        request.getfixturevalue(server)
     (tmp_path / "tide-desk.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    (tmp_path / "worker.py").write_bytes(WORKER.read_bytes())
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
     with asyncio.Runner() as runner:

@@ -24,6 +24,15 @@ def test_every_call_is_here() -> None:
 @pytest.mark.parametrize(("name", "seed"), SCRIPTS, ids=str)
 def test_script(name: str, seed: int, engine: str, tmp_path: Path) -> None:
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
+    _check(url, name, seed)
+
+
+@pytest.mark.parametrize(("name", "seed"), SCRIPTS, ids=str)
+def test_script_on_postgres(name: str, seed: int, postgres_url: str) -> None:
+    _check(postgres_url, name, seed)
+
+
+def _check(url: str, name: str, seed: int) -> None:
     differences = asyncio.run(_replay(url, golden.calls(name, seed)))
     assert not differences, differences[0]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mobstore
 from mobstore import MobEvent, MobStores, NewMobEvent, Timestamp
 from state_machine.elsewhere import Elsewhere
 from support.pending import PendingEngine
+
+if TYPE_CHECKING:
+    from support.postgres.server import Server
 
 
 class Subject(ABC):
@@ -95,3 +99,40 @@ class Sqlite(Subject):
 
     def dispose(self) -> None:
         self.directory.cleanup()
+
+
+class Postgres(Subject):
+    """A schema that is opened through TCP and through a Unix socket.
+
+    Attributes:
+        server: where it is.
+    """
+
+    shared = True
+    server: Server
+
+    def __init__(self) -> None:
+        from support.postgres.server import new_schema
+
+        super().__init__()
+        self._schema = new_schema()
+        self._urls = [
+            make(schema=self._schema) for make in (self.server.url, self.server.socket_url)
+        ]
+
+    async def open(self, way: int = 0, *, read_only: bool = False) -> MobStores:
+        from mobstore.stores.postgres import PostgresMobStores
+
+        return await PostgresMobStores.open(
+            self._urls[way % 2],
+            durability="full" if way > 1 else "normal",
+            clock=self.clock,
+            read_only=read_only,
+        )
+
+    def append_elsewhere(self, event: NewMobEvent, way: int) -> MobEvent:
+        assert self.elsewhere is not None
+        return self.elsewhere.append(self._urls[way % 2], event)
+
+    def dispose(self) -> None:
+        self.server.drop_schema(self._schema)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]
@@ -9,7 +11,10 @@ from hypothesis.stateful import (
 
 from state_machine.elsewhere import Elsewhere
 from state_machine.machine import Machine, profile_of
-from state_machine.subjects import Memory, Pending, Sqlite
+from state_machine.subjects import Memory, Pending, Postgres, Sqlite
+
+if TYPE_CHECKING:
+    from support.postgres.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +41,19 @@ def test_sqlite() -> None:
             make = Shared
 
         run_state_machine_as_test(SqliteMachine, settings=profile_of(15))
+
+
+def test_postgres(postgres: Server) -> None:
+    with Elsewhere() as process:
+
+        class Shared(Postgres):
+            server = postgres
+            elsewhere = process
+
+        class PostgresMachine(Machine):
+            make = Shared
+
+        run_state_machine_as_test(PostgresMachine, settings=profile_of(8))
 
 
 def test_pending() -> None:

@@ -63,7 +63,7 @@ def open_stores(
             )
         if place.engine == "postgres":
             return await postgres_engine(
-                place, durability, "read committed", timeout, create=create, read_only=read_only
+                place, durability, None, timeout, create=create, read_only=read_only
             )
         if sys.platform == "emscripten":
             raise UsageError("SQLite files do not persist in a browser; use indexeddb:NAME")

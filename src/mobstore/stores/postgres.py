@@ -31,7 +31,7 @@ class PostgresMobStores(MobStores):
         create: bool = True,
         read_only: bool = False,
         durability: Durability = "full",
-        isolation: Isolation = "read committed",
+        isolation: Isolation | None = None,
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
     ) -> Opening[Self]:
@@ -48,9 +48,11 @@ class PostgresMobStores(MobStores):
             durability: "full": a write that returned survives a crash of the server, and waits for
                 a synchronous standby where one is configured. "normal": a crash of the server may
                 undo the last ones.
-            isolation: "read committed" locks the rows' aggregates. "serializable" also has
-                PostgreSQL check every transaction, for servers whose advisory locks are missing
-                or local to one node; conflicts are retried. `open_stores` uses the first.
+            isolation: chosen when a store is created, for all that use it later; None: the
+                store's own, and "read committed" for a new store. "read committed" keeps
+                transactions apart by locks. With "serializable" PostgreSQL checks every
+                transaction instead, for servers whose advisory locks are missing or local to one
+                node; conflicts are retried.
             timeout: seconds to wait for a connection, for locks, and for the outcome of a write
                 whose connection broke; at least 1 is used.
             clock: returns the store's times; for tests.
@@ -59,8 +61,8 @@ class PostgresMobStores(MobStores):
             ReadFailedError: the server cannot be reached or rejects the user, the schema is
                 missing or not a store, or its format is newer; it was not changed.
             WriteFailedError: the schema cannot be created.
-            UsageError: an argument is wrong, psycopg is not installed, or this Python runs in a
-                browser. No message contains the password.
+            UsageError: an argument is wrong, the store has another isolation, psycopg is not
+                installed, or this Python runs in a browser. No message contains the password.
         """
 
         async def start() -> Self:
@@ -88,7 +90,7 @@ class _OneStore(Closable):
         create: bool = True,
         read_only: bool = False,
         durability: Durability = "full",
-        isolation: Isolation = "read committed",
+        isolation: Isolation | None = None,
         timeout: float = 5.0,
         clock: Clock = Timestamp.now,
     ) -> Opening[Self]:
@@ -123,7 +125,7 @@ class PostgresRealmProfileStore(_OneStore, RealmProfileStore):
 async def postgres_engine(
     place: Place,
     durability: Durability,
-    isolation: Isolation,
+    isolation: Isolation | None,
     timeout: float,
     *,
     create: bool,
@@ -131,8 +133,10 @@ async def postgres_engine(
 ) -> Engine:
     """Open the engine of a schema; see `PostgresMobStores.open` for arguments and errors."""
     check_options(durability, timeout, create=create, read_only=read_only)
-    if not (isinstance(isolation, str) and isolation in get_args(Isolation)):
-        raise UsageError("isolation is 'read committed' or 'serializable'")
+    if isolation is not None and not (
+        isinstance(isolation, str) and isolation in get_args(Isolation)
+    ):
+        raise UsageError("isolation is 'read committed', 'serializable' or None")
     if sys.platform == "emscripten":
         raise UsageError("a browser cannot connect to PostgreSQL; use indexeddb:NAME")
     _check(place.name)

@@ -28,8 +28,8 @@ def append_one(settings: Settings) -> Iterator[Outcome]:
     found = compete(
         [
             *_contestants(1),
-            _appending(eventsource_py.NAME, eventsource_py.open_log, 1),
-            _appending(eventsourcing_sync.NAME, eventsourcing_sync.open_log, 1),
+            appending(eventsource_py.NAME, eventsource_py.open_log, 1),
+            appending(eventsourcing_sync.NAME, eventsourcing_sync.open_log, 1),
         ],
         settings,
         least=50,
@@ -72,13 +72,11 @@ def append_64(settings: Settings) -> Iterator[Outcome]:
 def _contestants(tasks: int) -> list[Contestant]:
     """Return the contestants for appends by a number of tasks."""
     return [
-        _appending("mobstore", mobstore_log, tasks),
-        _appending(RAW, raw_log, tasks),
-        _appending(aiosqlite_by_hand.COMMIT, aiosqlite_by_hand.open_log(autocommit=False), tasks),
-        _appending(
-            aiosqlite_by_hand.AUTOCOMMIT, aiosqlite_by_hand.open_log(autocommit=True), tasks
-        ),
-        _appending(py_event_sourcing.NAME, py_event_sourcing.open_log, tasks),
+        appending("mobstore", mobstore_log, tasks),
+        appending(RAW, raw_log, tasks),
+        appending(aiosqlite_by_hand.COMMIT, aiosqlite_by_hand.open_log(autocommit=False), tasks),
+        appending(aiosqlite_by_hand.AUTOCOMMIT, aiosqlite_by_hand.open_log(autocommit=True), tasks),
+        appending(py_event_sourcing.NAME, py_event_sourcing.open_log, tasks),
     ]
 
 
@@ -86,9 +84,9 @@ def append_batch(settings: Settings) -> Iterator[Outcome]:
     """Measure a call that appends 10,000 events."""
     found = compete(
         [
-            _batching("mobstore", mobstore_log),
-            _batching(EXECUTEMANY, raw_log),
-            _batching(py_event_sourcing.NAME, py_event_sourcing.open_log),
+            batching("mobstore", mobstore_log),
+            batching(EXECUTEMANY, raw_log),
+            batching(py_event_sourcing.NAME, py_event_sourcing.open_log),
         ],
         settings,
         most=4,
@@ -107,7 +105,9 @@ def append_batch(settings: Settings) -> Iterator[Outcome]:
     )
 
 
-def _appending(name: str, open_log: OpenLog, tasks: int) -> Contestant:
+def appending(name: str, open_log: OpenLog, tasks: int) -> Contestant:
+    """Return a contestant that appends single events in a number of tasks."""
+
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with open_log(path) as log:
@@ -120,7 +120,9 @@ def _appending(name: str, open_log: OpenLog, tasks: int) -> Contestant:
     return Contestant(name, opened)
 
 
-def _batching(name: str, open_log: OpenLog) -> Contestant:
+def batching(name: str, open_log: OpenLog) -> Contestant:
+    """Return a contestant that appends batches."""
+
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with open_log(path) as log:

@@ -6,14 +6,14 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from time import monotonic, perf_counter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from bench import samples
 from bench.logs import open_mobstore
@@ -225,17 +225,8 @@ def across(settings: Settings) -> Iterator[Outcome]:
     seconds, count = (2, 50) if settings.quick else (10, 300)
     with TemporaryDirectory(prefix="mobstore-bench-", dir=settings.directory) as place:
         path = Path(place) / "mobs.db"
-        with subprocess.Popen(
-            [sys.executable, "-c", _CHILD, f"sqlite:{path}", str(seconds), str(count)],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdout is not None
-            opened, following = json.loads(child.stdout.readline())
-            begun, ended = asyncio.run(_append_now_and_then(path, count))
-            came: list[float] = json.loads(child.stdout.readline())
-    for name, starts in (("beginning", begun), ("end", ended)):
-        waited = [1e3 * (end - start) for start, end in zip(starts, came, strict=True)]
+        found = follow_across(f"sqlite:{path}", lambda: open_mobstore(path), seconds, count)
+    for name, waited in found.waited.items():
         yield Outcome(
             f"SQLite: from the {name} of an append until a subscribed process has the event",
             "",
@@ -253,17 +244,56 @@ def across(settings: Settings) -> Iterator[Outcome]:
         "SQLite: idle cost of a subscription",
         "",
         checks=[
-            Check("follows", following, _BUSIEST, at_most=True, unit="% of a core"),
-            Check("has the store open only", opened, unit="% of a core"),
+            Check("follows", found.following, _BUSIEST, at_most=True, unit="% of a core"),
+            Check("has the store open only", found.opened, unit="% of a core"),
         ],
         notes=[f"processor time of the process within {seconds} s"],
     )
 
 
-async def _append_now_and_then(path: Path, count: int) -> tuple[list[float], list[float]]:
+class Followed(NamedTuple):
+    """A subscription from another process.
+
+    Attributes:
+        opened: percentage of a core for an idle process with the store open.
+        following: the same with a subscription.
+        waited: milliseconds from the beginning and from the end of each append.
+    """
+
+    opened: float
+    following: float
+    waited: dict[str, list[float]]
+
+
+def follow_across(
+    url: str,
+    open_writer: Callable[[], AbstractAsyncContextManager[MobStores]],
+    seconds: float,
+    count: int,
+) -> Followed:
+    """Append in this process while another one is subscribed; it is idle for `seconds` before."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD, url, str(seconds), str(count)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        opened, following = json.loads(child.stdout.readline())
+        begun, ended = asyncio.run(_append_now_and_then(open_writer, count))
+        came: list[float] = json.loads(child.stdout.readline())
+    waited = {
+        name: [1e3 * (end - start) for start, end in zip(starts, came, strict=True)]
+        for name, starts in (("beginning", begun), ("end", ended))
+    }
+    return Followed(opened, following, waited)
+
+
+async def _append_now_and_then(
+    open_writer: Callable[[], AbstractAsyncContextManager[MobStores]], count: int
+) -> tuple[list[float], list[float]]:
     """Append at random times; return the start and the end of each append."""
     begun, ended, random = list[float](), list[float](), Random(count)
-    async with open_mobstore(path) as stores:
+    async with open_writer() as stores:
         for event in samples.events(count):
             await asyncio.sleep(random.uniform(0, 0.1))
             begun.append(monotonic())

@@ -78,7 +78,7 @@ def _told(size: int) -> str:
     return f"{size:,} events and {size // 200} runs of 100 entries and 5 frames"
 
 
-async def _fill(stores: MobStores, size: int) -> None:
+async def fill(stores: MobStores, size: int) -> None:
     await stores.events.append_batch(samples.events(size))
     for _ in range(size // 200):
         await stores.runs.create_run(samples.run(entries=100, frames=5))
@@ -87,7 +87,7 @@ async def _fill(stores: MobStores, size: int) -> None:
 @asynccontextmanager
 async def _filled(path: Path, size: int, *, from_file: bool) -> AsyncGenerator[MobStores]:
     async with open_mobstore(path) if from_file else open_stores("memory:") as stores:
-        await _fill(stores, size)
+        await fill(stores, size)
         yield stores
 
 
@@ -110,7 +110,7 @@ def _copying(size: int, *, from_file: bool) -> Opener:
     return opened
 
 
-def _everything() -> Script[dict[Table[Any], list[Row]]]:
+def everything() -> Script[dict[Table[Any], list[Row]]]:
     """Return all rows of a store, as plain tuples."""
     rows: dict[Table[Any], list[Row]] = {}
     for table in TABLES:
@@ -122,7 +122,7 @@ def _raw(size: int) -> Opener:
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with _filled(path, size, from_file=False) as source:
-            rows = await source.engine.read(_everything)
+            rows = await source.engine.read(everything)
 
         async def turn(_: int) -> float:
             with closing(connect(path)) as connection, Stopwatch() as watch:

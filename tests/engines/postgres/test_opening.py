@@ -60,7 +60,7 @@ def test_each_store_opens_alone(postgres_url: str) -> None:
             assert (await events.append(EVENT)).cursor == 1
         async with PostgresMobRunStore.open(postgres_url, durability="normal") as runs:
             await runs.create_run(make_run())
-        async with PostgresMobSpecStore.open(postgres_url, isolation="serializable") as specs:
+        async with PostgresMobSpecStore.open(postgres_url, isolation="read committed") as specs:
             await specs.put_spec("m", definition("m"))
         async with PostgresRealmProfileStore.open(postgres_url, timeout=2) as profiles:
             await profiles.create("p", profile())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -80,6 +81,21 @@ def test_a_cut_at_a_commit(
     assert numbers(postgres, table) == [*found, 3]
 
 
+def test_the_confirmation_of_a_commit_that_was_cut_is_lost(postgres_proxy: Proxy) -> None:
+    def commit(pgconn: psycopg.pq.abc.PGconn) -> None:
+        pgconn.send_query(b"COMMIT")
+        pgconn.flush()
+        while pgconn.is_busy():
+            select.select([pgconn.socket], [], [], 10)
+            pgconn.consume_input()
+
+    with postgres_proxy.connect() as connection:
+        connection.execute("BEGIN")
+        postgres_proxy.arm("committed")
+        with pytest.raises(psycopg.OperationalError, match="closed the connection"):
+            commit(connection.pgconn)
+
+
 def test_a_stall_at_a_commit(postgres: Server, postgres_schema: str, postgres_proxy: Proxy) -> None:
     table = create_table(postgres, postgres_schema)
     moments: list[tuple[Moment, list[int]]] = [("commit", []), ("committed", [1, 2])]
@@ -138,6 +154,10 @@ def test_a_stalled_connection_can_be_cut(postgres_proxy: Proxy) -> None:
         assert postgres_proxy.cut() == 1
         client.join(10)
         assert not client.is_alive()
+    for thread in threading.enumerate():
+        if thread.name in {"proxy-requests", "proxy-answers"}:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_a_proxy_that_accepts_nothing_keeps_its_connections(postgres_proxy: Proxy) -> None:

@@ -95,9 +95,10 @@ def test_the_server_is_durable_and_of_utf8(postgres: Server) -> None:
         "full_page_writes": "on",
         "synchronous_commit": "on",
         "server_encoding": "UTF8",
-        "lc_collate": "C.UTF-8",
     }.items():
         assert postgres.execute(f"SHOW {setting}") == [(value,)]
+    locale = "SELECT datcollate, datctype FROM pg_database WHERE datname = current_database()"
+    assert postgres.execute(locale) == [("C.UTF-8", "C.UTF-8")]
 
 
 def test_a_role_with_a_password_needs_it(postgres: Server, postgres_schema: str) -> None:
@@ -209,11 +210,8 @@ def test_clients_share_connections(postgres_pooler: Pooler) -> None:
         client.close()
 
 
-def test_sessions_share_none(postgres: Server) -> None:
-    with (
-        Pooler(postgres, "session") as pooler,
-        pooler.connect() as one,
-        pooler.connect() as other,
-    ):
+@pytest.mark.parametrize("postgres_pooler", ["session"], indirect=True)
+def test_sessions_share_none(postgres_pooler: Pooler) -> None:
+    with postgres_pooler.connect() as one, postgres_pooler.connect() as other:
         pids = [c.execute("SELECT pg_backend_pid()").fetchone() for c in (one, other)]
         assert pids[0] != pids[1]

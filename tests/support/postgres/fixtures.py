@@ -76,11 +76,11 @@ def postgres_proxy(postgres: Server) -> Generator[Proxy]:
 
 
 @pytest.fixture
-def postgres_pooler(postgres: Server) -> Generator[Pooler]:
-    """PgBouncer in front of the server, in the mode `transaction`."""
+def postgres_pooler(postgres: Server, request: pytest.FixtureRequest) -> Generator[Pooler]:
+    """PgBouncer in front of the server; indirect parameters are its modes, else `transaction`."""
     from support.postgres.pooler import Pooler
 
-    with Pooler(postgres) as pooler:
+    with Pooler(postgres, getattr(request, "param", "transaction")) as pooler:
         yield pooler
 
 

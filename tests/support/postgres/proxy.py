@@ -1,7 +1,8 @@
 """A TCP proxy in front of a server, with faults on command.
 
 Each direction of a connection has a thread, which forwards message by message. So a fault can be
-tied to the message that requests a commit, or to the one that confirms it.
+tied to the message that requests a commit, or to the one that confirms it. The threads need the
+interpreter: a client in the same process must not call libpq's blocking functions.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mobstore import MobStores
+from mobstore import Isolation, MobStores
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing import Capability, Subject
 from support.postgres.server import Server, new_schema
@@ -15,14 +15,15 @@ class PostgresSubject(Subject):
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(("durable", "shared"))
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, isolation: Isolation = "read committed") -> None:
         super().__init__()
         self._server = server
+        self._isolation: Isolation = isolation
         self._schema = new_schema()
 
     async def connect(self) -> MobStores:
         url = self._server.url(schema=self._schema)
-        return await PostgresMobStores.open(url, clock=self.clock)
+        return await PostgresMobStores.open(url, isolation=self._isolation, clock=self.clock)
 
     async def remove(self) -> None:
         self._server.drop_schema(self._schema)

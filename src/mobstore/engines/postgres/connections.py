@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast, get_args
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -61,7 +61,7 @@ class Options:
     conninfo: str = field(repr=False)
     schema: str
     durability: Durability
-    isolation: Isolation
+    isolation: Isolation | None
     timeout: float
     create: bool
     read_only: bool
@@ -75,6 +75,7 @@ class Server:
         options: the options of the store.
         where: the store in messages, without user and password.
         facts: the facts about the server of the latest connection.
+        isolation: of the store, once it is open.
         pooled: whether a pooler is between this process and the server.
     """
 
@@ -85,6 +86,7 @@ class Server:
         self.where = self._where(self._parameters)
         self.facts: ServerFacts | None = None
         self.pooled = False
+        self.isolation: Isolation = "read committed"
         self._marker = ""  # the OID of the store's table of that name
 
     @property
@@ -266,16 +268,25 @@ class Server:
                 raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
             await self._create(wire)
             found = layout.found(await wire.exchange(content, self.silence))
-        results = await wire.exchange([layout.read_format(sql)], self.silence)
-        version = int(results[0].get_value(0, 0) or b"0")
-        if version > FORMAT:
+        read_format, read_isolation = layout.read_marker(sql)
+        version = await self._value(wire, read_format)
+        if int(version or 0) > FORMAT:
             raise ReadFailedError(
                 f"{self.where} has format {version}, and this version of mobstore reads up to"
                 f" {FORMAT}; update mobstore"
             )
-        if found.fault or version < 1:
+        if found.fault or not version:
             fault = found.fault or "its format is missing"
             raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
+        isolation = await self._value(wire, read_isolation)
+        if isolation not in get_args(Isolation):
+            raise ReadFailedError(f"{self.where} is damaged: its isolation is unknown")
+        self.isolation = cast("Isolation", isolation)
+        if options.isolation not in {None, self.isolation}:
+            raise UsageError(
+                f"{self.where} was created with isolation={isolation!r}, which belongs to the store"
+                " because the two kinds do not notice each other; leave isolation out"
+            )
         self._marker = await self._read_marker(wire)
 
     async def _create(self, wire: Wire) -> None:
@@ -305,7 +316,8 @@ class Server:
                     f"{self.where} holds tables that are not mobstore's; use another schema"
                 )
             if not found.store:
-                create = layout.create(self.sql, schema=not found.exists, lz4=facts.lz4)
+                isolation = self.options.isolation or "read committed"
+                create = layout.create(self.sql, isolation, schema=not found.exists, lz4=facts.lz4)
                 await wire.exchange(list(create), self.silence)
             await wire.exchange([Statement("COMMIT")], self.silence)
         except ServerError as error:
@@ -313,9 +325,13 @@ class Server:
 
     async def _read_marker(self, wire: Wire) -> str:
         name = scalar(self.sql.table(layout.MARKER))
-        results = await wire.exchange(
-            [Statement("SELECT to_regclass($1::text)::oid::text", (name,))], self.silence
+        return await self._value(
+            wire, Statement("SELECT to_regclass($1::text)::oid::text", (name,))
         )
+
+    async def _value(self, wire: Wire, statement: Statement) -> str:
+        """Return the only value that a statement finds, or "" for null."""
+        results = await wire.exchange([statement], self.silence)
         return (results[0].get_value(0, 0) or b"").decode()
 
 

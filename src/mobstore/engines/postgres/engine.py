@@ -97,7 +97,7 @@ class PostgresEngine(Engine):
         schema: str,
         *,
         durability: Durability,
-        isolation: Isolation = "read committed",
+        isolation: Isolation | None = None,
         timeout: float,
         create: bool,
         read_only: bool = False,
@@ -109,7 +109,8 @@ class PostgresEngine(Engine):
             schema: the name of the schema.
             durability: "full": a write that returned survives a crash of the server. "normal": it
                 may undo the last ones.
-            isolation: how transactions of several processes are kept apart.
+            isolation: how transactions of several processes are kept apart in a new store; None:
+                as in the store, "read committed" in a new one.
             timeout: seconds to wait for connections, for locks, and for the outcome of a commit
                 whose connection was lost; at least 1 is used.
             create: whether to create the schema and its tables if they are missing.

@@ -48,6 +48,10 @@ class Job(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
 
+    def script(self) -> Generator[Any, Any, Commit[T]]:
+        """Return a fresh script, which also raises the errors of `make`."""
+        return (yield from self.make())
+
     def fail(self, error: BaseException) -> None:
         """Record an error; unexpected ones come from values that no script expects."""
         if isinstance(error, (TypeError, ValueError, OverflowError)) and not (
@@ -98,7 +102,7 @@ class _Ahead:
 
     def start(self) -> Sequence[Read]:
         """Run to the first reads, and return them."""
-        self._script = cast("Script[Any]", self._job.make())
+        self._script = self._job.script()
         self._go(None)
         return self.asked
 
@@ -117,7 +121,7 @@ class _Ahead:
         if self._moved or self._script is None:
             if self._script is not None:
                 self._script.close()
-            return cast("Script[Any]", self._job.make())
+            return self._job.script()
         return _resumed(self._script, self.asked)
 
     def close(self) -> None:
@@ -197,7 +201,7 @@ def load_alone(job: Job[Any]) -> Generator[Sequence[Read | Write], Any, Sequence
         The writes of its commit; None if it failed, so that those before are to be rolled back.
     """
     job.error = None
-    script = cast("LoadingScript[Any]", job.make())
+    script = job.script()
     given: Any = None
     try:
         while True:

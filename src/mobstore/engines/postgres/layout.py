@@ -1,7 +1,9 @@
 """The schema of a store: created once, checked when it is opened.
 
 A store is a PostgreSQL schema. Beside the fifteen tables it holds `mobstore`, with the version of
-the layout, and `writers`, by which a writer finds out whether its last commit happened.
+the layout and the isolation of the store, and `writers`, by which a writer finds out whether its
+last commit happened. The isolation belongs to the store, because transactions that take locks and
+transactions that PostgreSQL checks do not notice each other.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Result, Statement
 from mobstore.errors import ReadFailedError
 from mobstore.scripts.tables import FORMAT, IDENTITY, META, TABLES
+from mobstore.scripts.transaction import Isolation
 
 MARKER = "mobstore"
 WRITERS = "writers"
@@ -28,7 +31,7 @@ _COLUMNS = {
     }
     for table in TABLES
 } | {
-    MARKER: {"format": "integer"},
+    MARKER: {"format": "integer", "isolation": "text default"},
     WRITERS: {
         "writer": "text default", "epoch": "bigint", "batch": "bigint",
         "used": "timestamp with time zone",
@@ -163,7 +166,7 @@ def creation_lock(schema: str) -> int:
     return Locks(schema).number(("create", ""))
 
 
-def create(sql: Sql, *, schema: bool, lz4: bool) -> Iterator[Statement]:
+def create(sql: Sql, isolation: Isolation, *, schema: bool, lz4: bool) -> Iterator[Statement]:
     """Yield the statements that create a store, and its schema if it does not exist."""
     if schema:
         yield Statement(f"CREATE SCHEMA {sql.schema}")
@@ -174,17 +177,26 @@ def create(sql: Sql, *, schema: bool, lz4: bool) -> Iterator[Statement]:
         '"writer" text NOT NULL PRIMARY KEY, "epoch" bigint NOT NULL, "batch" bigint NOT NULL,'
         ' "used" timestamptz NOT NULL)'
     )
-    yield Statement(f'CREATE TABLE {sql.table(MARKER)} ("format" integer NOT NULL)')
-    yield Statement(f'INSERT INTO {sql.table(MARKER)} ("format") VALUES ({FORMAT})')
+    yield Statement(
+        f'CREATE TABLE {sql.table(MARKER)} ("format" integer NOT NULL, "isolation" text NOT NULL)'
+    )
+    yield Statement(
+        f'INSERT INTO {sql.table(MARKER)} ("format", "isolation") VALUES ({FORMAT}, $1::text)',
+        (scalar(isolation),),
+    )
     yield Statement(
         f'INSERT INTO {sql.table(META.name)} ("name", "value") VALUES ($1::text, $2::text)',
         (scalar(IDENTITY), scalar(str(uuid4()))),
     )
 
 
-def read_format(sql: Sql) -> Statement:
-    """Return the statement that reads the format of a store."""
-    return Statement(f'SELECT max("format") FROM {sql.table(MARKER)}')
+def read_marker(sql: Sql) -> list[Statement]:
+    """Return the statements that read the format, and then the isolation of a store."""
+    table = sql.table(MARKER)
+    return [
+        Statement(f'SELECT max("format") FROM {table}'),
+        Statement(f'SELECT max("isolation") FROM {table}'),
+    ]
 
 
 def _rows(result: Result) -> Iterator[list[str]]:

@@ -8,10 +8,13 @@ a *space* and a value:
 * `counters` and `next_cursor` for all events, and for adding and removing runs and reading their
   numbers `counters` and `next_run`: new rows are numbered under the lock of their counter.
 
-Whatever else a transaction reads, such as all runs with a status, locks the whole store. Every
-transaction takes the lock of the store first, shared or exclusively, and then its other locks in
-order. It holds them until it ends, and takes them before it reads what they cover. So transactions
-are serializable, also for rows that do not exist yet, and none has to be repeated.
+Numbers of runs are read by counting runs, and by finding the last ones. The latter answers with
+whole runs, but scripts use only their numbers. A script never puts a run that does not exist.
+
+Whatever else a transaction reads, such as all runs, locks the whole store. Every transaction takes
+the lock of the store first, shared or exclusively, and then its other locks in order. It holds them
+until it ends, and takes them before it reads what they cover. So transactions are serializable,
+also for rows that do not exist yet, and none has to be repeated.
 
 A lock that a transaction needs later, after its first reads, is never waited for, because waiting
 might deadlock. If it is not free, the transaction begins again with all locks it is known to need.
@@ -36,7 +39,17 @@ from mobstore.scripts.tables import (
     Table,
     Value,
 )
-from mobstore.scripts.transaction import Add, Count, Delete, Get, Put, Read, Scan, Write
+from mobstore.scripts.transaction import (
+    Add,
+    Count,
+    Delete,
+    DeleteRange,
+    Get,
+    Put,
+    Read,
+    Scan,
+    Write,
+)
 
 Lock: TypeAlias = tuple[str, Value]
 """A space and a value."""
@@ -102,14 +115,20 @@ def _locks_of(asked: Read | Write) -> Iterator[Lock]:
     else:
         scan = asked if isinstance(asked, Scan) else asked.scan
         index: Index[Any] = scan.index
+        if index.table is RUNS and isinstance(asked, DeleteRange):
+            yield _NUMBERS
         if index.table is EVENTS:
             yield _CURSORS
-        elif index is RUNS_BY_NUMBER and isinstance(asked, (Scan, Count)):
+        elif index is RUNS_BY_NUMBER and (isinstance(asked, Count) or _finds_last(asked)):
             yield _NUMBERS
         elif scan.prefix and index.sorted_by[0] == index.table.key[0]:
             yield _lock_of_key(index.table, scan.prefix)
         else:
             yield STORE
+
+
+def _finds_last(asked: Read | DeleteRange) -> bool:
+    return isinstance(asked, Scan) and asked.backwards and asked.limit is not None
 
 
 def _locks_of_rows(write: Add[Any] | Put[Any]) -> Iterator[Lock]:

@@ -5,6 +5,10 @@ share a snapshot: `BEGIN REPEATABLE READ READ ONLY`, the reads, `COMMIT`. A scri
 more reads after its first starts anew, in a snapshot of its own that stays open until it ends.
 Snapshots are short, because a long one slows down all updates of the counters.
 
+With serializable isolation, readers are serializable transactions, too, also for a single read.
+Otherwise one could see a commit, but not another one that precedes it and is still to come. What
+they have read is valid when they have committed. A standby knows no such transactions.
+
 If the connection is lost, or the server takes a snapshot back, the scripts read again.
 """
 
@@ -33,7 +37,8 @@ _MOST_CONNECTIONS = 4
 _MOST_TOGETHER = 16  # scripts in one snapshot
 _PAUSE = 0.02  # seconds between attempts
 
-_BEGIN = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_SNAPSHOT = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_SERIALIZABLE = Statement("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY")
 # A stopped process must not keep its snapshot, or dead rows could not be removed.
 _IDLE = Statement("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 _COMMIT, _ROLLBACK = Statement("COMMIT"), Statement("ROLLBACK")
@@ -162,7 +167,7 @@ class Readers:
         try:
             for job in jobs:
                 job.error = None
-                script = cast("Script[Any]", job.make())
+                script = job.script()
                 asked = _step(job, script, None)
                 if asked is not None:
                     begun.append((job, script, asked))
@@ -180,11 +185,11 @@ class Readers:
                 script.close()
 
     async def _ask(self, wire: Wire, questions: Questions) -> Answers:
-        statements, silence = questions.statements, self._server.silence
-        if len(statements) < 2:
+        statements, silence, begin = questions.statements, self._server.silence, self._begin()
+        if not statements or (len(statements) == 1 and begin is _SNAPSHOT):
             return questions.answers(await wire.exchange(statements, silence))
         try:
-            results = await wire.exchange([_BEGIN, *statements, _COMMIT], silence)
+            results = await wire.exchange([begin, *statements, _COMMIT], silence)
         except ServerError:
             wire.post(_ROLLBACK)
             raise
@@ -192,9 +197,9 @@ class Readers:
 
     async def _read_alone(self, job: Job[Any], wire: Wire) -> None:
         """Run a job in a snapshot that stays open until it ends."""
-        script = cast("Script[Any]", job.make())
+        script = job.script()
         job.error = None
-        begin = [_BEGIN, _IDLE]
+        begin, open_ = [self._begin(), _IDLE], True
         try:
             asked = _step(job, script, None)
             while asked is not None:
@@ -203,9 +208,19 @@ class Readers:
                 answers = questions.answers(results[len(begin) :])
                 begin = []
                 asked = _step(job, script, [answers[name_of(read)] for read in asked])
+            if self._begin() is _SERIALIZABLE:
+                await wire.exchange([_COMMIT], self._server.silence)
+                open_ = False
         finally:
             script.close()
-            wire.post(_ROLLBACK)
+            if open_:
+                wire.post(_ROLLBACK)
+
+    def _begin(self) -> Statement:
+        server = self._server
+        serializable = server.isolation == "serializable"
+        standby = server.facts is not None and server.facts.standby
+        return _SERIALIZABLE if serializable and not standby else _SNAPSHOT
 
 
 def _step(job: Job[Any], script: Script[Any], given: Sequence[Any] | None) -> Sequence[Read] | None:

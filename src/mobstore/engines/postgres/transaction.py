@@ -99,6 +99,7 @@ class Transaction:
         """
         self._server, self._sql, self._wire = server, server.sql, wire
         self._locks, self._idle = locks, idle
+        self._isolation = server.isolation
         self._begun = False
         self._trying = False  # whether the current exchange begins by trying locks
         self._adds: list[Add[Any]] = []  # in the latest exchange
@@ -131,7 +132,9 @@ class Transaction:
         loading = jobs[0].loading
         writes = await self._writes(load_alone(jobs[0]) if loading else run_together(jobs))
         if writes is None or not (writes or loading):
-            if self._begun:
+            if self._begun and writes is not None and self._isolation == "serializable":
+                await self._exchange([_COMMIT])  # only then is valid what was read
+            elif self._begun:
                 self._wire.post(ROLLBACK)
             return ()
         statements = [*self._prelude(writes), *self._written(writes), fence, _COMMIT]
@@ -175,7 +178,7 @@ class Transaction:
     def _prelude(self, asked: _Asked) -> list[Statement]:
         """Return the statements that begin the transaction, or take the locks it needs further."""
         options, locks = self._server.options, self._locks
-        locking = options.isolation == "read committed"
+        locking = self._isolation == "read committed"
         missing = locks.add(asked) if locking else set[Lock]()
         if self._begun:
             self._trying = bool(missing)
@@ -193,7 +196,7 @@ class Transaction:
             values.append(scalar(locks.store))
         others = locks.others()
         return [
-            _BEGIN[options.isolation],
+            _BEGIN[self._isolation],
             Statement(settings, tuple(values)),
             *([_locking(_WAIT_FOR_ALL, others)] if locking and others else ()),
         ]
@@ -231,7 +234,7 @@ class Transaction:
                 raise
             if error.sqlstate == UNIQUE_VIOLATION:
                 # PostgreSQL may report a conflict of serializable transactions so.
-                clash = server.options.isolation == "serializable"
+                clash = self._isolation == "serializable"
                 raise RejectedError(self._key_in_use(error), clash=clash) from error
             translated = translate(error, server.where, WriteFailedError)
             translated.__cause__ = error
