@@ -214,7 +214,7 @@ def test_own_commits_notify_the_listeners_that_they_concern(
             for n in range(10):
                 await stores.events.append(tagged_event(f"{n}"))
                 assert mob.woken == n + 1
-            await asyncio.sleep(1.2)  # the net asks
+            await asyncio.sleep(1.2)  # longer than the net
             assert (mob.woken, idle.woken) == (10, 0)
 
     run(main)
@@ -426,8 +426,11 @@ def test_a_listener_that_raises_affects_no_other(postgres_url: str, error: BaseE
 def test_a_standby_is_followed_by_polling(postgres_pair: Pair) -> None:
     """A standby cannot listen; after it was promoted, its subscribers go on."""
     primary, standby = postgres_pair.primary, postgres_pair.standby
+    replayed = "SELECT 1 FROM pg_namespace WHERE nspname = 'mobs'"
 
     async def main() -> None:
+        await _create(primary.url(schema="mobs"))
+        await until(lambda: bool(standby.execute(replayed)))
         async with (
             open_stores(primary.url(schema="mobs")) as stores,
             open_stores(standby.url(schema="mobs"), read_only=True) as copy,

@@ -50,7 +50,7 @@ class Pooler(Endpoint):
         configuration.write_text(f"{target}[pgbouncer]\n{text}\n", encoding="utf-8")
         programs.give(self._folder)
         self._log = self._folder / "log"
-        self._command = [programs.path("pgbouncer"), "-q", configuration]
+        self._command: list[str | Path] = [programs.path("pgbouncer"), "-q", configuration]
         try:
             self.start()
         except BaseException:

@@ -41,6 +41,7 @@ from mobstore.engines.postgres.transaction import (
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import MobStoreError, WriteFailedError
+from mobstore.scripts.tables import Value
 from mobstore.scripts.transaction import Write
 
 _MOST_PER_COMMIT = 1024
@@ -268,7 +269,7 @@ class Writer:
 
     def _next_fence(self) -> Statement:
         self._batch += 1
-        values = self._batch, self.name, self._epoch, self._table
+        values: tuple[Value, ...] = self._batch, self.name, self._epoch, self._table
         return Statement(self._fence, tuple(map(scalar, values)))
 
     def _committing(self) -> None:
