@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mobstore.engines.postgres import layout
 from mobstore.engines.postgres.driver_errors import (
+    LASTING,
     Kind,
     LostError,
     ServerError,
@@ -40,8 +41,6 @@ T = TypeVar("T")
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
 _NOT_STARTED = "57P03"
-NEVER = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
-"""States that no further attempt changes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ class Server:
 
     Attributes:
         sql: the store's statements.
+        guard: a condition that fails, by a division by zero, in any other store of this name.
         options: the options of the store.
         where: the store in messages, without user and password.
         facts: the facts about the server of the latest connection.
@@ -86,6 +86,7 @@ class Server:
         self.where = self._where(self._parameters)
         self.facts: ServerFacts | None = None
         self.pooled = False
+        self.guard = ""
         self.isolation: Isolation = "read committed"
         self._marker = ""  # the OID of the store's table of that name
 
@@ -127,17 +128,18 @@ class Server:
         """Connect again, and check that the store is still the one that was opened.
 
         Raises:
-            LostError: there is no connection.
+            LostError: there is no connection, or the server rejects the questions.
             MobStoreError: of this kind: the store was removed, or cannot be on this server.
         """
-        wire = await self._connect()
+        wire: Wire | None = None
         try:
+            wire = await self._connect()
             marker = await self._read_marker(wire)
-        except ServerError as error:
-            wire.close()
-            raise translate(error, self.where, kind) from error
-        except BaseException:
-            wire.close()
+        except BaseException as error:
+            if wire is not None:
+                wire.close()
+            if isinstance(error, ServerError):  # such as a cancelled statement
+                raise LostError(str(error), error.sqlstate) from None
             raise
         if marker != self._marker:
             wire.close()
@@ -172,7 +174,7 @@ class Server:
                 return await attempt()
             except LostError as error:
                 if (
-                    error.sqlstate in NEVER
+                    error.sqlstate in LASTING
                     or not (known or error.sqlstate == _NOT_STARTED)
                     or monotonic() + pause > deadline
                 ):
@@ -211,7 +213,7 @@ class Server:
         return wire
 
     async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
-        failure: LostError | UsageError
+        failure: LostError | UsageError | asyncio.CancelledError
         try:
             async with asyncio.timeout(self.silence):
                 return await psycopg.AsyncConnection.connect(
@@ -226,6 +228,8 @@ class Server:
         except (psycopg.Error, OSError) as error:
             state = getattr(error, "sqlstate", None) or _state_in(str(error))
             failure = LostError(_reason(error), state)
+        except asyncio.CancelledError:
+            failure = asyncio.CancelledError()  # the traceback of the other keeps the socket open
         raise failure  # not above, where psycopg's error would be its context
 
     def _where(self, parameters: Mapping[str, object]) -> str:
@@ -290,6 +294,8 @@ class Server:
                 " because the two kinds do not notice each other; leave isolation out"
             )
         self._marker = await self._read_marker(wire)
+        self.guard = layout.guard(sql, self._marker)
+        self.sql = Sql(options.schema, self.guard)
 
     async def _create(self, wire: Wire) -> None:
         """Create the store, unless another process has done so meanwhile.

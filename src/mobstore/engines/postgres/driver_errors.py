@@ -22,7 +22,9 @@ UNIQUE_VIOLATION = "23505"
 _KEY = re.compile(r"\)=\((.*)\)", re.DOTALL)  # in "Key (name)=(ann) already exists."
 RETRY = frozenset({"40001", "40P01"})
 """Serialization failures and deadlocks: the whole transaction is rolled back, and can be rerun."""
-_GONE = frozenset({"3F000", "42P01", "42703"})
+LASTING = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
+"""Reasons against a connection that no further attempt changes."""
+_GONE = frozenset({"0A000", "3F000", "42P01", "42703"})  # 0A000: a column has another type
 _RETRY_SAFE = {
     "53100": "the server's disk is full; free some space there",
     "53200": "the server is out of memory",

@@ -40,6 +40,7 @@ from mobstore.scripts.transaction import (
 T = TypeVar("T")
 
 _GRACE = 2.0  # seconds that reads have to end when the store is closed
+_POLL = 0.01  # seconds between looks at another event loop that closes its connections
 
 
 class _Lane:
@@ -60,9 +61,25 @@ class _Lane:
 
     async def finish(self) -> None:
         """Finish writes, end reads, and close the connections."""
-        await self.writer.finish()
-        await self.readers.finish(_GRACE)
-        await self.news.finish()
+        try:
+            await self.writer.finish()
+            await self.readers.finish(_GRACE)
+            await self.news.finish()
+        finally:  # also if the event loop ends meanwhile
+            self.abandon()
+
+    async def finish_from_elsewhere(self) -> None:
+        """Do the same from another event loop; this one may end meanwhile."""
+        finishing = self.finish()
+        try:
+            ended = asyncio.run_coroutine_threadsafe(finishing, self.loop)
+        except RuntimeError:  # it has ended
+            ended = None
+        while ended is not None and not ended.done() and self.loop.is_running():  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
+        if not self.loop.is_running():
+            finishing.close()
+            self.abandon()
 
     def abandon(self) -> None:
         """Close the connections of an event loop that runs no more."""
@@ -129,8 +146,13 @@ class PostgresEngine(Engine):
         engine = cls(server)
         lane = engine._lane()
         lane.readers.adopt(wire)
-        with suppress(LostError, ServerError):  # then more listeners are notified than need be
-            await lane.news.ask(wire)  # what was committed before is no news
+        try:
+            with suppress(LostError, ServerError):  # then more listeners are notified than need be
+                await lane.news.ask(wire)  # what was committed before is no news
+        except BaseException:  # cancelled: no caller could close it
+            engine._abandoned.detach()
+            lane.abandon()
+            raise
         return engine
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
@@ -204,8 +226,7 @@ class PostgresEngine(Engine):
             if lane.loop is here:
                 await lane.finish()
             elif lane.loop.is_running():
-                finishing = asyncio.run_coroutine_threadsafe(lane.finish(), lane.loop)
-                await asyncio.wrap_future(finishing)
+                await lane.finish_from_elsewhere()
             else:
                 lane.abandon()
         self._lanes.clear()

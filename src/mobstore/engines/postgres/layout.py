@@ -190,6 +190,20 @@ def create(sql: Sql, isolation: Isolation, *, schema: bool, lz4: bool) -> Iterat
     )
 
 
+def guard(sql: Sql, marker: str) -> str:
+    """Return a condition that fails, by a division by zero, in any store but one.
+
+    A name means another table once a schema was dropped and created again. The server resolves it
+    when it plans a statement, and plans again after a drop, so that the condition costs nothing.
+
+    Args:
+        sql: the statements of the store.
+        marker: the OID of the table `mobstore`.
+    """
+    escaped = sql.table(MARKER).replace("\\", "\\\\").replace("'", "''")
+    return f"1 / (E'{escaped}'::regclass::oid = {marker})::int = 1"
+
+
 def read_marker(sql: Sql) -> list[Statement]:
     """Return the statements that read the format, and then the isolation of a store."""
     table = sql.table(MARKER)

@@ -24,7 +24,14 @@ from time import monotonic
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.postgres.connections import Server
-from mobstore.engines.postgres.driver_errors import RETRY, LostError, ServerError, translate
+from mobstore.engines.postgres.driver_errors import (
+    DIVISION_BY_ZERO,
+    LASTING,
+    RETRY,
+    LostError,
+    ServerError,
+    translate,
+)
 from mobstore.engines.postgres.jobs import Job, fail_all
 from mobstore.engines.postgres.reads import Answers, Questions, name_of
 from mobstore.engines.postgres.wire import Statement, Wire
@@ -102,12 +109,13 @@ class Readers:
             try:
                 await self._run(jobs)
             except asyncio.CancelledError:  # the store is closed, or the event loop ends
-                for job in jobs:
-                    if self._closing:
+                for job in (*jobs, *self._queue):
+                    if not self._closing:
+                        job.future.cancel()
+                    elif not job.future.done():
                         job.error = ClosedError("the store was closed during the read")
                         job.deliver()
-                    else:
-                        job.future.cancel()
+                self._queue.clear()
                 raise
             except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
                 left = [job for job in jobs if not job.future.done()]
@@ -148,7 +156,9 @@ class Readers:
                 failure = error
                 self.abandon()  # the others are probably lost, too
             except ServerError as error:
-                if error.sqlstate not in RETRY:
+                if error.sqlstate == DIVISION_BY_ZERO and wire is not None:
+                    wire.close()  # it is another store; a new connection finds out
+                elif error.sqlstate not in RETRY:
                     translated = translate(error, server.where, ReadFailedError)
                     translated.__cause__ = error
                     raise _RejectedError(translated) from error
@@ -156,7 +166,7 @@ class Readers:
             finally:
                 if wire is not None and wire.open:
                     self._idle.append(wire)
-            if deadline is not None and monotonic() > deadline:
+            if failure.sqlstate in LASTING or (deadline is not None and monotonic() > deadline):
                 raise translate(failure, server.where, ReadFailedError) from failure
             deadline = deadline or monotonic() + server.patience
             await asyncio.sleep(_PAUSE)

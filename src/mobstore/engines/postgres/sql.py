@@ -48,8 +48,15 @@ class _Shape(NamedTuple):
 class Sql:
     """The statements of one store."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, guard: str = "") -> None:
+        """Prepare the statements.
+
+        Args:
+            schema: the name of the schema.
+            guard: a condition of all reads; none while the store is not known to exist.
+        """
         self.schema: str = quoted(schema)
+        self._guard = [guard] if guard else []
         # Methods are not cached by `functools`, which would keep every store alive.
         self._get = cache(self._make_get)
         self._get_many = cache(self._make_get_many)
@@ -87,18 +94,22 @@ class Sql:
         return Statement(f"SELECT count(*) {self._range(shape)}", values)
 
     def _make_get(self, table: Table[Any]) -> str:
-        where = " AND ".join(
+        tests = [
             f'"{column}" = ${n}::{_type(table, column)}' for n, column in enumerate(table.key, 1)
-        )
-        return f"SELECT {names(table.columns)} FROM {self.table(table.name)} WHERE {where}"
+        ]
+        return f"SELECT {names(table.columns)} FROM {self._where(table, tests)}"
 
     def _make_get_many(self, table: Table[Any]) -> str:
         columns = ", ".join(f't."{column}"' for column in table.columns)
-        same = " AND ".join(f't."{column}" = k."{column}"' for column in table.key)
+        same = [f't."{column}" = k."{column}"' for column in table.key]
         return (
-            f"SELECT {columns} FROM unnest({_arrays(table, table.key)}) AS k({names(table.key)})"
-            f" JOIN {self.table(table.name)} AS t ON {same}"
+            f"SELECT {columns} FROM unnest({_arrays(table, table.key)}) AS k({names(table.key)}),"
+            f" {self._where(table, same, ' AS t')}"
         )
+
+    def _where(self, table: Table[Any], tests: Sequence[str], alias: str = "") -> str:
+        where = " AND ".join([*tests, *self._guard])
+        return f"{self.table(table.name)}{alias}" + (f" WHERE {where}" if where else "")
 
     def _make_range(self, shape: _Shape) -> str:
         table, columns = shape.by.table, shape.by.sorted_by
@@ -107,11 +118,11 @@ class Sql:
             tests.append((columns[shape.given], ">"))
         if shape.before:
             tests.append((columns[shape.given], "<"))
-        where = " AND ".join(
+        where = [
             f'"{column}" {test} ${n}::{_type(table, column)}'
             for n, (column, test) in enumerate(tests, 1)
-        )
-        return f"FROM {self.table(table.name)}" + (f" WHERE {where}" if where else "")
+        ]
+        return f"FROM {self._where(table, where)}"
 
     def _make_select(self, shape: _Shape) -> str:
         index = shape.by

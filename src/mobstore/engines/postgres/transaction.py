@@ -63,6 +63,24 @@ _Asked: TypeAlias = Sequence[Read | Write]
 _Running: TypeAlias = Generator[_Asked, Any, Sequence[Write] | None]
 
 
+def settings_of(server: Server, idle: int) -> Statement:
+    """Return the statement that makes settings of the role irrelevant to a transaction.
+
+    A commit that no longer waits for a standby says so by a warning.
+
+    Args:
+        server: the server.
+        idle: seconds that the server waits for this process before it ends the transaction.
+    """
+    return Statement(
+        "SELECT set_config('lock_timeout', $1::text, true),"
+        " set_config('idle_in_transaction_session_timeout', $2::text, true),"
+        " set_config('client_min_messages', 'warning', true),"
+        f" set_config('synchronous_commit', {_SYNCHRONOUS[server.options.durability]}, true)",
+        (scalar(f"{math.ceil(server.patience)}s"), scalar(f"{idle}s")),
+    )
+
+
 class NotFreeError(Exception):
     """A lock that is needed later is not free; the transaction was rolled back."""
 
@@ -177,27 +195,21 @@ class Transaction:
 
     def _prelude(self, asked: _Asked) -> list[Statement]:
         """Return the statements that begin the transaction, or take the locks it needs further."""
-        options, locks = self._server.options, self._locks
+        locks = self._locks
         locking = self._isolation == "read committed"
         missing = locks.add(asked) if locking else set[Lock]()
         if self._begun:
             self._trying = bool(missing)
             return [_locking(_TRY_ALL, map(locks.number, missing))] if missing else []
         self._begun = True
-        settings = (
-            "SELECT set_config('lock_timeout', $1::text, true),"
-            " set_config('idle_in_transaction_session_timeout', $2::text, true),"
-            f" set_config('synchronous_commit', {_SYNCHRONOUS[options.durability]}, true),"
-            " set_config('client_min_messages', 'warning', true)"  # for that of a lost standby
-        )
-        values = [scalar(f"{math.ceil(self._server.patience)}s"), scalar(f"{self._idle}s")]
+        settings = settings_of(self._server, self._idle)
         if locking:
-            settings += f", pg_advisory_xact_lock{'' if locks.whole else '_shared'}($3::bigint)"
-            values.append(scalar(locks.store))
+            lock = f", pg_advisory_xact_lock{'' if locks.whole else '_shared'}($3::bigint)"
+            settings = Statement(settings.sql + lock, (*settings.values, scalar(locks.store)))
         others = locks.others()
         return [
             _BEGIN[self._isolation],
-            Statement(settings, tuple(values)),
+            settings,
             *([_locking(_WAIT_FOR_ALL, others)] if locking and others else ()),
         ]
 

@@ -18,7 +18,6 @@ seconds, and the batch runs again later.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,8 +26,14 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from mobstore.engines.postgres.connections import NEVER, Server
-from mobstore.engines.postgres.driver_errors import RETRY, LostError, ServerError, translate
+from mobstore.engines.postgres.connections import Server
+from mobstore.engines.postgres.driver_errors import (
+    LASTING,
+    RETRY,
+    LostError,
+    ServerError,
+    translate,
+)
 from mobstore.engines.postgres.jobs import Job, fail_all
 from mobstore.engines.postgres.layout import WRITERS
 from mobstore.engines.postgres.locks import Locks
@@ -37,11 +42,11 @@ from mobstore.engines.postgres.transaction import (
     NotFreeError,
     RejectedError,
     Transaction,
+    settings_of,
 )
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import MobStoreError, WriteFailedError
-from mobstore.scripts.tables import Value
 from mobstore.scripts.transaction import Write
 
 _MOST_PER_COMMIT = 1024
@@ -80,14 +85,13 @@ class Writer:
         self._wire: Wire | None = None
         self.name: str = str(uuid4())
         self._epoch = 0  # of the writer's row; 0: it has none
-        self._table = 0  # the OID of its table: a restored one may have a row with this epoch
         self._batch = 0  # the number of the latest batch
         self._in_doubt = False  # whether it may have been committed
         table = server.sql.table(WRITERS)
         self._fence = (
             f'WITH done AS (UPDATE {table} SET "batch" = $1::bigint, "used" = clock_timestamp()'
-            ' WHERE "writer" = $2::text AND "epoch" = $3::bigint AND tableoid = $4::oid'
-            " RETURNING 1) SELECT 1 / count(*) FROM done"
+            ' WHERE "writer" = $2::text AND "epoch" = $3::bigint RETURNING 1)'
+            " SELECT 1 / count(*) FROM done"
         )
         self._sweep = (
             f'DELETE FROM {table} WHERE "writer" IN (SELECT "writer" FROM {table}'
@@ -95,9 +99,9 @@ class Writer:
         )
         self._claim = (
             f'INSERT INTO {table} AS w ("writer", "epoch", "batch", "used")'
-            ' VALUES ($1::text, 1, 0, clock_timestamp()) ON CONFLICT ("writer") DO UPDATE'
-            ' SET "epoch" = w."epoch" + 1, "used" = excluded."used"'
-            ' RETURNING "epoch", "batch", tableoid'
+            f" SELECT $1::text, 1, 0, clock_timestamp() WHERE {server.guard}"
+            ' ON CONFLICT ("writer") DO UPDATE'
+            ' SET "epoch" = w."epoch" + 1, "used" = excluded."used" RETURNING "epoch", "batch"'
         )
         # One row counts for all that have left: a writer may come, commit and leave between two
         # polls of another process.
@@ -184,6 +188,8 @@ class Writer:
             else:
                 fail_all(jobs, rejected.error)
         except MobStoreError as error:
+            for job in jobs:  # what a script raised may rest on writes of others that are lost
+                job.error = None
             fail_all(jobs, error)
 
     async def _run_until_known(self, jobs: Sequence[Job[Any]]) -> None:
@@ -226,11 +232,15 @@ class Writer:
                 failure = error
                 self.abandon()
                 stopped += error.sqlstate == _ENDED_WHEN_IDLE
+            except MobStoreError as error:
+                if self._in_doubt:  # the store cannot be asked
+                    raise self._given_up(LostError(error.detail)) from error
+                raise
             else:
                 return
             deadline = deadline or monotonic() + server.patience
-            hopeless = failure.sqlstate in NEVER and not self._in_doubt
-            if hopeless or monotonic() > deadline:
+            lasting = failure.sqlstate in LASTING and not self._in_doubt
+            if lasting or monotonic() > deadline:
                 raise self._given_up(failure) from failure
             await asyncio.sleep(_PAUSE)
 
@@ -240,37 +250,36 @@ class Writer:
         Raises:
             LostError: the connection is lost; the outcome is in doubt once the commit was sent.
             Exception: any other error of a transaction; nothing was written.
-            WriteFailedError: it was committed, but perhaps not on a standby.
         """
         wire = await self._connected()
         if self._in_doubt:  # and found to be committed
             self._in_doubt = False
             self._committed(None)
-            return
-        transaction = Transaction(self._server, wire, locks, idle)
-        try:
-            writes = await transaction.run(
-                jobs, self._next_fence(), self._announcement, self._committing
-            )
-        except LostError:
-            raise
-        except BaseException:
-            self._in_doubt = False  # the server has answered
-            raise
-        self._in_doubt = False
-        if writes is None or writes:
-            self._committed(writes)
+        else:
+            transaction = Transaction(self._server, wire, locks, idle)
+            try:
+                writes = await transaction.run(
+                    jobs, self._next_fence(), self._announcement, self._committing
+                )
+            except LostError:
+                raise
+            except BaseException:
+                self._in_doubt = False  # the server has answered
+                raise
+            self._in_doubt = False
+            if writes is None or writes:
+                self._committed(writes)
         if _NOT_REPLICATED in wire.warnings and self._server.options.durability == "full":
-            raise WriteFailedError(
+            unsafe = WriteFailedError(
                 f"{self._server.where}: the commit is on this server, but its wait for a standby"
                 " was cancelled; read before you write again",
                 maybe_written=True,
             )
+            fail_all(jobs, unsafe)  # except those whose script failed, which wrote nothing
 
     def _next_fence(self) -> Statement:
         self._batch += 1
-        values: tuple[Value, ...] = self._batch, self.name, self._epoch, self._table
-        return Statement(self._fence, tuple(map(scalar, values)))
+        return Statement(self._fence, (scalar(self._batch), scalar(self.name), scalar(self._epoch)))
 
     def _committing(self) -> None:
         self._in_doubt = True
@@ -290,10 +299,7 @@ class Writer:
             results = await wire.exchange(
                 [
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
-                    Statement(
-                        "SELECT set_config('lock_timeout', $1::text, true)",
-                        (scalar(f"{math.ceil(server.patience)}s"),),
-                    ),
+                    settings_of(server, _IDLE[0]),
                     Statement(self._sweep),
                     Statement(self._claim, (scalar(self.name),)),
                     Statement("COMMIT"),
@@ -306,9 +312,8 @@ class Writer:
         except BaseException:
             wire.close()
             raise
-        epoch, batch, table = (int(results[3].get_value(0, n) or 0) for n in range(3))
+        epoch, batch = (int(results[3].get_value(0, column) or 0) for column in (0, 1))
         known, self._epoch, self._wire = self._epoch == 0 or epoch > 1, epoch, wire
-        self._table = table
         if self._in_doubt and not known:  # the row is a new one
             raise self._given_up(LostError("the server lost the record of this writer"))
         self._in_doubt = self._in_doubt and batch == self._batch
