@@ -25,13 +25,15 @@ from mobstore import (
     MobStores,
     NotFoundError,
     Subscription,
+    WriteFailedError,
     open_stores,
 )
 from mobstore.scripts.tables import EVENTS_BY_MOB
 from mobstore.scripts.transaction import Scan
 from mobstore.testing.samples import tag_of, tagged_event
 from support.postgres.pair import Pair
-from support.postgres.server import Server
+from support.postgres.proxy import Proxy
+from support.postgres.server import Role, Server
 
 pytestmark = pytest.mark.slow
 
@@ -418,6 +420,32 @@ def test_a_listener_that_raises_affects_no_other(postgres_url: str, error: BaseE
                 woken = after.woken
                 await others.events.append(tagged_event("by another"))
                 await until(lambda: after.woken > woken)  # noqa: B023 - it ends in this turn
+
+    run(main)
+
+
+def test_a_commit_of_an_unknown_outcome_is_found(
+    postgres: Server, postgres_proxy: Proxy, postgres_schema: str, postgres_role: Role
+) -> None:
+    """Its writer cannot connect again, but the connection that listens has not been lost."""
+    name, password = postgres_role
+    url = postgres_proxy.url(schema=postgres_schema, user=name, password=password)
+
+    async def main() -> None:
+        async with open_stores(url, timeout=1) as stores:
+            assert (await stores.events.append(tagged_event("first"))).cursor == 1
+            async with aclosing(stores.events.subscribe()) as events:
+                await anext(events)
+                waiting = asyncio.ensure_future(anext(events))
+                await until(lambda: connections(postgres) == 3)
+                await asyncio.sleep(0.1)
+                postgres_proxy.arm("committed")
+                postgres.execute(f"ALTER ROLE {name} CONNECTION LIMIT 0")
+                with pytest.raises(WriteFailedError) as caught:
+                    await stores.events.append(tagged_event("second"))
+                assert caught.value.maybe_written
+                assert (await waiting).cursor == 2
+                postgres.execute(f"ALTER ROLE {name} CONNECTION LIMIT -1")
 
     run(main)
 
