@@ -9,10 +9,10 @@ from contextlib import aclosing
 from unittest.mock import patch
 
 from engines.support import RUN, say
-from mobstore import MobId, MobStoreError, MobStores, open_stores
+from mobstore import MobId, MobStoreError, MobStores, Stores, open_stores
 from mobstore.engines.postgres.news import Channel
 from mobstore.engines.postgres.wire import Statement
-from mobstore.testing.samples import tag_of, tagged_event
+from mobstore.testing.samples import number_of, state, step, tag_of, tagged_event
 
 
 def append_some(url: str, name: str, count: str) -> None:
@@ -96,3 +96,30 @@ def open_each() -> None:
     say("ready")
     for line in sys.stdin:
         say(json.dumps(asyncio.run(use(line.strip()))))
+
+
+def write_until_told(url: str) -> None:
+    """Append events, each counted by a run in the same atomic call; print the count on request."""
+
+    async def count(at: Stores) -> int:
+        run = await at.runs.get_run(RUN)
+        assert run is not None
+        number = number_of(run.flow_state) + 1
+        assert await at.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(number))
+        await at.runs.append_step_entry(RUN, step(f"{number}"))
+        return (await at.events.append(tagged_event(f"{number}"))).cursor
+
+    async def main() -> None:
+        async with open_stores(url) as stores:
+            say("ready")
+            asked = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+            say(str(await stores.atomic(count)))
+            while True:
+                number = await stores.atomic(count)
+                if asked.done():
+                    if asked.result().strip():
+                        return
+                    say(str(number))
+                    asked = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+
+    asyncio.run(main())

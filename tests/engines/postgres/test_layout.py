@@ -1,4 +1,4 @@
-"""What is in a schema when a store is opened or created there, and where a store cannot be."""
+"""The content of a schema when a store is opened or created, and where no store can be."""
 
 from __future__ import annotations
 
@@ -140,6 +140,7 @@ def test_an_empty_schema_is_used(postgres: Server, postgres_schema: str, postgre
         ),
         ("DELETE FROM {schema}.mobstore", "its format is missing"),
         ("UPDATE {schema}.mobstore SET format = 0", "its format is missing"),
+        ("UPDATE {schema}.mobstore SET isolation = 'x'", "its isolation is unknown"),
     ],
 )
 def test_a_damaged_layout_is_named(

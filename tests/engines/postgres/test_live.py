@@ -25,13 +25,15 @@ from mobstore import (
     MobStores,
     NotFoundError,
     Subscription,
+    WriteFailedError,
     open_stores,
 )
 from mobstore.scripts.tables import EVENTS_BY_MOB
 from mobstore.scripts.transaction import Scan
 from mobstore.testing.samples import tag_of, tagged_event
 from support.postgres.pair import Pair
-from support.postgres.server import Server
+from support.postgres.proxy import Proxy
+from support.postgres.server import Role, Server
 
 pytestmark = pytest.mark.slow
 
@@ -214,7 +216,7 @@ def test_own_commits_notify_the_listeners_that_they_concern(
             for n in range(10):
                 await stores.events.append(tagged_event(f"{n}"))
                 assert mob.woken == n + 1
-            await asyncio.sleep(1.2)  # the net asks
+            await asyncio.sleep(1.2)  # longer than the net
             assert (mob.woken, idle.woken) == (10, 0)
 
     run(main)
@@ -356,7 +358,9 @@ def test_a_subscriber_outlives_the_event_loop_of_another(
     async def begin() -> MobStores:
         stores = await open_stores(postgres_url)
         stores.engine.listen(Ear())  # it never leaves
-        await until(lambda: connections(postgres) == 2)
+        # The first connection has asked once, when the store was opened.
+        asked = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT concat_ws%'"
+        await until(lambda: len(postgres.execute(asked)) == 2)
         return stores
 
     async def go_on(stores: MobStores) -> None:
@@ -420,14 +424,43 @@ def test_a_listener_that_raises_affects_no_other(postgres_url: str, error: BaseE
     run(main)
 
 
+def test_a_commit_of_an_unknown_outcome_is_found(
+    postgres: Server, postgres_proxy: Proxy, postgres_schema: str, postgres_role: Role
+) -> None:
+    """Its writer cannot connect again, but the connection that listens has not been lost."""
+    name, password = postgres_role
+    url = postgres_proxy.url(schema=postgres_schema, user=name, password=password)
+
+    async def main() -> None:
+        async with open_stores(url, timeout=1) as stores:
+            assert (await stores.events.append(tagged_event("first"))).cursor == 1
+            async with aclosing(stores.events.subscribe()) as events:
+                await anext(events)
+                waiting = asyncio.ensure_future(anext(events))
+                await until(lambda: connections(postgres) == 3)
+                await asyncio.sleep(0.1)
+                postgres_proxy.arm("committed")
+                postgres.execute(f"ALTER ROLE {name} CONNECTION LIMIT 0")
+                with pytest.raises(WriteFailedError) as caught:
+                    await stores.events.append(tagged_event("second"))
+                assert caught.value.maybe_written
+                assert (await waiting).cursor == 2
+                postgres.execute(f"ALTER ROLE {name} CONNECTION LIMIT -1")
+
+    run(main)
+
+
 # A standby -------------------------------------------------------------------------------------
 
 
 def test_a_standby_is_followed_by_polling(postgres_pair: Pair) -> None:
     """A standby cannot listen; after it was promoted, its subscribers go on."""
     primary, standby = postgres_pair.primary, postgres_pair.standby
+    replayed = "SELECT 1 FROM pg_namespace WHERE nspname = 'mobs'"
 
     async def main() -> None:
+        await _create(primary.url(schema="mobs"))
+        await until(lambda: bool(standby.execute(replayed)))
         async with (
             open_stores(primary.url(schema="mobs")) as stores,
             open_stores(standby.url(schema="mobs"), read_only=True) as copy,

@@ -21,6 +21,7 @@ from mobstore import MobStores, SqliteMobStores, copy, diff, open_stores, verify
 from mobstore.meerkat import export_meerkat, import_meerkat
 from mobstore.testing import samples
 from mobstore.testing.kinds import every_kind
+from notebook.values import html
 from support import golden
 from support.postgres.server import Server
 
@@ -239,9 +240,9 @@ def test_notebooks_display_the_stores(postgres_url: str) -> None:
         async with open_stores(postgres_url) as stores:
             await stores.events.append(samples.event())
             assert "PostgresEngine(" in repr(stores)
-            html = stores._repr_html_()
-            assert f"on {stores.engine!r}" in unescape(html)
-            assert "postgres@" not in html
-            assert str(await stores.identity()) in (await stores.overview())._repr_html_()
+            shown = html(stores)
+            assert f"on {stores.engine!r}" in unescape(shown)
+            assert "postgres@" not in shown
+            assert str(await stores.identity()) in html(await stores.overview())
 
     asyncio.run(check())

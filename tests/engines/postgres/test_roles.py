@@ -180,7 +180,7 @@ def test_an_empty_schema_made_for_a_role(
 
 
 def test_defaults_of_a_role_do_not_matter(
-    postgres: Server, postgres_schema: str, postgres_role: Role
+    postgres: Server, postgres_schema: str, postgres_url: str, postgres_role: Role
 ) -> None:
     name, password = postgres_role
     for setting in (
@@ -207,9 +207,11 @@ def test_defaults_of_a_role_do_not_matter(
             for call in every_call(stores):
                 await call.make()
             await stores.events.append(tagged_event("Grüße, 漢字 \x00\x01"))
-            (event,) = await stores.events.replay_all()
-            assert tag_of(event.kind) == "Grüße, 漢字 \x00\x01"
             await stores.compact()
             assert (await verify(stores)).problems == ()
+            (event,) = await stores.events.replay_all()
+        async with open_stores(postgres_url) as stores:
+            assert await stores.events.replay_all() == [event]
+            assert tag_of(event.kind) == "Grüße, 漢字 \x00\x01"
 
     asyncio.run(main())

@@ -50,10 +50,9 @@ class Pooler(Endpoint):
         configuration.write_text(f"{target}[pgbouncer]\n{text}\n", encoding="utf-8")
         programs.give(self._folder)
         self._log = self._folder / "log"
-        pgbouncer = programs.path("pgbouncer")
-        self._process = programs.start([pgbouncer, "-q", configuration], self._folder, self._log)
+        self._command: list[str | Path] = [programs.path("pgbouncer"), "-q", configuration]
         try:
-            self._wait()
+            self.start()
         except BaseException:
             self.remove()
             raise
@@ -71,10 +70,19 @@ class Pooler(Endpoint):
             cursor = psycopg.ClientCursor(connection, row_factory=dict_row)
             return cursor.execute(f"SHOW {what}".encode()).fetchall()
 
-    def remove(self) -> None:
-        """Stop PgBouncer, which cuts off its clients, and delete its folder."""
+    def start(self) -> None:
+        """Start PgBouncer, and wait until it accepts connections."""
+        self._process = programs.start(self._command, self._folder, self._log)
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop PgBouncer, which cuts off its clients."""
         self._process.kill()  # its signals differ between versions
         self._process.wait(10)
+
+    def remove(self) -> None:
+        """Stop PgBouncer and delete its folder."""
+        self.stop()
         shutil.rmtree(self._folder)
 
     def _wait(self) -> None:

@@ -265,8 +265,8 @@ class PostgresEngine(Engine):
 
 
 def _writers(lanes: dict[asyncio.AbstractEventLoop, _Lane]) -> list[str]:
-    """Return the names of the writers of all event loops."""
-    return [lane.writer.name for lane in list(lanes.values())]
+    """Return the names of the writers whose commits need no polling."""
+    return [lane.writer.name for lane in list(lanes.values()) if not lane.writer.unsettled]
 
 
 def _abandon(pid: int, where: str, lanes: dict[asyncio.AbstractEventLoop, _Lane]) -> None:

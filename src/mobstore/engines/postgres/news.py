@@ -75,7 +75,7 @@ class News:
             server: the server.
             channel: the channel.
             listeners: the listeners of the engine.
-            writers: returns the names of the engine's writers, whose commits are no news.
+            writers: returns the names of writers whose commits are no news.
         """
         self._server, self._channel, self._listeners = server, channel, listeners
         self._writers = writers

@@ -9,6 +9,9 @@ This uses libpq's pipeline mode through psycopg's `pq` module; psycopg's cursors
 * An exchange that is cancelled, or not answered in time, closes the connection.
 * Statements are prepared at their first use, under names of our own. Poolers that pass a connection
   to others between transactions do not keep them, so there each use sends the whole statement.
+* Through a pooler nothing is sent before the results of the last Sync have come. When PgBouncer
+  1.18 receives the end of a transaction, it passes the connection on, even if it has already
+  sent the first half of the next one there: the other half would reach another connection.
 """
 
 from __future__ import annotations
@@ -83,23 +86,26 @@ class Wire:
             statements: the statements; one transaction, unless one is open or begins or ends.
             patience: seconds without an answer after which the connection is closed; None: no
                 limit.
-            then: another statement to send with them; its result is dropped.
+            then: another statement to send; its result is dropped.
 
         Raises:
             ServerError: a statement failed; an open transaction accepts only ROLLBACK now.
             LostError: the connection was lost, and is closed.
         """
         self.warnings.clear()
-        prepared = self._send(statements)
-        if then is not None:
-            self._send((then,))
         try:
+            if self.pooled:
+                await self._drop_unread(patience)
+            prepared = self._send(statements)
+            if then is not None and not self.pooled:
+                self._send((then,))
             await self._flush(patience)
-            while self._unread:
-                await self._receive(patience)
-                self._unread -= 1
+            await self._drop_unread(patience)
             results = await self._receive(patience)
-            self._unread += then is not None
+            if then is not None:
+                if self.pooled:
+                    self._send((then,))
+                self._unread += 1
         except (psycopg.Error, OSError) as lost:
             self.close()
             raise LostError(_first_line(lost)) from None
@@ -162,6 +168,11 @@ class Wire:
             self.close()
             raise LostError(_first_line(error)) from None
         return prepared
+
+    async def _drop_unread(self, patience: float | None) -> None:
+        while self._unread:
+            await self._receive(patience)
+            self._unread -= 1
 
     async def _flush(self, patience: float | None) -> None:
         while self._pgconn.flush():

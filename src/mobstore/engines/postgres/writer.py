@@ -63,7 +63,13 @@ _SWEEP = "7 days"  # rows of writers that did not leave
 
 
 class Writer:
-    """Runs the writing scripts of one event loop on one connection."""
+    """Runs the writing scripts of one event loop on one connection.
+
+    Attributes:
+        name: of its row.
+        unsettled: whether a commit of an unknown outcome may happen without `committed` being
+            called.
+    """
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self.name: str = str(uuid4())
+        self.unsettled: bool = False
         self._epoch = 0  # of the writer's row; 0: it has none
         self._batch = 0  # the number of the latest batch
         self._in_doubt = False  # whether it may have been committed
@@ -314,6 +321,9 @@ class Writer:
             raise
         epoch, batch = (int(results[3].get_value(0, column) or 0) for column in (0, 1))
         known, self._epoch, self._wire = self._epoch == 0 or epoch > 1, epoch, wire
+        if self.unsettled:  # now it has happened, or cannot any more
+            self.unsettled = False
+            self._committed(None)
         if self._in_doubt and not known:  # the row is a new one
             raise self._given_up(LostError("the server lost the record of this writer"))
         self._in_doubt = self._in_doubt and batch == self._batch
@@ -324,7 +334,7 @@ class Writer:
         where = self._server.where
         if not self._in_doubt:
             return translate(failure, where, WriteFailedError)
-        self._in_doubt = False
+        self._in_doubt, self.unsettled = False, True
         return WriteFailedError(
             f"{where}: the connection was lost during a commit, and the server did not tell within"
             f" {self._server.patience:g} seconds whether it happened: {failure}; read before you"
