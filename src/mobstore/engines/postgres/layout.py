@@ -101,8 +101,10 @@ def content_of(schema: str) -> list[Statement]:
     return [
         Statement("SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::text", (name,)),
         Statement(
-            "SELECT c.relname, a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),"
-            " l.collname, CASE WHEN a.attnotnull THEN NULL ELSE 'null' END)"
+            # All names are quoted if the role has quote_all_identifiers.
+            "SELECT c.relname, a.attname,"
+            " concat_ws(' ', replace(format_type(a.atttypid, a.atttypmod), '\"', ''), l.collname,"
+            " CASE WHEN a.attnotnull THEN NULL ELSE 'null' END)"
             " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
             " AND NOT a.attisdropped LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation"
@@ -112,7 +114,7 @@ def content_of(schema: str) -> list[Statement]:
         Statement(
             "SELECT c.relname, t.relname, concat(CASE WHEN i.indisunique THEN 'unique ' END,"
             " CASE WHEN i.indisvalid THEN NULL ELSE 'invalid ' END,"
-            " replace(substring(pg_get_indexdef(i.indexrelid) from ' USING (btree .*)'), '\"', ''))"
+            " substring(replace(pg_get_indexdef(i.indexrelid), '\"', '') from ' USING (btree .*)'))"
             " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
             " JOIN pg_catalog.pg_class t ON t.oid = i.indrelid"
             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1::text",

@@ -154,7 +154,8 @@ class Readers:
                 return await read(wire)
             except LostError as error:
                 failure = error
-                self.abandon()  # the others are probably lost, too
+                if wire is not None:
+                    self.abandon()  # the others are probably lost, too
             except ServerError as error:
                 if error.sqlstate == DIVISION_BY_ZERO and wire is not None:
                     wire.close()  # it is another store; a new connection finds out
