@@ -96,6 +96,55 @@ def test_a_silent_server_counts_as_lost(
     asyncio.run(main())
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_stays_silent(postgres_proxy: Proxy, postgres_schema: str) -> None:
+    """Calls fail after `timeout`, also those that lock the whole store and may take long."""
+
+    async def main() -> None:
+        url = postgres_proxy.url(schema=postgres_schema, connect_timeout=2)
+        async with PostgresMobStores.open(url, timeout=1) as stores:
+            await stores.events.append(tagged_event("before"))
+            for write in (
+                stores.events.clear,
+                stores.runs.list_runs,
+                lambda: stores.events.append(tagged_event("late")),
+                stores.events.latest_cursor,
+            ):
+                postgres_proxy.stall()
+                begun = monotonic()
+                with pytest.raises((WriteFailedError, ReadFailedError)):
+                    await asyncio.wait_for(write(), 15)
+                assert monotonic() - begun < 6
+                postgres_proxy.resume()
+                postgres_proxy.cut()
+                await stores.events.append(tagged_event("after"))
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_a_change_of_the_whole_store_may_take_long(postgres: Server, postgres_schema: str) -> None:
+    """The server works on one statement for longer than it may be silent otherwise."""
+
+    async def main() -> None:
+        async with PostgresMobStores.open(postgres.url(schema=postgres_schema)) as stores:
+            await stores.events.append(tagged_event("one"))
+            postgres.execute(
+                f"CREATE FUNCTION {postgres_schema}.wait() RETURNS trigger LANGUAGE plpgsql AS"
+                f" 'BEGIN PERFORM pg_sleep({4 * SILENCE}); RETURN OLD; END';"
+                f"CREATE TRIGGER wait BEFORE DELETE ON {postgres_schema}.events"
+                f" FOR EACH ROW EXECUTE FUNCTION {postgres_schema}.wait()"
+            )
+            begun = monotonic()
+            await stores.events.clear()
+            assert 4 * SILENCE < monotonic() - begun < 7 * SILENCE
+            assert await tags(stores) == []
+
+    asyncio.run(main())
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", ["commit", "committed"])
 def test_a_commit_without_an_answer_is_settled(

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cli import command_line
 from engines.support import RUN, every_call, new_run, rich_run
 from mobstore import MobStores, ReadFailedError, WriteFailedError, open_stores
 from mobstore.engines.postgres.connections import Options, Server as Connections
@@ -190,6 +191,20 @@ def test_every_call_and_compact(postgres_pooler: Pooler, postgres_schema: str) -
             await stores.compact()
 
     run(main)
+
+
+def test_info_tells_how_a_store_is_reached(
+    postgres_pooler: Pooler, postgres_schema: str, postgres_url: str
+) -> None:
+    asyncio.run(how(postgres_pooler, postgres_schema))
+    for url, told in (
+        (postgres_pooler.url(schema=postgres_schema), "through a pooler"),
+        (postgres_url, "direct"),
+    ):
+        ended = command_line.run("info", url)
+        assert (ended.code, ended.errors) == (0, "")
+        (line,) = [one for one in ended.out.splitlines() if "connections" in one]
+        assert told in line
 
 
 def test_a_pooler_that_ends_and_starts_again(postgres_pooler: Pooler, postgres_schema: str) -> None:

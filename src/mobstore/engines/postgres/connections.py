@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeVar, cast, get_args
 
@@ -29,6 +30,7 @@ from mobstore.engines.postgres.sql import Sql
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import (
+    MobStoreError,
     ReadFailedError,
     UsageError,
     WriteFailedError,
@@ -97,7 +99,7 @@ class Server:
 
     @property
     def silence(self) -> float:
-        """Seconds without an answer after which the server counts as lost."""
+        """Seconds after which a server that neither answers nor works counts as lost."""
         return 2 * self.patience + 10  # two locks may be waited for
 
     async def open(self) -> Wire:
@@ -210,7 +212,24 @@ class Server:
         if facts.standby and not self.options.read_only:
             wire.close()
             raise LostError("the server is a standby", "25006")
+        wire.works = partial(self._works, facts.process)
         return wire
+
+    async def _works(self, process: int) -> bool:
+        """Return whether a process of the server works, and does not wait for anything or anyone.
+
+        Behind a pooler, the process that works is another one.
+        """
+        wire: Wire | None = None
+        try:
+            wire = await self._connect()
+            value = await self._value(wire, Statement(_WORKS, (scalar(process),)))
+        except (LostError, ServerError, MobStoreError):
+            return False
+        finally:
+            if wire is not None:
+                wire.close()
+        return value == "t"
 
     async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
         failure: LostError | UsageError | asyncio.CancelledError
@@ -364,6 +383,11 @@ def _parameters(options: Options) -> dict[str, str]:
     return {"connect_timeout": str(seconds)} | _KEEPALIVE | parameters
 
 
+_WORKS = (
+    "SELECT count(*) > 0 FROM pg_catalog.pg_stat_activity WHERE pid = $1::int AND state = 'active'"
+    " AND coalesce(wait_event_type, '') NOT IN ('Client', 'Lock')"
+    " AND coalesce(wait_event, '') <> 'SyncRep'"
+)
 _KEEPALIVE = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",

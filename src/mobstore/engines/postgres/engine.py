@@ -186,7 +186,7 @@ class PostgresEngine(Engine):
             try:
                 for table in TABLES:
                     vacuum = Statement(f"VACUUM {server.sql.table(table.name)}")
-                    await wire.exchange([vacuum], None)
+                    await wire.exchange([vacuum], server.silence)
                     if wire.warnings:
                         raise WriteFailedError(
                             f"{server.where}: only the owner of table {table.name} can reclaim its"

@@ -233,9 +233,8 @@ class Transaction:
     ) -> list[Result]:
         """Exchange statements within the transaction; roll it back if one fails."""
         server = self._server
-        patience = None if self._locks.whole else server.silence  # the whole store may be large
         try:
-            return await self._wire.exchange(statements, patience, then)
+            return await self._wire.exchange(statements, server.silence, then)
         except ServerError as error:
             self._wire.post(ROLLBACK)
             if error.sqlstate == DIVISION_BY_ZERO:

@@ -6,7 +6,8 @@ This uses libpq's pipeline mode through psycopg's `pq` module; psycopg's cursors
   active, so that `idle_in_transaction_session_timeout` would not end the transaction of a client
   that was stopped.
 * An error of a statement skips the rest of its exchange.
-* An exchange that is cancelled, or not answered in time, closes the connection.
+* An exchange that is cancelled, or not answered in time, closes the connection. A statement may
+  take longer, as long as the server says on another connection that it works on it.
 * Statements are prepared at their first use, under names of our own. Poolers that pass a connection
   to others between transactions do not keep them, so there each use sends the whole statement.
 * Through a pooler nothing is sent before the results of the last Sync have come. When PgBouncer
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import accumulate, count
 from typing import NamedTuple
@@ -53,6 +54,7 @@ class Wire:
         self._pgconn = connection.pgconn
         self.pooled: bool = pooled
         self.warnings: list[str] = []
+        self.works: Callable[[], Awaitable[bool]] | None = None
         self._prepared: dict[str, bytes] = {}
         self._unread = 0  # exchanges whose results are dropped
         self._pgconn.notice_handler = self._note
@@ -77,15 +79,15 @@ class Wire:
     async def exchange(
         self,
         statements: Sequence[Statement],
-        patience: float | None,
+        patience: float,
         then: Statement | None = None,
     ) -> list[Result]:
         """Send statements, and return the result of each.
 
         Args:
             statements: the statements; one transaction, unless one is open or begins or ends.
-            patience: seconds without an answer after which the connection is closed; None: no
-                limit.
+            patience: seconds without an answer after which the connection is closed, unless the
+                server `works` on it.
             then: another statement to send; its result is dropped.
 
         Raises:
@@ -169,18 +171,18 @@ class Wire:
             raise LostError(_first_line(error)) from None
         return prepared
 
-    async def _drop_unread(self, patience: float | None) -> None:
+    async def _drop_unread(self, patience: float) -> None:
         while self._unread:
             await self._receive(patience)
             self._unread -= 1
 
-    async def _flush(self, patience: float | None) -> None:
+    async def _flush(self, patience: float) -> None:
         while self._pgconn.flush():
             # Results may fill the server's buffer before it has read everything.
             if await self._ready(patience, writing=True):
                 self._pgconn.consume_input()
 
-    async def _receive(self, patience: float | None) -> list[Result]:
+    async def _receive(self, patience: float) -> list[Result]:
         """Receive the results up to the next Sync.
 
         Raises:
@@ -205,6 +207,12 @@ class Wire:
 
     async def _ready(self, patience: float | None = None, *, writing: bool = False) -> bool:
         """Wait until the socket can be read, or also written; return whether it can be read."""
+        while (readable := await self._wait(patience, writing=writing)) is None:
+            if self.works is None or not await self.works():
+                raise OSError(f"no answer within {patience:g} seconds")
+        return readable
+
+    async def _wait(self, patience: float | None, *, writing: bool) -> bool | None:
         loop, socket = asyncio.get_running_loop(), self._pgconn.socket
         ready: asyncio.Future[bool | None] = loop.create_future()
         timer = loop.call_later(patience, _set, ready, None) if patience is not None else None
@@ -212,16 +220,13 @@ class Wire:
         if writing:
             loop.add_writer(socket, _set, ready, False)
         try:
-            readable = await ready
+            return await ready
         finally:
             loop.remove_reader(socket)
             if writing:
                 loop.remove_writer(socket)
             if timer is not None:
                 timer.cancel()
-        if readable is None:
-            raise OSError(f"no answer within {patience:g} seconds")
-        return readable
 
     def _note(self, notice: Result) -> None:
         if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING":
