@@ -58,7 +58,7 @@ def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
 
 
 # The isolation changes how transactions meet, not what an operation means.
-_OF_TRANSACTIONS = ("atomic.", "cancel.", "concurrent.", "durable.", "engine.", "shared.")
+_OF_TRANSACTIONS = ("atomic.", "cancel.", "concurrent.", "engine.")
 
 
 @pytest.mark.parametrize(

@@ -146,11 +146,10 @@ ISOLATIONS: tuple[Isolation, ...] = ("read committed", "serializable")
 
 @pytest.mark.parametrize("seed", CHOSEN or [*range(1, 7), LARGE])
 @pytest.mark.parametrize("isolation", ISOLATIONS)
-@pytest.mark.parametrize("handles", [1, 2])
 def test_as_plain_dicts_on_postgres(
-    isolation: Isolation, handles: int, seed: int, postgres_url: str, tmp_path: Path
+    isolation: Isolation, seed: int, postgres_url: str, tmp_path: Path
 ) -> None:
-    place = Place(postgres(postgres_url, handles, isolation), Kind(), 0, durable=True)
+    place = Place(postgres(postgres_url, 2, isolation), Kind(), 0, durable=True)
     run_at(place, "postgres", seed, tmp_path)
 
 

@@ -68,9 +68,11 @@ def expected(scan: Scan[Output], rows: Sequence[Output]) -> list[Output]:
     return found[: scan.limit]
 
 
-@pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_any_number_of_values(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["memory", "sqlite", "postgres"])
+def test_any_number_of_values(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
+    if engine == "postgres":
+        url = request.getfixturevalue("postgres_url")
     chance = random.Random(11)
 
     async def check() -> None:

@@ -16,8 +16,10 @@ from mobstore import InternalError, MobEvent, MobStores, Subscription, open_stor
 from mobstore.testing.samples import tag_of, tagged_event
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
     return "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"
 
 

@@ -21,7 +21,7 @@ KINDS: dict[str, type[Work]] = {
 
 
 class Task(NamedTuple):
-    """What a process is to do."""
+    """An order for a process."""
 
     kind: str
     url: str
@@ -31,7 +31,7 @@ class Task(NamedTuple):
 
 
 def serve() -> None:
-    """Child: do what is asked, until there is no more."""
+    """Child: work on orders until there are no more."""
     for line in sys.stdin:
         task = Task(*json.loads(line))
         with broken.VARIANTS[task.variant]():

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from engines.postgres import broken
-from mobstore import WriteFailedError
+from mobstore import ReadFailedError, SerializationError, WriteFailedError
 from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.postgres.transaction import Transaction
-from mobstore.scripts.tables import COUNTERS, SPECS, CounterRow, SpecRow
+from mobstore.scripts.tables import COUNTERS, EVENTS, SPECS, CounterRow, SpecRow
 from mobstore.scripts.transaction import (
     Add,
     Commit,
@@ -305,5 +305,39 @@ def test_a_script_that_raises_leaves_the_others(method: str, postgres_url: str) 
                     else:
                         assert result is error
             assert await stores.engine.write(adding("c")) == "c"
+
+    asyncio.run(main())
+
+
+def writing(row: Any) -> Make:
+    """Read something, and put a row."""
+    return script((Get(COUNTERS, ("a",)),), writes=[Put(COUNTERS, (row,))])
+
+
+ODD: dict[str, Make] = {
+    "a number too large": writing(CounterRow("x", 2**63)),
+    "a surrogate": writing(CounterRow("x\ud800", 1)),
+    "a surrogate to find": script((Get(COUNTERS, ("x\ud800",)),)),
+    "a bound of a scan": script((Scan(COUNTERS, after="x\ud800"),)),
+    "a number to find later": script((ALL,), (Get(EVENTS, (2**63,)), Get(EVENTS, (1,)))),
+}
+
+
+@pytest.mark.parametrize("method", ["read", "write"])
+def test_values_that_cannot_be_sent_fail_alone(method: str, postgres_url: str) -> None:
+    async def main() -> None:
+        async with PostgresMobStores.open(postgres_url) as stores:
+            engine = stores.engine
+            for odd in list(ODD.values())[2 if method == "read" else 0 :]:
+                others = [script((ALL,)), script((FIRST_TWO,))]
+                if method == "write":
+                    others = [writing(CounterRow(name, 1)) for name in "ab"]
+                first, error, last = await outcomes(
+                    engine, others[0], odd, others[1], methods=[method] * 3
+                )
+                assert isinstance(error, (SerializationError, WriteFailedError, ReadFailedError))
+                assert isinstance(first, list)
+                assert isinstance(last, list)
+            assert await engine.write(adding("c")) == "c"
 
     asyncio.run(main())

@@ -85,6 +85,15 @@ def test_four_processes(
     Stress(processes, postgres).run(kind, isolation, "none", seconds=1.5)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_four_processes_for_long(
+    kind: str, isolation: Isolation, processes: list[Process], postgres: Server
+) -> None:
+    Stress(processes, postgres).run(kind, isolation, "none", seconds=20)
+
+
 NOTICED: dict[str, tuple[str, ...]] = {
     "no locks of aggregates": (
         "append", "swap", "claim", "ledger", "create", "revise", "move", "limit", "prune",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from mobstore.scripts.transaction import (
     Write,
 )
 from mobstore.stores.postgres import PostgresMobStores
+from support.postgres.proxy import Moment, Proxy
 from support.postgres.server import Server
 
 A = TypeVar("A", bound=Read | Write)
@@ -151,33 +153,45 @@ def _is_broad(asked: Read | Write) -> bool:
 
 
 class Scenario:
-    """Scripts on two openings of one store, and the order of their commits."""
+    """Scripts on several openings of one store, and the order of their commits."""
 
-    def __init__(self, postgres: Server, schema: str, seed: int, kind: Kind) -> None:
-        self._postgres, self._schema, self._kind = postgres, schema, kind
+    def __init__(
+        self, postgres: Server, schema: str, seed: int, kind: Kind, proxy: Proxy | None = None
+    ) -> None:
+        self._postgres, self._schema, self._kind, self._proxy = postgres, schema, kind, proxy
         self._scripts = Scripts(seed, kind)
 
     async def run(self) -> tuple[Scripts, AllRows, AllRows, list[str]]:
         """Run all; return the scripts, all rows before and after, and the order of commits."""
-        url = self._postgres.url(schema=self._schema)
+        place = self._postgres if self._proxy is None else self._proxy
+        url = place.url(schema=self._schema)
         async with AsyncExitStack() as stack:
-            engines = [
-                (
-                    await stack.enter_async_context(
-                        PostgresMobStores.open(url, durability="normal")
-                    )
-                ).engine
-                for _ in range(self._kind.openings)
-            ]
+            engines: list[Engine] = []
+            for _ in range(self._kind.openings):
+                opening = PostgresMobStores.open(url, durability="normal", timeout=30)
+                engines.append((await stack.enter_async_context(opening)).engine)
             start = await rows_of(engines[0])
             self._number_commits()
+            cutting = asyncio.create_task(self._cut())
             async with asyncio.TaskGroup() as group:
                 for n, engine in enumerate(engines):
                     for client in range(self._kind.clients):
                         group.create_task(self._scripts.client(engine, f"{n}-{client}"))
+            cutting.cancel()
             end = await rows_of(engines[1])
         order = self._postgres.execute(f'SELECT name FROM "{self._schema}".log ORDER BY id')
         return self._scripts, start, end, [name for (name,) in order]
+
+    async def _cut(self) -> None:
+        """Cut connections at all times, before and after commits too."""
+        while self._proxy is not None:
+            self._proxy.disarm()
+            moment = random.choice(MOMENTS)
+            if moment is None:
+                self._proxy.cut()
+            else:
+                self._proxy.arm(moment)
+            await asyncio.sleep(0.03)
 
     def _number_commits(self) -> None:
         schema = f'"{self._schema}"'
@@ -226,6 +240,7 @@ def _lines(trace: Trace) -> str:
     return "\n".join([*reads, *(f"  writes {show(write)}" for write in trace.writes)])
 
 
+MOMENTS: tuple[Moment | None, ...] = ("commit", "committed", None)
 KINDS = {"groups": GROUPS, "single": SINGLE}
 CHOSEN = [int(seed) for seed in os.environ.get("DIFFERENTIAL_SEEDS", "").split()]
 
@@ -248,6 +263,25 @@ def test_locks_with_equal_numbers(
 
     monkeypatch.setattr(Locks, "number", colliding)
     test_random_scripts(kind, 5, postgres, postgres_schema)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_connections_are_cut(
+    kind: str, postgres: Server, postgres_proxy: Proxy, postgres_schema: str
+) -> None:
+    """Each script is committed once; none is lost, and none runs again after its commit."""
+    scenario = Scenario(postgres, postgres_schema, 7, KINDS[kind], postgres_proxy)
+    check(*asyncio.run(scenario.run()))
+
+
+def test_cuts_without_a_fence_are_noticed(
+    postgres: Server, postgres_proxy: Proxy, postgres_schema: str
+) -> None:
+    with broken.VARIANTS["no fence"]():
+        scenario = Scenario(postgres, postgres_schema, 7, SINGLE, postgres_proxy)
+        found = asyncio.run(scenario.run())
+    with pytest.raises(AssertionError, match="other scripts are committed"):
+        check(*found)
 
 
 @pytest.mark.soak

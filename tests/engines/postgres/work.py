@@ -54,7 +54,7 @@ class Work(ABC):
         results: the results of the process, or of all processes for `check`.
     """
 
-    least: ClassVar[int] = 100
+    least: ClassVar[int] = 30
     """Results of all processes together; with fewer the work shows nothing."""
 
     def __init__(self, stores: MobStores, name: str = "", deadline: float = 0) -> None:

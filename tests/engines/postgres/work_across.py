@@ -69,7 +69,7 @@ class Limit(Work):
 
     _RUNS = range(1, 13)
     _MOST = 3
-    least = 30
+    least = 10
 
     async def prepare(self) -> None:
         for n in self._RUNS:
@@ -105,7 +105,7 @@ class Limit(Work):
 
 
 class Prune(Work):
-    """What is removed as old and what is left is all that was added."""
+    """The rows that are removed as old and those that are left are all that were added."""
 
     async def step(self) -> None:
         number = self.chance.randrange(10)

@@ -22,6 +22,19 @@ from mobstore.scripts.transaction import (
 T = TypeVar("T")
 
 
+ODD_VALUE = (TypeError, ValueError, OverflowError)
+"""Errors of values that no script expects, or that cannot be stored."""
+
+
+def odd_value(error: Exception) -> SerializationError:
+    """Translate an error of `ODD_VALUE`."""
+    translated = SerializationError(
+        "the database holds a value that mobstore did not write; see the cause. Restore a backup"
+    )
+    translated.__cause__ = error
+    return translated
+
+
 class Job(Generic[T]):
     """A script that a task waits for.
 
@@ -54,15 +67,8 @@ class Job(Generic[T]):
 
     def fail(self, error: BaseException) -> None:
         """Record an error; unexpected ones come from values that no script expects."""
-        if isinstance(error, (TypeError, ValueError, OverflowError)) and not (
-            self.loading or isinstance(error, MobStoreError)
-        ):
-            translated = SerializationError(
-                "the database holds a value that mobstore did not write; see the cause. Restore a"
-                " backup"
-            )
-            translated.__cause__ = error
-            error = translated
+        if isinstance(error, ODD_VALUE) and not (self.loading or isinstance(error, MobStoreError)):
+            error = odd_value(error)
         self.error = error
 
     def deliver(self) -> None:

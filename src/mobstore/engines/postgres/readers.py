@@ -32,7 +32,7 @@ from mobstore.engines.postgres.driver_errors import (
     ServerError,
     translate,
 )
-from mobstore.engines.postgres.jobs import Job, fail_all
+from mobstore.engines.postgres.jobs import ODD_VALUE, Job, fail_all, odd_value
 from mobstore.engines.postgres.reads import Answers, Questions, name_of
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import ClosedError, MobStoreError, ReadFailedError
@@ -164,6 +164,10 @@ class Readers:
                     translated.__cause__ = error
                     raise _RejectedError(translated) from error
                 failure = LostError(str(error), error.sqlstate)
+            except MobStoreError:
+                raise
+            except ODD_VALUE as error:
+                raise _RejectedError(odd_value(error)) from error
             finally:
                 if wire is not None and wire.open:
                     self._idle.append(wire)

@@ -22,7 +22,7 @@ from mobstore.engines.postgres.driver_errors import (
     ServerError,
     translate,
 )
-from mobstore.engines.postgres.jobs import Job, load_alone, run_together
+from mobstore.engines.postgres.jobs import ODD_VALUE, Job, load_alone, odd_value, run_together
 from mobstore.engines.postgres.locks import Lock, Locks
 from mobstore.engines.postgres.merging import DeleteKeys, merge
 from mobstore.engines.postgres.reads import Questions, name_of
@@ -143,10 +143,26 @@ class Transaction:
         Raises:
             NotFreeError: begin again; the locks are extended.
             FencedError: begin again with a new epoch.
-            RejectedError: the server rejects what a script writes.
+            RejectedError: what a script reads or writes cannot be sent, or the server rejects it.
             ServerError: another error of the server; the transaction was rolled back.
             LostError: the connection is lost; nothing was committed unless `committing` was called.
         """
+        try:
+            return await self._run(jobs, fence, announcement, committing)
+        except MobStoreError:
+            raise
+        except ODD_VALUE as error:
+            if self._begun:
+                self._wire.post(ROLLBACK)
+            raise RejectedError(odd_value(error)) from error
+
+    async def _run(
+        self,
+        jobs: Sequence[Job[Any]],
+        fence: Statement,
+        announcement: Statement,
+        committing: Callable[[], None],
+    ) -> Sequence[Write] | None:
         loading = jobs[0].loading
         writes = await self._writes(load_alone(jobs[0]) if loading else run_together(jobs))
         if writes is None or not (writes or loading):

@@ -72,5 +72,8 @@ def _texts(values: Iterable[Value | None]) -> Iterable[bytes]:
 
 
 def _numbers(values: Iterable[Value | None]) -> Iterable[bytes]:
-    pack = struct.Struct("!iq").pack
-    return [_NULL_LENGTH if value is None else pack(8, int(value)) for value in values]
+    # Not by `struct`, whose error is no OverflowError.
+    return [
+        _NULL_LENGTH if value is None else b"\0\0\0\b" + int(value).to_bytes(8, signed=True)
+        for value in values
+    ]
