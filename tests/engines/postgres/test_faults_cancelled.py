@@ -192,8 +192,8 @@ def test_event_loops_in_threads(postgres: Server, postgres_url: str) -> None:
             await load(journals[2])
             events = await stores.events.replay_all()
             assert [one.cursor for one in events] == list(range(1, len(events) + 1))
+            known = {tag_of(one.kind): one.cursor for one in events}
             for journal in journals:
-                known = {tag_of(one.kind): one.cursor for one in events}
                 assert journal.cursors.items() <= known.items()
                 assert journal.errors == []
             assert len(known) == len(events)

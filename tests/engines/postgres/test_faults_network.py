@@ -209,16 +209,16 @@ def lose_the_right(server: Server, schema: str, role: str) -> None:
     server.execute(f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
 
 
-def lose_the_login(server: Server, schema: str, role: str) -> None:
+def lose_the_login(server: Server, _: str, role: str) -> None:
     server.execute(f"ALTER ROLE {role} NOLOGIN")
 
 
-def lose_patience(server: Server, schema: str, role: str) -> None:
+def lose_patience(server: Server, _: str, role: str) -> None:
     """Cancel every statement that takes longer than 1 ms, as every claim does."""
     server.execute(f"ALTER ROLE {role} SET statement_timeout = '1ms'")
 
 
-def lose_the_store(server: Server, schema: str, role: str) -> None:
+def lose_the_store(server: Server, schema: str, _: str) -> None:
     server.execute(f"ALTER SCHEMA {schema} RENAME TO {schema}_away")
 
 
