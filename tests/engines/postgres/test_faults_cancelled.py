@@ -287,7 +287,7 @@ def test_closing_while_reads_last(postgres: Server, postgres_url: str) -> None:
 
 @pytest.mark.slow
 def test_closings_cancelled_at_every_turn(postgres: Server, postgres_url: str) -> None:
-    """What was submitted is finished, and the connections are closed, in the background."""
+    """Submitted calls are finished and connections closed in the background."""
 
     async def main() -> None:
         for cursor, turns in enumerate(TURNS[::3], start=1):

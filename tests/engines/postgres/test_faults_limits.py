@@ -93,7 +93,7 @@ SETTINGS: dict[str, list[str]] = {
     ],
     "another isolation": ["default_transaction_isolation = 'repeatable read'"],
     "timeouts": ["lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'"],
-    "short sessions": ["idle_session_timeout = '50ms'"],
+    "short sessions": ["idle_session_timeout = '500ms'"],
     "texts": [
         "standard_conforming_strings = off",
         "backslash_quote = on",
@@ -151,9 +151,9 @@ def test_settings_of_a_role_change_nothing(
             assert (await stores.runs.step_entries(run_id(100)))[-1].step_id == text
             await stores.compact()
             if settings == "short sessions":
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.8)
                 await stores.events.append(tagged_event("later"))
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.8)
                 assert await stores.events.poll(0, 1)
             assert stores.engine.details()["connections"] == "direct"
 

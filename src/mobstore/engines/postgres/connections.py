@@ -298,7 +298,7 @@ class Server:
                 f"{self.where} has format {version}, and this version of mobstore reads up to"
                 f" {FORMAT}; update mobstore"
             )
-        if found.fault or not version:
+        if found.fault or int(version or 0) < 1:
             fault = found.fault or "its format is missing"
             raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
         isolation = await self._value(wire, read_isolation)
