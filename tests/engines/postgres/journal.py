@@ -77,7 +77,7 @@ class Journal:
         """Wait until some more calls have been acknowledged."""
         wanted = self.acknowledged + more
         async with asyncio.timeout(seconds):
-            while self.acknowledged < wanted:
+            while self.acknowledged < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
     async def _append(self, stores: MobStores, task: str, stop: asyncio.Event) -> None:

@@ -35,9 +35,7 @@ def locks(server: Server) -> int:
     return number
 
 
-def test_a_stopped_client_holds_others_up_for_three_seconds(
-    postgres: Server, postgres_url: str
-) -> None:
+def test_a_stopped_client_holds_others_up_for_three_seconds(postgres_url: str) -> None:
     """It is cut off by the server, and its batch runs again when it continues."""
 
     async def main() -> None:
@@ -59,7 +57,7 @@ def test_a_stopped_client_holds_others_up_for_three_seconds(
     asyncio.run(main())
 
 
-def test_a_client_stopped_for_a_moment_is_not_cut_off(postgres: Server, postgres_url: str) -> None:
+def test_a_client_stopped_for_a_moment_is_not_cut_off(postgres_url: str) -> None:
     async def main() -> None:
         async with PostgresMobStores.open(postgres_url) as stores:
             with running(stop_within_a_transaction, postgres_url, "SIGSTOP") as process:
@@ -93,7 +91,7 @@ def test_a_client_killed_within_a_transaction(postgres: Server, postgres_url: st
     asyncio.run(main())
 
 
-def test_clients_killed_at_random_moments(postgres: Server, postgres_url: str) -> None:
+def test_clients_killed_at_random_moments(postgres_url: str) -> None:
     acknowledged: dict[str, int] = {}
     counted: list[int] = []
 
@@ -144,5 +142,5 @@ def record(line: str, acknowledged: dict[str, int], counted: list[int]) -> None:
         acknowledged[tag] = number
 
 
-def test_a_forked_child_does_not_disturb_its_parent(postgres: Server, postgres_url: str) -> None:
+def test_a_forked_child_does_not_disturb_its_parent(postgres_url: str) -> None:
     assert output(fork_while_open, postgres_url).split() == ["closed", "52"]

@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -93,7 +93,7 @@ SETTINGS: dict[str, list[str]] = {
     ],
     "another isolation": ["default_transaction_isolation = 'repeatable read'"],
     "timeouts": ["lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'"],
-    "short sessions": ["idle_session_timeout = '50ms'"],
+    "short sessions": ["idle_session_timeout = '500ms'"],
     "texts": [
         "standard_conforming_strings = off",
         "backslash_quote = on",
@@ -151,9 +151,9 @@ def test_settings_of_a_role_change_nothing(
             assert (await stores.runs.step_entries(run_id(100)))[-1].step_id == text
             await stores.compact()
             if settings == "short sessions":
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.8)
                 await stores.events.append(tagged_event("later"))
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.8)
                 assert await stores.events.poll(0, 1)
             assert stores.engine.details()["connections"] == "direct"
 
@@ -213,7 +213,7 @@ def test_a_lock_of_another_program(postgres: Server, postgres_url: str) -> None:
 # Values ----------------------------------------------------------------------------------------
 
 
-def test_a_long_id_fails_its_own_call_only(postgres: Server, postgres_url: str) -> None:
+def test_a_long_id_fails_its_own_call_only(postgres_url: str) -> None:
     """Random text, which the server cannot compress."""
     long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=3000))
 
@@ -267,7 +267,7 @@ def test_values_of_nearly_80_mib(postgres_url: str) -> None:
 
 
 @contextmanager
-def small_disk(megabytes: int) -> Iterator[Path]:
+def small_disk(megabytes: int) -> Generator[Path]:
     """Mount a file system in memory that belongs to the servers' user."""
     folder = Path(tempfile.mkdtemp(prefix="mobstore-disk-"))
     size = f"size={megabytes}m"
@@ -310,10 +310,10 @@ def test_a_full_disk(postgres: Server, postgres_schema: str) -> None:
                     cursors.append(stored.cursor)
             assert len(errors) > 5
             assert len(cursors) > 5
-            for error in errors:
-                assert "disk is full" in str(error)
-                assert error.retry_safe
-                assert not error.maybe_written
+            for failed in errors:
+                assert "disk is full" in str(failed)
+                assert failed.retry_safe
+                assert not failed.maybe_written
             events = await stores.events.replay_all()
             assert [one.cursor for one in events] == cursors == list(range(1, len(cursors) + 1))
             postgres.execute(f"ALTER TABLE {table} SET TABLESPACE pg_default")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import pytest
@@ -11,8 +11,10 @@ import pytest
 from engines.postgres.journal import Journal
 from mobstore import MobStores, ReadFailedError, WriteFailedError
 from mobstore.engines.postgres.connections import Server as Connections
+from mobstore.engines.postgres.wire import Result, Statement, Wire
 from mobstore.stores.postgres import PostgresMobStores
-from mobstore.testing.samples import tag_of, tagged_event
+from mobstore.testing.samples import make_run, run_id, tag_of, tagged_event
+from support.postgres.endpoint import HOST, make_url
 from support.postgres.proxy import DIRECTIONS, Direction, Moment, Proxy
 from support.postgres.server import Server
 
@@ -168,6 +170,73 @@ def test_a_commit_without_an_answer_is_settled(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
+def test_a_commit_that_arrives_after_its_outcome_was_settled(
+    postgres: Server,
+    postgres_proxy: Proxy,
+    postgres_schema: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is fenced off, and does nothing, while the same batch runs again."""
+    exchange, delayed = Wire.exchange, asyncio.Event()
+
+    async def delay_commit(
+        wire: Wire, statements: Sequence[Statement], patience: float, then: Statement | None = None
+    ) -> list[Result]:
+        if then is not None and postgres_proxy.accepting:
+            postgres_proxy.stall("to_server")
+            postgres_proxy.accepting = False
+            delayed.set()
+        return await exchange(wire, statements, patience, then)
+
+    async def main() -> None:
+        hosts = f"{HOST}:{postgres_proxy.port},{HOST}:{postgres.port}"
+        url = make_url(hosts, "postgres", postgres_schema, "postgres", None, {})
+        async with PostgresMobStores.open(url) as stores:
+            await stores.events.append(tagged_event("before"))
+            monkeypatch.setattr(Wire, "exchange", delay_commit)
+            appending = asyncio.create_task(stores.events.append(tagged_event("late")))
+            await delayed.wait()
+            async with asyncio.timeout(2.5):  # then the server ends the transaction by itself
+                while postgres.execute(f"SELECT max(epoch) FROM {table}") == [(1,)]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert not appending.done()
+            postgres_proxy.resume()
+            assert (await appending).cursor == 2
+            assert await tags(stores) == ["before", "late"]
+
+    table = f"{postgres_schema}.writers"
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_errors_that_rest_on_an_unknown_outcome_are_not_reported(
+    postgres_proxy: Proxy, postgres_schema: str
+) -> None:
+    """Of two calls in one batch, the second fails because of the first, which then is in doubt."""
+
+    async def main() -> None:
+        async with PostgresMobStores.open(
+            postgres_proxy.url(schema=postgres_schema), timeout=1
+        ) as stores:
+            await stores.events.append(tagged_event("before"))
+            postgres_proxy.arm("commit")
+            postgres_proxy.accepting = False
+            results = await asyncio.gather(
+                stores.runs.create_run(make_run(1)),
+                stores.runs.create_run(make_run(1)),
+                return_exceptions=True,
+            )
+            for result in results:
+                assert isinstance(result, WriteFailedError), repr(result)
+                assert result.maybe_written
+            postgres_proxy.accepting = True
+            assert await stores.runs.get_run(run_id(1)) is None
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["commit", "committed"])
 def test_a_server_away_for_longer_leaves_an_unknown_outcome(
     postgres_proxy: Proxy, postgres_schema: str, moment: Moment
@@ -209,16 +278,16 @@ def lose_the_right(server: Server, schema: str, role: str) -> None:
     server.execute(f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
 
 
-def lose_the_login(server: Server, schema: str, role: str) -> None:
+def lose_the_login(server: Server, _: str, role: str) -> None:
     server.execute(f"ALTER ROLE {role} NOLOGIN")
 
 
-def lose_patience(server: Server, schema: str, role: str) -> None:
+def lose_patience(server: Server, _: str, role: str) -> None:
     """Cancel every statement that takes longer than 1 ms, as every claim does."""
     server.execute(f"ALTER ROLE {role} SET statement_timeout = '1ms'")
 
 
-def lose_the_store(server: Server, schema: str, role: str) -> None:
+def lose_the_store(server: Server, schema: str, _: str) -> None:
     server.execute(f"ALTER SCHEMA {schema} RENAME TO {schema}_away")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mobstore import MobStoreError, MobStores, ReadFailedError, WriteFailedError
+from mobstore import MobStoreError, MobStores, ReadFailedError, Stores, WriteFailedError
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.samples import make_run, run_id, step, tag_of, tagged_event
 from support.postgres.server import Server
@@ -57,10 +57,10 @@ def test_a_removed_store(
                 await fill(new, "new")
         for _ in range(2):
             for name, read in READS.items():
-                with pytest.raises(ReadFailedError, match="was removed.*open it again"):
+                with pytest.raises(ReadFailedError, match=r"was removed.*open it again"):
                     print(name, await read(stores))
             for name, write in WRITES.items():
-                with pytest.raises(WriteFailedError, match="was removed.*open it again") as caught:
+                with pytest.raises(WriteFailedError, match=r"was removed.*open it again") as caught:
                     print(name, await write(stores))
                 assert not caught.value.maybe_written
         await stores.close()
@@ -166,7 +166,7 @@ def test_an_altered_store(postgres: Server, postgres_schema: str, alteration: st
         count = postgres.execute(f"SELECT value FROM {postgres_schema}.counters ORDER BY name")
         assert count[0] == (3,), "part of a failed call was written"
 
-    async def both(at: MobStores) -> None:
+    async def both(at: Stores) -> None:
         await at.specs.get_spec("none")
         await at.events.append(tagged_event("third"))
 
@@ -181,7 +181,7 @@ def test_a_column_of_another_type(postgres: Server, postgres_schema: str) -> Non
         async with PostgresMobStores.open(postgres.url(schema=postgres_schema)) as stores:
             assert await stores.specs.get_spec("none") is None  # prepares the statement
             postgres.execute(f"ALTER TABLE {postgres_schema}.specs ALTER mob_id TYPE varchar")
-            with pytest.raises(ReadFailedError, match="its tables were changed.*open it again"):
+            with pytest.raises(ReadFailedError, match=r"its tables were changed.*open it again"):
                 await stores.specs.get_spec("none")
         with pytest.raises(ReadFailedError, match="column mob_id of table specs is not the one"):
             await PostgresMobStores.open(postgres.url(schema=postgres_schema))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from engines.postgres.journal import Journal
-from mobstore.engines.postgres.connections import Isolation
+from mobstore.scripts.transaction import Isolation
 from mobstore.stores.postgres import PostgresMobStores
 from support.postgres.server import Server
 

@@ -107,8 +107,8 @@ class Server:
 
         Raises:
             ReadFailedError: the server cannot be reached, is too old or not UTF8; the store is
-                missing, foreign or of a newer format.
-            WriteFailedError: the store cannot be created, or the server is a standby.
+                missing, foreign or of a newer format. Or it is a standby, and not `read_only`.
+            WriteFailedError: the store cannot be created.
             UsageError: the connection's URL is wrong.
         """
         wire = await self.retrying(self._connect, ReadFailedError, known=False)

@@ -135,8 +135,9 @@ class PostgresEngine(Engine):
 
         Raises:
             ReadFailedError: the server cannot be reached, is older than 14 or not UTF8; the schema
-                is missing, holds other tables, or has a newer format. Nothing was changed.
-            WriteFailedError: the store cannot be created, or the server is a standby.
+                is missing, holds other tables, or has a newer format; the server is a standby, and
+                `read_only` is not set. Nothing was changed.
+            WriteFailedError: the store cannot be created.
             UsageError: libpq cannot parse `conninfo`.
         """
         server = Server(

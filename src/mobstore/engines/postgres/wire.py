@@ -30,6 +30,8 @@ from psycopg import pq
 from mobstore.engines.postgres.driver_errors import LostError, error_of
 from mobstore.engines.postgres.values import Parameter
 
+_LONGEST = 3600.0  # seconds without an answer, even if the server seems to work
+
 Result = pq.abc.PGresult
 _numbers = count()  # a name is never used twice, not even after a failed exchange
 
@@ -47,6 +49,7 @@ class Wire:
     Attributes:
         pooled: whether a pooler may change the server's connection between transactions.
         warnings: the SQLSTATEs of the warnings since `exchange` began.
+        works: returns whether the server still works on the latest exchange.
     """
 
     def __init__(self, connection: psycopg.AsyncConnection[object], *, pooled: bool) -> None:
@@ -207,26 +210,26 @@ class Wire:
 
     async def _ready(self, patience: float | None = None, *, writing: bool = False) -> bool:
         """Wait until the socket can be read, or also written; return whether it can be read."""
-        while (readable := await self._wait(patience, writing=writing)) is None:
-            if self.works is None or not await self.works():
-                raise OSError(f"no answer within {patience:g} seconds")
-        return readable
-
-    async def _wait(self, patience: float | None, *, writing: bool) -> bool | None:
-        loop, socket = asyncio.get_running_loop(), self._pgconn.socket
-        ready: asyncio.Future[bool | None] = loop.create_future()
-        timer = loop.call_later(patience, _set, ready, None) if patience is not None else None
-        loop.add_reader(socket, _set, ready, True)
-        if writing:
-            loop.add_writer(socket, _set, ready, False)
-        try:
-            return await ready
-        finally:
-            loop.remove_reader(socket)
+        loop, socket, waited = asyncio.get_running_loop(), self._pgconn.socket, 0.0
+        while True:
+            ready: asyncio.Future[bool | None] = loop.create_future()
+            timer = loop.call_later(patience, _set, ready, None) if patience is not None else None
+            loop.add_reader(socket, _set, ready, True)
             if writing:
-                loop.remove_writer(socket)
-            if timer is not None:
-                timer.cancel()
+                loop.add_writer(socket, _set, ready, False)
+            try:
+                readable = await ready
+            finally:
+                loop.remove_reader(socket)
+                if writing:
+                    loop.remove_writer(socket)
+                if timer is not None:
+                    timer.cancel()
+            if readable is not None:
+                return readable
+            waited += patience or 0
+            if waited > _LONGEST or self.works is None or not await self.works():
+                raise OSError(f"no answer within {waited:g} seconds")
 
     def _note(self, notice: Result) -> None:
         if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING":
