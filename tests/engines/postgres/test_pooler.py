@@ -14,6 +14,7 @@ from cli import command_line
 from engines.support import RUN, every_call, new_run, rich_run
 from mobstore import MobStores, ReadFailedError, WriteFailedError, open_stores
 from mobstore.engines.postgres.connections import Options, Server as Connections
+from mobstore.engines.postgres.opening import open_store
 from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement
 from mobstore.stores.postgres import PostgresMobStores
@@ -170,7 +171,7 @@ def test_a_transaction_stays_on_one_connection(
     async def main() -> None:
         url = postgres_pooler.url()
         server = Connections(Options(url, postgres_schema, "full", None, 5, True, False))
-        wire = await server.open()
+        wire = await open_store(server)
         for _ in range(5):
             # The end of `then` comes while the next transaction is being sent.
             await wire.exchange([BEGIN, *last], 10, then=Statement("SELECT pg_sleep(0.1)"))

@@ -12,7 +12,8 @@ reads.py          reads as statements, and their answers
 sql.py            the tables in SQL
 values.py         values on the wire
 wire.py           exchanges with the server
-connections.py    opens and checks connections
+opening.py        opens a store for the first time
+connections.py    makes connections, and makes them again
 layout.py         the schema of a store
 driver_errors.py  translates errors of the server
 """

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mobstore.engines.postgres import layout
 from mobstore.engines.postgres.driver_errors import (
-    LASTING,
     Kind,
     LostError,
     ServerError,
-    translate,
     wrong_conninfo,
 )
 from mobstore.engines.postgres.layout import ServerFacts
@@ -31,18 +27,11 @@ from mobstore.engines.postgres.values import scalar
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import (
     MobStoreError,
-    ReadFailedError,
     UsageError,
-    WriteFailedError,
 )
-from mobstore.scripts.tables import FORMAT
 from mobstore.scripts.transaction import Durability, Isolation
 
-T = TypeVar("T")
-
 _LEAST: Final = 1.0  # seconds of patience, because a new connection takes some time
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between attempts
-_NOT_STARTED = "57P03"
 
 
 @dataclass(frozen=True)
@@ -102,30 +91,6 @@ class Server:
         """Seconds after which a server that neither answers nor works counts as lost."""
         return 2 * self.patience + 10  # two locks may be waited for
 
-    async def open(self) -> Wire:
-        """Connect for the first time; check or create the store.
-
-        Raises:
-            ReadFailedError: the server cannot be reached, is too old or not UTF8; the store is
-                missing, foreign or of a newer format. Or it is a standby, and not `read_only`.
-            WriteFailedError: the store cannot be created.
-            UsageError: the connection's URL is wrong.
-        """
-        wire = await self.retrying(self._connect, ReadFailedError, known=False)
-        try:
-            if wire.pooled:
-                await self._check_pooler(wire)
-            await self._check_store(wire)
-        except ServerError as error:
-            wire.close()
-            raise translate(error, self.where, ReadFailedError) from error
-        except LostError as error:
-            raise translate(error, self.where, ReadFailedError) from error
-        except BaseException:
-            wire.close()
-            raise
-        return wire
-
     async def connect(self, kind: Kind) -> Wire:
         """Connect again, and check that the store is still the one that was opened.
 
@@ -135,8 +100,8 @@ class Server:
         """
         wire: Wire | None = None
         try:
-            wire = await self._connect()
-            marker = await self._read_marker(wire)
+            wire = await self.connect_first()
+            marker = await self.read_marker(wire)
         except BaseException as error:
             if wire is not None:
                 wire.close()
@@ -151,42 +116,13 @@ class Server:
             )
         return wire
 
-    async def retrying(
-        self,
-        attempt: Callable[[], Awaitable[T]],
-        kind: Kind,
-        *,
-        known: bool,
-    ) -> T:
-        """Repeat an attempt that loses its connection, for at most `patience` seconds.
+    def found(self, marker: str, isolation: Isolation) -> None:
+        """Record the store that was opened: the OID of its table `mobstore`, and its isolation."""
+        self._marker, self.isolation = marker, isolation
+        self.guard = layout.guard(self.sql, marker)
+        self.sql = Sql(self.options.schema, self.guard)
 
-        Args:
-            attempt: raises `LostError` for a reason that may pass.
-            kind: the kind of error to raise.
-            known: whether the server is known to exist. Otherwise only one that starts is waited
-                for, so that a wrong URL is noticed at once.
-
-        Raises:
-            MobStoreError: of this kind, when all attempts have failed.
-        """
-        deadline = monotonic() + self.patience
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return await attempt()
-            except LostError as error:
-                if (
-                    error.sqlstate in LASTING
-                    or not (known or error.sqlstate == _NOT_STARTED)
-                    or monotonic() + pause > deadline
-                ):
-                    raise translate(error, self.where, kind) from error
-            except ServerError as error:
-                raise translate(error, self.where, kind) from error
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not for security
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _connect(self) -> Wire:
+    async def connect_first(self) -> Wire:
         """Connect, and learn about the server.
 
         Raises:
@@ -222,8 +158,8 @@ class Server:
         """
         wire: Wire | None = None
         try:
-            wire = await self._connect()
-            value = await self._value(wire, Statement(_WORKS, (scalar(process),)))
+            wire = await self.connect_first()
+            value = await self.value(wire, Statement(_WORKS, (scalar(process),)))
         except (LostError, ServerError, MobStoreError):
             return False
         finally:
@@ -258,109 +194,12 @@ class Server:
         database = parameters.get("dbname") or parameters.get("service") or "(default database)"
         return f"{address}/{database}, schema {self.options.schema}"
 
-    async def _check_pooler(self, wire: Wire) -> None:
-        """Raise unless a pooler keeps a connection to the server for a whole transaction.
-
-        Raises:
-            ReadFailedError: it does not.
-        """
-        try:
-            for statement in ("BEGIN", "COMMIT"):
-                await wire.exchange([Statement(statement)], self.silence)
-        except (ServerError, LostError) as error:
-            raise ReadFailedError(
-                f"{self.where}: the pooler ended the connection within a transaction; its mode must"
-                " be transaction or session pooling"
-            ) from error
-
-    async def _check_store(self, wire: Wire) -> None:
-        """Check the store, or create it.
-
-        Raises:
-            MobStoreError: it is missing, foreign, damaged, or of a newer format.
-        """
-        options, sql = self.options, self.sql
-        content = layout.content_of(options.schema)
-        found = layout.found(await wire.exchange(content, self.silence))
-        if found.foreign:
-            raise ReadFailedError(
-                f"{self.where} holds tables that are not mobstore's; use another schema"
-            )
-        if not found.store:
-            if options.read_only or not options.create:
-                raise ReadFailedError(f"{self.where}: there is no store; is the name right?")
-            await self._create(wire)
-            found = layout.found(await wire.exchange(content, self.silence))
-        read_format, read_isolation = layout.read_marker(sql)
-        version = await self._value(wire, read_format)
-        if int(version or 0) > FORMAT:
-            raise ReadFailedError(
-                f"{self.where} has format {version}, and this version of mobstore reads up to"
-                f" {FORMAT}; update mobstore"
-            )
-        if found.fault or int(version or 0) < 1:
-            fault = found.fault or "its format is missing"
-            raise ReadFailedError(f"{self.where} is damaged: {fault}; restore a backup")
-        isolation = await self._value(wire, read_isolation)
-        if isolation not in get_args(Isolation):
-            raise ReadFailedError(
-                f"{self.where} is damaged: its isolation is unknown; restore a backup"
-            )
-        self.isolation = cast("Isolation", isolation)
-        if options.isolation not in {None, self.isolation}:
-            raise UsageError(
-                f"{self.where} was created with isolation={isolation!r}, which belongs to the store"
-                " because the two kinds do not notice each other; leave isolation out"
-            )
-        self._marker = await self._read_marker(wire)
-        self.guard = layout.guard(sql, self._marker)
-        self.sql = Sql(options.schema, self.guard)
-
-    async def _create(self, wire: Wire) -> None:
-        """Create the store, unless another process has done so meanwhile.
-
-        Raises:
-            WriteFailedError: the role lacks a right.
-            ReadFailedError: another program has created tables meanwhile.
-        """
-        lock = scalar(layout.creation_lock(self.options.schema))
-        milliseconds = scalar(f"{math.ceil(self.patience * 1000)}ms")
-        facts = self.facts
-        assert facts is not None  # noqa: S101 - set by `_connect`
-        try:
-            results = await wire.exchange(
-                [
-                    Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
-                    Statement(
-                        "SELECT set_config('lock_timeout', $1::text, true),"
-                        " set_config('idle_in_transaction_session_timeout', $1::text, true)",
-                        (milliseconds,),
-                    ),
-                    Statement("SELECT pg_advisory_xact_lock($1::bigint)", (lock,)),
-                    *layout.content_of(self.options.schema),
-                ],
-                self.silence,
-            )
-            found = layout.found(results[3:])
-            if found.foreign:
-                raise ReadFailedError(
-                    f"{self.where} holds tables that are not mobstore's; use another schema"
-                )
-            if not found.store:
-                isolation = self.options.isolation or "read committed"
-                create = layout.create(self.sql, isolation, schema=not found.exists, lz4=facts.lz4)
-                await wire.exchange(list(create), self.silence)
-            await wire.exchange([Statement("COMMIT")], self.silence)
-        except ServerError as error:
-            raise translate(error, self.where, WriteFailedError) from error
-
-    async def _read_marker(self, wire: Wire) -> str:
+    async def read_marker(self, wire: Wire) -> str:
+        """Return the OID of the store's table `mobstore`, or "" if there is none."""
         name = scalar(self.sql.table(layout.MARKER))
-        return await self._value(
-            wire, Statement("SELECT to_regclass($1::text)::oid::text", (name,))
-        )
+        return await self.value(wire, Statement("SELECT to_regclass($1::text)::oid::text", (name,)))
 
-    async def _value(self, wire: Wire, statement: Statement) -> str:
+    async def value(self, wire: Wire, statement: Statement) -> str:
         """Return the only value that a statement finds, or "" for null."""
         results = await wire.exchange([statement], self.silence)
         return (results[0].get_value(0, 0) or b"").decode()

@@ -22,6 +22,7 @@ from mobstore.engines.postgres.connections import Options, Server
 from mobstore.engines.postgres.driver_errors import LostError, ServerError, translate
 from mobstore.engines.postgres.jobs import Job
 from mobstore.engines.postgres.news import Channel, News, notify
+from mobstore.engines.postgres.opening import open_store
 from mobstore.engines.postgres.readers import Readers
 from mobstore.engines.postgres.wire import Statement
 from mobstore.engines.postgres.writer import Writer
@@ -143,7 +144,7 @@ class PostgresEngine(Engine):
         server = Server(
             Options(conninfo, schema, durability, isolation, timeout, create, read_only)
         )
-        wire = await server.open()
+        wire = await open_store(server)
         engine = cls(server)
         lane = engine._lane()
         lane.readers.adopt(wire)
