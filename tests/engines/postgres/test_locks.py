@@ -10,6 +10,7 @@ import pytest
 
 from engines.support import new_run
 from mobstore import Isolation, MobStores, Stores
+from mobstore.engines.postgres.locks import Locks
 from mobstore.scripts.tables import COUNTERS, SPECS, CounterRow, SpecRow
 from mobstore.scripts.transaction import Commit, Engine, Get, Put, Scan, Script, fetch
 from mobstore.stores.postgres import PostgresMobStores
@@ -314,3 +315,34 @@ def test_a_busy_lock_that_is_needed_later(postgres_url: str) -> None:
             assert found[-1] > 5
 
     asyncio.run(main())
+
+
+def test_a_long_chain_of_busy_locks(
+    postgres: Server, postgres_url: str, postgres_schema: str
+) -> None:
+    """After four locks that were not free, a script locks the whole store, and waits no more."""
+    links = [f"link {n}" for n in range(9)]
+    numbers = [Locks(postgres_schema).number(("counters", link)) for link in links]
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def follow() -> Script[None]:
+        for link in links:
+            yield (Get(COUNTERS, (link,)),)
+        return Commit(None)
+
+    async def main() -> int:
+        async with PostgresMobStores.open(postgres_url) as stores:
+            with postgres.connect() as other:
+                for number in numbers[1:]:
+                    other.execute("SELECT pg_advisory_lock(%s)", [number])
+                following = asyncio.create_task(stores.engine.write(follow))
+                released = 0
+                while not following.done():
+                    await asyncio.sleep(0.01)
+                    if other.execute(waiting).fetchone():
+                        released += 1
+                        other.execute("SELECT pg_advisory_unlock(%s)", [numbers[released]])
+                await following
+                return released
+
+    assert asyncio.run(main()) == 3
