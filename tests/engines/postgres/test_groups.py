@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from time import monotonic
 from typing import Any, cast
 
 import pytest
@@ -32,6 +33,7 @@ from mobstore.scripts.transaction import (
 )
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.scripts import read_script
+from support.postgres.proxy import Proxy
 
 Make = Callable[[], Script[Any]]
 
@@ -234,6 +236,37 @@ def test_only_the_rejected_script_fails(place: int, key: str, postgres_url: str)
             assert await engine.write(adding("newer")) == "newer"
             names = ["0", "1", "2", "3", "newer", "there"]
             assert await stored(engine) == sorted([*names, *(f"put {name}" for name in names)])
+
+    asyncio.run(main())
+
+
+def test_scripts_of_a_rejected_group_do_not_each_wait_for_a_lost_server(
+    postgres_proxy: Proxy, postgres_schema: str
+) -> None:
+    made = 0
+
+    def cutting() -> Script[str]:
+        nonlocal made
+        made += 1
+        if made > 1:  # in a transaction of its own
+            postgres_proxy.accepting = False
+            postgres_proxy.cut()
+        return (yield from adding("cutting")())
+
+    async def main() -> None:
+        url = postgres_proxy.url(schema=postgres_schema)
+        async with PostgresMobStores.open(url, timeout=1) as stores:
+            makes = [adding("0"), cutting, adding("new", TOO_LONG), *map(adding, "1234567")]
+            began = monotonic()
+            results = await outcomes(stores.engine, *makes)
+            assert monotonic() - began < 5  # each alone waits for a second
+            assert results[0] == "0"
+            for error in results[1:]:
+                assert isinstance(error, WriteFailedError)
+                assert error.retry_safe
+                assert not error.maybe_written
+            postgres_proxy.accepting = True
+            assert await stored(stores.engine) == ["0", "put 0"]
 
     asyncio.run(main())
 

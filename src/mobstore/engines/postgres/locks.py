@@ -18,6 +18,9 @@ also for rows that do not exist yet, and none has to be repeated.
 
 A lock that a transaction needs later, after its first reads, is never waited for, because waiting
 might deadlock. If it is not free, the transaction begins again with all locks it is known to need.
+
+Processes with different versions of mobstore share a store, so other locks, or other names of them,
+need a new format.
 """
 
 from __future__ import annotations

@@ -184,20 +184,27 @@ class Writer:
     async def _run(self, jobs: Sequence[Job[Any]]) -> None:
         """Run jobs in one transaction; if the server rejects it, run each in its own."""
         jobs = [job for job in jobs if not job.future.done()]  # a task may have been cancelled
-        if not jobs:
-            return
         try:
-            await self._run_until_known(jobs)
+            if jobs:
+                await self._run_until_known(jobs)
         except RejectedError as rejected:
-            if len(jobs) > 1:
-                for job in jobs:
-                    await self._run([job])
-            else:
+            if len(jobs) == 1:
                 fail_all(jobs, rejected.error)
+            else:
+                await self._run_one_by_one(jobs)
         except MobStoreError as error:
             for job in jobs:  # what a script raised may rest on writes of others that are lost
                 job.error = None
             fail_all(jobs, error)
+
+    async def _run_one_by_one(self, jobs: Sequence[Job[Any]]) -> None:
+        for place, job in enumerate(jobs):
+            await self._run([job])
+            if self._wire is None:  # the server is gone, and the others would wait as long
+                gone = LostError("the last attempt failed")
+                left = [one for one in jobs[place + 1 :] if not one.future.done()]
+                fail_all(left, translate(gone, self._server.where, WriteFailedError))
+                break
 
     async def _run_until_known(self, jobs: Sequence[Job[Any]]) -> None:
         """Run jobs in a transaction, and again as long as it fails without their fault.
