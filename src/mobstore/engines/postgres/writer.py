@@ -198,6 +198,8 @@ class Writer:
             fail_all(jobs, error)
 
     async def _run_one_by_one(self, jobs: Sequence[Job[Any]]) -> None:
+        for job in jobs:  # what a script raised may rest on writes of others that were rejected
+            job.error = None
         for place, job in enumerate(jobs):
             await self._run([job])
             if self._wire is None:  # the server is gone, and the others would wait as long
