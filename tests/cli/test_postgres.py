@@ -126,7 +126,7 @@ def test_what_is_wrong_with_the_connection_is_named(
     missing = folder.url.replace("/postgres?", "/no_such_database?")
     assert "the database does not exist; create it, or" in folder.message("info", missing)
     foreign = folder.url.replace("schema=", "schema=public&options=-c")  # a parameter of no server
-    assert "no connection to the server" in folder.message("info", foreign)
+    assert "the connection to the server failed" in folder.message("info", foreign)
 
 
 def test_a_role_without_rights_to_create(

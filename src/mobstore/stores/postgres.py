@@ -172,7 +172,9 @@ def _check(url: str) -> None:
         from psycopg import ProgrammingError, pq
         from psycopg.conninfo import conninfo_to_dict
     except ImportError as error:  # also if there is no libpq
-        raise UsageError("PostgreSQL needs psycopg: pip install 'mobstore[postgres]'") from error
+        raise UsageError(
+            "PostgreSQL needs psycopg and libpq: pip install 'mobstore[postgres]'"
+        ) from error
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
     for name in parameter_names(url):
         if name not in known:

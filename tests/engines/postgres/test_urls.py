@@ -289,12 +289,12 @@ OPEN = (
     [
         (
             "import sys; sys.modules['psycopg'] = None\n",
-            "PostgreSQL needs psycopg: pip install 'mobstore[postgres]'",
+            "PostgreSQL needs psycopg and libpq: pip install 'mobstore[postgres]'",
         ),
         (  # as in an installation without libpq
             "import os; os.environ['PSYCOPG_IMPL'] = 'c'\n"
             "import sys; sys.modules['psycopg_c'] = None\n",
-            "PostgreSQL needs psycopg: pip install 'mobstore[postgres]'",
+            "PostgreSQL needs psycopg and libpq: pip install 'mobstore[postgres]'",
         ),
         (
             "import mobstore; mobstore.open_stores; import sys; sys.platform = 'emscripten'\n",

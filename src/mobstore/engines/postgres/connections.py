@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any, Final
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mobstore.engines.postgres import layout
 from mobstore.engines.postgres.driver_errors import (
+    WRONG_SETTING,
     Kind,
     LostError,
     ServerError,
@@ -170,7 +172,7 @@ class Server:
     async def _psycopg_connection(self) -> psycopg.AsyncConnection[Any]:
         failure: LostError | UsageError | asyncio.CancelledError
         try:
-            async with asyncio.timeout(self.silence):
+            async with asyncio.timeout(self._longest_connecting):
                 return await psycopg.AsyncConnection.connect(
                     make_conninfo("", **self._parameters), autocommit=True
                 )
@@ -181,18 +183,30 @@ class Server:
                 f"psycopg cannot use this event loop: {error}; on Windows, use a selector loop"
             )
         except (psycopg.Error, OSError) as error:
-            state = getattr(error, "sqlstate", None) or _state_in(str(error))
+            state = getattr(error, "sqlstate", None) or _state_of(error)
             failure = LostError(_reason(error), state)
         except asyncio.CancelledError:
             failure = asyncio.CancelledError()  # the traceback of the other keeps the socket open
         raise failure  # not above, where psycopg's error would be its context
 
+    @property
+    def _longest_connecting(self) -> float:
+        """Seconds to make a connection: for names to be resolved, and for each host to answer."""
+        hosts = str(self._parameters.get("host") or self._parameters.get("hostaddr") or "")
+        one = self._parameters["connect_timeout"]
+        each = float(one) if str(one).isdigit() else self.patience
+        return self.patience + (hosts.count(",") + 1) * each
+
     def _where(self, parameters: Mapping[str, object]) -> str:
         """Return the store for messages, from the parameters of a connection."""
-        host, port = str(parameters.get("host") or "localhost"), parameters.get("port") or 5432
+        options, defaults = self.options, _defaults()
+        if (service := parameters.get("service")) and "host" not in parameters:
+            return f"service {service}, schema {options.schema}"
+        host = str(parameters.get("host") or parameters.get("hostaddr") or defaults.get("host"))
+        port = parameters.get("port") or defaults.get("port")
         address = host if host.startswith("/") or "," in host else f"{host}:{port}"
-        database = parameters.get("dbname") or parameters.get("service") or "(default database)"
-        return f"{address}/{database}, schema {self.options.schema}"
+        database = parameters.get("dbname") or defaults.get("dbname") or "(default database)"
+        return f"{address}/{database}, schema {options.schema}"
 
     async def read_marker(self, wire: Wire) -> str:
         """Return the OID of the store's table `mobstore`, or "" if there is none."""
@@ -236,17 +250,30 @@ _KEEPALIVE = {
 """Seconds, and milliseconds, after which the system notices that a server's machine is gone."""
 
 
-def _state_in(message: str) -> str:
+def _defaults() -> dict[str, str]:
+    """Return libpq's defaults, also those of environment variables; the host has no other."""
+    values = {one.keyword.decode(): one.val for one in pq.Conninfo.get_defaults()}
+    return {"host": "localhost"} | {k: v.decode() for k, v in values.items() if v is not None}
+
+
+def _state_of(error: BaseException) -> str:
     """Return the SQLSTATE of a failed connection, which libpq reports in words only."""
-    return next((state for words, state in _WORDS.items() if re.search(words, message)), "")
+    for words, state in _WORDS.items():
+        if re.search(words, str(error)):
+            return state
+    connection = getattr(error, "pgconn", None)
+    if connection is not None and connection.needs_password:
+        return "28P01"  # in whatever language
+    return ""
 
 
 _WORDS = {
     "password authentication failed|no password supplied": "28P01",
-    "no pg_hba.conf entry|not permitted to log in|role .* does not exist": "28000",
+    "no pg_hba.conf entry|conf rejects|not permitted to log in|role .* does not exist": "28000",
     "database .* does not exist": "3D000",
     "too many (connections|clients)|connection slots": "53300",
-    "is starting up|is shutting down|in recovery mode|not yet accepting": "57P03",
+    "is starting up|is shutting down|in recovery mode|not (yet )?accepting": "57P03",
+    "certificate|SSL was required|does not support SSL|invalid value|unrecognized": WRONG_SETTING,
     "(?<!not )in hot standby mode|session is read-only": "25006",
 }
 """Words of English messages; in other languages the message itself is shown."""

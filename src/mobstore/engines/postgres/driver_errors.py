@@ -22,7 +22,9 @@ UNIQUE_VIOLATION = "23505"
 _KEY = re.compile(r"\)=\((.*)\)", re.DOTALL)  # in "Key (name)=(ann) already exists."
 RETRY = frozenset({"40001", "40P01"})
 """Serialization failures and deadlocks: the whole transaction is rolled back, and can be rerun."""
-LASTING = frozenset({"28000", "28P01", "3D000", "42501", "0A000"})
+WRONG_SETTING = "08001"
+"""The state of connections that fail by a setting of the client, such as a certificate."""
+LASTING = frozenset({WRONG_SETTING, "28000", "28P01", "3D000", "42501", "0A000"})
 """Reasons against a connection that no further attempt changes."""
 _GONE = frozenset({"0A000", "3F000", "42P01", "42703"})  # 0A000: a column has another type
 _RETRY_SAFE = {
@@ -125,7 +127,8 @@ def translate(error: ServerError | LostError, where: str, kind: Kind) -> MobStor
     if code in RETRY:
         return kind(f"{where}: other transactions conflict with this one", retry_safe=True)
     if isinstance(error, LostError):
-        return kind(f"{where}: no connection to the server: {error}", retry_safe=True)
+        safe = code != WRONG_SETTING
+        return kind(f"{where}: the connection to the server failed: {error}", retry_safe=safe)
     return kind(f"{where}: the server failed: {error}")
 
 

@@ -24,7 +24,7 @@ from mobstore.engines.postgres.jobs import Job
 from mobstore.engines.postgres.news import Channel, News, notify
 from mobstore.engines.postgres.opening import open_store
 from mobstore.engines.postgres.readers import Readers
-from mobstore.engines.postgres.wire import Statement
+from mobstore.engines.postgres.wire import LONGEST, Statement
 from mobstore.engines.postgres.writer import Writer
 from mobstore.errors import ClosedError, UsageError, WriteFailedError
 from mobstore.scripts.tables import TABLES
@@ -54,9 +54,11 @@ class _Lane:
         channel: Channel,
         listeners: Listeners,
         writers: Callable[[], Sequence[str]],
+        *,
+        name: str | None,
     ) -> None:
         self.loop = loop
-        self.writer = Writer(server, partial(notify, listeners), channel.announcement)
+        self.writer = Writer(server, partial(notify, listeners), channel.announcement, name)
         self.readers = Readers(server)
         self.news = News(server, channel, listeners, writers)
 
@@ -99,6 +101,7 @@ class PostgresEngine(Engine):
         self._pid = os.getpid()
         self._gate = Lock()  # guards what follows
         self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
+        self._names: list[str] = []  # of writers whose event loops have ended
         self._closed = False
         self._writers = partial(_writers, self._lanes)
         self._finishing: asyncio.Future[None] | None = None
@@ -188,7 +191,7 @@ class PostgresEngine(Engine):
             try:
                 for table in TABLES:
                     vacuum = Statement(f"VACUUM {server.sql.table(table.name)}")
-                    await wire.exchange([vacuum], server.silence)
+                    await wire.exchange([vacuum], server.silence, longest=LONGEST)
                     if wire.warnings:
                         raise WriteFailedError(
                             f"{server.where}: only the owner of table {table.name} can reclaim its"
@@ -260,8 +263,13 @@ class PostgresEngine(Engine):
             lane = self._lanes.get(loop)
             if lane is None:
                 for ended in [one for one in self._lanes if one.is_closed()]:
-                    self._lanes.pop(ended).abandon()
-                lane = _Lane(loop, self._server, self._channel, self._listeners, self._writers)
+                    left = self._lanes.pop(ended)
+                    left.abandon()
+                    self._names.append(left.writer.name)
+                name = self._names.pop() if self._names else None
+                lane = _Lane(
+                    loop, self._server, self._channel, self._listeners, self._writers, name=name
+                )
                 self._lanes[loop] = lane
         return lane
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from psycopg.adapt import Transformer
+from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.types.numeric import IntLoader
+from psycopg.types.string import TextLoader
 
 from mobstore.engines.postgres.sql import Sql
-from mobstore.engines.postgres.values import original
+from mobstore.engines.postgres.values import INT8, TEXT, original
 from mobstore.engines.postgres.wire import Result, Statement
 from mobstore.scripts.tables import Key, Table
 from mobstore.scripts.transaction import Get, Read, Scan
@@ -32,6 +34,23 @@ def name_of(read: Read) -> Name:
         )  # fmt: skip
     scan = read.scan
     return scan.index, scan.prefix, scan.after, scan.before, "count"
+
+
+class _OwnLoaders:
+    """A context of psycopg with no loaders but its own.
+
+    An application may change those of all connections: texts in lower case, numbers as Decimal.
+    """
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters: AdaptersMap = AdaptersMap()
+        self.adapters.register_loader(TEXT, TextLoader)
+        self.adapters.register_loader(INT8, IntLoader)
+
+
+_OWN_LOADERS = _OwnLoaders()
 
 
 class Questions:
@@ -100,7 +119,7 @@ def rows_of(table: Table[Any], result: Result) -> list[Any]:
     count = result.ntuples
     if not count:
         return []
-    loading = Transformer()
+    loading = Transformer(_OWN_LOADERS)
     loading.set_pgresult(result)
     make: Callable[[Sequence[Any]], Any] = table.row._make
     rows = loading.load_rows(0, count, make)

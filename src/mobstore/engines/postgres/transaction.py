@@ -28,7 +28,7 @@ from mobstore.engines.postgres.merging import DeleteKeys, merge
 from mobstore.engines.postgres.reads import Questions, name_of
 from mobstore.engines.postgres.sql import key_constraint
 from mobstore.engines.postgres.values import array, scalar
-from mobstore.engines.postgres.wire import Result, Statement, Wire
+from mobstore.engines.postgres.wire import LONGEST, Result, Statement, Wire
 from mobstore.errors import MobStoreError, WriteFailedError
 from mobstore.scripts.tables import Table
 from mobstore.scripts.transaction import (
@@ -121,6 +121,7 @@ class Transaction:
         self._begun = False
         self._trying = False  # whether the current exchange begins by trying locks
         self._adds: list[Add[Any]] = []  # in the latest exchange
+        self._removes_range = False
 
     async def run(
         self,
@@ -236,6 +237,7 @@ class Transaction:
         for write in merge(writes):
             if isinstance(write, DeleteRange):
                 statements.append(sql.delete_range(write))
+                self._removes_range = True
             elif isinstance(write, DeleteKeys):
                 statements.append(sql.delete(write.table, write.keys))
             else:
@@ -250,6 +252,8 @@ class Transaction:
         """Exchange statements within the transaction; roll it back if one fails."""
         server = self._server
         try:
+            if self._locks.whole or self._removes_range:
+                return await self._wire.exchange(statements, server.silence, then, longest=LONGEST)
             return await self._wire.exchange(statements, server.silence, then)
         except ServerError as error:
             self._wire.post(ROLLBACK)

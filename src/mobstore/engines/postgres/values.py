@@ -17,7 +17,7 @@ _LOW = re.compile("[\0\1]")
 _ESCAPED = {"\0": "\1\1", "\1": "\1\2"}
 _PAIR = re.compile("\1[\1\2]")
 _ORIGINAL = {"\1\1": "\0", "\1\2": "\1"}
-_TEXT, _INT8 = 25, 20  # the types' OIDs
+TEXT, INT8 = 25, 20  # the types' OIDs
 _NULL_LENGTH = struct.pack("!i", -1)
 
 
@@ -57,7 +57,7 @@ def array(kind: type, values: Sequence[Value | None]) -> Parameter:
     parameters of several types.
     """
     parts = _texts(values) if kind is str else _numbers(values)
-    header = struct.pack("!5i", 1, None in values, _TEXT if kind is str else _INT8, len(values), 1)
+    header = struct.pack("!5i", 1, None in values, TEXT if kind is str else INT8, len(values), 1)
     return Parameter(header + b"".join(parts), 1)
 
 

@@ -30,7 +30,8 @@ from psycopg import pq
 from mobstore.engines.postgres.driver_errors import LostError, error_of
 from mobstore.engines.postgres.values import Parameter
 
-_LONGEST = 3600.0  # seconds without an answer, even if the server seems to work
+LONGEST = 3600.0  # seconds without an answer, even if the server seems to work
+_LONG = 60.0  # the same for statements that need not be long
 
 Result = pq.abc.PGresult
 _numbers = count()  # a name is never used twice, not even after a failed exchange
@@ -59,6 +60,7 @@ class Wire:
         self.warnings: list[str] = []
         self.works: Callable[[], Awaitable[bool]] | None = None
         self._prepared: dict[str, bytes] = {}
+        self._longest = _LONG
         self._unread = 0  # exchanges whose results are dropped
         self._pgconn.notice_handler = self._note
         self._pgconn.enter_pipeline_mode()
@@ -84,6 +86,8 @@ class Wire:
         statements: Sequence[Statement],
         patience: float,
         then: Statement | None = None,
+        *,
+        longest: float = _LONG,
     ) -> list[Result]:
         """Send statements, and return the result of each.
 
@@ -92,12 +96,14 @@ class Wire:
             patience: seconds without an answer after which the connection is closed, unless the
                 server `works` on it.
             then: another statement to send; its result is dropped.
+            longest: seconds without an answer, even if the server seems to work.
 
         Raises:
             ServerError: a statement failed; an open transaction accepts only ROLLBACK now.
             LostError: the connection was lost, and is closed.
         """
         self.warnings.clear()
+        self._longest = longest
         try:
             if self.pooled:
                 await self._drop_unread(patience)
@@ -228,7 +234,7 @@ class Wire:
             if readable is not None:
                 return readable
             waited += patience or 0
-            if waited > _LONGEST or self.works is None or not await self.works():
+            if waited > self._longest or self.works is None or not await self.works():
                 raise OSError(f"no answer within {waited:g} seconds")
 
     def _note(self, notice: Result) -> None:

@@ -59,7 +59,7 @@ _CLASHES = 5  # after which a key in use is taken for no conflict, with serializ
 _NOT_REPLICATED = "01000"  # the warning of a COMMIT that no longer waits for a standby
 _PAUSE = 0.02  # seconds between attempts
 _LEAVING = 2.0  # seconds to remove the row of a writer
-_SWEEP = "7 days"  # rows of writers that did not leave
+_SWEEP = "1 hour"  # rows of writers that did not leave
 
 
 class Writer:
@@ -76,6 +76,7 @@ class Writer:
         server: Server,
         committed: Callable[[Sequence[Write] | None], None],
         announcement: Statement,
+        name: str | None = None,
     ) -> None:
         """Start without a connection.
 
@@ -83,14 +84,15 @@ class Writer:
             server: the server.
             committed: is called after each commit, with its writes, or None if they are not known.
             announcement: notifies other processes of a commit.
+            name: of a writer whose event loop has ended, and whose row this one takes over.
         """
         self._server = server
         self._committed, self._announcement = committed, announcement
         self._queue: deque[Job[Any]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
-        self.name: str = str(uuid4())
-        self.unsettled: bool = False
+        self.name: str = name or str(uuid4())
+        self.unsettled: bool = name is not None
         self._epoch = 0  # of the writer's row; 0: it has none
         self._batch = 0  # the number of the latest batch
         self._in_doubt = False  # whether it may have been committed
@@ -220,6 +222,7 @@ class Writer:
         if jobs[0].loading:
             locks.take_whole()
         attempts = stopped = clashes = 0
+        late = False
         deadline: float | None = None  # set by the first failure
         self._in_doubt = False
         while True:
@@ -256,8 +259,10 @@ class Writer:
                 return
             deadline = deadline or monotonic() + server.patience
             lasting = failure.sqlstate in LASTING and not self._in_doubt
-            if lasting or monotonic() > deadline:
+            if lasting or late:
                 raise self._given_up(failure) from failure
+            # Once more after the deadline: perhaps only this process was busy all the time.
+            late = monotonic() > deadline
             await asyncio.sleep(_PAUSE)
 
     async def _attempt(self, jobs: Sequence[Job[Any]], locks: Locks, idle: int) -> None:
@@ -329,6 +334,8 @@ class Writer:
             wire.close()
             raise
         epoch, batch = (int(results[3].get_value(0, column) or 0) for column in (0, 1))
+        if self._epoch == 0:  # the row may be that of an earlier writer
+            self._batch = batch
         known, self._epoch, self._wire = self._epoch == 0 or epoch > 1, epoch, wire
         if self.unsettled:  # now it has happened, or cannot any more
             self.unsettled = False
