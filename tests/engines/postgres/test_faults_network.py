@@ -117,7 +117,7 @@ def test_a_server_that_stays_silent(postgres_proxy: Proxy, postgres_schema: str)
                 begun = monotonic()
                 with pytest.raises((WriteFailedError, ReadFailedError)):
                     await asyncio.wait_for(write(), 15)
-                assert monotonic() - begun < 6
+                assert monotonic() - begun < 8
                 postgres_proxy.resume()
                 postgres_proxy.cut()
                 await stores.events.append(tagged_event("after"))
@@ -258,12 +258,12 @@ def test_a_server_away_for_longer_leaves_an_unknown_outcome(
             assert "within 1 seconds" in text
             assert "read before you write again" in text
             # Nothing is in doubt any more, and what follows has a known outcome.
-            with pytest.raises(WriteFailedError, match="no connection") as known:
+            with pytest.raises(WriteFailedError, match="the connection to the server") as known:
                 await stores.events.append(tagged_event("never"))
             assert not known.value.maybe_written
             assert known.value.retry_safe
             postgres_proxy.cut()  # the readers' connections, too
-            with pytest.raises(ReadFailedError, match="no connection"):
+            with pytest.raises(ReadFailedError, match="the connection to the server"):
                 await stores.events.latest_cursor()
             postgres_proxy.accepting = True
             happened = ["unknown"] if moment == "committed" else []
@@ -314,7 +314,7 @@ def test_an_outcome_that_cannot_be_settled_is_unknown(
         postgres.execute(  # so that a claim takes some time
             f"CREATE FUNCTION {postgres_schema}.wait() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';"
-            f"CREATE TRIGGER wait BEFORE UPDATE OF epoch ON {postgres_schema}.writers"
+            f"CREATE TRIGGER wait AFTER UPDATE OF epoch ON {postgres_schema}.writers"
             f" FOR EACH ROW EXECUTE FUNCTION {postgres_schema}.wait()"
         )
 

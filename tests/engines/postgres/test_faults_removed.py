@@ -183,7 +183,7 @@ def test_a_column_of_another_type(postgres: Server, postgres_schema: str) -> Non
             postgres.execute(f"ALTER TABLE {postgres_schema}.specs ALTER mob_id TYPE varchar")
             with pytest.raises(ReadFailedError, match=r"its tables were changed.*open it again"):
                 await stores.specs.get_spec("none")
-        with pytest.raises(ReadFailedError, match="column mob_id of table specs is not the one"):
+        with pytest.raises(ReadFailedError, match="column mob_id of table specs is not one"):
             await PostgresMobStores.open(postgres.url(schema=postgres_schema))
 
     asyncio.run(main())

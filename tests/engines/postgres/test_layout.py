@@ -116,7 +116,20 @@ def test_an_empty_schema_is_used(postgres: Server, postgres_schema: str, postgre
         ("DROP TABLE {schema}.specs", "table specs is missing"),
         ("DROP TABLE {schema}.writers", "table writers is missing"),
         ("ALTER TABLE {schema}.events DROP COLUMN type", "column type of table events"),
-        ("ALTER TABLE {schema}.events ADD COLUMN more text", "column more of table events"),
+        (
+            "ALTER TABLE {schema}.events ADD COLUMN more text NOT NULL DEFAULT ''",
+            "column more of table events",
+        ),
+        ("ALTER TABLE {schema}.events SET UNLOGGED", "table events is unlogged"),
+        (
+            "CREATE RULE lose AS ON INSERT TO {schema}.events DO INSTEAD NOTHING",
+            "table events has the rule lose",
+        ),
+        (
+            "CREATE TRIGGER lose BEFORE INSERT ON {schema}.events FOR EACH ROW"
+            " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "table events has the trigger lose before each row",
+        ),
         ("ALTER TABLE {schema}.runs ALTER number TYPE integer", "column number of table runs"),
         ("ALTER TABLE {schema}.runs ALTER mob_id DROP NOT NULL", "column mob_id of table runs"),
         ("ALTER TABLE {schema}.runs ALTER mob_id TYPE varchar", "column mob_id of table runs"),
@@ -124,7 +137,6 @@ def test_an_empty_schema_is_used(postgres: Server, postgres_schema: str, postgre
             'ALTER TABLE {schema}.runs ALTER mob_id TYPE text COLLATE "C.utf8"',
             "column mob_id of table runs",
         ),
-        ("ALTER TABLE {schema}.mobstore ADD COLUMN more int", "column more of table mobstore"),
         ("ALTER TABLE {schema}.specs DROP CONSTRAINT specs_pkey", "index specs_pkey of table"),
         ("ALTER TABLE {schema}.writers DROP CONSTRAINT writers_pkey", "index writers_pkey"),
         ("DROP INDEX {schema}.events_by_mob", "index events_by_mob of table events"),
@@ -152,15 +164,38 @@ def test_a_damaged_layout_is_named(
     for read_only in (False, True):
         message = rejection(postgres_url, read_only=read_only)
         assert f"is damaged: {words}" in message
-        assert message.endswith("; restore a backup")
+        assert message.endswith("; undo this change, or restore a backup")
 
 
-def test_further_indexes_are_allowed(
-    postgres: Server, postgres_schema: str, postgres_url: str
+@pytest.mark.parametrize(
+    "addition",
+    [
+        "CREATE INDEX mine ON {schema}.events (type)",
+        "ALTER TABLE {schema}.events ADD COLUMN mine text",
+        "ALTER TABLE {schema}.mobstore ADD COLUMN mine integer DEFAULT 1",
+        "CREATE TABLE {schema}.mine (n integer)",
+        "CREATE TRIGGER mine AFTER INSERT ON {schema}.events FOR EACH STATEMENT"
+        " EXECUTE FUNCTION {schema}.mine()",
+    ],
+)
+def test_additions_that_do_no_harm(
+    postgres: Server, postgres_schema: str, postgres_url: str, addition: str
 ) -> None:
     asyncio.run(create(postgres_url))
-    postgres.execute(f"CREATE INDEX mine ON {postgres_schema}.events (type)")
-    asyncio.run(create(postgres_url))
+    postgres.execute(
+        f"CREATE FUNCTION {postgres_schema}.mine() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RETURN NULL; END'"
+    )
+    postgres.execute(addition.format(schema=postgres_schema))
+    for cursor in (2, 3):
+        assert asyncio.run(append(postgres_url)) == cursor
+
+
+async def append(url: str) -> int:
+    async with open_stores(url) as stores:
+        appended = await stores.events.append(tagged_event("e"))
+        assert await stores.events.replay_all() != []
+        return appended.cursor
 
 
 def test_a_newer_format_is_rejected(

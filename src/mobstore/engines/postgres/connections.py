@@ -139,13 +139,14 @@ class Server:
         process = connection.pgconn.backend_pid
         wire = Wire(connection, pooled=True)
         try:
-            facts = layout.facts_of((await wire.exchange([layout.FACTS], self.silence))[0])
+            facts = layout.facts_of((await wire.ask([layout.FACTS], self.silence))[0])
             layout.check_server(facts, self.where)
+            self.pooled = facts.process != process  # a pooler announces a process of its own
+            if not self.pooled:
+                await wire.keep_session(self.silence)
         except BaseException:
             wire.close()
             raise
-        # A pooler announces a process of its own.
-        self.pooled = wire.pooled = facts.process != process
         self.facts = facts
         if facts.standby and not self.options.read_only:
             wire.close()
@@ -215,7 +216,7 @@ class Server:
 
     async def value(self, wire: Wire, statement: Statement) -> str:
         """Return the only value that a statement finds, or "" for null."""
-        results = await wire.exchange([statement], self.silence)
+        results = await wire.ask([statement], self.silence)
         return (results[0].get_value(0, 0) or b"").decode()
 
 
@@ -282,4 +283,5 @@ _WORDS = {
 def _reason(error: BaseException) -> str:
     """Return what failed, without the list of all hosts that psycopg adds."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:500]
+    reason = lines[0] if lines else type(error).__name__
+    return reason.removeprefix("connection failed: ")[:500]

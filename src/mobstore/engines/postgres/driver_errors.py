@@ -46,8 +46,9 @@ _FINAL = {
     "28P01": "the password is wrong or missing; check PGPASSWORD or ~/.pgpass",
     "3D000": "the database does not exist; create it, or correct the URL",
     "42501": (
-        "the role lacks a right; it needs USAGE on the schema, SELECT, INSERT, UPDATE and DELETE on"
-        " its tables, and to create a store, CREATE on the database, or on an empty schema"
+        "the role lacks a right, or row-level security hides rows from it; it needs USAGE on the"
+        " schema, SELECT, INSERT, UPDATE and DELETE on its tables, and to create a store, CREATE on"
+        " the database, or on an empty schema"
     ),
     "54000": (
         "the ids of a row are too long together; PostgreSQL indexes at most about 2,700 bytes"

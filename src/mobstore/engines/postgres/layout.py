@@ -38,6 +38,7 @@ _COLUMNS = {
     },
 }  # fmt: skip
 """The type of each column, with its collation."""
+_NULL = " null"  # ends the type of a column that may be null; such columns may be added
 _KEYS = {table.name: table.key for table in TABLES} | {WRITERS: ("writer",)}
 _INDEXES = {
     f"{name}_pkey": (name, f"unique btree ({', '.join(key)})") for name, key in _KEYS.items()
@@ -120,7 +121,24 @@ def content_of(schema: str) -> list[Statement]:
             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1::text",
             (name,),
         ),
+        Statement(_CHANGES, (name,)),
     ]
+
+
+_CHANGES = (
+    "SELECT c.relname, 'is unlogged, so a crash of the server would empty it'"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1::text AND c.relkind = 'r' AND c.relpersistence <> 'p'"
+    " UNION ALL SELECT c.relname, concat('has the rule ', r.rulename)"
+    " FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1::text AND c.relkind = 'r'"
+    " UNION ALL SELECT c.relname, concat('has the trigger ', t.tgname, ' before each row')"
+    " FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1::text AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 3 = 3"
+)
+"""What may lose or change written rows; 3 is the type of triggers before each row."""
 
 
 class Found(NamedTuple):
@@ -147,20 +165,31 @@ def found(results: list[Result]) -> Found:
         tables.setdefault(table, {})[column] = kind
     indexes = {index: (table, kind) for index, table, kind in _rows(results[2])}
     store = tables.get(MARKER, {}).get("format") == _COLUMNS[MARKER]["format"]
-    return Found(exists, store, bool(tables) and not store, _fault(tables, indexes))
+    faults = [
+        *_faults(tables, indexes),
+        *(f"table {table} {what}" for table, what in _rows(results[3]) if table in _COLUMNS),
+    ]
+    return Found(exists, store, bool(tables) and not store, faults[0] if faults else "")
 
 
-def _fault(tables: dict[str, dict[str, str]], indexes: dict[str, tuple[str, str]]) -> str:
+def _faults(
+    tables: dict[str, dict[str, str]], indexes: dict[str, tuple[str, str]]
+) -> Iterator[str]:
+    """Yield what differs from a store, apart from additions that do no harm."""
     for table, columns in _COLUMNS.items():
         if table not in tables:
-            return f"table {table} is missing"
+            yield f"table {table} is missing"
+            continue
         for column in columns.keys() | tables[table].keys():
-            if columns.get(column) != tables[table].get(column):
-                return f"column {column} of table {table} is not the one that mobstore created"
-    for index, expected in _INDEXES.items():
-        if indexes.get(index) != expected:
-            return f"index {index} of table {expected[0]} is not the one that mobstore created"
-    return ""
+            kind = tables[table].get(column, "")
+            if columns.get(column, f"{kind.removesuffix(_NULL)}{_NULL}") != kind:
+                yield f"column {column} of table {table} is not one that mobstore created"
+    for index, (table, kind) in _INDEXES.items():
+        if indexes.get(index) != (table, kind):
+            yield (
+                f"index {index} of table {table} is not the one that mobstore created, which is"
+                f" {kind}"
+            )
 
 
 def creation_lock(schema: str) -> int:

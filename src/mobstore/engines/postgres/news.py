@@ -41,7 +41,7 @@ class Channel:
         self.listen: Statement = Statement(f"LISTEN {quoted(self.name)}")
         self.sender: bytes = uuid4().hex.encode()
         self.announcement: Statement = Statement(
-            "SELECT pg_notify($1::text, $2::text)",
+            "SELECT pg_catalog.pg_notify($1::text, $2::text)",
             (scalar(self.name), scalar(self.sender.decode())),
         )
 
@@ -108,7 +108,7 @@ class News:
             f' FROM {self._server.sql.table(WRITERS)} WHERE "writer" <> ALL ($1::text[])',
             (array(str, self._writers()),),
         )
-        results = await wire.exchange([question], self._server.silence)
+        results = await wire.ask([question], self._server.silence)
         last, self._last = self._last, results[0].get_value(0, 0)
         return last != self._last
 

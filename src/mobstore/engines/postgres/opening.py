@@ -86,7 +86,7 @@ async def _check_store(server: Server, wire: Wire) -> None:
     """
     options, sql = server.options, server.sql
     content = layout.content_of(options.schema)
-    found = layout.found(await wire.exchange(content, server.silence))
+    found = layout.found(await wire.ask(content, server.silence))
     if found.foreign:
         raise ReadFailedError(
             f"{server.where} holds tables that are not mobstore's; use another schema"
@@ -95,7 +95,7 @@ async def _check_store(server: Server, wire: Wire) -> None:
         if options.read_only or not options.create:
             raise ReadFailedError(f"{server.where}: there is no store; is the name right?")
         await _create(server, wire)
-        found = layout.found(await wire.exchange(content, server.silence))
+        found = layout.found(await wire.ask(content, server.silence))
     read_format, read_isolation = layout.read_marker(sql)
     version = await server.value(wire, read_format)
     if int(version or 0) > FORMAT:
@@ -105,11 +105,14 @@ async def _check_store(server: Server, wire: Wire) -> None:
         )
     if found.fault or int(version or 0) < 1:
         fault = found.fault or "its format is missing"
-        raise ReadFailedError(f"{server.where} is damaged: {fault}; restore a backup")
+        raise ReadFailedError(
+            f"{server.where} is damaged: {fault}; undo this change, or restore a backup"
+        )
     isolation = await server.value(wire, read_isolation)
     if isolation not in get_args(Isolation):
         raise ReadFailedError(
-            f"{server.where} is damaged: its isolation is unknown; restore a backup"
+            f"{server.where} is damaged: its isolation is unknown; undo this change, or restore a"
+            " backup"
         )
     if options.isolation not in {None, isolation}:
         raise UsageError(
@@ -134,6 +137,7 @@ async def _create(server: Server, wire: Wire) -> None:
         results = await wire.exchange(
             [
                 Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+                *wire.after_begin,
                 Statement(
                     "SELECT set_config('lock_timeout', $1::text, true),"
                     " set_config('idle_in_transaction_session_timeout', $1::text, true)",
@@ -144,7 +148,7 @@ async def _create(server: Server, wire: Wire) -> None:
             ],
             server.silence,
         )
-        found = layout.found(results[3:])
+        found = layout.found(results[3 + len(wire.after_begin) :])
         if found.foreign:
             raise ReadFailedError(
                 f"{server.where} holds tables that are not mobstore's; use another schema"

@@ -202,19 +202,20 @@ class Readers:
     async def _ask(self, wire: Wire, questions: Questions) -> Answers:
         statements, silence, begin = questions.statements, self._server.silence, self._begin()
         if not statements or (len(statements) == 1 and begin is _SNAPSHOT):
-            return questions.answers(await wire.exchange(statements, silence))
+            return questions.answers(await wire.ask(statements, silence))
+        before = [begin, *wire.after_begin]
         try:
-            results = await wire.exchange([begin, *statements, _COMMIT], silence)
+            results = await wire.exchange([*before, *statements, _COMMIT], silence)
         except ServerError:
             wire.post(_ROLLBACK)
             raise
-        return questions.answers(results[1:-1])
+        return questions.answers(results[len(before) : -1])
 
     async def _read_alone(self, job: Job[Any], wire: Wire) -> None:
         """Run a job in a snapshot that stays open until it ends."""
         script = job.script()
         job.error = None
-        begin, open_ = [self._begin(), _IDLE], True
+        begin, open_ = [self._begin(), *wire.after_begin, _IDLE], True
         try:
             asked = _step(job, script, None)
             while asked is not None:

@@ -226,6 +226,7 @@ class Transaction:
         others = locks.others()
         return [
             _BEGIN[self._isolation],
+            *self._wire.after_begin,
             settings,
             *([_locking(_WAIT_FOR_ALL, others)] if locking and others else ()),
         ]

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg import pq
 
-from mobstore.engines.postgres.driver_errors import LostError, error_of
+from mobstore.engines.postgres.driver_errors import LostError, ServerError, error_of
 from mobstore.engines.postgres.values import Parameter
 
 LONGEST = 3600.0  # seconds without an answer, even if the server seems to work
@@ -44,11 +44,31 @@ class Statement(NamedTuple):
     values: tuple[Parameter, ...] = ()
 
 
+def _safe(local: str) -> Statement:
+    """Return the statement that makes the server run its own functions, and hide no rows.
+
+    A function or an operator of another user, with more fitting types than the catalog's, would be
+    called in its place, with the rights of this role. A policy of row security would hide rows.
+
+    Args:
+        local: `true` for the transaction, `false` for the session.
+    """
+    return Statement(
+        f"SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', {local}),"
+        f" pg_catalog.set_config('row_security', 'off', {local})"
+    )
+
+
+_BEGIN, _COMMIT, _ROLLBACK = Statement("BEGIN"), Statement("COMMIT"), Statement("ROLLBACK")
+_SAFE_SESSION, _SAFE_TRANSACTION = _safe("false"), _safe("true")
+
+
 class Wire:
     """An open connection in pipeline mode. One task at a time uses it.
 
     Attributes:
         pooled: whether a pooler may change the server's connection between transactions.
+        after_begin: what must follow each BEGIN.
         warnings: the SQLSTATEs of the warnings since `exchange` began.
         works: returns whether the server still works on the latest exchange.
     """
@@ -57,6 +77,7 @@ class Wire:
         self._connection = connection  # kept, because it closes the other when it is freed
         self._pgconn = connection.pgconn
         self.pooled: bool = pooled
+        self.after_begin: tuple[Statement, ...] = (_SAFE_TRANSACTION,)
         self.warnings: list[str] = []
         self.works: Callable[[], Awaitable[bool]] | None = None
         self._prepared: dict[str, bytes] = {}
@@ -135,6 +156,24 @@ class Wire:
                     self.close()
                 raise error
         return [results[place] for place in own]
+
+    async def ask(self, statements: Sequence[Statement], patience: float) -> list[Result]:
+        """Exchange statements outside a transaction. Raise the errors of `exchange`."""
+        if not self.after_begin:
+            return await self.exchange(statements, patience)
+        before = [_BEGIN, *self.after_begin]
+        try:
+            results = await self.exchange([*before, *statements, _COMMIT], patience)
+        except ServerError:
+            self.post(_ROLLBACK)
+            raise
+        return results[len(before) : -1]
+
+    async def keep_session(self, patience: float) -> None:
+        """Make settings once for the session, which no pooler changes. Raise as `exchange`."""
+        self.pooled = False
+        await self.exchange([_SAFE_SESSION], patience)
+        self.after_begin = ()
 
     async def listen(self, heard: Callable[[bytes], None], seconds: float) -> None:
         """Pass the payloads of notifications to a function for some time.
@@ -235,7 +274,10 @@ class Wire:
                 return readable
             waited += patience or 0
             if waited > self._longest or self.works is None or not await self.works():
-                raise OSError(f"no answer within {waited:g} seconds")
+                raise OSError(
+                    f"no answer within {waited:g} seconds; perhaps another session has locked a"
+                    " table"
+                )
 
     def _note(self, notice: Result) -> None:
         if notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) == b"WARNING":

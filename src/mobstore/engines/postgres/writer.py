@@ -133,7 +133,7 @@ class Writer:
             await asyncio.wait([self._task])
         if self._wire is not None and self._wire.open:
             with suppress(ServerError, LostError):
-                await self._wire.exchange([Statement(self._leave, (scalar(self.name),))], _LEAVING)
+                await self._wire.ask([Statement(self._leave, (scalar(self.name),))], _LEAVING)
         self.abandon()
 
     def abandon(self) -> None:
@@ -320,6 +320,7 @@ class Writer:
             results = await wire.exchange(
                 [
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+                    *wire.after_begin,
                     settings_of(server, _IDLE[0]),
                     Statement(self._sweep),
                     Statement(self._claim, (scalar(self.name),)),
@@ -333,7 +334,7 @@ class Writer:
         except BaseException:
             wire.close()
             raise
-        epoch, batch = (int(results[3].get_value(0, column) or 0) for column in (0, 1))
+        epoch, batch = (int(results[-2].get_value(0, column) or 0) for column in (0, 1))
         if self._epoch == 0:  # the row may be that of an earlier writer
             self._batch = batch
         known, self._epoch, self._wire = self._epoch == 0 or epoch > 1, epoch, wire
