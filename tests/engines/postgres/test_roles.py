@@ -19,7 +19,7 @@ from mobstore import (
 from mobstore.testing.samples import run_id, tag_of, tagged_event
 from support.postgres.server import Role, Server
 
-LACKS = "the role lacks a right, or row-level security hides rows from it; it needs USAGE on the schema, SELECT, INSERT, UPDATE and DELETE on"
+LACKS = "the role lacks a right, or row-level security hides rows from it; it needs USAGE on the"
 
 
 @pytest.fixture
