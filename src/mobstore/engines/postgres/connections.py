@@ -73,13 +73,13 @@ class Server:
     """
 
     def __init__(self, options: Options) -> None:
-        self.options = options
-        self.sql = Sql(options.schema)
+        self.options: Options = options
+        self.sql: Sql = Sql(options.schema)
         self._parameters = _parameters(options)
-        self.where = self._where(self._parameters)
+        self.where: str = self._where(self._parameters)
         self.facts: ServerFacts | None = None
-        self.pooled = False
-        self.guard = ""
+        self.pooled: bool = False
+        self.guard: str = ""
         self.isolation: Isolation = "read committed"
         self._marker = ""  # the OID of the store's table of that name
 

@@ -55,9 +55,9 @@ class Job(Generic[T]):
         *,
         loading: bool = False,
     ) -> None:
-        self.make = make
-        self.loading = loading
-        self.future = future
+        self.make: Callable[[], Script[T] | LoadingScript[T]] = make
+        self.loading: bool = loading
+        self.future: asyncio.Future[T] = future
         self.result: T | None = None
         self.error: BaseException | None = None
 
