@@ -19,7 +19,7 @@ from support.postgres.server import Server
 pytestmark = pytest.mark.slow
 
 LONGEST_PAUSE = 10.0
-"""Seconds from the kill of a primary to the next acknowledged call; measured: 0.5 to 1."""
+"""Seconds from the kill of a primary to the next acknowledged call, on a loaded machine."""
 
 CANCELLED = "its wait for a standby was cancelled"
 WAITING = (

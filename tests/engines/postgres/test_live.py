@@ -371,7 +371,7 @@ def test_a_subscriber_outlives_the_event_loop_of_another(
                     cursor = await append(process, f"{n}")
                     assert (await anext(events)).cursor == cursor
                 # One listens, one reads; the process has one that reads and one that writes.
-                assert connections(postgres) == 4
+                await until(lambda: connections(postgres) == 4)
         await stores.close()
 
     loop = asyncio.new_event_loop()
