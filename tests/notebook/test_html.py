@@ -280,5 +280,5 @@ def test_every_display_is_tested() -> None:
         ours = {of.__name__} if of.__module__.startswith("mobstore.") else set[str]()
         return ours.union(*map(kinds, of.__subclasses__()))
 
-    inherited = {"SqliteMobStores", "IndexedDbMobStores"}
+    inherited = {"SqliteMobStores", "IndexedDbMobStores", "PostgresMobStores"}
     assert kinds(Displayed) - {"Displayed"} - inherited == tried

@@ -64,10 +64,9 @@ export const exportStore = (app) => runTask("Exporting the store", async (progre
 }, app.stop);
 
 export async function erase(app) {
-  const overview = await app.call("overview"); // the shown one may be of the store before
   const sure = await confirmInDialog({
     title: `Erase the store "${app.store}"?`, yes: "Erase everything", danger: true,
-    content: h("p", {}, `${contents(overview)} will be deleted from this browser. Export the store first to keep a copy.`),
+    content: h("p", {}, `${contents(app.overview)} will be deleted from this browser. Export the store first to keep a copy.`),
   });
   if (sure) await runTask("Erasing the store", async () => (await app.call("erase"), `The store "${app.store}" is now empty.`));
 }
