@@ -91,7 +91,7 @@ def test_cancelled(turns: int, postgres_url: str) -> None:
             for call in every_call(stores):
                 await cancel(stores, call.make)
             async with asyncio.timeout(10):  # a read under way may last a little longer
-                while len(asyncio.all_tasks()) > 2:
+                while len(asyncio.all_tasks()) > 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             appended = await stores.events.append(tagged_event("last"))
             assert (await stores.events.replay_all())[-1] == appended
