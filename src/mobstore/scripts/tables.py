@@ -59,6 +59,7 @@ class Table(Index[R]):
         self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)
         self.key: tuple[str, ...] = prefix + order
         self.indexes: list[Index[R]] = []
+        self._getters: dict[tuple[str, ...], Callable[[Row], Key]] = {}
 
     def index(self, name: str, *, prefix: tuple[str, ...] = (), order: tuple[str, ...]) -> Index[R]:
         """Declare a further index."""
@@ -68,6 +69,12 @@ class Table(Index[R]):
 
     def getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
         """Return a function that extracts these columns of a row as a tuple."""
+        getter = self._getters.get(columns)
+        if getter is None:
+            getter = self._getters[columns] = self._make_getter(columns)
+        return getter
+
+    def _make_getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
         places = [self.columns.index(column) for column in columns]
         if len(places) > 1:
             return itemgetter(*places)

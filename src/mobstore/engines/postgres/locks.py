@@ -26,6 +26,7 @@ need a new format.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -103,8 +104,13 @@ class Locks:
 
     def number(self, lock: Lock) -> int:
         """Return a lock as PostgreSQL names it: 64 bits. A collision costs only time."""
-        named = "\0".join((self._schema, lock[0], str(lock[1])))
-        return int.from_bytes(blake2b(named.encode(), digest_size=8).digest(), signed=True)
+        return _number(self._schema, *lock)
+
+
+@lru_cache(4096)
+def _number(schema: str, space: str, value: Value) -> int:
+    named = "\0".join((schema, space, str(value)))
+    return int.from_bytes(blake2b(named.encode(), digest_size=8).digest(), signed=True)
 
 
 def _locks_of(asked: Read | Write) -> Iterator[Lock]:

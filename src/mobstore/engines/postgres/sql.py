@@ -203,11 +203,15 @@ def _arrays(table: Table[Any], columns: Sequence[str]) -> str:
 
 
 def _columns(
-    table: Table[Any], columns: Sequence[str], rows: Sequence[Row]
+    table: Table[Any], columns: tuple[str, ...], rows: Sequence[Row]
 ) -> tuple[Parameter, ...]:
     """Return the columns of rows as arrays; the rows have these columns only."""
-    kinds = [table.types[table.columns.index(column)] for column in columns]
-    return tuple(map(array, kinds, zip(*rows, strict=True)))
+    return tuple(map(array, _kinds(table, columns), zip(*rows, strict=True)))
+
+
+@cache
+def _kinds(table: Table[Any], columns: tuple[str, ...]) -> tuple[type, ...]:
+    return tuple(table.types[table.columns.index(column)] for column in columns)
 
 
 def _bounds(scan: Scan[Any]) -> tuple[_Shape, tuple[Parameter, ...]]:

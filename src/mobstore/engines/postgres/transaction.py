@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeAlias, cast
 
@@ -35,6 +36,7 @@ from mobstore.scripts.transaction import (
     Add,
     Delete,
     DeleteRange,
+    Durability,
     Put,
     Read,
     Write,
@@ -63,21 +65,23 @@ _Asked: TypeAlias = Sequence[Read | Write]
 _Running: TypeAlias = Generator[_Asked, Any, Sequence[Write] | None]
 
 
-def settings_of(server: Server, idle: int) -> Statement:
+@lru_cache(16)
+def settings_of(durability: Durability, patience: float, idle: int) -> Statement:
     """Return the statement that makes settings of the role irrelevant to a transaction.
 
     A commit that no longer waits for a standby says so by a warning.
 
     Args:
-        server: the server.
+        durability: of the store.
+        patience: seconds to wait for locks.
         idle: seconds that the server waits for this process before it ends the transaction.
     """
     return Statement(
         "SELECT set_config('lock_timeout', $1::text, true),"
         " set_config('idle_in_transaction_session_timeout', $2::text, true),"
         " set_config('client_min_messages', 'warning', true),"
-        f" set_config('synchronous_commit', {_SYNCHRONOUS[server.options.durability]}, true)",
-        (scalar(f"{math.ceil(server.patience)}s"), scalar(f"{idle}s")),
+        f" set_config('synchronous_commit', {_SYNCHRONOUS[durability]}, true)",
+        (scalar(f"{math.ceil(patience)}s"), scalar(f"{idle}s")),
     )
 
 
@@ -219,7 +223,7 @@ class Transaction:
             self._trying = bool(missing)
             return [_locking(_TRY_ALL, map(locks.number, missing))] if missing else []
         self._begun = True
-        settings = settings_of(self._server, self._idle)
+        settings = settings_of(self._server.options.durability, self._server.patience, self._idle)
         if locking:
             lock = f", pg_advisory_xact_lock{'' if locks.whole else '_shared'}($3::bigint)"
             settings = Statement(settings.sql + lock, (*settings.values, scalar(locks.store)))

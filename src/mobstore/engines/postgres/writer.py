@@ -321,7 +321,7 @@ class Writer:
                 [
                     Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
                     *wire.after_begin,
-                    settings_of(server, _IDLE[0]),
+                    settings_of(server.options.durability, server.patience, _IDLE[0]),
                     Statement(self._sweep),
                     Statement(self._claim, (scalar(self.name),)),
                     Statement("COMMIT"),
