@@ -243,7 +243,7 @@ def test_opening_while_connections_are_cut(
         opened = 0
         for pause in range(60):
             opening = asyncio.create_task(start(url))
-            await asyncio.sleep(pause / 1500)
+            await asyncio.sleep(pause**2 / 10_000)  # up to 0.35 s
             postgres_proxy.cut()
             try:
                 stores = await opening

@@ -190,6 +190,9 @@ def test_runs_that_were_listed_stay_as_they_were(
 # Locks of many rows, and locks with one name -----------------------------------------------------
 
 
+HELD = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+
 def named(number: int) -> list[Put[CounterRow]]:
     return [Put(COUNTERS, [CounterRow(f"{n}", 1) for n in range(number)])]
 
@@ -226,10 +229,12 @@ def test_many_locks_become_that_of_the_store(
             fault = postgres_proxy.arm("commit", "stall")
             many = asyncio.create_task(held.engine.write(make))
             await asyncio.to_thread(fault.wait)
+            while not postgres.execute(HELD):  # noqa: ASYNC110 - the server may be about to lock
+                await asyncio.sleep(0.01)
             one = asyncio.create_task(other.engine.write(put("another", 1)))
             done, _ = await asyncio.wait([one], timeout=0.3 if excludes else 10)
-            assert bool(done) != excludes
             postgres_proxy.resume()
+            assert bool(done) != excludes
             await asyncio.gather(many, one)
 
     asyncio.run(main())
