@@ -16,7 +16,7 @@ _COMMIT = re.compile(rb"(?:^|;)\s*COMMIT\s*;?\s*$", re.IGNORECASE)
 def read_start(stream: BinaryIO) -> bytes:
     """Return the next packet of a connection's start, which has no type; empty at the end."""
     size = stream.read(4)
-    return size and size + stream.read(int.from_bytes(size) - 4)
+    return size + stream.read(int.from_bytes(size) - 4) if len(size) == 4 else b""
 
 
 def requests_encryption(packet: bytes) -> bool:
@@ -27,7 +27,9 @@ def requests_encryption(packet: bytes) -> bool:
 def read_message(stream: BinaryIO) -> bytes:
     """Return the next message, type and size included; empty at the end."""
     start = stream.read(5)
-    return start and start + stream.read(int.from_bytes(start[1:5]) - 4)
+    if len(start) < 5:  # the connection was cut within it
+        return b""
+    return start + stream.read(int.from_bytes(start[1:]) - 4)
 
 
 def confirms_commit(answer: bytes) -> bool:
