@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -36,9 +36,7 @@ def toml(text: str) -> MobDefinition:
 
 def params(value: str) -> Any:
     """Return the form of a TOML value in a free-JSON field."""
-    profile = toml(f'[profiles.p]\nmodel = "m"\nprovider_params = {value}').profiles[
-        cast("Any", "p")
-    ]
+    profile = toml(f'[profiles.p]\nmodel = "m"\nprovider_params = {value}').profiles["p"]
     assert isinstance(profile, Profile)
     return profile.provider_params
 
@@ -52,7 +50,7 @@ def test_the_golden_definition() -> None:
     from_toml = MobDefinition.from_toml(TIDE_DESK)
     assert from_toml == MobDefinition.from_json(json.dumps(as_json))
     # The JSON file has its keys sorted; the order of the steps is that of the TOML file.
-    assert list(from_toml.flows[cast("Any", "daily")].steps) == [
+    assert list(from_toml.flows["daily"].steps) == [
         "outline",
         "research",
         "draft",
@@ -62,8 +60,8 @@ def test_the_golden_definition() -> None:
 
 
 def test_the_smallest_definition() -> None:
-    assert toml("") == MobDefinition(id=cast("Any", "m"))
-    assert MobDefinition.from_toml('mob = { id = "" }') == MobDefinition(id=cast("Any", ""))
+    assert toml("") == MobDefinition(id="m")
+    assert MobDefinition.from_toml('mob = { id = "" }') == MobDefinition(id="")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,7 @@ def test_the_id_is_required(text: str) -> None:
 @pytest.mark.parametrize("value", ['"lead"', '{ profile = "lead" }', '{ profile = "lead", x = 1 }'])
 def test_forms_of_the_orchestrator(value: str) -> None:
     definition = MobDefinition.from_toml(f'[mob]\nid = "m"\norchestrator = {value}')
-    assert definition.orchestrator == OrchestratorConfig(profile=cast("Any", "lead"))
+    assert definition.orchestrator == OrchestratorConfig(profile="lead")
 
 
 @pytest.mark.parametrize("value", ["5", "true", "{}", "[]", '["lead"]', "{ profile = 5 }", "1.5"])
@@ -123,7 +121,7 @@ def test_steps_keep_the_order_of_their_first_appearance() -> None:
     text = "\n".join(
         f'[flows.f.steps.{step}]\nrole = "r"\nmessage = "x"' for step in ("z", "a", "m", "b")
     )
-    assert list(toml(text).flows[cast("Any", "f")].steps) == ["z", "a", "m", "b"]
+    assert list(toml(text).flows["f"].steps) == ["z", "a", "m", "b"]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +192,7 @@ def test_nodes_of_frames_take_the_defaults_of_steps() -> None:
         step_id = "c"
         depends_on_mode = "any"
     """
-    root = toml(short).flows[cast("Any", "f")].root
+    root = toml(short).flows["f"].root
     assert root is not None
     assert json.loads(root.to_json()) == {
         "nodes": {
@@ -258,9 +256,9 @@ def test_in_json_nodes_of_frames_have_no_defaults() -> None:
 def test_implicit() -> None:
     definition = MobDefinition.implicit("s-1", "model-small")
     assert definition == MobDefinition(
-        id=cast("Any", "implicit-s-1"),
+        id="implicit-s-1",
         profiles={
-            cast("Any", "delegate"): Profile(
+            "delegate": Profile(
                 model="model-small",
                 tools=ToolConfig(comms=True),
                 peer_description="Delegated sub-agent",
@@ -277,7 +275,7 @@ def test_implicit() -> None:
 
 
 def test_sessions() -> None:
-    implicit, plain = MobDefinition.implicit("s", "m"), MobDefinition(id=cast("Any", "m"))
+    implicit, plain = MobDefinition.implicit("s", "m"), MobDefinition(id="m")
     assert implicit.is_owned_by_session("s")
     assert implicit.is_session_scoped_to("s")
     assert not implicit.is_owned_by_session("t")
@@ -325,7 +323,7 @@ def test_inline_profiles() -> None:
     assert editor.model == "model-large"
     assert DESK.resolve_inline_profile("scout") is None
     assert DESK.resolve_inline_profile("nobody") is None
-    assert DESK.profiles[cast("Any", "scout")] == RealmProfileRef(realm_profile="web-scout")
+    assert DESK.profiles["scout"] == RealmProfileRef(realm_profile="web-scout")
 
 
 def test_resolving() -> None:

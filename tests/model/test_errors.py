@@ -9,6 +9,7 @@ import pytest
 
 from mobstore import (
     CasConflictError,
+    ConsumerMovedError,
     InternalError,
     MobStoreError,
     NotFoundError,
@@ -32,6 +33,15 @@ TEXTS = [
         StaleCursorError(10, 5),
         "Not found: cursor 10 is past the latest one, 5: it belongs to another store, or this"
         " one was restored or recreated; compare identity(), and start again from 0",
+    ),
+    (
+        ConsumerMovedError("projector", 3, 4),
+        "Consumer moved: projector is at 4, not at 3; discard this batch and take the next one",
+    ),
+    (
+        ConsumerMovedError("projector", 3, None),
+        "Consumer moved: projector is forgotten, not at 3; discard this batch and take"
+        " the next one",
     ),
     (SerializationError("x"), "Serialization error: x"),
     (InternalError("x"), "Internal error: x"),

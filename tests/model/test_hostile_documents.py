@@ -343,7 +343,7 @@ def test_stored_json_as_deep_as_the_stack() -> None:
     stored = RunRows(samples.make_run(1))
     row = stored.run._replace(number=1, activation_params="[" * SIZE + "]" * SIZE)
     with pytest.raises(SerializationError, match=f"run {row.run_id} cannot be read") as caught:
-        read_header(row)
+        read_header(row, None)
     assert_short(caught.value)
 
 

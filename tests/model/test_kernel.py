@@ -536,3 +536,135 @@ def test_copies_and_pickles(value: Any) -> None:
 
 def test_the_default_state_is_empty() -> None:
     assert KernelState().to_json() == '{"phase":"","fields":{}}'
+
+
+# Other values and single fields ------------------------------------------------------------------
+
+names = st.sampled_from(["phase", "self", "owner", "a b", "", "é", "\0", "fields"])
+
+
+@given(st.dictionaries(names, wires, max_size=5), st.data())
+def test_replace_is_a_state_built_anew(parts: dict[str, Wire], data: Any) -> None:
+    state = KernelState.from_json(dump({"phase": "P", "fields": parts}))
+    before = state.to_json()
+    chosen = sorted(data.draw(st.sets(st.sampled_from(sorted(parts))))) if parts else []
+    others = {name: read(data.draw(wires)).fields["x"] for name in chosen}
+    for phase in (None, "", "Done\n"):
+        given_state = KernelState.from_canonical(before)
+        for one in (state, given_state):
+            replaced = one.replace(phase, **others)
+            built = KernelState("P" if phase is None else phase, {**state.fields, **others})
+            assert replaced == built
+            assert replaced.to_json() == built.to_json()
+            assert replaced.fields == built.fields
+            assert KernelState.from_json(replaced.to_json()) == replaced
+        assert state.to_json() == before
+
+
+def test_replace_adds_no_field() -> None:
+    state = KernelState("P", {"owner": "a"})
+    with pytest.raises(UsageError, match=r"no field 'ownre'; to add one, build a KernelState"):
+        state.replace(ownre="b")
+    with pytest.raises(UsageError, match=r"phase must be text, not int"):
+        state.replace(cast("Any", 5))
+    with pytest.raises(SerializationError, match=r"float is not a kernel value"):
+        state.replace(owner=cast("Any", 0.5))
+    assert state == KernelState("P", {"owner": "a"})
+
+
+def test_replace_keeps_the_depth() -> None:
+    deep: Any = ()
+    for _ in range(50):
+        deep = (deep,)
+    state = KernelState("P", {"deep": deep, "n": 1})
+    assert state.replace(n=2).depth == state.depth
+    assert KernelState("P", {"deep": 1, "n": 1}).replace(deep=deep).depth == state.depth
+    assert KernelState.from_canonical(state.to_json()).replace(deep=deep).depth == state.depth
+    for _ in range(50):
+        deep = (deep,)
+    with pytest.raises(SerializationError, match=r"nested deeper than 127 levels"):
+        state.replace(deep=deep)
+
+
+KINDS: dict[str, Any] = {
+    "flag": True,
+    "number": 2**64 - 1,
+    "text": "w-1",
+    "variant": NamedVariant("E", "V"),
+    "items": (1, "a", ()),
+    "members": KernelSet([1, True]),
+    "entries": KernelMap({"a": 1}),
+}
+SINGLE = {"flag", "number", "text", "variant"}
+
+
+@pytest.mark.parametrize("method", KINDS)
+def test_each_kind_has_its_getter(method: str) -> None:
+    for state in (
+        KernelState("P", KINDS),
+        KernelState.from_canonical(KernelState("P", KINDS).to_json()),
+    ):
+        get = getattr(state, method)
+        found = get(method)
+        assert found == KINDS[method]
+        assert type(found) is type(KINDS[method])
+        for other in KINDS.keys() - {method}:
+            with pytest.raises(UsageError, match=rf"field '{other}' is .*, not "):
+                get(other)
+            if method in SINGLE:
+                with pytest.raises(UsageError, match=rf"field '{other}' is .*, not "):
+                    get(other, None)
+        with pytest.raises(UsageError, match=r"the state has no field 'owner'"):
+            get("owner")
+        with pytest.raises(UsageError, match=r"must be text"):
+            get(5)
+
+
+@pytest.mark.parametrize("method", sorted(SINGLE))
+def test_a_default_is_for_absent_and_none(method: str) -> None:
+    state = KernelState("P", {"none": None, method: KINDS[method]})
+    get, default = getattr(state, method), object()
+    assert get("none", default) is default
+    assert get("absent", default) is default
+    assert get("absent", None) is None
+    assert get(method, default) == KINDS[method]
+    with pytest.raises(UsageError, match=r"field 'none' is none, not "):
+        get("none")
+
+
+def test_texts() -> None:
+    state = KernelState(
+        "P", {"seq": ["b", "a", "b"], "set": {"b", "a"}, "no": ["a", 1], "empty": ()}
+    )
+    assert state.texts("seq") == ("b", "a", "b")
+    assert state.texts("set") == ("a", "b")
+    assert state.texts("empty") == ()
+    with pytest.raises(UsageError, match=r"field 'no' holds values that are not text"):
+        state.texts("no")
+    with pytest.raises(UsageError, match=r"the state has no field 'x'"):
+        state.texts("x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"phase":"P","fields":[]}', '{"phase":1,"fields":{}}',
+        '{"phase":"P","fields":{"x":1}}', '{"phase":"P","fields":{"x":{}}}',
+        '{"phase":"P","fields":{"x":{"type":"string","value":1}}}',
+        '{"phase":"P","fields":{"x":{"type":"string"}}}',
+    ],
+)  # fmt: skip
+def test_an_unreadable_state(text: str) -> None:
+    """Its text, which a store handed out unread, names itself when a field is read."""
+    with pytest.raises(SerializationError, match=r"the stored kernel state cannot be read"):
+        KernelState.from_canonical(text).text("x")
+
+
+def test_copies_hold_no_decoded_fields() -> None:
+    state = KernelState("P", {"owner": "a"})
+    assert state.text("owner") == "a"
+    for again in (copy(state), deepcopy(state), pickle.loads(pickle.dumps(state))):  # noqa: S301
+        assert again == state
+        assert again.text("owner") == "a"
+        assert again.depth == state.depth
+    assert pickle.dumps(state) == pickle.dumps(KernelState("P", {"owner": "a"}))

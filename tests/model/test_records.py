@@ -157,7 +157,7 @@ def test_records_are_frozen() -> None:
 def test_records_have_a_hash_unless_they_hold_maps() -> None:
     assert hash(Profile(model="m")) == hash(Profile(model="m"))
     with pytest.raises(TypeError):
-        hash(MobDefinition(id=cast("Any", "m")))
+        hash(MobDefinition(id="m"))
 
 
 def test_sequences_are_copied() -> None:
@@ -205,8 +205,8 @@ def test_sorted_maps_are_written_by_code_point(labels: dict[str, int]) -> None:
 def test_maps_are_copied() -> None:
     labels = {"a": "1"}
     kind = MeerkatSpawned(
-        meerkat_id=cast("Any", "m"),
-        role=cast("Any", "r"),
+        meerkat_id="m",
+        role="r",
         member_ref=cast("Any", SESSION),
         labels=labels,
     )
@@ -253,14 +253,14 @@ def test_what_is_no_uuid(form: Any) -> None:
 
 @pytest.mark.parametrize("form", [RUN, UUID(RUN)])
 def test_a_uuid_from_python(form: Any) -> None:
-    kind = FlowStarted(run_id=form, flow_id=cast("Any", "f"), params=None)
+    kind = FlowStarted(run_id=form, flow_id="f", params=None)
     assert kind.run_id == UUID(RUN)
 
 
 @pytest.mark.parametrize("form", [UUID(RUN).bytes, RUN.encode(), UUID(RUN).int, None])
 def test_no_uuid_from_python(form: Any) -> None:
     with pytest.raises(ValidationError):
-        FlowStarted(run_id=form, flow_id=cast("Any", "f"), params=None)
+        FlowStarted(run_id=form, flow_id="f", params=None)
 
 
 # MemberRef ---------------------------------------------------------------------------------------
@@ -337,9 +337,7 @@ def test_members_from_python() -> None:
         (SESSION_MEMBER, SESSION_MEMBER),
         (SESSION, SESSION_MEMBER),
     ):
-        kind = MeerkatSpawned(
-            meerkat_id=cast("Any", "m"), role=cast("Any", "r"), member_ref=cast("Any", given_ref)
-        )
+        kind = MeerkatSpawned(meerkat_id="m", role="r", member_ref=cast("Any", given_ref))
         assert kind.member_ref == expected
 
 
@@ -472,14 +470,12 @@ SURROGATE: Any = "\ud800"
         Profile(model="m", provider_params={"a": [SURROGATE]}),
         Profile(model="m", provider_params={SURROGATE: 1}),
         MobDefinition(id=SURROGATE),
-        MobDefinition(id=cast("Any", "m"), profiles={SURROGATE: Profile(model="m")}),
-        MobDefinition(id=cast("Any", "m"), flows={SURROGATE: mobstore.FlowSpec()}),
+        MobDefinition(id="m", profiles={SURROGATE: Profile(model="m")}),
+        MobDefinition(id="m", flows={SURROGATE: mobstore.FlowSpec()}),
         mobstore.McpServerConfig(env={SURROGATE: "x"}),
         mobstore.FrameSpec(
             nodes={
-                SURROGATE: mobstore.FrameStepSpec(
-                    step_id=cast("Any", "s"), depends_on=(), depends_on_mode="all"
-                )
+                SURROGATE: mobstore.FrameStepSpec(step_id="s", depends_on=(), depends_on_mode="all")
             }
         ),
         run().model_copy(update={"root_step_outputs": {SURROGATE: 1}}),

@@ -33,7 +33,7 @@ RUN = UUID("5f0c1a52-0e6b-4f0b-9a7a-1d2f3a4b5c6d")
 
 def steps(**depends_on: list[str]) -> dict[Any, FlowStepSpec]:
     return {
-        name: FlowStepSpec(role=cast("Any", "r"), message="x", depends_on=cast("Any", after))
+        name: FlowStepSpec(role="r", message="x", depends_on=cast("Any", after))
         for name, after in depends_on.items()
     }
 
@@ -63,13 +63,13 @@ def definition(**changes: Any) -> MobDefinition:
 
 
 def config(**changes: Any) -> FlowRunConfig:
-    return FlowRunConfig.from_definition(cast("Any", "weekly"), definition(**changes))
+    return FlowRunConfig.from_definition("weekly", definition(**changes))
 
 
 def test_config_takes_what_concerns_the_flow() -> None:
     whole = definition()
     taken = config()
-    assert taken.flow_spec == whole.flows[cast("Any", "weekly")]
+    assert taken.flow_spec == whole.flows["weekly"]
     assert taken.topology == whole.topology
     assert taken.supervisor == whole.supervisor
     assert taken.limits == whole.limits
@@ -90,7 +90,7 @@ def test_config_takes_what_concerns_the_flow() -> None:
 def test_config_of_a_missing_flow() -> None:
     # The flow is looked up before the topology is checked.
     with pytest.raises(NotFoundError) as caught:
-        FlowRunConfig.from_definition(cast("Any", "daily"), definition(orchestrator=None))
+        FlowRunConfig.from_definition("daily", definition(orchestrator=None))
     assert caught.value.detail == "flow not found: daily"
 
 
@@ -134,7 +134,7 @@ def test_no_order(given_steps: dict[str, list[str]], text: str) -> None:
     for compute in (
         lambda: topological_steps(steps(**given_steps)),
         lambda: MobRun.flow_state_for_config(
-            FlowRunConfig(flow_id=cast("Any", "f"), flow_spec=FlowSpec(steps=steps(**given_steps)))
+            FlowRunConfig(flow_id="f", flow_spec=FlowSpec(steps=steps(**given_steps)))
         ),
     ):
         with pytest.raises(InternalError) as caught:
@@ -152,7 +152,7 @@ def test_an_order_respects_dependencies(edges: list[list[int]], random: Any) -> 
     random.shuffle(order)
     result = topological_steps(steps(**{step: graph[step] for step in order}))
     assert sorted(result) == sorted(graph)
-    place = {step: n for n, step in enumerate(cast("list[str]", result))}
+    place = {step: n for n, step in enumerate(result)}
     assert all(place[dependency] < place[step] for step in graph for dependency in graph[step])
     # Steps that wait for nothing keep the order in which they were written.
     free = [step for step in order if not graph[step]]
@@ -245,9 +245,7 @@ def test_the_first_state_of_a_flow() -> None:
 def test_the_first_state_of_plain_steps() -> None:
     state = MobRun.flow_state_for_steps(names("b", "a", "b", "c"))
     plain = FlowSpec(steps=steps(b=[], a=[], c=[]))
-    assert state == MobRun.flow_state_for_config(
-        FlowRunConfig(flow_id=cast("Any", "f"), flow_spec=plain)
-    )
+    assert state == MobRun.flow_state_for_config(FlowRunConfig(flow_id="f", flow_spec=plain))
     assert state.fields["ordered_steps"] == ("b", "a", "c")
     assert state.fields["tracked_steps"] == KernelSet(["a", "b", "c"])
     assert state.fields["max_active_nodes"] == 0
@@ -263,7 +261,7 @@ def test_policies_and_duplicates_in_dependencies() -> None:
         }
     )
     spec = FlowSpec.from_json(flow)
-    state = MobRun.flow_state_for_config(FlowRunConfig(flow_id=cast("Any", "f"), flow_spec=spec))
+    state = MobRun.flow_state_for_config(FlowRunConfig(flow_id="f", flow_spec=spec))
     fields = cast("dict[str, Any]", state.fields)
     assert fields["step_dependencies"]["b"] == ("a", "a")
     assert fields["step_collection_policies"]["a"] == ("CollectionPolicyKind", "Any")
@@ -276,7 +274,7 @@ def test_limits_are_copied_unchecked() -> None:
 
 
 def test_no_steps() -> None:
-    empty = FlowRunConfig(flow_id=cast("Any", "f"), flow_spec=FlowSpec())
+    empty = FlowRunConfig(flow_id="f", flow_spec=FlowSpec())
     no_names: list[Any] = []
     computes: list[Callable[[], KernelState]] = [
         lambda: MobRun.flow_state_for_config(empty),
@@ -297,9 +295,7 @@ def test_no_steps() -> None:
 def test_a_pending_run() -> None:
     before = Timestamp.now()
     state = KernelState("Pending")
-    one, other = (
-        MobRun.pending(cast("Any", "m"), cast("Any", "f"), state, {"b": 1, "a": 2}) for _ in "12"
-    )
+    one, other = (MobRun.pending("m", "f", state, {"b": 1, "a": 2}) for _ in "12")
     assert one.run_id != other.run_id
     assert one.run_id.version == 4
     assert before <= one.created_at <= Timestamp.now()
@@ -324,7 +320,7 @@ def test_a_pending_run() -> None:
             "loop_iteration_outputs": {},
         },
     )
-    assert MobRun.pending(cast("Any", "m"), cast("Any", "f"), state).activation_params is None
+    assert MobRun.pending("m", "f", state).activation_params is None
     assert MobRun.from_json(one.to_json()) == one
 
 
@@ -337,7 +333,7 @@ def test_terminal_statuses() -> None:
 
 
 def run_with(**outputs: Any) -> MobRun:
-    base = MobRun.pending(cast("Any", "m"), cast("Any", "f"), KernelState(), {"own": 1})
+    base = MobRun.pending("m", "f", KernelState(), {"own": 1})
     return MobRun.from_json(json.dumps({**json.loads(base.to_json()), **outputs}))
 
 
@@ -363,7 +359,7 @@ def test_context() -> None:
         ("critique", 3),
     ]
     assert list(context.loop_outputs) == ["again", "blank", "polish", "void"]
-    assert context.loop_outputs[cast("Any", "polish")].iterations == (
+    assert context.loop_outputs["polish"].iterations == (
         {"draft": 1},
         {"draft": 2, "critique": 3},
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
 from copy import copy, deepcopy
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import example, given, strategies as st
@@ -301,3 +302,94 @@ def test_copies_and_pickles() -> None:
         assert again == stamp
         assert type(again) is Timestamp
     assert repr(stamp) == "Timestamp('2026-03-04T05:06:07.000000001Z')"
+
+
+# Durations ---------------------------------------------------------------------------------------
+
+
+def nanoseconds(moment: Moment) -> int:
+    """Return the nanoseconds since 1970 in UTC; a leap second is the second after it."""
+    minutes, second, nano = moment.instant
+    return (minutes * 60 + second) * 10**9 + nano
+
+
+def micros(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
+
+
+durations = st.one_of(
+    st.timedeltas(),
+    st.timedeltas(timedelta(days=-400), timedelta(days=400)),
+    st.timedeltas(timedelta(seconds=-2), timedelta(seconds=2)),
+    st.sampled_from([timedelta(0), timedelta.resolution, timedelta(days=146_097)]),
+)
+
+
+@given(aware, st.timedeltas(timedelta(days=-300), timedelta(days=300)), aware)
+def test_durations_are_those_of_datetimes(
+    one: datetime, duration: timedelta, other: datetime
+) -> None:
+    stamp = Timestamp(one)
+    assert stamp - other == stamp - Timestamp(other) == one - Timestamp(other) == one - other
+    if 3 <= one.year <= 9996:
+        assert stamp + duration == duration + stamp == one + duration
+        assert stamp - duration == one - duration
+
+
+@given(moments, durations)
+@example(Moment(2016, 12, 31, 23, 59, 60, 250_000_001, 0), timedelta(0))
+@example(Moment(262_142, 12, 31, 23, 59, 59, 999_999_999, 0), timedelta.resolution)
+@example(Moment(-262_142, 1, 1, 0, 0, 0, 0, 0), -timedelta.resolution)
+@example(Moment(-1, 12, 31, 23, 59, 60, 5, 0), timedelta(days=366))
+def test_adding_is_exact_to_the_nanosecond(moment: Moment, duration: timedelta) -> None:
+    stamp = Timestamp(moment.text)
+    expected = nanoseconds(moment) + micros(duration) * 1000
+    lowest = days_from_civil(-262_142, 1, 1) * 86_400 * 10**9
+    end = days_from_civil(262_143, 1, 1) * 86_400 * 10**9
+    if not lowest <= expected < end:
+        with pytest.raises(OverflowError, match=r"."):
+            _ = stamp + duration
+        return
+    after = stamp + duration
+    assert Timestamp(str(after)) == after
+    assert after.nanosecond == expected % 10**9
+    epoch = Timestamp("1970-01-01T00:00:00Z")
+    assert micros(after - epoch) == expected // 1000
+    assert after.nanosecond % 1000 == stamp.nanosecond % 1000
+    if moment.second < 60:
+        assert after - stamp == duration
+        assert after - duration == stamp
+        assert (stamp < after) is (duration > timedelta(0))
+
+
+@given(moments, moments)
+def test_a_difference_is_rounded_down(one: Moment, other: Moment) -> None:
+    difference = Timestamp(one.text) - Timestamp(other.text)
+    assert micros(difference) == (nanoseconds(one) - nanoseconds(other)) // 1000
+
+
+@pytest.mark.parametrize("duration", [timedelta.max, timedelta.min])
+def test_the_longest_durations(duration: timedelta) -> None:
+    for text in ("2016-12-31T23:59:60Z", "2026-03-04T05:06:07Z"):
+        with pytest.raises(OverflowError):
+            _ = Timestamp(text) + duration
+        with pytest.raises(OverflowError):
+            _ = Timestamp(text) - duration
+
+
+@pytest.mark.parametrize("other", [None, 5, 1.5, "1", datetime(2026, 3, 4)])  # noqa: DTZ001 - a naive one
+def test_what_has_no_duration(other: Any) -> None:
+    stamp = Timestamp("2026-03-04T05:06:07Z")
+    calculations: list[Callable[[], object]] = [
+        lambda: stamp + other,
+        lambda: other + stamp,
+        lambda: stamp - other,
+        lambda: other - stamp,
+    ]
+    for calculation in calculations:
+        with pytest.raises(TypeError):
+            calculation()
+    with pytest.raises(TypeError):
+        _ = stamp + cast("Any", stamp)
+    with pytest.raises(TypeError):
+        _ = timedelta(1) - cast("Any", stamp)

@@ -17,7 +17,19 @@ from mobstore.model.profile import (
     StoredRealmProfile,
     ToolConfig,
 )
-from mobstore.model.record import U32, U64, Array, Record, SortedMap, build, no_value, validate
+from mobstore.model.record import (
+    NO_ITEMS,
+    NO_VALUE,
+    U32,
+    U64,
+    Array,
+    OptionalArray,
+    Record,
+    SortedMap,
+    build,
+    no_value,
+    validate,
+)
 from mobstore.model.text import brief, count
 from mobstore.model.toml import definition_fields
 
@@ -29,31 +41,49 @@ SessionCleanupPolicy: TypeAlias = Literal["manual", "destroy_on_owner_archive"]
 
 
 class OrchestratorConfig(Record):
+    """The profile whose member leads the mob."""
+
     profile: ProfileName
 
 
 class McpServerConfig(Record):
-    command: Array[str] = ()
+    """A tool server: a command to start, with its environment, or a URL to connect to.
+
+    Profiles refer to it by its name in `ToolConfig.mcp`.
+    """
+
+    command: Array[str] = NO_ITEMS
     url: str | None = None
     env: SortedMap[str, str] = Field(default_factory=dict[str, str])
 
 
 class RoleWiringRule(Record):
+    """Two roles whose members are connected to each other."""
+
     a: ProfileName
     b: ProfileName
 
 
 class WiringRules(Record):
+    """The connections that a runtime makes when it spawns members.
+
+    Each one that it makes is a `PeersWired` event.
+    """
+
     auto_wire_orchestrator: bool = False
-    role_wiring: Array[RoleWiringRule] = ()
+    role_wiring: Array[RoleWiringRule] = NO_ITEMS
 
 
 class InlineSkill(Record):
+    """A skill whose text is in the definition; profiles refer to it by name."""
+
     source: Literal["inline"] = "inline"
     content: str
 
 
 class PathSkill(Record):
+    """A skill in a file, which the runtime reads."""
+
     source: Literal["path"] = "path"
     path: str
 
@@ -62,31 +92,54 @@ SkillSource: TypeAlias = Annotated[InlineSkill | PathSkill, Field(discriminator=
 
 
 class ExternalBackendConfig(Record):
+    """The base of the addresses of members behind the `external` backend."""
+
     address_base: str
 
 
 class BackendConfig(Record):
+    """The backend of members whose profile names none."""
+
     default: MobBackendKind = "session"
     external: ExternalBackendConfig | None = None
 
 
 class TopologyRule(Record):
+    """A permission or prohibition of messages from one role to another."""
+
     from_role: ProfileName
     to_role: ProfileName
     allowed: bool
 
 
 class TopologySpec(Record):
+    """The rules for messages between roles.
+
+    `strict` rules are enforced, `advisory` ones only reported.
+    Requires an orchestrator.
+    """
+
     mode: PolicyMode
     rules: Array[TopologyRule]
 
 
 class SupervisorSpec(Record):
+    """The role that takes over when failures in a run reach the threshold.
+
+    The threshold is a field of the flow state, beside the count of consecutive failures.
+    """
+
     role: ProfileName
     escalation_threshold: U32
 
 
 class LimitsSpec(Record):
+    """The limits of runs; None means that the definition sets none.
+
+    Times are in milliseconds. Retries, active nodes, active frames and frame depth are copied
+    into the flow state of a new run, where None is 0.
+    """
+
     max_flow_duration_ms: U64 | None = None
     max_step_retries: U32 | None = None
     max_orphaned_turns: U32 | None = None
@@ -97,10 +150,14 @@ class LimitsSpec(Record):
 
 
 class SpawnNone(Record):
+    """The policy to spawn no members on demand."""
+
     mode: Literal["none"] = "none"
 
 
 class SpawnAuto(Record):
+    """The policy to spawn members on demand, by a map from names to profiles."""
+
     mode: Literal["auto"] = "auto"
     profile_map: SortedMap[str, ProfileName]
 
@@ -109,9 +166,11 @@ SpawnPolicyConfig: TypeAlias = Annotated[SpawnNone | SpawnAuto, Field(discrimina
 
 
 class EventRouterConfig(Record):
+    """The router of the members' events: the size of its buffer, and patterns of events."""
+
     buffer_size: U64 = 256
-    include_patterns: Array[str] | None = Field(default=None, exclude_if=no_value)
-    exclude_patterns: Array[str] | None = Field(default=None, exclude_if=no_value)
+    include_patterns: OptionalArray[str] = Field(default=NO_VALUE, exclude_if=no_value)
+    exclude_patterns: OptionalArray[str] = Field(default=NO_VALUE, exclude_if=no_value)
 
 
 ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
@@ -119,7 +178,11 @@ ProfileLookup: TypeAlias = Callable[[str], Awaitable[StoredRealmProfile | None]]
 
 
 class MobDefinition(Displayed, Record):
-    """A mob as its author defined it."""
+    """A mob as its author defined it.
+
+    Stored as a spec and in the `MobCreated` event. References between its parts are not
+    checked.
+    """
 
     id: MobId
     orchestrator: OrchestratorConfig | None = None

@@ -15,18 +15,20 @@ from mobstore.model.ids import (
     OpaquePrincipalToken,
     ProfileName,
     RunId,
-    SessionId,
     StepId,
     TaskId,
 )
 from mobstore.model.json import I64_MAX
 from mobstore.model.profile import MobRuntimeMode
 from mobstore.model.record import (
-    AS_UUID,
+    NO_VALUE,
     U64,
     Array,
     FreeJson,
+    OptionalSessionUuid,
     Record,
+    RunUuid,
+    SessionUuid,
     SortedMap,
     build,
     decode,
@@ -39,8 +41,6 @@ TaskStatus: TypeAlias = Literal["open", "in_progress", "completed", "cancelled"]
 MobMemberKickoffPhase: TypeAlias = Literal[
     "pending", "starting", "callback_pending", "started", "failed", "cancelled"
 ]
-_RunId: TypeAlias = Annotated[RunId, AS_UUID]
-_SessionId: TypeAlias = Annotated[SessionId, AS_UUID]
 
 
 # Parts of events -------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ class SessionMember(Record):
     """A member in a session."""
 
     kind: Literal["session"] = "session"
-    session_id: _SessionId
+    session_id: SessionUuid
 
 
 class BackendPeerMember(Record):
@@ -59,7 +59,7 @@ class BackendPeerMember(Record):
     kind: Literal["backend_peer"] = "backend_peer"
     peer_id: str
     address: str
-    session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
+    session_id: OptionalSessionUuid = Field(default=NO_VALUE, exclude_if=no_value)
 
 
 _MEMBERS: dict[str, type[Record]] = {
@@ -113,7 +113,7 @@ class TrustedPeerSpec(Record):
 class MobToolCallerProvenance(Record):
     """The caller of a tool of the mob, as far as known."""
 
-    caller_session_id: _SessionId | None = Field(default=None, exclude_if=no_value)
+    caller_session_id: OptionalSessionUuid = Field(default=NO_VALUE, exclude_if=no_value)
     caller_mob_id: str | None = Field(default=None, exclude_if=no_value)
     caller_member_id: str | None = Field(default=None, exclude_if=no_value)
 
@@ -147,19 +147,33 @@ class MobMemberKickoffSnapshot(Record):
 
 
 class MobCreated(Record):
+    """The first event of a mob: its definition as it was then.
+
+    Later changes of the spec are in the spec store and are no events.
+    """
+
     type: Literal["mob_created"] = "mob_created"
     definition: MobDefinition
 
 
 class MobCompleted(Record):
+    """The completion of the mob as a whole, not of one of its runs."""
+
     type: Literal["mob_completed"] = "mob_completed"
 
 
 class MobReset(Record):
+    """A reset of the mob; its earlier events stay in the log."""
+
     type: Literal["mob_reset"] = "mob_reset"
 
 
 class MeerkatSpawned(Record):
+    """A new member: its role, its mode, and the session or peer behind it.
+
+    A roster is the members spawned and not retired since.
+    """
+
     type: Literal["meerkat_spawned"] = "meerkat_spawned"
     meerkat_id: MeerkatId
     role: ProfileName
@@ -171,6 +185,8 @@ class MeerkatSpawned(Record):
 
 
 class MeerkatRetired(Record):
+    """The departure of a member; it is no longer in the roster."""
+
     type: Literal["meerkat_retired"] = "meerkat_retired"
     meerkat_id: MeerkatId
     role: ProfileName
@@ -178,36 +194,51 @@ class MeerkatRetired(Record):
 
 
 class MeerkatKickoffUpdated(Record):
+    """A new phase of a member's first turn, or the error that ended it."""
+
     type: Literal["meerkat_kickoff_updated"] = "meerkat_kickoff_updated"
     meerkat_id: MeerkatId
     kickoff: MobMemberKickoffSnapshot
 
 
 class PeersWired(Record):
+    """A connection between two members of the mob: each is a peer of the other."""
+
     type: Literal["peers_wired"] = "peers_wired"
     a: MeerkatId
     b: MeerkatId
 
 
 class ExternalPeerWired(Record):
+    """A connection of a member to a peer outside the mob, with its address."""
+
     type: Literal["external_peer_wired"] = "external_peer_wired"
     local: MeerkatId
     spec: TrustedPeerSpec
 
 
 class ExternalPeerUnwired(Record):
+    """The end of a member's connection to a peer outside the mob, which is named."""
+
     type: Literal["external_peer_unwired"] = "external_peer_unwired"
     local: MeerkatId
     peer_name: str
 
 
 class PeersUnwired(Record):
+    """The end of a connection between two members."""
+
     type: Literal["peers_unwired"] = "peers_unwired"
     a: MeerkatId
     b: MeerkatId
 
 
 class TaskCreated(Record):
+    """A new task on the mob's board, and the tasks that block it.
+
+    Each later change of its status or owner is a `TaskUpdated`.
+    """
+
     type: Literal["task_created"] = "task_created"
     task_id: TaskId
     subject: str
@@ -216,6 +247,8 @@ class TaskCreated(Record):
 
 
 class TaskUpdated(Record):
+    """A new status of a task and its owner, or None."""
+
     type: Literal["task_updated"] = "task_updated"
     task_id: TaskId
     status: TaskStatus
@@ -223,87 +256,120 @@ class TaskUpdated(Record):
 
 
 class FlowStarted(Record):
+    """The start of a run of a flow, with its parameters.
+
+    The first event with this run id. The parameters are the run's `activation_params`.
+    """
+
     type: Literal["flow_started"] = "flow_started"
-    run_id: _RunId
+    run_id: RunUuid
     flow_id: FlowId
     params: FreeJson
 
 
 class FlowCompleted(Record):
+    """The end of a run that completed.
+
+    A run ends with one of `FlowCompleted`, `FlowFailed` and `FlowCanceled`, when its status
+    becomes terminal.
+    """
+
     type: Literal["flow_completed"] = "flow_completed"
-    run_id: _RunId
+    run_id: RunUuid
     flow_id: FlowId
 
 
 class FlowFailed(Record):
+    """The end of a run that failed, and why."""
+
     type: Literal["flow_failed"] = "flow_failed"
-    run_id: _RunId
+    run_id: RunUuid
     flow_id: FlowId
     reason: str
 
 
 class FlowCanceled(Record):
+    """The end of a run that was canceled."""
+
     type: Literal["flow_canceled"] = "flow_canceled"
-    run_id: _RunId
+    run_id: RunUuid
     flow_id: FlowId
 
 
 class StepDispatched(Record):
+    """The sending of a step's message to a member: one event for each member."""
+
     type: Literal["step_dispatched"] = "step_dispatched"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     meerkat_id: MeerkatId
 
 
 class StepTargetCompleted(Record):
+    """The success of one member in a step; the step itself may need more of them."""
+
     type: Literal["step_target_completed"] = "step_target_completed"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     meerkat_id: MeerkatId
 
 
 class StepTargetFailed(Record):
+    """The failure of one member in a step; the step itself may still complete."""
+
     type: Literal["step_target_failed"] = "step_target_failed"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     meerkat_id: MeerkatId
     reason: str
 
 
 class StepCompleted(Record):
+    """The completion of a step: the members' results satisfy its collection policy."""
+
     type: Literal["step_completed"] = "step_completed"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
 
 
 class StepFailed(Record):
+    """The failure of a step as a whole, and why."""
+
     type: Literal["step_failed"] = "step_failed"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     reason: str
 
 
 class StepSkipped(Record):
+    """A step that does not run, and why, such as a condition that does not hold."""
+
     type: Literal["step_skipped"] = "step_skipped"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     reason: str
 
 
 class TopologyViolation(Record):
+    """A message between two roles that the definition's topology does not allow."""
+
     type: Literal["topology_violation"] = "topology_violation"
     from_role: ProfileName
     to_role: ProfileName
 
 
 class SupervisorEscalation(Record):
+    """The referral of a step to a member of the supervisor's role, after too many failures."""
+
     type: Literal["supervisor_escalation"] = "supervisor_escalation"
-    run_id: _RunId
+    run_id: RunUuid
     step_id: StepId
     escalated_to: MeerkatId
 
 
 class OperatorActionRecorded(Record):
+    """An entry of the audit trail: the use of a tool of the mob, and by whom."""
+
     type: Literal["operator_action_recorded"] = "operator_action_recorded"
     tool_name: str
     principal_token: OpaquePrincipalToken
@@ -341,6 +407,11 @@ MobEventKind: TypeAlias = Annotated[
 ]
 
 
+def run_of(kind: MobEventKind) -> RunId | None:
+    """Return the run of an event, None if it has none."""
+    return kind.__dict__.get("run_id")  # faster than `getattr` on a pydantic model
+
+
 class NewMobEvent(Record):
     """An event to append. The store assigns its cursor, and its time unless it has one."""
 
@@ -359,6 +430,11 @@ class MobEvent(Displayed, Record):
     timestamp: Timestamp
     mob_id: MobId
     kind: MobEventKind
+
+    @property
+    def run_id(self) -> RunId | None:
+        """The run of the event, None if it has none; no part of its JSON."""
+        return run_of(self.kind)
 
     def __repr__(self) -> str:
         what = f"{self.kind.type} {self.timestamp}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from json.encoder import encode_basestring
 from math import isfinite
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeAlias, Union, cast
 
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
@@ -29,6 +29,11 @@ _RECURSION_KILLS = sys.platform == "emscripten"  # about 5,000 levels crash the 
 
 _AROUND = 64  # values around a document: the columns of its row, or an event's fields
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+JsonInput: TypeAlias = Union[
+    str, int, float, bool, "Sequence[JsonInput]", "Mapping[str, JsonInput]", None
+]
+"""Free JSON as callers pass it: dicts, lists and tuples of any items. It is read as `JsonValue`."""
 
 NULL_IN_FREE_JSON = object()
 """A value that free JSON turns into null and all else rejects, such as nan in TOML."""

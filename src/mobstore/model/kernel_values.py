@@ -18,6 +18,7 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
     Set as AbstractSet,
 )
 from json import JSONEncoder
@@ -44,13 +45,28 @@ KernelValue: TypeAlias = Union[
     str,
     NamedVariant,
     "tuple[KernelValue, ...]",
-    "list[KernelValue]",
     "KernelSet",
-    "AbstractSet[KernelValue]",
-    "Mapping[KernelValue, KernelValue]",
+    "KernelMap",
     None,
 ]
-K = TypeVar("K", bound=KernelValue)
+"""A kernel value as it is read."""
+
+KernelInput: TypeAlias = Union[
+    bool,
+    int,
+    str,
+    NamedVariant,
+    "Sequence[KernelInput]",
+    "KernelSet",
+    "AbstractSet[KernelInput]",
+    "Mapping[str, KernelInput]",
+    "Mapping[int, KernelInput]",
+    "Mapping[KernelValue, KernelInput]",
+    None,
+]
+"""A kernel value as callers pass it: of sequences, only tuples and lists."""
+
+K = TypeVar("K", bound=KernelInput)
 
 
 class KernelSet(Collection["KernelValue"]):
@@ -67,7 +83,7 @@ class KernelSet(Collection["KernelValue"]):
     __slots__ = ("_items",)
     _items: dict[str, KernelValue]
 
-    def __init__(self, items: Iterable[KernelValue] = ()) -> None:
+    def __init__(self, items: Iterable[KernelInput] = ()) -> None:
         require(items, "items", Iterable)
         self._items = _members(_wires(items))
 
@@ -125,7 +141,7 @@ class KernelMap(Mapping["KernelValue", "KernelValue"]):
 
     def __init__(
         self,
-        entries: Mapping[K, KernelValue] | Iterable[tuple[KernelValue, KernelValue]] = (),
+        entries: Mapping[K, KernelInput] | Iterable[tuple[KernelInput, KernelInput]] = (),
     ) -> None:
         require(entries, "entries", Iterable)
         pairs: Iterable[object] = entries
@@ -250,10 +266,11 @@ def _canonical_text(wire: Wire) -> str:
 
     Nothing is sorted again: sets in sets would be sorted once more on every level.
     """
-    return _dumped(wire) if wire["type"] in {"seq", "set", "map"} else _text(wire)
+    return dumped(wire) if wire["type"] in {"seq", "set", "map"} else _text(wire)
 
 
-_dumped = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+dumped = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+"""Writes what was read from a canonical text as it was there."""
 
 
 def _text(wire: Wire) -> str:

@@ -19,6 +19,13 @@ class MobOverview(Record):
     runs: int
 
 
+class ConsumerOverview(Record):
+    """The position of a named consumer: the cursor of the last event that it is done with."""
+
+    name: str
+    cursor: int
+
+
 class Overview(Displayed, Record):
     """The number of records in a store.
 
@@ -29,6 +36,8 @@ class Overview(Displayed, Record):
         runs: runs of all mobs.
         specs: mobs that have a spec.
         realm_profiles: profiles of the realm.
+        claims: claims that are held, on runs and on other names, including expired ones.
+        consumers: the named consumers, by name.
         mobs: the mobs that have a spec, an event or a run, by id.
     """
 
@@ -38,6 +47,8 @@ class Overview(Displayed, Record):
     runs: int
     specs: int
     realm_profiles: int
+    claims: int
+    consumers: Array[ConsumerOverview]
     mobs: Array[MobOverview]
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias, cast
 from pydantic import BeforeValidator, Field
 
 from mobstore.model.display import Displayed
-from mobstore.model.record import I32, U64, Array, FreeJson, Record
+from mobstore.model.record import I32, NO_ITEMS, NO_VALUE, U64, Array, FreeJson, Record
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 
@@ -14,7 +14,7 @@ MobRuntimeMode: TypeAlias = Literal["autonomous_host", "turn_driven"]
 
 
 class ToolConfig(Record):
-    """The tools that a member may use."""
+    """The tools that a member may use: groups of them, and tool servers by name."""
 
     builtins: bool = False
     shell: bool = False
@@ -23,27 +23,30 @@ class ToolConfig(Record):
     mob: bool = False
     mob_tasks: bool = False
     schedule: bool = False
-    mcp: Array[str] = ()
-    rust_bundles: Array[str] = ()
+    mcp: Array[str] = NO_ITEMS
+    rust_bundles: Array[str] = NO_ITEMS
 
 
 class Profile(Record):
     """A template for members. `None` and JSON `null` are the same in the two free-JSON fields."""
 
     model: str
-    skills: Array[str] = ()
+    skills: Array[str] = NO_ITEMS
     tools: ToolConfig = Field(default_factory=ToolConfig)
     peer_description: str = ""
     external_addressable: bool = False
     backend: MobBackendKind | None = None
     runtime_mode: MobRuntimeMode = "autonomous_host"
     max_inline_peer_notifications: I32 | None = None
-    output_schema: FreeJson = None
-    provider_params: FreeJson = None
+    output_schema: FreeJson = NO_VALUE
+    provider_params: FreeJson = NO_VALUE
 
 
 class RealmProfileRef(Record):
-    """A reference to a profile of the realm, in place of a profile."""
+    """A reference to a profile of the realm, in place of a profile.
+
+    A runtime resolves it when it spawns a member: see `MobDefinition.resolve_profile`.
+    """
 
     realm_profile: str
 

@@ -9,10 +9,22 @@ Sequences are tuples. Maps are read-only to the type checker and copied when a m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
-from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    get_args,
+)
+from uuid import UUID
 
 from pydantic import (
     ConfigDict,
@@ -27,7 +39,8 @@ from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 from mobstore.errors import SerializationError, UsageError
 from mobstore.model.assembly import Assembled
 from mobstore.model.checks import require
-from mobstore.model.json import U64_MAX, copy_json, parse, without_duplicates, write_deep
+from mobstore.model.ids import RunId, SessionId
+from mobstore.model.json import U64_MAX, JsonInput, copy_json, parse, without_duplicates, write_deep
 from mobstore.model.kernel import KernelState
 from mobstore.model.text import LONGEST_REPR, bounded, cut, dotted_path
 from mobstore.model.timestamp import Timestamp
@@ -36,6 +49,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 R = TypeVar("R", bound="Record")
+Read = TypeVar("Read")
+Given = TypeVar("Given")
 
 _REPLACEMENT = "\ufffd".encode()
 
@@ -299,8 +314,40 @@ U32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
-Array = Annotated[tuple[T, ...], _ArraySchema()]
-"""A sequence; a list is accepted, too, and copied."""
+
+class Accepting(Generic[Read, Given]):
+    """The type of a field that is read as `Read`, and for which constructors accept `Given`.
+
+    Type checkers treat it as a descriptor, so they check constructors by `__set__`. At run time
+    the annotation is `Read`, with the schema that converts `Given`.
+    """
+
+    if TYPE_CHECKING:
+
+        def __get__(self, record: object, kind: type[object] | None = None) -> Read: ...
+
+        def __set__(self, record: object, value: Given) -> None: ...
+
+    else:
+
+        def __class_getitem__(cls, types: tuple[Any, Any]) -> Any:
+            return types[0]
+
+
+NO_ITEMS: Any = ()
+"""The default of an `Array`; of type `Any`, because a checker compares it with the descriptor."""
+NO_VALUE: Any = None
+"""The default of an optional field with a descriptor."""
+
+NestedArray = Annotated[tuple[T, ...], _ArraySchema()]
+"""A sequence within another type."""
+NestedJson = Annotated[JsonValue, _FreeJsonSchema()]
+"""Any JSON value within another type; object keys are sorted."""
+
+Array: TypeAlias = Accepting[NestedArray[T], Sequence[T]]
+"""A sequence, read as a tuple; a list is accepted, too, and copied."""
+OptionalArray: TypeAlias = Accepting[NestedArray[T] | None, Sequence[T] | None]
+"""An `Array` or None."""
 
 SortedMap = Annotated[Mapping[K, V], _MapSchema(by_key=True)]
 """A map written with its keys in order."""
@@ -308,11 +355,17 @@ SortedMap = Annotated[Mapping[K, V], _MapSchema(by_key=True)]
 OrderedMap = Annotated[Mapping[K, V], _MapSchema(by_key=False)]
 """A map that keeps the order in which its keys came; equality ignores that order."""
 
-FreeJson = Annotated[JsonValue, _FreeJsonSchema()]
+FreeJson: TypeAlias = Accepting[NestedJson, JsonInput]
 """Any JSON value; object keys are sorted."""
 
-AS_UUID = _UuidSchema()
-"""Marks a field whose type is a `NewType` of `UUID`."""
+RunUuid: TypeAlias = Accepting[Annotated[RunId, _UuidSchema()], UUID | str]
+"""The id of a run."""
+SessionUuid: TypeAlias = Accepting[Annotated[SessionId, _UuidSchema()], UUID | str]
+"""The id of a session."""
+OptionalSessionUuid: TypeAlias = Accepting[
+    Annotated[SessionId, _UuidSchema()] | None, UUID | str | None
+]
+"""The id of a session or None."""
 
 
 def no_value(value: object) -> bool:

@@ -1,11 +1,11 @@
 """Runs: executions of flows, with the states of their frames and loops, and their ledgers."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias, get_args
 from uuid import UUID, uuid4
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from mobstore.errors import InternalError, NotFoundError, UsageError
 from mobstore.model.checks import require
@@ -23,16 +23,22 @@ from mobstore.model.ids import (
     RunId,
     StepId,
 )
+from mobstore.model.json import JsonInput
 from mobstore.model.kernel import KernelState
-from mobstore.model.kernel_values import KernelValue, NamedVariant
+from mobstore.model.kernel_values import KernelInput, NamedVariant
 from mobstore.model.record import (
-    AS_UUID,
+    NO_ITEMS,
+    NO_VALUE,
     U32,
     U64,
+    Accepting,
     Array,
     FreeJson,
+    NestedArray,
+    NestedJson,
     OrderedMap,
     Record,
+    RunUuid,
     SortedMap,
     build,
 )
@@ -40,10 +46,21 @@ from mobstore.model.text import brief, count
 from mobstore.model.timestamp import Timestamp
 
 MobRunStatus: TypeAlias = Literal["pending", "running", "completed", "failed", "canceled"]
+TerminalStatus: TypeAlias = Literal["completed", "failed", "canceled"]
 StepRunStatus: TypeAlias = Literal["dispatched", "completed", "failed", "skipped", "canceled"]
+
+_TERMINAL = frozenset(get_args(TerminalStatus))
+
+Outputs: TypeAlias = Accepting[OrderedMap[StepId, NestedJson], Mapping[StepId, JsonInput]]
+"""The outputs of steps, in the order of their first recording."""
 
 SCHEMA_VERSION = 4
 """The `MobRun.schema_version` that the 0.5 series of the reference writes."""
+
+
+def _no_entries() -> Any:
+    """Return the default of a map whose type is a descriptor to checkers."""
+    return {}
 
 
 def is_terminal(status: str) -> bool:
@@ -53,7 +70,7 @@ def is_terminal(status: str) -> bool:
         UsageError: the status is not text.
     """
     require(status, "status", str)
-    return status in {"completed", "failed", "canceled"}
+    return status in _TERMINAL
 
 
 class FrameSnapshot(Record):
@@ -74,7 +91,7 @@ class StepLedgerEntry(Record):
     step_id: StepId
     meerkat_id: MeerkatId
     status: StepRunStatus
-    output: FreeJson = None
+    output: FreeJson = NO_VALUE
     timestamp: Timestamp
 
 
@@ -95,9 +112,15 @@ class LoopIterationLedgerEntry(Record):
 
 
 class RunHeader(Record):
-    """A run without its states, ledgers and outputs; the reference has no such record."""
+    """A run without its states, ledgers and outputs; the reference has no such record.
 
-    run_id: Annotated[RunId, AS_UUID]
+    Attributes:
+        holder: the holder of the run's claim, even of an expired one; None if it is not held.
+        epoch: the epoch of the latest claim on it; 0 if there was none.
+        due_at: the time from which it can be claimed; None once it has ended.
+    """
+
+    run_id: RunUuid
     mob_id: MobId
     flow_id: FlowId
     status: MobRunStatus
@@ -105,6 +128,9 @@ class RunHeader(Record):
     created_at: Timestamp
     completed_at: Timestamp | None = None
     schema_version: U32 = 0
+    holder: str | None = None
+    epoch: U64 = 0
+    due_at: Timestamp | None = None
 
 
 class MobRun(Displayed, Record):
@@ -114,7 +140,7 @@ class MobRun(Displayed, Record):
     the order of their first recording. An item of `loop_iteration_outputs[loop]` is an iteration.
     """
 
-    run_id: Annotated[RunId, AS_UUID]
+    run_id: RunUuid
     mob_id: MobId
     flow_id: FlowId
     status: MobRunStatus
@@ -128,12 +154,13 @@ class MobRun(Displayed, Record):
     loops: SortedMap[LoopInstanceId, LoopSnapshot] = Field(
         default_factory=dict[LoopInstanceId, LoopSnapshot]
     )
-    loop_iteration_ledger: Array[LoopIterationLedgerEntry] = ()
+    loop_iteration_ledger: Array[LoopIterationLedgerEntry] = NO_ITEMS
     schema_version: U32 = 0
-    root_step_outputs: OrderedMap[StepId, FreeJson] = Field(default_factory=dict[StepId, JsonValue])
-    loop_iteration_outputs: SortedMap[LoopId, Array[OrderedMap[StepId, FreeJson]]] = Field(
-        default_factory=dict[LoopId, tuple[Mapping[StepId, JsonValue], ...]]
-    )
+    root_step_outputs: Outputs = Field(default_factory=_no_entries)
+    loop_iteration_outputs: Accepting[
+        SortedMap[LoopId, NestedArray[OrderedMap[StepId, NestedJson]]],
+        Mapping[LoopId, Sequence[Mapping[StepId, JsonInput]]],
+    ] = Field(default_factory=_no_entries)
 
     def __repr__(self) -> str:
         where = f"{brief(self.mob_id)}/{brief(self.flow_id)}"
@@ -149,7 +176,7 @@ class MobRun(Displayed, Record):
         mob_id: MobId,
         flow_id: FlowId,
         flow_state: KernelState,
-        activation_params: JsonValue = None,
+        activation_params: JsonInput = None,
     ) -> Self:
         """Return a new run: random id, status `pending`, created now, otherwise empty.
 
@@ -242,21 +269,23 @@ class FlowRunConfig(Record):
 class LoopContextHistory(Record):
     """The outputs of a loop, one map per iteration."""
 
-    iterations: Array[OrderedMap[StepId, FreeJson]]
+    iterations: Accepting[
+        NestedArray[OrderedMap[StepId, NestedJson]], Sequence[Mapping[StepId, JsonInput]]
+    ]
 
 
 class FlowContext(Record):
     """The values that conditions and messages of a flow can refer to."""
 
-    run_id: Annotated[RunId, AS_UUID]
+    run_id: RunUuid
     activation_params: FreeJson
-    step_outputs: OrderedMap[StepId, FreeJson]
+    step_outputs: Outputs
     loop_outputs: OrderedMap[LoopId, LoopContextHistory] = Field(
         default_factory=dict[LoopId, LoopContextHistory]
     )
 
     @classmethod
-    def from_run_aggregate(cls, run: MobRun, run_id: UUID, activation_params: JsonValue) -> Self:
+    def from_run_aggregate(cls, run: MobRun, run_id: UUID, activation_params: JsonInput) -> Self:
         """Collect a run's outputs; those of each loop's last iteration count as step outputs.
 
         `run_id` and `activation_params` are the arguments, not the run's own.
@@ -327,9 +356,8 @@ def _first_flow_state(
         )
     limits = limits or LimitsSpec()
     policies = {step: spec.collection_policy for step, spec in steps.items()}
-    nothing: dict[KernelValue, KernelValue] = dict.fromkeys(order)
-    zero: dict[KernelValue, KernelValue] = dict.fromkeys(order, 0)
-    fields: dict[str, KernelValue] = {
+    nothing, zero = dict.fromkeys(order), dict.fromkeys(order, 0)
+    fields: dict[str, KernelInput] = {
         "tracked_steps": frozenset(order),
         "ordered_steps": tuple(order),
         "step_status": nothing,

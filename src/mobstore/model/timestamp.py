@@ -14,7 +14,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, total_ordering
 from time import time_ns
-from typing import Any
+from typing import Any, overload
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -34,6 +34,8 @@ _FORM = b"0000-00-00T00:00:00.000000000Z"
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _FAR_FORMS = (b"Y000000" + _FORM[4:], b"-000000" + _FORM[4:])
 _CYCLE = 400  # years after which the Gregorian calendar repeats
+_CYCLE_START = 2000
+_CYCLE_LENGTH = timedelta(days=146_097)
 
 
 @total_ordering
@@ -136,6 +138,64 @@ class Timestamp:
         text = _comparable(other)
         return NotImplemented if text is None else self._text < text
 
+    def __add__(self, duration: timedelta) -> Timestamp:
+        """Return the time after a duration; a leap second counts as the second after it.
+
+        Raises:
+            OverflowError: the year is beyond those of the reference, -262142 to 262142.
+        """
+        if not isinstance(duration, timedelta):
+            return NotImplemented
+        text = self._text
+        if text[0].isdigit() and text[17:19] != "60":
+            try:  # five times as fast as computing in cycles
+                time = datetime.fromisoformat(text[:26]) + duration
+            except (ValueError, OverflowError):
+                pass  # one of the years is 0, or beyond 9999
+            else:
+                return Timestamp.from_sortable(
+                    f"{time.isoformat(timespec='microseconds')}{text[26:]}"
+                )
+        cycles, time, nanoseconds = _split(text)
+        cycles += duration // _CYCLE_LENGTH
+        time += duration % _CYCLE_LENGTH
+        year = time.year + cycles * _CYCLE
+        if abs(year) > _MAX_YEAR:
+            raise OverflowError(f"a year is within -{_MAX_YEAR} to {_MAX_YEAR}")
+        return Timestamp.from_sortable(
+            f"{_sortable_year(year)}{time:-%m-%dT%H:%M:%S.%f}{nanoseconds:03d}Z"
+        )
+
+    __radd__ = __add__
+
+    @overload
+    def __sub__(self, other: timedelta) -> Timestamp: ...
+    @overload
+    def __sub__(self, other: Timestamp | datetime) -> timedelta: ...
+    def __sub__(self, other: timedelta | Timestamp | datetime) -> Timestamp | timedelta:
+        """Return the time before a duration, or the duration since another time.
+
+        The duration is rounded down to the microsecond; leap seconds do not count in it, and a time
+        within one is in the second after it.
+
+        Raises:
+            OverflowError: the year is beyond those of the reference, -262142 to 262142.
+        """
+        if isinstance(other, timedelta):
+            return self + -other
+        text = _comparable(other)
+        if text is None:
+            return NotImplemented
+        cycles, time, nanoseconds = _split(self._text)
+        other_cycles, other_time, other_nanoseconds = _split(text)
+        borrowed = timedelta(microseconds=nanoseconds < other_nanoseconds)
+        return time - other_time - borrowed + (cycles - other_cycles) * _CYCLE_LENGTH
+
+    def __rsub__(self, other: datetime) -> timedelta:
+        """Return the duration from this time to a datetime, as `__sub__` does."""
+        text = _comparable(other)
+        return NotImplemented if text is None else Timestamp.from_sortable(text) - self
+
     def __hash__(self) -> int:
         try:
             return hash(self.to_datetime())  # equal datetimes must have equal hashes
@@ -179,7 +239,7 @@ def _read(text: str) -> str:
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
     leap = second == 60
     # The calendar repeats, so any year can be computed in the cycle that starts in 2000.
-    cycles = (year - 2000) // _CYCLE
+    cycles = (year - _CYCLE_START) // _CYCLE
     time = datetime(year - cycles * _CYCLE, month, day, hour, minute, 59 if leap else second)  # noqa: DTZ001 - the offset is subtracted below
     if sign:
         if int(offset_hours) > 23:
@@ -189,11 +249,31 @@ def _read(text: str) -> str:
     year = time.year + cycles * _CYCLE
     if abs(year) > _MAX_YEAR:
         raise ValueError(f"a year is within -{_MAX_YEAR} to {_MAX_YEAR}")
-    if year > 9999:
-        years = f"Y{year:06d}"
-    elif year < 0:
-        years = f"-{1_000_000 + year:06d}"
-    else:
-        years = f"{year:04d}"
     seconds = "60" if leap else f"{time.second:02d}"
-    return f"{years}{time:-%m-%dT%H:%M}:{seconds}.{fraction or '':0<9}Z"
+    return f"{_sortable_year(year)}{time:-%m-%dT%H:%M}:{seconds}.{fraction or '':0<9}Z"
+
+
+def _sortable_year(year: int) -> str:
+    if year > 9999:
+        return f"Y{year:06d}"
+    return f"-{1_000_000 + year:06d}" if year < 0 else f"{year:04d}"
+
+
+def _split(text: str) -> tuple[int, datetime, int]:
+    """Return the parts of sortable text with which to calculate.
+
+    Returns:
+        Cycles of the calendar, the time within the cycle that starts in 2000, and the nanoseconds
+        beyond its microseconds. A leap second is the second after it.
+    """
+    if text[0] == "Y":
+        year, rest = int(text[1:7]), text[7:]
+    elif text[0] == "-":
+        year, rest = int(text[1:7]) - 1_000_000, text[7:]
+    else:
+        year, rest = int(text[:4]), text[4:]
+    cycles, year = divmod(year - _CYCLE_START, _CYCLE)
+    leap = rest[13:15] == "60"
+    second = "59" if leap else rest[13:15]
+    time = datetime.fromisoformat(f"{_CYCLE_START + year}{rest[:13]}{second}{rest[15:-4]}")
+    return cycles, time + timedelta(seconds=leap), int(rest[-4:-1])
