@@ -17,6 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
+from mobstore.engines.clock import machine_time
 from mobstore.engines.listeners import Listeners
 from mobstore.errors import ClosedError, ReadFailedError, WriteFailedError
 from mobstore.scripts.tables import TABLES, Key, Row, Table
@@ -28,7 +29,6 @@ from mobstore.scripts.transaction import (
     Get,
     LoadingScript,
     Put,
-    Read,
     Scan,
     Script,
     Write,
@@ -50,8 +50,8 @@ class Rows:
         self._tables: dict[Table[Any], dict[Key, Row]] = {table: {} for table in TABLES}
         self.changes: list[tuple[Table[Any], Key, Row | None, Row | None]] = []  # old, new
 
-    def answer(self, asked: Read | Write) -> object:
-        """Answer one read, or apply one write of a loading script."""
+    def answer(self, asked: Get[Any] | Scan[Any] | Count | Write) -> object:
+        """Answer one read, or apply one write of a loading script; `drive` answers `Now`."""
         if isinstance(asked, Get):
             return self._tables[asked.table].get(asked.key)
         if isinstance(asked, Scan):
@@ -135,6 +135,7 @@ class JournalEngine(Engine):
             ReadFailedError: the file cannot be opened, or another process has it open.
         """
         self._path, self._rows, self._listeners = path, Rows(), Listeners()
+        self._now = machine_time
         try:
             self._file = _open_alone(path)
         except OSError as error:
@@ -163,7 +164,7 @@ class JournalEngine(Engine):
 
     def _run(self, make: Callable[[], Script[T] | LoadingScript[T]], *, loading: bool = False) -> T:
         try:
-            commit = drive(make(), self._rows.answer)
+            commit = drive(make(), self._rows.answer, self._now)
             for write in commit.writes:
                 self._rows.write(write)
             if self._rows.changes:
@@ -195,6 +196,10 @@ class JournalEngine(Engine):
         """Register a listener; no other process writes this file."""
         self._check()
         return self._listeners.add(wake, to)
+
+    def use_clock(self, now: Callable[[], str]) -> None:
+        """Answer `Now` by this clock."""
+        self._now = now
 
     async def compact(self) -> None:
         """Write a new journal with the current rows, and replace the old one by it."""

@@ -13,13 +13,23 @@ import sqlite3
 import sys
 import time
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 from uuid import UUID
 
 from engines.support import RUN, every_call, new_run, no_store_threads, open_files, plain, say
-from mobstore import FrameId, MobStoreError, MobStores, RunId, Stores, open_stores
+from mobstore import (
+    ConsumerMovedError,
+    EventBatch,
+    FrameId,
+    MobStoreError,
+    MobStores,
+    RunId,
+    Stores,
+    open_stores,
+)
 from mobstore.testing.samples import frame, number_of, state, step, tag_of, tagged_event
 
 NOBODY = 65534
@@ -45,6 +55,29 @@ def increment(path: str, tasks: str, wins: str) -> None:
             return sum(await asyncio.gather(*(until_won(stores) for _ in range(int(tasks)))))
 
     say(str(asyncio.run(main())))
+
+
+def project(path: str) -> None:
+    """Count the events of a store in the state of a run, without end."""
+
+    async def count(at: Stores, batch: EventBatch) -> None:
+        run = await at.runs.get_run(RUN)
+        assert run is not None
+        counted = number_of(run.flow_state) + len(batch.events)
+        await at.runs.cas_flow_state(RUN, expected=run.flow_state, next=state(counted))
+        await batch.done(at)
+
+    async def main() -> None:
+        async with (
+            open_stores(f"sqlite:{path}", timeout=60, durability="normal") as stores,
+            stores.events.follow("projector", most=5, linger=0.002) as batches,
+        ):
+            say("ready")
+            async for batch in batches:
+                with suppress(ConsumerMovedError):
+                    await stores.atomic(partial(count, batch=batch))
+
+    asyncio.run(main())
 
 
 def open_new(name: str) -> None:

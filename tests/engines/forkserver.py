@@ -23,7 +23,14 @@ from typing import IO, Self
 
 TESTS = Path(__file__).parents[1]
 PROGRAMS = frozenset(
-    {"engines.children", "engines.earlier", "engines.hammer", "engines.stress", "engines.support"}
+    {
+        "engines.children",
+        "engines.claiming",
+        "engines.earlier",
+        "engines.hammer",
+        "engines.stress",
+        "engines.support",
+    }
 )
 """The modules that the server imports."""
 

@@ -16,9 +16,11 @@ from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
+from uuid import uuid4
 
 from engines.forkserver import PROGRAMS, Child
 from mobstore import (
+    Claim,
     FrameId,
     LoopInstanceId,
     MobRun,
@@ -87,16 +89,40 @@ async def first(of: Subscription[T]) -> T:
         return await anext(of)
 
 
+async def held(stores: MobStores, use: Callable[[Claim], Coroutine[Any, Any, object]]) -> object:
+    """Acquire a claim, unless it is held, and use it."""
+    name = f"used by {use.__name__}"
+    claim = await stores.claims.acquire(name, "ann", 60) or await stores.claims.get(name)
+    return None if claim is None else await use(claim)
+
+
 def every_call(stores: MobStores) -> list[Call]:
-    """Return a call of every method of the four stores, with valid arguments."""
+    """Return a call of every method of the stores, with valid arguments."""
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles
+    claims = stores.claims
+
+    async def claim_one() -> None:
+        run = new_run(RunId(uuid4()))
+        await runs.create_run(run)  # without a run, the iterator would wait
+        await first(runs.claims("bob", ttl=1e-6))
+        await runs.delete_run(run.run_id)
+
+    async def keep(claim: Claim) -> None:
+        async with claims.keep(claim):
+            pass
+
     by_store: dict[str, dict[str, Callable[[], Coroutine[Any, Any, object]]]] = {
         "events": {
             "append": lambda: events.append(tagged_event("e")),
+            "get_by_key": lambda: events.get_by_key("key"),
             "append_batch": lambda: events.append_batch([tagged_event("e"), tagged_event("f")]),
             "poll": lambda: events.poll(0, 10),
             "replay_all": events.replay_all,
             "subscribe": lambda: first(events.subscribe()),
+            "follow": lambda: first(events.follow("projector", linger=0)),
+            "consumers": events.consumers,
+            "forget_consumer": lambda: events.forget_consumer("projector"),
+            "first_cursor": events.first_cursor,
             "latest_cursor": events.latest_cursor,
             "prune": lambda: events.prune(NOON),
             "clear": events.clear,
@@ -107,6 +133,8 @@ def every_call(stores: MobStores) -> list[Call]:
             "list_runs": lambda: runs.list_runs("mob"),
             "get_run_header": lambda: runs.get_run_header(RUN),
             "run_headers": runs.run_headers,
+            "counts": runs.counts,
+            "find_run_ids": lambda: runs.find_run_ids("00"),
             "step_entries": lambda: runs.step_entries(RUN),
             "failure_entries": lambda: runs.failure_entries(RUN),
             "loop_iteration_entries": lambda: runs.loop_iteration_entries(RUN),
@@ -124,6 +152,9 @@ def every_call(stores: MobStores) -> list[Call]:
             "append_step_entry_if_absent": lambda: runs.append_step_entry_if_absent(RUN, step("t")),
             "put_step_output": lambda: runs.put_step_output(RUN, "s", 1),
             "append_failure_entry": lambda: runs.append_failure_entry(RUN, failure("s")),
+            "append_failure_entry_if_absent": (
+                lambda: runs.append_failure_entry_if_absent(RUN, failure("t"))
+            ),
             "upsert_loop_snapshot": lambda: runs.upsert_loop_snapshot(
                 RUN, loop_instance_id="loop", snapshot=loop(1), ledger_entry=iteration(1)
             ),
@@ -199,6 +230,9 @@ def every_call(stores: MobStores) -> list[Call]:
                 expected_run_state=state(7),
                 next_run_state=state(8),
             ),
+            "finish_run": lambda: runs.finish_run(RUN, "failed", tagged_event("end")),
+            "claim_next": lambda: runs.claim_next("ann", ttl=1e-6),
+            "claims": claim_one,
             "delete_run": lambda: runs.delete_run(run_id(2)),
             "prune_runs": lambda: runs.prune_runs(NOON),
         },
@@ -214,6 +248,16 @@ def every_call(stores: MobStores) -> list[Call]:
             "update": lambda: profiles.update("new", profile(), 1),
             "list": profiles.list,
             "delete": lambda: profiles.delete("new", 2),
+        },
+        "claims": {
+            "acquire": lambda: claims.acquire("name", "ann", 60),
+            "renew": lambda: held(stores, claims.renew),
+            "get": lambda: claims.get("name"),
+            "list": claims.list,
+            "hold": lambda: held(stores, claims.hold),
+            "keep": lambda: held(stores, keep),
+            "release": lambda: held(stores, claims.release),
+            "put_off": lambda: claims.put_off("free"),
         },
     }
     return [

@@ -305,7 +305,7 @@ def test_flipped_bits(tmp_path: Path, places: str) -> None:
         "UPDATE realm_profiles SET profile = '{}', name = 'new'",
         "UPDATE realm_profiles SET created_at = 5, name = 'new'",
         "DROP TABLE events",
-        "ALTER TABLE events DROP COLUMN type",
+        "ALTER TABLE events DROP COLUMN kind",
     ],
 )
 def test_content_that_we_did_not_write(tmp_path: Path, damaging: str) -> None:

@@ -14,11 +14,13 @@ import pytest
 
 from engines.support import RUN, new_run
 from mobstore import open_stores
+from mobstore.engines.clock import machine_time
 from mobstore.engines.sqlite.connections import connect
 from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.engines.sqlite.reads import DEFERRED, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.operations import events as event_log, run_reading
+from mobstore.operations import events as event_log, run_reading, run_selection
+from mobstore.operations.event_queries import Span
 from mobstore.scripts.transaction import Script
 from mobstore.testing.samples import step, tagged_event
 
@@ -26,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 KEY = str(RUN)
 WHOLE_RUN = lambda: run_reading.get_run(KEY)  # noqa: E731
-LIST = lambda: run_reading.list_runs(run_reading.Selection())  # noqa: E731
-EVENTS = lambda: event_log.poll(0, 1000)  # noqa: E731
+LIST = lambda: run_reading.list_runs(run_selection.Selection())  # noqa: E731
+EVENTS = lambda: event_log.poll(Span(0), 1000)  # noqa: E731
 
 
 @pytest.fixture
@@ -52,9 +54,9 @@ async def _fill(path: Path, *, output: int = 0, events: int = 0, each: int = 0) 
         ({"output": 5_000_000}, lambda: run_reading.step_entries(KEY, 0, 1), True),
         ({"events": 900, "each": 10}, EVENTS, False),
         ({"events": 900, "each": 5_000}, EVENTS, True),
-        ({"events": 900, "each": 5_000}, lambda: event_log.poll(0, 100), False),
+        ({"events": 900, "each": 5_000}, lambda: event_log.poll(Span(0), 100), False),
         ({"events": 3, "each": 3_000_000}, EVENTS, True),
-        ({"events": 1100, "each": 1}, lambda: event_log.poll(0, 1100), True),
+        ({"events": 1100, "each": 1}, lambda: event_log.poll(Span(0), 1100), True),
     ],
 )
 def test_large_reads_run_on_a_thread(
@@ -94,9 +96,9 @@ def test_reading_stops_before_it_has_read_much(
     with closing(Rows(connect(path, "rw"))) as rows:
         tracemalloc.start()
         try:
-            assert read_at_once(rows, make) is DEFERRED
+            assert read_at_once(rows, make, machine_time) is DEFERRED
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         assert peak < 4_000_000
-        assert read(rows, make, Interruption())
+        assert read(rows, make, machine_time, Interruption())

@@ -36,6 +36,7 @@ from engines.support import (
     tell,
 )
 from mobstore import (
+    ClaimStore,
     ClosedError,
     FrameId,
     InternalError,
@@ -128,6 +129,7 @@ def test_the_table_of_calls_has_every_method() -> None:
         "runs": MobRunStore,
         "specs": MobSpecStore,
         "realm_profiles": RealmProfileStore,
+        "claims": ClaimStore,
     }
     assert named == Counter(
         (store, method)

@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engines.children import append_some, die_with_a_log_of_ours, die_within_a_write, read_as_nobody
-from engines.earlier import as_format_3, make_earlier
+from engines.earlier import make_format_1
 from engines.support import (
     RUN,
     every_call,
@@ -40,16 +40,17 @@ from mobstore import (
 )
 from mobstore.cli.commands import cli
 from mobstore.engines.read_only import ReadOnlyEngine
-from mobstore.scripts.tables import EVENTS
+from mobstore.scripts.tables import EVENTS, FORMAT
 from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Script
 from mobstore.testing.samples import tag_of, tagged_event
 
 pytestmark = pytest.mark.process
 
 READS = {
-    "poll", "replay_all", "latest_cursor", "get_run", "list_runs", "get_run_header", "run_headers",
+    "poll", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run", "list_runs",
+    "get_run_header", "run_headers", "counts", "find_run_ids",
     "step_entries", "failure_entries", "loop_iteration_entries", "watch", "get_spec", "list_specs",
-    "get", "list", "subscribe",
+    "get", "list", "subscribe", "consumers",
 }  # fmt: skip
 
 
@@ -211,11 +212,10 @@ def test_an_empty_file(path: Path) -> None:
 
 
 def test_an_earlier_format(path: Path) -> None:
-    make_earlier(path, 1)
+    make_format_1(path)
     before = path.read_bytes()
-    with as_format_3():
-        told = _refused(path)
-    assert "has mobstore format 1, and this mobstore reads format 3" in told
+    told = _refused(path)
+    assert f"has mobstore format 1, and this mobstore reads format {FORMAT}" in told
     assert "open it once for writing to upgrade it" in told
     assert path.read_bytes() == before
     assert side_files(path) == []
@@ -244,7 +244,7 @@ def test_no_command_that_reads_rewrites_a_file(
     path: Path, tmp_path_factory: pytest.TempPathFactory, left: str
 ) -> None:
     if left.startswith("format 1"):
-        make_earlier(path, 1)
+        make_format_1(path)
         with closing(plain(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
     else:
@@ -258,8 +258,7 @@ def test_no_command_that_reads_rewrites_a_file(
     before = _state(path)
     names = {"URL": f"sqlite:{path}", "OUT": f"{tmp_path_factory.mktemp('out')}/out.zip"}
     for command in READING:
-        with as_format_3() if left.startswith("format 1") else nullcontext():
-            result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
+        result = CliRunner().invoke(cli, [names.get(word, word) for word in command])
         assert _state(path) == before, command
         if left == "a journal":
             assert "left in the middle of a write; open it once for writing" in result.output

@@ -57,14 +57,14 @@ class PendingEngine(MemoryEngine):
         with self._lock:
             self._check()
             try:
-                commit = drive(make(), noted)
+                commit = drive(make(), noted, self._now)
                 self._written.write(commit.writes)
             except BaseException:
                 self._written.undo()
                 raise
             self._written.keep()
             loaded = write_script(*writes, *commit.writes)
-            drive(self.overlay.run(loaded()), self._tables.answer)
+            drive(self.overlay.run(loaded()), self._tables.answer, self._now)
         self._listeners.notify()
         return commit.result
 
@@ -72,7 +72,7 @@ class PendingEngine(MemoryEngine):
         require_outside_atomic()
         with self._lock:
             self._check()
-            commit = drive(self.overlay.run(self._noted(make())), self._tables.answer)
+            commit = drive(self.overlay.run(self._noted(make())), self._tables.answer, self._now)
         await self._turn(monotonic())
         return commit
 

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
+from mobstore.engines.clock import machine_time
 from mobstore.engines.listeners import Listeners
 from mobstore.errors import ClosedError
 from mobstore.scripts.memory_tables import MemoryTables
@@ -26,6 +27,7 @@ from mobstore.scripts.transaction import (
     Commit,
     Engine,
     LoadingScript,
+    Now,
     Scan,
     Script,
     Write,
@@ -57,6 +59,7 @@ class MemoryEngine(Engine):
         self._long = 0  # long scripts that write
         self._closed = False
         self._calls = 0
+        self._now = machine_time
         self._listeners = Listeners()
 
     def __repr__(self) -> str:
@@ -68,10 +71,10 @@ class MemoryEngine(Engine):
         with self._lock:
             self._check()
             script = make()
-            end = _slice(script, None, self._tables.answer, _FEW)
+            end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
             branch = None if isinstance(end, Commit) else self._tables.branch()
         if branch is not None:
-            end = await _finish(script, end, branch.answer)
+            end = await _finish(script, end, self._answerer(branch.answer))
         await self._turn(began)
         return cast("Commit[T]", end).result
 
@@ -81,7 +84,7 @@ class MemoryEngine(Engine):
         with self._lock:
             self._check()
             script = make()
-            end = _slice(script, None, self._tables.answer, _FEW)
+            end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
             attempt = None
             if isinstance(end, Commit) and self._tables.size(end.writes) <= _MANY:
                 self._apply(end)
@@ -110,6 +113,9 @@ class MemoryEngine(Engine):
             self._check()
             return self._listeners.add(wake, to)
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._now = now
+
     async def compact(self) -> None:
         require_outside_atomic()
         with self._lock:
@@ -126,6 +132,9 @@ class MemoryEngine(Engine):
         self._calls += 1
         if self._calls % _CALLS_PER_TURN == 0 or monotonic() - began > _SLICE:
             await _pause()
+
+    def _answerer(self, answer: _Answer) -> _Answer:
+        return lambda asked: self._now() if type(asked) is Now else answer(asked)
 
     def _check(self) -> None:
         if self._closed:
@@ -161,7 +170,7 @@ class MemoryEngine(Engine):
     ) -> Commit[T]:
         """Run a long script to its end, and make its writes visible together."""
         try:
-            commit = await _finish(script, asked, attempt.answer)
+            commit = await _finish(script, asked, self._answerer(attempt.answer))
             await attempt.apply(commit.writes)
             with self._lock:
                 if self._version != attempt.version:
@@ -178,7 +187,7 @@ class MemoryEngine(Engine):
         self._recover()
         self._version += 1
         try:
-            commit = drive(make(), self._tables.answer_or_write)
+            commit = drive(make(), self._tables.answer_or_write, self._now)
             self._tables.write(commit.writes)
         except BaseException:
             self._tables.undo()

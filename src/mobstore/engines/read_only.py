@@ -26,11 +26,17 @@ class ReadOnlyEngine(Engine):
     async def write(self, make: Callable[[], Script[T]]) -> T:  # noqa: ARG002
         _reject()
 
+    async def settle(self) -> None:
+        return  # it begins no writes
+
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
         _reject()
 
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         return self._engine.listen(wake, to)
+
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._engine.use_clock(now)
 
     async def compact(self) -> None:
         _reject()

@@ -8,7 +8,7 @@ it restarts a script.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
@@ -54,6 +54,7 @@ def atomic_script(
     view: Callable[[Engine], V],
     context: Context,
     step: Step = lambda run: run(),
+    guards: Iterable[Script[None]] = (),
 ) -> Script[Outcome[T]]:
     """Run a function of operations and commit all their writes, or none if it raises.
 
@@ -62,9 +63,15 @@ def atomic_script(
         view: makes the stores passed to the function, on an engine.
         context: the caller's context variables; the function sees them on any thread.
         step: runs each step of the function, in that context.
+        guards: scripts that run first; their errors are the outcome.
     """
     if not callable(work):
         raise UsageError(_ASYNC_FUNCTION)
+    try:
+        for guard in guards:
+            yield from guard
+    except MobStoreError as error:
+        return Commit(Outcome(None, error))
     recorder, overlay, number = _Recorder(), Overlay(), 0
     context = context.copy()
     enter_atomic(context)
@@ -86,7 +93,7 @@ def atomic_script(
             try:
                 commit = yield from overlay.run(_script_of(operation))
                 if commit.refusal is not None:
-                    raise RefusedError(number, commit.refusal)
+                    raise RefusedError(number, *commit.refusal)
             except MobStoreError as error:
                 error.add_note(f"by operation {number} of an atomic call")
                 go_on = partial(coroutine.throw, error)
@@ -133,6 +140,9 @@ class _Recorder(Engine):
 
     write = read
 
+    async def settle(self) -> None:
+        return  # within a transaction, all writes before it have ended
+
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:  # noqa: ARG002
         self._refuse("load a whole store")
 
@@ -142,6 +152,9 @@ class _Recorder(Engine):
         to: Scan[Any] | None = None,  # noqa: ARG002
     ) -> Callable[[], None]:
         self._refuse("wait for commits")
+
+    def use_clock(self, now: Callable[[], str]) -> None:  # noqa: ARG002
+        self._refuse("change the clock")
 
     async def compact(self) -> None:
         self._refuse("compact")

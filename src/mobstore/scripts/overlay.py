@@ -27,6 +27,7 @@ from mobstore.scripts.transaction import (
     Count,
     Delete,
     Get,
+    Now,
     Put,
     Read,
     Scan,
@@ -104,6 +105,8 @@ class Overlay:
     def _answer(self, read: Read) -> _Answer:
         if isinstance(read, Get):
             return (yield from self._get(read))
+        if isinstance(read, Now):
+            return (yield read)
         scan = read.scan if isinstance(read, Count) else read
         hidden = self._hidden.get(scan.index.table)
         if hidden is None:

@@ -21,7 +21,7 @@ Key: TypeAlias = tuple[Value, ...]
 Row: TypeAlias = tuple[str | int, ...]
 R = TypeVar("R", bound=Row)
 
-FORMAT = 1
+FORMAT = 2
 """The version of this layout; engines store it and reject a higher one."""
 
 
@@ -90,6 +90,8 @@ NEXT_CURSOR = "next_cursor"
 """The counter of `COUNTERS` that holds the cursor of the next event."""
 NEXT_RUN = "next_run"
 """The counter of `COUNTERS` that holds the number of the next run."""
+NEXT_EPOCH = "next_epoch"
+"""The counter of `COUNTERS` that holds the epoch of the next claim."""
 
 
 class MetaRow(NamedTuple):
@@ -113,6 +115,22 @@ class EventRow(NamedTuple):
     kind: str
 
 
+class EventKeyRow(NamedTuple):
+    """The key under which an event was appended, with the event's cursor and time."""
+
+    key: str
+    cursor: int
+    timestamp: str
+
+
+class ConsumerRow(NamedTuple):
+    """The position of a named consumer: the cursor of the last event that it is done with."""
+
+    name: str
+    cursor: int
+    updated_at: str
+
+
 class RunRow(NamedTuple):
     """The head of a run; `number` counts runs in the order of their creation."""
 
@@ -130,6 +148,24 @@ class RunRow(NamedTuple):
 class RunStateRow(NamedTuple):
     run_id: str
     flow_state: str
+
+
+class RunClaimRow(NamedTuple):
+    """The claim on a run; the other columns are those of the run, to find work by.
+
+    There is a row for each run that has not ended, and for each that is held. `holder` is "" if
+    the run is not held. It can be claimed from `due_at` on. `ttl` is in microseconds.
+    """
+
+    run_id: str
+    number: int
+    mob_id: str
+    flow_id: str
+    status: str
+    due_at: str
+    holder: str
+    epoch: int
+    ttl: int
 
 
 class StepLedgerRow(NamedTuple):
@@ -210,12 +246,27 @@ class RealmProfileRow(NamedTuple):
     updated_at: str
 
 
+class ClaimRow(NamedTuple):
+    """A claim on a name, as `RunClaimRow` is one on a run."""
+
+    name: str
+    due_at: str
+    holder: str
+    epoch: int
+    ttl: int
+
+
 META = Table("meta", MetaRow, order=("name",))
 COUNTERS = Table("counters", CounterRow, order=("name",))
 EVENTS = Table("events", EventRow, order=("cursor",))
 EVENTS_BY_MOB = EVENTS.index("by_mob", prefix=("mob_id",), order=("cursor",))
 EVENTS_BY_RUN = EVENTS.index("by_run", prefix=("run_id",), order=("cursor",))
 EVENTS_BY_TIME = EVENTS.index("by_time", order=("timestamp",))
+EVENTS_BY_TYPE = EVENTS.index("by_type", prefix=("type",), order=("cursor",))
+EVENT_KEYS = Table("event_keys", EventKeyRow, order=("key",))
+EVENT_KEYS_BY_CURSOR = EVENT_KEYS.index("by_cursor", order=("cursor",))
+EVENT_KEYS_BY_TIME = EVENT_KEYS.index("by_time", order=("timestamp",))
+CONSUMERS = Table("consumers", ConsumerRow, order=("name",))
 RUNS = Table("runs", RunRow, order=("run_id",))
 RUNS_BY_NUMBER = RUNS.index("by_number", order=("number",))
 RUNS_BY_STATUS = RUNS.index("by_status", prefix=("status",), order=("number",))
@@ -227,6 +278,15 @@ RUNS_BY_FLOW_STATUS = RUNS.index(
 )
 RUNS_BY_END = RUNS.index("by_end", prefix=("status",), order=("completed_at",))
 RUN_STATES = Table("run_states", RunStateRow, order=("run_id",))
+RUN_CLAIMS = Table("run_claims", RunClaimRow, order=("run_id",))
+RUN_CLAIMS_BY_STATUS = RUN_CLAIMS.index("by_status", prefix=("status",), order=("due_at", "number"))
+RUN_CLAIMS_BY_MOB = RUN_CLAIMS.index(
+    "by_mob", prefix=("mob_id", "status"), order=("due_at", "number")
+)
+RUN_CLAIMS_BY_FLOW = RUN_CLAIMS.index(
+    "by_flow", prefix=("mob_id", "flow_id", "status"), order=("due_at", "number")
+)
+RUN_CLAIMS_BY_HOLDER = RUN_CLAIMS.index("by_holder", order=("holder", "run_id"))
 STEP_LEDGER = Table("step_ledger", StepLedgerRow, prefix=("run_id",), order=("position",))
 STEP_LEDGER_BY_STEP = STEP_LEDGER.index(
     "by_step", prefix=("run_id", "step_id"), order=("position",)
@@ -263,13 +323,17 @@ LOOP_STEP_OUTPUTS_BY_POSITION = LOOP_STEP_OUTPUTS.index(
 )
 SPECS = Table("specs", SpecRow, order=("mob_id",))
 REALM_PROFILES = Table("realm_profiles", RealmProfileRow, order=("name",))
+CLAIMS = Table("claims", ClaimRow, order=("name",))
 
 TABLES: tuple[Table[Any], ...] = (
     META,
     COUNTERS,
     EVENTS,
+    EVENT_KEYS,
+    CONSUMERS,
     RUNS,
     RUN_STATES,
+    RUN_CLAIMS,
     STEP_LEDGER,
     FAILURE_LEDGER,
     FRAMES,
@@ -280,4 +344,5 @@ TABLES: tuple[Table[Any], ...] = (
     LOOP_STEP_OUTPUTS,
     SPECS,
     REALM_PROFILES,
+    CLAIMS,
 )

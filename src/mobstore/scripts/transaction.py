@@ -6,12 +6,12 @@ receives their answers, and returns a `Commit` with its result and its writes:
     def cas_flow_state(run_id: str, expected: str, next: str) -> Script[bool]:
         state = yield from fetch(Get(RUN_STATES, (run_id,)))
         if state is None or state.flow_state != expected:
-            return refuse(f"run {run_id} has another flow state")
+            return refuse("runs.cas_flow_state", run_id, f"run {run_id} has another flow state")
         return Commit(True, (Put(RUN_STATES, (RunStateRow(run_id, next),)),))
 
-Rules for scripts: no clock, no random, no await. Nothing changes before the end, so a script that
-raises has changed nothing. Rules for engines: all reads of one script see one snapshot of the
-store. Its writes are applied all or none, and no reader sees only some of them.
+Rules for scripts: no clock but `Now`, no random, no await. Nothing changes before the end, so a
+script that raises has changed nothing. Rules for engines: all reads of one script see one snapshot
+of the store. Its writes are applied all or none, and no reader sees only some of them.
 
 A *loading* script imports more than fits into memory. It yields writes too. They are applied at
 once, but become visible and durable, all or none, only when the script ends.
@@ -33,6 +33,7 @@ A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+D = TypeVar("D")
 
 
 Durability: TypeAlias = Literal["full", "normal"]
@@ -88,8 +89,16 @@ class Count(ReadOf[int]):
         _require_unlimited(self.scan)
 
 
-Read: TypeAlias = Get[Any] | Scan[Any] | Count
-"""A read, answered by a row or None, by rows, or by a number."""
+@dataclass(slots=True)
+class Now(ReadOf[str]):
+    """The time as sortable text, read by the engine's clock once a writer has its lock.
+
+    All processes that share a store should see one clock: the machine's, or the server's.
+    """
+
+
+Read: TypeAlias = Get[Any] | Scan[Any] | Count | Now
+"""A read, answered by a row or None, by rows, by a number, or by a time."""
 
 
 @dataclass(slots=True)
@@ -161,19 +170,33 @@ def counter_too_low(name: str, value: int) -> WriteFailedError:
     )
 
 
+class Refusal(NamedTuple):
+    """A comparison that failed.
+
+    Attributes:
+        method: the store method, such as `runs.cas_run_status`.
+        run_id: the id of the run; None if it is not about a run.
+        reason: why it failed.
+    """
+
+    method: str
+    run_id: str | None
+    reason: str
+
+
 class Commit(NamedTuple, Generic[T]):
     """The end of a script: the result of the operation, and its writes.
 
     Attributes:
         result: what the operation returns.
         writes: applied in this order.
-        refusal: why a comparison failed, in which case there are no writes; else None. In an
+        refusal: the comparison that failed, in which case there are no writes; else None. In an
             atomic call, a refusal rolls back every operation.
     """
 
     result: T
     writes: tuple[Write, ...] = ()
-    refusal: str | None = None
+    refusal: Refusal | None = None
 
 
 ScriptPart: TypeAlias = Generator[tuple[Read, ...], tuple[Any, ...], T]
@@ -182,9 +205,9 @@ Script: TypeAlias = ScriptPart[Commit[T]]
 LoadingScript: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], Commit[T]]
 
 
-def refuse(why: str) -> Commit[bool]:
+def refuse(method: str, run_id: str | None, reason: str) -> Commit[bool]:
     """Return the end of a compare-and-swap that did not find the expected value."""
-    return Commit(False, (), why)
+    return Commit(False, (), Refusal(method, run_id, reason))
 
 
 @overload
@@ -193,18 +216,25 @@ def fetch(read: ReadOf[A], /) -> ScriptPart[A]: ...
 def fetch(read: ReadOf[A], other: ReadOf[B], /) -> ScriptPart[tuple[A, B]]: ...
 @overload
 def fetch(read: ReadOf[A], other: ReadOf[B], third: ReadOf[C], /) -> ScriptPart[tuple[A, B, C]]: ...
+@overload
+def fetch(
+    read: ReadOf[A], other: ReadOf[B], third: ReadOf[C], fourth: ReadOf[D], /
+) -> ScriptPart[tuple[A, B, C, D]]: ...
 def fetch(*reads: Any) -> ScriptPart[Any]:
     """Yield reads in one round trip and return their answers; use it with `yield from`."""
     answers = yield reads
     return answers[0] if len(reads) == 1 else answers
 
 
-def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object]) -> Commit[T]:
+def drive(
+    script: Script[T] | LoadingScript[T], answer: Callable[[Any], object], now: Callable[[], str]
+) -> Commit[T]:
     """Run a script to its end on an engine that answers reads immediately.
 
     Args:
         script: a fresh script.
         answer: answers one read; for a loading script it also applies one write.
+        now: answers `Now`.
 
     Raises:
         Exception: any error of the script or of `answer`; no part of the commit was applied.
@@ -212,7 +242,9 @@ def drive(script: Script[T] | LoadingScript[T], answer: Callable[[Any], object])
     try:
         asked: Sequence[object] = next(script)
         while True:
-            asked = script.send(tuple([answer(one) for one in asked]))
+            asked = script.send(
+                tuple([now() if type(one) is Now else answer(one) for one in asked])
+            )
     except StopIteration as end:
         return cast("Commit[T]", end.value)
     except BaseException:
@@ -248,6 +280,11 @@ def require_outside_atomic() -> None:
         )
 
 
+def _nothing() -> Script[None]:
+    yield ()
+    return Commit(None)
+
+
 class Engine(ABC):
     """A runner of scripts: it knows how to run a transaction, never what the transaction means.
 
@@ -274,6 +311,15 @@ class Engine(ABC):
             ClosedError: the engine is closed.
         """
 
+    async def settle(self) -> None:
+        """Wait for the writes that this engine has started before, also those of cancelled tasks.
+
+        Raises:
+            WriteFailedError: the medium failed.
+            ClosedError: the engine is closed.
+        """
+        await self.write(_nothing)
+
     @abstractmethod
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         """Run a loading script alone. Raise the errors of `write`."""
@@ -298,6 +344,10 @@ class Engine(ABC):
         Raises:
             ClosedError: the engine is closed.
         """
+
+    @abstractmethod
+    def use_clock(self, now: Callable[[], str]) -> None:
+        """Answer `Now` by a clock for tests, instead of the machine's or the server's."""
 
     @abstractmethod
     async def compact(self) -> None:

@@ -143,7 +143,8 @@ def test_every_call_fails_in_words(
         await stores.runs.append_step_entry(RUN, step(SECRET, output=SECRET))
         await stores.events.append(tagged_event(SECRET, SECRET))
         await asyncio.to_thread(fault, postgres, postgres_schema, role)
-        calls = [call for call in every_call(stores) if call.method not in {"subscribe", "watch"}]
+        waiting = {"subscribe", "watch", "follow"}
+        calls = [call for call in every_call(stores) if call.method not in waiting]
         await asyncio.gather(
             *(note(call.make()) for call in calls),
             note(stores.atomic(lambda at: at.events.append(tagged_event(SECRET)))),

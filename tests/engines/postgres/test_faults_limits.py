@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from engines.postgres.journal import Journal
-from mobstore import MobStoreError, MobStores, ReadFailedError, WriteFailedError
+from mobstore import MobStoreError, MobStores, ReadFailedError, Timestamp, WriteFailedError
 from mobstore.stores.postgres import PostgresMobStores
 from mobstore.testing.samples import event, make_run, run_id, step, tag_of, tagged_event
 from support.postgres import programs
@@ -148,6 +149,10 @@ def test_settings_of_a_role_change_nothing(
             await stores.runs.append_step_entry(run_id(100), step(text, output=[text, None, 1.5]))
             (stored,) = await stores.events.poll(len(await stores.events.replay_all()) - 1, 1)
             assert tag_of(stored.kind) == text
+            before = Timestamp.now() - timedelta(microseconds=1)
+            claim = await stores.claims.acquire("name", "holder", 60)
+            assert claim is not None
+            assert before <= claim.expires_at - timedelta(seconds=60) <= Timestamp.now()
             assert (await stores.runs.step_entries(run_id(100)))[-1].step_id == text
             await stores.compact()
             if settings == "short sessions":

@@ -12,6 +12,7 @@ from differential.choices import Choices, Pool
 from differential.model import Clash, Model, show
 from differential.scripts import FailError
 from engines.postgres import broken
+from mobstore.engines.clock import machine_time
 from mobstore.engines.postgres.jobs import Job, run_together
 from mobstore.engines.postgres.merging import DeleteKeys, Merged, merge
 from mobstore.scripts.tables import COUNTERS, EVENTS, TABLES, CounterRow, EventRow, Table
@@ -21,6 +22,7 @@ from mobstore.scripts.transaction import (
     Count,
     Delete,
     Get,
+    Now,
     Put,
     Read,
     Scan,
@@ -150,6 +152,8 @@ class Group:
 
 
 def answer_of(state: Model, read: Read) -> Any:
+    if isinstance(read, Now):
+        return machine_time()
     if isinstance(read, Get):
         return state.tables[read.table.name].get(read.key)
     if isinstance(read, Count):

@@ -16,6 +16,7 @@ from mobstore import (
     open_stores,
 )
 from mobstore.engines.postgres.layout import ServerFacts, check_server
+from mobstore.scripts.tables import FORMAT
 from mobstore.testing.samples import tagged_event
 from support.postgres.server import Server, new_schema
 
@@ -203,13 +204,25 @@ def test_a_newer_format_is_rejected(
 ) -> None:
     """Whatever its tables are; and it is not called damaged."""
     asyncio.run(create(postgres_url))
-    postgres.execute(f"UPDATE {postgres_schema}.mobstore SET format = 2")
+    postgres.execute(f"UPDATE {postgres_schema}.mobstore SET format = {FORMAT + 1}")
     postgres.execute(f"ALTER TABLE {postgres_schema}.mobstore ADD COLUMN more text")
     postgres.execute(f"ALTER TABLE {postgres_schema}.events RENAME TO log")
     for read_only in (False, True):
-        assert "has format 2, and this version of mobstore reads up to 1; update mobstore" in (
-            rejection(postgres_url, read_only=read_only)
+        assert (
+            f"has format {FORMAT + 1}, and this version of mobstore reads up to {FORMAT}; update"
+            in rejection(postgres_url, read_only=read_only)
         )
+
+
+def test_format_1_is_rejected(postgres: Server, postgres_schema: str, postgres_url: str) -> None:
+    """It is not called damaged, although it lacks tables."""
+    asyncio.run(create(postgres_url))
+    postgres.execute(f"UPDATE {postgres_schema}.mobstore SET format = 1")
+    for table in ("claims", "run_claims", "consumers", "event_keys"):
+        postgres.execute(f"DROP TABLE {postgres_schema}.{table}")
+    for read_only in (False, True):
+        told = rejection(postgres_url, read_only=read_only)
+        assert "has format 1, of a mobstore before its first release; copy it to a SQLite" in told
 
 
 def test_a_store_that_was_replaced_is_not_written(

@@ -16,11 +16,16 @@ from mobstore.engines.postgres.reads import name_of
 from mobstore.engines.postgres.values import array, original, text
 from mobstore.scripts.tables import (
     COUNTERS,
+    NEXT_EPOCH,
     NEXT_RUN,
+    RUN_CLAIMS,
+    RUN_CLAIMS_BY_HOLDER,
+    RUN_CLAIMS_BY_STATUS,
     RUNS,
     RUNS_BY_NUMBER,
     STEP_LEDGER,
     TABLES,
+    RunClaimRow,
     RunRow,
     RunStateRow,
     StepLedgerRow,
@@ -31,6 +36,7 @@ from mobstore.scripts.transaction import (
     Delete,
     DeleteRange,
     Get,
+    Now,
     Put,
     Read,
     Scan,
@@ -65,6 +71,8 @@ def some_state(choices: Choices) -> Model:
 
 
 def differ(one: Model, other: Model, read: Read) -> bool:
+    if isinstance(read, Now):
+        return False
     if isinstance(read, Get):
         rows, others = one.tables[read.table.name], other.tables[read.table.name]
         return rows.get(read.key) != others.get(read.key)
@@ -85,6 +93,16 @@ def is_of_numbers(read: Read, write: Write) -> bool:
     )
 
 
+def is_of_work(read: Read) -> bool:
+    """Return whether only the making of claims is locked, not the runs that it finds."""
+    return (
+        isinstance(read, Scan)
+        and read.index.table is RUN_CLAIMS
+        and (read.limit == 1 or (read.index is RUN_CLAIMS_BY_HOLDER and bool(read.prefix)))
+        and read.index is not RUN_CLAIMS
+    )
+
+
 def unlocked_reads(seeds: int) -> list[str]:
     """Return reads and writes that change their answers, but may overlap with them."""
     found: list[str] = []
@@ -96,7 +114,9 @@ def unlocked_reads(seeds: int) -> list[str]:
             after = state.copy()
             after.apply([write])
             for read in choices.reads(30):
-                if is_of_numbers(read, write) or not differ(state, after, read):
+                if is_of_numbers(read, write) or is_of_work(read):
+                    continue
+                if not differ(state, after, read):
                     continue
                 changes += 1
                 if not exclude(read, write):
@@ -174,6 +194,27 @@ def test_creating_a_run_excludes_no_change_of_another() -> None:
     last = Scan(RUNS_BY_NUMBER, limit=1, backwards=True)
     assert not exclude(last, Put(RUNS, [RUN]))
     assert exclude(Scan(RUNS_BY_NUMBER, limit=1), Put(RUNS, [RUN]))
+
+
+def test_finding_work_excludes_making_claims_only() -> None:
+    claim = RunClaimRow("r", 7, "mob", "flow", "running", "t", "", 0, 0)
+    for work in (
+        Scan(RUN_CLAIMS_BY_STATUS, ("running",), limit=1),
+        Scan(RUN_CLAIMS_BY_HOLDER, ("ann",)),
+    ):
+        assert exclude(work, work)
+        assert exclude(work, Get(COUNTERS, (NEXT_EPOCH,)))
+        assert not exclude(work, Put(RUN_CLAIMS, [claim]))
+    others: tuple[Read, ...] = (
+        Scan(RUN_CLAIMS),
+        Scan(RUN_CLAIMS, limit=1),
+        Scan(RUN_CLAIMS_BY_STATUS, ("running",)),
+        Scan(RUN_CLAIMS_BY_HOLDER, after=""),
+        Count(Scan(RUN_CLAIMS_BY_HOLDER, ("ann",))),
+        Get(RUN_CLAIMS, ("r",)),
+    )
+    for other in others:
+        assert exclude(other, Put(RUN_CLAIMS, [claim]))
 
 
 def test_more_than_200_locks_become_that_of_the_store() -> None:

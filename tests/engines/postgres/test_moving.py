@@ -14,7 +14,8 @@ import pytest
 
 import mobstore
 from cli.command_line import run
-from maintenance.support import contents, exported, fill, imported
+from maintenance.support import contents, exported, fill, fill_claims, imported
+from maintenance.test_claims import CLOCK, FORMAT_1
 from maintenance.test_verify import LEFT, REPAIRED, Damage
 from meerkat.test_export import all_of
 from mobstore import MobStores, SqliteMobStores, copy, diff, open_stores, verify
@@ -100,6 +101,19 @@ def test_databases_of_the_reference(postgres_url: str, tmp_path: Path, sample: P
     asyncio.run(check())
 
 
+def test_an_archive_of_version_1(postgres_url: str) -> None:
+    async def check() -> None:
+        async with open_stores("memory:") as here, open_stores(postgres_url) as there:
+            for stores in (here, there):
+                stores.engine.use_clock(lambda: CLOCK)
+                await imported(FORMAT_1, stores)
+            assert await exported(there) == await exported(here)
+            assert (await verify(there)).problems == ()
+            assert await there.runs.claim_next("w", ttl=60)
+
+    asyncio.run(check())
+
+
 def test_a_failed_import_leaves_an_empty_store(postgres_url: str, sample: Path) -> None:
     async def check() -> None:
         async with open_stores("memory:") as here, open_stores(postgres_url) as there:
@@ -131,6 +145,8 @@ async def fill_sound(url: str) -> None:
         await stores.runs.create_run(samples.full_run(2))
         await stores.specs.put_spec("mob", samples.definition())
         await stores.realm_profiles.create("p", samples.profile())
+        await stores.runs.create_run(samples.make_run(4))
+        await fill_claims(stores)
 
 
 def apply(server: Server, schema: str, damage: Damage) -> bool:

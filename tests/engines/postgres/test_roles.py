@@ -209,9 +209,9 @@ def test_defaults_of_a_role_do_not_matter(
             await stores.events.append(tagged_event("Grüße, 漢字 \x00\x01"))
             await stores.compact()
             assert (await verify(stores)).problems == ()
-            (event,) = await stores.events.replay_all()
+            *_, event = await stores.events.replay_all()
         async with open_stores(postgres_url) as stores:
-            assert await stores.events.replay_all() == [event]
+            assert (await stores.events.replay_all())[-1] == event
             assert tag_of(event.kind) == "Grüße, 漢字 \x00\x01"
 
     asyncio.run(main())

@@ -24,6 +24,9 @@ INTRUDERS = [
     ("pg_try_advisory_xact_lock(integer)", "boolean", "true"),
     ("to_regclass(name)", "regclass", "NULL"),
     ("set_config(text, text, text)", "text", "''"),
+    ("to_char(timestamp, text)", "text", "''"),
+    ("clock_timestamp()", "timestamptz", "'2000-01-01'"),
+    ("timezone(text, timestamptz)", "timestamp", "'2000-01-01'"),
 ]
 
 
@@ -58,6 +61,8 @@ async def use(url: str) -> None:
         await stores.runs.create_run(make_run(1))
         await stores.runs.list_runs("mob")
         await stores.overview()
+        assert await stores.claims.acquire("name", "holder", 60)
+        assert await stores.claims.list(expired=False)
 
 
 async def begin(url: str) -> None:

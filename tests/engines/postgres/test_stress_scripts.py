@@ -23,7 +23,7 @@ from differential.scenario import rows_of
 from engines.postgres import broken
 from mobstore import WriteFailedError
 from mobstore.engines.postgres.locks import STORE, Lock, Locks
-from mobstore.scripts.tables import EVENTS, RUNS_BY_NUMBER, SPECS, SpecRow
+from mobstore.scripts.tables import EVENT_KEYS, EVENTS, RUN_CLAIMS, RUNS_BY_NUMBER, SPECS, SpecRow
 from mobstore.scripts.transaction import (
     Add,
     Commit,
@@ -141,7 +141,10 @@ def _is_exact(asked: Read | Write) -> bool:
     """Return whether rows are locked, not only their numbers; `locks` says what is not."""
     if isinstance(asked, Count):
         return asked.scan.index is not RUNS_BY_NUMBER
-    return not (isinstance(asked, Scan) and asked.index is RUNS_BY_NUMBER and asked.backwards)
+    if not isinstance(asked, Scan):
+        return True
+    work = asked.index.table is RUN_CLAIMS and (asked.limit == 1 or bool(asked.prefix))
+    return not work and not (asked.index is RUNS_BY_NUMBER and asked.backwards)
 
 
 def _is_broad(asked: Read | Write) -> bool:
@@ -149,7 +152,9 @@ def _is_broad(asked: Read | Write) -> bool:
         return False
     scan = asked if isinstance(asked, Scan) else asked.scan
     table = scan.index.table
-    return table is not EVENTS and not (scan.prefix and scan.index.sorted_by[0] == table.key[0])
+    return table not in {EVENTS, EVENT_KEYS} and not (
+        scan.prefix and scan.index.sorted_by[0] == table.key[0]
+    )
 
 
 class Scenario:

@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, cast, get_type_hints
-from uuid import uuid4
 
-from mobstore.engines.indexeddb.javascript import Browser, Database, JsValue, Transaction
-from mobstore.scripts.tables import IDENTITY, META, TABLES, Key, MetaRow, Row, Table, Value
+from mobstore.engines.indexeddb.javascript import Browser, JsValue
+from mobstore.scripts.tables import Key, Row, Table, Value
 from mobstore.scripts.transaction import Scan
 
 Found: TypeAlias = Any
@@ -28,26 +27,6 @@ Found: TypeAlias = Any
 MARK = "\uffff"
 _EXACT = 2**53
 _LEAST = float("-inf")  # sorts before all other keys
-
-
-def create_object_stores(browser: Browser, database: Database, transaction: Transaction) -> None:
-    """Create the missing object stores and indexes, within an upgrade's transaction.
-
-    A new `META` store gets the database's identity.
-    """
-    for table in TABLES:
-        if database.objectStoreNames.contains(table.name):
-            store = transaction.objectStore(table.name)
-        else:
-            store = database.createObjectStore(table.name)
-            if table is META:
-                store.put(browser.value(MetaRow(IDENTITY, str(uuid4()))._asdict()), IDENTITY)
-        for index in table.indexes:
-            if not store.indexNames.contains(index.name):
-                columns = index.sorted_by
-                store.createIndex(
-                    index.name, columns[0] if len(columns) == 1 else browser.array(*columns)
-                )
 
 
 _new = cast("Callable[..., Row]", cast("Any", tuple).__new__)

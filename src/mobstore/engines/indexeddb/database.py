@@ -1,8 +1,8 @@
 """Connections to databases: opening, creating and upgrading; translation of the browser's errors.
 
 The version of a database is the format of its tables. Opening a database of an earlier format
-upgrades it: missing object stores and indexes are created. Other tabs that have it open close it
-when the browser sends them `versionchange`.
+upgrades it (`upgrade.py`). Other tabs that have it open close it when the browser sends them
+`versionchange`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from mobstore.engines.indexeddb.conversion import create_object_stores
+from mobstore.engines.clock import machine_time
 from mobstore.engines.indexeddb.javascript import Browser, Database, Fault, JsValue, Transaction
+from mobstore.engines.indexeddb.upgrade import upgrade
 from mobstore.errors import MobStoreError, ReadFailedError, SerializationError, WriteFailedError
 from mobstore.scripts.tables import FORMAT, TABLES
 from mobstore.scripts.transaction import Durability
@@ -30,6 +31,7 @@ class Connection:
 
     Attributes:
         browser: the browser.
+        now: answers `Now`.
         lost: a function to call when the database has been closed from outside; to be set.
     """
 
@@ -42,6 +44,7 @@ class Connection:
         self._tables = browser.array(*(table.name for table in TABLES))
         self._options = browser.value({"durability": _DURABILITY[durability]})
         self._closed_by: str | None = None
+        self.now: Callable[[], str] = machine_time
         self.lost: Callable[[], None] | None = None
         self._handlers = [browser.handler(self._on_versionchange), browser.handler(self._on_close)]
         database.onversionchange, database.onclose = self._handlers
@@ -118,11 +121,7 @@ class Connection:
 
         Arguments are checked before a script runs, so only stored values can be wrong.
         """
-        translated = SerializationError(
-            f"'{self._name}' holds a value that mobstore did not write; the cause says more"
-        )
-        translated.__cause__ = error
-        return translated
+        return _corruption(error, self._name)
 
     def _on_versionchange(self, event: JsValue) -> None:
         """Close the database, since another tab is waiting to upgrade or delete it."""
@@ -189,13 +188,19 @@ class _Opening:
                 raise ReadFailedError(
                     f"there is no '{self._name}' in this browser; check the name, or create it"
                 )
-            create_object_stores(self._browser, database, transaction)
-        except MobStoreError as error:
+            upgrade(self._browser, database, transaction, event.oldVersion, self._fail_upgrade)
+        except (MobStoreError, self._browser.Error) as error:
+            self._fail_upgrade(error)
+
+    def _fail_upgrade(self, error: Exception) -> None:
+        """Leave the database as it was."""
+        if isinstance(error, MobStoreError):
             self._error = error
-            transaction.abort()
-        except self._browser.Error as error:
+        elif isinstance(error, self._browser.Error):
             self._error = _translate(error, self._name, "readwrite")
-            transaction.abort()
+        else:
+            self._error = _corruption(error, self._name)
+        self._request.transaction.abort()
 
     def _on_success(self, _: JsValue) -> None:
         database: Database = self._request.result
@@ -258,6 +263,15 @@ class _Opening:
     def _end(self) -> None:
         for handler in self._handlers:
             handler.destroy()
+
+
+def _corruption(error: Exception, name: str) -> MobStoreError:
+    """Return the error for stored values that mobstore did not write."""
+    translated = SerializationError(
+        f"'{name}' holds a value that mobstore did not write; the cause says more"
+    )
+    translated.__cause__ = error
+    return translated
 
 
 def _translate(fault: Fault | Exception | None, name: str, mode: Mode) -> MobStoreError:

@@ -87,6 +87,9 @@ class IndexedDbEngine(Engine):
         self._check()
         return self._channel.listen(wake, to)
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._connection.now = now
+
     async def compact(self) -> None:
         self._check()  # the browser reclaims space by itself
 

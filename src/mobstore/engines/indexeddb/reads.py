@@ -17,7 +17,7 @@ from mobstore.engines.indexeddb.conversion import MARK, encode_key, to_js_key, t
 from mobstore.engines.indexeddb.javascript import Browser, Finder, Handler, JsValue, Request
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import Index, Key, Table, Value
-from mobstore.scripts.transaction import Count, Get, Read, ReadOf, Scan
+from mobstore.scripts.transaction import Count, Get, Now, Read, ReadOf, Scan
 
 PENDING = object()
 """Sentinel for an answer that has not arrived."""
@@ -100,7 +100,7 @@ class ReadBatch:
 
     Attributes:
         reads: the reads.
-        scans: the `PendingScan` of each read; None for a `Get`.
+        scans: the `PendingScan` of each read; None for `Get` and `Now`.
 
     Raises:
         InternalError: the script yielded anything but a tuple of reads.
@@ -116,7 +116,7 @@ class ReadBatch:
 
 
 def _pending(read: Read | ScanKeys) -> PendingScan | None:
-    if isinstance(read, Get):
+    if isinstance(read, (Get, Now)):
         return None
     if isinstance(read, (Scan, Count, ScanKeys)):
         return PendingScan(read)

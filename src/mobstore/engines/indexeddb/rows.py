@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
 from mobstore.engines.indexeddb.cache import TableCache
@@ -17,8 +17,19 @@ from mobstore.engines.indexeddb.reads import (
     is_empty,
 )
 from mobstore.errors import WriteFailedError
-from mobstore.scripts.tables import Index, Key, Row, Table
-from mobstore.scripts.transaction import Add, Delete, Get, Put, Read, Scan, Write, key_in_use
+from mobstore.scripts.tables import META, Index, Key, Row, Table
+from mobstore.scripts.transaction import (
+    Add,
+    Count,
+    Delete,
+    Get,
+    Now,
+    Put,
+    Read,
+    Scan,
+    Write,
+    key_in_use,
+)
 
 Steps: TypeAlias = Generator[tuple[Read | ScanKeys, ...], tuple[Any, ...], Any]
 """A generator that yields reads and receives their answers."""
@@ -36,12 +47,13 @@ class Rows:
     browser then names the table but not the key, so the script runs again and reads first.
     """
 
-    def __init__(self, browser: Browser, transaction: Transaction) -> None:
-        self._browser = browser
+    def __init__(self, browser: Browser, transaction: Transaction, now: Callable[[], str]) -> None:
+        self._browser, self._now = browser, now
         self._transaction = transaction
         self._version = 0
         self._tables: dict[Table[Any], TableCache] = {}
         self._round_trips: list[RoundTrip] = []  # those under way, in order
+        self._begun = False  # whether a request has returned, so that no other tab holds the lock
 
     def send(self, batches: Sequence[ReadBatch], success: Handler) -> bool:
         """Send the reads that have no current answer, in parallel round trips.
@@ -70,6 +82,7 @@ class Rows:
         self._round_trips = going
 
     def _take(self, trip: RoundTrip) -> None:
+        self._begun = True
         for wanted, found in trip.results():
             if isinstance(wanted, PendingScan):
                 wanted.found = found
@@ -83,7 +96,11 @@ class Rows:
         """Return the current answers of a batch, or None if any is unknown or stale."""
         answers: list[Any] = []
         for read, scan in zip(batch.reads, batch.scans, strict=True):
-            if scan is None:
+            if isinstance(read, Now):
+                if not self._begun:
+                    return None
+                answers.append(self._now())
+            elif scan is None:
                 get = cast("Get[Any]", read)
                 known = self._cache(get.table).known
                 row = known.get(get.key, PENDING)
@@ -101,9 +118,13 @@ class Rows:
     def _send(self, batches: Iterable[ReadBatch], success: Handler) -> None:
         gets: dict[Table[Any], list[Key]] = {}
         scans: list[PendingScan] = []
+        timed = False
         for batch in batches:
             for n, read in enumerate(batch.reads):
                 scan = batch.scans[n]
+                if isinstance(read, Now):
+                    timed = True
+                    continue
                 if scan is None:
                     get = cast("Get[Any]", read)
                     known = self._cache(get.table).known
@@ -113,6 +134,8 @@ class Rows:
                 elif self._is_stale(scan):
                     batch.scans[n] = scan = PendingScan(scan.read, self._version)
                     scans.append(scan)
+        if timed and not (gets or scans or self._round_trips or self._begun):
+            scans.append(PendingScan(Count(Scan(META))))  # returns once the transaction runs
         if gets or scans:
             self.flush()
             trip = RoundTrip(self._browser, self._finder, gets, scans)

@@ -28,7 +28,16 @@ from mobstore.engines.indexeddb.reads import ReadBatch
 from mobstore.engines.indexeddb.rows import Rows, Steps
 from mobstore.errors import InternalError, MobStoreError
 from mobstore.scripts.tables import COUNTERS
-from mobstore.scripts.transaction import Commit, Count, Get, LoadingScript, Scan, Script, Write
+from mobstore.scripts.transaction import (
+    Commit,
+    Count,
+    Get,
+    LoadingScript,
+    Now,
+    Scan,
+    Script,
+    Write,
+)
 
 OnCommit: TypeAlias = Callable[[Iterable[Write] | None], None]
 """A function that receives the writes of a commit, or None after a loading script."""
@@ -150,7 +159,7 @@ class _Transaction:
                 call.settle()
             self._queue.release(self)
             return
-        self._rows = Rows(self._connection.browser, self._native)
+        self._rows = Rows(self._connection.browser, self._native, self._connection.now)
         self._advance()
         # No event can fire before control returns to the browser, so setting these can wait until
         # the first requests have been sent.
@@ -261,7 +270,7 @@ class _Transaction:
                 answers: list[Any] = []
                 for one in step:
                     self._require_awaited(call)
-                    if isinstance(one, (Get, Scan, Count)):
+                    if isinstance(one, (Get, Scan, Count, Now)):
                         answers += yield (one,)
                     else:
                         answers.append((yield from self._rows.write(one, careful=call.careful)))

@@ -122,7 +122,7 @@ class Server:
         """Record the store that was opened: the OID of its table `mobstore`, and its isolation."""
         self._marker, self.isolation = marker, isolation
         self.guard = layout.guard(self.sql, marker)
-        self.sql = Sql(self.options.schema, self.guard)
+        self.sql = Sql(self.options.schema, self.guard, self.sql.clock)
 
     async def connect_first(self) -> Wire:
         """Connect, and learn about the server.

@@ -182,6 +182,9 @@ class PostgresEngine(Engine):
         lane.news.start()
         return end
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._server.sql.clock = now
+
     async def compact(self) -> None:
         require_outside_atomic()
         self._lane()

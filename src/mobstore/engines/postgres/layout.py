@@ -1,6 +1,6 @@
 """The schema of a store: created once, checked when it is opened.
 
-A store is a PostgreSQL schema. Beside the fifteen tables it holds `mobstore`, with the version of
+A store is a PostgreSQL schema. Beside the nineteen tables it holds `mobstore`, with the version of
 the layout and the isolation of the store, and `writers`, by which a writer finds out whether its
 last commit happened. The isolation belongs to the store, because transactions that take locks and
 transactions that PostgreSQL checks do not notice each other.

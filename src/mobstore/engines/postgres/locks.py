@@ -5,8 +5,15 @@ a *space* and a value:
 
 * `run` and its id, for the tables whose first column is `run_id`: all of a run's rows;
 * the table and the first column of the key, for the other tables;
-* `counters` and `next_cursor` for all events, and for adding and removing runs and reading their
-  numbers `counters` and `next_run`: new rows are numbered under the lock of their counter.
+* `counters` and `next_cursor` for all events and their keys, and for adding and removing runs and
+  reading their numbers `counters` and `next_run`: new rows are numbered under the lock of their
+  counter;
+* `counters` and `next_epoch` for finding the first run to claim, and the runs of a holder: claims
+  are made under it.
+
+The last two kinds of scans find rows without their own locks, so they may miss what another
+transaction commits meanwhile. A script that claims a run reads it again by its key, and starts
+afresh if it has changed. Other scans of claims on runs lock the whole store.
 
 Numbers of runs are read by counting runs, and by finding the last ones. The latter answers with
 whole runs, but scripts use only their numbers. A script never puts a run that does not exist.
@@ -32,9 +39,13 @@ from typing import Any, TypeAlias
 
 from mobstore.scripts.tables import (
     COUNTERS,
+    EVENT_KEYS,
     EVENTS,
     NEXT_CURSOR,
+    NEXT_EPOCH,
     NEXT_RUN,
+    RUN_CLAIMS,
+    RUN_CLAIMS_BY_HOLDER,
     RUNS,
     RUNS_BY_NUMBER,
     Index,
@@ -49,6 +60,7 @@ from mobstore.scripts.transaction import (
     Delete,
     DeleteRange,
     Get,
+    Now,
     Put,
     Read,
     Scan,
@@ -62,6 +74,7 @@ STORE: Lock = ("store", "")
 """The lock that covers all others, if it is exclusive."""
 
 _CURSORS: Lock = (COUNTERS.name, NEXT_CURSOR)
+_EPOCHS: Lock = (COUNTERS.name, NEXT_EPOCH)
 _NUMBERS: Lock = (COUNTERS.name, NEXT_RUN)
 _MOST = 200  # locks of one transaction; with more it locks the whole store
 
@@ -121,13 +134,15 @@ def _locks_of(asked: Read | Write) -> Iterator[Lock]:
         yield _lock_of_key(table, asked.key)
         if table is RUNS and isinstance(asked, Delete):
             yield _NUMBERS
-    else:
+    elif not isinstance(asked, Now):
         scan = asked if isinstance(asked, Scan) else asked.scan
         index: Index[Any] = scan.index
         if index.table is RUNS and isinstance(asked, DeleteRange):
             yield _NUMBERS
-        if index.table is EVENTS:
+        if index.table in {EVENTS, EVENT_KEYS}:
             yield _CURSORS
+        elif _finds_work(asked):
+            yield _EPOCHS
         elif index is RUNS_BY_NUMBER and (isinstance(asked, Count) or _finds_last(asked)):
             yield _NUMBERS
         elif scan.prefix and index.sorted_by[0] == index.table.key[0]:
@@ -140,9 +155,16 @@ def _finds_last(asked: Read | DeleteRange) -> bool:
     return isinstance(asked, Scan) and asked.backwards and asked.limit is not None
 
 
+def _finds_work(asked: Read | DeleteRange) -> bool:
+    if not isinstance(asked, Scan) or asked.index.table is not RUN_CLAIMS:
+        return False
+    first = asked.limit == 1 and asked.index is not RUN_CLAIMS
+    return first or (asked.index is RUN_CLAIMS_BY_HOLDER and bool(asked.prefix))
+
+
 def _locks_of_rows(write: Add[Any] | Put[Any]) -> Iterator[Lock]:
     table: Table[Any] = write.table
-    if table is EVENTS:
+    if table in {EVENTS, EVENT_KEYS}:
         yield _CURSORS
         return
     if table is RUNS and isinstance(write, Add):
@@ -154,7 +176,7 @@ def _locks_of_rows(write: Add[Any] | Put[Any]) -> Iterator[Lock]:
 
 
 def _lock_of_key(table: Table[Any], key: Key) -> Lock:
-    if table is EVENTS:
+    if table in {EVENTS, EVENT_KEYS}:
         return _CURSORS
     space = "run" if table.key[0] == "run_id" else table.name
     return space, key[0]

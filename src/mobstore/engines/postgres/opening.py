@@ -97,13 +97,18 @@ async def _check_store(server: Server, wire: Wire) -> None:
         await _create(server, wire)
         found = layout.found(await wire.ask(content, server.silence))
     read_format, read_isolation = layout.read_marker(sql)
-    version = await server.value(wire, read_format)
-    if int(version or 0) > FORMAT:
+    version = int(await server.value(wire, read_format) or 0)
+    if version > FORMAT:
         raise ReadFailedError(
             f"{server.where} has format {version}, and this version of mobstore reads up to"
             f" {FORMAT}; update mobstore"
         )
-    if found.fault or int(version or 0) < 1:
+    if version == 1:
+        raise ReadFailedError(
+            f"{server.where} has format 1, of a mobstore before its first release; copy it to a"
+            " SQLite file with that mobstore, and the file to another schema with this one"
+        )
+    if found.fault or version < 1:
         fault = found.fault or "its format is missing"
         raise ReadFailedError(
             f"{server.where} is damaged: {fault}; undo this change, or restore a backup"

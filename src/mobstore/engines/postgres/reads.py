@@ -16,7 +16,7 @@ from mobstore.engines.postgres.sql import Sql
 from mobstore.engines.postgres.values import INT8, TEXT, original
 from mobstore.engines.postgres.wire import Result, Statement
 from mobstore.scripts.tables import Key, Table
-from mobstore.scripts.transaction import Get, Read, Scan
+from mobstore.scripts.transaction import Get, Now, Read, Scan
 
 Name: TypeAlias = tuple[object, ...]
 """A read as a key of a dictionary."""
@@ -32,6 +32,8 @@ def name_of(read: Read) -> Name:
         return (
             read.index, read.prefix, read.after, read.before, read.limit, read.backwards
         )  # fmt: skip
+    if isinstance(read, Now):
+        return ("now",)
     scan = read.scan
     return scan.index, scan.prefix, scan.after, scan.before, "count"
 
@@ -68,6 +70,8 @@ class Questions:
                 asked.add(name)
                 if isinstance(read, Scan):
                     self._ask(sql.scan(read), _rows(name, read))
+                elif isinstance(read, Now):
+                    self._ask(sql.now(), _time(name))
                 else:
                     self._ask(sql.count(read), _number(name))
         for table, keys in self._keys.items():
@@ -92,6 +96,13 @@ class Questions:
 def _rows(name: Name, scan: Scan[Any]) -> _Decode:
     def decode(result: Result, answers: Answers) -> None:
         answers[name] = rows_of(scan.index.table, result)
+
+    return decode
+
+
+def _time(name: Name) -> _Decode:
+    def decode(result: Result, answers: Answers) -> None:
+        answers[name] = (result.get_value(0, 0) or b"").decode()
 
     return decode
 

@@ -5,7 +5,7 @@ Every name is qualified with the schema of the store, so no search path matters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -16,6 +16,10 @@ from mobstore.scripts.tables import TABLES, Index, Key, Row, Table
 from mobstore.scripts.transaction import Add, Count, DeleteRange, Put, Scan
 
 _TYPES: dict[type, str] = {str: "text", int: "bigint"}
+_NOW = (
+    "SELECT pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC',"
+    ' \'YYYY-MM-DD"T"HH24:MI:SS.US"000Z"\')'
+)
 _MOST_BYTES = 2**26  # of the rows of one statement, unless one row is longer; the limit is 1 GiB
 
 
@@ -48,13 +52,17 @@ class _Shape(NamedTuple):
 class Sql:
     """The statements of one store."""
 
-    def __init__(self, schema: str, guard: str = "") -> None:
+    def __init__(
+        self, schema: str, guard: str = "", clock: Callable[[], str] | None = None
+    ) -> None:
         """Prepare the statements.
 
         Args:
             schema: the name of the schema.
             guard: a condition of all reads; none while the store is not known to exist.
+            clock: a clock for tests; None: the server's.
         """
+        self.clock: Callable[[], str] | None = clock
         self.schema: str = quoted(schema)
         self._guard = [guard] if guard else []
         # Methods are not cached by `functools`, which would keep every store alive.
@@ -92,6 +100,12 @@ class Sql:
         """Return the statement that counts the rows of a scan."""
         shape, values = _bounds(count.scan)
         return Statement(f"SELECT count(*) {self._range(shape)}", values)
+
+    def now(self) -> Statement:
+        """Return the statement that reads the clock, after all locks are taken."""
+        if self.clock is not None:
+            return Statement("SELECT $1::text", (scalar(self.clock()),))
+        return Statement(_NOW)
 
     def _make_get(self, table: Table[Any]) -> str:
         tests = [

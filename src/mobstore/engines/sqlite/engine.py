@@ -143,6 +143,9 @@ class SqliteEngine(Engine):
             self._writer.queue.put(LISTENS)
             return end
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._writer.now = now
+
     async def compact(self) -> None:
         await self._queue(None)
 
@@ -255,8 +258,8 @@ class SqliteEngine(Engine):
             self._writer.identity.check(ReadFailedError)
             self._writer.condition.check(ReadFailedError)
             if interruption is None:
-                return read_at_once(rows, make)
-            return read(rows, make, interruption)
+                return read_at_once(rows, make, self._writer.now)
+            return read(rows, make, self._writer.now, interruption)
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._writer.condition.record(error)

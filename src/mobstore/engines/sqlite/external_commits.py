@@ -16,6 +16,8 @@ from mobstore.engines.sqlite.driver_errors import is_busy
 from mobstore.engines.sqlite.rows import Rows
 
 _PAUSE = 0.02  # seconds between two polls
+_QUIET = 5.0  # seconds without a commit of others, after which polls are rarer
+_LONG_PAUSE = 0.05  # an idle worker that waits for runs should take less than 0.5% of a core
 _POLLS_PER_CHECK = 5  # a check that the file is there costs more than a poll for commits
 
 
@@ -39,6 +41,7 @@ class ExternalCommits:
         self._usable = True
         self._polls = 0
         self._next = 0.0
+        self._changed = monotonic()
 
     def pause(self) -> float:
         """Return the seconds until the next poll."""
@@ -49,7 +52,6 @@ class ExternalCommits:
         now = monotonic()
         if now < self._next:
             return
-        self._next = now + _PAUSE
         self._polls += 1
         version, usable = self._seen, self._usable
         if self._polls % _POLLS_PER_CHECK == 0:
@@ -60,5 +62,8 @@ class ExternalCommits:
             usable = usable and is_busy(error)
         changed = version != self._seen or (self._usable and not usable)
         self._seen, self._usable = version, usable
+        if changed:
+            self._changed = now
+        self._next = now + (_PAUSE if now < self._changed + _QUIET else _LONG_PAUSE)
         if changed:
             self._notify(None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.engines.sqlite.rows import LONGEST, Rows, size_of
-from mobstore.scripts.transaction import Commit, Count, Get, Read, Script, drive
+from mobstore.scripts.transaction import Commit, Count, Get, Now, Read, Scan, Script, drive
 
 T = TypeVar("T")
 
@@ -29,7 +29,9 @@ DEFERRED: Final = _Deferred.DEFERRED
 lock."""
 
 
-def read(rows: Rows, make: Callable[[], Script[T]], interruption: Interruption) -> T:
+def read(
+    rows: Rows, make: Callable[[], Script[T]], now: Callable[[], str], interruption: Interruption
+) -> T:
     """Run a script, however much it reads, unless it is interrupted."""
 
     def answer(read: Read) -> object:
@@ -38,14 +40,14 @@ def read(rows: Rows, make: Callable[[], Script[T]], interruption: Interruption) 
 
     rows.limit_values(LONGEST)
     with rows.interrupted_by(interruption), rows.snapshot():
-        return drive(make(), answer).result
+        return drive(make(), answer, now).result
 
 
-def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T | Deferred:
+def read_at_once(rows: Rows, make: Callable[[], Script[T]], now: Callable[[], str]) -> T | Deferred:
     """Run a script that reads little; return `DEFERRED` if it reads many rows or much text."""
     rows.limit_values(_SHORT)
     try:
-        return _read_little(rows, make)
+        return _read_little(rows, make, now)
     except _TooMuchError:
         return DEFERRED
     except sqlite3.DataError as error:
@@ -54,18 +56,18 @@ def read_at_once(rows: Rows, make: Callable[[], Script[T]]) -> T | Deferred:
         raise
 
 
-def _read_little(rows: Rows, make: Callable[[], Script[T]]) -> T:
+def _read_little(rows: Rows, make: Callable[[], Script[T]], now: Callable[[], str]) -> T:
     script = make()
     try:
         asked = next(script)
-        if len(asked) == 1:  # a single read needs no snapshot around it
+        if len(asked) == 1 and type(asked[0]) is not Now:  # one read needs no snapshot around it
             script.send((_Budget(rows).answer(asked[0]),))
     except StopIteration as end:
         return cast("Commit[T]", end.value).result
     finally:
         script.close()
     with rows.snapshot():
-        return drive(make(), _Budget(rows).answer).result
+        return drive(make(), _Budget(rows).answer, now).result
 
 
 class _TooMuchError(Exception):
@@ -86,7 +88,7 @@ class _Budget:
             self._left -= 1
             self._size -= 0 if row is None else size_of(read.table, (row,))
         else:
-            found, size = self._rows.few(read, self._left + 1, self._size)
+            found, size = self._rows.few(cast("Scan[Any]", read), self._left + 1, self._size)
             self._left -= len(found)
             self._size -= size
         if self._left < 0 or self._size < 0:

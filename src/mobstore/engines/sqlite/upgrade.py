@@ -1,7 +1,7 @@
 """Upgrades of files that an earlier release created.
 
-Format 1 is the first format, so `EARLIER` is empty. A change of the layout increases `FORMAT` and
-adds the format before it here: its statements, frozen as text, and the step to the next format.
+A change of the layout increases `FORMAT` and adds the format before it here: its statements, frozen
+as text, and the step to the next format.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mobstore.engines.clock import machine_time
+from mobstore.engines.sqlite.formats import FORMAT_1
 from mobstore.engines.sqlite.rows import SCHEMA
 from mobstore.scripts.tables import FORMAT
 
@@ -26,7 +28,20 @@ class EarlierFormat(NamedTuple):
     to_next: Callable[[sqlite3.Connection], None]
 
 
-EARLIER: dict[int, EarlierFormat] = {}
+def _to_2(connection: sqlite3.Connection) -> None:
+    """Add claims, consumers and keys of events; runs that have not ended are due now at latest."""
+    for statement in SCHEMA:  # format 2's; a third format freezes them as FORMAT_2
+        if statement not in FORMAT_1:
+            connection.execute(statement)
+    connection.execute(
+        "INSERT INTO run_claims"
+        " SELECT run_id, number, mob_id, flow_id, status, min(created_at, ?), '', 0, 0 FROM runs"
+        " WHERE status IN ('pending', 'running')",
+        (machine_time(),),
+    )
+
+
+EARLIER: dict[int, EarlierFormat] = {1: EarlierFormat(FORMAT_1, _to_2)}
 """Every format from 1 to the one before `FORMAT`."""
 
 

@@ -21,10 +21,11 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
+from mobstore.engines.clock import machine_time
 from mobstore.engines.listeners import Listeners
 from mobstore.engines.sqlite.checkpoints import Checkpoints
 from mobstore.engines.sqlite.condition import Condition, preserved_log
@@ -103,6 +104,7 @@ class Writer:
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
         self.identity: OpenFiles  # set before `opened`
+        self.now: Callable[[], str] = machine_time
         self.closing: bool = False  # skips optional work
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
@@ -300,11 +302,12 @@ class Writer:
         rows = self._rows
         writes: list[Write] = []
         loaded = False
+        now = cache(self.now)  # one time for all scripts of a commit
         for job in jobs:
             job.error = None
             answer = rows.answer_or_write if job.loading else rows.answer
             try:
-                commit = drive(cast("Script[Any]", cast("Any", job.make)()), answer)
+                commit = drive(cast("Script[Any]", cast("Any", job.make)()), answer, now)
             except MobStoreError as error:
                 if job.loading:
                     raise
