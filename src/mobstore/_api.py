@@ -4,18 +4,28 @@ import sys
 
 from mobstore.errors import (
     CasConflictError as CasConflictError,
+    ClaimLostError as ClaimLostError,
     ClosedError as ClosedError,
     ConflictError as ConflictError,
+    ConsumerMovedError as ConsumerMovedError,
     InternalError as InternalError,
     MobStoreError as MobStoreError,
     NotFoundError as NotFoundError,
     ReadFailedError as ReadFailedError,
     RefusedError as RefusedError,
+    RunEndedError as RunEndedError,
     SerializationError as SerializationError,
     SpecRevisionConflictError as SpecRevisionConflictError,
     StaleCursorError as StaleCursorError,
     UsageError as UsageError,
     WriteFailedError as WriteFailedError,
+)
+from mobstore.model.claim import (
+    Claim as Claim,
+    RunClaim as RunClaim,
+)
+from mobstore.model.consumer import (
+    Consumer as Consumer,
 )
 from mobstore.model.definition import (
     BackendConfig as BackendConfig,
@@ -80,6 +90,11 @@ from mobstore.model.event import (
     TrustedPeerSpec as TrustedPeerSpec,
     event_kind_from_json as event_kind_from_json,
 )
+from mobstore.model.event_types import (
+    EVENT_TYPES as EVENT_TYPES,
+    STRUCTURAL_KINDS as STRUCTURAL_KINDS,
+    members_of as members_of,
+)
 from mobstore.model.flow import (
     BlobImageBlock as BlobImageBlock,
     CollectAll as CollectAll,
@@ -127,16 +142,21 @@ from mobstore.model.ids import (
     StepId as StepId,
     TaskId as TaskId,
 )
+from mobstore.model.json import (
+    JsonInput as JsonInput,
+)
 from mobstore.model.kernel import (
     KernelState as KernelState,
 )
 from mobstore.model.kernel_values import (
+    KernelInput as KernelInput,
     KernelMap as KernelMap,
     KernelSet as KernelSet,
     KernelValue as KernelValue,
     NamedVariant as NamedVariant,
 )
 from mobstore.model.overview import (
+    ConsumerOverview as ConsumerOverview,
     MobOverview as MobOverview,
     Overview as Overview,
 )
@@ -165,6 +185,7 @@ from mobstore.model.run import (
     RunHeader as RunHeader,
     StepLedgerEntry as StepLedgerEntry,
     StepRunStatus as StepRunStatus,
+    TerminalStatus as TerminalStatus,
     is_terminal as is_terminal,
     topological_steps as topological_steps,
 )
@@ -186,7 +207,14 @@ from mobstore.scripts.transaction import (
 from mobstore.stores.base import (
     Clock as Clock,
 )
+from mobstore.stores.claims import (
+    ClaimStore as ClaimStore,
+    run_claim_name as run_claim_name,
+)
 from mobstore.stores.events import MobEventStore as MobEventStore
+from mobstore.stores.following import (
+    EventBatch as EventBatch,
+)
 from mobstore.stores.indexeddb import (
     IndexedDbMobEventStore as IndexedDbMobEventStore,
     IndexedDbMobRunStore as IndexedDbMobRunStore,
@@ -220,6 +248,7 @@ from mobstore.stores.realm_profiles import (
 )
 from mobstore.stores.run_reader import (
     MobRunReader as MobRunReader,
+    RunColumn as RunColumn,
 )
 from mobstore.stores.runs import (
     MobRunStore as MobRunStore,

@@ -8,6 +8,9 @@
     ├── ConflictError                  the state differs from the one the caller expected
     │   ├── CasConflictError           a realm profile exists, or is at another revision
     │   │   └── RefusedError           in an atomic call, a comparison failed
+    │   ├── ClaimLostError             a claim was released, or has another holder
+    │   ├── RunEndedError              a run is completed, failed or canceled
+    │   ├── ConsumerMovedError         a consumer's position is not where its batch began
     │   └── SpecRevisionConflictError  a spec is at another revision
     ├── SerializationError             a value has no JSON form, or stored JSON cannot be read
     └── InternalError                  the call cannot succeed
@@ -87,12 +90,15 @@ class StaleCursorError(NotFoundError):
         latest: the latest cursor of the store, 0 if none was assigned.
     """
 
-    def __init__(self, after: int, latest: int) -> None:
+    def __init__(self, after: int, latest: int, consumer: str | None = None) -> None:
+        named = "" if consumer is None else f"consumer {consumer}: "
+        advice = "start again from 0" if consumer is None else "call forget_consumer to begin anew"
         super().__init__(
-            f"cursor {after} is past the latest one, {latest}: it belongs to another store, or this"
-            " one was restored or recreated; compare identity(), and start again from 0"
+            f"{named}cursor {after} is past the latest one, {latest}: it belongs to another store,"
+            f" or this one was restored or recreated; compare identity(), and {advice}"
         )
-        self.args: tuple[int, int] = (after, latest)
+        of = () if consumer is None else (consumer,)
+        self.args: tuple[int | str, ...] = (after, latest, *of)
         self.after = after
         self.latest = latest
 
@@ -112,12 +118,79 @@ class RefusedError(CasConflictError):
 
     Attributes:
         operation: the number of the refused operation, from 1.
+        method: its store and method, such as `runs.cas_run_status`.
+        run_id: the id of the run; None if the operation is not about a run.
+        reason: why it was refused.
     """
 
-    def __init__(self, operation: int, reason: str) -> None:
-        super().__init__(f"operation {operation} was refused: {reason}")
-        self.args: tuple[int, str] = (operation, reason)
-        self.operation = operation
+    def __init__(self, operation: int, method: str, run_id: str | None, reason: str) -> None:
+        super().__init__(f"operation {operation} ({method}) was refused: {reason}")
+        self.args: tuple[int, str, str | None, str] = (operation, method, run_id, reason)
+        self.operation: int = operation
+        self.method: str = method
+        self.run_id: str | None = run_id
+        self.reason: str = reason
+
+
+class ClaimLostError(ConflictError):
+    """A claim is not its holder's any more; nothing was written.
+
+    Attributes:
+        name: the name of the claim.
+        holder: its former holder.
+        epoch: its epoch.
+    """
+
+    label = "Claim lost"
+
+    def __init__(self, name: str, holder: str, epoch: int, reason: str) -> None:
+        super().__init__(f"claim {name} of {holder}, epoch {epoch}: {reason}")
+        self.args: tuple[str, str, int, str] = (name, holder, epoch, reason)
+        self.name: str = name
+        self.holder: str = holder
+        self.epoch: int = epoch
+
+
+class RunEndedError(ConflictError):
+    """A run has ended, and the call depends on one that has not; nothing was written.
+
+    Attributes:
+        run_id: the id of the run.
+        status: its terminal status.
+    """
+
+    label = "Run ended"
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(f"run {run_id} is {status}")
+        self.args: tuple[str, str] = (run_id, status)
+        self.run_id: str = run_id
+        self.status: str = status
+
+
+class ConsumerMovedError(ConflictError):
+    """The position of a consumer is not the one after which its batch begins; nothing was written.
+
+    Another loop with the same name is done with these events, or this one is already, or the
+    consumer was forgotten. The next step of `follow` continues from the stored position.
+
+    Attributes:
+        name: the name of the consumer.
+        expected: the cursor after which the batch begins.
+        actual: the stored position; None if the consumer was forgotten.
+    """
+
+    label = "Consumer moved"
+
+    def __init__(self, name: str, expected: int, actual: int | None) -> None:
+        now = "forgotten" if actual is None else f"at {actual}"
+        super().__init__(
+            f"{name} is {now}, not at {expected}; discard this batch and take the next one"
+        )
+        self.args: tuple[str, int, int | None] = (name, expected, actual)
+        self.name: str = name
+        self.expected: int = expected
+        self.actual: int | None = actual
 
 
 class SpecRevisionConflictError(ConflictError):

@@ -9,16 +9,19 @@ from operator import attrgetter
 from typing import Any, TypeGuard, TypeVar, cast
 from uuid import UUID
 
-from mobstore import KernelState, MobEvent, MobRun, MobStores, NewMobEvent, Stores
+from mobstore import Claim, KernelState, MobEvent, MobRun, MobStores, NewMobEvent, Stores
 from mobstore.engines.memory import MemoryEngine
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     NEXT_CURSOR,
+    NEXT_EPOCH,
     RUNS_BY_MOB,
     STEP_LEDGER,
+    ClaimRow,
     EventRow,
+    RunClaimRow,
 )
 from mobstore.scripts.transaction import (
     Add,
@@ -144,6 +147,29 @@ class ReusedCursor(MemoryTables):
             super().write((Put(COUNTERS, (row,)),))
 
 
+class ReusedEpoch(MemoryTables):
+    """Tables that do not count epochs."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([write for write in writes if not self._counts(write)])
+
+    def _counts(self, write: Write) -> bool:
+        return isinstance(write, (Add, Put)) and any(
+            row[0] == NEXT_EPOCH for row in write.rows if write.table is COUNTERS
+        )
+
+
+class LateDueTimes(MemoryTables):
+    """Tables that add a nanosecond to the due times of claims."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        super().write([_changed(write, self._later) for write in writes])
+
+    def _later(self, row: Any) -> Any:
+        is_claim = isinstance(row, (ClaimRow, RunClaimRow)) and row.holder
+        return row._replace(due_at=row.due_at[:-2] + "1Z") if is_claim else row
+
+
 class InclusiveBounds(MemoryTables):
     """Tables whose `after` and `before` include the value itself."""
 
@@ -205,7 +231,7 @@ class LoadsInPart(MemoryEngine):
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
         try:
-            return drive(make(), self._tables.answer_or_write).result
+            return drive(make(), self._tables.answer_or_write, self._now).result
         finally:
             self._tables.keep()
 
@@ -353,8 +379,14 @@ class WithOwnClock(Subject):
 class OneByOne(MobStores):
     """Stores that commit the operations of an atomic call one by one."""
 
-    async def atomic(self, work: Callable[[Stores], Coroutine[object, None, T]]) -> T:
-        return await cast("Coroutine[Any, Any, T]", work(self))
+    async def atomic(
+        self,
+        work: Callable[[Stores], Coroutine[object, None, T]],
+        *,
+        claim: Claim | None = None,  # noqa: ARG002
+        unless_ended: UUID | str | None = None,  # noqa: ARG002
+    ) -> T:
+        return await cast("Coroutine[Any, Any, T]", work(cast("Any", self)))
 
 
 class WithOneByOne(Subject):

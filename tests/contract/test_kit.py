@@ -52,7 +52,7 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
         "engine.write.one-by-one",
     }),
     "half commit": (broken.holding(broken.HalfCommit), {
-        "runs.wrappers.all-or-none", "runs.create.round-trip", "runs.list.order",
+        "runs.wrappers.all-or-none", "runs.create.round-trip", "runs.claim-next.order",
         "events.append.assigns-cursors", "events.batch.consecutive", "runs.outputs.frame",
     }),
     "load in part": (broken.on(broken.LoadsInPart), {"engine.load.all-or-none"}),
@@ -71,7 +71,9 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     }),
     "reused cursor": (broken.holding(broken.ReusedCursor), {
         "events.clear.keeps-cursors", "events.prune.keeps-cursors", "events.latest-cursor",
-        "events.subscribe.catches-up", "events.poll.stale",
+        "events.subscribe.catches-up", "events.poll.stale", "events.follow.removed",
+        "events.follow.stale", "events.append.key.ends", "events.prune.before-cursor",
+        "events.first-cursor",
     }),
     "inclusive bounds": (broken.holding(broken.InclusiveBounds), {
         "events.poll.bounds", "events.poll.order", "engine.scan.bounds",
@@ -80,10 +82,16 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
         "values.text.names", "values.text.in-runs", "runs.list.filter", "runs.frames.create-only",
     }),
     "normalised text": (broken.holding(broken.Normalises), {
-        "values.text.names", "values.text.in-runs",
+        "values.text.names", "values.text.in-runs", "claims.acquire",
     }),
     "microseconds": (broken.holding(broken.Microseconds), {
         "events.prune.strict", "events.append.keeps-time", "events.append.store-time",
+    }),
+    "reused epochs": (broken.holding(broken.ReusedEpoch), {
+        "claims.epochs", "claims.atomic", "runs.claim-next.once",
+    }),
+    "a due time too late": (broken.holding(broken.LateDueTimes), {
+        "claims.expiry", "runs.claim-next.order",
     }),
     "forgotten deletes": (broken.holding(broken.ForgetsDeletes), {
         "specs.delete.revision", "profiles.delete.revision", "engine.scan.indexes",
@@ -97,10 +105,12 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     }),
     "a clock of its own": (broken.WithOwnClock, {
         "events.append.store-time", "profiles.update.revisions", "runs.status.completed-at",
+        "engine.now.clock",
     }),
     "not durable": (broken.on(MemoryEngine, "durable"), {
         "durable.reopen.everything", "durable.reopen.changes", "durable.reopen.cursors",
         "durable.reopen.order", "durable.close.keeps", "durable.reopen.identity",
+        "claims.reopened", "events.follow.continues",
     }),
     "not shared": (broken.on(MemoryEngine, "shared"), {
         "shared.second.sees", "shared.second.one-winner", "shared.second.cursors",
@@ -121,6 +131,7 @@ def test_a_deaf_store_is_caught() -> None:
     subject = broken.on(broken.Deaf)
     names = [*fnmatch.filter(all_cases(), "events.subscribe.*"), "runs.watch"]
     names += fnmatch.filter(all_cases(), "engine.listen.*")
+    names += ["claims.keep.lost", "runs.claims"]
 
     async def passed(*, timeout: float, names: Iterable[str]) -> set[str]:
         """Run cases at once, as most of them wait for a commit until their time is up."""
@@ -154,6 +165,7 @@ def test_every_case_that_the_stores_name_exists() -> None:
         mobstore.MobRunStore,
         mobstore.MobSpecStore,
         mobstore.RealmProfileStore,
+        mobstore.ClaimStore,
     ):
         for name, method in inspect.getmembers(interface, inspect.isfunction):
             if not name.startswith("_"):

@@ -149,7 +149,7 @@ class Reader:
     def __call__(self, *reads: Read, then: Sequence[Write] = ()) -> tuple[Any, ...]:
         """Return the answers; `asked` holds the reads of the store, `rows` counts its rows."""
         self.asked, self.rows = [], 0
-        return drive(self.overlay.run(asking(reads, then)), self._answer).result
+        return drive(self.overlay.run(asking(reads, then)), self._answer, lambda: "").result
 
     def _answer(self, read: Read) -> object:
         self.asked.append(read)

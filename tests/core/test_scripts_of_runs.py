@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, STATE, encoded, ended, state
 from mobstore import InternalError, NotFoundError, WriteFailedError
+from mobstore.model.run import is_terminal
 from mobstore.operations import frames, ledgers, runs
 from mobstore.operations.frames import KeyedSwap
 from mobstore.operations.runs import Swap
@@ -23,6 +25,7 @@ from mobstore.scripts.tables import (
     LOOPS,
     ROOT_STEP_OUTPUTS,
     ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -37,30 +40,47 @@ from mobstore.scripts.tables import (
     LoopRow,
     LoopStepOutputRow,
     RootStepOutputRow,
+    RunClaimRow,
     RunRow,
     RunStateRow,
     StepLedgerRow,
 )
-from mobstore.scripts.transaction import Add, Commit, Count, Get, Put, Scan, Script, add_or_put
+from mobstore.scripts.transaction import (
+    Add,
+    Commit,
+    Count,
+    Delete,
+    Get,
+    Now,
+    Put,
+    Scan,
+    Script,
+    Write,
+    add_or_put,
+)
 from support.scripts import play
 
+cas_states = partial(frames.cas_states, method="runs.cas_frame_state")
+COMPLETE = "runs.cas_complete_step_and_record_output"
 NO_RUN = f"run not found: {ID}"
 
 
 LAST_RUN = Scan(RUNS_BY_NUMBER, limit=1, backwards=True)
+CLAIM = RunClaimRow(ID, 7, "desk", "daily", "running", OLD, "", 0, 0)
 
 
 # Whole runs --------------------------------------------------------------------------------------
 
 
 def test_create_a_bare_run() -> None:
-    asked, commit = play(runs.create_run(encoded(BARE)), (None, None, []))
-    assert asked == [(Get(RUNS, (ID,)), Get(COUNTERS, ("next_run",)), LAST_RUN)]
+    asked, commit = play(runs.create_run(encoded(BARE)), (None, None, [], NOW))
+    assert asked == [(Get(RUNS, (ID,)), Get(COUNTERS, ("next_run",)), LAST_RUN, Now())]
     params = '{"a":null,"b":[1,1.0,true]}'
     assert commit == Commit(
         None,
         (
             Add(RUNS, (RunRow(ID, 1, "desk", "daily", "running", params, OLD, "", 4),)),
+            Add(RUN_CLAIMS, (CLAIM._replace(number=1),)),
             Add(RUN_STATES, (RunStateRow(ID, state("A")),)),
             Add(COUNTERS, (CounterRow("next_run", 2),)),
         ),
@@ -69,7 +89,8 @@ def test_create_a_bare_run() -> None:
 
 def test_create_a_full_run() -> None:
     commit = ended(
-        runs.create_run(encoded(FULL)), (None, CounterRow("next_run", 9), [RUN._replace(number=8)])
+        runs.create_run(encoded(FULL)),
+        (None, CounterRow("next_run", 9), [RUN._replace(number=8)], NOW),
     )
     assert commit.result is None
     params = '{"a":null,"b":[1,1.0,true]}'
@@ -109,62 +130,80 @@ def test_create_a_full_run() -> None:
 @pytest.mark.parametrize("counter", [None, CounterRow("next_run", 7), CounterRow("next_run", 5)])
 def test_create_where_the_counter_is_behind(counter: CounterRow | None) -> None:
     with pytest.raises(WriteFailedError, match="table runs already has a row with the number 7"):
-        ended(runs.create_run(encoded(BARE)), (None, counter, [RUN]))
+        ended(runs.create_run(encoded(BARE)), (None, counter, [RUN], NOW))
 
 
 def test_create_twice() -> None:
     with pytest.raises(InternalError) as caught:
-        ended(runs.create_run(encoded(BARE)), (RUN, CounterRow("next_run", 9), [RUN]))
+        ended(runs.create_run(encoded(BARE)), (RUN, CounterRow("next_run", 9), [RUN], NOW))
     assert caught.value.detail == f"run already exists: {ID}"
 
 
 # Status and flow state ---------------------------------------------------------------------------
 
 GET_RUN, GET_STATE = Get(RUNS, (ID,)), Get(RUN_STATES, (ID,))
+GET_CLAIM = Get(RUN_CLAIMS, (ID,))
+CLAIMS = [None, CLAIM, CLAIM._replace(holder="w", epoch=3, ttl=1)]
 
 
 def put_run(**changes: Any) -> Put[Any]:
     return Put(RUNS, (RUN._replace(**changes),))
 
 
-def refused(script: Script[bool], *answers: tuple[Any, ...]) -> str:
-    """Why a script ended in a refusal; it writes nothing then."""
+def refused(
+    script: Script[bool], *answers: tuple[Any, ...], method: str = "runs.cas_frame_state"
+) -> str:
+    """Why a script ended in a refusal; it names itself and the run, and writes nothing."""
     commit = ended(script, *answers)
     assert commit[:2] == (False, ())
     assert commit.refusal
-    return commit.refusal
+    assert commit.refusal[:2] == (method, ID)
+    return commit.refusal.reason
 
 
+def put_claim(claim: RunClaimRow | None, status: str) -> tuple[Write, ...]:
+    """Return the writes of a run's claim: an ended run keeps only one that is held."""
+    if claim is None:
+        return ()
+    if is_terminal(status) and not claim.holder:
+        return (Delete(RUN_CLAIMS, (ID,)),)
+    return (Put(RUN_CLAIMS, (claim._replace(status=status),)),)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize("next_status", ["pending", "running", "completed", "failed", "canceled"])
-def test_status(next_status: str) -> None:
-    asked, commit = play(runs.cas_run_status(ID, Swap("running", next_status), NOW), (RUN,))
-    assert asked == [(GET_RUN,)]
-    completed = NOW if next_status in {"completed", "failed", "canceled"} else ""
-    assert commit == Commit(True, (put_run(status=next_status, completed_at=completed),))
+def test_status(next_status: str, claim: RunClaimRow | None) -> None:
+    asked, commit = play(runs.cas_run_status(ID, Swap("running", next_status), NOW), (RUN, claim))
+    assert asked == [(GET_RUN, GET_CLAIM)]
+    completed = NOW if is_terminal(next_status) else ""
+    put = put_run(status=next_status, completed_at=completed)
+    assert commit == Commit(True, (put, *put_claim(claim, next_status)))
 
 
 def test_completed_at_is_set_once() -> None:
     done = RUN._replace(completed_at=OLD)
-    commit = ended(runs.cas_run_status(ID, Swap("running", "failed"), NOW), (done,))
+    commit = ended(runs.cas_run_status(ID, Swap("running", "failed"), NOW), (done, None))
     assert commit == Commit(True, (put_run(status="failed", completed_at=OLD),))
 
 
 @pytest.mark.parametrize(
-    ("stored", "expected"),
+    ("stored", "expected", "why"),
     [
-        (None, "running"),
-        (RUN, "pending"),
-        (RUN._replace(status="completed"), "completed"),
-        (RUN._replace(status="failed"), "failed"),
-        (RUN._replace(status="canceled"), "canceled"),
-        (RUN._replace(status="completed"), "running"),
+        (None, "running", "does not exist"),
+        (RUN, "pending", "is running, not pending"),
+        (RUN._replace(status="completed"), "completed", "is completed, which is final"),
+        (RUN._replace(status="failed"), "failed", "is failed, which is final"),
+        (RUN._replace(status="canceled"), "canceled", "is canceled, which is final"),
+        (RUN._replace(status="completed"), "running", "is completed, not running"),
     ],
 )
-def test_status_refused(stored: RunRow | None, expected: str) -> None:
-    why = f"run {ID} is not {expected}, or has ended"
-    assert refused(runs.cas_run_status(ID, Swap(expected, "running"), NOW), (stored,)) == why
-    snapshot = runs.cas_run_snapshot(ID, Swap(expected, "running"), Swap("A", "B"), NOW)
-    assert refused(snapshot, (stored, STATE)) == why
+def test_status_refused(stored: RunRow | None, expected: str, why: str) -> None:
+    script = runs.cas_run_status(ID, Swap(expected, "running"), NOW)
+    reason = refused(script, (stored, None), method="runs.cas_run_status")
+    assert reason == f"run {ID} {why}"
+    script = runs.cas_run_snapshot(ID, Swap(expected, "running"), Swap("A", "B"), NOW)
+    reason = refused(script, (stored, STATE, None), method="runs.cas_run_snapshot")
+    assert reason == f"run {ID} {why}"
 
 
 def test_flow_state() -> None:
@@ -176,18 +215,20 @@ def test_flow_state() -> None:
 @pytest.mark.parametrize("stored", [None, STATE._replace(flow_state="C")])
 def test_flow_state_refused(stored: RunStateRow | None) -> None:
     why = f"run {ID} has another flow state"
-    assert refused(runs.cas_flow_state(ID, Swap("A", "B")), (stored,)) == why
+    script = runs.cas_flow_state(ID, Swap("A", "B"))
+    assert refused(script, (stored,), method="runs.cas_flow_state") == why
     snapshot = runs.cas_run_snapshot(ID, Swap("running", "failed"), Swap("A", "B"), NOW)
-    assert refused(snapshot, (RUN, stored)) == why
+    assert refused(snapshot, (RUN, stored, None), method="runs.cas_run_snapshot") == why
 
 
+@pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize(("next_status", "completed"), [("failed", NOW), ("running", "")])
-def test_snapshot(next_status: str, completed: str) -> None:
+def test_snapshot(next_status: str, completed: str, claim: RunClaimRow | None) -> None:
     script = runs.cas_run_snapshot(ID, Swap("running", next_status), Swap("A", "B"), NOW)
-    asked, commit = play(script, (RUN, STATE))
-    assert asked == [(GET_RUN, GET_STATE)]
+    asked, commit = play(script, (RUN, STATE, claim))
+    assert asked == [(GET_RUN, GET_STATE, GET_CLAIM)]
     changed = put_run(status=next_status, completed_at=completed)
-    assert commit == Commit(True, (changed, PUT_FLOW))
+    assert commit == Commit(True, (changed, *put_claim(claim, next_status), PUT_FLOW))
 
 
 # Ledgers -----------------------------------------------------------------------------------------
@@ -260,9 +301,7 @@ ABOUT_ENTRY = (
 
 
 def test_all_states_at_once() -> None:
-    script = frames.cas_states(
-        ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY
-    )
+    script = cas_states(ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY)
     asked, commit = play(script, (STATE, FRAME, LOOP), ([], [ENTRY._replace(position=6)]))
     assert asked == [
         (Get(RUN_STATES, (ID,)), Get(FRAMES, (ID, "f")), Get(LOOPS, (ID, "l"))),
@@ -273,30 +312,30 @@ def test_all_states_at_once() -> None:
 
 
 def test_an_entry_that_is_there() -> None:
-    script = frames.cas_states(ID, frame=FRAME_SWAP, entry=ENTRY)
+    script = cas_states(ID, frame=FRAME_SWAP, entry=ENTRY)
     assert ended(script, (RUN, FRAME, None), ([ENTRY], [ENTRY])) == Commit(True, (PUT_FRAME,))
 
 
 def test_the_first_entry() -> None:
-    script = frames.cas_states(ID, loop=LOOP_SWAP, entry=ENTRY)
+    script = cas_states(ID, loop=LOOP_SWAP, entry=ENTRY)
     add_entry = Add(LOOP_ITERATIONS, (ENTRY,))
     assert ended(script, (RUN, None, LOOP), ([], [])) == Commit(True, (PUT_LOOP, add_entry))
 
 
 def test_a_flow_state_alone() -> None:
-    commit = ended(frames.cas_states(ID, flow_state=FLOW_SWAP), (STATE, None, None))
+    commit = ended(cas_states(ID, flow_state=FLOW_SWAP), (STATE, None, None))
     assert commit == Commit(True, (PUT_FLOW,))
 
 
 def test_a_frame_alone_needs_no_state() -> None:
-    asked, commit = play(frames.cas_states(ID, frame=FRAME_SWAP), (RUN, FRAME, None))
+    asked, commit = play(cas_states(ID, frame=FRAME_SWAP), (RUN, FRAME, None))
     assert asked[0][:2] == (Get(RUNS, (ID,)), Get(FRAMES, (ID, "f")))
     assert commit == Commit(True, (PUT_FRAME,))
 
 
 def test_adding_a_frame_and_a_loop() -> None:
     frame, loop = KeyedSwap("f", None, "G"), KeyedSwap("l", None, "M")
-    script = frames.cas_states(ID, frame=frame, loop=loop)
+    script = cas_states(ID, frame=frame, loop=loop)
     assert ended(script, (RUN, None, None)) == Commit(True, (ADD_FRAME, ADD_LOOP))
 
 
@@ -313,16 +352,14 @@ def test_adding_a_frame_and_a_loop() -> None:
 def test_one_difference_refuses_all(
     stored: RunStateRow, frame: FrameRow | None, loop: LoopRow | None, what: str
 ) -> None:
-    script = frames.cas_states(
-        ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY
-    )
+    script = cas_states(ID, flow_state=FLOW_SWAP, frame=FRAME_SWAP, loop=LOOP_SWAP, entry=ENTRY)
     assert refused(script, (stored, frame, loop)) == what
 
 
 def test_what_must_not_exist_exists() -> None:
     frame, loop = KeyedSwap("f", None, "F"), KeyedSwap("l", None, "L")
-    assert "frame 'f'" in refused(frames.cas_states(ID, frame=frame), (RUN, FRAME, None))
-    assert "loop 'l'" in refused(frames.cas_states(ID, loop=loop), (RUN, None, LOOP))
+    assert "frame 'f'" in refused(cas_states(ID, frame=frame), (RUN, FRAME, None))
+    assert "loop 'l'" in refused(cas_states(ID, loop=loop), (RUN, None, LOOP))
 
 
 @pytest.mark.parametrize(
@@ -425,13 +462,15 @@ def test_how_far_an_iteration_may_lie(length: int | None) -> None:
         with pytest.raises(InternalError, match=f"loop iteration {iteration} is too far"):
             ended(complete(("o", iteration)), found, (loops,), (3,))
         # The comparison comes first.
-        assert "frame 'f'" in refused(complete(("o", iteration)), (None, stored), (RUN,))
+        assert "frame 'f'" in refused(
+            complete(("o", iteration)), (None, stored), (RUN,), method=COMPLETE
+        )
 
 
 @pytest.mark.parametrize("loop", [None, ("o", 0)])
 @pytest.mark.parametrize("frame", [None, FRAME._replace(kernel_state="X")])
 def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) -> None:
-    assert "frame 'f'" in refused(complete(loop), (frame, None), (RUN,))
+    assert "frame 'f'" in refused(complete(loop), (frame, None), (RUN,), method=COMPLETE)
 
 
 # Missing runs ------------------------------------------------------------------------------------
@@ -447,9 +486,9 @@ def test_output_refused(loop: tuple[str, int] | None, frame: FrameRow | None) ->
             (lambda: ledgers.put_step_output(ID, "s", "1"), (None, [])),
             (lambda: ledgers.append_failure_entry(FAILURE), (None, [])),
             (lambda: frames.upsert_loop_snapshot(ID, "l", "M", ENTRY), (None, None)),
-            (lambda: frames.cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
+            (lambda: cas_states(ID, frame=FRAME_SWAP), (None, None, None)),
             (
-                lambda: frames.cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP),
+                lambda: cas_states(ID, flow_state=FLOW_SWAP, loop=LOOP_SWAP),
                 (None, None, None),
             ),
         ],

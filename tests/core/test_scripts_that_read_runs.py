@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from core.runs import BARE, FULL, ID, NOW, OLD, RUN, encoded, ended, read
-from mobstore import NotFoundError, RunHeader, SerializationError, Timestamp
+from mobstore import MobRun, NotFoundError, RunHeader, SerializationError, Timestamp
 from mobstore.codec.runs import RunRows
 from mobstore.operations import run_reading
-from mobstore.operations.run_reading import Selection
+from mobstore.operations.run_selection import Selection
 from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
@@ -20,6 +20,7 @@ from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     LOOPS,
     ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     RUNS_BY_FLOW,
@@ -33,11 +34,13 @@ from mobstore.scripts.tables import (
     LoopIterationRow,
     LoopStepOutputRow,
     RootStepOutputRow,
+    RunClaimRow,
     StepLedgerRow,
 )
 from mobstore.scripts.transaction import Commit, Get, Scan, Script
 from support.scripts import play
 
+HELD = RunClaimRow(ID, 7, "desk", "daily", "running", NOW, "ann", 3, 5_000_000)
 PARTS = (
     Get(RUN_STATES, (ID,)),
     Scan(STEP_LEDGER, (ID,)),
@@ -135,21 +138,23 @@ SELECTIONS: list[tuple[Selection, Index[Any], tuple[str, ...]]] = [
 def test_each_selection_has_an_index(
     of: Selection, index: Index[Any], prefix: tuple[str, ...]
 ) -> None:
-    scripts: list[Script[Any]] = [
-        run_reading.run_headers(of._replace(limit=3)),
-        run_reading.list_runs(of._replace(limit=3)),
-    ]
-    for script in scripts:
-        assert play(script, ([],)) == ([(Scan(index, prefix, limit=3),)], Commit([]))
+    scan = Scan(index, prefix, limit=3)
+    asked, commit = play(run_reading.run_headers(of._replace(limit=3)), ([],), ())
+    assert (asked, commit) == ([(scan,), ()], Commit([]))
+    assert play(run_reading.list_runs(of._replace(limit=3)), ([],)) == ([(scan,)], Commit([]))
+    backwards = of._replace(limit=3, newest_first=True, after=ID)
+    asked, _ = play(run_reading.list_runs(backwards), (RUN,), ([],))
+    assert asked[1] == (Scan(index, prefix, before=RUN.number, limit=3, backwards=True),)
 
 
 def test_a_page_begins_after_a_run() -> None:
     asked, commit = play(
-        run_reading.run_headers(Selection("other", after=ID, limit=2)), (RUN,), ([RUN],)
+        run_reading.run_headers(Selection("other", after=ID, limit=2)), (RUN,), ([RUN],), (HELD,)
     )
     assert asked == [
         (Get(RUNS, (ID,)),),
         (Scan(RUNS_BY_MOB, ("other",), after=RUN.number, limit=2),),
+        (Get(RUN_CLAIMS, (ID,)),),
     ]
     assert [header.run_id for header in commit.result] == [UUID(ID)]
     with pytest.raises(NotFoundError, match=f"`after` names a run that does not exist: {ID}"):
@@ -159,26 +164,31 @@ def test_a_page_begins_after_a_run() -> None:
 # Headers -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("claim", [HELD, None])
 @pytest.mark.parametrize("document", [BARE, FULL], ids=["bare", "full"])
-def test_a_header_is_the_run_without_what_it_holds(document: dict[str, Any]) -> None:
+def test_a_header_is_the_run_without_what_it_holds(
+    document: dict[str, Any], claim: RunClaimRow | None
+) -> None:
     asked, commit = play(
-        run_reading.get_run_header(ID), (encoded(document).run._replace(number=7),)
+        run_reading.get_run_header(ID), (encoded(document).run._replace(number=7), claim)
     )
-    assert asked == [(Get(RUNS, (ID,)),)]
+    assert asked == [(Get(RUNS, (ID,)), Get(RUN_CLAIMS, (ID,)))]
     whole, header = read(document), commit.result
     assert header is not None
-    for name in RunHeader.model_fields:
+    for name in RunHeader.model_fields.keys() & MobRun.model_fields.keys():
         assert getattr(header, name) == getattr(whole, name)
+    held = (header.holder, header.epoch, header.due_at)
+    assert held == (("ann", 3, Timestamp(NOW)) if claim else (None, 0, None))
     assert header.completed_at == (Timestamp(NOW) if document is FULL else None)
 
 
 def test_a_header_of_no_run() -> None:
-    assert ended(run_reading.get_run_header(ID), (None,)) == Commit(None)
+    assert ended(run_reading.get_run_header(ID), (None, None)) == Commit(None)
 
 
 def test_a_header_that_cannot_be_read_is_named() -> None:
     with pytest.raises(SerializationError, match=f"run {ID} cannot be read"):
-        ended(run_reading.get_run_header(ID), (RUN._replace(created_at="then"),))
+        ended(run_reading.get_run_header(ID), (RUN._replace(created_at="then"), None))
 
 
 # Ledgers -----------------------------------------------------------------------------------------

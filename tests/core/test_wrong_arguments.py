@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from mobstore import MobStoreError, SerializationError, UsageError, open_stores
+from mobstore import Claim, MobStoreError, SerializationError, UsageError, open_stores
+from mobstore.stores.claims import ClaimStore
 from mobstore.stores.events import MobEventStore
 from mobstore.stores.mob_stores import MobStores
 from mobstore.stores.realm_profiles import RealmProfileStore
@@ -19,10 +20,15 @@ from mobstore.stores.specs import MobSpecStore
 from mobstore.testing import samples
 
 RUN = samples.run_id(1)
+CLAIM = Claim(name="name", holder="ann", epoch=1, expires_at=samples.timestamp(0), ttl=60.0)
 VALID: dict[str, Any] = {
-    "after": RUN,
+    "after": None,
     "after_cursor": 0,
+    "before_cursor": 9,
+    "by": ("mob_id",),
+    "claim": CLAIM,
     "definition": samples.definition(),
+    "ended_since": None,
     "entry": samples.step(),
     "event": samples.event(),
     "events": [samples.event()],
@@ -33,43 +39,63 @@ VALID: dict[str, Any] = {
     "expected_revision": 1,
     "expected_run_state": samples.state(0),
     "expected_status": "pending",
+    "expired": None,
     "flow_id": "flow",
     "frame_id": "frame",
+    "holder": "ann",
     "initial_frame": samples.frame(0),
     "initial_loop": samples.loop(0),
+    "keep": ["mob_reset"],
+    "keep_unseen": False,
+    "key": "key",
     "ledger_entry": samples.iteration(0),
     "limit": 9,
+    "linger": 0,
     "loop_context": ("loop", 0),
     "loop_instance_id": "loop",
+    "member": "ann",
     "mob_id": "mob",
+    "most": 1,
     "name": "name",
+    "newest_first": False,
     "next": samples.state(1),
     "next_flow_state": samples.state(1),
     "next_frame": samples.frame(1),
     "next_loop": samples.loop(1),
     "next_run_state": samples.state(1),
     "next_status": "running",
+    "not_before": samples.timestamp(0),
     "older_than": samples.timestamp(0),
     "on_unreadable": None,
     "output": 1,
+    "prefix": "00",
     "profile": samples.profile(),
     "reject_stale": False,
     "revision": 1,
     "run": samples.make_run(2),
     "run_id": RUN,
+    "since": samples.timestamp(0),
     "snapshot": samples.loop(0),
     "start": 0,
     "status": "completed",
+    "statuses": ["pending"],
     "step_id": "step",
     "step_output": 1,
     "step_output_key": "step",
+    "unclaimed": False,
+    "unless_ended": None,
+    "types": "mob_reset",
+    "until": samples.timestamp(0),
+    "ttl": 60.0,
     "work": None,
 }
 VALID_FOR: dict[str, dict[str, Any]] = {
     "append_failure_entry": {"entry": samples.failure()},
+    "append_failure_entry_if_absent": {"entry": samples.failure()},
     "cas_frame_state": {"expected": samples.frame(0), "next": samples.frame(1)},
     "cas_run_status": {"expected": "pending", "next": "running"},
 }
+KINDS = MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore, ClaimStore, MobStores
 FREE_JSON = {"output", "step_output"}
 WRONG: list[Any] = [
     None, 3, -1, 2**70, 1.5, True, "x", "", b"x", object(), [], {}, (), [object()], {1: 2},
@@ -81,7 +107,7 @@ def _parameters() -> list[Any]:
     """Return each public store method with each of its parameters."""
     return [
         pytest.param(store, method, name, id=f"{store.__name__}.{method}-{name}")
-        for store in (MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore, MobStores)
+        for store in KINDS
         for method, function in inspect.getmembers(store, inspect.isfunction)
         if not method.startswith("_")
         for name in list(inspect.signature(function).parameters)[1:]
@@ -89,7 +115,7 @@ def _parameters() -> list[Any]:
 
 
 def _store(stores: MobStores, kind: type[object]) -> object:
-    held = (stores.events, stores.runs, stores.specs, stores.realm_profiles, stores)
+    held = stores.events, stores.runs, stores.specs, stores.realm_profiles, stores.claims, stores
     return next(one for one in held if type(one) is kind)
 
 

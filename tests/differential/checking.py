@@ -18,7 +18,7 @@ from differential.scenario import Record
 from differential.scripts import MARK, Run, Trace
 from mobstore.errors import WriteFailedError
 from mobstore.scripts.tables import COUNTERS, SPECS
-from mobstore.scripts.transaction import Count, Get, Read, Scan
+from mobstore.scripts.transaction import Count, Get, Now, Read, Scan
 
 
 class DifferenceError(AssertionError):
@@ -227,7 +227,7 @@ class _Replay:
                 break  # an atomic call need not notice it before its end
             for asked, answers in trace.rounds:
                 for one, answer in zip(asked, answers, strict=True):
-                    if isinstance(one, (Get, Scan, Count)):
+                    if isinstance(one, (Get, Scan, Count, Now)):
                         wrong = state.wrong(one, answer)
                         _require(wrong is None, f"{trace.name} got a wrong answer: {wrong}")
                     else:

@@ -9,12 +9,14 @@ from typing import Any, TypeVar, cast
 
 from mobstore.scripts.tables import (
     COUNTERS,
+    EVENT_KEYS,
     EVENTS,
     FRAMES,
     LOOP_ITERATIONS,
     LOOP_STEP_OUTPUTS,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     SPECS,
@@ -55,7 +57,7 @@ BATCH, LARGE_BATCH = 300, 4200  # rows; engines split batches at 256, 1000 and 4
 
 _TABLES: tuple[Table[Any], ...] = (
     EVENTS, RUNS, LOOP_STEP_OUTPUTS, STEP_LEDGER, ROOT_STEP_OUTPUTS, COUNTERS, RUN_STATES, FRAMES,
-    LOOP_ITERATIONS, REALM_PROFILES,
+    LOOP_ITERATIONS, REALM_PROFILES, RUN_CLAIMS, EVENT_KEYS,
 )  # fmt: skip
 
 
@@ -66,7 +68,9 @@ class Pool:
         chance = random.Random(f"pool {seed}")
         self.texts = chance.sample(TEXTS, 4)
         self.numbers = chance.sample(NUMBERS, 4)
-        first = chance.choice((EVENTS, RUNS, LOOP_STEP_OUTPUTS))  # these have the most indexes
+        first = chance.choice(
+            (EVENTS, RUNS, LOOP_STEP_OUTPUTS, RUN_CLAIMS)
+        )  # these have the most indexes
         others = [table for table in _TABLES if table is not first]
         self.tables: list[Table[Any]] = [first, *chance.sample(others, 3)]
 

@@ -5,13 +5,15 @@ It finds rows by filtering and sorting all of them, and shares no code with the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast, get_type_hints
 
 from mobstore.scripts.tables import TABLES, Key, Row, Table
-from mobstore.scripts.transaction import Add, Count, Delete, Get, Put, Read, Scan, Write
+from mobstore.scripts.transaction import Add, Count, Delete, Get, Now, Put, Read, Scan, Write
 
 _TYPES = {table.name: tuple(get_type_hints(table.row).values()) for table in TABLES}
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 _MOST_SHOWN = 700  # characters of an answer in a message
 
 AllRows: TypeAlias = dict[tuple[str, str], list[Row]]
@@ -87,6 +89,8 @@ class Model:
 
     def wrong(self, read: Read, answer: Any) -> str | None:
         """Describe what is wrong with an answer; rows that tie may come in any order."""
+        if isinstance(read, Now):
+            return None if is_time(answer) else f"{answer!r} is not a time"
         if isinstance(read, Get):
             expected = self.tables[read.table.name].get(read.key)
             if answer == expected and (answer is None or _is_row(read.table, answer)):
@@ -105,6 +109,11 @@ class Model:
                 if wrong := _wrong_rows(scan, final[table.name, index.name], self.find(scan)):
                     return wrong
         return None
+
+
+def is_time(answer: object) -> bool:
+    """Return whether an answer is the text of a time of this century."""
+    return isinstance(answer, str) and bool(_TIME.fullmatch(answer))
 
 
 def _wrong_rows(scan: Scan[Any], answer: Sequence[Row], found: list[Row]) -> str | None:

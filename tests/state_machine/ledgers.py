@@ -66,14 +66,21 @@ class Ledgers(Oracle):
                 expected = self.refusal(INTERNAL, text)
         self.same(self.stores.runs.put_step_output(UUID(run_id), step, output), expected)
 
-    @rule(run_id=runs, step=step_ids, reason=st.sampled_from(["", "why"]))
-    def append_failure(self, run_id: str, step: str, reason: str) -> None:
+    @rule(run_id=runs, step=step_ids, reason=st.sampled_from(["", "why"]), if_absent=st.booleans())
+    def append_failure(self, run_id: str, step: str, reason: str, if_absent: bool) -> None:
         entry = {"step_id": step, "reason": reason, "timestamp": self.subject.now}
-        expected = self.missing(run_id)
+        expected: Any = self.missing(run_id)
         if expected is None:
-            self.runs[run_id]["failure_ledger"].append(entry)
+            ledger = self.runs[run_id]["failure_ledger"]
+            there = any((old["step_id"], old["reason"]) == (step, reason) for old in ledger)
+            if if_absent:
+                expected = not there
+            if not (if_absent and there):
+                ledger.append(entry)
         argument = FailureLedgerEntry.from_json(json.dumps(entry))
-        self.same(self.stores.runs.append_failure_entry(UUID(run_id), argument), expected)
+        store = self.stores.runs
+        append = store.append_failure_entry_if_absent if if_absent else store.append_failure_entry
+        self.same(append(UUID(run_id), argument), expected)
 
     def _record_iteration(self, run_id: str, entry: dict[str, Any]) -> None:
         ledger = self.runs[run_id]["loop_iteration_ledger"]

@@ -7,67 +7,23 @@ knows an engine; a `Subject` does.
 
 from __future__ import annotations
 
-import json
-from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import invariant, rule
+from hypothesis.stateful import invariant
 
-import mobstore
-from mobstore import MobStores, StepLedgerEntry
+from mobstore import MobStores
+from state_machine.consumers import Consumers
+from state_machine.endings import Endings
 from state_machine.frames import Frames
 from state_machine.openings import Openings
-from state_machine.oracle import Refusal, plain, run_document, typed
-from state_machine.pools import (
-    KINDS,
-    MOBS,
-    NAMES,
-    RUN_IDS,
-    TIMES,
-    mobs,
-    runs,
-    state,
-    states,
-    step_ids,
-)
-from state_machine.reads import Reads
-from state_machine.runs import Runs
+from state_machine.oracle import plain, run_document, typed
+from state_machine.pools import MOBS, NAMES, RUN_IDS
 from state_machine.specs import Specs
 
 
-class Machine(Openings, Runs, Frames, Reads, Specs):
+class Machine(Openings, Frames, Endings, Specs, Consumers):
     """All rules, and the comparison of the whole store after each."""
-
-    @rule(run_id=runs, before=states, after=states, step=step_ids, mob=mobs)
-    def atomic(self, run_id: str, before: str, after: str, step: str, mob: str) -> None:
-        """Append to a ledger and to the log, if the flow state is as expected; all or nothing."""
-        entry = {"step_id": step, "meerkat_id": "w-1", "status": "completed", "output": 1}
-        entry["timestamp"] = TIMES[0]
-        run = self.runs.get(run_id)
-        expected: Any = self.missing(run_id)
-        if run is not None and run["flow_state"] != before:
-            detail = f"operation 3 was refused: run {run_id} has another flow state"
-            expected = Refusal("RefusedError", f"CAS conflict: {detail}")
-        cursor = self.next_cursor
-        event = self._event(mob, KINDS[0], TIMES[1])
-        if run is not None and expected is None:
-            run["step_ledger"].append(entry)
-            run["flow_state"] = after
-            expected = cursor
-        else:
-            self.events.pop()
-            self.next_cursor = cursor
-
-        async def both(at: mobstore.Stores) -> int:
-            appended = await at.events.append(event)
-            await at.runs.append_step_entry(
-                UUID(run_id), StepLedgerEntry.from_json(json.dumps(entry))
-            )
-            await at.runs.cas_flow_state(UUID(run_id), expected=state(before), next=state(after))
-            return appended.cursor
-
-        self.same(self.stores.atomic(both), expected)
 
     @invariant()
     def everything_is_as_the_oracle_says(self) -> None:
@@ -93,6 +49,8 @@ class Machine(Openings, Runs, Frames, Reads, Specs):
         assert await stores.specs.list_specs() == sorted(self.specs, key=str.encode)
         by_name = [self.profiles[name] for name in sorted(self.profiles, key=str.encode)]
         assert typed(plain(await stores.realm_profiles.list())) == typed(by_name)
+        await self.check_claims(stores)
+        await self.check_consumers(stores)
         for name in NAMES:
             one = await stores.realm_profiles.get(name)
             assert typed(plain(one)) == typed(self.profiles.get(name))

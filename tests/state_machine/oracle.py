@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from hypothesis.stateful import RuleBasedStateMachine
 
 import mobstore
-from mobstore import MobStoreError, MobStores
-from state_machine.pools import OUTPUTS, STATES
+from mobstore import Claim, EventBatch, MobStoreError, MobStores
+from state_machine.pools import OUTPUTS, STATES, STATUSES
 from state_machine.subjects import Subject
+from state_machine.times import to_nanoseconds, to_text
 
 T = TypeVar("T")
 
@@ -93,10 +94,16 @@ class Oracle(RuleBasedStateMachine):
         self.others: list[MobStores] = []  # more handles of the same stores
         self.readers: list[MobStores] = []  # read-only handles
         self.events: list[dict[str, Any]] = []
+        self.keyed: dict[str, dict[str, Any]] = {}  # removed ones included
         self.next_cursor: int = 1
         self.runs: dict[str, dict[str, Any]] = {}  # in the order of creation
         self.specs: dict[str, tuple[dict[str, Any], int]] = {}
         self.profiles: dict[str, dict[str, Any]] = {}
+        self.claims: dict[str, dict[str, Any]] = {}
+        self.next_epoch: int = 1
+        self.given: list[Claim] = []  # every claim that was ever returned
+        self.consumers: dict[str, dict[str, Any]] = {}
+        self.batches: list[tuple[EventBatch, MobStores]] = []  # with the stores that returned them
 
     def teardown(self) -> None:
         for stores in (self.stores, *self.others, *self.readers):
@@ -125,6 +132,46 @@ class Oracle(RuleBasedStateMachine):
     @staticmethod
     def refusal(kind: tuple[str, str], detail: str) -> Refusal:
         return Refusal(kind[0], kind[1] + detail)
+
+    # Runs and their claims -----------------------------------------------------------------------
+
+    def add_run(self, run: dict[str, Any]) -> None:
+        self.runs[run["run_id"]] = run
+        due = to_nanoseconds(run["created_at"])
+        if run["status"] in STATUSES[:2]:
+            claim = {"due": due, "holder": "", "epoch": 0, "ttl": 0.0}
+            self.claims[f"run/{run['run_id']}"] = claim
+
+    def end_run(self, run: dict[str, Any]) -> None:
+        """Remove the claim of a run that has ended, unless it is held."""
+        name = f"run/{run['run_id']}"
+        if not self.claims[name]["holder"]:
+            del self.claims[name]
+
+    def remove_run(self, run_id: str) -> None:
+        del self.runs[run_id]
+        self.claims.pop(f"run/{run_id}", None)
+
+    def claim_document(self, name: str) -> dict[str, Any]:
+        """Return the JSON of a claim that is held."""
+        claim = self.claims[name]
+        return {
+            "name": name,
+            "holder": claim["holder"],
+            "epoch": claim["epoch"],
+            "expires_at": to_text(claim["due"]),
+            "ttl": claim["ttl"],
+        }
+
+    def header_document(self, run_id: str) -> dict[str, Any]:
+        """Return the JSON of the header of a run."""
+        run = run_document(self.runs[run_id])
+        claim = self.claims.get(f"run/{run_id}")
+        of_claim: dict[str, Any] = {"holder": None, "epoch": 0, "due_at": None}
+        if claim is not None:
+            holder, due = claim["holder"] or None, to_text(claim["due"])
+            of_claim = {"holder": holder, "epoch": claim["epoch"], "due_at": due}
+        return {name: {**run, **of_claim}[name] for name in mobstore.RunHeader.model_fields}
 
     def missing(self, run_id: str) -> Refusal | None:
         if run_id in self.runs:

@@ -76,11 +76,13 @@ class Runs(Oracle):
         if run_id in self.runs:
             expected = self.refusal(INTERNAL, f"run already exists: {run_id}")
         else:
-            self.runs[run_id] = run
+            self.add_run(run)
         self.same(self.stores.runs.create_run(argument), expected)
 
     def _end(self, run: dict[str, Any], status: str) -> None:
         run["status"] = status
+        if status in STATUSES[2:]:
+            self.end_run(run)
         if status in STATUSES[2:] and run["completed_at"] is None:
             run["completed_at"] = self.subject.now
 

@@ -14,11 +14,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar, cast
 
-from pydantic import JsonValue
-
 from mobstore.errors import SerializationError, UsageError
 from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
-from mobstore.model.json import I64_MAX, encode_json, encode_string, too_many_values
+from mobstore.model.json import I64_MAX, JsonInput, encode_json, encode_string, too_many_values
 from mobstore.model.kernel import KernelState
 from mobstore.model.record import Record
 from mobstore.model.round_trip import check_round_trip, read_back
@@ -56,6 +54,19 @@ def text(value: str, what: str, *, most: int = LONGEST_NAME) -> str:
     if size > most:
         raise _too_large(what, size, most)
     return str.__str__(value)  # not a subclass, which could be mutable
+
+
+def name_text(value: str, what: str) -> str:
+    """Check an identifier that must not be empty.
+
+    Raises:
+        UsageError: it is not text, or is empty.
+        SerializationError: it holds lone surrogates, or is too long.
+    """
+    checked = text(value, what)
+    if not checked:
+        raise UsageError(f"{what} must not be empty")
+    return checked
 
 
 def prose(value: str, what: str) -> str:
@@ -237,7 +248,7 @@ def snapshot_text(
     return state_text(snapshot.kernel_state, what)
 
 
-def output_text(value: JsonValue, what: str) -> str:
+def output_text(value: JsonInput, what: str) -> str:
     """Encode free JSON in a run.
 
     Raises:

@@ -12,9 +12,11 @@ from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from mobstore.codec.arguments import choice, number, output_text, record_text, state_text, text
+from mobstore.codec.claims import LONGEST_TTL, claim_name
 from mobstore.codec.events import event_row
 from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
 from mobstore.errors import MobStoreError, SerializationError, UsageError
+from mobstore.model.claim import RUN_PREFIX
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
@@ -24,7 +26,10 @@ from mobstore.model.record import validate
 from mobstore.model.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry
 from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
     COUNTERS,
+    EVENT_KEYS,
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
@@ -35,14 +40,19 @@ from mobstore.scripts.tables import (
     LOOPS,
     META,
     NEXT_CURSOR,
+    NEXT_EPOCH,
     NEXT_RUN,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     SPECS,
     STEP_LEDGER,
+    ClaimRow,
+    ConsumerRow,
     CounterRow,
+    EventKeyRow,
     EventRow,
     FailureLedgerRow,
     FrameRow,
@@ -55,6 +65,7 @@ from mobstore.scripts.tables import (
     RealmProfileRow,
     RootStepOutputRow,
     Row,
+    RunClaimRow,
     RunRow,
     RunStateRow,
     SpecRow,
@@ -103,7 +114,7 @@ def _meta(row: _Columns) -> MetaRow:
 
 
 def _counter(row: _Columns) -> CounterRow:
-    name = choice(row["name"], frozenset({NEXT_CURSOR, NEXT_RUN}), "name")
+    name = choice(row["name"], frozenset({NEXT_CURSOR, NEXT_RUN, NEXT_EPOCH}), "name")
     return CounterRow(name, _counted(row, "value"))
 
 
@@ -111,6 +122,20 @@ def _event(row: _Columns) -> EventRow:
     event = validate(MobEvent, {**row, "timestamp": _timestamp(row, "timestamp")})
     _counted(row, "cursor", most=I64_MAX - 1)  # the next one must fit as well
     return event_row(event)
+
+
+def _event_key(row: _Columns) -> EventKeyRow:
+    return EventKeyRow(
+        text(row["key"], "key"), _counted(row, "cursor"), _timestamp_text(row, "timestamp")
+    )
+
+
+def _consumer(row: _Columns) -> ConsumerRow:
+    return ConsumerRow(
+        text(row["name"], "name"),
+        number(row["cursor"], "cursor", most=I64_MAX - 1),
+        _timestamp_text(row, "updated_at"),
+    )
 
 
 def _run(row: _Columns) -> RunRow:
@@ -129,6 +154,34 @@ def _run(row: _Columns) -> RunRow:
 
 def _run_state(row: _Columns) -> RunStateRow:
     return RunStateRow(_run_id(row), _state(row["flow_state"]))
+
+
+def _run_claim(row: _Columns) -> RunClaimRow:
+    return RunClaimRow(
+        _run_id(row),
+        _counted(row, "number", most=I64_MAX - 1),
+        text(row["mob_id"], "mob_id"),
+        text(row["flow_id"], "flow_id"),
+        choice(row["status"], RUN_STATUSES, "status"),
+        *_claimed(row),
+    )
+
+
+def _claim(row: _Columns) -> ClaimRow:
+    name = claim_name(row["name"])
+    if name.startswith(RUN_PREFIX):
+        raise SerializationError(f"name is that of a run's claim, which is in {RUN_CLAIMS.name}")
+    return ClaimRow(name, *_claimed(row))
+
+
+def _claimed(row: _Columns) -> tuple[str, str, int, int]:
+    """Return the columns that claims on names and on runs share."""
+    holder = text(row["holder"], "holder")
+    for column in ("epoch", "ttl"):
+        number(row[column], column, most=I64_MAX - 1 if column == "epoch" else LONGEST_TTL)
+        if holder and row[column] == 0:
+            raise SerializationError(f"{column} is 0, but the claim is held")
+    return _timestamp_text(row, "due_at"), holder, row["epoch"], row["ttl"]
 
 
 def _step(row: _Columns) -> StepLedgerRow:
@@ -242,8 +295,11 @@ _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
     META: _meta,
     COUNTERS: _counter,
     EVENTS: _event,
+    EVENT_KEYS: _event_key,
+    CONSUMERS: _consumer,
     RUNS: _run,
     RUN_STATES: _run_state,
+    RUN_CLAIMS: _run_claim,
     STEP_LEDGER: _step,
     FAILURE_LEDGER: _failure,
     FRAMES: _frame,
@@ -254,4 +310,5 @@ _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
     LOOP_STEP_OUTPUTS: _loop_step_output,
     SPECS: _spec,
     REALM_PROFILES: _realm_profile,
+    CLAIMS: _claim,
 }

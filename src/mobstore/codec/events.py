@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Annotated, NamedTuple
 
 from pydantic import FailFast, TypeAdapter
 
-from mobstore.codec.arguments import document_text, instance, text, timestamp_text
+from mobstore.codec.arguments import choice, document_text, instance, text, timestamp_text
 from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
-from mobstore.errors import SerializationError
-from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent
+from mobstore.errors import SerializationError, UsageError
+from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent, run_of
+from mobstore.model.event_types import EVENT_TYPES
 from mobstore.model.record import Record
 from mobstore.model.round_trip import check_round_trip, is_exactly_same, read_back
 from mobstore.model.text import brief
@@ -114,14 +115,9 @@ def _row(
         text(mob_id, "mob_id"),
         timestamp_text(timestamp, "timestamp"),
         kind.type,
-        run_of(kind),
+        str(run_of(kind) or ""),
         document,
     )
-
-
-def run_of(kind: MobEventKind) -> str:
-    """Return the id of an event's run, "" if it has none."""
-    return str(kind.__dict__.get("run_id", ""))  # faster than `getattr` on a pydantic model
 
 
 def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
@@ -131,6 +127,30 @@ def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
         assemble({"cursor": cursor, "timestamp": timestamp, "mob_id": row.mob_id, "kind": kind})
         for cursor, (row, timestamp, kind) in enumerate(zip(*encoded, strict=True), first)
     ]
+
+
+def event_key(key: str) -> str:
+    """Check the key of an event.
+
+    Raises:
+        UsageError: it is not text, or is empty.
+        SerializationError: it holds lone surrogates, or is too long.
+    """
+    checked = text(key, "key")
+    if not checked:
+        raise UsageError("key must not be empty")
+    return checked
+
+
+def event_types(types: str | Collection[str], what: str) -> tuple[str, ...]:
+    """Check one type of events or several; return them without repetition.
+
+    Raises:
+        UsageError: one is not a type, or they are no collection.
+    """
+    if isinstance(types, Collection) and not isinstance(types, (str, bytes)):
+        return tuple(sorted({choice(one, EVENT_TYPES, what) for one in types}))
+    return (choice(types, EVENT_TYPES, what),)
 
 
 class UnreadableEvent(NamedTuple):

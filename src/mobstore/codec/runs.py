@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast, get_args
+from itertools import pairwise
+from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -21,9 +22,9 @@ from mobstore.codec.arguments import (
     text,
     timestamp_text,
 )
-from mobstore.codec.decoding import naming_unreadable_rows, stored_text
+from mobstore.codec.decoding import naming_unreadable_rows, stored_number, stored_text
 from mobstore.errors import SerializationError, UsageError
-from mobstore.model.ids import FrameId, LoopId, LoopInstanceId, RunId, StepId
+from mobstore.model.ids import LoopId, RunId, StepId
 from mobstore.model.json import U64_MAX, decode_json
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import (
@@ -36,6 +37,8 @@ from mobstore.model.run import (
     RunHeader,
     StepLedgerEntry,
     StepRunStatus,
+    TerminalStatus,
+    is_terminal,
 )
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
@@ -47,6 +50,7 @@ from mobstore.scripts.tables import (
     LoopRow,
     LoopStepOutputRow,
     RootStepOutputRow,
+    RunClaimRow,
     RunRow,
     RunStateRow,
     StepLedgerRow,
@@ -62,12 +66,18 @@ read. This limit ties iterations without output to the stored outputs.
 """
 
 RUN_STATUSES = frozenset[str](get_args(MobRunStatus))
+TERMINAL_STATUSES = frozenset[str](get_args(TerminalStatus))
+UNFINISHED_STATUSES = RUN_STATUSES - TERMINAL_STATUSES
 _FIELDS = tuple(MobRun.model_fields)
 _STEP_STATUSES = frozenset[str](get_args(StepRunStatus))
 
 
 # `UUID` itself accepts more, such as underscores between the digits.
 _UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+_DIGITS = re.compile(r"[0-9a-f]{0,32}")
+_HYPHENS = (0, 8, 12, 16, 20, 32)
 
 
 def run_key(run_id: UUID | str) -> str:
@@ -86,6 +96,22 @@ def run_key(run_id: UUID | str) -> str:
             " 24ede6a4-6b4c-4242-8a23-d5962217bead"
         )
     return str(UUID(run_id))
+
+
+def run_id_start(start: str) -> str:
+    """Return the start of a run's id, in lower case with hyphens.
+
+    Raises:
+        UsageError: no id of a run starts with it.
+    """
+    if not isinstance(start, str):
+        raise UsageError(f"the start of a run's id must be text, not {type(start).__name__}")
+    digits = start.replace("-", "").lower()
+    hyphened = "-".join(filter(None, (digits[a:b] for a, b in pairwise(_HYPHENS))))
+    written = start.lower().removesuffix("-" if len(digits) in _HYPHENS[1:-1] else "")
+    if not _DIGITS.fullmatch(digits) or written not in {digits, hyphened}:
+        raise UsageError("a run's id is a UUID; give its first hex digits, such as c1934f18")
+    return hyphened
 
 
 class RunRows:
@@ -247,38 +273,54 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             "step_ledger": tuple(map(read_step, steps)),
             "failure_ledger": tuple(map(read_failure, failures)),
             "frames": {
-                cast("FrameId", stored_text(frame_id)): FrameSnapshot.assemble(
+                stored_text(frame_id): FrameSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, frame_id, state_text in frames
             },
             "loops": {
-                cast("LoopInstanceId", stored_text(loop_id)): LoopSnapshot.assemble(
+                stored_text(loop_id): LoopSnapshot.assemble(
                     {"kernel_state": KernelState.from_canonical(state_text)}
                 )
                 for _, loop_id, state_text in loops
             },
             "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
             "root_step_outputs": {
-                cast("StepId", stored_text(output.step_id)): decode_json(output.output)
-                for output in root_outputs
+                stored_text(output.step_id): decode_json(output.output) for output in root_outputs
             },
             "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
         }
         return MobRun.assemble({name: found[name] for name in _FIELDS})
 
 
-def read_header(row: RunRow) -> RunHeader:
-    """Decode the header of a run.
+def read_header(row: RunRow, claim: RunClaimRow | None) -> RunHeader:
+    """Decode the header of a run; a run without a row of claims has ended.
 
     Raises:
         SerializationError: it cannot be read.
     """
     with naming_unreadable_rows("run", row.run_id):
-        return RunHeader.assemble(_head(row))
+        found: dict[str, object] = {**_head(row), "holder": None, "epoch": 0, "due_at": None}
+        if claim is not None:
+            found["holder"] = stored_text(claim.holder) or None
+            found["epoch"] = stored_number(claim.epoch)
+            found["due_at"] = Timestamp.from_sortable(claim.due_at)
+        return RunHeader.assemble(found)
 
 
-def _head(row: RunRow) -> dict[str, Any]:
+def unclaimed(run: RunRow, now: str) -> RunClaimRow | None:
+    """Return the row of claims of a run that has not been claimed; None if the run has ended.
+
+    The run is due since its creation; since `now`, if its creation is in the future.
+    """
+    if is_terminal(run.status):
+        return None
+    run_id, number, mob_id, flow_id, status, *_ = run
+    due_at = min(run.created_at, now)
+    return RunClaimRow(run_id, number, mob_id, flow_id, status, due_at, "", 0, 0)
+
+
+def _head(row: RunRow) -> dict[str, object]:
     ended = row.completed_at
     return {
         "run_id": RunId(UUID(row.run_id)),
@@ -336,8 +378,8 @@ def _loop_outputs(
     }
     for output in sorted(outputs, key=lambda row: row.position):
         iteration = found[output.loop_id][output.iteration]
-        iteration[cast("StepId", stored_text(output.step_id))] = decode_json(output.output)
-    return cast("dict[LoopId, tuple[dict[StepId, JsonValue], ...]]", found)
+        iteration[stored_text(output.step_id)] = decode_json(output.output)
+    return found
 
 
 def outputs_needed(iterations: int) -> int:

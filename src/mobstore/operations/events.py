@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mobstore.codec.events import UnreadableEvent, read_all, read_events
-from mobstore.errors import InternalError, StaleCursorError
+from mobstore.errors import ConflictError, InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
+from mobstore.model.text import brief
+from mobstore.operations.event_queries import ALL, Conditions, EventFilter, Span, search
 from mobstore.scripts.tables import (
     COUNTERS,
+    EVENT_KEYS,
     EVENTS,
-    EVENTS_BY_TIME,
     NEXT_CURSOR,
     CounterRow,
+    EventKeyRow,
     EventRow,
-    Index,
 )
 from mobstore.scripts.transaction import (
     Add,
     Commit,
-    Count,
     DeleteRange,
     Get,
     Scan,
@@ -40,6 +41,10 @@ from mobstore.scripts.transaction import (
 def append_batch(events: Sequence[EventRow]) -> Script[int]:
     """Append events with consecutive cursors and return the first; their own are ignored."""
     counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
+    return _append(counter, events)
+
+
+def _append(counter: CounterRow | None, events: Sequence[EventRow]) -> Commit[int]:
     first = 1 if counter is None else counter.value
     if not events:
         return Commit(first)
@@ -53,11 +58,42 @@ def append_batch(events: Sequence[EventRow]) -> Script[int]:
     return Commit(first, (Add(EVENTS, added), add_or_put(COUNTERS, counter, count)))
 
 
-class EventFilter(NamedTuple):
-    """The events of one mob (`EVENTS_BY_MOB`) or one run (`EVENTS_BY_RUN`), by its id."""
+def append_keyed(key: str, event: EventRow, *, timed: bool) -> Script[EventRow]:
+    """Append an event unless the key has one, and return the row of the key's event.
 
-    by: Index[EventRow]
-    id: str
+    A key whose event was removed is free.
+
+    Args:
+        key: the key.
+        event: the row of the event.
+        timed: the caller has chosen its time.
+
+    Raises:
+        ConflictError: the key has an event with other content.
+    """
+    found, counter = yield from fetch(Get(EVENT_KEYS, (key,)), Get(COUNTERS, (NEXT_CURSOR,)))
+    stored = yield from _event_of(found)
+    if stored is not None:
+        given = event if timed else event._replace(timestamp=stored.timestamp)
+        if given._replace(cursor=stored.cursor) != stored:  # free JSON is stored with sorted keys
+            raise ConflictError(
+                f"the key {brief(key)} belongs to event {stored.cursor}, which has another mob,"
+                " kind or time; use another key"
+            )
+        return Commit(stored)
+    first, writes, _ = _append(counter, (event,))
+    keyed = EventKeyRow(key, first, event.timestamp)
+    return Commit(event._replace(cursor=first), (*writes, add_or_put(EVENT_KEYS, found, keyed)))
+
+
+def get_by_key(key: str) -> Script[EventRow | None]:
+    """Return the row of the event that was appended under a key, or None."""
+    found = yield from fetch(Get(EVENT_KEYS, (key,)))
+    return Commit((yield from _event_of(found)))
+
+
+def _event_of(key: EventKeyRow | None) -> ScriptPart[EventRow | None]:
+    return None if key is None else (yield from fetch(Get(EVENTS, (key.cursor,))))
 
 
 class EventPage(NamedTuple):
@@ -68,20 +104,20 @@ class EventPage(NamedTuple):
 
 
 def poll(
-    after_cursor: int,
+    span: Span,
     limit: int,
-    of: EventFilter | None = None,
+    conditions: Conditions = ALL,
     *,
     reject_stale: bool = False,
     skip_unreadable: bool = False,
 ) -> Script[EventPage]:
-    """Return the events after a cursor, oldest first, at most `limit`.
+    """Return the first events that meet some conditions.
 
     Args:
-        after_cursor: the cursor.
+        span: their cursors, and the order.
         limit: the maximum number of events.
-        of: only the events of this mob or run; None: all.
-        reject_stale: raise for a cursor that was never assigned.
+        conditions: the conditions.
+        reject_stale: raise if the span is after a cursor that was never assigned.
         skip_unreadable: continue past unreadable events. Otherwise the page ends before the first
             of them.
 
@@ -89,12 +125,15 @@ def poll(
         StaleCursorError: the cursor was never assigned, and `reject_stale` is set.
         SerializationError: the first event of the page is unreadable; the error names its cursor.
     """
-    rows = yield from _page(after_cursor, limit, of, reject_stale=reject_stale)
+    if reject_stale and span.after:
+        require_assigned(span.after, (yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))))
+    rows = yield from search(conditions, span, limit)
     events, unreadable = read_events(rows)
     if unreadable and not skip_unreadable:
-        return Commit(EventPage(_before(unreadable[0], events)))
+        return Commit(EventPage(events[: _readable_before(unreadable[0], rows)]))
     while unreadable and len(events) < limit and rows:
-        rows = yield from _page(rows[-1].cursor, limit - len(events), of)
+        span = span.beyond(rows[-1].cursor)
+        rows = yield from search(conditions, span, limit - len(events))
         more, more_unreadable = read_events(rows)
         events, unreadable = events + more, [*unreadable, *more_unreadable]
     return Commit(EventPage(events, unreadable))
@@ -108,7 +147,7 @@ def follow(
     Raises:
         StaleCursorError: the cursor was never assigned.
     """
-    rows = yield from _page(after_cursor, limit, of, reject_stale=True)
+    rows = yield from _page(after_cursor, limit, of)
     events, unreadable = read_events(rows)
     if not unreadable:
         return Commit(events)
@@ -124,31 +163,45 @@ def replay_all() -> Script[list[MobEvent]]:
     return Commit(read_all((yield from fetch(Scan(EVENTS)))))
 
 
-def _before(unreadable: UnreadableEvent, events: Sequence[MobEvent]) -> list[MobEvent]:
-    """Return the events before an unreadable one.
+def _readable_before(first: UnreadableEvent, rows: Sequence[EventRow]) -> int:
+    """Return the number of rows before the first unreadable event.
 
     Raises:
         SerializationError: there are none.
     """
-    found = [event for event in events if event.cursor < unreadable.cursor]
-    if not found:
-        raise unreadable.error
-    return found
+    if rows[0].cursor == first.cursor:
+        raise first.error
+    return [row.cursor for row in rows].index(first.cursor)
 
 
-def _page(
-    after_cursor: int, limit: int, of: EventFilter | None, *, reject_stale: bool = False
-) -> ScriptPart[Sequence[EventRow]]:
+def _page(after_cursor: int, limit: int, of: EventFilter | None) -> ScriptPart[Sequence[EventRow]]:
     """Return the rows after a cursor, in one round trip with the check for a stale cursor."""
     index, prefix = (EVENTS, ()) if of is None else (of.by, (of.id,))
     page = Scan(index, prefix, after=after_cursor, limit=limit)
-    if not reject_stale or not after_cursor:
+    if not after_cursor:
         return (yield from fetch(page))
     counter, rows = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)), page)
-    latest = 0 if counter is None else counter.value - 1
-    if after_cursor > latest:
-        raise StaleCursorError(after_cursor, latest)
+    require_assigned(after_cursor, counter)
     return rows
+
+
+def require_assigned(cursor: int, counter: CounterRow | None) -> None:
+    """Raise for a cursor past the latest one.
+
+    Raises:
+        StaleCursorError: it was never assigned.
+    """
+    latest = 0 if counter is None else counter.value - 1
+    if cursor > latest:
+        raise StaleCursorError(cursor, latest)
+
+
+def first_cursor() -> Script[int]:
+    """Return the cursor of the first stored event; the next one to be assigned if there is none."""
+    counter, rows = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)), Scan(EVENTS, limit=1))
+    if rows:
+        return Commit(rows[0].cursor)
+    return Commit(1 if counter is None else counter.value)
 
 
 def latest_cursor() -> Script[int]:
@@ -158,13 +211,6 @@ def latest_cursor() -> Script[int]:
 
 
 def clear() -> Script[None]:
-    """Remove all events; cursors continue after the last one."""
+    """Remove all events and their keys; cursors continue after the last one."""
     yield ()  # a script is a generator, even without reads
-    return Commit(None, (DeleteRange(Scan(EVENTS)),))
-
-
-def prune(older_than: str) -> Script[int]:
-    """Remove the events before a time and return their number."""
-    expired = Scan(EVENTS_BY_TIME, before=older_than)
-    count = yield from fetch(Count(expired))
-    return Commit(count, (DeleteRange(expired),) if count else ())
+    return Commit(None, (DeleteRange(Scan(EVENTS)), DeleteRange(Scan(EVENT_KEYS))))

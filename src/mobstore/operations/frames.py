@@ -59,6 +59,7 @@ class KeyedSwap(NamedTuple):
 def cas_states(
     run_id: str,
     *,
+    method: str,
     flow_state: Swap | None = None,
     frame: KeyedSwap | None = None,
     loop: KeyedSwap | None = None,
@@ -67,7 +68,8 @@ def cas_states(
     """Replace any of a run's flow state, one frame and one loop, if all are as expected.
 
     The status is not compared, and states are opaque. `entry` is appended to the loop iteration
-    ledger unless it is there. Seven of the eight compare-and-swap wrappers are this script.
+    ledger unless it is there. Seven of the eight compare-and-swap wrappers are this script;
+    `method` is the name of one.
     """
     holder: ReadOf[RunStateRow | RunRow | None]
     holder = Get(RUN_STATES, (run_id,)) if flow_state else Get(RUNS, (run_id,))
@@ -81,16 +83,16 @@ def cas_states(
     if flow_state:
         state = cast("RunStateRow", run)
         if state.flow_state != flow_state.expected:
-            return refuse(other_flow_state(run_id))
+            return refuse(method, run_id, other_flow_state(run_id))
         writes.append(put_flow_state(run_id, flow_state.next))
     if frame:
         if _state_of(stored_frame) != frame.expected:
-            return refuse(f"frame '{frame.key}' of run {run_id} has another state")
+            return refuse(method, run_id, _other_state("frame", frame, run_id))
         row = FrameRow(run_id, frame.key, frame.next)
         writes.append(add_or_put(FRAMES, stored_frame, row))
     if loop:
         if _state_of(stored_loop) != loop.expected:
-            return refuse(f"loop '{loop.key}' of run {run_id} has another state")
+            return refuse(method, run_id, _other_state("loop", loop, run_id))
         writes.append(add_or_put(LOOPS, stored_loop, LoopRow(run_id, loop.key, loop.next)))
     if entry:
         writes.extend((yield from _iteration_if_absent(entry)))
@@ -116,7 +118,8 @@ def cas_complete_step(
     )
     if _state_of(stored_frame) != frame.expected:
         require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)  # no frame without its run
-        return refuse(f"frame '{frame.key}' of run {run_id} has another state")
+        reason = _other_state("frame", frame, run_id)
+        return refuse("runs.cas_complete_step_and_record_output", run_id, reason)
     put_frame = Put(FRAMES, (FrameRow(run_id, frame.key, frame.next),))
     if loop is None:
         same, last = yield from fetch(
@@ -189,6 +192,10 @@ def _iteration_if_absent(
 
 def _state_of(row: FrameRow | LoopRow | None) -> str | None:
     return None if row is None else row.kernel_state
+
+
+def _other_state(what: str, swap: KeyedSwap, run_id: str) -> str:
+    return f"{what} '{swap.key}' of run {run_id} has another state"
 
 
 def _place(

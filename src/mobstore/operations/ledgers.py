@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from mobstore.errors import InternalError, NotFoundError
 from mobstore.model.json import I64_MAX
+from mobstore.scripts.paging import FIRST_LIMIT, next_limit, size_of
 from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     RUNS,
@@ -15,6 +17,7 @@ from mobstore.scripts.tables import (
     STEP_LEDGER_BY_STEP,
     FailureLedgerRow,
     LoopIterationRow,
+    R,
     StepLedgerRow,
     Table,
 )
@@ -73,6 +76,24 @@ def append_failure_entry(entry: FailureLedgerRow) -> Script[None]:
     return Commit(None, (Add(FAILURE_LEDGER, (next_entry(last, entry),)),))
 
 
+def append_failure_entry_if_absent(entry: FailureLedgerRow) -> Script[bool]:
+    """Append to the failure ledger unless it has an entry of this step and reason.
+
+    The ledger is read from its end, in pages, until such an entry is found.
+    """
+    newest = last_entry(FAILURE_LEDGER, entry.run_id)
+    run, last = yield from fetch(Get(RUNS, (entry.run_id,)), newest)
+    require_run(run, entry.run_id)
+    page, limit = last, FIRST_LIMIT
+    while page:
+        if any((row.step_id, row.reason) == (entry.step_id, entry.reason) for row in page):
+            return Commit(False)
+        before = page[-1].position
+        page = yield from fetch(replace(newest, before=before, limit=limit))
+        limit = next_limit(limit, len(page), size_of(page))
+    return Commit(True, (Add(FAILURE_LEDGER, (next_entry(last, entry),)),))
+
+
 def last_entry(ledger: Table[PositionedRow], run_id: str) -> Scan[PositionedRow]:
     """Read the last entry of a run's ledger."""
     return Scan(ledger, (run_id,), limit=1, backwards=True)
@@ -85,7 +106,12 @@ def next_entry(last: Sequence[PositionedRow], row: PositionedRow) -> PositionedR
     return row._replace(position=last[0].position + 1 if last else 0)
 
 
-def require_run(run: object, run_id: str) -> None:
-    """Raise `NotFoundError` if there is no such run."""
+def require_run(run: R | None, run_id: str) -> R:
+    """Return a row that each run has.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
     if run is None:
         raise NotFoundError(f"run not found: {run_id}")
+    return run

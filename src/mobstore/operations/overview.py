@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple, TypeVar
 
 from mobstore.model.ids import MobId
-from mobstore.model.overview import MobOverview, Overview
+from mobstore.model.overview import ConsumerOverview, MobOverview, Overview
 from mobstore.model.run import RunHeader
 from mobstore.operations.identity import parse_identity
-from mobstore.operations.run_reading import Selection, run_headers
+from mobstore.operations.run_reading import run_headers
+from mobstore.operations.run_selection import Selection
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
@@ -18,6 +21,7 @@ from mobstore.scripts.tables import (
     META,
     NEXT_CURSOR,
     REALM_PROFILES,
+    RUN_CLAIMS_BY_HOLDER,
     RUNS,
     RUNS_BY_MOB,
     SPECS,
@@ -38,6 +42,8 @@ def count_all() -> Script[Overview]:
     """Count everything, by mob."""
     meta, counter = yield from fetch(Get(META, (IDENTITY,)), Get(COUNTERS, (NEXT_CURSOR,)))
     specs, profiles = yield from fetch(Scan(SPECS), Count(Scan(REALM_PROFILES)))
+    consumers = yield from fetch(Scan(CONSUMERS))
+    claims = yield from count_claims()
     revisions = {spec.mob_id: spec.revision for spec in specs}
     events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(revisions))
     runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, list(events))
@@ -58,9 +64,21 @@ def count_all() -> Script[Overview]:
             runs=sum(runs.values()),
             specs=len(specs),
             realm_profiles=profiles,
+            claims=claims,
+            consumers=tuple(ConsumerOverview(name=c.name, cursor=c.cursor) for c in consumers),
             mobs=mobs,
         )
     )
+
+
+def count_claims() -> ScriptPart[int]:
+    """Count the claims that are held. Rows without a holder only put a claim off."""
+    held = yield from fetch(Count(Scan(RUN_CLAIMS_BY_HOLDER, after="")))
+    last: str | None = None
+    while rows := (yield from fetch(Scan(CLAIMS, after=last, limit=_ROWS_AT_ONCE))):
+        held += sum(row.holder != "" for row in rows)
+        last = rows[-1].name
+    return held
 
 
 def counts_by_mob(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
-from mobstore.codec.decoding import naming_unreadable_rows, read_each, stored_number
+from mobstore.codec.decoding import naming_unreadable_rows, read_each
 from mobstore.codec.runs import (
     RunParts,
     read_failure,
@@ -14,7 +15,6 @@ from mobstore.codec.runs import (
     read_run,
     read_step,
 )
-from mobstore.errors import NotFoundError
 from mobstore.model.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -24,6 +24,7 @@ from mobstore.model.run import (
 )
 from mobstore.model.text import brief
 from mobstore.operations.ledgers import require_run
+from mobstore.operations.run_selection import Selection, select
 from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
@@ -32,53 +33,18 @@ from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     LOOPS,
     ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
-    RUNS_BY_FLOW,
-    RUNS_BY_FLOW_STATUS,
-    RUNS_BY_MOB,
-    RUNS_BY_MOB_STATUS,
-    RUNS_BY_NUMBER,
-    RUNS_BY_STATUS,
     STEP_LEDGER,
-    Index,
     R,
     RunRow,
     Table,
-    Value,
 )
-from mobstore.scripts.transaction import Commit, Get, Read, Scan, Script, ScriptPart, fetch
+from mobstore.scripts.transaction import Commit, Get, Read, Scan, Script, fetch
 
 E = TypeVar("E")
-
-
-class Selection(NamedTuple):
-    """A selection of runs, in the order of their creation.
-
-    Attributes:
-        mob_id: the mob; None: all mobs.
-        flow_id: the flow, only with a mob; None: all flows.
-        status: the status; None: any.
-        after: only runs created after this one.
-        limit: the maximum number of runs.
-    """
-
-    mob_id: str | None = None
-    flow_id: str | None = None
-    status: str | None = None
-    after: str | None = None
-    limit: int | None = None
-
-
-_INDEXES: dict[tuple[bool, bool, bool], Index[RunRow]] = {
-    (False, False, False): RUNS_BY_NUMBER,
-    (False, False, True): RUNS_BY_STATUS,
-    (True, False, False): RUNS_BY_MOB,
-    (True, False, True): RUNS_BY_MOB_STATUS,
-    (True, True, False): RUNS_BY_FLOW,
-    (True, True, True): RUNS_BY_FLOW_STATUS,
-}
-"""Keys: whether a mob, a flow and a status are selected."""
+_WHOLE_ID = 36  # characters
 
 
 def get_run(run_id: str) -> Script[MobRun | None]:
@@ -90,7 +56,7 @@ def get_run(run_id: str) -> Script[MobRun | None]:
 
 def list_runs(of: Selection) -> Script[list[MobRun]]:
     """Return runs with all their parts."""
-    found = yield from _select(of)
+    found = yield from select(of)
     runs: list[MobRun] = []
     for row in found:
         parts = yield _parts_of(row.run_id)
@@ -100,14 +66,29 @@ def list_runs(of: Selection) -> Script[list[MobRun]]:
 
 def get_run_header(run_id: str) -> Script[RunHeader | None]:
     """Return the header of one run."""
-    row = yield from fetch(Get(RUNS, (run_id,)))
-    return Commit(None if row is None else read_header(row))
+    row, claim = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_CLAIMS, (run_id,)))
+    return Commit(None if row is None else read_header(row, claim))
 
 
 def run_headers(of: Selection) -> Script[list[RunHeader]]:
     """Return the headers of runs."""
-    found = yield from _select(of)
-    return Commit([read_header(row) for row in found])
+    found = yield from select(of)
+    claims = yield tuple(Get(RUN_CLAIMS, (row.run_id,)) for row in found)
+    return Commit(list(map(read_header, found, claims)))
+
+
+def find_run_ids(start: str, limit: int) -> Script[list[UUID]]:
+    """Return the ids that start with some text of `run_id_start`, in their order."""
+    if len(start) == _WHOLE_ID:  # bounds are exclusive
+        row = yield from fetch(Get(RUNS, (start,)))
+        return Commit([] if row is None else [UUID(start)][:limit])
+    after, before = start or None, f"{start}g"  # which follows all digits and the hyphen
+    rows = yield from fetch(Scan(RUNS, after=after, before=before, limit=limit))
+    found: list[UUID] = []
+    for row in rows:
+        with naming_unreadable_rows("run", row.run_id):
+            found.append(UUID(row.run_id))
+    return Commit(found)
 
 
 def step_entries(run_id: str, start: int, limit: int | None) -> Script[list[StepLedgerEntry]]:
@@ -142,20 +123,6 @@ def _page(
             lambda row: f"table {ledger.name}, run {run_id}, position {brief(str(row[position]))}",
         )
     )
-
-
-def _select(of: Selection) -> ScriptPart[list[RunRow]]:
-    given = [part for part in (of.mob_id, of.flow_id, of.status) if part is not None]
-    index = _INDEXES[of.mob_id is not None, of.flow_id is not None, of.status is not None]
-    after: Value | None = None
-    if of.after is not None:
-        before = yield from fetch(Get(RUNS, (of.after,)))
-        if before is None:
-            raise NotFoundError(f"`after` names a run that does not exist: {of.after}")
-        with naming_unreadable_rows("run", of.after):  # None would start at the beginning
-            after = stored_number(before.number)
-    found = yield from fetch(Scan(index, tuple(given), after=after, limit=of.limit))
-    return list(found)
 
 
 def _parts_of(run_id: str) -> tuple[Read, ...]:

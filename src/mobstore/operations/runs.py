@@ -12,10 +12,11 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from mobstore.codec.runs import RunRows
+from mobstore.codec.runs import RunRows, unclaimed
 from mobstore.errors import InternalError
 from mobstore.model.json import I64_MAX
 from mobstore.model.run import is_terminal
+from mobstore.model.text import brief
 from mobstore.scripts.tables import (
     COUNTERS,
     FAILURE_LEDGER,
@@ -26,6 +27,7 @@ from mobstore.scripts.tables import (
     LOOPS,
     NEXT_RUN,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     RUNS_BY_END,
@@ -33,6 +35,7 @@ from mobstore.scripts.tables import (
     STEP_LEDGER,
     TABLES,
     CounterRow,
+    RunClaimRow,
     RunRow,
     RunStateRow,
 )
@@ -42,6 +45,7 @@ from mobstore.scripts.transaction import (
     Delete,
     DeleteRange,
     Get,
+    Now,
     Put,
     Scan,
     Script,
@@ -58,10 +62,11 @@ from mobstore.scripts.transaction import (
 
 def create_run(run: RunRows) -> Script[None]:
     """Add a run exactly as given."""
-    present, counter, last = yield from fetch(
+    present, counter, last, now = yield from fetch(
         Get(RUNS, (run.run.run_id,)),
         Get(COUNTERS, (NEXT_RUN,)),
         Scan(RUNS_BY_NUMBER, limit=1, backwards=True),
+        Now(),
     )
     if present is not None:
         raise InternalError(f"run already exists: {run.run.run_id}")
@@ -73,13 +78,17 @@ def create_run(run: RunRows) -> Script[None]:
     if last and last[0].number >= number:  # runs with one number would have no order
         raise key_in_use(RUNS, (last[0].number,), "number")
     count = CounterRow(NEXT_RUN, number + 1)
-    return Commit(None, (*add_run(run, number), add_or_put(COUNTERS, counter, count)))
+    return Commit(None, (*add_run(run, number, now), add_or_put(COUNTERS, counter, count)))
 
 
-def add_run(run: RunRows, number: int) -> tuple[Write, ...]:
-    """Return the writes that add a run."""
+def add_run(run: RunRows, number: int, now: str) -> tuple[Write, ...]:
+    """Return the writes that add a run; unless it has ended, it is due now or since longer."""
+    row = run.run._replace(number=number)
+    claim = unclaimed(row, now)
+    claims = () if claim is None else (claim,)
     adds: tuple[Add[Any], ...] = (
-        Add(RUNS, (run.run._replace(number=number),)),
+        Add(RUNS, (row,)),
+        Add(RUN_CLAIMS, claims),
         Add(RUN_STATES, (run.state,)),
         Add(STEP_LEDGER, run.steps),
         Add(FAILURE_LEDGER, run.failures),
@@ -105,40 +114,57 @@ class Swap(NamedTuple):
 
 def cas_run_status(run_id: str, status: Swap, now: str) -> Script[bool]:
     """Change the status if it is as expected and not terminal."""
-    run = yield from fetch(Get(RUNS, (run_id,)))
+    run, claim = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_CLAIMS, (run_id,)))
     if run is None or run.status != status.expected or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {status.expected}, or has ended")
-    return Commit(True, (_put_status(run, status.next, now),))
+        return refuse("runs.cas_run_status", run_id, _other_status(run_id, run, status.expected))
+    return Commit(True, put_status(run, claim, status.next, now))
 
 
 def cas_flow_state(run_id: str, flow_state: Swap) -> Script[bool]:
     """Replace the flow state if it is as expected, whatever the status."""
     state = yield from fetch(Get(RUN_STATES, (run_id,)))
     if state is None or state.flow_state != flow_state.expected:
-        return refuse(other_flow_state(run_id))
+        return refuse("runs.cas_flow_state", run_id, other_flow_state(run_id))
     return Commit(True, (put_flow_state(run_id, flow_state.next),))
 
 
 def cas_run_snapshot(run_id: str, status: Swap, flow_state: Swap, now: str) -> Script[bool]:
     """Change status and flow state if both are as expected and the status is not terminal."""
-    run, state = yield from fetch(Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)))
+    run, state, claim = yield from fetch(
+        Get(RUNS, (run_id,)), Get(RUN_STATES, (run_id,)), Get(RUN_CLAIMS, (run_id,))
+    )
     if run is None or run.status != status.expected or is_terminal(run.status):
-        return refuse(f"run {run_id} is not {status.expected}, or has ended")
+        return refuse("runs.cas_run_snapshot", run_id, _other_status(run_id, run, status.expected))
     if state is None or state.flow_state != flow_state.expected:
-        return refuse(other_flow_state(run_id))
-    writes = (_put_status(run, status.next, now), put_flow_state(run_id, flow_state.next))
-    return Commit(True, writes)
+        return refuse("runs.cas_run_snapshot", run_id, other_flow_state(run_id))
+    writes = put_status(run, claim, status.next, now)
+    return Commit(True, (*writes, put_flow_state(run_id, flow_state.next)))
 
 
-def _put_status(run: RunRow, status: str, now: str) -> Put[RunRow]:
-    """Return the write of a status; the first terminal status sets `completed_at`."""
+def put_status(run: RunRow, claim: RunClaimRow | None, status: str, now: str) -> tuple[Write, ...]:
+    """Return the writes of a status; the first terminal status sets `completed_at`.
+
+    A run that has ended cannot be claimed, but it stays its holder's until it is released.
+    """
     ended = now if is_terminal(status) and not run.completed_at else run.completed_at
-    return Put(RUNS, (run._replace(status=status, completed_at=ended),))
+    put = Put(RUNS, (run._replace(status=status, completed_at=ended),))
+    if claim is None:
+        return (put,)
+    if is_terminal(status) and not claim.holder:
+        return put, Delete(RUN_CLAIMS, (run.run_id,))
+    return put, Put(RUN_CLAIMS, (claim._replace(status=status),))
 
 
 def put_flow_state(run_id: str, flow_state: str) -> Put[RunStateRow]:
     """Return the write of a run's flow state."""
     return Put(RUN_STATES, (RunStateRow(run_id, flow_state),))
+
+
+def _other_status(run_id: str, run: RunRow | None, expected: str) -> str:
+    if run is None:
+        return f"run {run_id} does not exist"
+    unlike = "which is final" if run.status == expected else f"not {expected}"
+    return f"run {run_id} is {brief(str(run.status))}, {unlike}"
 
 
 def other_flow_state(run_id: str) -> str:

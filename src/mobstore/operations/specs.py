@@ -48,7 +48,9 @@ def delete_spec(mob_id: str, expected: int | None) -> Script[bool]:
     """Remove a spec; `expected` must be the stored revision, or None."""
     stored = yield from fetch(Get(SPECS, (mob_id,)))
     if expected is not None and (stored is None or expected != stored.revision):
-        return refuse(f"the spec of mob {mob_id} is not at revision {expected}")
+        actual = 0 if stored is None else stored.revision
+        reason = f"the spec of mob {mob_id} is at revision {actual}, not {expected}"
+        return refuse("specs.delete_spec", None, reason)
     if stored is None:
         return Commit(False)
     return Commit(True, (Delete(SPECS, (mob_id,)),))

@@ -1,4 +1,4 @@
-"""The base of the four stores."""
+"""The base of the stores."""
 
 from __future__ import annotations
 
@@ -36,8 +36,22 @@ class EngineStore(NotPicklable):
         Raises:
             UsageError: the clock returns something else.
         """
-        now = self._clock()
-        return now if type(now) is Timestamp else to_timestamp(now, "the clock's time")
+        return read_clock(self._clock)
+
+
+def engine_of(store: EngineStore) -> Engine:
+    """Return the engine of a store; within an atomic call, the one that its operations run on."""
+    return store._engine  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this package
+
+
+def read_clock(clock: Clock) -> Timestamp:
+    """Return the time of a clock.
+
+    Raises:
+        UsageError: the clock returns something else.
+    """
+    now = clock()
+    return now if type(now) is Timestamp else to_timestamp(now, "the clock's time")
 
 
 def check_clock(clock: Clock) -> None:

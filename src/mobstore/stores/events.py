@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
-from mobstore.codec.arguments import callback, check_flags, number, text, to_timestamp
-from mobstore.codec.events import encode_events, stored_events
+from mobstore.codec.arguments import (
+    callback,
+    check_flags,
+    name_text,
+    number,
+    text,
+    to_timestamp,
+)
+from mobstore.codec.events import (
+    encode_events,
+    event_key,
+    event_types,
+    read_all,
+    stored_events,
+)
 from mobstore.codec.runs import run_key
 from mobstore.errors import UsageError
+from mobstore.model.consumer import Consumer
 from mobstore.model.event import MobEvent, NewMobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.record import Record
 from mobstore.model.timestamp import Timestamp
-from mobstore.operations import events as event_log
-from mobstore.operations.events import EventFilter
+from mobstore.operations import consumers, event_removal, events as event_log
+from mobstore.operations.event_queries import Conditions, EventFilter, Span
+from mobstore.operations.event_removal import Expired, Place
 from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 from mobstore.stores.base import EngineStore
+from mobstore.stores.following import EventBatch, EventFollowing, check_linger, check_most
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
+
+_PRUNED_AT_ONCE = 1000  # events
 
 
 class MobEventStore(EngineStore):
@@ -28,22 +47,60 @@ class MobEventStore(EngineStore):
     not even after `clear` or `prune`. Times need not grow with the cursors.
     """
 
-    async def append(self, event: NewMobEvent) -> MobEvent:
+    async def append(self, event: NewMobEvent, *, key: str | None = None) -> MobEvent:
         """Add an event; if it has no time, it gets the store's current time.
 
+        With a key, the event is added once, however often the call is repeated. This is the way to
+        learn the outcome of a commit whose answer was lost, or whose task was cancelled: pass a key
+        that the attempts share and call again, or use `get_by_key`. Within `MobStores.atomic`, the
+        stored event shows that all of the call was committed.
+
+        Args:
+            event: the event.
+            key: a name for the event, 1 to 65,536 bytes in UTF-8, such as the id of a request and
+                the step. If the store has an event with this key and the same mob, kind and, if
+                it has one, time, nothing is written. A key ends with its event, when that is
+                removed by `prune` or `clear`. The reference has no keys.
+
         Returns:
-            The event as stored.
+            The event as stored, now or before.
 
         Raises:
+            ConflictError: the key belongs to an event with other content.
             InternalError: the cursors are used up (2**63 - 2 is the last).
             WriteFailedError: the counter of cursors is behind the log, as after a partial restore;
                 nothing was overwritten. `verify` repairs it.
 
         Contract: events.append.assigns-cursors, events.append.keeps-time, events.append.store-time,
-        events.counter-behind.
+        events.counter-behind, events.append.key, events.append.key.conflict,
+        events.append.key.ends, events.append.key.atomic.
         """
-        (stored,) = await self.append_batch((event,))
-        return stored
+        if key is None:
+            (stored,) = await self.append_batch((event,))
+            return stored
+        checked = event_key(key)
+        encoded = encode_events((event,), self._now)
+        timed = event.timestamp is not None
+        row = await self._engine.write(
+            lambda: event_log.append_keyed(checked, encoded.rows[0], timed=timed)
+        )
+        return read_all((row,))[0]
+
+    async def get_by_key(self, key: str) -> MobEvent | None:
+        """Return the event that was appended under a key; None if it was not, or was removed.
+
+        Appends that this process started before have ended when this returns, also those of
+        cancelled tasks.
+
+        Raises:
+            SerializationError: the event is unreadable; the error names its cursor.
+
+        Contract: events.append.key, events.append.key.ends.
+        """
+        checked = event_key(key)
+        await self._engine.settle()
+        row = await self._engine.read(lambda: event_log.get_by_key(checked))
+        return None if row is None else read_all((row,))[0]
 
     async def append_batch(self, events: Sequence[NewMobEvent]) -> list[MobEvent]:
         """Add events with consecutive cursors, all or none.
@@ -75,44 +132,76 @@ class MobEventStore(EngineStore):
         *,
         mob_id: str | None = None,
         run_id: UUID | str | None = None,
+        before_cursor: int | None = None,
+        newest_first: bool = False,
+        types: str | Collection[str] | None = None,
+        member: str | None = None,
+        since: Timestamp | datetime | None = None,
+        until: Timestamp | datetime | None = None,
         reject_stale: bool = False,
         on_unreadable: OnUnreadable | None = None,
     ) -> list[MobEvent]:
-        """Return the events after `after_cursor`, ascending, at most `limit`.
+        """Return the events that meet all conditions, ascending by cursor, at most `limit`.
 
-        There are fewer only at the end of the log, or before an unreadable event. The next call
-        starts with that event and raises its error.
+        There are fewer only if there are no more, or before an unreadable event. The next call
+        starts with that event and raises its error. The next page is after the last cursor, or
+        before it with `newest_first`.
+
+        The cost depends on the result alone without conditions, with a mob, a run or types alone,
+        and with any of these and `newest_first`. Other conditions are checked event by event, in
+        pages: of `member`, of `since` and `until`, and of several together. Events are then read by
+        each index that applies in turn, until the first finds all: the log by cursors, or the mob,
+        the run, the types; and with `since` or `until` the times. A search for what is rare may
+        read all of the smallest of these.
 
         Args:
             after_cursor: 0 to 2**63 - 1; 0 for the beginning.
             limit: 0 to 2**63 - 1; 0 returns an empty list.
             mob_id: only events of this mob, found by an index.
             run_id: only events that name this run, found by an index.
-            reject_stale: raise for a cursor past the latest one. The reference does not: it
-                returns no events after such a cursor.
+            before_cursor: only events before this one, 0 to 2**63 - 1.
+            newest_first: return the last events that meet the conditions, descending by cursor.
+            types: only events of this type, or of one of these, such as `step_failed`, found by an
+                index.
+            member: only events that name this member (see `members_of`). An unreadable event
+                counts as naming it, unless its type or its text rules that out.
+            since: only events with this time or a later one.
+            until: only events with an earlier time.
+            reject_stale: raise for an `after_cursor` past the latest one. The reference does not:
+                it returns no events after such a cursor.
             on_unreadable: called for each unreadable event, in order, before this method returns;
                 those events are skipped.
 
         Raises:
-            UsageError: a number is out of range, or both a mob and a run are passed.
+            UsageError: a number is out of range, a type is none of the 25, a datetime is naive, or
+                both a mob and a run are passed.
             StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
             SerializationError: the next event is unreadable; the error names its cursor.
 
         Contract: events.poll.order, events.poll.bounds, events.poll.range, events.poll.subject,
-        events.poll.defaults, events.poll.stale, events.poll.unreadable.
+        events.poll.defaults, events.poll.stale, events.poll.unreadable, events.poll.before,
+        events.poll.newest-first, events.poll.types, events.poll.member, events.poll.times,
+        events.poll.together, events.poll.unreadable.newest-first.
         """
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
             raise UsageError("limit exceeds i64::MAX")  # the reference's text shows no number
         number(limit, "limit")
-        check_flags(reject_stale=reject_stale)
+        before = I64_MAX if before_cursor is None else number(before_cursor, "before_cursor")
+        check_flags(newest_first=newest_first, reject_stale=reject_stale)
         callback(on_unreadable, "on_unreadable")
-        of = _event_filter(mob_id, run_id)
+        conditions = Conditions(
+            _event_filter(mob_id, run_id),
+            None if types is None else event_types(types, "types"),
+            None if member is None else text(member, "member"),
+            "" if since is None else to_timestamp(since, "since").sortable,
+            None if until is None else to_timestamp(until, "until").sortable,
+        )
         found = await self._engine.read(
             lambda: event_log.poll(
-                after_cursor,
+                Span(after_cursor, before, newest_first),
                 limit,
-                of,
+                conditions,
                 reject_stale=reject_stale,
                 skip_unreadable=on_unreadable is not None,
             )
@@ -162,12 +251,94 @@ class MobEventStore(EngineStore):
         callback(on_unreadable, "on_unreadable")
         return EventSubscription(self._engine, after, _event_filter(mob_id, run_id), on_unreadable)
 
+    def follow(
+        self,
+        name: str,
+        *,
+        most: int = 200,
+        linger: float = 0.05,
+        start: int = 0,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Subscription[EventBatch]:
+        """Follow the log as a named consumer, whose position is kept in the store.
+
+            async for batch in stores.events.follow("projector"):
+                ...
+                await batch.done()
+
+        Each step begins at the stored position, waits for an event, and returns a batch. A batch
+        that was not done comes again, perhaps with later events. So no event is missed, and after
+        an error or a crash some come twice; with `done` in an atomic call, own state in the same
+        store counts each exactly once. Several loops with one name get the same events, and only
+        one of them is done with each; a claim keeps the others waiting.
+
+        The first step of a new consumer stores its position. The last batch is the only buffer.
+
+        Args:
+            name: the name of the consumer, 1 to 65,536 bytes in UTF-8.
+            most: the maximum number of events in a batch, at least 1.
+            linger: seconds, 0 to 3,600, for which a step waits for further events after it has
+                found the first, unless there are `most`; 0 returns what there is.
+            start: the position of a new consumer, such as `await latest_cursor()`.
+            on_unreadable: called for each unreadable event of a batch just before it is returned,
+                so again if the batch comes again; those events are skipped. A batch has at least
+                one readable event.
+
+        Raises:
+            UsageError: an argument is wrong; or the store is read-only, and the consumer is new.
+            StaleCursorError: the position is past the latest cursor, as for `subscribe`. Call
+                `forget_consumer` to begin anew.
+            SerializationError: the next event is unreadable; the error names its cursor. The
+                events before it were returned, in a batch that is done.
+            ClosedError, ReadFailedError: as for `subscribe`.
+            WriteFailedError: the first position could not be stored.
+
+        Contract: events.follow.continues, events.follow.batches, events.follow.lingers,
+        events.follow.not-done, events.follow.names, events.follow.removed, events.follow.stale,
+        events.follow.unreadable, events.follow.cancelled-step, events.follow.start,
+        events.follow.read-only, shared.follow.
+        """
+        callback(on_unreadable, "on_unreadable")
+        return EventFollowing(
+            self._engine,
+            name_text(name, "name"),
+            most=check_most(most),
+            linger=check_linger(linger),
+            start=number(start, "start"),
+            on_unreadable=on_unreadable,
+        )
+
+    async def consumers(self) -> list[Consumer]:
+        """Return the named consumers and their positions, by name.
+
+        Contract: events.follow.names, events.follow.done.
+        """
+        return await self._engine.read(consumers.list_consumers)
+
+    async def forget_consumer(self, name: str) -> bool:
+        """Remove a consumer and its position; the next one with this name is new.
+
+        Returns:
+            Whether it existed.
+
+        Contract: events.follow.forget.
+        """
+        key = name_text(name, "name")
+        return await self._engine.write(lambda: consumers.forget_consumer(key))
+
     async def latest_cursor(self) -> int:
         """Return the last assigned cursor, 0 if there is none; its event may have been removed.
 
         Contract: events.latest-cursor.
         """
         return await self._engine.read(event_log.latest_cursor)
+
+    async def first_cursor(self) -> int:
+        """Return the cursor of the oldest stored event, `latest_cursor() + 1` if there is none.
+
+        Contract: events.first-cursor.
+        """
+        return await self._engine.read(event_log.first_cursor)
 
     async def replay_all(self) -> list[MobEvent]:
         """Return all events, ascending by cursor.
@@ -187,19 +358,65 @@ class MobEventStore(EngineStore):
         """
         await self._engine.write(event_log.clear)
 
-    async def prune(self, older_than: Timestamp | datetime) -> int:
+    async def prune(
+        self,
+        older_than: Timestamp | datetime | None = None,
+        *,
+        before_cursor: int | None = None,
+        keep: str | Collection[str] = (),
+        keep_unseen: bool = False,
+    ) -> int:
         """Remove the events with a time before `older_than`, not those at it.
 
+        By default all of them go, as in the reference, even those from which a mob is resumed; pass
+        `keep=STRUCTURAL_KINDS` to keep those.
+
+        One bound alone is one commit. With both, `keep` or `keep_unseen`, the events within the
+        bounds are read, and removed in commits of about 1,000, so that other tasks can run in
+        between; events with one time go in one commit. Within an atomic call there is one commit.
+        If a commit fails, or the task is cancelled, the events removed before stay removed. Call
+        the method again to continue. The cost depends on the number of events within the bounds,
+        kept ones included.
+
+        Args:
+            older_than: only events with a time before this one; None: of any time.
+            before_cursor: only events before this cursor, 0 to 2**63 - 1; None: all.
+            keep: events of this type, or of these, stay.
+            keep_unseen: events that a named consumer has not seen stay: those after the least
+                position in `consumers`. Without consumers, all have been seen.
+
         Returns:
-            How many were removed.
+            How many were removed. Their keys are removed as well.
 
         Raises:
-            UsageError: `older_than` is a naive datetime.
+            UsageError: neither bound is passed, `older_than` is a naive datetime, the cursor is out
+                of range, or a type is none of the 25.
+            WriteFailedError: the medium failed; some of the events may have been removed.
 
-        Contract: events.prune.strict, events.prune.keeps-cursors.
+        Contract: events.prune.strict, events.prune.keeps-cursors, events.prune.zone,
+        events.prune.before-cursor, events.prune.keep, events.prune.keep-unseen,
+        events.prune.many, events.append.key.ends.
         """
-        time = to_timestamp(older_than, "older_than").sortable
-        return await self._engine.write(lambda: event_log.prune(time))
+        if older_than is None and before_cursor is None:
+            raise UsageError("pass older_than or before_cursor; clear() removes all events")
+        check_flags(keep_unseen=keep_unseen)
+        expired = Expired(
+            None if older_than is None else to_timestamp(older_than, "older_than").sortable,
+            None if before_cursor is None else number(before_cursor, "before_cursor"),
+            event_types(keep, "keep"),
+            keep_unseen,
+        )
+        if expired.is_one_range:
+            return await self._engine.write(lambda: event_removal.prune_range(expired))
+        pruned, place = 0, Place()
+        while True:
+            some = await self._engine.write(
+                partial(event_removal.prune_some, expired, place, _PRUNED_AT_ONCE)
+            )
+            pruned += some.removed
+            if some.place is None:
+                return pruned
+            place = some.place
 
 
 def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:

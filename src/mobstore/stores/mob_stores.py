@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
@@ -10,20 +10,26 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID, uuid4
 
 from mobstore.codec.arguments import check_flags, describe
+from mobstore.codec.claims import check_claim
+from mobstore.codec.runs import run_key
 from mobstore.errors import SerializationError, UsageError
+from mobstore.model.claim import Claim
 from mobstore.model.display import Displayed
 from mobstore.model.overview import Overview
 from mobstore.model.timestamp import Timestamp
+from mobstore.operations import claims, endings
 from mobstore.operations.identity import identify, identity, parse_identity
 from mobstore.operations.overview import count_all
 from mobstore.scripts.atomic import Work, atomic_script
-from mobstore.scripts.transaction import Durability, Engine, require_outside_atomic
-from mobstore.stores.base import Clock, NotPicklable
+from mobstore.scripts.transaction import Durability, Engine, Script, require_outside_atomic
+from mobstore.stores.base import Clock, NotPicklable, read_clock
+from mobstore.stores.claims import ClaimStore
 from mobstore.stores.events import MobEventStore
 from mobstore.stores.loop_guard import without_event_loop
 from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
 from mobstore.stores.specs import MobSpecStore
+from mobstore.stores.won import AtomicWon_co
 
 _LONGEST_TIMEOUT = 10**6  # seconds, above which drivers overflow
 
@@ -83,20 +89,27 @@ class Opening(Generic[S]):
             await self._opened.close()
 
 
-class Stores:
-    """The four stores without access to the engine, as passed to an atomic call's function."""
+class Stores(Generic[AtomicWon_co]):
+    """The stores without access to the engine, as passed to an atomic call's function.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    For type checkers, a compare-and-swap of these runs returns only True. A function that takes
+    the stores outside of atomic calls, too, has a parameter of the type `Stores[bool]`.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, of: Engine | None = None) -> None:
+        """Put the stores on an engine; in an atomic call, `of` is the engine that runs the call."""
+        self._of = of or engine
         self.events: MobEventStore = MobEventStore(engine, clock)
-        self.runs: MobRunStore = MobRunStore(engine, clock)
+        self.runs: MobRunStore[AtomicWon_co] = MobRunStore(engine, clock)
         self.specs: MobSpecStore = MobSpecStore(engine, clock)
         self.realm_profiles: RealmProfileStore = RealmProfileStore(engine, clock)
+        self.claims: ClaimStore = ClaimStore(engine, clock)
 
     def event_store(self) -> MobEventStore:
         """Return `events`, under the reference's name."""
         return self.events
 
-    def run_store(self) -> MobRunStore:
+    def run_store(self) -> MobRunStore[AtomicWon_co]:
         """Return `runs`, under the reference's name."""
         return self.runs
 
@@ -109,7 +122,7 @@ class Stores:
         return self.realm_profiles
 
 
-class MobStores(Displayed, Stores, Closable):
+class MobStores(Displayed, Stores[bool], Closable):
     """The four stores on one engine; close it, or use it in `async with`."""
 
     def __init__(self, engine: Engine, *, clock: Clock = Timestamp.now) -> None:
@@ -120,7 +133,9 @@ class MobStores(Displayed, Stores, Closable):
             clock: returns the current time; for tests.
         """
         Closable.__init__(self, engine)
-        Stores.__init__(self, engine, clock)
+        super().__init__(engine, clock)
+        if clock != Timestamp.now:
+            engine.use_clock(lambda: read_clock(clock).sortable)
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -155,7 +170,13 @@ class MobStores(Displayed, Stores, Closable):
         """
         return await self._engine.read(count_all)
 
-    async def atomic(self, work: Work[Stores, T]) -> T:
+    async def atomic(
+        self,
+        work: Work[Stores, T],
+        *,
+        claim: Claim | None = None,
+        unless_ended: UUID | str | None = None,
+    ) -> T:
         """Run several operations, on any of the stores, in one commit, all or none.
 
         A compare-and-swap that would return False raises `RefusedError` instead. If the function
@@ -172,24 +193,44 @@ class MobStores(Displayed, Stores, Closable):
             work: an async function that awaits only operations on the stores passed to it. It
                 runs on the writing thread, while no other writer can write, and perhaps more than
                 once. It should be quick and change nothing else.
+            claim: a claim that must still be its holder's when all this is committed.
+            unless_ended: a run that must not have ended, in the state before the call. Some
+                operations succeed on a run that was canceled meanwhile; this rejects them.
 
         Returns:
             The function's result, once its writes are as durable as the engine promises.
 
         Raises:
-            RefusedError: a comparison failed; the error has the number of the operation.
+            ClaimLostError: the claim is not its holder's any more.
+            RunEndedError: the run `unless_ended` is completed, failed or canceled.
+            NotFoundError: the run `unless_ended` does not exist.
+            RefusedError: a comparison failed; the error names the operation, the run and why.
             UsageError: the function awaits something else, needs an event loop, or is not async;
                 or it, or a task it started, uses other stores than those passed to it.
             Exception: any error of the function.
             WriteFailedError: the medium failed.
 
-        Contract: atomic.all, atomic.none, atomic.refused, atomic.sees-itself, atomic.awaits,
-        atomic.event-loop, atomic.own-stores, atomic.context, callers.atomic.
+        Contract: atomic.all, atomic.none, atomic.refused, atomic.refused.method,
+        atomic.unless-ended, atomic.sees-itself, atomic.awaits, atomic.event-loop,
+        atomic.own-stores, atomic.context, callers.atomic.
         """
         context = copy_context()
+        held = None if claim is None else check_claim(claim)
+        going = None if unless_ended is None else run_key(unless_ended)
+
+        def guards() -> Iterator[Script[None]]:
+            if held is not None:
+                yield claims.hold(held)
+            if going is not None:
+                yield endings.require_not_ended(going)
+
         outcome = await self._engine.write(
             lambda: atomic_script(
-                work, lambda engine: Stores(engine, self._clock), context, without_event_loop
+                work,
+                lambda engine: Stores(engine, self._clock, self._engine),
+                context,
+                without_event_loop,
+                guards(),
             )
         )
         return outcome.get()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 from uuid import UUID
-
-from pydantic import JsonValue
 
 from mobstore.codec.arguments import (
     number,
@@ -16,7 +14,7 @@ from mobstore.codec.arguments import (
 )
 from mobstore.codec.runs import iteration_row, run_key
 from mobstore.errors import UsageError
-from mobstore.model.json import U64_MAX
+from mobstore.model.json import U64_MAX, JsonInput
 from mobstore.model.kernel import KernelState
 from mobstore.model.run import (
     FrameSnapshot,
@@ -28,11 +26,12 @@ from mobstore.operations.frames import KeyedSwap
 from mobstore.operations.runs import Swap
 from mobstore.scripts.tables import LoopIterationRow
 from mobstore.stores.run_reader import MobRunReader
+from mobstore.stores.won import Won_co
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
 
-class MobRunFrames(MobRunReader):
+class MobRunFrames(MobRunReader, Generic[Won_co]):
     """The methods of `MobRunStore` that change frames and loops.
 
     A base class only to keep modules short; use `MobRunStore`, which documents compare-and-swap.
@@ -68,7 +67,7 @@ class MobRunFrames(MobRunReader):
         frame_id: str,
         expected: FrameSnapshot | None,
         next: FrameSnapshot,
-    ) -> bool:
+    ) -> Won_co:
         """Replace a frame that equals `expected`; None: add a frame that must not exist.
 
         Raises:
@@ -76,7 +75,8 @@ class MobRunFrames(MobRunReader):
 
         Contract: runs.frames.cas, runs.frames.create-only, runs.ledger.missing.
         """
-        return await self._cas(run_id, frame=_frame(frame_id, expected, next))
+        frame = _frame(frame_id, expected, next)
+        return await self._cas(run_id, "runs.cas_frame_state", frame=frame)
 
     async def cas_grant_node_slot(
         self,
@@ -87,7 +87,7 @@ class MobRunFrames(MobRunReader):
         frame_id: str,
         expected_frame: FrameSnapshot,
         next_frame: FrameSnapshot,
-    ) -> bool:
+    ) -> Won_co:
         """Replace the flow state and a frame, if both are as expected.
 
         Raises:
@@ -97,6 +97,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
+            "runs.cas_grant_node_slot",
             flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
         )
@@ -109,9 +110,9 @@ class MobRunFrames(MobRunReader):
         expected_frame: FrameSnapshot,
         next_frame: FrameSnapshot,
         step_output_key: str,
-        step_output: JsonValue,
+        step_output: JsonInput,
         loop_context: tuple[str, int] | None = None,
-    ) -> bool:
+    ) -> Won_co:
         """Replace a frame that is as expected, and record a step's output.
 
         The flow state is not compared.
@@ -138,9 +139,10 @@ class MobRunFrames(MobRunReader):
         frame = _frame(frame_id, _given(expected_frame), next_frame)
         output = output_text(step_output, "step_output")
         loop = None if loop_context is None else _loop_context(loop_context)
-        return await self._engine.write(
+        won = await self._engine.write(
             lambda: frames.cas_complete_step(key, frame, step, output, loop)
         )
+        return cast("Won_co", won)
 
     async def cas_start_loop(
         self,
@@ -153,7 +155,7 @@ class MobRunFrames(MobRunReader):
         expected_frame: FrameSnapshot,
         next_frame: FrameSnapshot,
         initial_loop: LoopSnapshot,
-    ) -> bool:
+    ) -> Won_co:
         """Replace flow state and frame, if as expected, and add a loop that must not exist.
 
         Raises:
@@ -163,6 +165,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
+            "runs.cas_start_loop",
             flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
             loop=_loop(loop_instance_id, None, initial_loop),
@@ -177,7 +180,7 @@ class MobRunFrames(MobRunReader):
         next_loop: LoopSnapshot,
         expected_run_state: KernelState,
         next_run_state: KernelState,
-    ) -> bool:
+    ) -> Won_co:
         """Replace the flow state and a loop, if both are as expected.
 
         Raises:
@@ -187,6 +190,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
+            "runs.cas_loop_request_body_frame",
             flow_state=state_swap(expected_run_state, next_run_state),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
@@ -203,7 +207,7 @@ class MobRunFrames(MobRunReader):
         ledger_entry: LoopIterationLedgerEntry,
         expected_run_state: KernelState,
         next_run_state: KernelState,
-    ) -> bool:
+    ) -> Won_co:
         """Replace flow state and loop, if as expected, and add a frame that must not exist.
 
         `ledger_entry` is appended to the loop iteration ledger unless it is there already.
@@ -215,6 +219,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
+            "runs.cas_grant_body_frame_start",
             flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, None, initial_frame),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
@@ -233,7 +238,7 @@ class MobRunFrames(MobRunReader):
         next_frame: FrameSnapshot,
         expected_run_state: KernelState,
         next_run_state: KernelState,
-    ) -> bool:
+    ) -> Won_co:
         """Replace flow state, loop and body frame, if all are as expected.
 
         Raises:
@@ -243,6 +248,7 @@ class MobRunFrames(MobRunReader):
         """
         return await self._cas(
             run_id,
+            "runs.cas_complete_body_frame",
             flow_state=state_swap(expected_run_state, next_run_state),
             frame=_frame(frame_id, _given(expected_frame), next_frame),
             loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
@@ -260,7 +266,7 @@ class MobRunFrames(MobRunReader):
         next_frame: FrameSnapshot,
         expected_run_state: KernelState,
         next_run_state: KernelState,
-    ) -> bool:
+    ) -> Won_co:
         """Replace flow state, loop and the loop's parent frame, if all are as expected.
 
         Raises:
@@ -268,33 +274,31 @@ class MobRunFrames(MobRunReader):
 
         Contract: runs.wrappers.all-or-none, runs.ledger.missing.
         """
-        return await self.cas_complete_body_frame(
+        return await self._cas(
             run_id,
-            loop_instance_id=loop_instance_id,
-            expected_loop=expected_loop,
-            next_loop=next_loop,
-            frame_id=frame_id,
-            expected_frame=expected_frame,
-            next_frame=next_frame,
-            expected_run_state=expected_run_state,
-            next_run_state=next_run_state,
+            "runs.cas_complete_loop",
+            flow_state=state_swap(expected_run_state, next_run_state),
+            frame=_frame(frame_id, _given(expected_frame), next_frame),
+            loop=_loop(loop_instance_id, _given(expected_loop), next_loop),
         )
 
     async def _cas(
         self,
         run_id: UUID | str,
+        method: str,
         *,
         flow_state: Swap | None = None,
         frame: KeyedSwap | None = None,
         loop: KeyedSwap | None = None,
         entry: LoopIterationRow | None = None,
-    ) -> bool:
+    ) -> Won_co:
         key = run_key(run_id)
-        return await self._engine.write(
+        won = await self._engine.write(
             lambda: frames.cas_states(
-                key, flow_state=flow_state, frame=frame, loop=loop, entry=entry
+                key, method=method, flow_state=flow_state, frame=frame, loop=loop, entry=entry
             )
         )
+        return cast("Won_co", won)
 
 
 def state_swap(expected: KernelState, next: KernelState) -> Swap:

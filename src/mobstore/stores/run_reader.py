@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias, get_args
 from uuid import UUID
 
-from mobstore.codec.arguments import choice, number, text
-from mobstore.codec.runs import RUN_STATUSES, run_key
+from mobstore.codec.arguments import check_flags, choice, number, text, to_timestamp
+from mobstore.codec.runs import RUN_STATUSES, run_id_start, run_key
 from mobstore.errors import UsageError
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -15,10 +18,14 @@ from mobstore.model.run import (
     RunHeader,
     StepLedgerEntry,
 )
-from mobstore.operations import run_reading
-from mobstore.operations.run_reading import Selection
+from mobstore.model.timestamp import Timestamp
+from mobstore.operations import run_counts, run_reading
+from mobstore.operations.run_selection import Selection
 from mobstore.stores.base import EngineStore
 from mobstore.stores.subscription import RunSubscription, Subscription
+
+RunColumn: TypeAlias = Literal["mob_id", "flow_id", "status"]
+_COLUMNS = frozenset[str](get_args(RunColumn))
 
 
 class MobRunReader(EngineStore):
@@ -81,13 +88,89 @@ class MobRunReader(EngineStore):
         status: MobRunStatus | None = None,
         after: UUID | str | None = None,
         limit: int | None = None,
+        newest_first: bool = False,
+        ended_since: Timestamp | datetime | None = None,
+        unclaimed: bool = False,
     ) -> list[RunHeader]:
-        """Return the headers of the runs that `list_runs` would return.
+        """Return the headers of runs, in the order of their creation, or of their end.
 
-        Contract: runs.headers, runs.list.pages.
+        With `ended_since`, runs are in the order of `completed_at`, and those that ended at the
+        same time in the order of their creation. The cost then grows with the runs of all mobs that
+        ended since that time; with `unclaimed`, also with the held runs. Memory does not.
+
+        Args:
+            mob_id: the mob; None: all mobs.
+            flow_id: only runs of this flow of the mob.
+            status: only runs in this status.
+            after: only runs that come after this one, such as the last run of the previous page;
+                with `newest_first`, those created or ended before it.
+            limit: the maximum number of runs, 0 to 2**63 - 1; None: all.
+            newest_first: return the runs created last, or ended last, first.
+            ended_since: only runs that ended at this time or later. Runs that were added as ended,
+                but without `completed_at`, are not among them.
+            unclaimed: only runs that have not ended and are not held: no worker has claimed them,
+                or their claims were released or have expired.
+
+        Raises:
+            NotFoundError: the run `after` does not exist.
+            UsageError: `limit` is out of range, a flow is passed without its mob, `ended_since` is
+                a naive datetime, or the run `after` has not ended though the order is that of ends.
+
+        Contract: runs.headers, runs.list.pages, runs.headers.newest-first,
+        runs.headers.ended-since, runs.headers.unclaimed.
         """
-        selected = _selection(mob_id, flow_id, status, after, limit)
+        check_flags(newest_first=newest_first, unclaimed=unclaimed)
+        since = None if ended_since is None else to_timestamp(ended_since, "ended_since").sortable
+        selected = _selection(mob_id, flow_id, status, after, limit)._replace(
+            newest_first=newest_first, ended_since=since, unclaimed=unclaimed
+        )
         return await self._engine.read(lambda: run_reading.run_headers(selected))
+
+    async def counts(
+        self,
+        by: Sequence[RunColumn] = ("mob_id", "flow_id", "status"),
+        *,
+        mob_id: str | None = None,
+    ) -> dict[tuple[str, ...], int]:
+        """Count runs by mob, flow and status, by an index.
+
+            {("desk", "daily", "completed"): 12, ("desk", "daily", "running"): 1}
+
+        The cost grows with the number of mobs and flows, each of which takes a short read, and with
+        the entries of the index that are counted.
+
+        Args:
+            by: one or more of "mob_id", "flow_id" and "status", in the order of the keys.
+            mob_id: only runs of this mob; None: of all mobs.
+
+        Returns:
+            The number of runs by key, sorted; groups without runs are left out.
+
+        Raises:
+            UsageError: `by` is empty, or names another column, or one twice.
+
+        Contract: runs.counts.
+        """
+        columns = _columns(by)
+        mob = None if mob_id is None else text(mob_id, "mob_id")
+        return await self._engine.read(lambda: run_counts.count_runs(columns, mob))
+
+    async def find_run_ids(self, prefix: str, limit: int = 2) -> list[UUID]:
+        """Return the ids of runs that start with some digits, in their order.
+
+        Two results mean that the prefix is ambiguous.
+
+        Args:
+            prefix: the first hexadecimal digits, in any case, with or without hyphens.
+            limit: the maximum number of ids, 0 to 2**63 - 1.
+
+        Raises:
+            UsageError: no id can start so, or `limit` is out of range.
+
+        Contract: runs.find-ids.
+        """
+        start, most = run_id_start(prefix), number(limit, "limit")
+        return await self._engine.read(lambda: run_reading.find_run_ids(start, most))
 
     async def step_entries(
         self, run_id: UUID | str, *, start: int = 0, limit: int | None = None
@@ -159,6 +242,13 @@ def _selection(
         None if after is None else run_key(after),
         None if limit is None else number(limit, "limit"),
     )
+
+
+def _columns(by: Collection[str]) -> tuple[str, ...]:
+    columns = () if isinstance(by, str) or not isinstance(by, Collection) else tuple(by)
+    if not columns or len(set(map(str, columns))) < len(columns):
+        raise UsageError("by must be one or more of mob_id, flow_id, status, each once")
+    return tuple(choice(column, _COLUMNS, "a column of by") for column in columns)
 
 
 def _page(run_id: UUID | str, start: int, limit: int | None) -> tuple[str, int, int | None]:

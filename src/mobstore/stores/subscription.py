@@ -19,7 +19,8 @@ from mobstore.codec.events import UnreadableEvent
 from mobstore.errors import NotFoundError, SerializationError, UsageError
 from mobstore.model.event import MobEvent
 from mobstore.model.run import RunHeader, is_terminal
-from mobstore.operations.events import EventFilter, follow
+from mobstore.operations.event_queries import EventFilter
+from mobstore.operations.events import follow
 from mobstore.operations.run_reading import get_run_header
 from mobstore.scripts.tables import EVENTS, RUNS
 from mobstore.scripts.transaction import Engine, Scan
@@ -52,9 +53,10 @@ class Subscription(NotPicklable, AsyncIterator[T]):
 
     def __init__(self, engine: Engine, to: Scan[Any]) -> None:
         self._engine, self._to = engine, to
-        self._signal: _CommitSignal | None = None
+        self._signal: CommitSignal | None = None
         self._asked = self._over = False
         self._has_all = False  # up to the last signal
+        self._patience: float | None = None  # seconds to wait for a signal; None: without end
 
     async def __anext__(self) -> T:
         """Wait for the next item.
@@ -69,6 +71,8 @@ class Subscription(NotPicklable, AsyncIterator[T]):
         Contract: events.subscribe.cancelled-step, events.subscribe.one-task,
         events.subscribe.leaving.
         """
+        import asyncio  # already loaded by async callers; importing the package does not need it
+
         if self._over:
             raise StopAsyncIteration
         if self._asked:
@@ -78,7 +82,9 @@ class Subscription(NotPicklable, AsyncIterator[T]):
         try:
             while (found := self._next()) is None:
                 if self._has_all:
-                    await signal.committed.wait()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._patience):
+                            await signal.committed.wait()
                 # A task cancelled after this point reads again.
                 self._has_all = False
                 signal.committed.clear()
@@ -127,15 +133,15 @@ class Subscription(NotPicklable, AsyncIterator[T]):
             signal.close()
             signal.notify()  # a waiting task
 
-    def _listen(self) -> _CommitSignal:
-        import asyncio  # already loaded by async callers; importing the package does not need it
+    def _listen(self) -> CommitSignal:
+        import asyncio
 
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError as error:
             raise UsageError("a subscription needs a running event loop") from error
         if self._signal is None:
-            self._signal = _CommitSignal(self._engine, self._to, loop)
+            self._signal = CommitSignal(self._engine, self._to, loop)
         elif self._signal.loop is not loop:
             raise UsageError("the subscription belongs to another event loop; make one in this")
         return self._signal
@@ -205,7 +211,7 @@ class RunSubscription(Subscription[RunHeader]):
         return True
 
 
-class _CommitSignal:
+class CommitSignal:
     """A listener that signals commits of any thread in one event loop.
 
     Attributes:

@@ -80,6 +80,10 @@ class CountingEngine(Engine):
 
         return end
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        """Pass the clock on."""
+        self._engine.use_clock(now)
+
     async def until(self, reached: Callable[[], bool]) -> None:
         """Wait until the counts are as expected."""
         while not reached():

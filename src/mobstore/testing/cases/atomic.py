@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from functools import partial
 from threading import get_ident
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from mobstore.errors import (
 from mobstore.scripts.atomic import OPERATIONS_ONLY
 from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.stores.opening import open_stores
+from mobstore.testing.cases.wrappers import WRAPPERS, Wrapper
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import (
     definition,
@@ -38,7 +40,7 @@ from mobstore.testing.scripts import load_script
 from mobstore.testing.subject import Subject
 
 
-async def _everything(stores: Stores) -> tuple[object, ...]:
+async def _everything(stores: Stores[bool]) -> tuple[object, ...]:
     return (
         await stores.events.replay_all(),
         await stores.events.latest_cursor(),
@@ -125,6 +127,10 @@ async def names_the_failed_operation(subject: Subject) -> None:
 
     error = await expect_error(RefusedError, stores.atomic(wrong), "a frame in another state")
     same(error.operation, 3, "the operation that failed")
+    same(error.method, "runs.cas_frame_state", "its method")
+    same(error.run_id, str(run_id(1)), "its run")
+    for part in (error.method, str(run_id(1)), error.reason, "operation 3"):
+        assert part in str(error), f"the error names {part}"
     assert isinstance(error, CasConflictError), "it is a conflict"
     assert "frame 'frame'" in str(error), "the error names the frame"
     same(await _everything(stores), before, "the store")
@@ -142,6 +148,52 @@ async def names_the_failed_operation(subject: Subject) -> None:
     run = await stores.runs.get_run(run_id(1))
     assert run is not None, "the run is there"
     same(number_of(next(iter(run.frames.values())).kernel_state), 5, "the frame")
+
+
+async def _call_wrapper(wrapper: Wrapper, n: int, at: Stores) -> object:
+    return await wrapper.call(at.runs, run_id(n))
+
+
+@case("atomic.refused.method")
+async def names_every_method(subject: Subject) -> None:
+    """A refused operation names itself, its run and the reason, whichever it is."""
+    stores = await subject.open()
+    calls: list[tuple[str, Callable[[Stores], Awaitable[object]]]] = []
+    for n, wrapper in enumerate(WRAPPERS, 1):
+        _, run = next(iter(wrapper.violated(n)))
+        await stores.runs.create_run(run)
+        calls.append((wrapper.method, partial(_call_wrapper, wrapper, n)))
+    await stores.runs.create_run(make_run(20, status="canceled"))
+    swap: dict[str, Any] = {"expected_flow_state": state(0), "next_flow_state": state(1)}
+    more: list[tuple[str, Callable[[Stores], Awaitable[object]]]] = [
+        ("cas_run_status", lambda at: at.runs.cas_run_status(
+            run_id(20), expected="canceled", next="running")),
+        ("cas_run_status", lambda at: at.runs.cas_run_status(
+            run_id(21), expected="pending", next="running")),
+        ("cas_flow_state", lambda at: at.runs.cas_flow_state(
+            run_id(20), expected=state(3), next=state(4))),
+        ("cas_run_snapshot", lambda at: at.runs.cas_run_snapshot(
+            run_id(20), expected_status="pending", next_status="running", **swap)),
+    ]  # fmt: skip
+    numbers = [*range(1, len(WRAPPERS) + 1), 20, 21, 20, 20]
+    for (method, call), n in zip([*calls, *more], numbers, strict=True):
+
+        async def work(at: Stores, call: Callable[[Stores], Awaitable[object]] = call) -> None:
+            await at.events.append(event())
+            await call(at)
+
+        error = await expect_error(RefusedError, stores.atomic(work), method)
+        same(error.operation, 2, f"{method}: its number")
+        same(error.method, f"runs.{method}", "the method")
+        same(error.run_id, str(run_id(n)), f"{method}: the run")
+        assert str(run_id(n)) in error.reason, f"{method}: the reason names the run"
+
+    async def delete(at: Stores) -> None:
+        await at.specs.delete_spec("mob", 3)
+
+    error = await expect_error(RefusedError, stores.atomic(delete), "a spec at another revision")
+    same((error.method, error.run_id), ("specs.delete_spec", None), "deleting a spec")
+    same(await stores.events.latest_cursor(), 0, "the log")
 
 
 @case("atomic.sees-itself")
@@ -310,7 +362,7 @@ async def uses_own_stores_only(subject: Subject) -> None:
         if get_ident() == home:
             loop.call_soon(begin, at)
 
-    def begin(of: Stores) -> None:
+    def begin(of: Stores[bool]) -> None:
         tasks.append(loop.create_task(of.events.append(event())))
 
     loop, home = asyncio.get_running_loop(), get_ident()

@@ -33,6 +33,7 @@ from mobstore.scripts.transaction import (
     Engine,
     Get,
     LoadingScript,
+    Now,
     Put,
     Scan,
     Script,
@@ -48,6 +49,7 @@ from mobstore.testing.samples import (
     profile,
     state,
     step,
+    timestamp,
 )
 from mobstore.testing.scripts import load_script, read_script, write_script
 from mobstore.testing.subject import Subject
@@ -264,6 +266,31 @@ async def loads_all_or_none(subject: Subject) -> None:
     want = [SpecRow("last", 1, "{}"), *_specs(5, 5)]
     same(await _rows(engine, Scan(SPECS)), want, "the specs after a load")
     same(len(await _rows(engine, Scan(EVENTS))), 48, "the events after a load")
+
+
+@case("engine.now.clock")
+async def reads_the_clock(subject: Subject) -> None:
+    """`Now` is the time of the store's clock as sortable text, when the script runs."""
+    engine = (await subject.open()).engine
+
+    def timed(*writes: Write) -> Script[list[str]]:
+        (alone,) = yield (Now(),)
+        before, _, after = yield (Now(), Get(SPECS, ("spec",)), Now())
+        return Commit([alone, before, after], writes)
+
+    def loading() -> LoadingScript[list[str]]:
+        first, _ = yield (Now(), Put(SPECS, (SpecRow("loaded", 1, "{}"),)))
+        second, third = yield (Now(), Now())
+        return Commit([first, second, third])
+
+    for subject.clock.now in (timestamp(1), timestamp(10**9), timestamp(-1)):
+        expected = [subject.clock.now.sortable] * 3
+        read = await engine.read(timed)
+        same(read, expected, "the time while reading")
+        written = await engine.write(lambda: timed(Put(SPECS, (SpecRow("spec", 1, "{}"),))))
+        same(written, expected, "the time while writing")
+        loaded = await engine.load(loading)
+        same(loaded, expected, "the time while loading")
 
 
 @case("engine.listen.tells")

@@ -1,0 +1,238 @@
+"""Scripts that search the event log.
+
+A search reads pages of events by each index that applies, in turn, and checks every event against
+all conditions, by its columns first. It ends with the index that finishes first, so its cost is at
+most a small multiple of that of the best one:
+
+* all events, those of a mob, of a run, or of some types are read in the order of their cursors,
+  from where the last page ended, whichever index it came from;
+* those of a time are read in the order of their times. As times need not grow with the cursors, no
+  result is certain before the end, and only the first cursors are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
+
+from mobstore.codec.events import read_events
+from mobstore.model.event_types import MEMBER_TYPES, members_of
+from mobstore.model.json import I64_MAX
+from mobstore.scripts.paging import next_limit, size_of
+from mobstore.scripts.tables import (
+    EVENTS,
+    EVENTS_BY_TIME,
+    EVENTS_BY_TYPE,
+    EventRow,
+    Index,
+    Key,
+)
+from mobstore.scripts.transaction import Scan, ScriptPart, fetch
+
+FIRST_PAGE = 64
+"""The limit of the first page of events that may not be those in demand."""
+_CURSOR = attrgetter("cursor")
+
+
+class EventFilter(NamedTuple):
+    """The events of one mob (`EVENTS_BY_MOB`) or one run (`EVENTS_BY_RUN`), by its id."""
+
+    by: Index[EventRow]
+    id: str
+
+
+class Conditions(NamedTuple):
+    """The conditions of a search.
+
+    Attributes:
+        of: the mob or run.
+        types: the types; None: all.
+        member: a member that the event names.
+        since: the earliest time, "" if there is none.
+        until: the first time after those to find; None if there is none.
+    """
+
+    of: EventFilter | None = None
+    types: tuple[str, ...] | None = None
+    member: str | None = None
+    since: str = ""
+    until: str | None = None
+
+    @property
+    def by_time(self) -> bool:
+        """True if the times are limited."""
+        return bool(self.since) or self.until is not None
+
+    def matching(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        """Return the rows that meet all conditions; unreadable ones count as naming any member."""
+        of, types, member, since, until = self
+        found: Sequence[EventRow] = rows
+        if of is not None:
+            value_of = attrgetter(of.by.prefix[0])
+            found = [row for row in found if value_of(row) == of.id]
+        if types is not None:
+            found = [row for row in found if row.type in types]
+        if since:
+            found = [row for row in found if row.timestamp >= since]
+        if until is not None:
+            found = [row for row in found if row.timestamp < until]
+        return list(found) if member is None else _naming(member, found)
+
+
+ALL = Conditions()
+
+
+class Span(NamedTuple):
+    """The cursors that a search still has to look at, and the order of its result.
+
+    Attributes:
+        after: they are above this one.
+        before: they are below this one.
+        newest_first: the result is in descending order.
+    """
+
+    after: int
+    before: int = I64_MAX
+    newest_first: bool = False
+
+    def beyond(self, cursor: int) -> Span:
+        """Return the cursors that come after one of them."""
+        if self.newest_first:
+            return self._replace(before=cursor)
+        return self._replace(after=cursor)
+
+    def scan(self, index: Index[EventRow], prefix: Key, limit: int) -> Scan[EventRow]:
+        """Return the scan of the first of these cursors in an index."""
+        before = None if self.before == I64_MAX else self.before
+        return Scan(index, prefix, self.after, before, limit, self.newest_first)
+
+    def sorted(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        """Return rows with distinct cursors in the order of the result."""
+        return sorted(rows, key=_CURSOR, reverse=self.newest_first)
+
+
+def search(conditions: Conditions, span: Span, limit: int) -> ScriptPart[list[EventRow]]:
+    """Return the first rows that meet the conditions, at most `limit`, in the order of the span."""
+    if not limit:
+        return []
+    ways = _ways(conditions)
+    if conditions in (Conditions(of=conditions.of), Conditions(types=conditions.types)):
+        page = yield from ways[0].page(span, limit)
+        return page.rows[:limit]
+    by_time = _ByTime(conditions, span, limit) if conditions.by_time else None
+    found: list[EventRow] = []
+    size = FIRST_PAGE
+    while True:
+        for way in ways:
+            rows, complete = yield from way.page(span, size)
+            found += conditions.matching(rows)
+            if complete or len(found) >= limit:
+                return found[:limit]
+            span = span.beyond(rows[-1].cursor)
+            size = next_limit(size, len(rows), size_of(rows))
+        if by_time is not None and (yield from by_time.advance()):
+            return by_time.found()
+
+
+class _Page(NamedTuple):
+    """Rows in the order of the span, without gaps.
+
+    Attributes:
+        rows: the rows.
+        complete: there are no more.
+    """
+
+    rows: list[EventRow]
+    complete: bool
+
+
+class _Way(NamedTuple):
+    """The events with some values in the prefix of an index, in the order of their cursors."""
+
+    by: Index[EventRow]
+    prefixes: Sequence[Key]
+
+    def page(self, span: Span, limit: int) -> ScriptPart[_Page]:
+        """Return the next events: `limit` of them for each prefix, or fewer."""
+        parts: tuple[Sequence[EventRow], ...] = yield tuple(
+            span.scan(self.by, prefix, limit) for prefix in self.prefixes
+        )
+        ends = [rows[-1].cursor for rows in parts if len(rows) >= limit]
+        if len(parts) == 1:
+            return _Page(list(parts[0]), not ends)
+        rows = span.sorted(list(chain.from_iterable(parts)))
+        if span.newest_first:
+            return _Page([row for row in rows if row.cursor >= max(ends, default=0)], not ends)
+        return _Page([row for row in rows if row.cursor <= min(ends, default=I64_MAX)], not ends)
+
+
+def _ways(conditions: Conditions) -> Sequence[_Way]:
+    ways: list[_Way] = []
+    if conditions.of is not None:
+        ways.append(_Way(conditions.of.by, [(conditions.of.id,)]))
+    if conditions.types is not None:
+        ways.append(_Way(EVENTS_BY_TYPE, [(one,) for one in conditions.types]))
+    return ways or [_Way(EVENTS, [()])]
+
+
+class _ByTime:
+    """The events of a time, read in the order of their times."""
+
+    def __init__(self, conditions: Conditions, span: Span, limit: int) -> None:
+        self._found: list[EventRow] = []
+        self._conditions, self._span, self._limit = conditions, span, limit
+        # A text between `since` and any earlier one of its form, all of which end with Z.
+        self._after = conditions.since[:-1]
+        self._size = FIRST_PAGE
+
+    def advance(self) -> ScriptPart[bool]:
+        """Read a page, and return whether it was the last one."""
+        rows = yield from page_by_time(self._after, self._conditions.until, self._size)
+        if not rows:
+            return True
+        self._after = rows[-1].timestamp
+        self._size = next_limit(self._size, len(rows), size_of(rows))
+        after, before, _ = self._span
+        spanned = [row for row in rows if after < row.cursor < before]
+        self._found += self._conditions.matching(spanned)
+        if len(self._found) > 2 * self._limit + self._size:
+            self._found = self.found()
+        return False
+
+    def found(self) -> list[EventRow]:
+        """Return the first `limit` of the events read that meet all conditions."""
+        return self._span.sorted(self._found)[: self._limit]
+
+
+def page_by_time(after: str, before: str | None, limit: int) -> ScriptPart[Sequence[EventRow]]:
+    """Return the next events in the order of their times; none after the last.
+
+    Rows that tie have no order, so a page has all events of a time or none of them.
+
+    Args:
+        after: the time of the last event of the previous page.
+        before: the first time after those to return; None: no limit.
+        limit: the maximum number of events, except that those of the first time all come.
+    """
+    rows = yield from fetch(Scan(EVENTS_BY_TIME, after=after, before=before, limit=limit))
+    if len(rows) < limit:
+        return rows
+    last = rows[-1].timestamp
+    whole = [row for row in rows if row.timestamp != last]
+    return whole or (yield from fetch(Scan(EVENTS_BY_TIME, (last,))))
+
+
+def _naming(member: str, rows: Sequence[EventRow]) -> list[EventRow]:
+    """Return the events that name a member; those that cannot be read but may name it as well."""
+    rows = [row for row in rows if row.type in MEMBER_TYPES and _may_hold(row.kind, member)]
+    events, unreadable = read_events(rows)
+    found = {event.cursor for event in events if member in members_of(event.kind)}
+    found.update(event.cursor for event in unreadable)
+    return [row for row in rows if row.cursor in found]
+
+
+def _may_hold(document: str, value: str) -> bool:
+    """Return whether JSON may hold a text; fast, and certain if there are no escapes in it."""
+    return value in document or "\\" in document

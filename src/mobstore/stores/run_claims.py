@@ -1,0 +1,112 @@
+"""Claiming runs to execute, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mobstore.codec.arguments import choice, number, text
+from mobstore.codec.claims import holder_text, microseconds
+from mobstore.codec.runs import UNFINISHED_STATUSES
+from mobstore.engines.read_only import ReadOnlyEngine
+from mobstore.errors import MobStoreError, UsageError
+from mobstore.model.claim import RunClaim
+from mobstore.operations import claims
+from mobstore.operations.claims import Work
+from mobstore.scripts.tables import RUN_CLAIMS
+from mobstore.scripts.transaction import Engine, Scan
+from mobstore.stores.subscription import Subscription
+
+if TYPE_CHECKING:
+    import asyncio
+
+_LONGEST_WAIT = 60.0  # seconds, since clocks may be set
+
+
+def to_work(
+    holder: str,
+    ttl: float | timedelta,
+    *,
+    statuses: Collection[str],
+    mob_id: str | None,
+    flow_id: str | None,
+    most: int | None,
+) -> Work:
+    """Check which runs a worker executes.
+
+    Raises:
+        UsageError: an argument is wrong, or a flow is passed without its mob.
+    """
+    if isinstance(statuses, str) or not isinstance(statuses, Collection) or not statuses:
+        raise UsageError("statuses must be one or more of pending, running")
+    if mob_id is None and flow_id is not None:
+        raise UsageError("flow names belong to a mob; pass mob_id, too")
+    if most is not None and number(most, "most") == 0:
+        raise UsageError("most must be at least 1")
+    return Work(
+        holder_text(holder),
+        microseconds(ttl, "ttl"),
+        tuple(sorted({choice(one, UNFINISHED_STATUSES, "a status") for one in statuses})),
+        None if mob_id is None else text(mob_id, "mob_id"),
+        None if flow_id is None else text(flow_id, "flow_id"),
+        most,
+    )
+
+
+class RunClaims(Subscription[RunClaim]):
+    """An iterator over claims on runs, from `MobRunStore.claims`.
+
+    Claiming is a task of its own: one that waits for it may be cancelled, and must not lose a
+    claim that was committed. The next step, or `aclose`, continues with that task.
+    """
+
+    def __init__(self, engine: Engine, work: Work) -> None:
+        if isinstance(engine, ReadOnlyEngine):
+            raise UsageError("the store was opened read-only; open it without read_only to claim")
+        super().__init__(engine, Scan(RUN_CLAIMS))
+        self._work = work
+        self._claiming: asyncio.Task[RunClaim | None] | None = None
+        self._ready: RunClaim | None = None
+
+    def _next(self) -> RunClaim | None:
+        found, self._ready = self._ready, None
+        return found
+
+    async def _read(self) -> bool:
+        """Claim a run if one is due, else compute how long to wait."""
+        import asyncio
+
+        if self._claiming is None:
+            wait = await self._engine.read(lambda: claims.seconds_until_due(self._work))
+            if wait != 0:
+                self._patience = None if wait is None else min(wait, _LONGEST_WAIT)
+                return True
+            if self._over:
+                return True
+            self._claiming = asyncio.create_task(self._claim())
+        claiming = self._claiming
+        await asyncio.wait((claiming,))
+        if self._claiming is claiming:  # else `aclose` releases it
+            self._claiming = None
+            self._ready = claiming.result()
+        return False  # None: another worker was faster, or the clock was set
+
+    async def _claim(self) -> RunClaim | None:
+        return await self._engine.write(lambda: claims.claim_next(self._work))
+
+    async def aclose(self) -> None:
+        """End it, and release a claim that no task has received; may be called twice."""
+        import asyncio
+
+        self._end()
+        claiming, self._claiming = self._claiming, None
+        if claiming is not None:  # a cancelled task must not interrupt this
+            await asyncio.shield(asyncio.create_task(self._release(claiming)))
+
+    async def _release(self, claiming: asyncio.Task[RunClaim | None]) -> None:
+        with suppress(MobStoreError):
+            claim = await claiming
+            if claim is not None:
+                await self._engine.write(lambda: claims.release(claim, None))
