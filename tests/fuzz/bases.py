@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import mobstore
+from maintenance.support import fill_claims
 from mobstore.maintenance.transfer import export_stores, import_stores
 from mobstore.scripts.tables import FORMAT
 from mobstore.testing import samples
@@ -102,6 +103,7 @@ async def _exported(reference: Path) -> bytes:
         await stores.runs.create_run(samples.full_run(2, mob="other"))
         await stores.specs.put_spec("mob", samples.definition())
         await stores.realm_profiles.create("p", samples.profile())
+        await fill_claims(stores)
         file = io.BytesIO()
         await export_stores(stores, file)
         return file.getvalue()

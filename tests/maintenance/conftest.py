@@ -9,14 +9,14 @@ from contextlib import closing
 import pytest
 
 import mobstore
-from maintenance.support import exported
+from maintenance.support import exported, fill_claims
 from mobstore.testing import samples
 from mobstore.testing.kinds import every_kind
 
 
 @pytest.fixture(scope="session")
 def good() -> bytes:
-    """An export of two runs with rows in every table, three events, a spec and two profiles."""
+    """An export with rows in every table: two runs, three events, a spec, two profiles, claims."""
 
     async def make() -> bytes:
         async with mobstore.open_stores("memory:") as stores:
@@ -26,6 +26,7 @@ def good() -> bytes:
             await stores.specs.put_spec("mob", samples.definition())
             await stores.realm_profiles.create("p", samples.profile())
             await stores.realm_profiles.create("q", samples.profile())
+            await fill_claims(stores)
             return await exported(stores)
 
     return asyncio.run(make())
@@ -33,7 +34,7 @@ def good() -> bytes:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A SQLite file with events of every kind, two full runs, a spec and a profile."""
+    """A SQLite file with events of every kind, two full runs, a pending one, and the like."""
     path = tmp_path_factory.mktemp("sound") / "mobs.db"
 
     async def fill() -> None:
@@ -43,6 +44,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             await stores.runs.create_run(samples.full_run(2))
             await stores.specs.put_spec("mob", samples.definition())
             await stores.realm_profiles.create("p", samples.profile())
+            await stores.runs.create_run(samples.make_run(4))
+            await fill_claims(stores)
 
     asyncio.run(fill())
     with closing(sqlite3.connect(path)) as file:

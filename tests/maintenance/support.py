@@ -21,9 +21,23 @@ from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.maintenance.transfer import Summary, export_stores, import_stores
 from mobstore.scripts.memory_tables import MemoryTables
-from mobstore.scripts.tables import COUNTERS, TABLES, CounterRow, Row
-from mobstore.scripts.transaction import Commit, LoadingScript, Put, Write
+from mobstore.scripts.tables import (
+    CONSUMERS,
+    COUNTERS,
+    EVENT_KEYS,
+    EVENTS,
+    RUN_CLAIMS,
+    RUNS,
+    TABLES,
+    ConsumerRow,
+    CounterRow,
+    EventKeyRow,
+    Row,
+    RunClaimRow,
+)
+from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Put, Scan, Write
 from mobstore.testing import samples
+from mobstore.testing.scripts import read_script
 
 EMPTY: dict[str, list[Row]] = {table.name: [] for table in TABLES}
 
@@ -37,7 +51,8 @@ TIMES = (
     "+10000-01-01T00:00:00Z",
     "+262142-12-31T23:59:60.999999999Z",
 )
-
+TIME = "2026-03-04T05:06:07.000000000Z"
+"""A time as it is stored."""
 
 _numbers = count()
 
@@ -141,6 +156,56 @@ async def fill(stores: mobstore.MobStores) -> None:
         await stores.realm_profiles.create(text, samples.profile(text))
     await stores.specs.put_spec("", samples.definition())
     await stores.realm_profiles.update("", samples.profile(), 1)
+    cursors = range(2**63 - 100, 2**63 - 100 + len(texts))
+    events = await stores.engine.read(read_script(Scan(EVENTS)))
+    times = {row.cursor: row.timestamp for row in events}
+    keys = [
+        EventKeyRow(text, cursor, times[cursor])
+        for text, cursor in zip(texts, cursors, strict=True)
+        if cursor in times
+    ]
+    assert keys
+    consumers = [
+        ConsumerRow(text, cursor, TIME) for text, cursor in zip(texts, cursors, strict=True)
+    ]
+    await load(
+        stores,
+        Put(COUNTERS, (CounterRow("next_epoch", 2**63 - 50),)),
+        Add(EVENT_KEYS, keys),
+        Add(CONSUMERS, consumers),
+    )
+    for text in texts:
+        assert await stores.claims.acquire(text or "name", text or "holder", 1e-6 if text else 3e9)
+    going = samples.make_run(2000, mob=texts[-1], created_at=mobstore.Timestamp(TIMES[0]))
+    await stores.runs.create_run(going)
+    assert await stores.runs.claim_next(texts[-1], ttl=5)
+
+
+async def fill_claims(stores: mobstore.MobStores) -> None:
+    """Add claims on two names and on a run that has ended, consumers, and keys of two events."""
+    (first, second, *_) = await stores.engine.read(read_script(Scan(EVENTS)))
+    for name in ("held", "off"):
+        claim = await stores.claims.acquire(name, "worker", 3600)
+        assert claim is not None
+        if name == "off":
+            await stores.claims.release(claim, mobstore.Timestamp(TIMES[-3]))
+    run_id = samples.run_id(2)
+    run = await stores.engine.read(read_script(Get(RUNS, (str(run_id),))))
+    assert run is not None
+    stored = RunClaimRow(*run[:5], TIME, "worker", 3, 5_000_000)
+    await load(
+        stores,
+        Put(RUN_CLAIMS, (stored,)),
+        Put(COUNTERS, (CounterRow("next_epoch", 4),)),
+        Add(
+            EVENT_KEYS,
+            [
+                EventKeyRow(f"key {row.cursor}", row.cursor, row.timestamp)
+                for row in (first, second)
+            ],
+        ),
+        Add(CONSUMERS, (ConsumerRow("new", 0, TIME), ConsumerRow("projector", 2, TIME))),
+    )
 
 
 async def exported(stores: mobstore.MobStores) -> bytes:

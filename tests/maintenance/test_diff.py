@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mobstore
-from maintenance.support import load, stores_of
+from maintenance.support import TIME, fill_claims, load, stores_of
 from mobstore.maintenance.comparison import Difference, diff
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
+    EVENT_KEYS,
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
@@ -22,6 +26,7 @@ from mobstore.scripts.tables import (
     LOOPS,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     SPECS,
@@ -30,7 +35,7 @@ from mobstore.scripts.tables import (
     EventRow,
     Table,
 )
-from mobstore.scripts.transaction import Put, Scan
+from mobstore.scripts.transaction import Delete, Put, Scan
 from mobstore.testing import samples
 from mobstore.testing.scripts import read_script
 
@@ -57,6 +62,17 @@ CHANGES: list[tuple[Table[Any], dict[str, Any], str, int | str, str]] = [
     (ROOT_STEP_OUTPUTS, {"output": "7"}, "run", RUN, "root_step_outputs"),
     (LOOP_OUTPUTS, {"iterations": 9}, "run", RUN, "loop_iteration_outputs"),
     (LOOP_STEP_OUTPUTS, {"output": "7"}, "run", RUN, "loop_iteration_outputs"),
+    (EVENT_KEYS, {"cursor": 3}, "event_key", "key 2", "cursor"),
+    (CONSUMERS, {"cursor": 3}, "consumer", "projector", "cursor"),
+    (CONSUMERS, {"updated_at": "2026"}, "consumer", "projector", "updated_at"),
+    (RUN_CLAIMS, {"due_at": "2026"}, "run", RUN, "due_at"),
+    (RUN_CLAIMS, {"holder": "x"}, "run", RUN, "holder"),
+    (RUN_CLAIMS, {"epoch": 9}, "run", RUN, "epoch"),
+    (RUN_CLAIMS, {"ttl": 9}, "run", RUN, "ttl"),
+    (CLAIMS, {"due_at": "2026"}, "claim", "off", "due_at"),
+    (CLAIMS, {"holder": "x"}, "claim", "off", "holder"),
+    (CLAIMS, {"epoch": 9}, "claim", "off", "epoch"),
+    (CLAIMS, {"ttl": 9}, "claim", "off", "ttl"),
     (SPECS, {"revision": 7}, "spec", "n", "revision"),
     (SPECS, {"definition": "{}"}, "spec", "n", "definition"),
     (REALM_PROFILES, {"revision": 7}, "realm_profile", "q", "revision"),
@@ -66,15 +82,17 @@ CHANGES: list[tuple[Table[Any], dict[str, Any], str, int | str, str]] = [
 ]
 
 
-async def fill(stores: mobstore.MobStores) -> None:
+async def fill(stores: mobstore.MobStores, runs: Sequence[int] = (1, 2, 3)) -> None:
     at = samples.timestamp(0)
     await stores.events.append_batch([samples.event(at=at) for _ in range(3)])
-    for n in (1, 2, 3):
+    for n in runs:
         await stores.runs.create_run(samples.full_run(n))
     for name in "mn":
         await stores.specs.put_spec(name, samples.definition())
     for name in "pq":
         await stores.realm_profiles.create(name, samples.profile())
+    stores.engine.use_clock(lambda: TIME)
+    await fill_claims(stores)
 
 
 async def found(one: mobstore.MobStores, other: mobstore.MobStores) -> list[Difference]:
@@ -110,9 +128,9 @@ def test_a_changed_row_differs(
             await fill(one)
             await fill(other)
             rows = await other.engine.read(read_script(Scan(table)))
-            row = next((row for row in rows if row[0] == RUN), rows[1])
+            row = next((row for row in rows if row[0] == RUN), rows[len(rows) > 1])
             await load(other, Put(table, (row._replace(**columns),)))
-            mob = "" if kind == "realm_profile" else "n" if kind == "spec" else "mob"
+            mob = {"event": "mob", "run": "mob", "spec": "n"}.get(kind, "")
             assert await found(one, other) == [Difference(kind, key, mob, None, (field,))]
             assert [d.fields for d in await found(other, one)] == [(field,)]
 
@@ -134,6 +152,7 @@ def test_records_of_one_store_only() -> None:
                 Difference("latest_cursor", 4, "", None, ("latest_cursor",)),
                 *(Difference("event", n, "mob", "first") for n in (1, 2, 3)),
                 Difference("event", 4, "first", "first"),
+                *(Difference("event_key", f"key {n}", "", "first") for n in (1, 2)),
                 Difference("run", str(samples.run_id(0)), "zero", "first"),
                 Difference("run", RUN, "mob", "first"),
                 Difference("spec", "m", "m", "second"),
@@ -143,6 +162,55 @@ def test_records_of_one_store_only() -> None:
             assert [d.only_in for d in await found(other, one)] == [
                 sides[d.only_in] for d in await found(one, other)
             ]
+
+    asyncio.run(check())
+
+
+def test_claims_and_consumers_of_one_store_only() -> None:
+    async def check() -> None:
+        async with opened() as one, opened() as other:
+            for stores in (one, other):
+                await stores.runs.create_run(samples.make_run(1))
+                await stores.runs.create_run(samples.make_run(2))
+                await fill(stores, runs=(3,))
+            claim = await one.runs.claim_next("w", ttl=60)
+            assert claim is not None
+            await load(other, Delete(CONSUMERS, ("new",)), Delete(EVENT_KEYS, ("key 1",)))
+            await load(one, Delete(CLAIMS, ("held",)))
+            claims = (None, ("due_at", "holder", "epoch", "ttl"))
+            assert await found(one, other) == [
+                Difference("latest_epoch", 4, "", None, ("latest_epoch",)),
+                Difference("event_key", "key 1", "", "first"),
+                Difference("consumer", "new", "", "first"),
+                Difference("run", str(claim.run_id), "mob", *claims),
+                Difference("claim", "held", "", "second"),
+            ]
+            # The row of a run that has ended is not there; it is the same as a run not held.
+            ended = await one.claims.release(claim)
+            assert ended
+            await other.runs.delete_run(samples.run_id(1))
+            last = await found(one, other)
+            assert Difference("run", str(samples.run_id(1)), "mob", "first") in last
+
+    asyncio.run(check())
+
+
+def test_a_held_run_differs_from_a_released_one() -> None:
+    """Of a run that has ended, the row of its claim goes away with its release."""
+
+    async def check() -> None:
+        async with opened() as one, opened() as other:
+            for stores in (one, other):
+                await stores.runs.create_run(samples.make_run(1, status="running"))
+                claim = await stores.runs.claim_next("w", ttl=60)
+                assert claim is not None
+                assert await stores.runs.cas_run_status(
+                    claim.run.run_id, expected="running", next="completed"
+                )
+                if stores is one:
+                    await stores.claims.release(claim)
+            (difference,) = await found(one, other)
+            assert difference.fields == ("due_at", "holder", "epoch", "ttl")
 
     asyncio.run(check())
 

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -40,7 +40,7 @@ from mobstore.testing import samples
 from mobstore.testing.scripts import read_script
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
-ONE, TWO, NOBODY = (str(samples.run_id(n)) for n in (1, 2, 3))
+ONE, TWO, NOBODY, FOUR = (str(samples.run_id(n)) for n in (1, 2, 3, 4))
 
 
 class Damage(NamedTuple):
@@ -53,13 +53,11 @@ class Damage(NamedTuple):
     repairable: bool = False
 
 
-def of(table: str, columns: str, where: str, key: tuple[str | int, ...], words: str) -> Damage:
+def of(table: str, columns: str, where: str, key: tuple[Any, ...], words: str) -> Damage:
     return Damage(f"UPDATE {table} SET {columns} WHERE {where}", table, key, words)
 
 
-def repairable(
-    table: str, columns: str, where: str, key: tuple[str | int, ...], words: str
-) -> Damage:
+def repairable(table: str, columns: str, where: str, key: tuple[Any, ...], words: str) -> Damage:
     return of(table, columns, where, key, words)._replace(repairable=True)
 
 
@@ -99,6 +97,20 @@ LEFT: list[Damage] = [
     of("realm_profiles", "updated_at = 'x'", "name = 'p'", ("p",), STORED),
     Damage("INSERT INTO counters VALUES ('x', 1)", "counters", ("x",), "name must be one of"),
     of("counters", "value = 'x'", "name = 'next_run'", ("next_run",), "must be a whole number"),
+    of("event_keys", "key = x'00'", "cursor = 1", (b"\0",), f"key {NOT_TEXT}"),
+    of("consumers", "cursor = -1", "name = 'new'", ("new",), "cursor -1 is negative"),
+    of("consumers", "updated_at = ''", "name = 'new'", ("new",), f"updated_at {STORED}"),
+    of("run_claims", "holder = x'00'", f"run_id = '{TWO}'", (TWO,), f"holder {NOT_TEXT}"),
+    of("run_claims", "due_at = 'noon'", f"run_id = '{FOUR}'", (FOUR,), f"due_at {STORED}"),
+    of("run_claims", "epoch = 0", f"run_id = '{TWO}'", (TWO,), "epoch is 0, but the claim is held"),
+    of("run_claims", "epoch = -1", f"run_id = '{FOUR}'", (FOUR,), "epoch -1 is negative"),
+    of("run_claims", "ttl = 0", f"run_id = '{TWO}'", (TWO,), "ttl is 0, but the claim is held"),
+    of("claims", "ttl = 3153600000000001", "name = 'held'", ("held",), "ttl"),
+    of("claims", "due_at = 'noon'", "name = 'held'", ("held",), f"due_at {STORED}"),
+    of("claims", "epoch = 0", "name = 'held'", ("held",), "epoch is 0, but the claim is held"),
+    of("claims", "name = ''", "name = 'held'", ("",), "name must not be empty"),
+    of("claims", f"name = 'run/{ONE}'", "name = 'held'", (f"run/{ONE}",), "that of a run's claim"),
+    of("claims", "name = 'run/x'", "name = 'held'", ("run/x",), ""),
     # JSON that would lose something in canonical form.
     of("events", "kind = '{\"type\":\"mob_reset\",\"more\":1}', type = 'mob_reset'", "cursor = 2",
        (2,), "kind is not in canonical form, which would lose some of it"),
@@ -170,6 +182,33 @@ REPAIRED: list[Damage] = [
              "it is not above the last number"),
     Damage("DELETE FROM counters WHERE name = 'next_run'", "counters", ("next_run",),
            "it is not above the last number", repairable=True),
+    repairable("counters", "value = 3", "name = 'next_epoch'", ("next_epoch",),
+             "it is not above the last epoch"),  # that of a run's claim
+    Damage("DELETE FROM counters WHERE name = 'next_epoch'", "counters", ("next_epoch",),
+           "it is not above the last epoch", repairable=True),
+    *(
+        repairable("run_claims", f"{column} = {wrong}", f"run_id = '{run_id}'", (run_id,),
+                 "it differs from its run")
+        for run_id in (TWO, FOUR)
+        for column, wrong in (
+            ("number", "7"), ("mob_id", "'m'"), ("flow_id", "''"), ("status", "'running'"),
+            ("status", "'lost'"),
+        )
+    ),
+    Damage(f"INSERT INTO run_claims SELECT run_id, number, mob_id, flow_id, status, created_at,"
+           f" '', 0, 0 FROM runs WHERE {FIRST}",
+           "run_claims", (ONE,), "its run has ended, and is not held", repairable=True),
+    Damage(f"INSERT INTO run_claims SELECT '{NOBODY}', number, mob_id, flow_id, status, created_at,"
+           f" 'w', 2, 1 FROM runs WHERE {FIRST}",
+           "run_claims", (NOBODY,), "its row in runs is missing", repairable=True),
+    Damage(f"DELETE FROM run_claims WHERE run_id = '{FOUR}'", "run_claims", (FOUR,),
+           "a run that has not ended is not there, so that no worker finds it", repairable=True),
+    repairable("event_keys", "timestamp = '2026-01-01T00:00:00.000000000Z'", "cursor = 2",
+             ("key 2",), "its time differs from its event's"),
+    repairable("event_keys", "timestamp = ''", "cursor = 2", ("key 2",),
+             "its time differs from its event's"),
+    Damage("INSERT INTO event_keys VALUES ('gone', 99, '2026-01-01T00:00:00.000000000Z')",
+           "event_keys", ("gone",), "its row in events is missing", repairable=True),
 ]  # fmt: skip
 
 
@@ -213,7 +252,9 @@ def test_damage_that_needs_a_guess_is_reported(
 @pytest.mark.parametrize("damage", REPAIRED, ids=lambda damage: damage.sql)
 def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -> None:
     async def check() -> None:
-        whole = damaged(sound, tmp_path, "UPDATE counters SET value = value WHERE name > 'next_d'")
+        whole = damaged(
+            sound, tmp_path, "UPDATE counters SET value = value WHERE name = 'next_run'"
+        )
         before = await rows(whole)
         path = damaged(sound, tmp_path, damage.sql)
         assert await rows(path) != before
@@ -317,7 +358,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
             assert all("duplicate" in p.what for p in found.problems if "root" in p.table)
 
     asyncio.run(check())
-    assert reports[-1] == (reports[-1][1],) * 2 == (3000 + 2 * 3001 + 2 + 2 - 1 + 1,) * 2
+    assert reports[-1] == (reports[-1][1],) * 2 == (3000 + 2 * 3002 + 2 + 2 - 1 + 1,) * 2
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])

@@ -14,9 +14,8 @@ import pytest
 
 import mobstore
 from engines.support import open_files
-from maintenance.support import TIMES, contents, load, rows_of, stores_of
-from mobstore.maintenance.transfer import Summary
-from mobstore.meerkat import export_meerkat, exporter, import_meerkat
+from maintenance.support import TIME, TIMES, contents, fill_claims, load, rows_of, stores_of
+from mobstore.meerkat import ExportReport, export_meerkat, exporter, import_meerkat
 from mobstore.scripts.paging import FIRST_LIMIT, size_of
 from mobstore.scripts.tables import COUNTERS, FRAMES, CounterRow, Row
 from mobstore.scripts.transaction import Put
@@ -69,7 +68,7 @@ def test_the_sample_is_exported_byte_by_byte(engine: str, sample: Path, tmp_path
                 tmp_path / "back.db",
                 progress=lambda done, total: reports.append((done, total)),
             )
-        assert summary == Summary(events=99, runs=8, specs=2, realm_profiles=2)
+        assert summary == ExportReport(events=99, runs=8, specs=2, realm_profiles=2)
         assert reports[-1] == (111, 111)
 
     asyncio.run(check())
@@ -263,5 +262,28 @@ def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
                 await tasks[0]
         assert not left(tmp_path)
         assert not [name for name in open_files(tmp_path) if "mob.db" in str(name)]
+
+    asyncio.run(check())
+
+
+def test_what_the_reference_has_no_place_for(tmp_path: Path) -> None:
+    """Claims, consumers and event keys are left out and counted; runs can be claimed again."""
+
+    async def check() -> None:
+        async with stores_of("sqlite", tmp_path) as one, stores_of("memory", tmp_path) as other:
+            other.engine.use_clock(lambda: TIME)
+            await one.events.append_batch([samples.event()] * 2)
+            for n, year in ((1, 2026), (2, 2026), (3, 9000)):
+                time = mobstore.Timestamp(f"{year}-01-01T00:00:00Z")
+                await one.runs.create_run(samples.make_run(n, created_at=time))
+            await fill_claims(one)
+            report = await export_meerkat(one, tmp_path / "mob.db")
+            assert report == (2, 3, 0, 0, ("2 claims", "2 consumers", "2 event keys"))
+            await import_meerkat(tmp_path / "mob.db", other)
+            rows = rows_of(other)
+            assert [rows[name] for name in ("event_keys", "consumers", "claims")] == [[], [], []]
+            first = "2026-01-01T00:00:00.000000000Z"
+            due = [(row[5], row[6]) for row in rows["run_claims"]]
+            assert due == [(first, ""), (first, ""), (TIME, "")], "not in the future"
 
     asyncio.run(check())

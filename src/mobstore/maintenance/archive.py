@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from io import SEEK_END, BufferedReader, RawIOBase
 from types import TracebackType
-from typing import BinaryIO, Literal, Self, cast
+from typing import Any, BinaryIO, Literal, Self, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from mobstore.errors import ReadFailedError, SerializationError
@@ -20,7 +20,15 @@ from mobstore.maintenance.input_file import InputFile, ReadTooLargeError
 from mobstore.maintenance.json_lines import LONGEST
 from mobstore.maintenance.temporary_file import temporary_file_errors
 from mobstore.model.record import U64, OrderedMap, Record
-from mobstore.scripts.tables import FORMAT, TABLES
+from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
+    EVENT_KEYS,
+    FORMAT,
+    RUN_CLAIMS,
+    TABLES,
+    Table,
+)
 
 _MANIFEST = "manifest.json"
 _FIRST_ENTRY = b"PK\x03\x04"
@@ -28,6 +36,8 @@ _END_RECORD = b"PK\x05\x06"
 _END_RECORD_LENGTH = 22  # bytes; the zip's comment comes after them
 _LONGEST_MANIFEST = 2**16  # bytes
 _WRONG_ENTRIES = "the file does not hold each table once and nothing else"
+_NEW: Mapping[int, tuple[Table[Any], ...]] = {2: (EVENT_KEYS, CONSUMERS, RUN_CLAIMS, CLAIMS)}
+"""The tables that each version added; archives of earlier versions lack them."""
 _TOO_MANY_ROWS = f"it holds more rows than {_MANIFEST} declares; the file is damaged"
 
 
@@ -130,7 +140,7 @@ class ArchiveReader:
     have is rejected at once; a table with more rows, at the first extra row.
 
     Attributes:
-        tables: the manifest's summary of each table, by name.
+        tables: the manifest's summary of each table of its version, by name.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -214,9 +224,10 @@ def _tables(manifest: bytes) -> dict[str, TableSummary]:
         raise ReadFailedError(
             f"the file's {_MANIFEST} is invalid; it is not a mobstore export"
         ) from error
-    if version < FORMAT:
+    if version == 0:
         raise ReadFailedError(f"the file's {_MANIFEST} has a version that does not exist")
-    if tables.keys() != {table.name for table in TABLES}:
+    missing = {table for added, new in _NEW.items() if added > version for table in new}
+    if tables.keys() != {table.name for table in TABLES if table not in missing}:
         raise ReadFailedError(f"the file's {_MANIFEST} does not name each table")
     return dict(tables)
 

@@ -11,6 +11,10 @@ from mobstore.errors import SerializationError
 from mobstore.model.run import MobRun
 from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
+    COUNTERS,
+    EVENT_KEYS,
     EVENTS,
     FAILURE_LEDGER,
     FRAMES,
@@ -18,20 +22,26 @@ from mobstore.scripts.tables import (
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     LOOPS,
+    NEXT_EPOCH,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     SPECS,
     STEP_LEDGER,
     Key,
     R,
+    RunClaimRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Engine, Script
+from mobstore.scripts.transaction import Commit, Engine, Get, Script, fetch
 from mobstore.stores.mob_stores import MobStores, check_stores
 
-_Kind: TypeAlias = Literal["latest_cursor", "event", "run", "spec", "realm_profile"]
+_Kind: TypeAlias = Literal[
+    "latest_cursor", "latest_epoch", "event", "event_key", "consumer", "run", "spec",
+    "realm_profile", "claim",
+]  # fmt: skip
 _Engines: TypeAlias = tuple[Engine, Engine]
 
 
@@ -41,16 +51,29 @@ class Difference:
 
     Attributes:
         kind: what differs. "latest_cursor" is the last assigned cursor, even if its event was
-            deleted.
-        key: the cursor of an event, the id of a run, the mob of a spec, the name of a realm
-            profile; the larger one of two latest cursors.
+            deleted; "latest_epoch" is that of the last claim, even if it was released.
+        key: the cursor of an event, the key of an event, the id of a run, the mob of a spec, the
+            name of a consumer, realm profile or claim; the larger one of two latest cursors or
+            epochs.
         mob_id: its mob, as in the first store if it is in both; "" if it has none.
         only_in: the store that has it; None: both.
         fields: the fields that differ if both stores have it, named as in `MobEvent`, `MobRun` and
-            `StoredRealmProfile`; for a spec "definition" and "revision".
+            `StoredRealmProfile`; for a spec "definition" and "revision"; for a consumer "cursor"
+            and "updated_at"; for an event key "cursor". The fields of claims are "due_at", from
+            when on others can acquire it, "holder", "epoch" and "ttl"; runs have them, too.
     """
 
-    kind: Literal["latest_cursor", "event", "run", "spec", "realm_profile"]
+    kind: Literal[
+        "latest_cursor",
+        "latest_epoch",
+        "event",
+        "event_key",
+        "consumer",
+        "run",
+        "spec",
+        "realm_profile",
+        "claim",
+    ]
     key: int | str
     mob_id: str = ""
     only_in: Literal["first", "second"] | None = None
@@ -58,8 +81,11 @@ class Difference:
 
 
 _EVENT = ("timestamp", "mob_id", "kind")
+_EVENT_KEY = ("cursor",)
+_CONSUMER = ("cursor", "updated_at")
 _SPEC = ("definition", "revision")
 _REALM_PROFILE = ("profile", "revision", "created_at", "updated_at")
+_CLAIM = ("due_at", "holder", "epoch", "ttl")
 _RUN = (
     "mob_id", "flow_id", "status", "activation_params", "created_at", "completed_at",
     "schema_version",
@@ -76,13 +102,15 @@ _PARTS: tuple[tuple[Table[Any], str], ...] = (
     (LOOP_STEP_OUTPUTS, "loop_iteration_outputs"),
 )
 """The tables with the parts of a run, and the fields of `MobRun` they are read into."""
+_UNCLAIMED = RunClaimRow("", 0, "", "", "", "", "", 0, 0)  # as of a run that has ended
 
 
 async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference]:
-    """Yield the differences between two stores: events, then runs, specs and realm profiles.
+    """Yield the differences between two stores.
 
-    Each kind comes in the order of its keys. Identities are not compared, nor are the numbers that
-    keep runs in the order of their creation.
+    Events come first, then their keys, consumers, runs, specs, realm profiles and claims. Each kind
+    comes in the order of its keys. Identities are not compared, nor are the numbers that keep runs
+    in the order of their creation.
 
     One page of each table is in memory at a time, and each page is read in a transaction of its
     own. If others write meanwhile, differences may be reported that never existed.
@@ -102,7 +130,14 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
     one, other = await first.events.latest_cursor(), await second.events.latest_cursor()
     if one != other:
         yield Difference("latest_cursor", max(one, other), fields=("latest_cursor",))
+    epochs = [await engine.read(_latest_epoch) for engine in engines]
+    if epochs[0] != epochs[1]:
+        yield Difference("latest_epoch", max(epochs), fields=("latest_epoch",))
     async for difference in _compare_rows(engines, "event", EVENTS, _EVENT):
+        yield difference
+    async for difference in _compare_rows(engines, "event_key", EVENT_KEYS, _EVENT_KEY):
+        yield difference
+    async for difference in _compare_rows(engines, "consumer", CONSUMERS, _CONSUMER):
         yield difference
     async for difference in _compare_runs(engines):
         yield difference
@@ -110,6 +145,13 @@ async def diff(first: MobStores, second: MobStores) -> AsyncGenerator[Difference
         yield difference
     async for difference in _compare_rows(engines, "realm_profile", REALM_PROFILES, _REALM_PROFILE):
         yield difference
+    async for difference in _compare_rows(engines, "claim", CLAIMS, _CLAIM):
+        yield difference
+
+
+def _latest_epoch() -> Script[int]:
+    counter = yield from fetch(Get(COUNTERS, (NEXT_EPOCH,)))
+    return Commit(0 if counter is None else counter.value - 1)
 
 
 async def _compare_rows(
@@ -124,6 +166,7 @@ async def _compare_rows(
 
 async def _compare_runs(engines: _Engines) -> AsyncGenerator[Difference]:
     parts = [(_TableComparison(engines, table), field) for table, field in _PARTS]
+    claims = _TableComparison(engines, RUN_CLAIMS)
     async for one, other in _TableComparison(engines, RUNS).pairs():
         fields = set(_differing(one, other, _RUN))
         if one is not None and other is not None:
@@ -131,8 +174,11 @@ async def _compare_runs(engines: _Engines) -> AsyncGenerator[Difference]:
                 async for part, other_part in comparison.pairs(one.run_id):
                     if part != other_part:
                         fields.add(field)
+            async for claim, other_claim in claims.pairs(one.run_id):
+                fields.update(_differing(claim or _UNCLAIMED, other_claim or _UNCLAIMED, _CLAIM))
         if one is None or other is None or fields:
-            yield _difference("run", one, other, [f for f in MobRun.model_fields if f in fields])
+            in_order = [f for f in (*MobRun.model_fields, *_CLAIM) if f in fields]
+            yield _difference("run", one, other, in_order)
 
 
 def _differing(one: Any, other: Any, columns: Sequence[str]) -> list[str]:

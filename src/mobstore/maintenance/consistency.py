@@ -13,26 +13,35 @@ from typing import Any, TypeAlias, cast
 
 from mobstore.codec.runs import outputs_needed
 from mobstore.errors import SerializationError
+from mobstore.maintenance.dependent_rows import DEPENDENT, DependentRow, is_missing, mismatch
+from mobstore.model.run import is_terminal
 from mobstore.model.text import brief
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
     COUNTERS,
     EVENTS,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
     LOOP_STEP_OUTPUTS_BY_POSITION,
     NEXT_CURSOR,
+    NEXT_EPOCH,
     NEXT_RUN,
     ROOT_STEP_OUTPUTS,
     ROOT_STEP_OUTPUTS_BY_POSITION,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     TABLES,
+    ClaimRow,
+    ConsumerRow,
     CounterRow,
     EventRow,
     Index,
     Key,
     LoopOutputRow,
     Row,
+    RunClaimRow,
     RunRow,
     Table,
 )
@@ -50,6 +59,7 @@ FILE_ORDER: tuple[Index[Any], ...] = tuple(
 _PARENTS: Mapping[Table[Any], Table[Any]] = {
     **{table: RUNS for table in TABLES if table.key[0] == "run_id" and table is not RUNS},
     LOOP_STEP_OUTPUTS: LOOP_OUTPUTS,
+    **DEPENDENT,
 }
 """The table of the row that a row belongs to. A row holds the columns of its parent's key."""
 
@@ -59,6 +69,7 @@ RowCounts: TypeAlias = dict[Table[Any], int]
 RowNamer: TypeAlias = Callable[[int], str]
 """A function that returns the name of the row at a place in a page, for messages."""
 
+UNCLAIMABLE = "a run that has not ended is not there, so that no worker finds it"
 TOO_FEW_OUTPUTS = "its loops have more iterations than their outputs allow"
 
 _Faults: TypeAlias = Iterator[tuple[int, str]]
@@ -77,7 +88,9 @@ class ConsistencyCheck:
     def __init__(self) -> None:
         self.rows: RowCounts = dict.fromkeys(TABLES, 0)
         self.missing_outputs: dict[str, int] = {}
-        self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1}
+        self._next = {NEXT_CURSOR: 1, NEXT_RUN: 1, NEXT_EPOCH: 1}
+        self._going = 0  # runs that have not ended
+        self._claimable = 0  # rows of claims of such runs
         self._index: Index[Any] | None = None
         self._key: Callable[[Row], Key]
         self._last: Key = ()
@@ -106,7 +119,7 @@ class ConsistencyCheck:
         if index is not self._index:
             self._index, self._last = index, ()
             self._key = index.table.getter(index.sorted_by)
-        parents = yield from _parents(index.table, rows)
+        parents = yield from parents_of(index.table, rows)
         keys = list(map(self._key, rows))
         before = [self._last, *keys]
         self._last = before[-1]
@@ -120,10 +133,13 @@ class ConsistencyCheck:
         """Check that no row is missing, after the last table.
 
         Raises:
-            SerializationError: a run has no state, or its loops have too few outputs.
+            SerializationError: a run has no state, cannot be claimed, or has loops with too few
+                outputs.
         """
         if self.rows[RUN_STATES] != self.rows[RUNS]:
             raise SerializationError("table run_states: a run has no state")
+        if self._claimable != self._going:
+            raise SerializationError(f"table run_claims: {UNCLAIMABLE}")
         for run_id in self.missing_outputs:
             raise SerializationError(f"table loop_outputs, run {brief(run_id)}: {TOO_FEW_OUTPUTS}")
 
@@ -138,7 +154,9 @@ class ConsistencyCheck:
         table = index.table
         if parents is not None:
             orphans = [parent is None for parent in parents]
-            yield from _where(orphans, f"its row in {_PARENTS[table].name} is missing")
+            yield from _where(orphans, is_missing(_PARENTS[table]))
+            if table in DEPENDENT:
+                yield from _mismatches(cast("Sequence[DependentRow]", rows), parents)
         yield from _where(map(ge, before, keys), "duplicate or out-of-order row")
         if index.order == ("position",):
             yield from _gaps(keys, before)
@@ -150,6 +168,17 @@ class ConsistencyCheck:
         elif table is RUNS:
             numbers = [row.number for row in cast("Sequence[RunRow]", rows)]
             yield from self._not_below(NEXT_RUN, numbers)
+            self._going += sum(not is_terminal(row.status) for row in cast("Any", rows))
+        elif table is RUN_CLAIMS:
+            claims = cast("Sequence[RunClaimRow]", rows)
+            yield from self._not_below(NEXT_EPOCH, [claim.epoch for claim in claims])
+            self._claimable += sum(not is_terminal(claim.status) for claim in claims)
+        elif table is CLAIMS:
+            epochs = [row.epoch for row in cast("Sequence[ClaimRow]", rows)]
+            yield from self._not_below(NEXT_EPOCH, epochs)
+        elif table is CONSUMERS:
+            cursors = [row.cursor for row in cast("Sequence[ConsumerRow]", rows)]
+            yield from self._not_below(NEXT_CURSOR, cursors)
         elif table is LOOP_OUTPUTS:
             self._add_loops(cast("Sequence[LoopOutputRow]", rows))
         elif table is LOOP_STEP_OUTPUTS:
@@ -185,7 +214,7 @@ def row_name(table: Table[Any], row: Row) -> str:
     return f"table {table.name}, key {key}"
 
 
-def _parents(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row | None] | None]:
+def parents_of(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row | None] | None]:
     """Return the parent of each row; None if the rows of this table have no parents."""
     parent = _PARENTS.get(table)
     if parent is None:
@@ -195,6 +224,12 @@ def _parents(table: Table[Any], rows: Sequence[Row]) -> ScriptPart[Sequence[Row 
     found = yield tuple(Get(parent, key) for key in distinct)
     by_key: dict[Key, Row | None] = dict(zip(distinct, found, strict=True))
     return [by_key[key] for key in keys]
+
+
+def _mismatches(rows: Sequence[DependentRow], parents: Sequence[Row | None]) -> _Faults:
+    for place, (row, parent) in enumerate(zip(rows, parents, strict=True)):
+        if found := mismatch(row, parent):
+            yield place, found.what
 
 
 def _gaps(keys: Sequence[Key], before: Sequence[Key]) -> _Faults:

@@ -76,6 +76,11 @@ def check_row(table: Table[R], row: R) -> RowCheck[R]:
     return RowCheck(faults, cast("Any", table.row)._make(repaired))
 
 
+def is_readable(table: Table[Any], row: Row) -> bool:
+    """Return whether a row has no faults but repairable ones."""
+    return all(fault.repairable for fault in check_row(table, row).faults)
+
+
 def _parsed(column: str, text: str) -> object:
     try:
         return parse(text, bounded=True)  # with the limits of arguments

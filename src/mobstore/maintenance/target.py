@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from mobstore.errors import InternalError
 from mobstore.scripts.tables import (
+    CLAIMS,
+    CONSUMERS,
     COUNTERS,
     EVENTS,
     META,
     NEXT_CURSOR,
+    NEXT_EPOCH,
     NEXT_RUN,
     REALM_PROFILES,
     RUNS,
@@ -29,10 +32,13 @@ def check_empty() -> Script[None]:
     found = yield (
         Get(COUNTERS, (NEXT_CURSOR,)),
         Get(COUNTERS, (NEXT_RUN,)),
+        Get(COUNTERS, (NEXT_EPOCH,)),
         Scan(SPECS, limit=1),
         Scan(REALM_PROFILES, limit=1),
         Scan(EVENTS, limit=1),  # in case a damaged store has lost its counters
         Scan(RUNS, limit=1),
+        Scan(CLAIMS, limit=1),
+        Scan(CONSUMERS, limit=1),
     )
     if any(found):
         raise InternalError("the target store is not empty; name a new one")

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from mobstore.codec.arguments import check_flags
 from mobstore.errors import ReadFailedError
-from mobstore.maintenance.consistency import FILE_ORDER, TOO_FEW_OUTPUTS, ConsistencyCheck
+from mobstore.maintenance.consistency import (
+    FILE_ORDER,
+    TOO_FEW_OUTPUTS,
+    UNCLAIMABLE,
+    ConsistencyCheck,
+    parents_of,
+)
+from mobstore.maintenance.dependent_rows import DEPENDENT, DependentRow, mismatch
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.repair import NUMBERED, read_counter, repair_rows
 from mobstore.maintenance.row_check import check_row, is_well_typed
+from mobstore.model.run import is_terminal
 from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
     COUNTERS,
     IDENTITY,
     LOOP_STEP_OUTPUTS,
     META,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     RUNS_BY_NUMBER,
@@ -27,6 +36,7 @@ from mobstore.scripts.tables import (
     Key,
     MetaRow,
     Row,
+    RunRow,
     Table,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
@@ -84,8 +94,8 @@ async def verify(
     """Check a snapshot of the whole store for rows mobstore could not have written.
 
     Each row must be in its canonical form. Counters must be above the numbers they have assigned,
-    and ledgers must have no gaps. Each part of a run must have its run, and each run its state. On
-    SQLite the file itself is checked, too.
+    and ledgers must have no gaps. Each part of a run must have its run, and each run its state;
+    workers must find each run that has not ended. On SQLite the file itself is checked, too.
 
     Memory is needed for about a thousand rows, and for the 10,000 problems that are listed. If
     more than a thousand rows share one position of a run, the others are not checked.
@@ -94,8 +104,9 @@ async def verify(
         stores: the store to check, on any engine. Other writers may continue.
         repair: whether to repair what needs no guess: counters that are too low; an identity that
             is missing or unreadable, which is replaced by a new one; columns that do not match the
-            JSON they repeat; JSON that is not in canonical form. Each transaction repairs a few
-            rows, and reads them again first.
+            JSON they repeat; JSON that is not in canonical form; runs that no worker finds; rows
+            of claims that differ from their run, and keys of events that differ from their event
+            or have lost it. Each transaction repairs a few rows, and reads them again first.
         progress: called during the check, every few hundred rows.
 
     Raises:
@@ -168,19 +179,42 @@ class _Verifier:
 
     def _check_rows(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[None]:
         table = index.table
+        if table in DEPENDENT:
+            yield from self._check_dependent(table, rows)
+            return
+        sound: list[Row] = []
         for row in rows:
             # An unreadable identity is replaced, as a missing one is.
             replaceable = table is META and row[0] == IDENTITY
-            for fault in check_row(table, row).faults:
+            faults = check_row(table, row).faults
+            for fault in faults:
                 self._add(table, row, fault.what, repairable=fault.repairable or replaceable)
+            if all(fault.repairable for fault in faults):
+                sound.append(row)
         rows = [row for row in rows if is_well_typed(table, row)]
         if table is COUNTERS:
             return  # `_check_counters` has compared them with the rows they number
-        faults = yield from self._consistency.faults(index, rows)
-        for place in sorted(faults):
-            self._add(table, rows[place], faults[place])
+        inconsistent = yield from self._consistency.faults(index, rows)
+        for place in sorted(inconsistent):
+            self._add(table, rows[place], inconsistent[place])
         if table is RUNS:
             yield from self._check_states(rows)
+            yield from self._check_claimable(cast("Sequence[RunRow]", sound))
+
+    def _check_dependent(self, table: Table[Any], rows: Sequence[Row]) -> ScriptPart[None]:
+        """Check rows that repeat others. If the other is unreadable, what is right is unknown."""
+        typed = [row for row in rows if is_well_typed(table, row)]
+        parents = dict(zip(typed, (yield from parents_of(table, typed)) or (), strict=True))
+        for row in rows:
+            repaired: Row | None = row
+            if row in parents:
+                found = mismatch(cast("DependentRow", row), parents[row])
+                if found is not None:
+                    self._add(table, row, found.what, repairable=True)
+                    repaired = found.repaired
+            if repaired is not None:
+                for fault in check_row(table, repaired).faults:
+                    self._add(table, row, fault.what)
 
     def _add(self, table: Table[Any], row: Row, what: str, *, repairable: bool = False) -> None:
         self._list(Problem(table.name, table.getter(table.key)(row), what, repairable))
@@ -207,13 +241,21 @@ class _Verifier:
         every row above it.
         """
         counters: list[CounterRow] = []
-        for name, (_, column) in NUMBERED.items():
+        for name, column in NUMBERED.items():
             counter, repaired = yield from read_counter(name)
             counters.append(repaired)
             if counter != repaired:
                 what = f"it is not above the last {column}"
                 self._add(COUNTERS, repaired, what, repairable=True)
         yield from self._consistency.faults(COUNTERS, counters)
+
+    def _check_claimable(self, runs: Sequence[RunRow]) -> ScriptPart[None]:
+        """Check that workers find the runs that have not ended."""
+        going = [(run.run_id,) for run in runs if not is_terminal(run.status)]
+        claims = yield tuple(Get(RUN_CLAIMS, key) for key in going)
+        for key, claim in zip(going, claims, strict=True):
+            if claim is None:
+                self._list(Problem(RUN_CLAIMS.name, key, UNCLAIMABLE, repairable=True))
 
     def _check_states(self, runs: Sequence[Row]) -> ScriptPart[None]:
         keys = list(map(RUNS.getter(RUNS.key), runs))

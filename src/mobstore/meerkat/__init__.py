@@ -19,4 +19,8 @@ the same order.
 
 from mobstore.meerkat.exporter import export_meerkat as export_meerkat
 from mobstore.meerkat.importer import import_meerkat as import_meerkat
-from mobstore.meerkat.report import ImportReport as ImportReport, Unreadable as Unreadable
+from mobstore.meerkat.report import (
+    ExportReport as ExportReport,
+    ImportReport as ImportReport,
+    Unreadable as Unreadable,
+)

@@ -72,8 +72,8 @@ class Converter:
         plans: the conversion of each table.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, now: str) -> None:
+        self._path, self._now = path, now
         self._counter: int | None = None
         self._last_cursor: int | None = None
         self._next_run = 1
@@ -159,7 +159,7 @@ class Converter:
         encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
         self.report.runs += 1
-        return add_run(encoded, number)
+        return add_run(encoded, number, self._now)
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
         document = _document(json)

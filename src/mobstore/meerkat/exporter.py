@@ -17,16 +17,19 @@ from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
 from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.progress import Meter, Progress, cancellable
-from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat.database import to_path
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
+from mobstore.meerkat.report import ExportReport
 from mobstore.model.run import MobRun
-from mobstore.model.text import brief
+from mobstore.model.text import brief, count
 from mobstore.model.timestamp import Timestamp
+from mobstore.operations.overview import count_claims
 from mobstore.operations.run_reading import get_run
 from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
+    CONSUMERS,
     COUNTERS,
+    EVENT_KEYS,
     EVENTS,
     NEXT_CURSOR,
     REALM_PROFILES,
@@ -37,7 +40,7 @@ from mobstore.scripts.tables import (
     Key,
     R,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart
+from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _MOST_BYTES = 10**9  # of a value, in the SQLite of the reference
@@ -49,11 +52,12 @@ async def export_meerkat(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Summary:
+) -> ExportReport:
     """Write a snapshot of a whole store to a database of meerkat-mob 0.5.2.
 
-    The file appears at `path` once it is complete. Memory is needed for the largest run, which the
-    reference stores in one piece.
+    Claims, consumers and event keys are left out, since meerkat-mob has none; the report counts
+    them. The file appears at `path` once it is complete. Memory is needed for the largest run,
+    which the reference stores in one piece.
 
     Args:
         stores: the store to export, on any engine. Other writers may continue.
@@ -76,7 +80,7 @@ async def export_meerkat(
         return await stores.engine.read(lambda: _script(file, target, report))
 
 
-def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
+def _script(path: Path, target: Path, progress: Progress) -> Script[ExportReport]:
     try:
         with path.open("r+b") as opened:
             opened.truncate()  # of an earlier attempt
@@ -95,20 +99,24 @@ def _script(path: Path, target: Path, progress: Progress) -> Script[Summary]:
     return Commit(summary)
 
 
-def _export(file: sqlite3.Connection, progress: Progress) -> ScriptPart[Summary]:
+def _export(file: sqlite3.Connection, progress: Progress) -> ScriptPart[ExportReport]:
     counter, *counts = yield (
         Get(COUNTERS, (NEXT_CURSOR,)),
         *(Count(Scan(table)) for table in (EVENTS, RUNS, SPECS, REALM_PROFILES)),
     )
-    summary = Summary(*counts)
-    meter = Meter(progress, sum(summary))
+    meter = Meter(progress, sum(counts))
+    claims = yield from count_claims()
+    consumers, keys = yield from fetch(Count(Scan(CONSUMERS)), Count(Scan(EVENT_KEYS)))
+    left_out = ((claims, "claim"), (consumers, "consumer"), (keys, "event key"))
     if counter is not None:
         _insert(file, "mob_event_meta", [(CURSOR_KEY, counter.value)])
     yield from _events(file, meter)
     yield from _runs(file, meter)
     yield from _specs(file, meter)
     yield from _profiles(file, meter)
-    return summary
+    events, runs, specs, profiles = counts
+    words = tuple(count(number, noun) for number, noun in left_out if number)
+    return ExportReport(events, runs, specs, profiles, words)
 
 
 class _Pages(Generic[R]):

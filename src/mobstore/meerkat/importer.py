@@ -19,7 +19,17 @@ from mobstore.meerkat.integrity import check_integrity
 from mobstore.meerkat.pages import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
 from mobstore.scripts.tables import Key, Table
-from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Read, ScriptPart, Write
+from mobstore.scripts.transaction import (
+    Add,
+    Commit,
+    Get,
+    LoadingScript,
+    Now,
+    Read,
+    ScriptPart,
+    Write,
+    fetch,
+)
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 _Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
@@ -68,11 +78,12 @@ class _Import:
 
     def __init__(self, path: Path, progress: Progress, *, skip_unreadable: bool) -> None:
         self._path, self._progress, self._skip = path, progress, skip_unreadable
-        self._converter = Converter(path)
+        self._converter: Converter
         self._done = 0
 
     def script(self) -> LoadingScript[ImportReport]:
         yield from check_empty()
+        self._converter = Converter(self._path, (yield from fetch(Now())))
         with open_database(self._path) as (file, tables):
             yield from self._import_tables(file, tables)
         return Commit(self._converter.report, (self._converter.counters(),))

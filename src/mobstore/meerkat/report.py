@@ -1,4 +1,4 @@
-"""The report of an import."""
+"""The reports of an import and of an export."""
 
 from __future__ import annotations
 
@@ -47,6 +47,25 @@ class ImportReport:
     realm_profiles: int = 0
     left_out: list[Unreadable] = field(default_factory=list[Unreadable])
     more_left_out: int = 0
+
+
+class ExportReport(NamedTuple):
+    """The number of records exported, and what the reference's layout has no place for.
+
+    Attributes:
+        events: the number of events.
+        runs: the number of runs.
+        specs: the number of specs.
+        realm_profiles: the number of realm profiles.
+        left_out: the number of claims that are held, of consumers and of event keys, in words, such
+            as "2 claims"; empty if there are none.
+    """
+
+    events: int
+    runs: int
+    specs: int
+    realm_profiles: int
+    left_out: tuple[str, ...] = ()
 
 
 def leave_out(report: ImportReport, row: Unreadable) -> None:
