@@ -105,8 +105,10 @@ def reading(url: str = "sqlite:mobs.db", run_id: str = RUN) -> list[list[str]]:
         ["events", url],
         ["runs", url],
         ["run", url, run_id],
+        ["claims", url],
         ["specs", url],
         ["profiles", url],
+        ["consumers", url],
         ["verify", url],
         ["diff", url, url],
     ]

@@ -24,7 +24,7 @@ from mobstore.cli import display
 from mobstore.cli.commands import cli
 from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
-from mobstore.testing.samples import frame, full_run, iteration, loop
+from mobstore.testing.samples import event, frame, full_run, iteration, loop
 from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -68,7 +68,7 @@ def test_info(url: str) -> None:
     told = json.loads(ended.out)
     identity = UUID(told.pop("identity"))
     medium = told.pop("medium")
-    assert told == counts
+    assert told == {**counts, "claims": 0, "consumers": []}
     assert medium["SQLite"] == sqlite3.sqlite_version
     assert medium["WAL-reset bug"].startswith(("affected", "not affected"))
     table = run("info", url).out
@@ -339,6 +339,34 @@ def test_specs_and_profiles(url: str) -> None:
     assert "model-small-2" in run("profiles", url).out
 
 
+def test_consumers(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'mobs.db'}"
+
+    async def follow() -> None:
+        async with mobstore.open_stores(url) as stores:
+            await stores.events.append_batch([event()] * 3)
+            for name in ("projector", "notifier"):
+                async with stores.events.follow(name, most=2) as batches:
+                    batch = await anext(batches)
+            await batch.done()
+
+    asyncio.run(follow())
+    lines = [json.loads(line) for line in run("consumers", url, "--json").out.splitlines()]
+    assert [(line["name"], line["cursor"], line["behind"]) for line in lines] == [
+        ("notifier", 2, 1),
+        ("projector", 0, 3),
+    ]
+    assert lines[0].keys() == {"name", "cursor", "updated_at", "behind"}
+    shown = run("consumers", url)
+    assert re.search(r"name +cursor +behind +updated", shown.out)
+    assert re.search(r"notifier +2 +1 +2", shown.out)
+    assert "notifier" not in run("consumers", url, "--forget", "notifier").out
+    again = run("consumers", url, "--forget", "notifier")
+    assert (again.code, again.errors) == (1, "Error: Not found: consumer not found: notifier\n")
+    assert run("consumers", url, "--forget", "").code == 2
+    assert run("consumers", url, "--json").out.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -349,7 +377,7 @@ def test_specs_and_profiles(url: str) -> None:
         (("import", "-", "memory:"), 2, "import cannot read from a pipe"),
         (("info", "sqlite:///mobs.db"), 2, "use sqlite:mobs.db (relative) or sqlite:/mobs.db"),
         (("run", "memory:", RUN), 1, f"run not found: {RUN}"),
-        (("run", "memory:", "no-uuid"), 2, "is not a valid UUID"),
+        (("run", "memory:", "no-uuid"), 2, "give its first hex digits, such as c1934f18"),
         (("events", "memory:", "--limit", "-1"), 2, "-1 is not in the range"),
         (("events", "memory:", "--after", str(2**63)), 2, "is not in the range"),
         (("copy", "memory:", "mobs.db"), 2, "mobs.db is a path, not a URL; use sqlite:mobs.db"),

@@ -29,7 +29,10 @@ ADVICE = [
     ),
     ("info sqlite:x.db URL", f"Got unexpected extra argument ({SHOWN[1:-1]})"),
     ("events sqlite:x.db --limit URL", f'"{SHOWN[1:-1]}" is not a valid integer range.'),
-    ("run sqlite:x.db URL", f'"{SHOWN[1:-1]}" is not a valid UUID.'),
+    (
+        "run sqlite:x.db URL",
+        f'"{SHOWN[1:-1]}" is not the id of a run; give its first hex digits, such as c1934f18.',
+    ),
     ("runs sqlite:x.db --status URL", "'failed', 'canceled'."),
     ("URL", f'No such command "{SHOWN[1:-1]}".'),
     ("completion URL", "is not one of 'bash', 'zsh', 'fish'."),

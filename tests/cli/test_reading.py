@@ -110,7 +110,7 @@ def test_they_work_while_another_process_holds_the_write_lock(folder: Path) -> N
         ends, out, errors = run_all(folder, READING)
         assert (ends, errors) == (["0"] * len(READING), "")
         assert "next cursor" in out
-        assert "sound: 253 rows" in out
+        assert "sound: 254 rows" in out
         assert writer.poll() is None, "it held the lock all the time"
         writer.stdin.close()
     with closing(sqlite3.connect(folder / "mobs.db")) as file:

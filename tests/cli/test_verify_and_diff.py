@@ -43,7 +43,7 @@ def damage(path: Path, *statements: str) -> None:
 
 
 def test_a_sound_store(path: Path) -> None:
-    assert run_process("verify", f"sqlite:{path}") == (0, "sound: 253 rows\n", "")
+    assert run_process("verify", f"sqlite:{path}") == (0, "sound: 254 rows\n", "")
     ended = run("verify", f"sqlite:{path}", "--json")
     assert (ended.code, ended.out) == (0, "")
 
@@ -53,11 +53,11 @@ def test_damage_is_reported_and_repaired(path: Path) -> None:
     ended = run("verify", f"sqlite:{path}")
     assert ended.code == 1
     assert "next_cursor  it is not above the last cursor  repairable" in ended.out
-    assert "problems in 253 rows: 0 repaired, 1 left; --repair can repair 1" in ended.out
+    assert "problems in 254 rows: 0 repaired, 1 left; --repair can repair 1" in ended.out
     ended = run("verify", f"sqlite:{path}", "--repair")
     assert ended.code == 0
-    assert "problems in 253 rows: 1 repaired, 0 left\n" in ended.out
-    assert run("verify", f"sqlite:{path}").out == "sound: 253 rows\n"
+    assert "problems in 254 rows: 1 repaired, 0 left\n" in ended.out
+    assert run("verify", f"sqlite:{path}").out == "sound: 254 rows\n"
 
 
 def test_a_problem_that_is_left_ends_with_1(path: Path) -> None:
@@ -140,3 +140,38 @@ def test_a_source_that_cannot_be_read_ends_with_2(path: Path) -> None:
         assert (ended.code, ended.out) == (2, "")
         assert ended.errors.startswith("Error: ")
         assert "Traceback" not in ended.errors
+
+
+def test_claims_and_consumers(path: Path) -> None:
+    """`diff` compares them, `info` shows them, and an export that leaves them out says so."""
+    export, url = path.with_suffix(".zip"), f"sqlite:{path}"
+    time = "'2026-03-04T05:06:07.000000000Z'"
+    damage(
+        path,
+        f"INSERT INTO claims VALUES ('night job', {time}, 'w-1', 7, 1)",
+        "INSERT INTO counters VALUES ('next_epoch', 8)",
+        f"INSERT INTO consumers VALUES ('projector' || char(7), 42, {time})",
+        "INSERT INTO event_keys SELECT 'key', cursor, timestamp FROM events WHERE cursor = 9",
+        "UPDATE run_claims SET holder = 'w-1', epoch = 6, ttl = 1",
+    )
+    with closing(sqlite3.connect(path)) as file:
+        ((going, mob),) = file.execute("SELECT run_id, mob_id FROM run_claims")
+    assert run("diff", export, url).out.splitlines() == [
+        "the latest epoch differs",
+        f"event key key: only in {url}",
+        f"consumer projector\\x07: only in {url}",
+        f"run {going} of {mob}: holder, epoch, ttl",
+        f"claim night job: only in {url}",
+    ]
+    told = json.loads(run("info", url, "--json").out)
+    assert told["claims"] == 2
+    assert told["consumers"] == [{"name": "projector\x07", "cursor": 42}]
+    shown = " ".join(run("info", url).out.split())
+    assert "claims 2" in shown
+    assert shown.endswith("projector\\x07 42")
+    ended = run("export", "--format", "meerkat", url, path.with_suffix(".out"))
+    assert ended.out.splitlines()[1:] == [
+        "left out: 2 claims", "left out: 1 consumer", "left out: 1 event key"
+    ]  # fmt: skip
+    ended = run("export", "--format", "meerkat", "--force", "--json", url, path.with_suffix(".out"))
+    assert json.loads(ended.out)["left_out"] == ["2 claims", "1 consumer", "1 event key"]

@@ -74,7 +74,7 @@ def has(text: str, whole: Iterable[str]) -> None:
 
 
 def test_no_line_is_wider_than_the_terminal(screen: Screen) -> None:
-    assert len(screen.lines) == 9
+    assert len(screen.lines) == 11
     for command, lines in screen.lines.items():
         # The lines of diff are prose, which the terminal wraps.
         assert command == "diff" or all(len(line) <= screen.width for line in lines), command

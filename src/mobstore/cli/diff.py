@@ -83,8 +83,8 @@ class _Group:
     def line(self, names: dict[str, str]) -> str:
         """Return the group as a line; `names` are those of the first and second store."""
         one = self.first
-        if one.kind == "latest_cursor":
-            return "the latest cursor differs"
+        if one.kind in {"latest_cursor", "latest_epoch"}:
+            return f"the {one.kind.replace('_', ' ')} differs"
         subject = f"{one.kind.replace('_', ' ')} {one.key}"
         if one.key != self.last:
             subject = f"events {one.key} to {self.last}"

@@ -13,6 +13,8 @@ from mobstore.cli.output import cell
 from mobstore.cli.table import AdaptiveTable
 from mobstore.errors import SerializationError
 from mobstore.maintenance.transfer import Summary
+from mobstore.model.claim import Claim
+from mobstore.model.consumer import Consumer
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
@@ -26,6 +28,7 @@ from mobstore.model.run import (
     StepLedgerEntry,
 )
 from mobstore.model.text import count
+from mobstore.model.timestamp import Timestamp
 from mobstore.notebook.formatting import format_fields, format_time, format_value, name_text
 from mobstore.notebook.markup import DEEPEST, first_and_last
 from mobstore.notebook.tabular import fields_of
@@ -55,11 +58,16 @@ _GAP = Text("  ")
 def print_overview(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
     """Print how much a store contains, and the details of its medium."""
     table = AdaptiveTable(url, "", "", right=[1])
-    for name, value in fields_of(found, without=("mobs",)).items():
+    for name, value in fields_of(found, without=("mobs", "consumers")).items():
         table.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
     for name, known in medium.items():
         table.add_row(name, known)
     console.print(table)
+    if found.consumers:
+        positions = AdaptiveTable("consumers", "name", "cursor", right=[1])
+        for consumer in found.consumers:
+            positions.add_row(consumer.name, f"{consumer.cursor:,}")
+        console.print(positions)
 
 
 class LongTable:
@@ -123,15 +131,37 @@ def print_event(console: Console, event: MobEvent) -> None:
 
 def runs_table(console: Console) -> LongTable:
     """Return a table for rows of `run_cells`."""
-    columns = ("run", "mob", "flow", "status", "created", "steps", "failures")
+    columns = ("run", "mob", "flow", "status", "created", "steps", "failures", "holder", "due")
     return LongTable(console, lambda: AdaptiveTable("runs", *columns))
 
 
-def run_cells(summary: RunSummary) -> Sequence[object]:
-    """Return a run as a row."""
+def run_cells(summary: RunSummary, now: Timestamp) -> Sequence[object]:
+    """Return a run as a row; a time at which it is due only if that is not now."""
     run, steps, failures = summary
-    created = format_time(run.created_at)
-    return run.run_id, run.mob_id, run.flow_id, status(run.status), created, steps, failures
+    due = run.due_at if run.due_at is not None and (run.holder or run.due_at > now) else None
+    return (
+        run.run_id,
+        run.mob_id,
+        run.flow_id,
+        status(run.status),
+        format_time(run.created_at),
+        steps,
+        failures,
+        run.holder or "",
+        "" if due is None else format_time(due),
+    )
+
+
+def claims_table(console: Console) -> LongTable:
+    """Return a table for rows of `claim_cells`."""
+    columns = ("claim", "holder", "epoch", "expires", "status")
+    return LongTable(console, lambda: AdaptiveTable("claims", *columns, right=[2]))
+
+
+def claim_cells(claim: Claim, now: Timestamp) -> Sequence[object]:
+    """Return a claim as a row."""
+    state = "expired" if claim.expires_at <= now else "held"
+    return claim.name, claim.holder, claim.epoch, format_time(claim.expires_at), state
 
 
 def print_run(console: Console, found: MobRun, timeline: AdaptiveTable) -> None:
@@ -219,6 +249,18 @@ def profile_cells(stored: StoredRealmProfile) -> Sequence[object]:
     """Return a realm profile as a row."""
     profile, updated = stored.profile, format_time(stored.updated_at)
     return stored.name, stored.revision, profile.model, updated, profile.peer_description
+
+
+def consumers_table(console: Console) -> LongTable:
+    """Return a table for rows of `consumer_cells`."""
+    columns = ("name", "cursor", "behind", "updated")
+    return LongTable(console, lambda: AdaptiveTable("consumers", *columns, right=(1, 2)))
+
+
+def consumer_cells(consumer: Consumer, latest: int) -> Sequence[object]:
+    """Return a consumer as a row, with the number of cursors up to the latest one."""
+    cursor, updated = consumer.cursor, format_time(consumer.updated_at)
+    return consumer.name, cursor, latest - cursor, updated
 
 
 def print_summary(

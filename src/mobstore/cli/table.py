@@ -15,7 +15,7 @@ from mobstore.cli.output import cell
 # Columns that are never broken: people copy ids and times, and a bar in two lines is wrong.
 _WHOLE = {
     "", "run", "cursor", "time", "created", "status", "steps", "failures", "revision", "updated",
-    "key", "when",
+    "key", "when", "claim", "epoch", "expires", "due",
 }  # fmt: skip
 
 _LEAST = 16

@@ -26,7 +26,7 @@ from mobstore.maintenance.transfer import (
     export_stores,
     import_stores,
 )
-from mobstore.meerkat import ImportReport, export_meerkat, import_meerkat
+from mobstore.meerkat import ExportReport, ImportReport, export_meerkat, import_meerkat
 from mobstore.meerkat.database import check_source
 from mobstore.stores.urls import parse_url
 
@@ -80,10 +80,10 @@ async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool
     async with open_existing(url) as stores:
         with progress_bar("exporting") as progress:
             if piped:
-                summary = await _to_output(stores, layout, progress)
+                report = await _to_output(stores, layout, progress)
             else:
-                summary = await _to_file(stores, path, layout, progress, overwrite=force)
-    _report("exported", summary, as_json=as_json, stderr=piped)
+                report = await _to_file(stores, path, layout, progress, overwrite=force)
+    _report("exported", report, as_json=as_json, stderr=piped)
 
 
 @click.command("import")
@@ -150,14 +150,16 @@ def _reject_own_file(url: str, file: Path) -> None:
 
 async def _to_file(
     stores: mobstore.MobStores, file: Path, layout: str, progress: Progress, *, overwrite: bool
-) -> Summary:
+) -> Summary | ExportReport:
     if layout == "meerkat":
         return await export_meerkat(stores, file, overwrite=overwrite, progress=progress)
     with new_file(file, overwrite=overwrite) as beside, beside.open("r+b") as opened:
         return await export_stores(stores, opened, progress=progress)
 
 
-async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress) -> Summary:
+async def _to_output(
+    stores: mobstore.MobStores, layout: str, progress: Progress
+) -> Summary | ExportReport:
     check_not_in_use(sys.stdout.buffer)  # as in `>> mobs.db`
     if layout == "mobstore":
         with temporary_file() as file:
@@ -167,10 +169,10 @@ async def _to_output(stores: mobstore.MobStores, layout: str, progress: Progress
         return summary
     with temporary_folder() as folder:  # SQLite needs a path
         path = Path(folder, "file")
-        summary = await export_meerkat(stores, path, progress=progress)
+        report = await export_meerkat(stores, path, progress=progress)
         with path.open("rb") as file:  # noqa: ASYNC230 - no other task runs
             _write_output(file)
-    return summary
+    return report
 
 
 def _write_output(file: BinaryIO) -> None:
@@ -188,10 +190,14 @@ def _write_output(file: BinaryIO) -> None:
 
 
 def _report(
-    verb: str, moved: Summary | ImportReport, *, as_json: bool, stderr: bool = False
+    verb: str,
+    moved: Summary | ImportReport | ExportReport,
+    *,
+    as_json: bool,
+    stderr: bool = False,
 ) -> None:
-    imported = moved if isinstance(moved, ImportReport) else ImportReport()
-    left_out, more = list(map(str, imported.left_out)), imported.more_left_out
+    left_out = [] if isinstance(moved, Summary) else list(map(str, moved.left_out))
+    more = moved.more_left_out if isinstance(moved, ImportReport) else 0
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     # The exit code of a piped export is enough if standard error cannot be written.
     with suppress(OSError) if stderr else nullcontext():
