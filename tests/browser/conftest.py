@@ -132,6 +132,14 @@ def newer_tab(chromium: Chromium) -> ChromiumTab:
 
 
 @pytest.fixture(scope="package")
+def older_tab(chromium: Chromium) -> ChromiumTab:
+    """A tab of Chromium with a mobstore of format 1."""
+    tab = chromium.tab()
+    tab.call("older:become")
+    return tab
+
+
+@pytest.fixture(scope="package")
 def page_tab(chromium: Chromium) -> ChromiumTab:
     """A tab of Chromium with Pyodide in the page itself."""
     return chromium.tab("page")

@@ -13,3 +13,10 @@ EVENTS = 200
 @pytest.mark.parametrize("turns", range(12))
 def test_an_event_is_pruned_once(tab: ChromiumTab, turns: int) -> None:
     assert sorted(tab.call("overlap:prune", EVENTS, turns)) == [0, EVENTS]
+
+
+def test_the_time_is_read_once_a_writer_has_its_lock(tab: ChromiumTab) -> None:
+    """Also by a script that reads nothing else, alone or behind one that only writes."""
+    results = tab.call("clock:behind_a_writer")
+    assert len(results) == 8
+    assert all(answer >= released for released, answer in results), results

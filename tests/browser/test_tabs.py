@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from browser.browsers import Chromium, ChromiumTab, Tab
+from browser.browsers import Chromium, ChromiumTab, InsideError, Tab
+from support import claiming
 
 pytestmark = pytest.mark.slow
 
 RELOADS = 2
+TTL = 1.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,33 @@ def test_reloads_while_it_writes(tabs: list[ChromiumTab]) -> None:
         tab.page.reload()
         tab.call("work:check", "reloaded", acknowledged)
     assert len(acknowledged) > RELOADS * 20
+
+
+def race_for_runs(chromium: Chromium, tabs: list[ChromiumTab], name: str, variant: str) -> None:
+    """Execute runs in four tabs; some block their event loop beyond the ttl, one is closed."""
+    racing = [*tabs[:3], chromium.tab()]
+    for tab in racing:
+        tab.call("claiming:ready", seconds=200)
+    for n, tab in enumerate(racing):
+        tab.messages()
+        tab.start("claiming:work", name, f"tab {n}", TTL, n == 0, variant, seconds=200)
+    notes = listen(racing[3], seconds=1)
+    assert claiming.count(notes, "claimed"), "a tab without a run was closed"
+    racing.pop().close()
+    for tab in racing:
+        tab.finish()
+        notes += tab.messages()
+    tabs[3].call("claiming:check", name, notes)
+    assert claiming.count(notes, "claimed") > claiming.RUNS, "no run was taken over"
+
+
+def test_each_run_is_executed_once(chromium: Chromium, tabs: list[ChromiumTab]) -> None:
+    race_for_runs(chromium, tabs, "claimed", "none")
+
+
+def test_a_race_without_a_fence_is_noticed(chromium: Chromium, tabs: list[ChromiumTab]) -> None:
+    with pytest.raises((AssertionError, InsideError), match=claiming.NOT_FENCED):
+        race_for_runs(chromium, tabs, "unfenced", "no fence")
 
 
 def listen(tab: Tab, seconds: float) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ import pytest
 from playwright.sync_api import Route
 
 from browser.browsers import Chromium, ChromiumTab
+from browser.inside import older
+from mobstore import Timestamp
 from mobstore.scripts.tables import FORMAT, TABLES
 
 pytestmark = pytest.mark.slow
@@ -76,6 +79,55 @@ def test_database_of_an_earlier_format(tab: ChromiumTab, newer_tab: ChromiumTab)
     version, stores = newer_tab.call("indexeddb:release", "earlier")
     assert (version, set(stores)) == (FORMAT + 1, {*(table.name for table in TABLES), "notes"})
     newer_tab.call("indexeddb:delete_database", "earlier")
+
+
+@pytest.mark.parametrize("number", [0, 5000])
+def test_database_of_format_1(tab: ChromiumTab, older_tab: ChromiumTab, number: int) -> None:
+    """Its runs that have not ended can be claimed; an older tab that has it open is notified."""
+    assert older_tab.call("handles:open_", "first") is None
+    assert older_tab.call("handles:write", "first") is None
+    older_tab.call("older:fill", "first", number)
+    identity = older_tab.call("handles:identity", "first")
+    error = tab.call("read_only:cursors", "first")
+    assert says(error, "ReadFailedError", "format 1", "open it once without read_only=True")
+    assert older_tab.call("handles:write", "first") is None
+    before, began = Timestamp.now(), monotonic()
+    assert tab.call("handles:open_", "first", 30) is None
+    print(f"{number} runs: {monotonic() - began:.1f} s")
+    assert tab.call("handles:identity", "first") == identity
+    assert tab.call("older:by_type", "first", "mob_completed") == [1, 2]
+    rows = older.runs(number)
+    assert tab.call("older:rows", "first", "runs") == [list(row) for row in rows]
+    first, *others = tab.call("older:rows", "first", "run_claims")
+    due_at = first[5]
+    assert before <= Timestamp(due_at) <= Timestamp.now()
+    going = [row for row in rows if row.status in {"pending", "running"}]
+    assert [first, *others] == [
+        [*row[:5], due_at if row.created_at == older.FUTURE else row.created_at, "", 0, 0]
+        for row in going
+    ]
+    for table in ("event_keys", "consumers", "claims"):
+        assert tab.call("older:rows", "first", table) == []
+
+    assert says(older_tab.call("handles:write", "first"), "WriteFailedError", "upgraded", "reload")
+    older_tab.call("handles:close", "first")
+    error = older_tab.call("handles:open_", "first")
+    assert says(error, "ReadFailedError", "newer mobstore", "reload")
+    tab.call("handles:close", "first")
+    tab.call("indexeddb:delete_database", "first")
+
+
+def test_damaged_database_of_format_1(tab: ChromiumTab, older_tab: ChromiumTab) -> None:
+    """A run that cannot be read fails the upgrade, which changes nothing."""
+    assert older_tab.call("handles:open_", "damaged") is None
+    older_tab.call("older:fill", "damaged", 0)
+    older_tab.call("corruption:remove_created_at", "damaged", older.runs(0)[1].run_id)
+    older_tab.call("handles:close", "damaged")
+    error = tab.call("handles:open_", "damaged")
+    assert says(error, "SerializationError", "'damaged' holds a value that mobstore did not")
+    assert older_tab.call("handles:open_", "damaged") is None
+    older_tab.call("handles:close", "damaged")
+    tab.call("indexeddb:delete_database", "damaged")
 
 
 def test_deleted_by_another_tab(tab: ChromiumTab, other_tab: ChromiumTab) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,24 +36,28 @@ def pages(tmp_path: Path) -> Iterator[Callable[[], Page]]:
         page.close()
 
 
-def play(page: Page, run_id: str) -> list[dict[str, Any]]:
-    """Play a run to its end."""
+def step(page: Page, run_id: str, *, who: str = "a", keep: bool = False) -> dict[str, Any]:
+    """Attempt a move."""
+    move: dict[str, Any] = page.ask("demo_move", run_id=run_id, who=who, keep=keep)
+    return move
+
+
+def play(page: Page, run_id: str, who: str = "a") -> list[dict[str, Any]]:
+    """Play a run to its end; another tab that holds it is waited for."""
     moves: list[dict[str, Any]] = []
     while True:
-        move = page.ask("demo_move", run_id=run_id)
-        if not move["summary"]:
+        move = step(page, run_id, who=who)
+        if move["outcome"] == "ended":
             return moves
-        moves.append(move)
+        if move["outcome"] != "held":
+            moves.append(move)
 
 
 def events_of(page: Page, run_id: str) -> list[tuple[str, str]]:
     """List kind and step of each event of a run."""
-    index = page.ask("event_index")
-    lines = page.ask("events", cursors=index["cursors"])["events"]
+    lines = page.ask("events", run_id=run_id)["events"]
     kinds = [json.loads(page.ask("document", ref=line["event"])["text"]) for line in lines]
-    return [
-        (kind["type"], kind.get("step_id", "")) for kind in kinds if kind.get("run_id") == run_id
-    ]
+    return [(kind["type"], kind.get("step_id", "")) for kind in kinds]
 
 
 def worked(step: str) -> list[tuple[str, str]]:
@@ -104,7 +108,7 @@ def test_a_whole_run(page: Page) -> None:
     assert (demo["done"], demo["of"], demo["status"]) == (0, MOVES, "pending")
     moves = play(page, demo["run_id"])
     assert [move["demo"]["done"] for move in moves] == list(range(1, MOVES + 1))
-    assert all(move["won"] for move in moves)
+    assert {move["outcome"] for move in moves} == {"made"}
     assert demo["next"] == moves[0]["summary"]
     for move, successor in pairwise(moves):
         assert move["demo"]["next"] == successor["summary"]
@@ -114,11 +118,12 @@ def test_a_whole_run(page: Page) -> None:
 
 def test_a_move_has_expected_and_next_states(page: Page) -> None:
     demo = page.ask("demo_start")
-    *_, move = (page.ask("demo_move", run_id=demo["run_id"]) for _ in range(3))
+    *_, move = (step(page, demo["run_id"]) for _ in range(3))
     assert (move["summary"], move["method"]) == ("editor-1 starts outline", "cas_grant_node_slot")
     assert move["expected"][1] == "root: node_status n-outline Ready"
     assert move["next"][1] == "root: node_status n-outline Running"
-    (line,) = page.ask("events", cursors=move["events"])["events"]
+    (line,) = page.ask("events", newest_first=True, limit=1)["events"]
+    assert [line["cursor"]] == move["events"]
     assert line["type"] == "step_dispatched"
 
 
@@ -143,7 +148,7 @@ def test_a_reload_continues_after_any_move(pages: Callable[[], Page]) -> None:
         reloaded = pages()
         demo = reloaded.ask("demo_state")
         assert (demo["run_id"], demo["done"]) == (run_id, done)
-        assert reloaded.ask("demo_move", run_id=run_id)["won"]
+        assert step(reloaded, run_id, who=str(done))["outcome"] == "made"
         # It is not closed, as in a reload.
     last = pages()
     assert last.ask("demo_state")["run_id"] is None
@@ -173,6 +178,9 @@ class Flaky(Engine):
     def listen(self, wake: Callable[[], None], to: Scan[Any] | None = None) -> Callable[[], None]:
         return self._engine.listen(wake, to)
 
+    def use_clock(self, now: Callable[[], str]) -> None:
+        self._engine.use_clock(now)
+
     async def compact(self) -> None:
         await self._engine.compact()
 
@@ -188,7 +196,9 @@ def test_a_failed_move_is_retried_and_made_once(
     monkeypatch.setattr(page.stores, "_engine", Flaky(page.stores.engine, after=after))
     failures = 0
     while page.ask("demo_state")["run_id"] is not None:
-        answer = page.run(page.inspector.call("demo_move", json.dumps({"run_id": run_id})))
+        answer = page.run(
+            page.inspector.call("demo_move", json.dumps({"run_id": run_id, "who": "a"}))
+        )
         if "error" in answer:
             failures += 1
             assert json.loads(answer)["error"]["kind"] == "storage"
@@ -201,42 +211,103 @@ def test_two_tabs_make_each_move_once(pages: Callable[[], Page]) -> None:
     tabs = [pages(), pages()]
     run_id = tabs[0].ask("demo_start")["run_id"]
     with ThreadPoolExecutor(2) as threads:
-        played = list(threads.map(partial(play, run_id=run_id), tabs))
-    won = Counter(move["summary"] for moves in played for move in moves if move["won"])
-    assert sum(won.values()) == MOVES
+        played = list(threads.map(play, tabs, [run_id] * 2, "ab"))
+    outcomes = Counter(move["outcome"] for moves in played for move in moves)
+    assert outcomes == {"made": MOVES}
     require_whole(tabs[0], run_id)
 
 
-def test_the_slower_tab_changes_nothing(
+def test_the_tab_that_lost_its_claim_changes_nothing(
     pages: Callable[[], Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Check a tab that another one takes the run from, between its read and its write."""
     fast, slow = pages(), pages()
     run_id = fast.ask("demo_start")["run_id"]
+    assert step(slow, run_id, who="slow", keep=True)["outcome"] == "made"
     engine = slow.stores.engine
 
     class Late(Flaky):
         async def write(self, make: Callable[[], Script[T]]) -> T:
-            fast_move = fast.inspector.call("demo_move", json.dumps({"run_id": run_id}))
-            assert json.loads(await fast_move)["result"]["won"]
+            monkeypatch.undo()  # once
+            for method, who in (("demo_take_over", {}), ("demo_move", {"who": "fast"})):
+                params = json.dumps({"run_id": run_id, **who})
+                assert "error" not in json.loads(await fast.inspector.call(method, params))
             return await engine.write(make)
 
     monkeypatch.setattr(slow.stores, "_engine", Late(engine, after=False))
-    move = slow.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["summary"], move["events"]) == (False, "The run starts", [])
-    assert move["demo"]["done"] == 1
+    move = step(slow, run_id, who="slow", keep=True)
+    assert (move["outcome"], move["summary"]) == ("lost", "The root frame opens")
+    assert (move["reason"], move["events"]) == ("it was released", [])
+    assert move["demo"]["done"] == 2
+    again = step(slow, run_id, who="slow")
+    assert again["outcome"] == "made"
+    assert int(again["epoch"]) > int(move["epoch"])
+
+
+def test_a_kept_run_is_held(pages: Callable[[], Page]) -> None:
+    first, second = pages(), pages()
+    run_id = first.ask("demo_start")["run_id"]
+    move = step(first, run_id, who="first", keep=True)
+    claim = move["demo"]["claim"]
+    assert (claim["state"], claim["holder"]) == ("held", "first")
+    assert claim["epoch"] == move["epoch"]
+
+    held = step(second, run_id, who="second")
+    assert (held["outcome"], held["epoch"], held["summary"]) == ("held", None, "")
+    assert held["demo"]["claim"]["holder"] == "first"
+    assert second.ask("run", run_id=run_id)["header"]["claim"]["holder"] == "first"
+
+    taken = second.ask("demo_take_over", run_id=run_id)
+    assert (taken["claim"], taken["done"]) == (None, 1)
+    own = step(second, run_id, who="second", keep=True)
+    assert (own["outcome"], int(own["epoch"])) == ("made", int(move["epoch"]) + 1)
+    lost = step(first, run_id, who="first", keep=True)
+    assert lost["outcome"] == "lost"
+    assert lost["reason"] == f"second holds it, epoch {own['epoch']}"
+    assert step(first, run_id, who="first")["outcome"] == "held"
+    second.ask("demo_release")
+    assert step(first, run_id, who="first")["outcome"] == "made"
+    require_whole_after(first, run_id)
+
+
+def require_whole_after(page: Page, run_id: str) -> None:
+    play(page, run_id)
+    require_whole(page, run_id)
+    assert page.ask("run", run_id=run_id)["header"]["claim"] is None
+
+
+def test_a_claim_is_released_with_the_store(pages: Callable[[], Page]) -> None:
+    first, second = pages(), pages()
+    run_id = first.ask("demo_start")["run_id"]
+    step(first, run_id, who="first", keep=True)
+    first.ask("open", url="memory:")
+    assert second.ask("demo_state")["claim"] is None
+    assert step(second, run_id)["outcome"] == "made"
+
+
+@pytest.mark.slow
+def test_a_claim_is_renewed_while_it_is_kept(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.demo_claim.TTL", 0.3)
+    run_id = page.ask("demo_start")["run_id"]
+    step(page, run_id, keep=True)
+    page.run(asyncio.sleep(0.8))
+    assert page.ask("demo_state")["claim"]["state"] == "held"
+    page.ask("demo_release")
+    assert page.ask("demo_state")["claim"] is None
 
 
 def test_a_complete_run_has_no_move(page: Page) -> None:
     run_id = page.ask("demo_start")["run_id"]
     play(page, run_id)
-    move = page.ask("demo_move", run_id=run_id)
-    assert (move["won"], move["summary"], move["demo"]["status"]) == (False, "", "completed")
+    move = step(page, run_id)
+    assert (move["outcome"], move["summary"]) == ("ended", "")
+    assert move["demo"]["status"] == "completed"
     assert page.ask("demo_state")["run_id"] is None
 
 
 def test_other_runs_are_not_played(tide_desk: Page) -> None:
     running = "82b33599-8604-4719-a6de-bfdb8825ae56"
-    assert tide_desk.failure("demo_move", run_id=running)["kind"] == "gone"
+    assert tide_desk.failure("demo_move", run_id=running, who="a")["kind"] == "gone"
     assert tide_desk.ask("demo_state")["run_id"] is None
 
 
@@ -244,7 +315,7 @@ def test_a_run_of_another_version_is_rejected(page: Page) -> None:
     page.ask("demo_start")
     other = MobRun.pending(MobId("demo-desk"), FlowId("story"), KernelState("Elsewhere"))
     page.run(page.stores.runs.create_run(other))
-    failure = page.failure("demo_move", run_id=str(other.run_id))
+    failure = page.failure("demo_move", run_id=str(other.run_id), who="a")
     assert (failure["kind"], failure["way_out"]) == ("rejected", "Start a new run.")
     found = page.ask("demo_state")["run_id"]
     assert found is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -34,6 +34,7 @@ from mobstore.scripts.tables import EVENTS, EventRow
 from mobstore.scripts.transaction import Commit, Put, Script
 from support.pages import Page
 
+RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
 MARKUP = '<img src=x onerror="alert(1)">'
 
 
@@ -42,48 +43,92 @@ def append(page: Page, *kinds: MobEventKind, mob_id: str = "m") -> None:
     page.run(page.stores.events.append_batch(events))
 
 
-def whole_index(
-    page: Page, limit: int, **of: str
-) -> list[tuple[int, str, str, set[str], str | None]]:
-    """Decode an index to rows of cursor, type, mob, members and run."""
-    found: list[tuple[int, str, str, set[str], str | None]] = []
-    after, more = 0, True
-    while more:
-        index = page.ask("event_index", after_cursor=after, limit=limit, **of)
-        columns = [index[name] for name in ("cursors", "type", "mob", "member", "member2", "run")]
-        assert len(set(map(len, columns))) == 1
-        assert len(index["cursors"]) <= limit
-        for cursor, kind, mob, one, other, run in zip(*columns, strict=True):
-            members = {index["members"][place] for place in (one, other) if place >= 0}
-            run_id = index["runs"][run] if run >= 0 else None
-            found.append((cursor, index["types"][kind], index["mobs"][mob], members, run_id))
-        after, more = index["cursors"][-1] if index["cursors"] else after, index["more"]
-    return found
+def pages(page: Page, limit: int, *, newest: bool = False, **of: object) -> list[dict[str, Any]]:
+    """Read all pages of events that meet some conditions."""
+    found: list[dict[str, Any]] = []
+    after: dict[str, int] = {}
+    while True:
+        answer = page.ask("events", limit=limit, newest_first=newest, **of, **after)
+        assert len(answer["events"]) <= limit
+        found += answer["events"]
+        if answer["next"] is None:
+            return found
+        after = {"before_cursor" if newest else "after_cursor": answer["next"]}
 
 
-@pytest.mark.parametrize("limit", [7, 98, 99, 100, 10_000])
+def cursors(events: list[dict[str, Any]]) -> list[int]:
+    return [event["cursor"] for event in events]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 98, 99, 100, 500])
 def test_all_pages_together_are_the_whole_log(tide_desk: Page, limit: int) -> None:
-    index = whole_index(tide_desk, limit)
-    assert [entry[0] for entry in index] == list(range(1, 100))
-    run_id = "24ede6a4-6b4c-4242-8a23-d5962217bead"
-    assert index[7] == (8, "peers_wired", "tide-desk", {"writer-1", "scout-1"}, None)
-    assert index[11] == (12, "step_dispatched", "tide-desk", {"editor-1"}, run_id)
-    assert index[12] == (13, "step_completed", "tide-desk", set(), run_id)
+    events = pages(tide_desk, limit)
+    assert cursors(events) == list(range(1, 100))
+    assert cursors(pages(tide_desk, limit, newest=True)) == list(range(99, 0, -1))
+    assert (events[7]["type"], events[7]["members"]) == ("peers_wired", ["scout-1", "writer-1"])
+    assert (events[11]["mob_id"], events[11]["run_id"]) == ("tide-desk", RUN)
+    assert (events[12]["type"], events[12]["members"]) == ("step_completed", [])
 
 
-@pytest.mark.parametrize("limit", [1, 7, 8, 100])
-def test_the_events_of_a_run_alone(tide_desk: Page, limit: int) -> None:
-    run_id = "24ede6a4-6b4c-4242-8a23-d5962217bead"
-    of_run = [entry for entry in whole_index(tide_desk, 100) if entry[4] == run_id]
-    assert len(of_run) == 8
-    assert whole_index(tide_desk, limit, run_id=run_id) == of_run
-    assert whole_index(tide_desk, limit, run_id="of no-run") == []
+CONDITIONS: list[dict[str, Any]] = [
+    {"run_id": RUN},
+    {"mob_id": "tide-desk", "run_id": RUN},
+    {"run_id": "of no-run"},
+    {"mob_id": "tide-desk"},
+    {"mob_id": "other"},
+    {"types": ["step_completed"]},
+    {"types": ["step_completed", "step_dispatched"]},
+    {"types": ["of no type"]},
+    {"member": "writer-1"},
+    {"mob_id": "tide-desk", "member": "writer-1", "types": ["step_dispatched"]},
+    {"since": "2026-03-02T08:00:02Z"},
+    {"since": "2026-03-02T08:00:02Z", "run_id": RUN, "types": ["step_completed"]},
+    {"since": "2030-01-01T00:00:00Z"},
+]
 
 
-def test_the_events_of_a_run_are_not_added_to_the_fold(tide_desk: Page) -> None:
-    tide_desk.ask("event_index", run_id="24ede6a4-6b4c-4242-8a23-d5962217bead")
-    assert len(tide_desk.ask("roster", mob_id="tide-desk")["members"]) == 6
-    assert tide_desk.ask("overview")["events"] == 99
+@pytest.mark.parametrize("of", CONDITIONS, ids=str)
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("limit", [3, 500])
+def test_filters_are_those_of_the_store(
+    tide_desk: Page, of: dict[str, Any], newest: bool, limit: int
+) -> None:
+    given = {key: value for key, value in of.items() if key not in {"mob_id", "run_id"}}
+    if "since" in given:
+        given["since"] = Timestamp(given["since"])
+    if "types" in given and given["types"] == ["of no type"]:
+        expected: list[int] = []
+    else:
+        polled = tide_desk.run(tide_desk.stores.events.poll(newest_first=newest, **given))
+        expected = [
+            event.cursor
+            for event in polled
+            if of.get("mob_id") in {None, event.mob_id}
+            and of.get("run_id") in {None, str(event.run_id)}
+        ]
+    assert cursors(pages(tide_desk, limit, newest=newest, **of)) == expected
+
+
+def test_conditions_find_something(tide_desk: Page) -> None:
+    found = [len(pages(tide_desk, 500, **of)) for of in CONDITIONS]
+    assert [0 < number < 99 for number in found] == [
+        True, True, False, False, False, True, True, False, True, True, True, True, False,
+    ]  # fmt: skip
+
+
+def test_events_of_another_mob_about_a_run_are_left_out(page: Page) -> None:
+    dispatched = StepDispatched(
+        run_id=RunId(UUID(RUN)), step_id=StepId("s"), meerkat_id=MeerkatId("m")
+    )
+    for mob_id in ["a", *["b"] * 5, "a"]:
+        append(page, dispatched, mob_id=mob_id)
+    assert cursors(pages(page, 2, mob_id="a", run_id=RUN)) == [1, 7]
+    assert cursors(pages(page, 2, mob_id="a", run_id=RUN, newest=True)) == [7, 1]
+
+
+@pytest.mark.parametrize("since", ["yesterday", "", "2026-03-02", "+900000-01-01T00:00:00Z"])
+def test_a_wrong_time_is_rejected(page: Page, since: str) -> None:
+    assert page.failure("events", since=since)["kind"] == "rejected"
 
 
 def test_members_of_each_kind(page: Page) -> None:
@@ -101,50 +146,49 @@ def test_members_of_each_kind(page: Page) -> None:
         OperatorActionRecorded(tool_name="x", principal_token=token),
         MobReset(),
     )
-    told = [(members, run) for _, _, _, members, run in whole_index(page, 100)]
+    told = [(event["members"], event["run_id"]) for event in pages(page, 100)]
     assert told == [
-        ({"l"}, None),
-        ({"o"}, None),
-        (set(), None),
-        ({"e"}, str(run_id)),
-        ({"boss"}, None),
-        (set(), None),
-        (set(), None),
+        (["l"], None),
+        (["o"], None),
+        ([], None),
+        (["e"], str(run_id)),
+        (["boss"], None),
+        ([], None),
+        ([], None),
     ]
 
 
 def test_an_empty_log(page: Page) -> None:
-    index = page.ask("event_index")
-    assert (index["cursors"], index["more"], index["origin"]) == ([], False, "")
+    found = page.ask("events")
+    assert found == {"events": [], "next": None, "last": 0, "origin": ""}
 
 
 def test_new_events_come_after_the_last_cursor(tide_desk: Page) -> None:
-    origin = tide_desk.ask("event_index")["origin"]
+    before = tide_desk.ask("events", newest_first=True, types=["mob_reset"])
+    assert (before["events"], before["last"]) == ([], 99)
     append(tide_desk, MobReset())
-    index = tide_desk.ask("event_index", after_cursor=99)
-    assert (index["cursors"], index["types"], index["origin"]) == ([100], ["mob_reset"], origin)
+    after = tide_desk.ask("events", after_cursor=before["last"], types=["mob_reset"])
+    assert (cursors(after["events"]), after["next"], after["last"]) == ([100], None, 100)
+    assert after["origin"] == before["origin"]
 
 
 def test_the_origin_identifies_the_log(tide_desk: Page) -> None:
-    origins = [tide_desk.ask("event_index")["origin"]]
+    origins = [tide_desk.ask("events")["origin"]]
     tide_desk.run(tide_desk.stores.events.prune(Timestamp("2026-03-02T08:00:02Z")))
-    origins.append(tide_desk.ask("event_index")["origin"])
+    origins.append(tide_desk.ask("events")["origin"])
     tide_desk.run(tide_desk.stores.events.clear())
     append(tide_desk, MobReset())
-    origins.append(tide_desk.ask("event_index")["origin"])
+    origins.append(tide_desk.ask("events")["origin"])
     tide_desk.ask("erase")
     append(tide_desk, MobReset())
-    origins.append(tide_desk.ask("event_index")["origin"])
+    origins.append(tide_desk.ask("events")["origin"])
     assert len(set(origins)) == 4
 
 
-def test_lines_come_in_the_requested_order_without_missing_ones(
-    tide_desk: Page,
-) -> None:
-    lines = tide_desk.ask("events", cursors=[99, 500, 12])["events"]
-    assert [line["cursor"] for line in lines] == [99, 12]
-    assert lines[0]["preview"] == "task_id=t-1 status=completed owner=writer-1"
-    assert lines[0]["timestamp_at"] == "2026-03-02T08:05:59.832000469Z"
+def test_a_line(tide_desk: Page) -> None:
+    line = tide_desk.ask("events", newest_first=True, limit=1)["events"][0]
+    assert line["preview"] == "task_id=t-1 status=completed owner=writer-1"
+    assert line["timestamp_at"] == "2026-03-02T08:05:59.832000469Z"
 
 
 def test_untrusted_text_stays_text(page: Page) -> None:
@@ -156,11 +200,10 @@ def test_untrusted_text_stays_text(page: Page) -> None:
         FlowStarted(run_id=run_id, flow_id=FlowId(""), params={"big": 2**64 - 1}),
         mob_id=MARKUP,
     )
-    index = whole_index(page, 2)
-    assert [entry[2] for entry in index] == [MARKUP] * 3
-    assert index[0][3] == {"a\nb\x00"}
-    assert index[1][3] == {'"}],', "__proto__"}
-    lines = page.ask("events", cursors=[1, 2, 3])["events"]
+    lines = pages(page, 2)
+    assert [line["mob_id"] for line in lines] == [MARKUP] * 3
+    assert lines[0]["members"] == ["a\nb\x00"]
+    assert lines[1]["members"] == ['"}],', "__proto__"]
     assert f"step_id={MARKUP}" in lines[0]["preview"]
     document = page.ask("document", ref=lines[2]["event"])
     assert '"big": 18446744073709551615' in document["text"]
@@ -168,25 +211,24 @@ def test_untrusted_text_stays_text(page: Page) -> None:
 
 def test_long_values_are_cut_in_lines_and_whole_in_documents(page: Page) -> None:
     append(page, FlowStarted(run_id=RunId(uuid4()), flow_id=FlowId("f"), params="x" * 1000))
-    (line,) = page.ask("events", cursors=[1])["events"]
+    (line,) = page.ask("events")["events"]
     assert line["preview"].endswith(f"params={'x' * 59}…")
     assert "x" * 1000 in page.ask("document", ref=line["event"])["text"]
 
 
-def test_the_index_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
-    runs = [RunId(uuid4()) for _ in range(400)]
+def test_a_page_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [
         StepDispatched(
-            run_id=runs[number % 400],
+            run_id=RunId(UUID(RUN)),
             step_id=StepId(f"step-{number % 9}"),
             meerkat_id=MeerkatId(f"member-{number % 17}"),
-        )
-        for number in range(400 * 9)
+        ).to_json()
+        for number in range(9 * 17)
     ]
-    columns = [("step_dispatched", str(kind.run_id), kind.to_json()) for kind in kinds]
     now = Timestamp.now().sortable
     rows = [
-        EventRow(cursor, "m", now, *columns[cursor % len(columns)]) for cursor in range(1, 100_001)
+        EventRow(cursor, "m", now, "step_dispatched", RUN, kinds[cursor % len(kinds)])
+        for cursor in range(1, 100_001)
     ]
 
     def fill() -> Script[None]:
@@ -194,15 +236,11 @@ def test_the_index_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[s
         return Commit(None, (Put(EVENTS, rows),))
 
     page.run(page.stores.engine.write(fill))
-    took, size, after, more = 0.0, 0, 0, True
-    found: list[int] = []
-    while more:
+    took: dict[str, float] = {}
+    for of in ({}, {"member": "member-3"}, {"types": ["step_dispatched"]}, {"member": "absent"}):
         began = time.process_time()
-        answer = page.run(page.inspector.call("event_index", f'{{"after_cursor": {after}}}'))
-        took += time.process_time() - began
-        index = json.loads(answer)["result"]
-        found += index["cursors"]
-        size, after, more = size + len(answer), index["cursors"][-1], index["more"]
-    assert found == list(range(1, 100_001))
+        found = page.ask("events", newest_first=True, **of)
+        took[str(of)] = time.process_time() - began
+        assert len(found["events"]) == (0 if of.get("member") == "absent" else 200)
     with capsys.disabled():
-        print(f"\nindex of 100,000 events: {took:.2f} s of CPU, {size:,} characters")
+        print("\nfirst page of 100,000 events, seconds of CPU:", took)

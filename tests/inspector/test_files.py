@@ -18,7 +18,7 @@ def look(page: Page) -> list[Any]:
     runs = page.ask("runs", mob_id="tide-desk")
     return [
         page.ask("overview"),
-        page.ask("event_index"),
+        page.ask("events"),
         page.ask("roster", mob_id="tide-desk"),
         runs,
         *(page.ask("run", run_id=run["run_id"]) for run in runs["runs"]),

@@ -180,19 +180,10 @@ def test_only_new_events_are_read_again(page: Page, rows_read: list[int]) -> Non
     assert page.told == [(3, 3), (4, 4)]
 
 
-def test_events_read_for_the_index_are_not_read_again(page: Page, rows_read: list[int]) -> None:
-    append(page, spawned("a"), spawned("b"), spawned("c"))
-    page.ask("event_index", after_cursor=0, limit=2)
-    page.ask("event_index", after_cursor=1, limit=2)  # partly known: not used
-    assert list(members(page)) == ["a", "b", "c"]
-    page.ask("event_index", after_cursor=0)
-    assert list(members(page)) == ["a", "b", "c"]
-    assert rows_read == [2, 2, 1, 3, 0]
-
-
 def test_a_corrupt_event_changes_nothing(page: Page) -> None:
-    append(page, spawned("a"), spawned("b"), spawned("c"))
-    page.ask("event_index", limit=1)
+    append(page, spawned("a"), spawned("b"))
+    page.ask("roster", mob_id="m")
+    append(page, spawned("c"))
 
     def damage(kind: str) -> None:
         def script() -> Script[None]:
@@ -232,9 +223,9 @@ def test_calls_at_the_same_time_read_one_log(page: Page) -> None:
             page.inspector.call(method, json.dumps(params))
             for method, params in (
                 ("roster", {"mob_id": "m"}),
-                ("event_index", {"limit": 100}),
+                ("events", {"limit": 100}),
                 ("roster", {"mob_id": "m"}),
-                ("event_index", {"limit": 5000}),
+                ("events", {"newest_first": True}),
                 ("overview", {}),
             )
         ]

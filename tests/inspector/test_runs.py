@@ -11,9 +11,10 @@ import pytest
 from mobstore import (
     FrameId,
     FrameSnapshot,
+    KernelInput,
+    KernelMap,
     KernelSet,
     KernelState,
-    KernelValue,
     LoopInstanceId,
     LoopIterationLedgerEntry,
     LoopSnapshot,
@@ -212,7 +213,7 @@ def test_a_deep_tree(page: Page) -> None:
 
 
 def test_nodes_with_their_kinds_and_dependencies(page: Page) -> None:
-    fields: dict[str, KernelValue] = {
+    fields: dict[str, KernelInput] = {
         "ordered_nodes": ("b", "a"),
         "node_status": {
             "a": NamedVariant("NodeRunStatus", "Pending"),
@@ -245,12 +246,12 @@ def test_a_frame_of_another_machine_has_no_nodes(page: Page, fields: dict[str, A
 
 
 def test_all_kernel_values_can_be_read(page: Page) -> None:
-    fields: dict[str, KernelValue] = {
+    fields: dict[str, KernelInput] = {
         "big": 2**64 - 1,
         "flag": True,
         "none": None,
         "set": KernelSet([True, 1]),
-        "map": {1: "one", "two": 2},
+        "map": KernelMap([(1, "one"), ("two", 2)]),
         "words": {MARKUP: NamedVariant("E", "v")},
     }
     run = make(page, flow_state=KernelState(MARKUP, fields))

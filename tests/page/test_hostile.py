@@ -109,10 +109,11 @@ def test_the_canvas(shown: HostileTab) -> None:
 
 
 def test_filters(shown: HostileTab) -> None:
-    shown.go({"mob": OUTSIDE, "tab": "events", "member": OUTSIDE, "text": "wired"})
+    shown.go({"mob": OUTSIDE, "tab": "events", "member": OUTSIDE, "type": "peers_wired"})
     page = shown.page
     expect(page.get_by_role("main").get_by_role("status")).to_have_text("1 of 4 events")
-    expect(page.get_by_role("combobox", name="Member")).to_have_value(shown.text)
+    one_line = shown.text.replace("\n", "")  # a field of one line drops the others
+    expect(page.get_by_role("combobox", name="Member")).to_have_value(one_line)
     page.get_by_role("button", name="Clear the filters").click()
     expect(page.get_by_role("main").get_by_role("status")).to_have_text("4 events")
     harmless(shown)

@@ -30,13 +30,19 @@ LINKS = [
     f"mob={LONG}&tab=events",
     f"mob={LONG}&tab=runs",
     f"tab={LONG}",
-    f"tab=events&type={LONG}&member={LONG}&run={LONG}&text={LONG}",
+    f"tab=events&type={LONG}&member={LONG}&run={LONG}&since={LONG}",
     f"{LONG}={LONG}",
     "&".join(f"mob={n}" for n in range(5_000)),
-    "tab=events&type=__proto__&member=constructor&run=toString&text=valueOf&order=__proto__",
+    "tab=events&type=__proto__&member=constructor&run=toString&since=valueOf&order=__proto__",
     "mob=tide-desk&tab=events&type=constructor",
     "mob=tide-desk&tab=runs&flow=__proto__&status=constructor",
     "mob=tide-desk&tab=runs&status=1e999",
+    *(
+        f"tab=events&since={time}"
+        for time in ("1h", "%2B275760-01-01", "-000001-01-01", "NaN", "1")
+    ),
+    "mob=tide-desk&tab=events&type=,,x&run=&member=%ED%A0%80",
+    "tab=workers",
     "%",
     "%zz&%=%",
     "mob=%",

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.browsers import ChromiumTab
-from page.page_tabs import PageTabs, facts, go, open_store
+from page.page_tabs import PageTabs, facts, go, open_store, rows
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +34,46 @@ def test_writes_of_another_program_are_shown(page: Page, program: ChromiumTab) -
     page.get_by_role("button", name="Start a flow").click()
     go(page)
     expect(page.get_by_role("main").get_by_role("link", name="demo-desk")).to_be_visible()
+
+
+def cursors(page: Page) -> list[str]:
+    """List the cursors of the rows, from the top."""
+    cells = rows(page, "Events").locator(":scope > :first-child")
+    return cells.all_inner_texts()
+
+
+@pytest.mark.parametrize("order", ["", "old"])
+def test_new_events_come_at_their_end_of_the_list(
+    page: Page, program: ChromiumTab, order: str
+) -> None:
+    store = f"ends{order}"
+    open_store(page, store)
+    program.call("subscriptions:append", store, 2)
+    found = page.get_by_role("main").get_by_role("status")
+    go(page, tab="events", order=order)
+    expect(found).to_have_text("2 events")
+    expect(rows(page, "Events")).to_have_count(2)
+    kinds = page.locator(".kinds")
+    kinds.locator("summary").press("Enter")
+    for box in kinds.get_by_role("checkbox").all():
+        box.press("Space")
+    expect(found).to_have_text("2 of 2 events")
+    rows(page, "Events").first.click()
+    chosen = rows(page, "Events").and_(page.locator("[aria-selected=true]"))
+    before = chosen.inner_text()
+    for events in (5, 8):
+        program.call("subscriptions:append", store, 3)
+        expect(found).to_have_text(f"{events} of {events} events")
+        expect(rows(page, "Events")).to_have_count(events)
+        ascending = [str(cursor) for cursor in range(1, events + 1)]
+        assert cursors(page) == (ascending if order else ascending[::-1])
+        expect(chosen).to_have_text(before, use_inner_text=True)
+    kinds.locator("summary").click()
+    for box in kinds.get_by_role("checkbox").all()[1:]:
+        box.uncheck()
+    expect(found).to_have_text("0 of 8 events")
+    program.call("subscriptions:append", store, 1)
+    expect(found).to_have_text("0 of 9 events")
 
 
 def test_another_store_is_shown_once_it_is_open(page: Page, program: ChromiumTab) -> None:

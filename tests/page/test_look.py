@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from page.page_tabs import PageTabs, dismiss_notice, drop, facts, fragment, go, ready, rows
+from page.page_tabs import PageTabs, dismiss_notice, drop, facts, fragment, go, rows
 from page.stores import MANY, export, long_log
 
 pytestmark = pytest.mark.slow
@@ -78,25 +78,44 @@ def test_events_are_filtered(desk: Page, kinds: list[dict[str, Any]]) -> None:
     found = status(desk)
     expect(found).to_have_text("99 events")
     types = Counter(kind["type"] for kind in kinds)
-    members = Counter(kind.get("meerkat_id") for kind in kinds)
     runs = Counter(kind.get("run_id") for kind in kinds)
 
-    choice(desk, "Kind").select_option("step_target_failed")
+    kind = desk.get_by_role("main").locator(".kinds")
+    kind.locator("summary").click()
+    kind.get_by_label("step target failed").check()
     expect(found).to_have_text(f"{types['step_target_failed']} of 99 events")
     expect(rows(desk, "Events")).to_have_count(types["step_target_failed"])
-    choice(desk, "Kind").select_option("")
-    choice(desk, "Member").select_option("writer-2")
-    also_spawned = sum(kind.get("identity", {}) == "writer-2" for kind in kinds)
-    expect(found).to_have_text(f"{members['writer-2'] + also_spawned} of 99 events")
-    choice(desk, "Member").select_option("")
-    choice(desk, "Run").select_option(DAILY)
+    kind.get_by_label("mob created").check()
+    two = types["step_target_failed"] + types["mob_created"]
+    expect(found).to_have_text(f"{two} of 99 events")
+    expect(kind.locator("summary")).to_have_text("2 kinds")
+    expect(desk).to_have_url(re.compile("type=mob_created%2Cstep_target_failed"))
+    desk.keyboard.press("Escape")
+    expect(kind.get_by_label("mob created")).to_be_hidden()
+    expect(kind.locator("summary")).to_be_focused()
+    desk.get_by_role("button", name="Clear the filters").click()
+
+    member, run = desk.get_by_label("Member"), desk.get_by_label("Run", exact=True)
+    member.fill("writer-2")
+    named = sum(
+        "writer-2" in {kind.get(f) for f in ("meerkat_id", "a", "b", "local", "owner")}
+        for kind in kinds
+    )
+    assert 0 < named < 99
+    expect(found).to_have_text(f"{named} of 99 events")
+    options = desk.locator(f"#{member.get_attribute('list')} option")
+    assert "writer-1" in options.evaluate_all("options => options.map(({value}) => value)")
+    member.fill("")
+    run.fill(DAILY)
     expect(found).to_have_text(f"{runs[DAILY]} of 99 events")
-    desk.get_by_label("Contains").fill("dispatched")
+    kind.locator("summary").click()
+    kind.get_by_label("step dispatched").check()
     both = sum(k["type"] == "step_dispatched" and k.get("run_id") == DAILY for k in kinds)
     expect(found).to_have_text(f"{both} of 99 events")
 
     desk.reload()  # the address contains the filter
     expect(found).to_have_text(f"{both} of 99 events", timeout=90_000)
+    expect(kind.locator("summary")).to_have_text("step dispatched")
     desk.get_by_role("button", name="Clear the filters").click()
     expect(found).to_have_text("99 events")
     expect(rows(desk, "Events").first).to_contain_text("99")
@@ -104,31 +123,24 @@ def test_events_are_filtered(desk: Page, kinds: list[dict[str, Any]]) -> None:
     expect(rows(desk, "Events").first).to_contain_text("mob created")
 
 
-RECORD_CALLS = """
-const post = Worker.prototype.postMessage;
-globalThis.calls = [];
-Worker.prototype.postMessage = function (message, ...more) {
-  if (message.method === "event_index") {
-    const found = document.querySelector("main [role=status]").textContent;
-    calls.push([message.params.run_id, found]);
-  }
-  return post.call(this, message, ...more);
-};
-"""
-"""Records the runs in calls of `event_index`, with the number of results at that time."""
-
-
-@pytest.mark.usefixtures("desk")
-def test_the_events_of_a_run_come_first(page_tabs: PageTabs, kinds: list[dict[str, Any]]) -> None:
-    """Check that they are shown before the whole log is requested, which may be long."""
-    page = page_tabs.tab()
-    page.add_init_script(RECORD_CALLS)
-    page.goto(page_tabs.address("look", mob="tide-desk", tab="events", run=DAILY))
-    ready(page)
-    of_run = sum(kind.get("run_id") == DAILY for kind in kinds)
-    (first, _), whole = page.evaluate("calls.slice(0, 2)")
-    assert (first, whole) == (DAILY, [None, f"{of_run} of 99 events"])
-    page.close()
+def test_events_since_a_time(desk: Page, tide_desk: Path) -> None:
+    with closing(sqlite3.connect(tide_desk)) as database:
+        stored = database.execute("SELECT event_json FROM mob_events").fetchall()
+    times = [json.loads(text)["timestamp"] for (text,) in stored]
+    late = sum(at >= "2026-03-02T08:05" for at in times)
+    assert 0 < late < 99
+    go(desk, mob="tide-desk", tab="events")
+    choice(desk, "Time").select_option("Last hour")
+    expect(status(desk)).to_have_text("0 of 99 events")
+    choice(desk, "Time").select_option("From a time")
+    expect(status(desk)).to_have_text("99 events")
+    desk.get_by_label("From (UTC)").fill("2026-03-02T08:05")
+    expect(status(desk)).to_have_text(f"{late} of 99 events")
+    desk.reload()
+    expect(status(desk)).to_have_text(f"{late} of 99 events", timeout=90_000)
+    expect(desk.get_by_label("From (UTC)")).to_have_value("2026-03-02T08:05")
+    desk.get_by_role("button", name="Clear the filters").click()
+    expect(choice(desk, "Time")).to_have_value("")
 
 
 def test_an_event_opens(desk: Page, kinds: list[dict[str, Any]]) -> None:
@@ -146,6 +158,14 @@ def test_runs_are_listed(desk: Page) -> None:
     expect(rows(desk, "Runs")).to_have_count(8)
     choice(desk, "Flow").select_option("polish")
     expect(status(desk)).to_have_text("3 runs")
+    choice(desk, "Status").select_option("running")
+    expect(status(desk)).to_have_text("1 run")
+    expect(choice(desk, "Status").get_by_role("option", name="running (1)")).to_have_count(1)
+    desk.get_by_label("Unclaimed").check()
+    expect(status(desk)).to_have_text("1 run")
+    choice(desk, "Status").select_option("completed")
+    expect(status(desk)).to_have_text("0 runs")
+    desk.get_by_label("Unclaimed").uncheck()
     choice(desk, "Status").select_option("running")
     expect(status(desk)).to_have_text("1 run")
     row = rows(desk, "Runs").filter(has_text=POLISH[:8])
@@ -242,12 +262,20 @@ def test_only_visible_events_are_in_the_document(page_tabs: PageTabs, tmp_path: 
     shown = rows(page, "Events")
     assert shown.count() < 100
     expect(shown.first).to_contain_text(f"member-{MANY}")
-    page.get_by_label("Events", exact=True).press("End")
-    expect(shown.last).to_contain_text("member-1, hub")
-    expect(shown.last).to_have_attribute("aria-rowindex", str(MANY + 1))
-    page.get_by_label("Events", exact=True).evaluate("list => (list.scrollTop /= 2)")
-    expect(shown.first).to_contain_text(re.compile(r"member-[34]\d{3}"))
+    grid = page.get_by_label("Events", exact=True)
+    expect(grid).to_have_attribute("aria-rowcount", "-1")
+    grid.press("End")
+    expect(shown.first).to_contain_text(re.compile(r"member-78\d\d"))
+    expect(grid.locator(".rows")).to_have_css("height", f"{400 * 34}px")  # the next page came
+    grid.press("End")
+    expect(shown.first).to_contain_text(re.compile(r"member-76\d\d"))
     assert shown.count() < 100
-    page.get_by_label("Contains").fill("member-777")
-    expect(status(page)).to_have_text(f"11 of {MANY:,} events")
+    page.get_by_label("Newest first").uncheck()
+    expect(shown.first).to_contain_text("hub, member-1")
+    expect(shown.first).to_have_attribute("aria-rowindex", "2")
+    page.get_by_label("Newest first").check()
+    page.get_by_label("Member").fill("member-777")
+    expect(status(page)).to_have_text(f"1 of {MANY:,} events")
+    page.get_by_label("Member").fill("hub")
+    expect(status(page)).to_have_text(re.compile(rf"^\d+ or more of {MANY:,} events"))
     page.close()

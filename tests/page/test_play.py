@@ -41,6 +41,15 @@ def press(page: Page, button: str) -> None:
     page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
 
 
+def moves_of(page: Page) -> Locator:
+    moves = page.get_by_role("list", name="Moves made in this tab")
+    return moves.locator(":scope > li")
+
+
+def headings(page: Page) -> Locator:
+    return moves_of(page).get_by_role("heading")
+
+
 def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None:
     first, second = tabs
     expect(first.get_by_role("button", name="Step", exact=True)).to_be_disabled()
@@ -48,9 +57,8 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
     for tab in tabs:
         expect(made(tab)).to_contain_text(f"0 of {MOVES} moves made")
     press(first, "Step")
-    moves = first.get_by_role("list", name="Moves made in this tab").get_by_role("listitem")
-    expect(moves.get_by_role("heading")).to_have_text(["The run starts"])
-    expect(moves.first).to_contain_text('run: phase "Pending" → run: phase "Running"')
+    expect(headings(first)).to_have_text(["The run starts"])
+    expect(moves_of(first).first).to_contain_text('run: phase "Pending" → run: phase "Running"')
     expect(made(second)).to_contain_text(f"1 of {MOVES} moves made")
     press(second, "Step")
     for tab in tabs:
@@ -58,7 +66,24 @@ def test_a_flow_in_two_tabs_and_across_a_reload(tabs: tuple[Page, Page]) -> None
 
     press(first, "Play")
     expect(made(first)).to_contain_text(re.compile(rf"[4-9] of {MOVES} moves made"))
-    first.reload()
+    expect(made(first)).to_contain_text(re.compile(r"held by this tab, epoch \d+, until \d\d:"))
+    expect(made(second)).to_contain_text(re.compile(r"held by tab \w{3}, epoch \d+, until"))
+    press(second, "Step")
+    expect(headings(second).first).to_have_text("Not this tab's turn")
+
+    press(second, "Take over")
+    lost = moves_of(first).filter(has_text="Claim lost")
+    expect(lost).to_contain_text(re.compile(r"tab \w{3} holds it, epoch \d+|it was released"))
+    expect(lost).to_contain_text("The fence rejected the move, and nothing of it was written.")
+    expect(lost).to_contain_text("not swapped")
+    expect(first.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    expect(made(second)).to_contain_text("held by this tab")
+
+    press(first, "Play")
+    expect(made(first)).to_contain_text("This tab waits for the claim.")
+    press(second, "Pause")
+    expect(made(first)).to_contain_text("held by this tab")
+    first.reload()  # the claim of the tab that is gone expires
     ready(first)
     expect(first.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     for tab in tabs:  # it continues after the reload
@@ -78,7 +103,10 @@ def winners(page: Page) -> list[str]:
     assert [title.partition(":")[0] for title in titles] == [
         f"Round {number}" for number in range(1, ROUNDS + 1)
     ]
-    return [title.partition(": ")[2].removesuffix(" (this tab)") for title in titles]
+    found = [re.fullmatch(r"Round \d+: (tab \w+)( \(this tab\))?, epoch (\d+)", t) for t in titles]
+    epochs = [int(match[3]) for match in found if match]
+    assert epochs == sorted(set(epochs))
+    return [match[1] for match in found if match]
 
 
 def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
@@ -102,6 +130,7 @@ def test_a_race_has_one_winner_a_round(tabs: tuple[Page, Page]) -> None:
         assert set(winners(here)) <= set(names)
         name = names[tabs.index(there)]
         assert winners(here).count(name) == won
+        expect(notice).to_have_count(0)
         expect(here.locator(".score")).to_contain_text(f"{name} won {won}")
 
 

@@ -9,13 +9,13 @@ from typing import cast
 from uuid import uuid4
 
 import mobstore
-from inspector import demo, documents, eventlog, ledgers, overview, race, runs, tree
+from inspector import claims, demo, documents, eventlog, ledgers, overview, race, runs, tree
+from inspector.demo_claim import DemoClaim
 from inspector.failures import InspectorError, explain
 from inspector.ledgers import Which
 from inspector.results import (
     Document,
     Erased,
-    EventIndex,
     Events,
     Exported,
     FileInfo,
@@ -25,6 +25,7 @@ from inspector.results import (
     Progress,
     Ref,
     Roster,
+    Workers,
 )
 from inspector.roster import RosterFold
 from inspector.run_results import (
@@ -38,6 +39,12 @@ from inspector.run_results import (
     Runs,
     RunStatus,
 )
+from mobstore import Timestamp
+from mobstore.model.event_types import EVENT_TYPES
+from mobstore.model.json import I64_MAX
+from mobstore.operations.event_queries import Conditions, EventFilter, Span
+from mobstore.operations.run_selection import Selection
+from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 
 _MOST_ROWS = 500
 
@@ -59,6 +66,7 @@ class Inspector:
         self._changed = changed
         self._opened: mobstore.MobStores | None = None
         self._log = RosterFold()
+        self._demo_claim = DemoClaim()
 
     async def call(self, method: str, params_json: str, progress: Progress | None = None) -> str:
         """Answer one call of the page.
@@ -111,14 +119,21 @@ class Inspector:
         self._opened = await mobstore.open_stores(url)
         if self._changed is not None:
             self._opened.engine.listen(self._changed)
-        return {"url": url, "durable": not url.startswith("memory:")}
+        return {
+            "url": url,
+            "durable": not url.startswith("memory:"),
+            "event_types": sorted(EVENT_TYPES),
+        }
 
     async def close(self) -> dict[str, str]:
         """Close the store; closing twice is allowed."""
         opened, self._opened = self._opened, None
         self._log = RosterFold()
         if opened is not None:
-            await opened.close()
+            try:
+                await self._demo_claim.release()
+            finally:
+                await opened.close()
         return {}
 
     async def check_file(self, path: str) -> FileInfo:
@@ -156,35 +171,52 @@ class Inspector:
         await self._log.follow(self.stores.engine, progress)
         return self._log.roster(mob_id)
 
-    async def event_index(
-        self, after_cursor: int = 0, limit: int = 10_000, run_id: str | None = None
-    ) -> EventIndex:
-        """Return a page of the index for filters, of the log or of the events of one run."""
-        found = await self.stores.engine.read(
-            lambda: eventlog.log_slice(after_cursor, limit, run_id)
+    async def events(
+        self,
+        *,
+        mob_id: str | None = None,
+        run_id: str | None = None,
+        types: list[str] | None = None,
+        member: str | None = None,
+        since: str | None = None,
+        after_cursor: int = 0,
+        before_cursor: int | None = None,
+        newest_first: bool = False,
+        limit: int = 200,
+    ) -> Events:
+        """Return a page of events that meet all conditions, at most 500; see `events.poll`."""
+        span = Span(after_cursor, before_cursor or I64_MAX, newest_first)
+        of = EventFilter(EVENTS_BY_MOB, mob_id) if mob_id is not None else None
+        if run_id is not None:
+            of = EventFilter(EVENTS_BY_RUN, run_id)
+        conditions = Conditions(
+            of, tuple(types) if types else None, member, "" if since is None else _time(since)
         )
-        if run_id is None:
-            self._log.add(found)
-        return eventlog.event_index(found)
+        few = max(1, min(limit, _MOST_ROWS))
+        return await self.stores.engine.read(
+            lambda: eventlog.event_page(conditions, mob_id, span, few)
+        )
 
-    async def events(self, cursors: list[int]) -> Events:
-        """Return events as lines, at most 500."""
-        few = cursors[:_MOST_ROWS]
-        return await self.stores.engine.read(lambda: eventlog.event_lines(few))
+    async def workers(self) -> Workers:
+        """Return the claims and the consumers."""
+        return await self.stores.engine.read(claims.workers)
 
     async def runs(
         self,
         mob_id: str,
+        *,
         flow_id: str | None = None,
         status: RunStatus | None = None,
-        before: int | None = None,
+        unclaimed: bool = False,
+        after: str | None = None,
         limit: int = 50,
     ) -> Runs:
-        """Return headers of runs, newest first."""
+        """Return headers of runs, newest first; `unclaimed`: only those that a worker can claim."""
         few = min(limit, _MOST_ROWS)
-        return await self.stores.engine.read(
-            lambda: runs.headers(mob_id, flow_id, status, before, few)
+        selection = Selection(
+            mob_id, flow_id, status, after, newest_first=True, unclaimed=unclaimed
         )
+        return await self.stores.engine.read(lambda: runs.headers(selection, few))
 
     async def run(self, run_id: str) -> Run:
         """Return the details of one run."""
@@ -218,9 +250,18 @@ class Inspector:
         """Start a demo run."""
         return await demo.demo_start(self.stores)
 
-    async def demo_move(self, run_id: str) -> DemoMove:
-        """Make the next move of a demo run."""
-        return await demo.demo_move(self.stores, run_id)
+    async def demo_move(self, run_id: str, who: str, *, keep: bool = False) -> DemoMove:
+        """Claim a demo run and make its next move; `keep` the claim until `demo_release`."""
+        return await demo.demo_move(self.stores, self._demo_claim, run_id, who, keep=keep)
+
+    async def demo_release(self) -> dict[str, str]:
+        """Release the claim on the demo run, if there is one."""
+        await self._demo_claim.release()
+        return {}
+
+    async def demo_take_over(self, run_id: str) -> DemoRun:
+        """Release the claim that another tab has on a demo run, as an operator would."""
+        return await demo.demo_take_over(self.stores, run_id)
 
     async def race_open(self, rounds: int = 50) -> Race:
         """Create a run to race on."""
@@ -233,6 +274,16 @@ class Inspector:
     async def race_state(self, run_id: str) -> Race:
         """Return the winners so far."""
         return await race.race_state(self.stores, run_id)
+
+
+def _time(text: str) -> str:
+    """Return a time in RFC 3339 as sortable text."""
+    try:
+        return Timestamp(text).sortable
+    except (ValueError, OverflowError) as error:
+        raise InspectorError(
+            "rejected", "This is not a time.", "Choose a time from the list."
+        ) from error
 
 
 _METHODS = {

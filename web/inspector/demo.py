@@ -2,6 +2,9 @@
 
 A move changes states, ledgers, outputs and events. It is one atomic call, so a reload never leaves
 half of it, and nothing is written if one of its comparisons fails.
+
+A tab makes moves only with a claim on the run, and each move is fenced by it: once another tab has
+taken the claim, nothing of the move is written.
 """
 
 from __future__ import annotations
@@ -9,17 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import combinations
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID, uuid4
 
 from inspector.batched_reads import scan_rows
+from inspector.claims import claim_state
+from inspector.demo_claim import DemoClaim
 from inspector.demo_commit import commit_move
 from inspector.demo_definition import DEMO_FLOW, DEMO_MOB, definition, first_state
-from inspector.demo_moves import MoveSequence, States, Swap
+from inspector.demo_moves import Move, MoveSequence, States, Swap
 from inspector.failures import InspectorError
 from inspector.formatting import to_json_line, to_plain_json
-from inspector.run_results import DemoMove, DemoRun, RunStatus
+from inspector.results import ClaimState
+from inspector.run_results import DemoMove, DemoRun, Outcome, RunStatus
 from mobstore import (
+    ClaimLostError,
     FlowStarted,
     KernelState,
     KernelValue,
@@ -34,23 +41,26 @@ from mobstore import (
     NotFoundError,
     PeersWired,
     ProfileName,
+    RefusedError,
     SessionId,
     SessionMember,
     Stores,
     Timestamp,
     is_terminal,
+    run_claim_name,
 )
 from mobstore.model.text import brief
 from mobstore.scripts.tables import (
     FRAMES,
     LOOPS,
+    RUN_CLAIMS,
     RUN_STATES,
     RUNS,
     RUNS_BY_FLOW,
     FrameRow,
     LoopRow,
 )
-from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Get, Now, Scan, Script, fetch
 
 _ROLES = {"editor-1": "editor", "writer-1": "writer", "critic-1": "critic"}
 _RUNS_BACK = 20
@@ -67,7 +77,7 @@ async def demo_state(stores: MobStores) -> DemoRun:
             return await _demo_run(stores, run_id)
         except InspectorError:
             continue  # it belongs to another version of the demo
-    return _to_result(None, 0, "pending")
+    return _to_result(None, _Progress(0, "pending", None))
 
 
 async def demo_start(stores: MobStores) -> DemoRun:
@@ -88,31 +98,78 @@ async def demo_start(stores: MobStores) -> DemoRun:
     return await _demo_run(stores, str(run.run_id))
 
 
-async def demo_move(stores: MobStores, run_id: str) -> DemoMove:
-    """Make the next move of a run, unless another tab makes it first.
+async def demo_move(
+    stores: MobStores, own: DemoClaim, run_id: str, who: str, *, keep: bool
+) -> DemoMove:
+    """Claim a run unless another tab holds it, and make its next move, fenced by the claim.
+
+    Args:
+        stores: the stores that hold the run.
+        own: the claim of this tab.
+        run_id: the run.
+        who: the name of this tab.
+        keep: keep the claim for further moves, until it is lost or the run ends.
 
     Raises:
         NotFoundError: the demo has no such run.
         InspectorError: the run belongs to another version of the demo.
     """
-    made, _ = await _count_moves(stores, run_id)
     moves = _moves_of(UUID(run_id)).moves
-    if made == len(moves):
-        return {
-            "won": False, "summary": "", "method": "", "expected": [], "next": [], "events": [],
-            "demo": await _demo_run(stores, run_id),
-        }  # fmt: skip
-    move = moves[made]
-    cursors = await commit_move(stores, UUID(run_id), move, Timestamp.now())
-    swaps = [swap for swap in (move.flow, move.frame, move.loop) if swap]
+    if (await _read(stores, run_id)).place == len(moves):
+        return await _attempt(stores, run_id, "ended")
+    claim = await own.acquire(stores, run_id, who)
+    if claim is None:
+        return await _attempt(stores, run_id, "held")
+    if keep:
+        own.keep()
+    outcome: Outcome = "ended"
+    move, cursors, reason = None, list[int](), ""
+    try:
+        place = (await _read(stores, run_id)).place  # perhaps another tab has moved meanwhile
+        if place < len(moves):
+            move = moves[place]
+            cursors = await commit_move(stores, claim, UUID(run_id), move, Timestamp.now())
+            outcome = "made"
+    except ClaimLostError as error:
+        outcome, reason = "lost", str(error.args[-1])
+    except RefusedError:
+        outcome = "late"
+    finally:
+        if not keep or outcome != "made":
+            await own.release()
+    attempt = await _attempt(stores, run_id, outcome, move)
+    return {**attempt, "reason": reason, "epoch": str(claim.epoch), "events": cursors}
+
+
+async def demo_take_over(stores: MobStores, run_id: str) -> DemoRun:
+    """Release the claim on a run, whichever tab holds it.
+
+    Raises:
+        NotFoundError: the demo has no such run.
+        InspectorError: the run belongs to another version of the demo.
+    """
+    await _read(stores, run_id)
+    claim = await stores.claims.get(run_claim_name(run_id))
+    if claim is not None:
+        await stores.claims.release(claim)
+    return await _demo_run(stores, run_id)
+
+
+async def _attempt(
+    stores: MobStores, run_id: str, outcome: Outcome, move: Move | None = None
+) -> DemoMove:
+    """Return an attempt at a move without a claim, and the state of the run after it."""
+    swaps = [] if move is None else [swap for swap in (move.flow, move.frame, move.loop) if swap]
     changes = [_describe(swap, run_id) for swap in swaps if swap.expected != swap.next]
     return {
-        "won": cursors is not None,
-        "summary": move.summary,
-        "method": move.method,
+        "outcome": outcome,
+        "reason": "",
+        "epoch": None,
+        "summary": "" if move is None else move.summary,
+        "method": "" if move is None else move.method,
         "expected": [expected for expected, _ in changes],
         "next": [after for _, after in changes],
-        "events": cursors or [],
+        "events": [],
         "demo": await _demo_run(stores, run_id),
     }
 
@@ -127,22 +184,24 @@ def _unfinished() -> Script[list[str]]:
     return Commit([run.run_id for run in found if not is_terminal(run.status)])
 
 
-def _read_states(run_id: str) -> Script[States]:
+class _Stored(NamedTuple):
+    """A run as stored: its states, and the claim on it."""
+
+    states: States
+    claim: ClaimState | None
+
+
+def _read_stored(run_id: str) -> Script[_Stored]:
     of_run = (run_id,)
     run, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
     if run is None or state is None or (run.mob_id, run.flow_id) != (DEMO_MOB, DEMO_FLOW):
         raise NotFoundError(f"demo run not found: {brief(run_id)}")
+    claim, now = yield from fetch(Get(RUN_CLAIMS, of_run), Now())
     # A run of the demo has few frames and loops, and their states are small.
     frames = yield from scan_rows(FRAMES, of_run, _frame, most=_MOST_PARTS, size=_MOST_SIZE)
     loops = yield from scan_rows(LOOPS, of_run, _loop, most=_MOST_PARTS, size=_MOST_SIZE)
-    return Commit(
-        (
-            run.status,
-            state.flow_state,
-            frozenset(frames),
-            frozenset(loops),
-        )
-    )
+    states = (run.status, state.flow_state, frozenset(frames), frozenset(loops))
+    return Commit(_Stored(states, claim_state(claim, now)))
 
 
 def _frame(row: FrameRow) -> tuple[str, str]:
@@ -175,30 +234,38 @@ def _mob_events() -> list[MobEventKind]:
 # Descriptions ----------------------------------------------------------------------------------
 
 
-async def _count_moves(stores: MobStores, run_id: str) -> tuple[int, RunStatus]:
-    """Read the number of moves made, and the status."""
-    states = await stores.engine.read(lambda: _read_states(run_id))
-    place = _moves_of(UUID(run_id)).counts.get(states)
+class _Progress(NamedTuple):
+    """The number of moves made, the status, and the claim."""
+
+    place: int
+    status: RunStatus
+    claim: ClaimState | None
+
+
+async def _read(stores: MobStores, run_id: str) -> _Progress:
+    stored = await stores.engine.read(lambda: _read_stored(run_id))
+    place = _moves_of(UUID(run_id)).counts.get(stored.states)
     if place is None:
         raise InspectorError(
             "rejected", "This run was started by another version of the demo.", "Start a new run."
         )
-    return place, cast("RunStatus", states[0])
+    return _Progress(place, cast("RunStatus", stored.states[0]), stored.claim)
 
 
 async def _demo_run(stores: MobStores, run_id: str) -> DemoRun:
-    return _to_result(run_id, *await _count_moves(stores, run_id))
+    return _to_result(run_id, await _read(stores, run_id))
 
 
-def _to_result(run_id: str | None, place: int, status: RunStatus) -> DemoRun:
+def _to_result(run_id: str | None, progress: _Progress) -> DemoRun:
     moves = _moves_of(UUID(run_id)).moves if run_id else []
     return {
         "run_id": run_id,
         "mob_id": DEMO_MOB,
-        "done": place,
+        "done": progress.place,
         "of": len(moves),
-        "status": status,
-        "next": moves[place].summary if place < len(moves) else "",
+        "status": progress.status,
+        "next": moves[progress.place].summary if progress.place < len(moves) else "",
+        "claim": progress.claim,
     }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from inspector.demo_definition import DEMO_MOB
 from inspector.demo_moves import Move, Swap
 from mobstore import (
+    Claim,
     FailureLedgerEntry,
     FrameId,
     FrameSnapshot,
@@ -19,7 +20,6 @@ from mobstore import (
     MobRunStore,
     MobStores,
     NewMobEvent,
-    RefusedError,
     StepId,
     StepLedgerEntry,
     Stores,
@@ -28,38 +28,43 @@ from mobstore import (
 
 
 async def commit_move(
-    stores: MobStores, run_id: UUID, move: Move, now: Timestamp
-) -> list[int] | None:
+    stores: MobStores, claim: Claim, run_id: UUID, move: Move, now: Timestamp
+) -> list[int]:
     """Make a move if the run is still in the states that it expects.
 
     Args:
         stores: the stores that hold the run.
+        claim: the claim on the run.
         run_id: the run.
         move: the move.
         now: the time of its ledger entries and events.
 
     Returns:
-        The cursors of its events; None if a comparison failed and nothing was written.
+        The cursors of its events.
 
     Raises:
+        ClaimLostError: the claim is lost; nothing was written.
+        RefusedError: a comparison failed; nothing was written.
         NotFoundError: the run no longer exists.
     """
     events = [NewMobEvent(mob_id=DEMO_MOB, kind=kind, timestamp=now) for kind in move.events]
 
     async def work(at: Stores) -> list[int]:
         await _swap(at.runs, run_id, move)
+        if move.method == "finish_run":
+            await at.runs.finish_run(run_id, "completed", *events, claim=claim)
+            return [await at.events.latest_cursor()]
         await _record(at.runs, run_id, move, now)
         return [event.cursor for event in await at.events.append_batch(events)]
 
-    try:
-        return await stores.atomic(work)
-    except RefusedError:
-        return None
+    return await stores.atomic(work, claim=claim)
 
 
 async def _swap(runs: MobRunStore, run_id: UUID, move: Move) -> None:
     """Compare and swap the states with the method that the move names."""
     match move:
+        case Move(method="finish_run", flow=Swap(_, KernelState() as expected, next_state)):
+            await runs.cas_flow_state(run_id, expected=expected, next=next_state)
         case Move(
             status=(expected_status, next_status),
             flow=Swap(_, KernelState() as expected, next_state),

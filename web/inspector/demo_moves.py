@@ -20,8 +20,8 @@ from mobstore import (
     FlowCompleted,
     FlowNodeId,
     FrameSpec,
+    KernelInput,
     KernelState,
-    KernelValue,
     MeerkatId,
     MobEventKind,
     MobRunStatus,
@@ -57,7 +57,7 @@ class Move:
 
     summary: str
     method: str
-    """The method of the run store that swaps the states."""
+    """The method of the run store that swaps the states, or ends the run."""
     status: tuple[MobRunStatus, MobRunStatus] | None = None
     """Expected and next."""
     flow: Swap | None = None
@@ -130,7 +130,7 @@ class MoveSequence:
         self._add(
             Move(
                 summary="The run completes",
-                method="cas_run_snapshot",
+                method="finish_run",
                 events=(FlowCompleted(run_id=self._run_id, flow_id=DEMO_FLOW),),
             ),
             status="completed",
@@ -323,7 +323,7 @@ class MoveSequence:
 
     def _with_nodes(self, frame: str, changes: Mapping[str, str]) -> KernelState:
         """Return the state of a frame with these node states changed."""
-        statuses: dict[KernelValue, KernelValue] = {
+        statuses: dict[str, KernelInput] = {
             node: NamedVariant("NodeRunStatus", to) for node, to in changes.items()
         }
         return changed(self._frames[frame], node_status=statuses)

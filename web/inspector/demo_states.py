@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mobstore import FrameSpec, KernelState, KernelValue, NamedVariant, RepeatUntilSpec
+from mobstore import FrameSpec, KernelInput, KernelMap, KernelState, NamedVariant, RepeatUntilSpec
 
 
-def changed(state: KernelState, *, phase: str = "", **changes: KernelValue) -> KernelState:
+def changed(state: KernelState, *, phase: str = "", **changes: KernelInput) -> KernelState:
     """Return a state with some fields changed; the other entries of a map stay."""
-    fields = dict(state.fields)
+    fields: dict[str, KernelInput] = {**state.fields}
     for name, value in changes.items():
         before = fields[name]
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            fields[name] = {**before, **value}
+            fields[name] = KernelMap([*before.items(), *value.items()])
         else:
             fields[name] = value
     return KernelState(phase or state.phase, fields)
@@ -24,7 +24,7 @@ def new_frame(
 ) -> KernelState:
     """Return the first state of a frame: nodes without dependencies are ready."""
     names = tuple(spec.nodes)
-    fields: dict[str, KernelValue] = {
+    fields: dict[str, KernelInput] = {
         "frame_id": frame_id,
         "frame_scope": NamedVariant("FrameScope", "Body" if loop_instance_id else "Root"),
         "loop_instance_id": loop_instance_id,
@@ -53,7 +53,7 @@ def new_frame(
 
 def new_loop(loop_instance_id: str, frame_id: str, spec: RepeatUntilSpec) -> KernelState:
     """Return the first state of a loop."""
-    fields: dict[str, KernelValue] = {
+    fields: dict[str, KernelInput] = {
         "loop_instance_id": loop_instance_id,
         "parent_frame_id": frame_id,
         "parent_node_id": loop_instance_id.removeprefix(f"{frame_id}::"),

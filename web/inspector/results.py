@@ -53,10 +53,11 @@ class Failure(TypedDict):
 
 
 class Opened(TypedDict):
-    """The store that is open."""
+    """The store that is open, and the types of events that exist."""
 
     url: str
     durable: bool
+    event_types: list[str]
 
 
 class MobSummary(TypedDict):
@@ -148,49 +149,74 @@ class Roster(TypedDict):
     tasks_left_out: int
 
 
-class EventIndex(TypedDict):
-    """A page of the index for filters: columns of equal length, one item per event, ascending.
-
-    `type`, `mob`, `member`, `member2` and `run` hold positions in `types`, `mobs`, `members` and
-    `runs` of this page; -1 is none.
-    """
-
-    cursors: list[int]
-    type: list[int]
-    mob: list[int]
-    member: list[int]
-    member2: list[int]
-    """The second member of events about two members, such as `peers_wired`."""
-    run: list[int]
-    types: list[str]
-    mobs: list[str]
-    members: list[str]
-    runs: list[str]
-    last: int
-    """The last cursor of the log, 0 if there are no events."""
-    more: bool
-    """True if more events exist; the next page starts after the last of `cursors`."""
-    origin: str
-    """Identifies the log; it changes when the log is erased or its beginning pruned. Then the index
-    must be read anew from cursor 0. Empty without events."""
-
-
 class EventLine(TypedDict):
-    """One event in the visible window."""
+    """One event of a list."""
 
     cursor: int
     timestamp_at: str
     mob_id: str
     type: str
+    members: list[str]
+    """The members that it names, sorted; at most 10."""
+    run_id: str | None
     preview: str
     """Its fields without the type, as `name=value name=value`, each value cut to 60 characters."""
     event: Ref
 
 
 class Events(TypedDict):
-    """Events in the requested order, without those that do not exist."""
+    """A page of the events that meet some conditions, in the requested order."""
 
     events: list[EventLine]
+    next: int | None
+    """The cursor after which, or with the newest first before which, the next page starts; null at
+    the end of the log."""
+    last: int
+    """The last cursor of the log, 0 without events. All events up to it were considered."""
+    origin: str
+    """Identifies the log; it changes when the log is erased or its beginning pruned. Then the pages
+    must be read anew. Empty without events."""
+
+
+class ClaimState(TypedDict):
+    """The claim on a run or a name that is held, or cannot be claimed yet."""
+
+    state: Literal["held", "expired", "put_off"]
+    """`expired`: others can claim it, but none has. `put_off`: not held, but not due yet."""
+    holder: str
+    """Empty if it is put off."""
+    epoch: str
+    """Grows with every change of holder; as text, since it may exceed a JavaScript number."""
+    due_at: str
+    """The time from which others can claim it."""
+
+
+class NamedClaim(TypedDict):
+    """A claim in the list of all."""
+
+    name: str
+    run_id: str | None
+    claim: ClaimState
+
+
+class Consumer(TypedDict):
+    """A named reader of the log."""
+
+    name: str
+    cursor: int
+    """The last event that it is done with."""
+    behind: int
+    """The number of events after it."""
+    updated_at: str
+
+
+class Workers(TypedDict):
+    """Claims and consumers, both by name, at most 500 each."""
+
+    claims: list[NamedClaim]
+    claims_left_out: int
+    consumers: list[Consumer]
+    consumers_left_out: int
 
 
 class Document(TypedDict):

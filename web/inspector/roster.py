@@ -3,8 +3,7 @@
 A member joins with `meerkat_spawned` and leaves with `meerkat_retired` or `mob_reset`. Wires hold
 between present members. Tasks stay on the board when the mob is reset.
 
-Few events concern membership, and no index finds them. The log is therefore read once. Every reader
-of the log passes its rows to the fold, so later only new events are read.
+The log is read once; later only new events are read.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from inspector.results import Ref
+from inspector.results import ClaimState, Ref
 
 RunStatus = Literal["pending", "running", "completed", "failed", "canceled"]
 StepStatus = Literal["dispatched", "completed", "failed", "skipped", "canceled"]
@@ -27,6 +27,8 @@ class RunHeader(TypedDict):
     steps: int
     """Entries of the step ledger."""
     failures: int
+    claim: ClaimState | None
+    """Null if it is not held, and due or ended."""
 
 
 class Runs(TypedDict):
@@ -34,8 +36,10 @@ class Runs(TypedDict):
 
     total: int
     runs: list[RunHeader]
-    next_before: int | None
-    """The value of `before` for the next page; null at the end."""
+    statuses: dict[str, int]
+    """The number of runs of the flow by status, whatever the selected status."""
+    next_after: str | None
+    """The value of `after` for the next page; null at the end."""
 
 
 class Bar(TypedDict):
@@ -193,13 +197,23 @@ class DemoRun(TypedDict):
     status: RunStatus
     next: str
     """The summary of the next move; "" at the end."""
+    claim: ClaimState | None
+    """The claim of the tab that executes it."""
+
+
+Outcome = Literal["made", "held", "lost", "late", "ended"]
 
 
 class DemoMove(TypedDict):
-    """One move of a demo run: one commit that compares and swaps."""
+    """An attempt at a move of a demo run: one commit, fenced by the tab's claim."""
 
-    won: bool
-    """False if another tab moved first and nothing was changed."""
+    outcome: Outcome
+    """`held`: another tab holds the run, so nothing was tried. `lost`: this tab had lost its claim,
+    so the fence rejected the move. `late`: the states had changed. `ended`: no move is left."""
+    reason: str
+    """Why the claim was lost, else ""."""
+    epoch: str | None
+    """The epoch of the tab's claim; null without one."""
     summary: str
     """A summary of the move; "" if the run is complete."""
     method: str
@@ -220,8 +234,12 @@ class Race(TypedDict):
     rounds: int
     winners: list[str]
     """The winners of the rounds so far, in order."""
+    epochs: list[str]
+    """The epochs of their claims, one for each of `winners`."""
+    claim: ClaimState | None
+    """The claim of the tab that is about to win the next round."""
     won: int
     """Rounds won by this call; 0 from `race_open` and `race_state`."""
-    lost: int
-    """Compare-and-swaps of this call that came too late."""
+    fenced: int
+    """Writes of this call that the fence rejected, since the claim was lost."""
     over: bool

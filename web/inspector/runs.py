@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast, get_args
 
 from inspector.batched_reads import next_limit, scan_rows
+from inspector.claims import claim_state
 from inspector.formatting import format_timestamp, to_milliseconds, truncate
+from inspector.results import ClaimState
 from inspector.run_results import Bar, Run, RunHeader, Runs, RunStatus, StepStatus, Timeline
 from inspector.tree import phase_of, tree_of
 from mobstore.errors import NotFoundError, SerializationError
 from mobstore.model.text import brief
 from mobstore.notebook.bars import bars
+from mobstore.operations.run_selection import Selection, runs_of, select
 from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
@@ -19,31 +22,21 @@ from mobstore.scripts.tables import (
     LOOP_STEP_OUTPUTS,
     LOOPS,
     ROOT_STEP_OUTPUTS,
+    RUN_CLAIMS,
+    RUN_CLAIMS_BY_HOLDER,
     RUN_STATES,
     RUNS,
-    RUNS_BY_FLOW,
-    RUNS_BY_FLOW_STATUS,
-    RUNS_BY_MOB,
-    RUNS_BY_MOB_STATUS,
     STEP_LEDGER,
     FrameRow,
-    Index,
     LoopIterationRow,
     LoopRow,
     RunRow,
     StepLedgerRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Count, Get, Now, Scan, Script, ScriptPart, fetch
 
-_INDEXES: dict[tuple[bool, bool], Index[RunRow]] = {
-    (False, False): RUNS_BY_MOB,
-    (False, True): RUNS_BY_MOB_STATUS,
-    (True, False): RUNS_BY_FLOW,
-    (True, True): RUNS_BY_FLOW_STATUS,
-}
-"""The indexes, by whether a flow and a status are given."""
-
+_STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
 _MOST_STEPS = 20_000
 """The most entries of the step ledger that are drawn."""
 _MOST_BRANCHES = 10_000
@@ -59,30 +52,54 @@ _COUNTED: tuple[Table[Any], ...] = (
 )
 
 
-def headers(
-    mob_id: str, flow_id: str | None, status: str | None, before: int | None, limit: int
-) -> Script[Runs]:
-    """Read headers of a mob's runs, newest first, with a number below `before`."""
-    index = _INDEXES[flow_id is not None, status is not None]
-    prefix = tuple(one for one in (mob_id, flow_id, status) if one is not None)
-    total = yield from fetch(Count(Scan(index, prefix)))
+def headers(selection: Selection, limit: int) -> Script[Runs]:
+    """Read headers of the selected runs of a mob, at most `limit`, and count the runs.
+
+    Args:
+        selection: the runs, the newest first.
+        limit: the maximum number of headers.
+
+    Raises:
+        NotFoundError: the run after which the page starts no longer exists.
+    """
+    mob_id, flow_id = selection.mob_id, selection.flow_id
+    counted = yield tuple(Count(runs_of(mob_id, flow_id, status)) for status in _STATUSES)
+    statuses: dict[str, int] = dict(zip(_STATUSES, counted, strict=True))
     found: list[RunRow] = []
     batch = 8  # rows; the length of their parameters is not known yet
     while len(found) <= limit:
         wanted = min(batch, limit + 1 - len(found))
-        rows = yield from fetch(Scan(index, prefix, before=before, limit=wanted, backwards=True))
+        rows = yield from select(selection._replace(limit=wanted))
         found += [row._replace(activation_params="") for row in rows]
         if len(rows) < wanted:
             break
-        before, batch = rows[-1].number, next_limit(wanted, rows)
+        selection, batch = selection._replace(after=rows[-1].run_id), next_limit(wanted, rows)
     rows = found[:limit]
     return Commit(
         {
-            "total": total,
+            "total": (yield from _total(selection, statuses)),
             "runs": (yield from _headers(rows)),
-            "next_before": rows[-1].number if len(found) > limit else None,
+            "statuses": statuses,
+            "next_after": rows[-1].run_id if len(found) > limit else None,
         }
     )
+
+
+def _total(selection: Selection, statuses: Mapping[str, int]) -> ScriptPart[int]:
+    """Return the number of selected runs on all pages."""
+    if not selection.unclaimed:
+        return sum(statuses[status] for status in selection.statuses(_STATUSES))
+    now = yield from fetch(Now())
+    claims = yield from fetch(Scan(RUN_CLAIMS_BY_HOLDER, after=""))
+    open_statuses = selection.statuses(("pending", "running"))
+    held = sum(
+        claim.mob_id == selection.mob_id
+        and selection.flow_id in {None, claim.flow_id}
+        and claim.status in open_statuses
+        and now < claim.due_at
+        for claim in claims
+    )
+    return sum(statuses[status] for status in open_statuses) - held
 
 
 def run(run_id: str) -> Script[Run]:
@@ -93,6 +110,7 @@ def run(run_id: str) -> Script[Run]:
     """
     of_run = (run_id,)
     row, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
+    claim, now = yield from fetch(Get(RUN_CLAIMS, of_run), Now())
     if row is None:
         raise NotFoundError(f"run not found: {brief(run_id)}")
     if state is None:
@@ -105,7 +123,9 @@ def run(run_id: str) -> Script[Run]:
     iterations = yield from scan_rows(LOOP_ITERATIONS, of_run, _iteration, most=_MOST_BRANCHES)
     return Commit(
         {
-            "header": _header(row, count[STEP_LEDGER], count[FAILURE_LEDGER]),
+            "header": _header(
+                row, count[STEP_LEDGER], count[FAILURE_LEDGER], claim_state(claim, now)
+            ),
             "flow_phase": phase_of(state.flow_state),
             "params": {"of": "params", "run_id": run_id},
             "params_preview": truncate(row.activation_params),
@@ -119,15 +139,16 @@ def run(run_id: str) -> Script[Run]:
     )
 
 
-def _headers(
-    rows: Sequence[RunRow],
-) -> Generator[tuple[Any, ...], tuple[Any, ...], list[RunHeader]]:
+def _headers(rows: Sequence[RunRow]) -> ScriptPart[list[RunHeader]]:
     steps = yield tuple(Count(Scan(STEP_LEDGER, (row.run_id,))) for row in rows)
     failures = yield tuple(Count(Scan(FAILURE_LEDGER, (row.run_id,))) for row in rows)
-    return list(map(_header, rows, steps, failures))
+    now = yield from fetch(Now())
+    claims = yield tuple(Get(RUN_CLAIMS, (row.run_id,)) for row in rows)
+    states = [claim_state(claim, now) for claim in claims]
+    return list(map(_header, rows, steps, failures, states))
 
 
-def _header(row: RunRow, steps: int, failures: int) -> RunHeader:
+def _header(row: RunRow, steps: int, failures: int, claim: ClaimState | None) -> RunHeader:
     created, completed = to_milliseconds(row.created_at), to_milliseconds(row.completed_at)
     return {
         "run_id": row.run_id,
@@ -142,6 +163,7 @@ def _header(row: RunRow, steps: int, failures: int) -> RunHeader:
         "duration_ms": None if created is None or completed is None else completed - created,
         "steps": steps,
         "failures": failures,
+        "claim": claim,
     }
 
 

@@ -1,7 +1,10 @@
 /** Components that several views share: headings with tabs, empty states, documents. */
-import { fill, h } from "./dom.js";
-import { count, visibleJson } from "./format.js";
+import { fill, fillIfChanged, h } from "./dom.js";
+import { count, formatTime, name, visible, visibleJson } from "./format.js";
 import { link, route } from "./route.js";
+
+const SUGGESTIONS = 200;
+let suggested = 0; // lists of suggestions
 
 /**
  * The heading of a view.
@@ -39,6 +42,35 @@ export const secondTab = () => linkTo("Open a second tab", route(), { target: "_
 
 export const labelled = (text, control) => h("label", {}, h("span", {}, text), control);
 export const choice = (text, control) => h("label", { class: "check" }, control, h("span", {}, text));
+
+/** A text field with suggestions, which are collected from the content of the view. */
+export function suggestions(changed) {
+  const known = new Set();
+  const list = h("datalist", { id: `suggestions-${++suggested}` });
+  const control = h("input", { type: "search", list: list.id, autocomplete: "off", oninput: () => changed(control.value) });
+  return {
+    control, list,
+    suggest(values) {
+      for (const value of values) if (value && known.size < SUGGESTIONS && visible(value) === value) known.add(value);
+      fillIfChanged(list, [...known].map((value) => h("option", { value })));
+    },
+  };
+}
+
+/** The words for a claim: who holds it, in which epoch, until when. */
+export function claimText(claim) {
+  if (!claim) return "";
+  const time = timeOfDay(claim.due_at);
+  if (claim.state === "put_off") return `put off until ${time}`;
+  const held = `held by ${name(claim.holder)}, epoch ${claim.epoch}`;
+  return claim.state === "held" ? `${held}, until ${time}` : `${held}, expired ${time}`;
+}
+
+/** A time of today as "12:03:04", any other one with its date. */
+function timeOfDay(timestamp) {
+  const text = formatTime(timestamp).replace(/\.\d*$/, "");
+  return text.startsWith(new Date().toISOString().slice(0, 10)) ? text.slice(11) : text;
+}
 
 /** A list of names and values, without the pairs that have no value. */
 export function pairs(entries) {

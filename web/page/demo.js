@@ -1,9 +1,10 @@
-/** The demo: a flow played through the real stores, one compare-and-swap commit for each move. It continues while other views are shown. */
-import { heading, secondTab } from "./components.js";
+/** The demo: a flow played through the real stores by the tab that has the claim, one commit for each move. It continues while other views are shown. */
+import { claimText, heading, secondTab } from "./components.js";
 import { button, fill, h, pill } from "./dom.js";
 import { count, short } from "./format.js";
 import { showError } from "./notices.js";
 import { link } from "./route.js";
+import { tabName } from "./tabs.js";
 
 const PAUSE = 900; // milliseconds between moves, so that a user can follow
 const SHOWN = 60; // moves in the list
@@ -31,7 +32,7 @@ export class Player extends EventTarget {
     if (now.run_id !== null || !demo || app.overview?.empty) this.demo = now;
     else if (!ended) {
       const run = await app.call("run", { run_id: demo.run_id }).catch(() => null); // another tab made the last move
-      this.demo = run ? { ...demo, done: demo.of, status: run.header.status, next: "" } : now;
+      this.demo = run ? { ...demo, done: demo.of, status: run.header.status, claim: run.header.claim, next: "" } : now;
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -42,14 +43,15 @@ export class Player extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  async step() {
+  /** Make a move; `keep` the claim for the next one, and wait for it without a message if another tab holds it. */
+  async step(keep = false) {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      const move = await this.app.call("demo_move", { run_id: this.demo.run_id });
+      const move = await this.app.call("demo_move", { run_id: this.demo.run_id, who: tabName, keep });
       this.demo = move.demo;
-      this.moves.unshift(move);
-      if (this.ended) this.pause();
+      if (move.outcome !== "held" || !keep) this.moves.unshift(move);
+      if (this.ended || move.outcome === "lost") this.pause();
     } catch (error) {
       this.pause();
       throw error;
@@ -57,6 +59,12 @@ export class Player extends EventTarget {
       this.#busy = false;
       this.dispatchEvent(new Event("change"));
     }
+  }
+
+  /** Take the claim from the tab that has it, and play on. */
+  async takeOver() {
+    await this.app.call("demo_take_over", { run_id: this.demo.run_id });
+    await this.play();
   }
 
   async play() {
@@ -71,7 +79,7 @@ export class Player extends EventTarget {
       if (!this.demo) await this.refresh();
       if (this.ended && restart) await this.start();
       if (this.ended) return this.pause();
-      await this.step();
+      await this.step(true);
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#advance(), PAUSE);
     } catch (error) {
@@ -82,6 +90,7 @@ export class Player extends EventTarget {
 
   pause() {
     delete sessionStorage.playing;
+    this.app.call("demo_release").catch(showError);
     this.dispatchEvent(new Event("change"));
   }
 
@@ -90,10 +99,21 @@ export class Player extends EventTarget {
   }
 }
 
-const moveItem = ({ won, summary, expected, next }) => h("li", { class: won ? "" : "lost" },
-  h("h2", {}, won ? summary : `Too late${summary && `: ${summary}`}`),
-  won || h("p", {}, "Another tab moved first. Nothing was changed."),
-  h("ul", {}, expected.map((state, place) => h("li", {}, h("span", { class: "was" }, state), ` → ${won ? next[place] : "not swapped"}`))));
+const OUTCOMES = {
+  made: ({ summary, epoch }) => [summary, `Claim of this tab, epoch ${epoch}`],
+  held: ({ demo }) => ["Not this tab's turn", `The run is ${claimText(demo.claim) || "claimed by another tab"}. Nothing was tried.`],
+  lost: ({ summary, epoch, reason }) => [`Claim lost${summary && `: ${summary}`}`,
+    `This tab no longer has its claim, epoch ${epoch}: ${reason}. The fence rejected the move, and nothing of it was written.`],
+  late: ({ summary }) => [`Too late: ${summary}`, "The run had changed. Nothing was written."],
+  ended: () => ["No move left", "Another tab has ended the run."],
+};
+
+function moveItem(move) {
+  const [title, text] = OUTCOMES[move.outcome](move);
+  const made = move.outcome === "made";
+  return h("li", { class: made ? "" : "lost" }, h("h2", {}, title), h("p", { class: made && "quiet" }, text),
+    h("ul", {}, move.expected.map((state, place) => h("li", {}, h("span", { class: "was" }, state), ` → ${made ? move.next[place] : "not swapped"}`))));
+}
 
 export function demoView(app) {
   const { player } = app;
@@ -101,15 +121,16 @@ export function demoView(app) {
   const start = button("Start a flow", guarded(() => player.start()));
   const step = button("Step", guarded(() => player.step()));
   const play = button("Play", () => (player.playing ? player.pause() : player.play()), { class: "primary" });
+  const takeOver = button("Take over", guarded(() => player.takeOver()));
   const made = h("p", { role: "status" });
   const next = h("div", {});
   const log = h("ol", { class: "moves", "aria-label": "Moves made in this tab, newest first" });
   const element = h("section", { class: "view" },
     heading({ title: "Play a flow" }),
-    h("p", { class: "lead" }, "Three members write a story. Each move is one commit in the real store: it compares the stored state with the "
-      + "state that was read, then swaps it. If another tab was faster, nothing changes and the move is tried again. Reload in the middle, "
-      + "or open a second tab: the tabs stay in sync."),
-    h("div", { class: "actions" }, start, play, step, secondTab()),
+    h("p", { class: "lead" }, "Three members write a story. This tab claims the run, then makes its moves. Each move is one commit in the real "
+      + "store: it compares the stored state with the state that was read, swaps it, and is fenced by the claim. Reload in the middle, or open a "
+      + "second tab: it waits until the claim is released or expires, or it takes the run over. Then the fence rejects the moves of the first tab."),
+    h("div", { class: "actions" }, start, play, step, takeOver, secondTab()),
     h("div", { class: "stand" }, made, next), log);
 
   function show() {
@@ -117,7 +138,13 @@ export function demoView(app) {
     play.textContent = playing ? "Pause" : "Play";
     step.disabled = playing || ended;
     start.disabled = playing;
-    if (demo?.run_id) fill(made, `${count(demo.done)} of ${count(demo.of, "move")} made`, pill(demo.status));
+    const { claim } = demo ?? {};
+    const own = claim?.holder === tabName;
+    takeOver.hidden = claim?.state !== "held" || own;
+    if (demo?.run_id) {
+      fill(made, `${count(demo.done)} of ${count(demo.of, "move")} made`, pill(demo.status),
+        h("span", {}, claimText(own ? { ...claim, holder: "this tab" } : claim)), playing && !own && !ended && "This tab waits for the claim.");
+    }
     else fill(made, "No flow is running. Start one, or press Play.");
     fill(next, demo?.run_id && [
       h("progress", { max: demo.of, value: demo.done, "aria-label": "Moves made" }),

@@ -15,9 +15,11 @@ import { runView } from "./run.js";
 import { runsView } from "./runs.js";
 import { storeView } from "./store.js";
 import { Tabs } from "./tabs.js";
+import { workersView } from "./workers.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
+const OF_ALL = new Map([["profiles", profilesView], ["workers", workersView]]); // by tab
 const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); // by tab
 let view = null;
 let refreshing = null; // the active refresh
@@ -34,9 +36,9 @@ function viewOf(place) {
   if (place.page === "store") return storeView(app);
   if (place.page === "demo") return demoView(app);
   if (place.page === "race") return raceView(app, place);
-  if (place.run !== undefined && place.mob === undefined) return runView(app, place);
   if (place.tab === "events") return eventsView(app, place);
-  if (place.mob === undefined) return place.tab === "profiles" ? profilesView(app) : mobsView(app);
+  if (place.run !== undefined && place.mob === undefined) return runView(app, place);
+  if (place.mob === undefined) return (OF_ALL.get(place.tab) ?? mobsView)(app);
   return (OF_MOB.get(place.tab) ?? rosterView)(app, place);
 }
 
@@ -116,9 +118,9 @@ async function opened(url, store) {
   await refreshing;
   const answer = rpc.call("open", { url });
   opening = answer.catch(() => {});
-  const { durable } = await answer;
+  const { durable, event_types: eventTypes } = await answer;
   app.tabs?.close();
-  Object.assign(app, { url, store, durable, log: undefined, tabs: new Tabs(durable ? store : "") });
+  Object.assign(app, { url, store, durable, eventTypes, races: new Map(), tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
   changed = true;
   rpc.changed = () => {

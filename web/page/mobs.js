@@ -14,7 +14,7 @@ export const nothingYet = (app) => empty("This store is empty",
 
 export const LISTED = 500; // mobs and profiles; many more elements would take minutes
 
-const tabs = [["Mobs", {}], ["Events", { tab: "events" }], ["Profiles", { tab: "profiles" }]];
+const tabs = [["Mobs", {}], ["Events", { tab: "events" }], ["Profiles", { tab: "profiles" }], ["Workers", { tab: "workers" }]];
 
 /** Join names; of many, only the first are sent by Python. */
 const some = (names) => names.slice(0, 49).map((each) => cut(name(each), 60)).join(", ") + (names.length > 49 ? " and more" : "");

@@ -1,5 +1,5 @@
-/** The race: several tabs compare-and-swap one run as fast as they can. The run itself records the winner of each round. */
-import { empty, heading, secondTab } from "./components.js";
+/** The race: several tabs claim one run as fast as they can. The run itself records the winner of each round. */
+import { claimText, empty, heading, secondTab } from "./components.js";
 import { button, fill, h, setText } from "./dom.js";
 import { count, name, short } from "./format.js";
 import { notify, showError } from "./notices.js";
@@ -16,8 +16,9 @@ export function raceView(app, place) {
   const begin = button("Race another tab", () => start().catch(showError), { class: "primary" });
   const result = h("div", { class: "race" });
   const element = h("section", { class: "view" }, heading({ title: "Race another tab" }),
-    h("p", { class: "lead" }, `All tabs on this store compare-and-swap the state of one run, ${ROUNDS} rounds long, as fast as they can. `
-      + "Each round has one winner; tabs that come too late read again. No update is lost, and none is made twice."),
+    h("p", { class: "lead" }, `All tabs on this store claim one run, ${ROUNDS} times, as fast as they can. The tab that has the claim wins the round: `
+      + "it writes its name, fenced by the claim, and releases the run. Now and then a tab freezes for longer than its claim lasts. Another one "
+      + "then claims the run, in a later epoch, and the fence rejects what the frozen tab writes. No round is lost, and none is won twice."),
     h("div", { class: "actions" }, begin, secondTab()), others, result);
 
   async function start() {
@@ -41,6 +42,7 @@ export function raceView(app, place) {
       : `This is ${tabName}. ${count(there.length, "other tab")} on this store: ${there.join(", ")}.`);
     if (!runId) return fill(result, empty("No race yet", "Open this page in a second tab, then start the race in either tab."));
     const race = await app.call("race_state", { run_id: runId });
+    race.fenced = app.races.get(runId) ?? 0;
     if (JSON.stringify(race) === known) return;
     known = JSON.stringify(race);
     fill(result, score(race), h("p", {}, h("a", { href: link({ run: runId, tab: "state" }) }, `Open run ${name(short(runId))}`)));
@@ -53,7 +55,7 @@ export function raceView(app, place) {
 }
 
 /** The winners, by letters and colours. */
-function score({ rounds, winners, over }) {
+function score({ rounds, winners, epochs, claim, fenced, over }) {
   const names = [...new Set([tabName, ...winners])];
   const label = (name) => (name === tabName ? `${name} (this tab)` : name);
   const mark = (name) => names.indexOf(name) % MARKS.length;
@@ -62,8 +64,10 @@ function score({ rounds, winners, over }) {
     h("h2", {}, over ? `${count(rounds, "round")}, each with one winner` : `${count(winners.length)} of ${count(rounds, "round")}`),
     h("ul", { class: "score" }, names.map((name) => h("li", {},
       h("span", { class: "mark", "data-mark": mark(name), "aria-hidden": "true" }, MARKS[mark(name)]), `${label(name)} won ${count(wins(name))}`))),
+    claim && h("p", { class: "quiet" }, `Now ${claimText(claim)}`),
+    fenced > 0 && h("p", {}, `This tab froze and lost its claim ${count(fenced, "time")}. The fence rejected what it then wrote, and other tabs won these rounds.`),
     h("ol", { class: "rounds", "aria-label": "Winner of each round" }, winners.map((name, round) => {
-      const words = `Round ${round + 1}: ${label(name)}`;
+      const words = `Round ${round + 1}: ${label(name)}, epoch ${epochs[round]}`;
       return h("li", { class: "mark", "data-mark": mark(name), title: words }, MARKS[mark(name)], h("span", { class: "hidden" }, ` ${words}`));
     })),
   ];
@@ -73,18 +77,19 @@ function score({ rounds, winners, over }) {
 export async function takePart(app, runId, progress) {
   let shown = Promise.resolve();
   let busy = false;
-  const { won, lost } = await app.call("race", { run_id: runId, who: tabName }, () => {
+  const { won, fenced } = await app.call("race", { run_id: runId, who: tabName }, () => {
     if (busy) return;
     busy = true;
     shown = progress().catch(() => {}).then(() => (busy = false));
   });
   await shown;
-  return { won, lost };
+  app.races.set(runId, fenced);
+  return { won, fenced };
 }
 
 /** Take part in a race that another tab started. */
 export async function invited(app, runId) {
-  const { won, lost } = await takePart(app, runId, async () => {});
-  notify(`Another tab raced this one: ${count(won, "round")} won here, ${count(lost, "attempt")} came too late.`,
+  const { won, fenced } = await takePart(app, runId, async () => {});
+  notify(`Another tab raced this one: ${count(won, "round")} won here, ${count(fenced, "write")} rejected by the fence.`,
     h("a", { class: "button", href: link({ page: "race", run: runId }) }, "Show the winners"));
 }

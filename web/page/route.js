@@ -1,6 +1,6 @@
 /** The route: the current view, kept in the address after `#`, so that reloads and links return to it. */
 
-const KEYS = ["page", "mob", "run", "tab", "type", "member", "text", "order", "flow", "status"];
+const KEYS = ["page", "mob", "run", "tab", "type", "member", "since", "order", "flow", "status", "unclaimed"];
 
 /** @returns {Object<string, string>} such as {mob, tab}, {run, tab} or {page}; unknown keys are dropped */
 export function route() {

@@ -1,5 +1,5 @@
 /** The details of one run: its heading, and one tab below it. */
-import { documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
+import { claimText, documentOf, empty, heading, leftOut, linkTo, openable, pairs } from "./components.js";
 import { fill, fillIfChanged, h, pill, setTexts } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { count, formatTime, name, short, formatDuration } from "./format.js";
@@ -57,12 +57,12 @@ export function runView(app, { run: id, tab = "" }) {
 }
 
 function headOf(run) {
-  const { run_id, mob_id, flow_id, status, created_at, completed_at, duration_ms } = run.header;
+  const { run_id, mob_id, flow_id, status, created_at, completed_at, duration_ms, claim } = run.header;
   return heading({
     title: [name(flow_id), pill(status)],
     above: h("a", { href: link({ mob: mob_id, tab: "runs" }) }, `Runs of ${name(mob_id)}`),
     facts: [h("span", { class: "id" }, run_id), `created ${formatTime(created_at)}`, completed_at && `completed ${formatTime(completed_at)}`,
-      duration_ms !== null && `took ${formatDuration(duration_ms)}`, `flow ${run.flow_phase}`].filter(Boolean),
+      duration_ms !== null && `took ${formatDuration(duration_ms)}`, `flow ${run.flow_phase}`, claimText(claim)].filter(Boolean),
     tabs: [...PARTS].map(([tab, { title, counted, of }]) => [counted ? `${title} ${count(of(run))}` : title, { run: run_id, tab }]),
     actions: [linkTo("Events of this run", { mob: mob_id, tab: "events", run: run_id }), linkTo("Race another tab", { page: "race" })],
   });

@@ -43,11 +43,11 @@ export class VirtualList {
     new ResizeObserver(() => this.#measure()).observe(this.element);
   }
 
-  /** Show `count` rows and refill them; the current row stays unless `current` is given. */
-  update(count, current = this.current) {
+  /** Show `count` rows and refill them; the current row stays unless `current` is given. More may follow unless it is complete. */
+  update(count, current = this.current, complete = true) {
     this.#count = count;
     this.current = current < count ? current : -1;
-    this.element.setAttribute("aria-rowcount", count + 1);
+    this.element.setAttribute("aria-rowcount", complete ? count + 1 : -1);
     this.#measure();
   }
 

@@ -29,7 +29,15 @@ import serve
 sys.path.insert(0, str(build_site.WEB))  # the folder of the package `inspector`
 
 from inspector import demo_commit, demo_definition, demo_moves
-from mobstore import MobRun, RunId, Timestamp, export_stores, import_meerkat, open_stores
+from mobstore import (
+    MobRun,
+    RunId,
+    Timestamp,
+    export_stores,
+    import_meerkat,
+    open_stores,
+    run_claim_name,
+)
 
 RUN_ID = UUID("5f0c2b9e-7d41-4c38-9a52-1e6b8f3d7a04")
 STARTED = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -72,9 +80,13 @@ async def _export_store(file: Path) -> None:
         )
         created = {"run_id": RunId(RUN_ID), "created_at": Timestamp(STARTED)}
         await stores.runs.create_run(run.model_copy(update=created))
+        claim = await stores.claims.acquire(run_claim_name(RUN_ID), "tab abc", 60)
+        if claim is None:
+            raise AssertionError("the run is new, so no tab holds it")
         moves = demo_moves.MoveSequence(RUN_ID).moves[:MOVES]
         for move, time in zip(moves, _times(moves), strict=True):
-            await demo_commit.commit_move(stores, RUN_ID, move, time)
+            await demo_commit.commit_move(stores, claim, RUN_ID, move, time)
+        await stores.claims.release(claim)
         with file.open("wb") as target:
             await export_stores(stores, target)
 

@@ -38,3 +38,13 @@ async def _damage(name: str, run_id: str) -> None:
     states = database.transaction("run_states", "readwrite").objectStore("run_states")
     await settled(states.put(js.JSON.parse('{"other": 1}'), run_id))
     database.close()
+
+
+async def remove_created_at(name: str, run_id: str) -> None:
+    """Remove a field that every run has from one."""
+    database = await settled(js.indexedDB.open(name))
+    run = await settled(database.transaction("runs").objectStore("runs").get(run_id))
+    del run.created_at
+    runs = database.transaction("runs", "readwrite").objectStore("runs")
+    await settled(runs.put(run, run_id))
+    database.close()

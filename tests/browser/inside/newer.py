@@ -21,7 +21,7 @@ def become() -> None:
     assert "mobstore.engines.indexeddb" not in sys.modules
     tables.FORMAT += 1
     tables.TABLES += (tables.Table("notes", NoteRow, order=("name",)),)
-    tables.EVENTS.index("by_type", prefix=("type",), order=("cursor",))
+    tables.EVENTS.index("by_type_and_time", prefix=("type",), order=("timestamp",))
 
 
 async def found_by_the_new_index(name: str) -> list[int]:
