@@ -123,21 +123,21 @@ async def _both(durability: str, together: bool) -> Player:
     stores, events, places = await _open(durability), made.events(1_000), counting()
     complete = await _completing(stores)
 
-    async def both(at: Stores) -> None:
+    async def both(at: Stores[bool]) -> None:
         await complete(at)
         await at.events.append(events[next(places) % len(events)])
 
     return _repeatedly(lambda _: stores.atomic(both) if together else both(stores), 1)
 
 
-async def _completing(stores: MobStores) -> Callable[[Stores], Awaitable[None]]:
+async def _completing(stores: MobStores) -> Callable[[Stores[bool]], Awaitable[None]]:
     """Return a function that completes a step of a run, each time in a new iteration of a loop."""
     iterations = counting()
     frames = [FrameSnapshot(kernel_state=state) for state in made.states(5_000)]
     run = made.run(frames=1)
     await stores.runs.create_run(run)
 
-    async def complete(at: Stores) -> None:
+    async def complete(at: Stores[bool]) -> None:
         iteration = next(iterations)
         assert await at.runs.cas_complete_step_and_record_output(
             run.run_id,

@@ -11,6 +11,7 @@ from bench.works import (
     append,
     atomic,
     cas,
+    claims,
     doubling,
     following,
     frames,
@@ -23,6 +24,7 @@ from bench.works import (
     poll,
     resuming,
     retention,
+    searches,
 )
 
 Work: TypeAlias = Callable[[Settings], Iterator[Outcome]]
@@ -42,6 +44,11 @@ WORKS: dict[str, Work] = {
     "subscribe": following.subscribe,
     "subscribe-across": following.across,
     "atomic": atomic.atomic,
+    "claims": claims.claims,
+    "claim-next": claims.claim_next,
+    "fence": claims.fence,
+    "waiting": claims.waiting,
+    "search": searches.search,
     "delete-run": retention.delete_run,
     "run-headers": resuming.run_headers,
     "poll-of-mob": resuming.poll_of_mob,

@@ -18,7 +18,7 @@ from mobstore.scripts.transaction import Durability
 STEP, EVENT = "complete a step", "append its event"
 ATOMIC, FOLLOWING = "both in one commit", "both, one after the other"
 
-_Operation: TypeAlias = Callable[[Stores, RunId, int], Awaitable[object]]
+_Operation: TypeAlias = Callable[[Stores[bool], RunId, int], Awaitable[object]]
 _Open: TypeAlias = Callable[[Path], AbstractAsyncContextManager[MobStores]]
 
 
@@ -73,7 +73,7 @@ def _doing(open_: _Open, operation: _Operation) -> Opener:
     return opened
 
 
-async def _complete(stores: Stores, run_id: RunId, number: int) -> object:
+async def _complete(stores: Stores[bool], run_id: RunId, number: int) -> object:
     frames = _frames()
     return await stores.runs.cas_complete_step_and_record_output(
         run_id,
@@ -86,17 +86,17 @@ async def _complete(stores: Stores, run_id: RunId, number: int) -> object:
     )
 
 
-async def _append(stores: Stores, _: RunId, number: int) -> object:
+async def _append(stores: Stores[bool], _: RunId, number: int) -> object:
     events = samples.events(1_000)
     return await stores.events.append(events[number % len(events)])
 
 
-async def _both(stores: Stores, run_id: RunId, number: int) -> object:
+async def _both(stores: Stores[bool], run_id: RunId, number: int) -> object:
     assert await _complete(stores, run_id, number)
     return await _append(stores, run_id, number)
 
 
-async def _together(stores: Stores, run_id: RunId, number: int) -> object:
+async def _together(stores: Stores[bool], run_id: RunId, number: int) -> object:
     assert isinstance(stores, MobStores)
     return await stores.atomic(lambda at: _both(at, run_id, number))
 
