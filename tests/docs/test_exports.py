@@ -25,7 +25,8 @@ PACKAGE: Any = mobstore  # type checkers do not see its `__all__`
 OTHERS: tuple[ModuleType, ...] = (builtins, typing, collections.abc, datetime, os, pydantic)
 OF_WHOLE_STORES = (
     "copy", "diff", "verify", "export_stores", "import_stores", "export_meerkat", "import_meerkat",
-    "Summary", "Difference", "Problem", "Verification", "ImportReport", "Unreadable",
+    "Summary", "Difference", "Problem", "Verification", "ImportReport", "ExportReport",
+    "Unreadable",
 )  # fmt: skip
 # Its methods are for authors of engines, with types of `mobstore.scripts.transaction`.
 FOR_ENGINES = {"Engine"}

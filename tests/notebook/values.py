@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mobstore import (
+    ConsumerOverview,
     Listing,
     MobId,
     MobOverview,
@@ -88,7 +89,15 @@ def profiles(text: str) -> Displayed:
 def an_overview(text: str) -> Displayed:
     mobs = (MobOverview(mob_id=MobId(text), revision=1, events=1, runs=1),)
     return Overview(
-        identity=None, events=1, next_cursor=2, runs=1, specs=1, realm_profiles=1, mobs=mobs
+        identity=None,
+        events=1,
+        next_cursor=2,
+        runs=1,
+        specs=1,
+        realm_profiles=1,
+        claims=1,
+        consumers=(ConsumerOverview(name=text, cursor=1),),
+        mobs=mobs,
     )
 
 

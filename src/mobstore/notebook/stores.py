@@ -48,7 +48,17 @@ def overview(counts: Overview) -> Markup:
                 ("runs", f"{counts.runs:,}"),
                 ("specs", f"{counts.specs:,}"),
                 ("realm profiles", f"{counts.realm_profiles:,}"),
+                ("claims", f"{counts.claims:,}"),
             ]
         ),
+        table(
+            ("consumer", "cursor"),
+            counts.consumers,
+            lambda one: (name_text(one.name), f"{one.cursor:,}"),
+            most=MOBS,
+            noun="consumer",
+        )
+        if counts.consumers
+        else None,
         table(columns, counts.mobs, row, most=MOBS, noun="mob") if counts.mobs else None,
     )
