@@ -96,7 +96,9 @@ def test_documents_stay_json(shown: HostileTab, part: str) -> None:
     rows(shown.page, "Step ledger").first.click()
     panel = shown.page.get_by_role("complementary")
     panel.get_by_text("As stored", exact=True).click()
-    assert json.loads(panel.get_by_label(part).inner_text()) == shown.text
+    document = panel.get_by_label(part)
+    expect(document).not_to_be_empty()
+    assert json.loads(document.inner_text()) == shown.text
     harmless(shown)
 
 
