@@ -66,7 +66,13 @@ class Consumers(Events):
         consumer = self.consumers.get(batch.name)
         expected: Any = None
         event = self._new(mob, KINDS[0], None)
-        if consumer is None or consumer["cursor"] != batch.after:
+        if not alone and stores is not self.stores:
+            expected = Refusal(
+                "UsageError",
+                "Internal error: at belongs to another store; call `atomic` of the one that"
+                " `follow` reads",
+            )
+        elif consumer is None or consumer["cursor"] != batch.after:
             place = "forgotten" if consumer is None else f"at {consumer['cursor']}"
             expected = Refusal(
                 "ConsumerMovedError",
