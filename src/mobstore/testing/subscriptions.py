@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from mobstore.errors import (
-    ReadFailedError,
-)
+from mobstore.errors import ReadFailedError
 from mobstore.model.event import FlowCompleted, MobEventKind
 from mobstore.model.ids import FlowId
-from mobstore.scripts.transaction import (
-    Engine,
-    LoadingScript,
-    Scan,
-    Script,
-)
+from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script
+from mobstore.stores.mob_stores import MobStores
 from mobstore.stores.subscription import Subscription
 from mobstore.testing.samples import run_id
 
@@ -28,6 +22,14 @@ async def take(subscription: Subscription[T], count: int) -> list[T]:
     """Return the next items of a subscription and close it."""
     async with aclosing(subscription):
         return [await anext(subscription) for _ in range(count)]
+
+
+async def start_waiting(stores: MobStores, step: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Start a step that waits for a commit, and return its task once it has read the store."""
+    task = asyncio.create_task(step)
+    await asyncio.sleep(0)  # some engines answer a read before any other task runs
+    await stores.events.latest_cursor()  # answered after the reads before it
+    return task
 
 
 def kind_of_run(n: int) -> MobEventKind:

@@ -12,6 +12,7 @@ from mobstore.testing.cases.claims import MINUTE, TTL, acquired
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import event, make_run, run_id
 from mobstore.testing.subject import Subject
+from mobstore.testing.subscriptions import start_waiting
 
 
 @case("claims.keep")
@@ -164,7 +165,6 @@ async def is_shared(subject: Subject) -> None:
     await expect_error(ClaimLostError, stores.atomic(append, claim=claim), "its writes")
     await stores.atomic(append, claim=taken)
     async with stores.runs.claims("ann", ttl=TTL, statuses=["running"]) as work:
-        waiting = asyncio.create_task(anext(work))
-        await stores.events.latest_cursor()
+        found = await start_waiting(stores, anext(work))
         await second.runs.cas_run_status(run_id(1), expected="pending", next="running")
-        same((await waiting).run.status, "running", "the run that another handle changed")
+        same((await found).run.status, "running", "the run that another handle changed")

@@ -17,7 +17,7 @@ from mobstore.stores.subscription import Subscription
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import definition, event, make_run, run_id, state, timestamp
 from mobstore.testing.subject import Subject
-from mobstore.testing.subscriptions import CountingEngine, kind_of_run
+from mobstore.testing.subscriptions import CountingEngine, kind_of_run, start_waiting
 
 
 @case("events.subscribe.closed")
@@ -30,10 +30,9 @@ async def ends_with_the_store(subject: Subject) -> None:
     async with aclosing(subscription), aclosing(watch):
         await anext(subscription)
         await anext(watch)
-        waiting = [asyncio.create_task(anext(subscription)), asyncio.create_task(anext(watch))]
-        await stores.events.latest_cursor()
+        tasks = [await start_waiting(stores, anext(each)) for each in (subscription, watch)]
         await stores.close()
-        for task in waiting:
+        for task in tasks:
             await expect_error(InternalError, task, "waiting when the store is closed")
         for each in (subscription, watch):
             await expect_error(InternalError, anext(each), "asking again")

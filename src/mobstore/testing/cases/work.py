@@ -15,7 +15,7 @@ from mobstore.testing.cases.claims import FAR, MICROSECOND, MINUTE, TTL
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import full_run, make_run, run_id, timestamp
 from mobstore.testing.subject import Subject
-from mobstore.testing.subscriptions import CountingEngine
+from mobstore.testing.subscriptions import CountingEngine, start_waiting
 
 
 async def _next(stores: MobStores, holder: str = "ann", **options: Any) -> int | None:
@@ -162,10 +162,9 @@ async def waits_for_runs(subject: Subject) -> None:
         same((first.run.run_id, first.holder), (run_id(1), "ann"), "the first claim")
 
         async def after(change: Any, n: int) -> None:
-            waiting = asyncio.create_task(anext(claims))
-            await stores.events.latest_cursor()  # so that it waits
+            claim = await start_waiting(stores, anext(claims))
             await change
-            same((await waiting).run.run_id, run_id(n), f"the run after a change: {n}")
+            same((await claim).run.run_id, run_id(n), f"the run after a change: {n}")
 
         await stores.runs.create_run(make_run(2, mob="another"))
         await after(stores.runs.create_run(make_run(3)), 3)
@@ -178,10 +177,9 @@ async def waits_for_runs(subject: Subject) -> None:
         await after(stores.runs.create_run(make_run(4)), 4)
     await expect_error(StopAsyncIteration, anext(claims), "an iterator that was closed")
     async with aclosing(stores.runs.claims("bob", ttl=TTL, mob_id="x")) as closed:
-        waiting = asyncio.create_task(anext(closed))
-        await stores.events.latest_cursor()
+        claim = await start_waiting(stores, anext(closed))
         await stores.close()
-        await expect_error(ClosedError, waiting, "waiting when the store is closed")
+        await expect_error(ClosedError, claim, "waiting when the store is closed")
 
 
 @case("runs.claims.most")
@@ -194,13 +192,13 @@ async def waits_for_its_own_claims(subject: Subject) -> None:
         for n in range(1, 4):
             claim = await anext(claims)
             same(claim.run.run_id, run_id(n), "the run")
-            waiting = asyncio.create_task(anext(claims))
+            another = asyncio.create_task(anext(claims))
             await stores.runs.cas_run_status(run_id(n), expected="pending", next="completed")
             for _ in range(9):
                 await stores.events.latest_cursor()
-            assert not waiting.done(), "it waits for a release"
-            waiting.cancel()
-            await asyncio.wait((waiting,))
+            assert not another.done(), "it waits for a release"
+            another.cancel()
+            await asyncio.wait((another,))
             same(await stores.claims.release(claim), True, "the release")
     same([claim.name for claim in await stores.claims.list()], [], "claims after the end")
 
