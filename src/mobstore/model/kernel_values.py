@@ -13,6 +13,7 @@ tell them apart.
 from __future__ import annotations
 
 from collections.abc import (
+    Callable,
     Collection,
     ItemsView,
     Iterable,
@@ -269,7 +270,9 @@ def _canonical_text(wire: Wire) -> str:
     return dumped(wire) if wire["type"] in {"seq", "set", "map"} else _text(wire)
 
 
-dumped = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+dumped: Callable[[Any], str] = JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":")
+).encode
 """Writes what was read from a canonical text as it was there."""
 
 

@@ -222,7 +222,8 @@ class CommitSignal:
     def __init__(self, engine: Engine, to: Scan[Any], loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
-        self.loop, self.committed = loop, asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.committed: asyncio.Event = asyncio.Event()
         self._thread = threading.get_ident()
         self._stop: Callable[[], None] | None = None
         self._stop = engine.listen(self.notify, to)
