@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -139,8 +140,17 @@ def test_arrows_go_one_way() -> None:
         built.add(name)
 
 
+def test_a_room_that_lists_its_modules_lists_all() -> None:
+    for module, path in modules().items():
+        if path.name == "__init__.py":
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            named = set(re.findall(r"\b\w+\.py\b", text))
+            there = {one.name for one in path.parent.glob("*.py")} - {path.name}
+            assert named in (set(), there), module
+
+
 def test_engines_do_not_know_each_other() -> None:
-    """Engines share only the commit listeners."""
+    """Engines share only the commit listeners and the clock."""
     engines = {"memory", "sqlite", "indexeddb", "postgres"}
 
     def engine(module: str) -> str:

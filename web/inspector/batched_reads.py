@@ -60,6 +60,11 @@ def scan_rows(
     return kept
 
 
+def whole(row: R) -> R:
+    """Keep a row as it is, for `scan_rows`."""
+    return row
+
+
 def get_rows(index: Index[R], keys: Sequence[Key], keep: Callable[[R], T]) -> Part[list[T]]:
     """Read the existing rows of these keys, in this order; see `scan_rows`."""
     kept: list[T] = []

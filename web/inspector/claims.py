@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from inspector.batched_reads import scan_rows
+from inspector.batched_reads import scan_rows, whole
 from inspector.formatting import format_timestamp, truncate
 from inspector.results import ClaimState, Consumer, NamedClaim, Workers
 from mobstore.codec.claims import name_of
@@ -41,9 +41,9 @@ def workers() -> Script[Workers]:
     """Read the claims that are held or put off, and the consumers with their backlogs."""
     now = yield from fetch(Now())
     held = yield from fetch(Scan(RUN_CLAIMS_BY_HOLDER, after="", limit=_MOST_READ))
-    named = yield from scan_rows(CLAIMS, (), _claim, most=_MOST_READ)
+    named = yield from scan_rows(CLAIMS, (), whole, most=_MOST_READ)
     claims = _claims([*held, *named], now)
-    consumers = yield from scan_rows(CONSUMERS, (), _consumer, most=_MOST_READ)
+    consumers = yield from scan_rows(CONSUMERS, (), whole, most=_MOST_READ)
     behind: Sequence[int] = yield tuple(
         Count(Scan(EVENTS, after=one.cursor)) for one in consumers[:_MOST]
     )
@@ -65,14 +65,6 @@ def _claims(rows: Sequence[ClaimRow | RunClaimRow], now: str) -> list[NamedClaim
             run_id = row.run_id if isinstance(row, RunClaimRow) else None
             found.append({"name": truncate(name_of(row)), "run_id": run_id, "claim": state})
     return found
-
-
-def _claim(row: ClaimRow) -> ClaimRow:
-    return row
-
-
-def _consumer(row: ConsumerRow) -> ConsumerRow:
-    return row
 
 
 def _to_result(row: ConsumerRow, behind: int) -> Consumer:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from inspector.batched_reads import MOST_DECODED, next_limit, scan_rows
+from inspector.batched_reads import MOST_DECODED, next_limit, scan_rows, whole
 from inspector.formatting import format_timestamp, to_json_line, truncate
 from inspector.results import EventLine, Events
 from mobstore.codec.events import read_events
@@ -37,7 +37,7 @@ class Slice(NamedTuple):
 def log_slice(after: int, limit: int) -> Script[Slice]:
     """Read at most `limit` events after a cursor; fewer if long."""
     first, last = yield from _ends()
-    rows = yield from scan_rows(EVENTS, (), _same, most=limit, after=(after,), size=_SIZE)
+    rows = yield from scan_rows(EVENTS, (), whole, most=limit, after=(after,), size=_SIZE)
     return Commit(Slice(after, first, rows, last))
 
 
@@ -77,10 +77,6 @@ def _ends() -> ScriptPart[tuple[EventRow | None, int]]:
     """Return the first event of the log or None, and the last cursor or 0."""
     first, last = yield from fetch(Scan(EVENTS, limit=1), Scan(EVENTS, limit=1, backwards=True))
     return (first[0] if first else None), (last[0].cursor if last else 0)
-
-
-def _same(row: EventRow) -> EventRow:
-    return row
 
 
 def _line(row: EventRow) -> EventLine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast, get_args
 
-from inspector.batched_reads import next_limit, scan_rows
+from inspector.batched_reads import next_limit, scan_rows, whole
 from inspector.claims import claim_state
 from inspector.formatting import format_timestamp, to_milliseconds, truncate
 from inspector.results import ClaimState
@@ -28,7 +28,6 @@ from mobstore.scripts.tables import (
     RUNS,
     STEP_LEDGER,
     FrameRow,
-    LoopIterationRow,
     LoopRow,
     RunRow,
     StepLedgerRow,
@@ -120,7 +119,7 @@ def run(run_id: str) -> Script[Run]:
     steps = yield from scan_rows(STEP_LEDGER, of_run, _step, most=_MOST_STEPS)
     frames = yield from scan_rows(FRAMES, of_run, _frame, most=_MOST_BRANCHES)
     loops = yield from scan_rows(LOOPS, of_run, _loop, most=_MOST_BRANCHES)
-    iterations = yield from scan_rows(LOOP_ITERATIONS, of_run, _iteration, most=_MOST_BRANCHES)
+    iterations = yield from scan_rows(LOOP_ITERATIONS, of_run, whole, most=_MOST_BRANCHES)
     return Commit(
         {
             "header": _header(
@@ -186,10 +185,6 @@ def _frame(row: FrameRow) -> tuple[str, str]:
 
 def _loop(row: LoopRow) -> tuple[str, str]:
     return row.loop_instance_id, phase_of(row.kernel_state)
-
-
-def _iteration(row: LoopIterationRow) -> LoopIterationRow:
-    return row
 
 
 def _timeline(steps: Sequence[_Step], entries: int) -> Timeline:

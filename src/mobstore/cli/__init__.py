@@ -1,13 +1,15 @@
 """The command line, `mobstore`: look into stores, move them, check them.
 
-commands.py    the commands that show stores; exit codes
+commands.py    the commands that show stores, specs and profiles; exit codes
 events.py      show events, and remove old ones
+runs.py        show runs and claims, and release a claim
+consumers.py   show consumers, and forget one
 transfer.py    copy, export and import
 verify.py      check a store for corruption
 diff.py        compare two stores
 decorators.py  arguments, options and how a command runs
 advice.py      checks of arguments that name the command to type instead
-moments.py     options that name a time
+durations.py   options that name a time
 stores.py      open the stores that a command works on
 signals.py     SIGTERM and SIGHUP
 output.py      standard output and error: encodings, JSON lines

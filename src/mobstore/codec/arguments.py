@@ -141,6 +141,32 @@ def number(value: int, what: str, *, most: int = I64_MAX) -> int:
     raise UsageError(f"{what} {written} exceeds {'i64::MAX' if most == I64_MAX else most}")
 
 
+def positive(value: int, what: str) -> int:
+    """Check a number that must not be 0.
+
+    Raises:
+        UsageError: it is not an int, or not within 1 to i64::MAX.
+    """
+    if number(value, what) == 0:
+        raise UsageError(f"{what} must be at least 1")
+    return value
+
+
+def mob_and_flow(mob_id: str | None, flow_id: str | None) -> tuple[str | None, str | None]:
+    """Check a selection by mob, and by flow within it; None: all.
+
+    Raises:
+        UsageError: a flow is passed without its mob, or one of them is not text.
+        SerializationError: as for `text`.
+    """
+    if mob_id is None and flow_id is not None:
+        raise UsageError("flow names belong to a mob; pass mob_id, too")
+    return (
+        None if mob_id is None else text(mob_id, "mob_id"),
+        None if flow_id is None else text(flow_id, "flow_id"),
+    )
+
+
 def callback(value: object, what: str) -> None:
     """Check an optional plain function.
 

@@ -45,6 +45,7 @@ from mobstore.scripts.transaction import (
     Read,
     Scan,
     Script,
+    ScriptPart,
     Write,
     add_or_put,
     counter_too_low,
@@ -67,14 +68,9 @@ def acquire(name: str, holder: str, ttl: int) -> Script[Claim | None]:
     Raises:
         NotFoundError: it is the name of a run that does not exist.
     """
-    counter, row, now = yield from fetch(Get(COUNTERS, (NEXT_EPOCH,)), _find(name), Now())
-    if row is None:
-        if name.startswith(RUN_PREFIX):
-            run_id = name.removeprefix(RUN_PREFIX)
-            require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)
-            return Commit(None)
-        row = ClaimRow(name, "", "", 0, 0)
-    if now < row.due_at or _has_ended(row):
+    counter, found, now = yield from fetch(Get(COUNTERS, (NEXT_EPOCH,)), _find(name), Now())
+    row = yield from _found_or_free(name, found)
+    if row is None or now < row.due_at or _has_ended(row):
         return Commit(None)
     taken, writes = _take(row, counter, holder, now, ttl)
     return Commit(read_claim(taken), writes)
@@ -126,14 +122,9 @@ def put_off(name: str, not_before: str | timedelta | None) -> Script[bool]:
     Raises:
         NotFoundError: it is the name of a run that does not exist.
     """
-    row, now = yield from fetch(_find(name), Now())
-    if row is None:
-        if name.startswith(RUN_PREFIX):
-            run_id = name.removeprefix(RUN_PREFIX)
-            require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)
-            return Commit(False)  # it has ended
-        row = ClaimRow(name, "", "", 0, 0)
-    if row.holder:
+    found, now = yield from fetch(_find(name), Now())
+    row = yield from _found_or_free(name, found)
+    if row is None or row.holder:
         return Commit(False)
     due = _due_time(not_before, now)
     if isinstance(row, ClaimRow) and due is None:
@@ -297,6 +288,21 @@ def _find(name: str) -> Get[Any]:
     if name.startswith(RUN_PREFIX):
         return Get(RUN_CLAIMS, (name.removeprefix(RUN_PREFIX),))
     return Get(CLAIMS, (name,))
+
+
+def _found_or_free(name: str, found: _Row | None) -> ScriptPart[_Row | None]:
+    """Return the row found for a name, or that of a name never held; None: its run has ended.
+
+    Raises:
+        NotFoundError: it is the name of a run that does not exist.
+    """
+    if found is not None:
+        return found
+    if not name.startswith(RUN_PREFIX):
+        return ClaimRow(name, "", "", 0, 0)
+    run_id = name.removeprefix(RUN_PREFIX)
+    require_run((yield from fetch(Get(RUNS, (run_id,)))), run_id)
+    return None
 
 
 def _put(row: _Row) -> Put[Any]:

@@ -92,7 +92,7 @@ class ClaimStore(EngineStore):
         """
         held = check_claim(claim)
         due = None if not_before is None else due_time(not_before, "not_before")
-        expect_release(held)
+        expect_release(held.name, held)
         return await self._engine.write(lambda: claims.release(held, due))
 
     async def put_off(

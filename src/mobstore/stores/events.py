@@ -12,6 +12,7 @@ from mobstore.codec.arguments import (
     check_flags,
     name_text,
     number,
+    positive,
     text,
     to_timestamp,
 )
@@ -34,7 +35,7 @@ from mobstore.operations.event_queries import Conditions, EventFilter, Span
 from mobstore.operations.event_removal import Expired, Place
 from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 from mobstore.stores.base import EngineStore
-from mobstore.stores.following import EventBatch, EventFollowing, check_linger, check_most
+from mobstore.stores.following import EventBatch, EventFollowing, check_linger
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
 
 _PRUNED_AT_ONCE = 1000  # events
@@ -302,7 +303,7 @@ class MobEventStore(EngineStore):
         return EventFollowing(
             self._engine,
             name_text(name, "name"),
-            most=check_most(most),
+            most=positive(most, "most"),
             linger=check_linger(linger),
             start=number(start, "start"),
             on_unreadable=on_unreadable,

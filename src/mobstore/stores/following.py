@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mobstore.codec.arguments import describe, number
+from mobstore.codec.arguments import describe
 from mobstore.codec.events import UnreadableEvent
 from mobstore.errors import UsageError
 from mobstore.model.event import MobEvent
@@ -193,17 +193,6 @@ def _events_of(at: object) -> EngineStore:
             f"at must be the stores passed to an atomic call's function, not {describe(at)}"
         )
     return events
-
-
-def check_most(most: int) -> int:
-    """Check how many events a batch may hold.
-
-    Raises:
-        UsageError: it is not a whole number, or below 1.
-    """
-    if number(most, "most") == 0:
-        raise UsageError("most must be at least 1")
-    return most
 
 
 def check_linger(linger: float) -> float:

@@ -32,16 +32,10 @@ _LATE = "it could not be renewed before it expired"
 entered: dict[int, Keeping] = {}  # by `id`; a dict is changed and copied at once, on any thread
 
 
-def expect_release(claim: Claim) -> None:
-    """Announce that a claim will be released, perhaps in an atomic call."""
+def expect_release(name: str, claim: Claim | None = None) -> None:
+    """Announce that a claim on a name will end, perhaps in an atomic call; None: any claim."""
     for keeping in list(entered.values()):
-        keeping.expect_release(claim)
-
-
-def expect_end(name: str) -> None:
-    """Announce that any claim on a name will end."""
-    for keeping in list(entered.values()):
-        keeping.expect_end(name)
+        keeping.expect_release(name, claim)
 
 
 class Keeping(NotPicklable):
@@ -99,15 +93,12 @@ class Keeping(NotPicklable):
         if kind is None or (kind is asyncio.CancelledError and not cancelled_by_others):
             raise self._lost from (self._lost.__cause__ or error)
 
-    def expect_release(self, claim: Claim) -> None:
-        """Announce that a claim will be released."""
+    def expect_release(self, name: str, claim: Claim | None) -> None:
+        """Announce that a claim on a name will end; None: any claim."""
         kept = self._claim
-        if (claim.name, claim.holder, claim.epoch) == (kept.name, kept.holder, kept.epoch):
+        ends = claim is None or (claim.holder, claim.epoch) == (kept.holder, kept.epoch)
+        if name == kept.name and ends:
             self._released = True
-
-    def expect_end(self, name: str) -> None:
-        """Announce that any claim on a name will end."""
-        self._released = self._released or name == self._claim.name
 
     async def _keep(self, signal: CommitSignal, renewed: float) -> None:
         """Renew the claim until it is released; cancel the block once it is lost.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mobstore.codec.arguments import choice, number, text
+from mobstore.codec.arguments import choice, mob_and_flow, positive
 from mobstore.codec.claims import holder_text, microseconds
 from mobstore.codec.runs import UNFINISHED_STATUSES
 from mobstore.engines.read_only import ReadOnlyEngine
@@ -41,17 +41,12 @@ def to_work(
     """
     if isinstance(statuses, str) or not isinstance(statuses, Collection) or not statuses:
         raise UsageError("statuses must be one or more of pending, running")
-    if mob_id is None and flow_id is not None:
-        raise UsageError("flow names belong to a mob; pass mob_id, too")
-    if most is not None and number(most, "most") == 0:
-        raise UsageError("most must be at least 1")
     return Work(
         holder_text(holder),
         microseconds(ttl, "ttl"),
         tuple(sorted({choice(one, UNFINISHED_STATUSES, "a status") for one in statuses})),
-        None if mob_id is None else text(mob_id, "mob_id"),
-        None if flow_id is None else text(flow_id, "flow_id"),
-        most,
+        *mob_and_flow(mob_id, flow_id),
+        None if most is None else positive(most, "most"),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 from uuid import UUID
 
-from mobstore.codec.arguments import check_flags, choice, number, text, to_timestamp
+from mobstore.codec.arguments import check_flags, choice, mob_and_flow, number, text, to_timestamp
 from mobstore.codec.runs import RUN_STATUSES, run_id_start, run_key
 from mobstore.errors import UsageError
 from mobstore.model.run import (
@@ -233,11 +233,8 @@ def _selection(
     after: UUID | str | None,
     limit: int | None,
 ) -> Selection:
-    if mob_id is None and flow_id is not None:
-        raise UsageError("flow names belong to a mob; pass mob_id, too")
     return Selection(
-        None if mob_id is None else text(mob_id, "mob_id"),
-        None if flow_id is None else text(flow_id, "flow_id"),
+        *mob_and_flow(mob_id, flow_id),
         None if status is None else choice(status, RUN_STATUSES, "status"),
         None if after is None else run_key(after),
         None if limit is None else number(limit, "limit"),

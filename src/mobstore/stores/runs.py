@@ -40,7 +40,7 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations import claims, endings, ledgers, runs
 from mobstore.operations.runs import Swap
 from mobstore.scripts.transaction import is_within_atomic
-from mobstore.stores.keeping import expect_end, expect_release
+from mobstore.stores.keeping import expect_release
 from mobstore.stores.run_claims import RunClaims, to_work
 from mobstore.stores.run_frames import MobRunFrames, state_swap
 from mobstore.stores.subscription import Subscription
@@ -319,7 +319,7 @@ class MobRunStore(MobRunFrames[Won_co]):
         flow_id: str | None = event.kind.__dict__.get("flow_id")
         if claim is not None and check_claim(claim).name != run_claim_name(key):
             raise UsageError(f"claim is one on {claim.name}, not on run {key}")
-        expect_end(run_claim_name(key)) if claim is None else expect_release(claim)
+        expect_release(run_claim_name(key), claim)
         return await self._engine.write(
             lambda: endings.finish_run(key, ending, row, flow_id, claim, now.sortable)
         )
@@ -333,7 +333,7 @@ class MobRunStore(MobRunFrames[Won_co]):
         Contract: runs.delete.
         """
         key = run_key(run_id)
-        expect_end(run_claim_name(key))
+        expect_release(run_claim_name(key))
         return await self._engine.write(lambda: runs.delete_run(key))
 
     async def prune_runs(

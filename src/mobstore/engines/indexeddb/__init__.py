@@ -8,7 +8,8 @@ cache.py        the rows that a transaction knows, and when an answer is stale
 reads.py        the reads of a script, and one round trip to the browser with them
 conversion.py   rows and keys in the form in which IndexedDB stores them
 channel.py      notifications of commits in other tabs
-database.py     opening, creating and upgrading databases; translation of the browser's errors
+database.py     opening databases; translation of the browser's errors
+upgrade.py      creating object stores, and upgrading databases of an earlier format
 javascript.py   typed access to the browser
 """
 

@@ -6,6 +6,7 @@ reads.py             scripts that only read: on the event loop, or on a thread
 rows.py              the tables in SQL: answers reads, applies writes
 file.py              opens, checks and creates files
 upgrade.py           upgrades files of earlier formats
+formats.py           the layouts of earlier formats
 layout.py            compares the tables of a file with those that mobstore creates
 connections.py       opens connections, always through SQLite
 identity.py          notices a file that was removed or replaced
