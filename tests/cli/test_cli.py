@@ -365,6 +365,10 @@ def test_consumers(tmp_path: Path) -> None:
     assert (again.code, again.errors) == (1, "Error: Not found: consumer not found: notifier\n")
     assert run("consumers", url, "--forget", "").code == 2
     assert run("consumers", url, "--json").out.count("\n") == 1
+    with closing(sqlite3.connect(tmp_path / "mobs.db")) as file, file:
+        file.execute("UPDATE consumers SET cursor = 7")  # of a log that was restored since
+    assert json.loads(run("consumers", url, "--json").out)["behind"] is None
+    assert re.search(r"projector +7 +stale", run("consumers", url).out)
 
 
 @pytest.mark.parametrize(

@@ -257,10 +257,10 @@ def consumers_table(console: Console) -> LongTable:
     return LongTable(console, lambda: AdaptiveTable("consumers", *columns, right=(1, 2)))
 
 
-def consumer_cells(consumer: Consumer, latest: int) -> Sequence[object]:
-    """Return a consumer as a row, with the number of cursors up to the latest one."""
-    cursor, updated = consumer.cursor, format_time(consumer.updated_at)
-    return consumer.name, cursor, latest - cursor, updated
+def consumer_cells(consumer: Consumer, behind: int | None) -> Sequence[object]:
+    """Return a consumer as a row, with how many cursors it is behind; None: it is stale."""
+    updated = format_time(consumer.updated_at)
+    return consumer.name, consumer.cursor, "stale" if behind is None else behind, updated
 
 
 def print_summary(

@@ -206,7 +206,7 @@ def check_flags(**flags: bool) -> None:
 def describe(value: object) -> str:
     """Return None or a number as text, and the type of any other value."""
     # Python does not write integers of thousands of digits.
-    if isinstance(value, (int, float)) and type(value) is not bool and abs(value) < 10**100:
+    if type(value) is float or (type(value) is int and abs(value) < 10**100):
         return str(value)
     return "None" if value is None else type(value).__name__
 
