@@ -102,7 +102,7 @@ def confirm_durable(name: str, journal: object, synchronous: object) -> None:
 async def open_mobstore(path: Path) -> AsyncGenerator[MobStores]:
     """Open a durable store and check its durability."""
     async with open_stores(f"sqlite:{path}", durability="full") as stores:
-        rows = cast("SqliteEngine", stores.engine)._writer._rows  # pyright: ignore[reportPrivateUsage]
+        rows = cast("SqliteEngine", stores.engine)._writer.transactions.rows  # pyright: ignore[reportPrivateUsage]
         connection = rows._connection  # pyright: ignore[reportPrivateUsage]
         (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()

@@ -125,13 +125,13 @@ def append_batch(stage: Stage, settings: Settings) -> Iterator[Outcome]:
     """Measure a call that appends 10,000 events."""
     found = compete(
         [
-            batching(OURS, mobstore_log(stage)),
-            batching(raw.BLOCKING, raw.open_log(stage, FAST)),
-            batching(eventsourcing_postgres.NAME, eventsourcing_postgres.open_log(stage)),
+            batching(OURS, mobstore_log(stage), BATCH),
+            batching(raw.BLOCKING, raw.open_log(stage, FAST), BATCH),
+            batching(eventsourcing_postgres.NAME, eventsourcing_postgres.open_log(stage), BATCH),
         ],
         settings,
-        most=4,
-        per_operation=BATCH,
+        least=BATCH,
+        most=4 * BATCH,
     )
     ours = found[OURS]
     yield Outcome(

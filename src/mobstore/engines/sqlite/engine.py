@@ -1,6 +1,6 @@
 """The SQLite engine, and which thread does what.
 
-One thread per engine writes (`writer.py`).
+One thread per engine writes, or the calling thread if that is quicker (`writer.py`).
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
 reads at most 1000 rows and a megabyte runs on the calling thread, four times faster than on another
@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -35,9 +34,11 @@ from mobstore.engines.sqlite.integrity import check_integrity
 from mobstore.engines.sqlite.interruption import Interruption
 from mobstore.engines.sqlite.reads import DEFERRED, Deferred, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
-from mobstore.engines.sqlite.writer import LISTENS, Job, Stop, Writer, corrupt_value
+from mobstore.engines.sqlite.transactions import Job, corrupt_value
+from mobstore.engines.sqlite.writer import Stop, Writer
 from mobstore.errors import ClosedError, MobStoreError, ReadFailedError, UsageError
 from mobstore.scripts.transaction import (
+    Commit,
     Durability,
     Engine,
     LoadingScript,
@@ -62,9 +63,10 @@ class SqliteEngine(Engine):
         self._readers: list[Rows] = []
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
         self._reading: dict[Future[Any], Interruption] = {}
-        self._gate = threading.Lock()  # no job may be queued after the writer's last one
+        self._gate = writer.gate
         self._closed = False
         self._reads = 0
+        self._wrote = False  # a task has written at once in this turn of its loop
         self._abandoned = weakref.finalize(self, _abandon, self._pid, writer, self._readers)
         self._abandoned.atexit = False
 
@@ -110,7 +112,7 @@ class SqliteEngine(Engine):
         try:
             await outcome(writer.opened)
         except asyncio.CancelledError:
-            writer.queue.put(Stop(lambda: None))
+            writer.put(Stop(lambda: None))
             raise
         return cls(writer, mode)
 
@@ -129,6 +131,21 @@ class SqliteEngine(Engine):
         return found
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
+        if self._wrote or not self._writer.is_free():
+            return await self._queue(make)
+        require_outside_atomic()
+        self._check_process()
+        try:
+            self._wrote = True  # tasks that write in the same turn of the loop share a commit
+            commit = self._write_at_once(make)
+            if commit is not DEFERRED:
+                await asyncio.sleep(0)  # a task that only writes must not starve the others
+                return commit.result
+        except MobStoreError:
+            await asyncio.sleep(0)
+            raise
+        finally:
+            self._wrote = False
         return await self._queue(make)
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
@@ -140,11 +157,11 @@ class SqliteEngine(Engine):
         with self._gate:
             self._check()
             end = self._writer.listeners.add(wake, to)
-            self._writer.queue.put(LISTENS)
+            self._writer.wake()
             return end
 
     def use_clock(self, now: Callable[[], str]) -> None:
-        self._writer.now = now
+        self._writer.transactions.now = now
 
     async def compact(self) -> None:
         await self._queue(None)
@@ -194,7 +211,7 @@ class SqliteEngine(Engine):
             if closing:
                 self._abandoned.detach()
                 self._writer.closing = True
-                self._writer.queue.put(Stop(self._finish))
+                self._writer.put(Stop(self._finish))
         # The writer's thread does it all, so it is done even if this task is cancelled.
         await outcome(self._writer.ended)
         self._writer.thread.join()
@@ -210,6 +227,22 @@ class SqliteEngine(Engine):
         with self._gate:
             _close_all(self._readers)
 
+    def _write_at_once(self, make: Callable[[], Script[T]]) -> Commit[T] | Deferred:
+        """Run a script on this thread, or return `DEFERRED` if it must be queued."""
+        listeners = self._writer.listeners
+        try:
+            with self._gate:
+                self._check()
+                commit = self._writer.write_at_once(make)
+            if commit is not DEFERRED and commit.writes:
+                listeners.notify(commit.writes)
+        except BaseException as error:
+            # A signal handler may have raised after the commit.
+            if not isinstance(error, MobStoreError) or getattr(error, "maybe_written", False):
+                listeners.notify(None)
+            raise
+        return commit
+
     async def _queue(
         self, make: Callable[[], Script[T] | LoadingScript[T]] | None, *, loading: bool = False
     ) -> T:
@@ -219,7 +252,7 @@ class SqliteEngine(Engine):
         job = Job(make, loading, loop, cast("asyncio.Future[T]", loop.create_future()))
         with self._gate:
             self._check()
-            self._writer.queue.put(job)
+            self._writer.put(job)
         return await job.future
 
     def _check(self) -> None:
@@ -258,8 +291,8 @@ class SqliteEngine(Engine):
             self._writer.identity.check(ReadFailedError)
             self._writer.condition.check(ReadFailedError)
             if interruption is None:
-                return read_at_once(rows, make, self._writer.now)
-            return read(rows, make, self._writer.now, interruption)
+                return read_at_once(rows, make, self._writer.transactions.now)
+            return read(rows, make, self._writer.transactions.now, interruption)
         except sqlite3.Error as error:
             if not is_busy(error):
                 self._writer.condition.record(error)
@@ -294,7 +327,7 @@ class SqliteEngine(Engine):
 def _abandon(pid: int, writer: Writer, readers: list[Rows]) -> None:
     if os.getpid() != pid:
         return  # after a fork, all of it belongs to the parent
-    writer.queue.put(Stop(partial(_close_all, readers)))
+    writer.put(Stop(partial(_close_all, readers)))
     warnings.warn(f"the store on {writer.path} was never closed", ResourceWarning, stacklevel=2)
 
 

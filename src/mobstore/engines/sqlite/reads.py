@@ -16,7 +16,8 @@ T = TypeVar("T")
 # Larger reads would block an event loop for milliseconds.
 _FEW_ROWS = 1000
 _FEW_CHARACTERS = 2**20
-_SHORT = 2**16  # bytes of a single value; a part of a scan has 16 of them for each column
+SHORT = 2**16
+"""Bytes of a single value that is read at once; a part of a scan has 16 of them a column."""
 
 
 class _Deferred(Enum):
@@ -45,10 +46,10 @@ def read(
 
 def read_at_once(rows: Rows, make: Callable[[], Script[T]], now: Callable[[], str]) -> T | Deferred:
     """Run a script that reads little; return `DEFERRED` if it reads many rows or much text."""
-    rows.limit_values(_SHORT)
+    rows.limit_values(SHORT)
     try:
         return _read_little(rows, make, now)
-    except _TooMuchError:
+    except TooMuchError:
         return DEFERRED
     except sqlite3.DataError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
@@ -61,20 +62,20 @@ def _read_little(rows: Rows, make: Callable[[], Script[T]], now: Callable[[], st
     try:
         asked = next(script)
         if len(asked) == 1 and type(asked[0]) is not Now:  # one read needs no snapshot around it
-            script.send((_Budget(rows).answer(asked[0]),))
+            script.send((Budget(rows).answer(asked[0]),))
     except StopIteration as end:
         return cast("Commit[T]", end.value).result
     finally:
         script.close()
     with rows.snapshot():
-        return drive(make(), _Budget(rows).answer, now).result
+        return drive(make(), Budget(rows).answer, now).result
 
 
-class _TooMuchError(Exception):
+class TooMuchError(Exception):
     """A script has read more than its budget."""
 
 
-class _Budget:
+class Budget:
     """The rows and characters that one script may still read."""
 
     def __init__(self, rows: Rows) -> None:
@@ -82,7 +83,7 @@ class _Budget:
 
     def answer(self, read: Read) -> object:
         if isinstance(read, Count):
-            raise _TooMuchError  # SQLite counts row by row
+            raise TooMuchError  # SQLite counts row by row
         if isinstance(read, Get):
             found = row = self._rows.answer(read)
             self._left -= 1
@@ -92,5 +93,5 @@ class _Budget:
             self._left -= len(found)
             self._size -= size
         if self._left < 0 or self._size < 0:
-            raise _TooMuchError
+            raise TooMuchError
         return found

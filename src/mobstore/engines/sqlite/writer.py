@@ -1,9 +1,11 @@
 """The thread that writes, with group commit.
 
-All scripts that are queued while a commit runs share the next one: one `BEGIN IMMEDIATE … COMMIT`,
-one fsync. A script that raises has written nothing, so it fails alone. If a write fails, the group
-is rolled back and its scripts run one by one, so that only the failing one raises. A group that
-writes nothing does not commit.
+All scripts that are queued while a commit runs share the next one (`transactions.py`). If a write
+fails, the group is rolled back and its scripts run one by one, so that only the failing one raises.
+
+Two handovers between threads take longer than a quick commit. So a small script may run on the
+calling thread: if the writer is not busy, commits are quick, and the last one was of a single
+script, so that there is nothing to share. That thread holds the gate, and the writer waits for it.
 
 Between two groups the writer copies the log (`checkpoints.py`) and, if there are listeners, polls
 for commits of other connections (`external_commits.py`).
@@ -21,39 +23,27 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
-from mobstore.engines.clock import machine_time
 from mobstore.engines.listeners import Listeners
-from mobstore.engines.sqlite.checkpoints import Checkpoints
+from mobstore.engines.sqlite.checkpoints import COMMITS, Checkpoints
 from mobstore.engines.sqlite.condition import Condition, preserved_log
 from mobstore.engines.sqlite.connections import Mode, connect, has_content, open_files
-from mobstore.engines.sqlite.driver_errors import retrying, translate
+from mobstore.engines.sqlite.driver_errors import retrying
 from mobstore.engines.sqlite.external_commits import ExternalCommits
 from mobstore.engines.sqlite.handover import fail, hand_over
 from mobstore.engines.sqlite.identity import OpenFiles
 from mobstore.engines.sqlite.interruption import interrupted
-from mobstore.engines.sqlite.rows import Rows
-from mobstore.errors import MobStoreError, SerializationError, WriteFailedError
-from mobstore.scripts.transaction import LoadingScript, Script, Write, drive
+from mobstore.engines.sqlite.reads import DEFERRED, Deferred
+from mobstore.engines.sqlite.transactions import Job, Outcome, Transactions
+from mobstore.scripts.transaction import Commit, Script, Write
 
 T = TypeVar("T")
 
 _MOST_PER_COMMIT = 1024
-
-
-@dataclass(slots=True, eq=False)
-class Job(Generic[T]):
-    """A script that is queued for the writer, or a compaction if `make` is None."""
-
-    make: Callable[[], Script[T] | LoadingScript[T]] | None
-    loading: bool
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[T]
-    result: T | None = None
-    error: BaseException | None = None
+_QUICK = 0.001  # seconds of a commit; two handovers take 0.2 ms
 
 
 @dataclass(slots=True)
@@ -67,27 +57,17 @@ class Stop:
     finish: Callable[[], None]
 
 
-class _Outcome(NamedTuple):
-    """The end of a transaction.
-
-    Attributes:
-        writes: what was committed; None if that is not known.
-        error: why it failed, if it did.
-        retry: whether nothing was written, and the cause may be one of several scripts.
-    """
-
-    writes: Sequence[Write] | None
-    error: BaseException | None = None
-    retry: bool = False
-
-
 _Jobs: TypeAlias = list[Job[Any]]
-LISTENS = object()
-"""An item of the queue that wakes the writer for a new listener."""
+_WAKE = object()
+"""An item of the queue that wakes the writer: there is a listener, or the log must be copied."""
 
 
 class Writer:
-    """The thread that writes. It has no reference to its engine, so an unused engine is freed."""
+    """The thread that writes. It has no reference to its engine, so an unused engine is freed.
+
+    Attributes:
+        gate: held by a thread that puts an item, or writes at once.
+    """
 
     def __init__(
         self,
@@ -100,44 +80,76 @@ class Writer:
         self._mode: Mode = mode
         self.path: Path = path
         self.timeout: float = timeout
-        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.gate: threading.Lock = threading.Lock()
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
-        self.identity: OpenFiles  # set before `opened`
-        self.now: Callable[[], str] = machine_time
+        self.identity: OpenFiles  # these two are set before `opened`
+        self.transactions: Transactions
         self.closing: bool = False  # skips optional work
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._busy = True  # an item is queued, or the connection is in use on the thread
+        self._shared = False  # the last group had several jobs
         self.thread: threading.Thread = threading.Thread(
             target=self._work, name="mobstore-write", daemon=True
         )
         self.thread.start()
 
+    def put(self, item: Job[Any] | Stop) -> None:
+        """Queue an item. The caller holds the gate, so that no job follows the last item."""
+        self._put(item)
+
+    def wake(self) -> None:
+        """Wake the writer for a new listener. The caller holds the gate."""
+        self._put(_WAKE)
+
+    def is_free(self) -> bool:
+        """Return whether a small script may run on another thread; ask again under the gate."""
+        return not self._busy and not self._shared and self.transactions.pace <= _QUICK
+
+    def write_at_once(self, make: Callable[[], Script[T]]) -> Commit[T] | Deferred:
+        """Run a small script on the calling thread, which holds the gate.
+
+        Returns:
+            Its commit, whose listeners are still to be notified; or `DEFERRED`: queue the script.
+
+        Raises:
+            MobStoreError: the script's error, or the commit failed.
+        """
+        if not self.is_free():
+            return DEFERRED
+        commit = self.transactions.run_small(make)
+        if commit is not DEFERRED and commit.writes and self._checkpoints.committed() >= COMMITS:
+            self._put(_WAKE)  # small writes alone do not make the log large before
+        return commit
+
+    def _put(self, item: object) -> None:
+        self._busy = True
+        self._queue.put(item)
+
     def _work(self) -> None:
         # A read-only store keeps an existing log as it is: only writers may copy it.
         had_log = self._mode != "rw" and has_content(self.path)
         try:
-            self._connection = self._connect()
-            self._rows = Rows(self._connection)
+            connection = self._connect()
             self.identity = open_files(self.path, self._mode)
+            self.transactions = Transactions(
+                connection, self.path, self.timeout, self.identity, self.condition
+            )
+            rows = self.transactions.rows
             self._checkpoints = Checkpoints(
-                self._rows,
-                self.path,
-                lambda: connect(self.path, "rw"),
-                self.identity,
-                self.condition,
+                rows, self.path, lambda: connect(self.path, "rw"), self.identity, self.condition
             )
-            self._external = ExternalCommits(
-                self._rows, self.identity.intact, self._external_commit
-            )
+            self._external = ExternalCommits(rows, self.identity.intact, self._external_commit)
         except BaseException as error:  # noqa: BLE001 - raised to the caller
             self.opened.set_exception(error)
             return
+        self._rest()
         self.opened.set_result(None)
         stop: Stop | None = None
         while stop is None:
-            if self._mode == "rw":
-                self._checkpoints.run_if_due()
+            self._do_what_is_due()
             stop = self._turn()
         # Every callback runs, the last one first, whatever the others raise.
         # A reader's own log is empty and is removed. A corrupt file keeps its log; a writer's may
@@ -148,35 +160,32 @@ class Writer:
             ending.callback(self._notify, None)
             if (had_log or keep) and self._mode != "immutable":
                 ending.enter_context(preserved_log(self.path))
-            ending.callback(self._rows.close)
+            ending.callback(rows.close)
             ending.callback(self._checkpoints.close)
             ending.callback(stop.finish)
 
     def _turn(self) -> Stop | None:
         """Run the queued jobs, or wait for one. Return the end of the queue if it was reached."""
-        waiting: list[Any] = []
+        items: list[Any] = []
         with suppress(queue.Empty):
-            waiting.append(self.queue.get(timeout=self._pause()))
-            while len(waiting) < _MOST_PER_COMMIT and not self.queue.empty():
-                waiting.append(self.queue.get())
-        group: _Jobs = []
-        for one in waiting:
-            if not isinstance(one, Job):
-                continue
-            job = cast("Job[Any]", one)
-            if job.make is not None and not job.loading:
-                group.append(job)
-                continue
-            self._run_together(group)
-            group = []
-            if job.make is None:
-                self._compact(job)
-            else:
-                self._run_alone(job)
-        self._run_together(group)
-        if self.listeners:
-            self._external.poll()
-        return waiting[-1] if waiting and isinstance(waiting[-1], Stop) else None
+            items.append(self._queue.get(timeout=self._pause()))
+            while len(items) < _MOST_PER_COMMIT and not self._queue.empty():
+                items.append(self._queue.get())
+        groups = _groups([cast("Job[Any]", item) for item in items if isinstance(item, Job)])
+        for group in groups:
+            self._run(group)
+            if group is groups[-1]:  # so that the next write finds the writer at rest
+                self._shared = len(groups) > 1 or len(group) > 1
+                self._rest()
+            _deliver(group)
+        if items and not groups:
+            self._rest()
+        return items[-1] if items and isinstance(items[-1], Stop) else None
+
+    def _rest(self) -> None:
+        """Leave the connection to other threads, unless an item is queued."""
+        with self.gate:
+            self._busy = not self._queue.empty()
 
     def _pause(self) -> float | None:
         """Return the seconds to wait for a job; None: without a limit."""
@@ -184,6 +193,19 @@ class Writer:
         if self.listeners:
             pauses.append(self._external.pause())
         return min(pauses, default=None)
+
+    def _do_what_is_due(self) -> None:
+        """Copy the log, and poll for commits of other connections, if it is time to."""
+        copying = self._mode == "rw" and self._checkpoints.due()
+        polling = bool(self.listeners) and not self._external.pause()
+        if copying or polling:
+            with self.gate:
+                self._busy = True
+            if copying:
+                self._checkpoints.run()
+            if polling:
+                self._external.poll()
+            self._rest()
 
     def _notify(self, writes: Sequence[Write] | None) -> None:
         """Notify listeners. An exception that would end the process is logged, too."""
@@ -193,21 +215,23 @@ class Writer:
             logging.getLogger("mobstore").exception("a commit listener raised")
 
     def _external_commit(self, _: None) -> None:
-        try:
-            self.condition.refresh(self._connection)
-        except sqlite3.Error as error:
-            self.condition.record(error)
+        self.transactions.look()
         self._notify(None)
 
-    def _check(self) -> None:
-        """Raise unless the file is still the store that was opened.
-
-        Raises:
-            WriteFailedError: the file is gone or corrupt, or has a newer format or other tables.
-        """
-        self.identity.check(WriteFailedError)
-        self.condition.refresh(self._connection)
-        self.condition.check(WriteFailedError)
+    def _run(self, jobs: _Jobs) -> None:
+        """Run a compaction, or a group of scripts; if the group fails, run each script alone."""
+        if jobs[0].make is None:
+            self._compact(jobs[0])
+            return
+        jobs = [job for job in jobs if not job.future.cancelled()]
+        if not jobs:
+            return
+        outcome = self.transactions.run(jobs)
+        if outcome.retry and len(jobs) > 1:
+            for job in jobs:
+                self._run([job])
+        else:
+            self._finish(jobs, outcome)
 
     def _compact(self, job: Job[Any]) -> None:
         def cancelled() -> bool:
@@ -216,115 +240,36 @@ class Writer:
         def compact() -> None:
             if cancelled():
                 raise interrupted()
-            self._rows.vacuum(cancelled)
+            self.transactions.rows.vacuum(cancelled)
 
         try:
-            self._check()
+            self.transactions.check()
             retrying(compact, self.timeout)
             if not cancelled():
                 self._checkpoints.truncate()
         except BaseException as error:  # noqa: BLE001 - raised to the caller
-            job.error = self._translate(error, [job])
-        _deliver([job])
+            job.error = self.transactions.translate(error)
 
-    def _run_together(self, jobs: _Jobs) -> None:
-        """Run scripts in one transaction; if it fails, run each in a transaction of its own."""
-        jobs = [job for job in jobs if not job.future.cancelled()]
-        if not jobs:
-            return
-        outcome = self._transaction(jobs)
-        if outcome.retry and len(jobs) > 1:
-            for job in jobs:
-                self._run_alone(job)
-        else:
-            self._finish(jobs, outcome)
-
-    def _run_alone(self, job: Job[Any]) -> None:
-        """Run a script in a transaction of its own."""
-        if not job.future.cancelled():
-            self._finish([job], self._transaction([job]))
-
-    def _transaction(self, jobs: _Jobs) -> _Outcome:
-        """Run scripts in one transaction, and commit it if they have written."""
-        try:
-            try:
-                retrying(self._rows.begin, self.timeout)
-            except BaseException as error:  # noqa: BLE001 - the thread lives on, the caller sees it
-                # A lock is no script's fault: alone, each would wait for it again.
-                return _Outcome([], self._translate(error, jobs))
-            self._check()
-            # A task cancelled while the lock was awaited: its caller knows that nothing was done.
-            return _Outcome(self._commit([job for job in jobs if not job.future.cancelled()]))
-        except BaseException as error:  # noqa: BLE001 - as above
-            error = self._translate(error, jobs)
-            if getattr(error, "maybe_written", False):  # a second run would write twice
-                return _Outcome(None, error)
-            return _Outcome([], error, retry=True)
-        finally:
-            with suppress(sqlite3.Error):
-                self._rows.rollback()
-
-    def _finish(self, jobs: _Jobs, outcome: _Outcome) -> None:
-        """Notify listeners and callers of the end of a transaction."""
+    def _finish(self, jobs: _Jobs, outcome: Outcome) -> None:
+        """Note the end of a transaction, and notify listeners."""
         if outcome.error is not None:
             for job in jobs:
                 job.error = job.error or (outcome.error if len(jobs) == 1 else _copy(outcome.error))
         if outcome.writes is None or outcome.writes:
             self._checkpoints.committed()
             self._notify(outcome.writes)
-        _deliver(jobs)
 
-    def _translate(self, error: BaseException, jobs: _Jobs) -> BaseException:
-        """Return the error of a failed transaction; a loading script's own errors stay."""
-        translated = error
-        if isinstance(error, sqlite3.Error):
-            self.condition.record(error)
-            translated = translate(error, self.path, writing=True)
-        elif (
-            isinstance(error, (TypeError, ValueError, OverflowError))
-            and not isinstance(error, MobStoreError)
-            and not jobs[0].loading
-        ):
-            translated = corrupt_value(self.path)
-        if translated is not error:
-            translated.__cause__ = error
-        return translated
 
-    def _commit(self, jobs: _Jobs) -> list[Write] | None:
-        """Run scripts in the open transaction, and commit it.
-
-        Returns:
-            The writes; None after a loading script.
-
-        Raises:
-            BaseException: it could not be committed.
-        """
-        rows = self._rows
-        writes: list[Write] = []
-        loaded = False
-        now = cache(self.now)  # one time for all scripts of a commit
-        for job in jobs:
-            job.error = None
-            answer = rows.answer_or_write if job.loading else rows.answer
-            try:
-                commit = drive(cast("Script[Any]", cast("Any", job.make)()), answer, now)
-            except MobStoreError as error:
-                if job.loading:
-                    raise
-                job.error = error
-                continue
-            for write in commit.writes:
-                rows.write(write)
-            writes += commit.writes
-            loaded = loaded or job.loading
-            job.result = commit.result
-        if writes or loaded:
-            try:
-                rows.commit()
-            except sqlite3.Error as error:
-                self.condition.record(error)
-                raise translate(error, self.path, writing=True, committing=True) from error
-        return None if loaded else writes
+def _groups(jobs: _Jobs) -> list[_Jobs]:
+    """Return jobs in groups that share a transaction: not those that load, nor compactions."""
+    groups: list[_Jobs] = []
+    for job in jobs:
+        alone = job.make is None or job.loading
+        if groups and not alone and not groups[-1][0].loading and groups[-1][0].make is not None:
+            groups[-1].append(job)
+        else:
+            groups.append([job])
+    return groups
 
 
 def _deliver(jobs: _Jobs) -> None:
@@ -351,10 +296,3 @@ def _copy(error: BaseException) -> BaseException:
     copied = copy(error)  # with its attributes
     copied.__cause__ = error.__cause__
     return copied
-
-
-def corrupt_value(path: Path) -> SerializationError:
-    """Return the error of a value that no script expects; arguments were checked before it ran."""
-    return SerializationError(
-        f"{path} holds a value that mobstore did not write; see the cause. Restore a backup"
-    )

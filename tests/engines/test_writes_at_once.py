@@ -1,0 +1,266 @@
+"""Small writes on the calling thread: when they run there, and what else goes to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import dis
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from engines.support import hear, hold_lock, running, tell
+from mobstore import MobStores, NotFoundError, open_stores, run_claim_name
+from mobstore.engines.sqlite import SqliteEngine, engine, transactions, writer
+from mobstore.engines.sqlite.rows import Rows
+from mobstore.testing.samples import run_id, tagged_event
+
+EVENT = tagged_event("e")
+THREAD = "mobstore-write"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mobs.db"
+
+
+@pytest.fixture
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads that commit, on a disk where every commit counts as quick."""
+    monkeypatch.setattr(writer, "_QUICK", 60.0)
+    names: list[str] = []
+    commit = Rows.commit
+
+    def noted(self: Rows) -> None:
+        names.append(threading.current_thread().name)
+        commit(self)
+
+    monkeypatch.setattr(Rows, "commit", noted)
+    return names
+
+
+@pytest.fixture
+def here() -> str:
+    return threading.current_thread().name
+
+
+def test_a_task_that_writes_alone_commits_on_its_own_thread(
+    path: Path, commits: list[str], here: str
+) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            for _ in range(5):
+                await stores.events.append(EVENT)
+            assert commits == [here] * 5
+            assert await stores.events.latest_cursor() == 5
+
+    asyncio.run(main())
+
+
+def test_tasks_that_write_in_one_turn_share_a_commit(
+    path: Path, commits: list[str], here: str
+) -> None:
+    async def twice(stores: MobStores) -> None:
+        await stores.events.append(EVENT)
+        await stores.events.append(EVENT)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await asyncio.gather(*(twice(stores) for _ in range(64)))
+            assert commits[0] == here
+            assert commits[1:] == [THREAD] * (len(commits) - 1), "after a shared commit, too"
+            assert len(commits) <= 6
+            assert await stores.events.latest_cursor() == 128
+
+    asyncio.run(main())
+
+
+def test_large_writes_go_to_the_writer(path: Path, commits: list[str]) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append_batch([EVENT] * 100)
+            await stores.events.append(tagged_event("e", "x" * 2**17))
+            await stores.events.clear()
+            assert commits == [THREAD] * 3
+
+    asyncio.run(main())
+
+
+def test_large_reads_go_to_the_writer(path: Path, commits: list[str], here: str) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(tagged_event("e", "x" * 2**17), key="key")
+            commits.clear()
+            await stores.events.append(tagged_event("e", "x" * 2**17), key="key")
+            assert commits == []
+            await stores.events.append(EVENT)
+            assert commits == [here]
+
+    asyncio.run(main())
+
+
+@pytest.mark.process
+def test_a_lock_of_another_process_is_awaited_by_the_writer(path: Path, commits: list[str]) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(EVENT)
+            commits.clear()
+            with running(hold_lock, path, "BEGIN IMMEDIATE") as holder:
+                assert await asyncio.to_thread(hear, holder) == "held"
+                writing = asyncio.ensure_future(stores.events.append(EVENT))
+                await asyncio.sleep(0.05)  # the loop runs
+                assert not writing.done()
+                tell(holder)
+                await writing
+            assert commits == [THREAD]
+
+    asyncio.run(main())
+
+
+def test_a_slow_disk_stalls_the_loop_for_one_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first slow commit sends the following ones to the writer."""
+    slow = 0.05
+    commit = Rows.commit
+
+    def commit_slowly(self: Rows) -> None:
+        time.sleep(slow)
+        commit(self)
+
+    async def longest_stalls(writing: asyncio.Task[None]) -> list[float]:
+        stalls: list[float] = []
+        while not writing.done():
+            began = time.perf_counter()
+            await asyncio.sleep(0)
+            stalls.append(time.perf_counter() - began)
+        return sorted(stalls, reverse=True)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            assert isinstance(stores.engine, SqliteEngine)
+            await stores.events.append(EVENT)
+            stores.engine._writer.transactions.pace = 0  # pyright: ignore[reportPrivateUsage]
+            monkeypatch.setattr(Rows, "commit", commit_slowly)
+
+            async def write() -> None:
+                for _ in range(10):
+                    await stores.events.append(EVENT)
+
+            first, second, *_ = await longest_stalls(asyncio.ensure_future(write()))
+            assert first >= slow, "the loop was stalled once"
+            assert second < slow, "and not again"
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("commits")
+def test_a_task_that_only_writes_lets_others_run(path: Path) -> None:
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            turns = 0
+
+            async def count() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            counting = asyncio.ensure_future(count())
+            for _ in range(20):
+                await stores.events.append(EVENT)
+                with pytest.raises(NotFoundError):
+                    await stores.claims.acquire(run_claim_name(run_id(1)), "holder", 1)
+            assert turns >= 40
+            counting.cancel()
+
+    asyncio.run(main())
+
+
+# Signal handlers -------------------------------------------------------------------------------
+
+
+class TimeLimitError(Exception):
+    """An exception that a signal handler raises in the main thread."""
+
+
+FILES = {engine.__file__, writer.__file__, transactions.__file__}
+HANDLERS_RUN = ("CALL", "RESUME", "JUMP_BACKWARD")  # after these instructions
+
+
+@contextmanager
+def interrupted(place: int) -> Generator[list[int]]:
+    """Raise at one place where a signal handler may run; the yielded object counts the places."""
+    count = [0]
+    before: dict[FrameType, str] = {}
+
+    def trace(frame: FrameType, what: str, _: object) -> Any:
+        if frame.f_code.co_filename not in FILES or frame.f_code.co_name == "write":
+            return None
+        frame.f_trace_opcodes = True
+        if what == "opcode":
+            may_run = before.get(frame, "").startswith(HANDLERS_RUN)
+            before[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            if may_run:
+                count[0] += 1
+                if count[0] == place:
+                    raise TimeLimitError
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield count
+    finally:
+        sys.settrace(None)
+
+
+async def interrupt_append(stores: MobStores, place: int) -> bool:
+    """Append, interrupted at that place; return whether there is such a place."""
+    for _ in range(50):
+        try:
+            with interrupted(place):
+                await stores.events.append(EVENT)
+        except TimeLimitError:
+            return True
+        await asyncio.sleep(0.001)  # the writer was polling for commits of others
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("commits")
+def test_an_interruption_leaves_the_store_usable(path: Path) -> None:
+    """Wherever a signal handler raises: listeners know what was written, and no lock is left."""
+
+    async def main() -> None:
+        place, heard = 1, 0
+        async with open_stores(f"sqlite:{path}") as stores:
+            with closing(
+                sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+            ) as other:
+
+                def latest() -> int:
+                    return int(other.execute("SELECT max(cursor) FROM events").fetchone()[0])
+
+                def note() -> None:
+                    nonlocal heard
+                    heard = latest()
+
+                stores.engine.listen(note)
+                await stores.events.append(EVENT)
+                while await interrupt_append(stores, place):
+                    assert heard == latest()
+                    other.execute("BEGIN IMMEDIATE")
+                    other.execute("ROLLBACK")
+                    async with asyncio.timeout(5):
+                        assert (await stores.events.append(EVENT)).cursor == latest()
+                    place += 1
+                assert place > 30
+
+    asyncio.run(main())
