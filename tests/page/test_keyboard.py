@@ -77,6 +77,23 @@ def test_from_the_address_to_a_run_and_back(page: Page) -> None:
     expect(events).to_be_focused()
 
 
+def test_details_that_arrive_late_do_not_open_again(page: Page) -> None:
+    go(page, mob="tide-desk", tab="events")
+    events = page.get_by_role("grid", name="Events")
+    panel = page.get_by_role("complementary", name="Details")
+    events.focus()
+    page.keyboard.press("ArrowDown")
+    expect(panel).to_be_visible()
+    press = "new KeyboardEvent('keydown', {key, bubbles: true})"
+    events.evaluate(
+        f"(grid, keys) => keys.forEach((key) => grid.dispatchEvent({press}))",
+        ["ArrowDown", "Escape"],
+    )
+    expect(panel).to_be_hidden()
+    page.wait_for_timeout(500)  # the details were read meanwhile
+    expect(panel).to_be_hidden()
+
+
 def test_a_run_and_its_parts(page: Page) -> None:
     go(page, mob="tide-desk", tab="runs")
     tab_to(page.get_by_role("grid", name="Runs"))

@@ -25,7 +25,7 @@ export class Explorer {
     const turn = ++this.#turn;
     try {
       const [title, ...content] = await read();
-      if (turn !== this.#turn) return; // another row has become current
+      if (turn !== this.#turn) return; // another row has become current, or the details were closed
       fill(this.#title, title);
       fill(this.#body, content);
       this.#body.scrollTop = 0;
@@ -36,6 +36,7 @@ export class Explorer {
   }
 
   #close() {
+    this.#turn++;
     this.panel.hidden = true;
     this.list.element.focus();
   }
