@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,10 @@ pytest_plugins = ["support.postgres.fixtures"]
 # A loaded machine must not fail a test.
 settings.register_profile("mobstore", deadline=None)
 settings.load_profile("mobstore")
+
+# Background processes of a shell ignore Ctrl-C, those of nohup a hang-up, and so do all children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _LONG = {"soak", "fuzz"}
 _BROWSERS = {"chromium": "chromium", "firefox": "firefox-esr"}

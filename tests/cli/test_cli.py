@@ -25,7 +25,6 @@ from mobstore.cli.commands import cli
 from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
 from mobstore.testing.samples import event, frame, full_run, iteration, loop
-from support.interrupts import interruptible
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
@@ -126,7 +125,7 @@ def test_events_are_followed_until_interrupted(tmp_path: Path, form: str) -> Non
     asyncio.run(append("before"))
     options = ["--json"] if form == "json" else []
     main = "from mobstore.cli import main; main()"
-    command = interruptible(main, "events", url, "--follow", *options)
+    command = [sys.executable, "-c", main, "events", url, "--follow", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert b"before" in following.stdout.readline()
@@ -185,7 +184,16 @@ def test_follow_ends_at_an_unreadable_event(damaged: str) -> None:
     assert shown_cursors(ended.out) == [1, 2, 3]
     assert "cursor 4 cannot be read" in ended.errors
     main = "from mobstore.cli import main; main()"
-    command = interruptible(main, "events", damaged, "--follow", "--json", "--skip-unreadable")
+    command = [
+        sys.executable,
+        "-c",
+        main,
+        "events",
+        damaged,
+        "--follow",
+        "--json",
+        "--skip-unreadable",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
         assert following.stderr is not None
         for cursor in (4, 8, 9):

@@ -7,13 +7,13 @@ import gzip
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import mobstore
 from cli.command_line import reading, run
-from support.interrupts import interruptible
 from support.postgres.endpoint import free_port
 from support.postgres.server import Role, Server
 
@@ -145,7 +145,7 @@ def test_events_are_followed_until_interrupted(postgres_url: str) -> None:
 
     asyncio.run(append("before"))
     main = "from mobstore.cli import main; main()"
-    command = interruptible(main, "events", postgres_url, "--follow")
+    command = [sys.executable, "-c", main, "events", postgres_url, "--follow"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
         assert following.stdout is not None
         assert b"before" in following.stdout.readline()
@@ -168,7 +168,7 @@ def test_an_interrupted_copy_leaves_an_empty_store_that_the_next_one_fills(
 
     asyncio.run(fill())
     main = "from mobstore.cli import main; main()"
-    command = interruptible(main, "copy", source, postgres_url)
+    command = [sys.executable, "-c", main, "copy", source, postgres_url]
     created = "SELECT 1 FROM pg_namespace WHERE nspname = %s"
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as copying:
         while not postgres.execute(created, postgres_schema):

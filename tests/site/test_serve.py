@@ -19,7 +19,6 @@ from threading import Thread, active_count
 import pytest
 
 from serve import CONTENT_SECURITY_POLICY, MOST_CONNECTIONS, Server, make_server
-from support.interrupts import interruptible
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "web" / "tools" / "serve.py"
@@ -437,7 +436,7 @@ def test_responses_on_a_kept_connection_are_immediate(client: Client) -> None:
 @pytest.mark.slow
 def test_the_command_prints_its_address_and_ends_quietly(client: Client) -> None:
     with subprocess.Popen(
-        interruptible("import serve; serve.main()", "--port", "0", client.folder),
+        [sys.executable, "-c", "import serve; serve.main()", "--port", "0", str(client.folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
