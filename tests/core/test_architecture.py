@@ -214,7 +214,7 @@ def test_importing_the_package_is_light(code: str) -> None:
 
 def test_psycopg_is_loaded_only_when_a_postgresql_store_is_opened() -> None:
     code = "import mobstore; mobstore.PostgresMobStores.open('postgresql://h/db')"
-    found = loaded(f"{code}; mobstore.open_stores('sqlite:x.db'); import mobstore.cli.commands")
+    found = loaded(f"{code}; mobstore.open_stores('sqlite:x.db'); import mobstore.cli.info")
     assert "mobstore.stores.postgres" in found
     assert "click" in found
     assert not {name for name in found if name.startswith(("psycopg", "mobstore.engines.postgres"))}
