@@ -7,8 +7,6 @@ used only while `BaseModel` has exactly these slots, else `model_construct` is.
 `tests/model/test_assembly.py` fails when pydantic changes them.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
