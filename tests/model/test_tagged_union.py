@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mobstore.model.event import (
     EVENT_KINDS,
@@ -145,6 +146,31 @@ asyncio.run(main())
 """
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stdout == "mob_reset\n"
+
+
+class Timed(Record):
+    type: Literal["timed"] = "timed"
+    at: datetime
+
+
+class Untimed(Record):
+    type: Literal["untimed"] = "untimed"
+
+
+Moment: TypeAlias = Annotated[Timed | Untimed, Field(discriminator="type")]
+
+
+class Holder(Record):
+    moment: Annotated[Moment, TaggedUnion[Moment](Moment)]
+
+
+def test_json_is_read_as_json_within_a_field() -> None:
+    """Strict pydantic takes the text of a time only in JSON; depth differs in the same way."""
+    document = {"moment": {"type": "timed", "at": "2026-03-04T05:06:07Z"}}
+    found = Holder.model_validate_json(json.dumps(document))
+    assert found.moment == Timed(at=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+    with pytest.raises(ValidationError, match="valid datetime"):
+        Holder.model_validate(document)
 
 
 def test_kinds_are_those_of_the_union() -> None:
