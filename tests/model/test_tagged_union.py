@@ -38,6 +38,9 @@ class OwnReset(MobReset):
     pass
 
 
+WRONG: tuple[Any, ...] = (None, 1, "", [], {}, "mob_reset")
+
+
 def documents() -> Iterable[Any]:
     """Yield the documents of all kinds, and wrong ones for each part of them."""
     for kind in every_kind():
@@ -45,12 +48,12 @@ def documents() -> Iterable[Any]:
         yield document
         for name in document:
             yield {key: value for key, value in document.items() if key != name}
-            for wrong in (None, 1, "", [], {}, "mob_reset"):
+            for wrong in WRONG:
                 yield {**document, name: wrong}
     yield from (None, 1, "mob_reset", [], {}, {"type": 1}, {"type": []}, {"type": "?"})
 
 
-DOCUMENTS = list(documents())
+DOCUMENTS: list[Any] = list(documents())
 ADAPTER: TypeAdapter[MobEventKind] = TypeAdapter(MobEventKind)
 
 
@@ -63,7 +66,8 @@ def outcome(read: Any, *arguments: Any) -> object:
 
 
 def test_the_documents_are_good_and_bad() -> None:
-    wrong = [isinstance(outcome(ADAPTER.validate_python, one), list) for one in DOCUMENTS]
+    found = (outcome(ADAPTER.validate_python, one) for one in DOCUMENTS)
+    wrong: list[bool] = [not isinstance(one, Record) for one in found]
     assert 100 < sum(wrong) < len(wrong) - 40
 
 
@@ -117,6 +121,10 @@ def test_lists_in_any_order_of_kinds() -> None:
 
 
 def test_wrong_lists_have_the_errors_of_the_union_and_harm_no_later_ones() -> None:
+    for tag in ("[]", "{}", "null", "1", '"?"'):
+        union = TaggedUnion[MobEventKind](MobEventKind)
+        with pytest.raises(ValidationError):
+            union.read_list([f'{{"type":{tag}}}'])
     union = TaggedUnion[MobEventKind](MobEventKind)
     every = TypeAdapter(list[MobEventKind])
     for document in DOCUMENTS:
