@@ -64,10 +64,7 @@ class Record(Assembled):  # noqa: PLW1641 - pydantic makes frozen models hashabl
     Constructors raise pydantic's `ValidationError`; all other methods raise a `MobStoreError`.
     """
 
-    # Built on first use: building them all at import would double its time.
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, strict=True, extra="ignore", defer_build=True
-    )
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     @classmethod
     def model_rebuild(
