@@ -64,7 +64,8 @@ class TaggedUnion(Generic[T]):
                     raise
             more = self._tags(text)
             tags = self._all if more <= tags else tags | more
-            models = cast("Any", Annotated[list[self._union(tags)], FailFast()])
+            models: Any = list
+            models = Annotated[models[self._union(tags)], FailFast()]
             self._list = _Reader(tags, TypeAdapter(models))
 
     def _tags(self, text: str) -> frozenset[str]:
