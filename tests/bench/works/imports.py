@@ -18,11 +18,13 @@ from bench.turns import Contestant, Measured, Opener, Settings, Turn, compete
 from mobstore import MobReset, NewMobEvent, open_stores
 
 PYDANTIC = "import pydantic; pydantic.BaseModel"
+IMPORTED = "from pydantic import BaseModel"
 IN_USE = "import asyncio, pydantic; a first model, a TypeAdapter"
 FIRST = "import mobstore; a first event"
 HELP = "mobstore --help"
 INFO = "mobstore info"
 
+_TIMED = "from time import perf_counter as now; t = now(){}\nprint(now() - t)"
 _IN_USE = """
 import asyncio
 from pydantic import BaseModel, TypeAdapter
@@ -43,19 +45,25 @@ asyncio.run(main())
 
 
 def imports(settings: Settings) -> Iterator[Outcome]:
-    """Measure at least ten new processes each, from their start to their end."""
+    """Measure at least ten new processes each."""
     with TemporaryDirectory(prefix="mobstore-bench-", dir=settings.directory) as folder:
         path = Path(folder, "small.db")
         asyncio.run(_fill(path))
-        programs: dict[str, list[str]] = {
+        processes = {
             PYDANTIC: ["-c", PYDANTIC],
-            IN_USE: ["-c", _IN_USE],
-            FIRST: ["-c", _FIRST],
             HELP: ["-m", "mobstore", "--help"],
             INFO: ["-m", "mobstore", "info", f"sqlite:{path}"],
         }
+        programs = {IMPORTED: f"\n{IMPORTED}", IN_USE: _IN_USE, FIRST: _FIRST}
+        timed = {name: ["-c", _TIMED.format(code)] for name, code in programs.items()}
         found = compete(
-            [Contestant(name, _running(arguments)) for name, arguments in programs.items()],
+            [
+                *(
+                    Contestant(name, _running(line, timed=False))
+                    for name, line in processes.items()
+                ),
+                *(Contestant(name, _running(line, timed=True)) for name, line in timed.items()),
+            ],
             replace(settings, rounds=max(10, settings.rounds)),
             most=1,
         )
@@ -66,13 +74,14 @@ def imports(settings: Settings) -> Iterator[Outcome]:
         [
             cost(found[HELP], found[PYDANTIC], 2),
             cost(found[INFO], found[PYDANTIC], 3.5),
-            _beyond(found[FIRST], found[PYDANTIC]),
+            _beyond(found[FIRST], found[IMPORTED]),
             _beyond(found[FIRST], found[IN_USE], 60),
         ],
         [
             "pydantic loads most of its modules when the first model is defined, and a program"
             " with stores imports asyncio: the last figure is the delay that mobstore adds",
-            "modules are .pyc, as pip installs them",
+            "commands from the start to the end of their process, the three others from their first"
+            " to their last statement; modules are .pyc, as pip installs them",
         ],
     )
 
@@ -87,7 +96,7 @@ async def _fill(path: Path) -> None:
         await stores.events.append(NewMobEvent(mob_id="m", kind=MobReset()))
 
 
-def _running(arguments: Sequence[str]) -> Opener:
+def _running(arguments: Sequence[str], *, timed: bool) -> Opener:
     @asynccontextmanager
     async def opened(place: Path) -> AsyncGenerator[Turn]:
         # The first process compiles all modules; a checkout may have none that are compiled.
@@ -96,12 +105,13 @@ def _running(arguments: Sequence[str]) -> Opener:
 
         async def turn(count: int) -> float:
             assert count == 1
+            command = [sys.executable, *arguments]
             start = perf_counter()
             # Nothing else runs meanwhile, so the call may block the event loop.
-            subprocess.run(  # noqa: ASYNC221
-                [sys.executable, *arguments], check=True, env=environment, stdout=subprocess.PIPE
+            done = subprocess.run(  # noqa: ASYNC221
+                command, check=True, env=environment, stdout=subprocess.PIPE, text=True
             )
-            return perf_counter() - start
+            return float(done.stdout) if timed else perf_counter() - start
 
         yield turn
 
