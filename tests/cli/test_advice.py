@@ -12,7 +12,7 @@ import pytest
 
 import mobstore
 from cli.command_line import run
-from mobstore.cli import commands
+from mobstore.cli import definitions
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
@@ -125,7 +125,7 @@ def test_a_wrong_argument_that_the_library_finds_ends_with_2(
     def reject(*_: object, **__: object) -> None:
         raise mobstore.UsageError("option x takes y")
 
-    monkeypatch.setattr(commands, "open_existing", reject)
+    monkeypatch.setattr(definitions, "open_existing", reject)
     ended = run("specs", "memory:")
     assert (ended.code, ended.out) == (2, "")
     assert ended.errors.endswith("Error: option x takes y\n")

@@ -12,16 +12,19 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from uuid import UUID
 
 import pytest
 from rich.console import Console
 
 import mobstore
+import mobstore.cli
 from cli.command_line import RUN, run, run_process
 from mobstore.cli import display
-from mobstore.cli.commands import cli
+from mobstore.cli.commands import DeferredCommand, cli
 from mobstore.cli.timeline import STEPS, timeline
 from mobstore.meerkat import import_meerkat
 from mobstore.testing.samples import event, frame, full_run, iteration, loop
@@ -434,9 +437,25 @@ def test_every_command_has_an_example() -> None:
         assert command.help
 
 
-def test_without_its_extra_it_names_the_command_to_install_it(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text(
-        "raise ModuleNotFoundError(\"No module named 'click'\", name='click')", encoding="utf-8"
+def test_each_command_has_its_place_in_the_list() -> None:
+    """The list has the first sentence of each command's help without importing the command."""
+    listed = {one.name: one for one in cli.commands.values() if isinstance(one, DeferredCommand)}
+    modules = (
+        import_module(f"mobstore.cli.{one.name}") for one in iter_modules(mobstore.cli.__path__)
+    )
+    found = {each.name: each for module in modules for each in getattr(module, "COMMANDS", ())}
+    assert listed.keys() == found.keys()
+    for name, command in found.items():
+        assert listed[name].command() is command
+        assert listed[name].get_short_help_str(1000) == command.get_short_help_str(1000)
+        assert (command.hidden, command.deprecated) == (False, False)
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_its_extra_it_names_the_command_to_install_it(tmp_path: Path, missing: str) -> None:
+    (tmp_path / f"{missing}.py").write_text(
+        f"raise ModuleNotFoundError(\"No module named '{missing}'\", name='{missing}')",
+        encoding="utf-8",
     )
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     ended = run_process("info", "memory:", environment={"PYTHONPATH": path})

@@ -29,6 +29,7 @@ from cli.hostile import (
 )
 from mobstore import MobEvent, MobId, NewMobEvent, PeersWired, StepId, Timestamp
 from mobstore.cli import display
+from mobstore.cli.transfer import print_summary
 from mobstore.maintenance.transfer import Summary
 from mobstore.meerkat import Unreadable
 from mobstore.model.ids import MeerkatId
@@ -219,7 +220,7 @@ def test_single_lines() -> None:
         console, MobEvent(cursor=1, timestamp=at, mob_id=MobId(HOSTILE * 500), kind=kind)
     )
     left_out = Unreadable("runs", HOSTILE, HOSTILE)
-    display.print_summary(console, "imported", Summary(1, 2, 3, 4), [left_out])
+    print_summary(console, "imported", Summary(1, 2, 3, 4), [left_out])
     assert forbidden(out.getvalue(), terminal=True) == []
     assert out.getvalue().count(MARKUP) > 1
     assert len(out.getvalue()) < 5_000

@@ -187,9 +187,9 @@ def test_huge_values_in_json(folder: Path) -> None:
 def test_out_of_memory() -> None:
     """The error is simulated: the place where memory runs out is unpredictable."""
     code = """
-from mobstore.cli import display, main
+from mobstore.cli import main, runs
 def console(): bytes(2**62)
-display.console = console
+runs.new_console = console
 main()
 """
     ended = subprocess.run(

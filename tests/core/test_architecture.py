@@ -214,7 +214,7 @@ def test_importing_the_package_is_light(code: str) -> None:
 
 def test_psycopg_is_loaded_only_when_a_postgresql_store_is_opened() -> None:
     code = "import mobstore; mobstore.PostgresMobStores.open('postgresql://h/db')"
-    found = loaded(f"{code}; mobstore.open_stores('sqlite:x.db'); import mobstore.cli.commands")
+    found = loaded(f"{code}; mobstore.open_stores('sqlite:x.db'); import mobstore.cli.info")
     assert "mobstore.stores.postgres" in found
     assert "click" in found
     assert not {name for name in found if name.startswith(("psycopg", "mobstore.engines.postgres"))}
@@ -224,3 +224,22 @@ def test_memory_needs_no_driver() -> None:
     found = loaded("import mobstore; mobstore.open_stores('memory:')")
     assert "mobstore.engines.memory" in found
     assert not {"sqlite3", "mobstore.engines.sqlite", "asyncio"} & found
+
+
+def test_help_is_light() -> None:
+    """`mobstore --help` and the completion of a command's name import no command."""
+    found = loaded(
+        "from mobstore.cli.commands import cli; from contextlib import redirect_stdout; import io\n"
+        "with redirect_stdout(io.StringIO()): cli.main(['--help'], standalone_mode=False)\n"
+        "from click.shell_completion import ShellComplete\n"
+        "offered = ShellComplete(cli, {}, 'mobstore', '_X').get_completions([], '')\n"
+        "assert 'info' in {item.value for item in offered}"
+    )
+    assert {"click", "mobstore.cli.commands"} <= found
+    assert not {"pydantic", "pydantic_core", "rich", "asyncio", "sqlite3", "mobstore._api"} & found
+
+
+def test_a_command_imports_no_other() -> None:
+    found = loaded("import mobstore.cli.info")
+    assert not {"rich.progress", "mobstore._api", "mobstore.cli.display"} & found
+    assert not {name for name in found if name.startswith(("mobstore.mai", "mobstore.mee"))}

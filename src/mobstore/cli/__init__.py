@@ -1,6 +1,8 @@
 """The command line, `mobstore`: look into stores, move them, check them.
 
-commands.py    the commands that show stores, specs and profiles; exit codes
+commands.py    the command group, and completion
+info.py        show how much a store contains
+definitions.py show specs and profiles
 events.py      show events, and remove old ones
 runs.py        show runs and claims, and release a claim
 consumers.py   show consumers, and forget one
@@ -13,6 +15,8 @@ durations.py   options that name a time
 stores.py      open the stores that a command works on
 signals.py     SIGTERM and SIGHUP
 output.py      standard output and error: encodings, JSON lines
+readers.py     end when the reader of standard output exits
+console.py     the console for results, and the cells of their tables
 display.py     results as tables and text
 table.py       a table as wide as the terminal
 timeline.py    the steps of a run over time
@@ -34,18 +38,18 @@ def main() -> None:
         _run()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _run() -> NoReturn:
-    try:
-        import click
-
-        from mobstore.cli import output
-        from mobstore.cli.commands import cli
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
         sys.exit("mobstore: the command line needs an extra; run pip install 'mobstore[cli]'")
+
+
+def _run() -> NoReturn:
+    import click
+
+    from mobstore.cli import output
+    from mobstore.cli.commands import cli
+
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         sys.exit("Error: standard output is closed")
     try:

@@ -8,8 +8,8 @@ from shlex import quote
 
 import click
 
-import mobstore
 from mobstore.cli.stores import is_archive
+from mobstore.errors import InternalError, ReadFailedError
 from mobstore.stores.urls import parse_url, shown_url
 
 
@@ -22,7 +22,7 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
     problem, path = "", ""
     try:
         place = parse_url(value)
-    except mobstore.InternalError as error:
+    except InternalError as error:
         # What may have a password is not the name of a file.
         problem, path = error.detail, value if shown_url(value) == value else ""
     else:
@@ -56,7 +56,7 @@ def check_url(context: click.Context, parameter: click.Parameter, value: str) ->
 def _is_archive(path: str) -> bool:
     try:
         return is_archive(Path(path))
-    except mobstore.ReadFailedError:  # such as a name that is too long; opening it says so
+    except ReadFailedError:  # such as a name that is too long; opening it says so
         return False
 
 
@@ -70,7 +70,7 @@ def _is_url(file: str) -> bool:
         return False
     try:
         parse_url(file)
-    except mobstore.InternalError as error:
+    except InternalError as error:
         if shown_url(file) != file:
             raise click.BadParameter(error.detail, param_hint="'FILE'") from error
         return False

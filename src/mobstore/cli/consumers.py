@@ -8,6 +8,7 @@ import click
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.console import new_console
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.output import json_line
 from mobstore.cli.stores import open_existing
@@ -35,10 +36,13 @@ async def consumers(url: str, *, forget: str | None, as_json: bool) -> None:
         for one in found:
             json_line({**json.loads(one.to_json()), "behind": _behind(one, latest)})
     else:
-        with display.consumers_table(display.console()) as table:
+        with display.consumers_table(new_console()) as table:
             for one in found:
                 table.add(*display.consumer_cells(one, _behind(one, latest)))
 
 
 def _behind(consumer: mobstore.Consumer, latest: int) -> int | None:
     return None if consumer.cursor > latest else latest - consumer.cursor
+
+
+COMMANDS = (consumers,)

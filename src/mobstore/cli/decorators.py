@@ -9,10 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-import mobstore
 from mobstore.cli import INTERRUPTED, signals
 from mobstore.cli.advice import check_url
 from mobstore.cli.output import error_text
+from mobstore.errors import MobStoreError, UsageError
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,9 +35,9 @@ def async_command(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             signals.run(command(*args, **kwargs))
-        except mobstore.UsageError as error:
+        except UsageError as error:
             raise click.UsageError(error.detail) from error
-        except mobstore.MobStoreError as error:
+        except MobStoreError as error:
             raise click.ClickException(error_text(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 
 import mobstore
-from mobstore.cli import display
+from mobstore.cli.console import cell, new_console
 from mobstore.cli.decorators import async_command, json_option
-from mobstore.cli.output import cell, describe_os_error, error_text, json_line
-from mobstore.cli.stores import open_url_or_export
+from mobstore.cli.output import describe_os_error, error_text, json_line
+from mobstore.cli.progress import progress_bar
+from mobstore.cli.stores import is_archive, open_existing, temporary_folder
+from mobstore.engines.sqlite.file import is_database
+from mobstore.errors import ReadFailedError
 from mobstore.maintenance.comparison import Difference
-from mobstore.stores.urls import shown_url
+from mobstore.maintenance.transfer import import_stores
+from mobstore.stores.urls import parse_url, shown_url
 
 
 @click.command()
@@ -29,10 +35,10 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
 
     Example: mobstore diff sqlite:mobs.db sqlite:copy.db
     """
-    console = display.console()
+    console = new_console()
     differs = False
     try:
-        async with open_url_or_export(first) as one, open_url_or_export(second) as other:
+        async with _open_url_or_export(first) as one, _open_url_or_export(second) as other:
             found = mobstore.diff(one, other)
             if as_json:
                 async for difference in found:
@@ -57,6 +63,34 @@ async def diff(first: str, second: str, *, as_json: bool) -> None:
 
 class _TroubleError(click.ClickException):
     exit_code = 2  # as diff and cmp do: 1 means that the stores differ
+
+
+@asynccontextmanager
+async def _open_url_or_export(name: str) -> AsyncGenerator[mobstore.MobStores]:
+    """Open the store at a URL, or import an export into a temporary store."""
+    path = Path(name)
+    if not path.is_file():  # noqa: ASYNC240 - no other task runs yet
+        try:
+            place = parse_url(name)
+        except mobstore.InternalError as error:
+            problem = f"there is no file {shown_url(name)}; as a URL, {error.detail}"
+            raise ReadFailedError(problem) from error
+        if place.engine == "sqlite" and is_archive(Path(place.name)):
+            raise ReadFailedError(f"{place.name} is an export, not a store; type {place.name}")
+        async with open_existing(name) as stores:
+            yield stores
+        return
+    if is_database(path):
+        raise ReadFailedError(f"{name} is a SQLite database; type sqlite:{name}")
+    with temporary_folder() as folder:
+        url = f"sqlite:{Path(folder, 'mobs.db')}"
+        async with mobstore.open_stores(url, durability="normal") as stores:
+            with (
+                progress_bar(f"reading {path.name}") as progress,
+                path.open("rb") as file,  # noqa: ASYNC230 - the import reads in a thread
+            ):
+                await import_stores(file, stores, progress=progress)
+            yield stores
 
 
 @dataclass
@@ -105,3 +139,6 @@ async def _grouped(found: AsyncIterable[Difference]) -> AsyncGenerator[_Group]:
         group = _Group(difference, difference.key)
     if group is not None:
         yield group
+
+
+COMMANDS = (diff,)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from mobstore.cli.output import cell
+from mobstore.cli.console import cell
 from mobstore.cli.table import AdaptiveTable
 from mobstore.errors import SerializationError
-from mobstore.maintenance.transfer import Summary
 from mobstore.model.claim import Claim
 from mobstore.model.consumer import Consumer
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.kernel import KernelState
-from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -53,21 +51,6 @@ ROWS = 1_000
 
 _VALUE = 60  # characters of a value in a cell
 _GAP = Text("  ")
-
-
-def print_overview(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
-    """Print how much a store contains, and the details of its medium."""
-    table = AdaptiveTable(url, "", "", right=[1])
-    for name, value in fields_of(found, without=("mobs", "consumers")).items():
-        table.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
-    for name, known in medium.items():
-        table.add_row(name, known)
-    console.print(table)
-    if found.consumers:
-        positions = AdaptiveTable("consumers", "name", "cursor", right=[1])
-        for consumer in found.consumers:
-            positions.add_row(consumer.name, f"{consumer.cursor:,}")
-        console.print(positions)
 
 
 class LongTable:
@@ -263,18 +246,6 @@ def consumer_cells(consumer: Consumer, behind: int | None) -> Sequence[object]:
     return consumer.name, consumer.cursor, "stale" if behind is None else behind, updated
 
 
-def print_summary(
-    console: Console, verb: str, summary: Summary, left_out: Iterable[object] = ()
-) -> None:
-    """Print how much was copied, exported or imported."""
-    console.print(
-        f"{verb} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"
-        f" {count(summary.specs, 'spec')}, {count(summary.realm_profiles, 'realm profile')}"
-    )
-    for unreadable in left_out:
-        console.print(cell(f"left out: {unreadable}", "yellow"))
-
-
 def _details(event: MobEvent) -> str:
     return format_fields(fields_of(event.kind, without=("type",)))
 
@@ -311,21 +282,6 @@ def _nodes(state: KernelState) -> str:
     except SerializationError:
         return ""  # the phase shows it
     return ", ".join(f"{name_text(node.node_id)}={node.status}" for node in found)
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return the console for results; it is wide in a pipe, so that lines are not broken.
-
-    Text is printed as it is: no markup, no emoji codes, no highlighting.
-    """
-    out = Console(stderr=stderr)
-    return Console(
-        stderr=stderr,
-        width=None if out.is_terminal else 140,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
 
 
 def status(name: str) -> Text:

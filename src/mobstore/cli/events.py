@@ -9,9 +9,11 @@ import click
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.console import new_console
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.durations import to_time
-from mobstore.cli.output import json_line, json_text, print_note, run_until_reader_exits
+from mobstore.cli.output import json_line, json_text, print_note
+from mobstore.cli.readers import run_until_reader_exits
 from mobstore.cli.stores import open_existing
 from mobstore.model.json import I64_MAX
 from mobstore.model.text import count
@@ -89,7 +91,7 @@ async def events(
         raise click.UsageError("a run belongs to one mob; use --mob or --run, not both")
     if follow and (types or not {before, newest, member, since, until} <= {None}):
         raise click.UsageError("--follow shows all events to come; select by --mob or --run alone")
-    console = display.console()
+    console = new_console()
 
     def go_beyond(cursor: int) -> None:
         nonlocal after, before

@@ -7,28 +7,22 @@ be read back exactly, and is harmless in a terminal.
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import json
 import os
 import re
-import select
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
 from functools import lru_cache
 from io import TextIOWrapper
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
-from rich.text import Text
 
 from mobstore.errors import InternalError, MobStoreError, reason
 from mobstore.model.text import bounded, plain, replace_invisible
 from mobstore.stores.urls import shown_url
 
-LONGEST_CELL = 1_000
-"""Characters of a cell or a name; `--json` prints all of them."""
 _LONGEST_MESSAGE = 2_000
 
 _PIECE = 2**20  # characters of JSON that are escaped at once: escapes are up to six times as long
@@ -99,46 +93,6 @@ def discard_output() -> None:
         os.dup2(null.fileno(), sys.stdout.fileno())
 
 
-async def run_until_reader_exits(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine, and cancel it when the reader of standard output exits.
-
-    Raises:
-        BrokenPipeError: the reader has exited.
-    """
-    task, exited = asyncio.current_task(), asyncio.ensure_future(_reader_exited())
-    assert task is not None  # noqa: S101 - this is a coroutine
-
-    def cancel(ended: asyncio.Future[None]) -> None:
-        if not ended.cancelled():
-            task.cancel()
-
-    exited.add_done_callback(cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        if not exited.done():
-            raise
-        task.uncancel()
-        raise BrokenPipeError from None
-    finally:
-        exited.remove_done_callback(cancel)
-        exited.cancel()
-
-
-async def _reader_exited() -> None:
-    """Wait until standard output has no reader; forever if the system does not report that."""
-    try:
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always reported
-        # Without POLLNVAL: some systems cannot poll terminals.
-        exit_events = select.POLLERR | select.POLLHUP
-    except (AttributeError, OSError):  # Windows; no descriptor
-        await asyncio.Event().wait()
-        return
-    while not any(events & exit_events for _, events in poll.poll(0)):  # noqa: ASYNC110 - no event
-        await asyncio.sleep(1)
-
-
 def json_line(value: object, stream: TextIO | None = None) -> None:
     """Print a value as a line of JSON, by default on standard output."""
     json_text(json.dumps(value, default=repr, ensure_ascii=False), stream)
@@ -163,19 +117,6 @@ def _json_escape(char: str) -> str:
     return "".join(
         f"\\u{unit:04x}" for unit in memoryview(char.encode("utf-16-le", "surrogatepass")).cast("H")
     )
-
-
-def cell(value: object, style: str = "") -> Text:
-    """Return the text of a cell or a line, at most `LONGEST_CELL` characters, all visible."""
-    return Text(_encodable(bounded(value, LONGEST_CELL)), style=style)
-
-
-def _encodable(text: str) -> str:
-    """Escape what standard output cannot encode: a table must know the width of its cells."""
-    if text.isascii():
-        return text
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _is_utf_8(stream: TextIO) -> bool:

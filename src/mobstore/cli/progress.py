@@ -13,15 +13,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mobstore.cli import display
-from mobstore.cli.output import cell
+from mobstore.cli.console import cell, new_console
 from mobstore.maintenance.progress import Progress
 
 
 @contextmanager
 def progress_bar(title: str) -> Generator[Progress]:
     """Show a progress bar if standard error is a terminal; yield the function that advances it."""
-    errors = display.console(stderr=True)
+    errors = new_console(stderr=True)
     columns = Bar(
         RenderableColumn(cell(title)),
         BarColumn(),

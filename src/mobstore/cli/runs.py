@@ -12,9 +12,10 @@ import click
 
 import mobstore
 from mobstore.cli import display
+from mobstore.cli.console import cell, new_console
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.durations import to_time
-from mobstore.cli.output import cell, json_line, json_text
+from mobstore.cli.output import json_line, json_text
 from mobstore.cli.stores import open_existing
 from mobstore.cli.timeline import timeline
 from mobstore.model.json import I64_MAX
@@ -66,7 +67,7 @@ async def runs(
     page = Selection(mob, flow, status, None, _PAGE, newest, ended_since, unclaimed)
     left = I64_MAX if limit is None else limit
     now = mobstore.Timestamp.now()
-    output = nullcontext() if as_json else display.runs_table(display.console())
+    output = nullcontext() if as_json else display.runs_table(new_console())
     async with open_existing(url) as stores:
         with output as table:
             while left:
@@ -124,7 +125,7 @@ async def run(url: str, run_id: str, *, as_json: bool) -> None:
     if as_json:
         json_text(found.to_json())
     else:
-        console = display.console()
+        console = new_console()
         steps = timeline(
             found.step_ledger, width=console.width, ascii_only=console.options.ascii_only
         )
@@ -163,7 +164,7 @@ async def claims(
         for claim in found:
             json_text(claim.to_json())
         return
-    with display.claims_table(display.console()) as table:
+    with display.claims_table(new_console()) as table:
         for claim in found:
             table.add(*display.claim_cells(claim, now))
 
@@ -179,14 +180,14 @@ async def _release(url: str, name: str, *, as_json: bool) -> None:
             if as_json:
                 json_line({"name": name, "holder": None})
             else:
-                display.console().print(cell(f"{name} was not held; it can be acquired now"))
+                new_console().print(cell(f"{name} was not held; it can be acquired now"))
             return
         if not await stores.claims.release(claim):
             raise mobstore.ConflictError(f"claim {name} has changed; list the claims again")
     if as_json:
         json_text(claim.to_json())
     else:
-        display.console().print(
+        new_console().print(
             cell(f"released claim {name} of {claim.holder}, epoch {claim.epoch}"), soft_wrap=True
         )
 

@@ -1,4 +1,4 @@
-"""Open the stores that a command works on: existing ones, new ones, and exports."""
+"""Open the stores that a command works on: existing ones and new ones."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mobstore
-from mobstore.cli.progress import progress_bar
 from mobstore.engines.sqlite.file import is_database
 from mobstore.engines.sqlite.removal import remove_empty
-from mobstore.errors import ReadFailedError, reason
-from mobstore.maintenance.transfer import import_stores
-from mobstore.stores.urls import parse_url, shown_url
+from mobstore.errors import ReadFailedError, WriteFailedError, reason
+from mobstore.stores.mob_stores import MobStores, Opening
+from mobstore.stores.opening import open_stores
+from mobstore.stores.urls import parse_url
 
 _ZIP = b"PK"
 
 
-def open_existing(url: str, *, read_only: bool = True) -> mobstore.Opening[mobstore.MobStores]:
+def open_existing(url: str, *, read_only: bool = True) -> Opening[MobStores]:
     """Open the store at a URL, which must exist.
 
     Read-only, it waits for no writer, and works on a medium that cannot be written.
     """
-    return mobstore.open_stores(url, create=False, read_only=read_only)
+    return open_stores(url, create=False, read_only=read_only)
 
 
 @asynccontextmanager
-async def open_new(url: str) -> AsyncGenerator[mobstore.MobStores]:
+async def open_new(url: str) -> AsyncGenerator[MobStores]:
     """Open the store at a URL; remove a file that was created for it if the block raises."""
     place = parse_url(url)
     is_new = place.engine == "sqlite" and not os.path.lexists(place.name)  # noqa: ASYNC240 - at once
-    opening = asyncio.ensure_future(mobstore.open_stores(url))
+    opening = asyncio.ensure_future(open_stores(url))
     try:
         try:
             await asyncio.wait({opening})
@@ -48,34 +47,6 @@ async def open_new(url: str) -> AsyncGenerator[mobstore.MobStores]:
         raise
 
 
-@asynccontextmanager
-async def open_url_or_export(name: str) -> AsyncGenerator[mobstore.MobStores]:
-    """Open the store at a URL, or import an export into a temporary store."""
-    path = Path(name)
-    if not path.is_file():  # noqa: ASYNC240 - no other task runs yet
-        try:
-            place = parse_url(name)
-        except mobstore.InternalError as error:
-            problem = f"there is no file {shown_url(name)}; as a URL, {error.detail}"
-            raise ReadFailedError(problem) from error
-        if place.engine == "sqlite" and is_archive(Path(place.name)):
-            raise ReadFailedError(f"{place.name} is an export, not a store; type {place.name}")
-        async with open_existing(name) as stores:
-            yield stores
-        return
-    if is_database(path):
-        raise ReadFailedError(f"{name} is a SQLite database; type sqlite:{name}")
-    with temporary_folder() as folder:
-        url = f"sqlite:{Path(folder, 'mobs.db')}"
-        async with mobstore.open_stores(url, durability="normal") as stores:
-            with (
-                progress_bar(f"reading {path.name}") as progress,
-                path.open("rb") as file,  # noqa: ASYNC230 - the import reads in a thread
-            ):
-                await import_stores(file, stores, progress=progress)
-            yield stores
-
-
 def temporary_folder() -> TemporaryDirectory[str]:
     """Create a temporary directory that is removed at the end of the block.
 
@@ -85,7 +56,7 @@ def temporary_folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="mobstore-")
     except OSError as error:
-        raise mobstore.WriteFailedError(
+        raise WriteFailedError(
             "no temporary directory can be created; is the disk full?"
         ) from error
 

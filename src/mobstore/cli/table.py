@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
-from mobstore.cli.output import cell
+from mobstore.cli.console import cell
 
 # Columns that are never broken: people copy ids and times, and a bar in two lines is wrong.
 _WHOLE = {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+from rich.console import Console
 
 import mobstore
-from mobstore.cli import display
 from mobstore.cli.advice import check_url
+from mobstore.cli.console import cell, new_console
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.output import describe_os_error, json_line
 from mobstore.cli.progress import progress_bar
@@ -28,6 +30,7 @@ from mobstore.maintenance.transfer import (
 )
 from mobstore.meerkat import ExportReport, ImportReport, export_meerkat, import_meerkat
 from mobstore.meerkat.database import check_source
+from mobstore.model.text import count
 from mobstore.stores.urls import parse_url
 
 
@@ -206,4 +209,16 @@ def _report(
             json_line(line, sys.stderr if stderr else sys.stdout)
         else:
             left_out += [f"{more:,} more"] if more else []
-            display.print_summary(display.console(stderr=stderr), verb, summary, left_out)
+            print_summary(new_console(stderr=stderr), verb, summary, left_out)
+
+
+def print_summary(
+    console: Console, verb: str, summary: Summary, left_out: Iterable[object] = ()
+) -> None:
+    """Print how much was copied, exported or imported."""
+    console.print(
+        f"{verb} {count(summary.events, 'event')}, {count(summary.runs, 'run')},"
+        f" {count(summary.specs, 'spec')}, {count(summary.realm_profiles, 'realm profile')}"
+    )
+    for unreadable in left_out:
+        console.print(cell(f"left out: {unreadable}", "yellow"))

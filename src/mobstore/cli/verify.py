@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 import mobstore
-from mobstore.cli import display
+from mobstore.cli.console import new_console
 from mobstore.cli.decorators import async_command, json_option, url_argument
 from mobstore.cli.output import json_line
 from mobstore.cli.progress import progress_bar
@@ -40,7 +40,7 @@ async def verify(url: str, *, repair: bool, as_json: bool) -> None:
         for problem in found.problems:
             json_line(asdict(problem))
     else:
-        _print(display.console(), found)
+        _print(new_console(), found)
     if found.left:
         sys.exit(1)
 
@@ -70,3 +70,6 @@ def _summary(found: Verification) -> str:
     repairable = sum(problem.repairable for problem in found.left)
     text = f"problems in {rows}: {repaired:,} repaired, {len(found.left):,} left"
     return f"{text}; --repair can repair {repairable:,}" if repairable else text
+
+
+COMMANDS = (verify,)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cache
 from operator import itemgetter
-from typing import Annotated, NamedTuple
-
-from pydantic import FailFast, TypeAdapter
+from typing import NamedTuple
 
 from mobstore.codec.arguments import choice, document_text, instance, text, timestamp_text
 from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
 from mobstore.errors import SerializationError, UsageError
-from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent, run_of
+from mobstore.model.event import EVENT_KINDS, MobEvent, MobEventKind, NewMobEvent, run_of
 from mobstore.model.event_types import EVENT_TYPES
 from mobstore.model.record import Record
 from mobstore.model.round_trip import check_round_trip, is_exactly_same, read_back
@@ -84,14 +81,14 @@ def _read_back(
 ) -> list[MobEventKind]:
     """Return the kinds as a reader will decode them, all in one call."""
     try:
-        return _kinds().validate_json(f"[{','.join(documents)}]")
+        return EVENT_KINDS.read_list(documents)
     except ValueError:
         pass
     for n, (event, document) in enumerate(zip(events, documents, strict=True)):
         what = _KIND if single else f"events[{n}].kind"
         read_back(type(event.kind), document, what)
         try:
-            _kinds().validate_json(f"[{document}]")
+            EVENT_KINDS.read_list([document])
         except ValueError:
             raise SerializationError(f"{what} is none of the kinds of events") from None
     raise SerializationError("events cannot be read back")  # though each of them can
@@ -195,13 +192,8 @@ def _decoded(rows: Sequence[EventRow]) -> list[MobEvent]:
     assemble, decoded = MobEvent.assemble, Timestamp.from_sortable
     if not {str}.issuperset(map(type, map(_MOB_ID, rows))):
         raise TypeError("mob_id is not text")
-    kinds = _kinds().validate_json(f"[{','.join([row.kind for row in rows])}]")
+    kinds = EVENT_KINDS.read_list([row.kind for row in rows])
     return [
         assemble({"cursor": cursor, "timestamp": decoded(time), "mob_id": mob_id, "kind": kind})
         for (cursor, mob_id, time, *_), kind in zip(rows, kinds, strict=True)
     ]
-
-
-@cache
-def _kinds() -> TypeAdapter[list[MobEventKind]]:
-    return TypeAdapter(Annotated[list[MobEventKind], FailFast()])

@@ -7,11 +7,9 @@ used only while `BaseModel` has exactly these slots, else `model_construct` is.
 `tests/model/test_assembly.py` fails when pydantic changes them.
 """
 
-from __future__ import annotations
+from typing import Any, ClassVar, Self  # annotations are no text: see `record`
 
-from typing import Any, ClassVar, Self
-
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 SLOTS = (
     "__dict__",
@@ -32,6 +30,10 @@ if SLOTS_ARE_KNOWN:
 
 class Assembled(BaseModel):
     """A model that can be built from fields that were checked before."""
+
+    # Schemas are built at the first use: all of them at import would double its time, and the
+    # first one loads pydantic's plugins, which takes 10 ms.
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     _names: ClassVar[set[str]] = set()
 

@@ -34,6 +34,7 @@ from mobstore.model.record import (
     decode,
     no_value,
 )
+from mobstore.model.tagged_union import TaggedUnion
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
 
@@ -406,6 +407,9 @@ MobEventKind: TypeAlias = Annotated[
     Field(discriminator="type"),
 ]
 
+EVENT_KINDS: TaggedUnion[MobEventKind] = TaggedUnion(MobEventKind)
+"""The kinds of events, with schemas that are built on demand."""
+
 
 def run_of(kind: MobEventKind) -> RunId | None:
     """Return the run of an event, None if it has none."""
@@ -416,7 +420,7 @@ class NewMobEvent(Record):
     """An event to append. The store assigns its cursor, and its time unless it has one."""
 
     mob_id: MobId
-    kind: MobEventKind
+    kind: Annotated[MobEventKind, EVENT_KINDS]
     timestamp: Timestamp | None = None
 
 
@@ -429,7 +433,7 @@ class MobEvent(Displayed, Record):
     cursor: U64
     timestamp: Timestamp
     mob_id: MobId
-    kind: MobEventKind
+    kind: Annotated[MobEventKind, EVENT_KINDS]
 
     @property
     def run_id(self) -> RunId | None:

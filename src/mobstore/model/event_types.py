@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import cast
 
 from mobstore.model.event import (
+    EVENT_KINDS,
     ExternalPeerUnwired,
     ExternalPeerWired,
     MeerkatKickoffUpdated,
@@ -22,7 +23,6 @@ from mobstore.model.event import (
 )
 from mobstore.model.record import Record
 
-_KINDS: tuple[type[Record], ...] = get_args(get_args(MobEventKind)[0])
 _STRUCTURAL: tuple[type[Record], ...] = (
     MobCreated,
     MobCompleted,
@@ -43,7 +43,7 @@ def _type_of(kind: type[Record]) -> str:
     return cast("str", kind.model_fields["type"].default)
 
 
-EVENT_TYPES: frozenset[str] = frozenset(map(_type_of, _KINDS))
+EVENT_TYPES: frozenset[str] = frozenset(EVENT_KINDS.models)
 """The types of all kinds of events, such as `step_failed`."""
 
 STRUCTURAL_KINDS: frozenset[str] = frozenset(map(_type_of, _STRUCTURAL))
@@ -63,8 +63,8 @@ _MEMBERS_IN = ("meerkat_id", "a", "b", "local", "owner", "escalated_to")
 """The fields of kinds that hold the id of a member."""
 
 MEMBER_TYPES: frozenset[str] = frozenset(
-    _type_of(kind)
-    for kind in _KINDS
+    type_
+    for type_, kind in EVENT_KINDS.models.items()
     if kind is OperatorActionRecorded or not kind.model_fields.keys().isdisjoint(_MEMBERS_IN)
 )
 """The types of the events that may name a member."""

@@ -35,7 +35,7 @@ def cold_start(stage: Stage, settings: Settings) -> Iterator[Outcome]:
         "starts/s",
         checks=[
             *map(_seconds, found.values()),
-            cost(found["mobstore"], found[PYDANTIC], 1.25),
+            cost(found["mobstore"], found[PYDANTIC], 1.15),
         ],
         notes=[
             *(f"{name}: {size}" for name, size in sizes.items()),
