@@ -146,7 +146,7 @@ def poll(
         parts: Sequence[list[E] | None]
         (parts,) = yield (Parts(scan, EVENT_COLUMNS, form.decode_if_readable),)
         if None not in parts:
-            return Commit(EventPage(list(chain.from_iterable(filter(None, parts)))))
+            return Commit(EventPage(list(chain.from_iterable(filter(None, parts))), []))
     rows = yield from search(conditions, span, limit)
     events, unreadable = form.read(rows)
     if unreadable and not skip_unreadable:
