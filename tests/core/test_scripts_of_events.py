@@ -47,7 +47,7 @@ OTHER = EventRow(
 )
 
 
-def poll(span: Span, limit: int, **options: bool) -> Script[events.EventPage[MobEvent]]:
+def poll(span: Span, limit: int, **options: Any) -> Script[events.EventPage[MobEvent]]:
     return in_whole(events.poll(MODELS, span, limit, **options))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from mobstore import MobStores, SerializationError, open_stores
 from mobstore.engines.read_only import ReadOnlyEngine
+from mobstore.engines.sqlite import rows as sqlite_rows
 from mobstore.scripts.tables import EVENTS, EVENTS_BY_MOB, EVENTS_BY_TIME
 from mobstore.scripts.transaction import Commit, Parts, PartsScript, Put, Scan, in_whole
 from mobstore.testing.samples import event, timestamp
@@ -127,3 +129,27 @@ def test_a_script_in_whole_is_closed_when_a_conversion_fails() -> None:
     with pytest.raises(LookupError):
         whole.send(([],))
     assert ended == ["script"]
+
+
+def test_rows_that_repeat_after_a_part_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their keys; by an index, in which rows may tie, when they are more than the file."""
+    monkeypatch.setattr(sqlite_rows, "_MANY", 2)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE events (cursor, mob_id, timestamp, type, run_id, kind)")
+        for cursor in (1, 2, 2, 3):
+            connection.execute(
+                "INSERT INTO events VALUES (?, 'm', 't', 'x', '', 'kind')", (cursor,)
+            )
+        rows = sqlite_rows.Rows(connection)
+        for scan in (Scan(EVENTS), Scan(EVENTS_BY_MOB, ("m",))):
+            reads: tuple[Any, ...] = (scan, Parts(scan, COLUMNS, list))
+            for read in reads:
+                if scan.index is EVENTS:
+                    with pytest.raises(sqlite_rows.DisorderError, match="not in the order"):
+                        rows.answer(read)
+                    continue
+                assert rows.answer(read)
+                with monkeypatch.context() as patched:
+                    patched.setattr(sqlite_rows, "size_of_file", lambda _: 5)  # pyright: ignore[reportUnknownLambdaType]
+                    with pytest.raises(sqlite_rows.DisorderError, match="more rows"):
+                        rows.answer(read)

@@ -109,8 +109,9 @@ class _Budget:
             return found
         if isinstance(read, Parts):
             return [read.convert(self._few(read.scan, read.columns))]
-        table = cast("Scan[Any]", read).index.table
-        return list(map(table.row._make, self._few(cast("Scan[Any]", read), table.columns)))
+        scan = cast("Scan[Any]", read)
+        make: Callable[[Any], Any] = scan.index.table.row._make
+        return list(map(make, self._few(scan, scan.index.table.columns)))
 
     def _few(self, scan: Scan[Any], columns: tuple[str, ...]) -> list[Any]:
         if (scan.limit or 0) > self._left and self._rows.finds_more(scan, self._left):
