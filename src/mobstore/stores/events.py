@@ -216,7 +216,7 @@ class MobEventStore(EngineStore):
         """Return the JSON of the events that `poll` returns for the same arguments.
 
         For pages, pipes and files: each text is what `MobEvent.to_json` writes, without a line
-        break. No models are built, which takes a third of the time of `poll`.
+        break. No models are built, so it takes about a third of the time of `poll`.
 
         The JSON of a kind is returned as it is stored; only its start, which names its type, and
         its end are checked. So of the events that `poll` cannot read, those without these, with an
