@@ -56,6 +56,7 @@ async def _fill(path: Path, *, output: int = 0, events: int = 0, each: int = 0) 
         ({"events": 900, "each": 10}, EVENTS, False),
         ({"events": 900, "each": 5_000}, EVENTS, True),
         ({"events": 900, "each": 5_000}, lambda: event_log.poll(MODELS, Span(0), 100), False),
+        ({"events": 1000, "each": 1}, lambda: event_log.poll(MODELS, Span(0), 9999), False),
         ({"events": 3, "each": 3_000_000}, EVENTS, True),
         ({"events": 1100, "each": 1}, lambda: event_log.poll(MODELS, Span(0), 1100), True),
     ],

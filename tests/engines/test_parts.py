@@ -126,9 +126,10 @@ def test_a_script_in_whole_is_closed_when_a_conversion_fails() -> None:
 
     whole = in_whole(script())
     assert next(whole) == (Scan(EVENTS),)
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError) as caught:
         whole.send(([],))
-    assert ended == ["script"]
+    assert ended == ["script"]  # now, and not when the traceback is released
+    assert caught.tb is not None
 
 
 def test_rows_that_repeat_after_a_part_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
