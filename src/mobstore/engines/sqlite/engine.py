@@ -115,6 +115,9 @@ class SqliteEngine(Engine):
             raise
         return cls(writer, mode)
 
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        return await self.read_parts(make)
+
     async def read_parts(self, make: Callable[[], PartsScript[T]]) -> T:
         require_outside_atomic()
         self._check_process()
@@ -128,8 +131,6 @@ class SqliteEngine(Engine):
         if self._reads % _READS_PER_TURN == 0:
             await asyncio.sleep(0)  # a task that only reads must not starve the others
         return found
-
-    read = read_parts
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
         return await self._queue(make)
