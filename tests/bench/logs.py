@@ -129,6 +129,19 @@ class MobstoreLog(EventLog):
         return await self._events.poll(0, limit)
 
 
+class JsonLog(MobstoreLog):
+    """The log of mobstore, read as JSON."""
+
+    async def read(self, limit: int) -> Sized:
+        return await self._events.poll_json(0, limit)
+
+
+@asynccontextmanager
+async def json_log(path: Path) -> AsyncGenerator[EventLog]:
+    async with open_mobstore(path) as stores:
+        yield JsonLog(stores)
+
+
 @asynccontextmanager
 async def mobstore_log(path: Path) -> AsyncGenerator[EventLog]:
     async with open_mobstore(path) as stores:

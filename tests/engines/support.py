@@ -117,6 +117,7 @@ def every_call(stores: MobStores) -> list[Call]:
             "get_by_key": lambda: events.get_by_key("key"),
             "append_batch": lambda: events.append_batch([tagged_event("e"), tagged_event("f")]),
             "poll": lambda: events.poll(0, 10),
+            "poll_json": lambda: events.poll_json(0, 10),
             "replay_all": events.replay_all,
             "subscribe": lambda: first(events.subscribe()),
             "follow": lambda: first(events.follow("projector", linger=0)),

@@ -47,8 +47,8 @@ from mobstore.testing.samples import tag_of, tagged_event
 pytestmark = pytest.mark.process
 
 READS = {
-    "poll", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run", "list_runs",
-    "get_run_header", "run_headers", "counts", "find_run_ids",
+    "poll", "poll_json", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run",
+    "list_runs", "get_run_header", "run_headers", "counts", "find_run_ids",
     "step_entries", "failure_entries", "loop_iteration_entries", "watch", "get_spec", "list_specs",
     "get", "list", "subscribe", "consumers",
 }  # fmt: skip

@@ -393,3 +393,47 @@ def test_what_has_no_duration(other: Any) -> None:
         _ = stamp + cast("Any", stamp)
     with pytest.raises(TypeError):
         _ = timedelta(1) - cast("Any", stamp)
+
+
+SORTABLE = (
+    "2026-03-04T05:06:07.000000000Z",
+    "2026-03-04T05:06:07.080000000Z",
+    "2026-03-04T05:06:07.000100000Z",
+    "2026-03-04T05:06:07.000089000Z",
+    "2026-03-04T05:06:07.100000100Z",
+    "2016-12-31T23:59:60.999999999Z",
+)
+FAR = ("Y012026-01-01T00:00:00.123000000Z", "-999956-03-15T12:00:00.000000001Z")
+
+
+@pytest.mark.parametrize("texts", [(), SORTABLE[:1], SORTABLE, (*SORTABLE, *FAR), FAR])
+def test_many_sortable_texts_are_read_as_one_by_one(texts: tuple[str, ...]) -> None:
+    assert Timestamp.all_from_sortable(texts) == [Timestamp.from_sortable(text) for text in texts]
+    assert Timestamp.json_from_sortable(texts) == [
+        str(Timestamp.from_sortable(text)) for text in texts
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (SORTABLE[0] + SORTABLE[1][:1], SORTABLE[1][1:]),
+        (f"{SORTABLE[0]}\n{SORTABLE[1]}",),
+        (f"{SORTABLE[0]}\n", SORTABLE[1]),
+        (*SORTABLE, ""),
+        ("", *SORTABLE),
+        (*SORTABLE, "yesterday"),
+        (SORTABLE[0][:-1],),
+    ],
+)
+def test_many_texts_of_which_one_is_not_sortable(texts: tuple[str, ...]) -> None:
+    for read in (Timestamp.all_from_sortable, Timestamp.json_from_sortable):
+        with pytest.raises(ValueError, match="not the text of a timestamp"):
+            read(texts)
+
+
+def test_many_texts_of_which_one_is_not_text() -> None:
+    wrong: Any = (*SORTABLE, 5)
+    for read in (Timestamp.all_from_sortable, Timestamp.json_from_sortable):
+        with pytest.raises(TypeError):
+            read(wrong)

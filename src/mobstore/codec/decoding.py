@@ -29,6 +29,11 @@ def unreadable(what: str, error: Exception) -> SerializationError:
     return said
 
 
+def unreadable_row(what: str, key: str, error: Exception) -> SerializationError:
+    """Return the error for an unreadable row with a key; its cause says why, on one line."""
+    return unreadable(f"{what} {brief(str(key))}", error)
+
+
 @contextmanager
 def naming_unreadable_rows(what: str, key: str) -> Generator[None]:
     """Name the row in the error for corrupt content.
@@ -39,7 +44,7 @@ def naming_unreadable_rows(what: str, key: str) -> Generator[None]:
     try:
         yield
     except UNREADABLE as error:
-        raise unreadable(f"{what} {brief(str(key))}", error)  # noqa: B904 - it has its cause
+        raise unreadable_row(what, key, error)  # noqa: B904 - it has its cause
 
 
 def stored_text(stored: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -55,6 +55,8 @@ from mobstore.scripts.tables import (
     RunStateRow,
     StepLedgerRow,
 )
+
+S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
 FREE_ITERATIONS = 1_024
 """Iterations of all loops of a run that need no output. The reference has no limit."""
@@ -272,18 +274,8 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             "flow_state": KernelState.from_canonical(state.flow_state),
             "step_ledger": tuple(map(read_step, steps)),
             "failure_ledger": tuple(map(read_failure, failures)),
-            "frames": {
-                stored_text(frame_id): FrameSnapshot.assemble(
-                    {"kernel_state": KernelState.from_canonical(state_text)}
-                )
-                for _, frame_id, state_text in frames
-            },
-            "loops": {
-                stored_text(loop_id): LoopSnapshot.assemble(
-                    {"kernel_state": KernelState.from_canonical(state_text)}
-                )
-                for _, loop_id, state_text in loops
-            },
+            "frames": _snapshots(frames, FrameSnapshot),
+            "loops": _snapshots(loops, LoopSnapshot),
             "loop_iteration_ledger": tuple(map(read_iteration, iterations)),
             "root_step_outputs": {
                 stored_text(output.step_id): decode_json(output.output) for output in root_outputs
@@ -291,6 +283,13 @@ def read_run(row: RunRow, parts: RunParts) -> MobRun:
             "loop_iteration_outputs": _loop_outputs(row.run_id, loop_outputs, outputs),
         }
         return MobRun.assemble({name: found[name] for name in _FIELDS})
+
+
+def _snapshots(rows: Sequence[FrameRow] | Sequence[LoopRow], kind: type[S]) -> dict[str, S]:
+    """Decode the states of frames or loops, by their ids."""
+    of_canonical = KernelState.from_canonical
+    read = kind.assemble_all({"kernel_state": of_canonical(state)} for _, _, state in rows)
+    return {stored_text(name): one for (_, name, _), one in zip(rows, read, strict=True)}
 
 
 def read_header(row: RunRow, claim: RunClaimRow | None) -> RunHeader:

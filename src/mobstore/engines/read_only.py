@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from mobstore.errors import UsageError
-from mobstore.scripts.transaction import Engine, LoadingScript, Scan, Script, require_outside_atomic
+from mobstore.scripts.transaction import (
+    Engine,
+    LoadingScript,
+    PartsScript,
+    Scan,
+    Script,
+    require_outside_atomic,
+)
 
 T = TypeVar("T")
 
@@ -22,6 +29,9 @@ class ReadOnlyEngine(Engine):
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
         return await self._engine.read(make)
+
+    async def read_parts(self, make: Callable[[], PartsScript[T]]) -> T:
+        return await self._engine.read_parts(make)
 
     async def write(self, make: Callable[[], Script[T]]) -> T:  # noqa: ARG002
         _reject()

@@ -1,8 +1,8 @@
 """Profiles: templates of members, inline in a definition or stored in a realm."""
 
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from mobstore.model.display import Displayed
 from mobstore.model.record import I32, NO_ITEMS, NO_VALUE, U64, Array, FreeJson, Record
@@ -51,17 +51,8 @@ class RealmProfileRef(Record):
     realm_profile: str
 
 
-def _only_reference(value: object) -> object:
-    """Reduce an object with a text `realm_profile` to a reference, whatever else it has."""
-    if isinstance(value, dict):
-        name = cast("dict[str, object]", value).get("realm_profile")
-        if isinstance(name, str):
-            return RealmProfileRef(realm_profile=name)
-        return cast("object", value)
-    return value
-
-
-ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, BeforeValidator(_only_reference)]
+# The first one that fits: with a text `realm_profile` it is a reference, whatever else it has.
+ProfileBinding: TypeAlias = Annotated[RealmProfileRef | Profile, Field(union_mode="left_to_right")]
 
 
 class StoredRealmProfile(Displayed, Record):

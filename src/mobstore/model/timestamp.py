@@ -11,6 +11,7 @@ may have all three. A `Timestamp` is therefore text of fixed width, so that text
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, total_ordering
 from time import time_ns
@@ -92,6 +93,30 @@ class Timestamp:
         timestamp._text = text  # noqa: SLF001 - its own
         return timestamp
 
+    @classmethod
+    def all_from_sortable(cls, texts: Sequence[str]) -> list[Timestamp]:
+        """Return the timestamps of texts as `from_sortable` does, in half the time.
+
+        Raises:
+            ValueError: a text is not of that form.
+            TypeError: one is not text.
+        """
+        if not _are_common(texts):
+            return list(map(cls.from_sortable, texts))
+        new, timestamps = cls.__new__, list[Timestamp]()
+        for text in texts:
+            timestamp = new(cls)
+            timestamp._text = text  # noqa: SLF001 - its own
+            timestamps.append(timestamp)
+        return timestamps
+
+    @classmethod
+    def json_from_sortable(cls, texts: Sequence[str]) -> list[str]:
+        """Return `str()` of the timestamps of texts, without the timestamps. Raise as they do."""
+        if not _are_common(texts):
+            return [str(cls.from_sortable(text)) for text in texts]
+        return list(map(_without_zeros, texts))
+
     @property
     def sortable(self) -> str:
         """Text of fixed width that sorts by time; the form in which stores keep timestamps."""
@@ -115,17 +140,11 @@ class Timestamp:
 
     def __str__(self) -> str:
         text = self._text
-        fraction = text[-10:-1]
-        head = text[:-11]
         if text[0] == "Y":
-            head = f"+{int(text[1:7])}{head[7:]}"
+            text = f"+{int(text[1:7])}{text[7:]}"
         elif text[0] == "-":
-            head = f"-{1_000_000 - int(text[1:7]):04d}{head[7:]}"
-        if fraction == "000000000":
-            return f"{head}Z"
-        while fraction.endswith("000"):
-            fraction = fraction[:-3]
-        return f"{head}.{fraction}Z"
+            text = f"-{1_000_000 - int(text[1:7]):04d}{text[7:]}"
+        return _without_zeros(text)
 
     def __repr__(self) -> str:
         return f"Timestamp('{self}')"
@@ -208,6 +227,22 @@ class Timestamp:
             lambda value: value if type(value) is cls else cls(value),
             serialization=core_schema.to_string_ser_schema(),
         )
+
+
+def _are_common(texts: Sequence[str]) -> bool:
+    """Return whether all texts have the sortable form of the years 0 to 9999."""
+    # The form has no line break, so the lines are the texts.
+    forms = "\n".join(texts).encode().translate(_ZEROS)
+    return forms == b"\n".join([_FORM] * len(texts))
+
+
+def _without_zeros(text: str) -> str:
+    """Cut nine fraction digits to 0, 3, 6 or 9."""
+    if not text.endswith("000Z"):
+        return text
+    if text.endswith(".000000000Z"):
+        return f"{text[:-11]}Z"
+    return f"{text[:-7]}Z" if text.endswith("000000Z") else f"{text[:-4]}Z"
 
 
 @lru_cache(maxsize=1)

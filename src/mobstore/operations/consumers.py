@@ -9,22 +9,34 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mobstore.codec.consumers import read_consumer
+from mobstore.codec.events import MODELS
 from mobstore.errors import ConsumerMovedError, StaleCursorError
 from mobstore.model.consumer import Consumer
+from mobstore.model.event import MobEvent
 from mobstore.operations.event_queries import Span
 from mobstore.operations.events import EventPage, poll, require_assigned
 from mobstore.scripts.tables import CONSUMERS, COUNTERS, NEXT_CURSOR, ConsumerRow
-from mobstore.scripts.transaction import Commit, Delete, Get, Now, Put, Scan, Script, fetch
+from mobstore.scripts.transaction import (
+    Commit,
+    Delete,
+    Get,
+    Now,
+    PartsScript,
+    Put,
+    Scan,
+    Script,
+    fetch,
+)
 
 
 class ConsumerPage(NamedTuple):
     """A page of events, and the position after which it begins."""
 
     after: int
-    page: EventPage
+    page: EventPage[MobEvent]
 
 
-def next_page(name: str, most: int, *, skip_unreadable: bool) -> Script[ConsumerPage | None]:
+def next_page(name: str, most: int, *, skip_unreadable: bool) -> PartsScript[ConsumerPage | None]:
     """Return the events after a consumer's position, at most `most`; None if it has no position.
 
     Raises:
@@ -36,7 +48,7 @@ def next_page(name: str, most: int, *, skip_unreadable: bool) -> Script[Consumer
         return Commit(None)
     try:
         page = yield from poll(
-            Span(consumer.cursor), most, reject_stale=True, skip_unreadable=skip_unreadable
+            MODELS, Span(consumer.cursor), most, reject_stale=True, skip_unreadable=skip_unreadable
         )
     except StaleCursorError as error:
         raise StaleCursorError(error.after, error.latest, name) from None

@@ -118,7 +118,7 @@ def search(conditions: Conditions, span: Span, limit: int) -> ScriptPart[list[Ev
     if not limit:
         return []
     ways = _ways(conditions)
-    if conditions in (Conditions(of=conditions.of), Conditions(types=conditions.types)):
+    if _is_single(conditions):
         page = yield from ways[0].page(span, limit)
         return page.rows[:limit]
     by_time = _ByTime(conditions, span, limit) if conditions.by_time else None
@@ -134,6 +134,18 @@ def search(conditions: Conditions, span: Span, limit: int) -> ScriptPart[list[Ev
             size = next_limit(size, len(rows), size_of(rows))
         if by_time is not None and (yield from by_time.advance()):
             return by_time.found()
+
+
+def single_scan(conditions: Conditions, span: Span, limit: int) -> Scan[EventRow] | None:
+    """Return the scan that finds what `search` finds; None if there is no such scan."""
+    way, *others = _ways(conditions)
+    if not _is_single(conditions) or others or len(way.prefixes) != 1:
+        return None
+    return span.scan(way.by, way.prefixes[0], limit)
+
+
+def _is_single(conditions: Conditions) -> bool:
+    return conditions in (Conditions(of=conditions.of), Conditions(types=conditions.types))
 
 
 class _Page(NamedTuple):

@@ -7,14 +7,22 @@ again, so a consumer at an old cursor misses nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
 
-from mobstore.codec.events import UnreadableEvent, read_all, read_events
+from mobstore.codec.events import EVENT_COLUMNS, Form, UnreadableEvent, read_all, read_events
 from mobstore.errors import ConflictError, InternalError, StaleCursorError
 from mobstore.model.event import MobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.text import brief
-from mobstore.operations.event_queries import ALL, Conditions, EventFilter, Span, search
+from mobstore.operations.event_queries import (
+    ALL,
+    Conditions,
+    EventFilter,
+    Span,
+    search,
+    single_scan,
+)
 from mobstore.scripts.tables import (
     COUNTERS,
     EVENT_KEYS,
@@ -29,6 +37,8 @@ from mobstore.scripts.transaction import (
     Commit,
     DeleteRange,
     Get,
+    Parts,
+    PartsScript,
     Scan,
     Script,
     ScriptPart,
@@ -36,6 +46,8 @@ from mobstore.scripts.transaction import (
     counter_too_low,
     fetch,
 )
+
+E = TypeVar("E")
 
 
 def append_batch(events: Sequence[EventRow]) -> Script[int]:
@@ -96,24 +108,26 @@ def _event_of(key: EventKeyRow | None) -> ScriptPart[EventRow | None]:
     return None if key is None else (yield from fetch(Get(EVENTS, (key.cursor,))))
 
 
-class EventPage(NamedTuple):
+class EventPage(NamedTuple, Generic[E]):
     """A page of events, and the unreadable ones skipped between them."""
 
-    events: list[MobEvent]
+    events: list[E]
     unreadable: Sequence[UnreadableEvent] = ()
 
 
 def poll(
+    form: Form[E],
     span: Span,
     limit: int,
     conditions: Conditions = ALL,
     *,
     reject_stale: bool = False,
     skip_unreadable: bool = False,
-) -> Script[EventPage]:
+) -> PartsScript[EventPage[E]]:
     """Return the first events that meet some conditions.
 
     Args:
+        form: the form of the result.
         span: their cursors, and the order.
         limit: the maximum number of events.
         conditions: the conditions.
@@ -127,14 +141,20 @@ def poll(
     """
     if reject_stale and span.after:
         require_assigned(span.after, (yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))))
+    scan = single_scan(conditions, span, limit)
+    if scan is not None:
+        parts: Sequence[list[E] | None]
+        (parts,) = yield (Parts(scan, EVENT_COLUMNS, form.decode_if_readable),)
+        if None not in parts:
+            return Commit(EventPage(list(chain.from_iterable(filter(None, parts))), []))
     rows = yield from search(conditions, span, limit)
-    events, unreadable = read_events(rows)
+    events, unreadable = form.read(rows)
     if unreadable and not skip_unreadable:
         return Commit(EventPage(events[: _readable_before(unreadable[0], rows)]))
     while unreadable and len(events) < limit and rows:
         span = span.beyond(rows[-1].cursor)
         rows = yield from search(conditions, span, limit - len(events))
-        more, more_unreadable = read_events(rows)
+        more, more_unreadable = form.read(rows)
         events, unreadable = events + more, [*unreadable, *more_unreadable]
     return Commit(EventPage(events, unreadable))
 

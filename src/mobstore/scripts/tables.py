@@ -71,15 +71,17 @@ class Table(Index[R]):
         """Return a function that extracts these columns of a row as a tuple."""
         getter = self._getters.get(columns)
         if getter is None:
-            getter = self._getters[columns] = self._make_getter(columns)
+            getter = self._getters[columns] = getter_of(self.columns, columns)
         return getter
 
-    def _make_getter(self, columns: tuple[str, ...]) -> Callable[[Row], Key]:
-        places = [self.columns.index(column) for column in columns]
-        if len(places) > 1:
-            return itemgetter(*places)
-        start = places[0] if places else 0
-        return itemgetter(slice(start, start + len(places)))
+
+def getter_of(columns: tuple[str, ...], some: tuple[str, ...]) -> Callable[[Row], Key]:
+    """Return a function that extracts some columns of a tuple of columns as a tuple."""
+    places = [columns.index(column) for column in some]
+    if len(places) > 1:
+        return itemgetter(*places)
+    start = places[0] if places else 0
+    return itemgetter(slice(start, start + len(places)))
 
 
 IDENTITY = "identity"

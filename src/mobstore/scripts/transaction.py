@@ -97,6 +97,25 @@ class Now(ReadOf[str]):
     """
 
 
+@dataclass(slots=True)
+class Parts(ReadOf[list[T]], Generic[T]):
+    """Some columns of the rows that a scan finds, converted part by part; see `PartsScript`.
+
+    The answer is what `convert` returned for each part, in order. An engine holds a part of the
+    rows at a time, and need not read the other columns.
+    """
+
+    scan: Scan[Any]
+    columns: tuple[str, ...]
+    """Columns of the table, among them those by which the scan orders its rows."""
+    convert: Callable[[Sequence[Any]], T]
+    """Takes tuples of the columns, any number of them; always returns the same for the same."""
+
+    def of(self, rows: Sequence[Any]) -> list[T]:
+        """Return the answer for whole rows, as one part."""
+        return [self.convert(list(map(self.scan.index.table.getter(self.columns), rows)))]
+
+
 Read: TypeAlias = Get[Any] | Scan[Any] | Count | Now
 """A read, answered by a row or None, by rows, by a number, or by a time."""
 
@@ -203,6 +222,8 @@ ScriptPart: TypeAlias = Generator[tuple[Read, ...], tuple[Any, ...], T]
 """A part of a script, for `yield from`."""
 Script: TypeAlias = ScriptPart[Commit[T]]
 LoadingScript: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], Commit[T]]
+PartsScript: TypeAlias = Generator[tuple[Read | Parts[Any], ...], tuple[Any, ...], Commit[T]]
+"""A script that writes nothing and may read in parts, for `Engine.read_parts`."""
 
 
 def refuse(method: str, run_id: str | None, reason: str) -> Commit[bool]:
@@ -226,8 +247,30 @@ def fetch(*reads: Any) -> ScriptPart[Any]:
     return answers[0] if len(reads) == 1 else answers
 
 
+def in_whole(script: PartsScript[T]) -> Script[T]:
+    """Return a script that reads whole rows in place of parts."""
+    try:
+        asked = next(script)
+        while True:
+            answers = yield tuple([one.scan if isinstance(one, Parts) else one for one in asked])
+            asked = script.send(
+                tuple(
+                    [
+                        one.of(answer) if isinstance(one, Parts) else answer
+                        for one, answer in zip(asked, answers, strict=True)
+                    ]
+                )
+            )
+    except StopIteration as end:
+        return cast("Commit[T]", end.value)
+    finally:
+        script.close()
+
+
 def drive(
-    script: Script[T] | LoadingScript[T], answer: Callable[[Any], object], now: Callable[[], str]
+    script: Script[T] | LoadingScript[T] | PartsScript[T],
+    answer: Callable[[Any], object],
+    now: Callable[[], str],
 ) -> Commit[T]:
     """Run a script to its end on an engine that answers reads immediately.
 
@@ -301,6 +344,13 @@ class Engine(ABC):
             ReadFailedError: the medium failed.
             ClosedError: the engine is closed.
         """
+
+    async def read_parts(self, make: Callable[[], PartsScript[T]]) -> T:
+        """Run a script that writes nothing and may read in parts. Raise the errors of `read`.
+
+        An engine that gains nothing by parts reads whole rows.
+        """
+        return await self.read(lambda: in_whole(make()))
 
     @abstractmethod
     async def write(self, make: Callable[[], Script[T]]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from mobstore.codec.arguments import (
@@ -17,6 +18,9 @@ from mobstore.codec.arguments import (
     to_timestamp,
 )
 from mobstore.codec.events import (
+    MODELS,
+    TEXTS,
+    Form,
     encode_events,
     event_key,
     event_types,
@@ -37,6 +41,8 @@ from mobstore.scripts.tables import EVENTS_BY_MOB, EVENTS_BY_RUN
 from mobstore.stores.base import EngineStore
 from mobstore.stores.following import EventBatch, EventFollowing, check_linger
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
+
+E = TypeVar("E")
 
 _PRUNED_AT_ONCE = 1000  # events
 
@@ -184,6 +190,71 @@ class MobEventStore(EngineStore):
         events.poll.newest-first, events.poll.types, events.poll.member, events.poll.times,
         events.poll.together, events.poll.unreadable.newest-first.
         """
+        return await self._poll(
+            MODELS,
+            after_cursor, limit, mob_id=mob_id, run_id=run_id, before_cursor=before_cursor,
+            newest_first=newest_first, types=types, member=member, since=since, until=until,
+            reject_stale=reject_stale, on_unreadable=on_unreadable,
+        )  # fmt: skip
+
+    async def poll_json(
+        self,
+        after_cursor: int = 0,
+        limit: int = 1000,
+        *,
+        mob_id: str | None = None,
+        run_id: UUID | str | None = None,
+        before_cursor: int | None = None,
+        newest_first: bool = False,
+        types: str | Collection[str] | None = None,
+        member: str | None = None,
+        since: Timestamp | datetime | None = None,
+        until: Timestamp | datetime | None = None,
+        reject_stale: bool = False,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> list[str]:
+        """Return the JSON of the events that `poll` returns for the same arguments.
+
+        For pages, pipes and files: each text is what `MobEvent.to_json` writes, without a line
+        break. No models are built, so it takes about a third of the time of `poll`.
+
+        The JSON of a kind is returned as it is stored; only its start, which names its type, and
+        its end are checked. So of the events that `poll` cannot read, those without these, with an
+        unknown type or with a wrong time are unreadable, and the others are returned. `verify`
+        finds all of them. The next page is after the `cursor` of the last text.
+
+        Raises:
+            UsageError: as for `poll`.
+            StaleCursorError: as for `poll`.
+            SerializationError: the next event is unreadable; the error names its cursor.
+
+        Contract: events.poll-json.same, events.poll-json.unreadable.
+        """
+        return await self._poll(
+            TEXTS,
+            after_cursor, limit, mob_id=mob_id, run_id=run_id, before_cursor=before_cursor,
+            newest_first=newest_first, types=types, member=member, since=since, until=until,
+            reject_stale=reject_stale, on_unreadable=on_unreadable,
+        )  # fmt: skip
+
+    async def _poll(
+        self,
+        form: Form[E],
+        after_cursor: int,
+        limit: int,
+        *,
+        mob_id: str | None,
+        run_id: UUID | str | None,
+        before_cursor: int | None,
+        newest_first: bool,
+        types: str | Collection[str] | None,
+        member: str | None,
+        since: Timestamp | datetime | None,
+        until: Timestamp | datetime | None,
+        reject_stale: bool,
+        on_unreadable: OnUnreadable | None,
+    ) -> list[E]:
+        """Check the arguments of `poll`, and return the events in a form."""
         number(after_cursor, "cursor value")
         if type(limit) is int and limit > I64_MAX:
             raise UsageError("limit exceeds i64::MAX")  # the reference's text shows no number
@@ -198,8 +269,9 @@ class MobEventStore(EngineStore):
             "" if since is None else to_timestamp(since, "since").sortable,
             None if until is None else to_timestamp(until, "until").sortable,
         )
-        found = await self._engine.read(
+        found = await self._engine.read_parts(
             lambda: event_log.poll(
+                form,
                 Span(after_cursor, before, newest_first),
                 limit,
                 conditions,

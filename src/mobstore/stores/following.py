@@ -163,7 +163,7 @@ class EventFollowing(Subscription[EventBatch]):
         if self._unsettled:  # a task that was cancelled may have left a commit behind
             await self._engine.settle()
             self._unsettled.clear()
-        while (found := await self._engine.read(read)) is None:
+        while (found := await self._engine.read_parts(read)) is None:
             await self._engine.write(partial(consumers.add_consumer, self._name, self._start))
         return found
 

@@ -1,4 +1,4 @@
-"""Reads of 10,000 events into models."""
+"""Reads of 10,000 events, into models and as JSON."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.logs import EventLog, OpenLog, mobstore_log, raw_log
+from bench.logs import EventLog, OpenLog, json_log, mobstore_log, raw_log
 from bench.outcome import Outcome, speed
 from bench.peers import py_event_sourcing
 from bench.turns import Contestant, Settings, Stopwatch, Turn, compete
 
 RAW = "raw sqlite3, dicts"
+JSON = "mobstore, poll_json"
 LIMIT = 10_000
 
 
@@ -20,6 +21,7 @@ def poll(settings: Settings) -> Iterator[Outcome]:
     found = compete(
         [
             _polling("mobstore", mobstore_log, mobstore_log),
+            _polling(JSON, mobstore_log, json_log),
             _polling(RAW, mobstore_log, raw_log),
             _polling(
                 py_event_sourcing.NAME, py_event_sourcing.open_log, py_event_sourcing.open_log
@@ -28,14 +30,20 @@ def poll(settings: Settings) -> Iterator[Outcome]:
         settings,
         per_operation=LIMIT,
     )
-    ours = found["mobstore"]
+    ours, text = found["mobstore"], found[JSON]
     yield Outcome(
         f"poll of {LIMIT:,} into models",
         "events/s",
         list(found.values()),
-        [speed(ours, found[RAW], 1), speed(ours, found[py_event_sourcing.NAME], 3)],
+        [
+            speed(ours, found[RAW], 0.65),
+            speed(ours, found[py_event_sourcing.NAME], 3),
+            speed(text, found[RAW], 1.5),
+            speed(text, found[py_event_sourcing.NAME], 3),
+        ],
         [
             "raw sqlite3 reads the rows of mobstore, with json.loads: dicts, no models",
+            "poll_json writes an event as one text, without a look into the JSON of its kind",
             "py-event-sourcing also creates models, but leaves their data as bytes of JSON",
         ],
     )

@@ -16,8 +16,8 @@ from mobstore.testing.samples import number_of, state, tagged_event
 
 WATCHING = {"subscribe", "watch"}
 READS = WATCHING | {
-    "poll", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run", "list_runs",
-    "get_run_header", "run_headers", "counts", "find_run_ids",
+    "poll", "poll_json", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run",
+    "list_runs", "get_run_header", "run_headers", "counts", "find_run_ids",
     "step_entries", "failure_entries", "loop_iteration_entries", "get_spec", "list_specs", "get",
     "list", "consumers",
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 engine.py            the engine: which thread reads, and which writes
 writer.py            the thread that writes, with group commit
+transactions.py      scripts in transactions, in a group or one alone
+kept_rows.py         the rows of a group, written together
 reads.py             scripts that only read: on the event loop, or on a thread
 rows.py              the tables in SQL: answers reads, applies writes
 file.py              opens, checks and creates files

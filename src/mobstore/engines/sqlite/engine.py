@@ -3,8 +3,8 @@
 One thread per engine writes, or the calling thread if that is quicker (`writer.py`).
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
-reads at most 1000 rows and a megabyte runs on the calling thread, four times faster than on another
-thread. A script that reads more starts again on a thread of the engine.
+reads at most 1000 rows and two megabytes runs on the calling thread, four times faster than on
+another thread. A script that reads more starts again on a thread of the engine.
 
 If a task is cancelled, its script does not run if it has not started, and runs to its end if it
 has. A read or compaction is interrupted instead. Closing the store interrupts them, too, after two
@@ -42,6 +42,7 @@ from mobstore.scripts.transaction import (
     Durability,
     Engine,
     LoadingScript,
+    PartsScript,
     Scan,
     Script,
     require_outside_atomic,
@@ -117,6 +118,9 @@ class SqliteEngine(Engine):
         return cls(writer, mode)
 
     async def read(self, make: Callable[[], Script[T]]) -> T:
+        return await self.read_parts(make)
+
+    async def read_parts(self, make: Callable[[], PartsScript[T]]) -> T:
         require_outside_atomic()
         self._check_process()
         self._check()
@@ -268,7 +272,7 @@ class SqliteEngine(Engine):
             )
 
     def _read(
-        self, make: Callable[[], Script[T]], interruption: Interruption | None = None
+        self, make: Callable[[], PartsScript[T]], interruption: Interruption | None = None
     ) -> T | Deferred:
         """Run a script on a connection of its own.
 

@@ -7,18 +7,19 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
 from itertools import chain, pairwise, starmap
-from operator import ge, gt, le, lt
-from typing import Any, NamedTuple, cast, get_type_hints
+from operator import ge, gt, itemgetter, le, lt
+from typing import Any, NamedTuple, get_type_hints
 
 from mobstore.engines.sqlite.connections import size_of_file
 from mobstore.engines.sqlite.interruption import Interruption
-from mobstore.scripts.tables import TABLES, Index, Key, Table, Value
+from mobstore.scripts.tables import TABLES, Index, Key, Table, Value, getter_of
 from mobstore.scripts.transaction import (
     Add,
     Count,
     Delete,
     DeleteRange,
     Get,
+    Parts,
     Put,
     Read,
     Scan,
@@ -84,14 +85,22 @@ def _delete(table: Table[Any]) -> str:
 
 
 @cache
-def _texts(table: Table[Any]) -> Callable[[Any], Any]:
-    columns = zip(table.columns, table.types, strict=True)
-    return table.getter(tuple(name for name, kind in columns if kind is str))
+def _place(columns: tuple[str, ...], ordering: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return a function that extracts the columns that order rows; one alone not as a tuple."""
+    if len(ordering) == 1:
+        return itemgetter(columns.index(ordering[0]))
+    return getter_of(columns, ordering)
 
 
-def size_of(table: Table[Any], rows: Iterable[Any]) -> int:
-    """Return the number of characters in rows."""
-    return sum(map(len, chain.from_iterable(map(_texts(table), rows))))
+@cache
+def _texts(table: Table[Any], columns: tuple[str, ...]) -> Callable[[Any], Any]:
+    texts = {name for name, kind in zip(table.columns, table.types, strict=True) if kind is str}
+    return getter_of(columns, tuple(name for name in columns if name in texts))
+
+
+def size_of(table: Table[Any], columns: tuple[str, ...], rows: Iterable[Any]) -> int:
+    """Return the number of characters in some columns of rows."""
+    return sum(map(len, chain.from_iterable(map(_texts(table, columns), rows))))
 
 
 class _Shape(NamedTuple):
@@ -116,12 +125,12 @@ def _range(shape: _Shape) -> str:
 
 
 @cache
-def _select(shape: _Shape, backwards: bool) -> str:  # noqa: FBT001 - a cache's key
+def _select(shape: _Shape, columns: tuple[str, ...], backwards: bool) -> str:  # noqa: FBT001 - a cache's key
     direction = " DESC" if backwards else ""
     index, given, *_ = shape
     order = ", ".join(f'"{column}"{direction}' for column in index.sorted_by[given:])
     ordered = f" ORDER BY {order}" if order else ""
-    return f"SELECT {_names(index.table.columns)} {_range(shape)}{ordered} LIMIT ?"
+    return f"SELECT {_names(columns)} {_range(shape)}{ordered} LIMIT ?"
 
 
 def _bounds(scan: Scan[Any]) -> tuple[_Shape, list[Value]]:
@@ -141,38 +150,43 @@ class DisorderError(sqlite3.DatabaseError):
     sqlite_errorname: str = "SQLITE_CORRUPT"
 
 
-def _least_size(row: tuple[object, ...]) -> int:
-    """Return the least number of bytes that a row takes in a file."""
-    return 4 + sum(len(value) for value in row if isinstance(value, (str, bytes)))
+def _least_size(table: Table[Any], columns: tuple[str, ...], rows: Sequence[Any]) -> int:
+    """Return the least number of bytes that rows take in a file."""
+    try:
+        return 4 * len(rows) + size_of(table, columns, rows)
+    except TypeError:  # the file holds values that mobstore did not write
+        return 4 * len(rows)
 
 
-def _check_order(scan: Scan[Any], rows: Sequence[Any]) -> None:
+def _check_order(scan: Scan[Any], places: Sequence[Value | Key]) -> None:
     """Raise unless rows are in the order of their index.
 
     Otherwise a caller that continues after the last of them might read for ever.
 
+    Args:
+        scan: the scan that found the rows.
+        places: the values of the columns that order them.
+
     Raises:
         DisorderError: they are not.
     """
-    index = scan.index
-    place = index.table.getter(index.sorted_by)
     ordered: Callable[[Any, Any], bool]
-    if index is index.table:  # keys are unique
+    if scan.index is scan.index.table:  # keys are unique
         ordered = gt if scan.backwards else lt
     else:
         ordered = ge if scan.backwards else le
     try:
-        sound = all(starmap(ordered, pairwise(map(place, rows))))
+        sound = all(starmap(ordered, pairwise(places)))
     except TypeError:  # SQLite sorts values of several types by their types
-        typed = map(_sorted_by_type, map(place, rows))
-        sound = all(starmap(ordered, pairwise(typed)))
+        sound = all(starmap(ordered, pairwise(map(_sorted_by_type, places))))
     if not sound:
         raise DisorderError("rows are not in the order of their index")
 
 
-def _sorted_by_type(place: Key) -> list[tuple[int, object]]:
+def _sorted_by_type(place: Value | Key) -> list[tuple[int, object]]:
     ranks = {int: 1, float: 1, str: 2, bytes: 3}
-    return [(ranks.get(type(value), 0), value) for value in place]
+    values = place if isinstance(place, tuple) else (place,)
+    return [(ranks.get(type(value), 0), value) for value in values]
 
 
 class Rows:
@@ -183,7 +197,7 @@ class Rows:
         self._execute = connection.execute
         self.limit_values(LONGEST)
 
-    def answer(self, read: Read) -> object:
+    def answer(self, read: Read | Parts[Any]) -> object:
         """Answer one read."""
         if isinstance(read, Get):
             table = read.table
@@ -194,54 +208,70 @@ class Rows:
         if isinstance(read, Count):
             shape, values = _bounds(read.scan)
             return self._execute(f"SELECT count(*) {_range(shape)}", values).fetchone()[0]
+        if isinstance(read, Parts):
+            with closing(self._parts(read.scan, read.columns)) as parts:
+                return list(map(read.convert, parts))
         raise TypeError(f"{type(read).__name__} cannot be yielded by a script")
 
     def scan(self, scan: Scan[Any]) -> list[Any]:
         """Return the rows of a scan."""
-        make: Callable[[Any], Any] = scan.index.table.row._make
-        # Closed, because the traceback of an interruption would keep the file open.
-        with closing(self._select(scan, scan.limit)) as cursor:
-            rows = list(map(make, cursor.fetchmany(_MANY)))
-            if len(rows) == _MANY:
-                rows += self._further(scan.index.table, cursor)
-        if len(rows) > 1:
-            _check_order(scan, rows)
-        return rows
+        table = scan.index.table
+        make: Callable[[Any], Any] = table.row._make
+        with closing(self._parts(scan, table.columns)) as parts:
+            return list(map(make, chain.from_iterable(parts)))
 
-    def _further(self, table: Table[Any], cursor: sqlite3.Cursor) -> Generator[Any]:
-        """Yield the further rows; raise if they are more than the file can hold.
+    def _parts(self, scan: Scan[Any], columns: tuple[str, ...]) -> Generator[list[Any]]:
+        """Yield some columns of the rows of a scan, in parts.
 
-        A forged tree may lead to the same rows again and again.
+        A forged tree may lead to the same rows again and again. Keys that repeat are not in order.
+        Those of an index may tie, so its rows must not be more than the file can hold.
         """
-        left = size_of_file(self._connection)
-        while part := cursor.fetchmany(_MANY):
-            left -= sum(map(_least_size, part))
-            if left < 0:
-                raise DisorderError("there are more rows than the file can hold")
-            yield from map(cast("Any", table.row)._make, part)
+        index, left = scan.index, -1
+        place = _place(columns, index.sorted_by[len(scan.prefix) :])
+        last: list[Any] = []
+        # Closed, because the traceback of an interruption would keep the file open.
+        with closing(self._select(scan, columns, scan.limit)) as cursor:
+            while part := cursor.fetchmany(_MANY):
+                _check_order(scan, list(map(place, chain(last, part))))
+                if last and index is not index.table:
+                    left = size_of_file(self._connection) if left < 0 else left
+                    left -= _least_size(index.table, columns, part)
+                    if left < 0:
+                        raise DisorderError("there are more rows than the file can hold")
+                last = part[-1:]
+                yield part
 
-    def few(self, scan: Scan[Any], most: int, size: int) -> tuple[list[Any], int]:
-        """Return the first rows of a scan, and the number of their characters.
+    def few(
+        self, scan: Scan[Any], columns: tuple[str, ...], most: int, size: int
+    ) -> tuple[list[Any], int]:
+        """Return some columns of the first rows of a scan, and the number of their characters.
 
         Reading ends after `most` rows, and soon after more than `size` characters.
         """
         limit = most if scan.limit is None else min(scan.limit, most)
-        cursor = self._select(scan, limit)
-        make: Callable[[Any], Any] = scan.index.table.row._make
+        cursor = self._select(scan, columns, limit)
         rows: list[Any] = []
         found = 0
         try:
             while found <= size and (part := cursor.fetchmany(_PART)):
-                found += size_of(scan.index.table, part)
-                rows += map(make, part)
+                found += size_of(scan.index.table, columns, part)
+                rows += part
         finally:
             cursor.close()  # an unfinished statement would keep its snapshot
         return rows, found
 
-    def _select(self, scan: Scan[Any], limit: int | None) -> sqlite3.Cursor:
+    def finds_more(self, scan: Scan[Any], rows: int) -> bool:
+        """Return whether a scan, without its limit, finds more than this many rows."""
+        shape, values = _bounds(scan)
+        found = self._execute(f"SELECT 1 {_range(shape)} LIMIT 1 OFFSET ?", (*values, rows))
+        return found.fetchone() is not None
+
+    def _select(
+        self, scan: Scan[Any], columns: tuple[str, ...], limit: int | None
+    ) -> sqlite3.Cursor:
         shape, values = _bounds(scan)
         values.append(-1 if limit is None else limit)
-        return self._execute(_select(shape, scan.backwards), values)
+        return self._execute(_select(shape, columns, scan.backwards), values)
 
     def limit_values(self, size: int) -> None:
         """Limit the bytes of a single value; a longer one raises SQLITE_TOOBIG when it is read.

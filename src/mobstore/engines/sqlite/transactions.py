@@ -242,7 +242,7 @@ def _is_small(writes: Sequence[Write]) -> bool:
             rows += len(write.rows)
             if rows > _FEW_ROWS:
                 return False
-            size += size_of(write.table, write.rows)
+            size += size_of(write.table, write.table.columns, write.rows)
         elif isinstance(write, Delete):
             rows += 1
         else:

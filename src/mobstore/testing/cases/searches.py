@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from mobstore.errors import SerializationError, UsageError
+from mobstore.errors import SerializationError, StaleCursorError, UsageError
 from mobstore.model.event import (
     FlowStarted,
     MobEvent,
@@ -19,6 +19,7 @@ from mobstore.model.event import (
 )
 from mobstore.model.ids import FlowId, MeerkatId, StepId, TaskId
 from mobstore.model.json import I64_MAX
+from mobstore.model.timestamp import Timestamp
 from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Put, Scan
 from mobstore.stores.mob_stores import MobStores
@@ -226,6 +227,79 @@ async def poll_newest_first_names_unreadable_events(subject: Subject) -> None:
         same(found, [stored[4], stored[3], stored[1]], f"the newest three readable events, {by}")
         same(left_out, [3], "the event left out")
     same(await stores.events.poll(types="mob_reset"), [], "events of other types")
+
+
+@case("events.poll-json.same")
+async def poll_json_is_poll(subject: Subject) -> None:
+    """For the same arguments, `poll_json` returns what `to_json` writes of each event of `poll`."""
+    stores = await subject.open()
+    same(await stores.events.poll_json(), [], "an empty log")
+    mobs = ("a", "", '"\\/', "\x7f\u2028\uffff\U0001f30a", "".join(map(chr, range(32))))
+    times = (
+        "2026-03-04T05:06:07Z", "2026-03-04T05:06:07.08Z", "2026-03-04T05:06:07.000089Z",
+        "2026-03-04T05:06:07.000000001Z", "2026-03-04T05:06:07.1000001Z", "0000-01-01T00:00:00Z",
+        "2016-12-31T23:59:60.5Z", "-0044-03-15T12:00:00.01Z", "+12026-01-01T00:00:00.123456789Z",
+    )  # fmt: skip
+    given = [
+        event(mobs[n % len(mobs)], at=Timestamp(times[n % len(times)]), kind=kind)
+        for n, kind in enumerate(every_kind() * 3)
+    ]
+    appended = await stores.events.append_batch(given)
+    same(await stores.events.poll_json(), [one.to_json() for one in appended], "the log")
+    conditions: tuple[dict[str, Any], ...] = (
+        {}, {"newest_first": True}, {"mob_id": mobs[2]}, {"run_id": run_id(1)},
+        {"types": "flow_started"}, {"types": ["peers_wired", "task_created"]}, {"member": "ann"},
+        {"since": Timestamp(times[0])}, {"until": Timestamp(times[2]), "newest_first": True},
+        {"mob_id": mobs[1], "types": "flow_failed", "since": Timestamp(times[6])},
+        {"before_cursor": 9}, {"limit": 0}, {"limit": 7, "after_cursor": 20},
+    )  # fmt: skip
+    for by in conditions:
+        want = [one.to_json() for one in await stores.events.poll(**by)]
+        same(await stores.events.poll_json(**by), want, f"the events of {by}")
+    wrong = (
+        {"limit": -1}, {"after_cursor": "1"}, {"types": "no"}, {"mob_id": "a", "run_id": run_id(1)},
+    )  # fmt: skip
+    for by in cast("tuple[dict[str, Any], ...]", wrong):
+        await expect_error(UsageError, stores.events.poll_json(**by), f"arguments {by}")
+    call = stores.events.poll_json(len(appended) + 1, reject_stale=True)
+    await expect_error(StaleCursorError, call, "a cursor past the latest one")
+
+
+@case("events.poll-json.unreadable")
+async def poll_json_names_unreadable_events(subject: Subject) -> None:
+    """An event without a readable time, type or end is unreadable, as for `poll`; others are not.
+
+    A page ends before it, the next call raises its error, and `on_unreadable` skips it.
+    """
+    stores = await subject.open()
+    await stores.events.append_batch([event(kind=PeersWired(a=_ANN, b=_BOB)) for _ in range(7)])
+    whole = await stores.events.poll_json()
+    rows = await stores.engine.read(read_script(Scan(EVENTS)))
+    lacking = '{"type":"peers_wired"}'  # of which only `poll` needs the rest
+    wrong: tuple[dict[str, Any], ...] = (
+        {"kind": ""}, {"kind": rows[2].kind[:-1]}, {"kind": '{"type":"no"}'},
+        {"timestamp": "yesterday"}, {"kind": lacking},
+    )  # fmt: skip
+    bad = [row._replace(**columns) for row, columns in zip(rows[1:6], wrong, strict=True)]
+    await stores.engine.write(write_script(Put(EVENTS, bad)))
+    stored = whole[5].replace(rows[5].kind, lacking)
+    same(await stores.events.poll_json(), whole[:1], "the events before")
+    for after in range(1, 5):
+        call = stores.events.poll_json(after)
+        said = await expect_error(SerializationError, call, f"poll_json({after})")
+        assert f"cursor {after + 1} " in said.detail, f"the error names the cursor: {said}"
+    same(await stores.events.poll_json(5), [stored, whole[6]], "the events after")
+    await expect_error(SerializationError, stores.events.poll(5), "poll decodes the kind")
+    conditions: tuple[dict[str, Any], ...] = ({}, {"mob_id": rows[0].mob_id})
+    for by in conditions:
+        skipped: list[int] = []
+        found = await stores.events.poll_json(on_unreadable=partial(_note, skipped), **by)
+        same(found, [whole[0], stored, whole[6]], f"the readable events, {by}")
+        same(skipped, [2, 3, 4, 5], f"the events left out, {by}")
+        found = await stores.events.poll_json(
+            0, 2, newest_first=True, on_unreadable=partial(_note, skipped), **by
+        )
+        same(found, [whole[6], stored], f"the newest two, {by}")
 
 
 @case("events.first-cursor")

@@ -325,6 +325,7 @@ async def rejects_after_close(subject: Subject) -> None:
         "load": lambda: stores.engine.load(load_script(Put(SPECS, _specs(1)))),
         "append": lambda: stores.events.append(event()),
         "replay_all": stores.events.replay_all,
+        "poll": stores.events.poll,
         "get_run": lambda: stores.runs.get_run(run_key),
         "create_run": lambda: stores.runs.create_run(run),
         "append_step_entry": lambda: stores.runs.append_step_entry(run_key, step()),
