@@ -43,13 +43,23 @@ class Check:
 
 @dataclass
 class Outcome:
-    """One table of results."""
+    """One table of results.
+
+    Attributes:
+        title: what was measured.
+        unit: of the rates.
+        measured: the contestants.
+        checks: figures, with their targets.
+        notes: printed below the table.
+        files: texts to write beside the page, by name.
+    """
 
     title: str
     unit: str
     measured: list[Measured] = field(default_factory=list[Measured])
     checks: list[Check] = field(default_factory=list[Check])
     notes: list[str] = field(default_factory=list[str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def speed(ours: Measured, theirs: Measured, target: float | None = None) -> Check:

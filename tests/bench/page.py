@@ -24,7 +24,7 @@ def write(
     machine: dict[str, Any],
     found: Iterable[tuple[str, str, Outcome]],
 ) -> None:
-    """Replace the rows of each measured command in a section of the page.
+    """Replace the rows of each measured command in a section of the page, and its files beside it.
 
     Args:
         page: the file of the page.
@@ -43,6 +43,8 @@ def write(
     for work, command, outcome in found:
         lines = fresh.setdefault(work, [])
         lines += [_row(command, stamp, outcome, check) for check in outcome.checks]
+        for name, text in outcome.files.items():
+            page.with_name(name).write_text(text, encoding="utf-8")
     rows |= fresh
     facts = ", ".join(f"{name} {value}" for name, value in machine.items() if name not in _OMITTED)
     table = "\n".join(line for work in works for line in rows.get(work, []))

@@ -6,19 +6,29 @@ have written, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
-from mobstore.codec.arguments import choice, number, output_text, record_text, state_text, text
+from mobstore.codec.arguments import (
+    choice,
+    document_text,
+    number,
+    output_text,
+    record_text,
+    state_text,
+    text,
+)
 from mobstore.codec.claims import LONGEST_TTL, claim_name
-from mobstore.codec.events import event_row
+from mobstore.codec.decoding import UNREADABLE
+from mobstore.codec.events import event_row, row_of
 from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
 from mobstore.errors import MobStoreError, SerializationError, UsageError
 from mobstore.model.claim import RUN_PREFIX
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import MobEvent
+from mobstore.model.event import EVENT_KINDS, MobEvent, MobEventKind
 from mobstore.model.json import I64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile
@@ -105,6 +115,26 @@ def stored_row(table: Table[R], columns: Mapping[str, Any]) -> R:
         return cast("R", _READERS[table](columns))
     except MobStoreError as error:
         raise SerializationError(error.detail) from error
+
+
+def are_stored_events(rows: Sequence[EventRow]) -> bool:
+    """Return whether a store would have written all of these rows; False if that is not certain.
+
+    Kinds are decoded in one call, and encoded one by one: equal texts leave nothing to find, and no
+    document across two rows. This takes less than half of the time of `stored_row`, which names
+    what is wrong.
+    """
+    try:
+        return all(map(_is_stored_event, rows, EVENT_KINDS.read_list([row.kind for row in rows])))
+    except (MobStoreError, *UNREADABLE):
+        return False
+
+
+def _is_stored_event(row: EventRow, kind: MobEventKind) -> bool:
+    cursor, mob_id, timestamp, *_ = row
+    document = document_text(kind, "kind")
+    stored = row_of(cursor, mob_id, _canonical_timestamp(timestamp), kind, document)
+    return type(cursor) is int and 0 < cursor < I64_MAX and row == stored
 
 
 def _meta(row: _Columns) -> MetaRow:
@@ -274,7 +304,16 @@ def _state(wire: object) -> str:
 def _timestamp(row: _Columns, column: str) -> Timestamp:
     """Return the timestamp; its `sortable` must equal the column, as comparing the row shows."""
     with _naming_column(column):
-        return Timestamp(str(Timestamp.from_sortable(row[column])))
+        return _canonical_timestamp(row[column])
+
+
+def _canonical_timestamp(stored: str) -> Timestamp:
+    timestamp = Timestamp.from_sortable(stored)
+    try:
+        datetime.fromisoformat(stored[:19])
+    except ValueError:  # another year or second than a datetime has, or no time
+        return Timestamp(str(timestamp))
+    return timestamp
 
 
 def _timestamp_text(row: _Columns, column: str) -> str:

@@ -83,7 +83,7 @@ def _encode(
             what = _KIND if single else f"events[{len(rows)}].kind"
             if not check_round_trip(given, kind, what):
                 ordered = document_text(kind, what)
-        rows.append(_row(0, event.mob_id, timestamp, kind, ordered))
+        rows.append(row_of(0, event.mob_id, timestamp, kind, ordered))
     return EncodedEvents(rows, times, kinds)
 
 
@@ -112,12 +112,17 @@ def event_row(event: MobEvent) -> EventRow:
         SerializationError: a part has no JSON form.
     """
     document = document_text(event.kind, _KIND)
-    return _row(event.cursor, event.mob_id, event.timestamp, event.kind, document)
+    return row_of(event.cursor, event.mob_id, event.timestamp, event.kind, document)
 
 
-def _row(
+def row_of(
     cursor: int, mob_id: str, timestamp: Timestamp, kind: MobEventKind, document: str
 ) -> EventRow:
+    """Encode the parts of an event; `document` is the JSON of its kind.
+
+    Raises:
+        SerializationError: a part has no JSON form.
+    """
     return EventRow(
         cursor,
         text(mob_id, "mob_id"),

@@ -75,7 +75,7 @@ def load(file: BinaryIO, rows: int, progress: Progress | None) -> LoadingScript[
         while page := cast("_Page | None", pickle.load(file)):  # noqa: S301 - written by `unload`
             name, values = page
             table = tables[name]
-            yield (add_rows(table, list(map(table.row._make, values))),)
+            yield (add_rows(table, list(map(table.make, values))),)
             meter.add(len(values))
     except OSError as error:
         raise ReadFailedError("the temporary file cannot be read") from error

@@ -7,8 +7,10 @@ that a store would have written, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from functools import cache
+from itertools import chain, repeat
 from typing import Any, cast
 
 from mobstore.codec.canonical_rows import JSON_COLUMNS, NOT_AS_STORED, stored_row
@@ -43,24 +45,41 @@ def to_lines(table: Table[Any], rows: Sequence[Row]) -> bytes:
 
 
 def _joined(table: Table[Any], rows: Sequence[Row]) -> str:
-    template, encoders = _template(table)
-    # Column by column, so that the encoders run within `map`.
-    columns = [
-        values if encode is None else map(encode, values)
-        for encode, values in zip(encoders, zip(*rows, strict=True), strict=True)
-    ]
-    return "".join(template % values for values in zip(*columns, strict=True))
+    # All pieces of all lines go into one join. That takes half of the time of filling a template
+    # for each row.
+    pieces: list[Iterable[str]] = []
+    before = "{"
+    for (name, kind), values in zip(_kinds(table), zip(*rows, strict=True), strict=True):
+        texts: Iterable[str] = cast("Sequence[str]", values)
+        label, before = f'{before}"{name}":', ","
+        if kind is _Kind.TEXT:
+            together = "".join(texts)
+            if len(encode_string(together)) == len(together) + 2:  # no character needs an escape
+                label, before = f'{label}"', '",'
+            else:
+                texts = map(encode_string, texts)
+        elif kind is _Kind.NUMBER:
+            texts = map(str, values)
+        pieces += repeat(label), texts
+    pieces.append(repeat(f"{before.removesuffix(',')}}}\n"))
+    return "".join(chain.from_iterable(zip(*pieces, strict=False)))
+
+
+class _Kind(Enum):
+    NUMBER = auto()
+    TEXT = auto()
+    JSON = auto()
 
 
 @cache
-def _template(table: Table[Any]) -> tuple[str, Sequence[Callable[[Any], str] | None]]:
-    """Return a line with a placeholder for each column, and the encoder of each column."""
-    members = ",".join(f'"{column}":%s' for column in table.columns)
-    encoders = [
-        encode_string if kind is str and column not in JSON_COLUMNS else None
+def _kinds(table: Table[Any]) -> Sequence[tuple[str, _Kind]]:
+    return [
+        (
+            column,
+            _Kind.JSON if column in JSON_COLUMNS else _Kind.TEXT if kind is str else _Kind.NUMBER,
+        )
         for column, kind in zip(table.columns, table.types, strict=True)
     ]
-    return f"{{{members}}}\n", encoders
 
 
 def _on_one_line(table: Table[Any], row: Row) -> Row:

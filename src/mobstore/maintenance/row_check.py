@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, cast
 
-from mobstore.codec.canonical_rows import JSON_COLUMNS, NOT_AS_STORED, stored_row
+from mobstore.codec.canonical_rows import (
+    JSON_COLUMNS,
+    NOT_AS_STORED,
+    are_stored_events,
+    stored_row,
+)
 from mobstore.errors import SerializationError
 from mobstore.model.json import parse
-from mobstore.scripts.tables import EVENTS, R, Row, Table
+from mobstore.scripts.tables import EVENTS, EventRow, R, Row, Table
 
 _REPEATED = frozenset({(EVENTS, "type"), (EVENTS, "run_id")})
 """Columns that repeat a part of the row's `kind`."""
@@ -37,6 +42,11 @@ class RowCheck(NamedTuple, Generic[R]):
 
     faults: list[Fault]
     repaired: R
+
+
+def are_sound(table: Table[Any], rows: Sequence[Row]) -> bool:
+    """Return whether rows have no faults; False if only `check_row` can say so."""
+    return table is EVENTS and are_stored_events(cast("Sequence[EventRow]", rows))
 
 
 def check_row(table: Table[R], row: R) -> RowCheck[R]:

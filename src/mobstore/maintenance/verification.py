@@ -18,7 +18,7 @@ from mobstore.maintenance.consistency import (
 from mobstore.maintenance.dependent_rows import DEPENDENT, DependentRow, mismatch
 from mobstore.maintenance.progress import Meter, Progress, cancellable
 from mobstore.maintenance.repair import NUMBERED, read_counter, repair_rows
-from mobstore.maintenance.row_check import check_row, is_well_typed
+from mobstore.maintenance.row_check import are_sound, check_row, is_well_typed
 from mobstore.model.run import is_terminal
 from mobstore.scripts.paging import FIRST_LIMIT, next_limit, page, size_of
 from mobstore.scripts.tables import (
@@ -182,6 +182,9 @@ class _Verifier:
         if table in DEPENDENT:
             yield from self._check_dependent(table, rows)
             return
+        if are_sound(table, rows):
+            yield from self._check_consistency(index, rows)
+            return
         sound: list[Row] = []
         for row in rows:
             # An unreadable identity is replaced, as a missing one is.
@@ -194,12 +197,15 @@ class _Verifier:
         rows = [row for row in rows if is_well_typed(table, row)]
         if table is COUNTERS:
             return  # `_check_counters` has compared them with the rows they number
-        inconsistent = yield from self._consistency.faults(index, rows)
-        for place in sorted(inconsistent):
-            self._add(table, rows[place], inconsistent[place])
+        yield from self._check_consistency(index, rows)
         if table is RUNS:
             yield from self._check_states(rows)
             yield from self._check_claimable(cast("Sequence[RunRow]", sound))
+
+    def _check_consistency(self, index: Index[Any], rows: Sequence[Row]) -> ScriptPart[None]:
+        inconsistent = yield from self._consistency.faults(index, rows)
+        for place in sorted(inconsistent):
+            self._add(index.table, rows[place], inconsistent[place])
 
     def _check_dependent(self, table: Table[Any], rows: Sequence[Row]) -> ScriptPart[None]:
         """Check rows that repeat others. If the other is unreadable, what is right is unknown."""

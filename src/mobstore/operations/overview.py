@@ -36,6 +36,7 @@ from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, Scrip
 R = TypeVar("R", EventRow, RunRow)
 
 _ROWS_AT_ONCE = 1000
+_ROWS_OF_A_JUMP = 16  # rows of one mob may be far apart, and most pages hold only one mob
 
 
 def count_all() -> Script[Overview]:
@@ -86,21 +87,22 @@ def counts_by_mob(
 ) -> ScriptPart[dict[str, int]]:
     """Count the rows of each mob, for the known mobs and those found in the table.
 
-    No index lists the mobs. Rows are scanned only until all are counted. Usually no scan is needed
-    or a short one, because a mob has a spec or its rows are adjacent.
+    No index lists the mobs. Most are found by their specs, or in the first rows of the table.
+    Then the index is read, with a jump over the further rows of the last mob of each page.
     """
     total = yield from fetch(Count(Scan(table)))
     counts: dict[str, int] = {}
     found = known
-    last: int | str | None = None
+    page: Scan[R] = Scan(table, limit=_ROWS_AT_ONCE)
     while True:
         answers = yield tuple(Count(Scan(by_mob, (mob_id,))) for mob_id in found)
         counts.update(zip(found, answers, strict=True))
         if sum(counts.values()) >= total:
             return counts
-        page = yield from fetch(Scan(table, after=last, limit=_ROWS_AT_ONCE))
-        found = list(dict.fromkeys(row.mob_id for row in page if row.mob_id not in counts))
-        last = page[-1][0]
+        rows = yield from fetch(page)
+        found = list(dict.fromkeys(row.mob_id for row in rows if row.mob_id not in counts))
+        last = None if page.index is table else rows[-1].mob_id
+        page = Scan(by_mob, after=last, limit=_ROWS_OF_A_JUMP)
 
 
 class RunSummary(NamedTuple):

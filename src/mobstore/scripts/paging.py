@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import cast
 
 from mobstore.errors import SerializationError
@@ -56,4 +57,4 @@ def next_limit(limit: int, rows: int, size: int) -> int:
 
 def size_of(rows: Sequence[Row]) -> int:
     """Return the number of characters in rows."""
-    return sum(len(value) for row in rows for value in row if isinstance(value, str))
+    return sum([len(value) for value in chain.from_iterable(rows) if isinstance(value, str)])

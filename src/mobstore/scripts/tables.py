@@ -12,7 +12,8 @@ first index.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, get_type_hints
 
@@ -54,6 +55,8 @@ class Table(Index[R]):
     ) -> None:
         super().__init__(self, name, prefix, order)
         self.row = row
+        # As `row._make`, in half of the time; it does not count the values.
+        self.make: Callable[[Iterable[Any]], R] = partial(cast("Any", tuple).__new__, row)
         self.columns: tuple[str, ...] = cast("Any", row)._fields
         hints = get_type_hints(row)
         self.types: tuple[type, ...] = tuple(hints[column] for column in self.columns)

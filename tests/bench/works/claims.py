@@ -17,6 +17,7 @@ from bench.logs import connect, open_mobstore
 from bench.outcome import Check, Outcome, cost
 from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, by_tasks, compete
 from mobstore import Claim, MobStores, Stores, open_stores, run_claim_name
+from mobstore.scripts.tables import NEXT_RUN
 
 SWAP, ACQUIRE, RENEW = "compare-and-swap", "acquire", "renew"
 FENCED, FREE = "with a claim", "without"
@@ -74,6 +75,19 @@ _FILL = (
     SELECT run_id, number, mob_id, flow_id, status, created_at, '', 0, 0 FROM runs
     """,
 )
+
+
+def fill_runs(path: Path, size: int) -> None:
+    """Insert pending runs directly; each can be claimed."""
+    with closing(connect(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_FILL[0], (size,))
+        for statement in _FILL[1:]:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO NOTHING", (NEXT_RUN, size + 1)
+        )
+        connection.execute("COMMIT")
 
 
 def claims(settings: Settings) -> Iterator[Outcome]:
@@ -228,12 +242,7 @@ def _claiming(size: int) -> Opener:
     @asynccontextmanager
     async def opened(path: Path) -> AsyncGenerator[Turn]:
         async with open_mobstore(path) as stores:
-            with closing(connect(path)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_FILL[0], (size,))
-                for statement in _FILL[1:]:
-                    connection.execute(statement)
-                connection.execute("COMMIT")
+            fill_runs(path, size)
 
             async def turn(count: int) -> float:
                 with Stopwatch() as watch:

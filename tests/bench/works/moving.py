@@ -1,25 +1,35 @@
-"""Copies of whole stores into another engine, and exports into a file."""
+"""Copies of whole stores into another engine, exports into a file, and verifications."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from bench import samples
 from bench.logs import connect, open_mobstore
-from bench.outcome import Outcome, speed
+from bench.outcome import Outcome, cost, speed
 from bench.turns import Contestant, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import MobStores, copy, open_stores
+from mobstore.maintenance import verify
 from mobstore.maintenance.transfer import export_stores
 from mobstore.scripts.tables import TABLES, Row, Table
 from mobstore.scripts.transaction import Commit, Scan, Script, fetch
 
 RAW = "raw executemany of the same rows"
 ZIPPING = "zipfile.writestr of the same entries"
+POLLING = "mobstore, poll of 1,000 at a time"
+RAW_READING = "raw sqlite3, dicts"
+
+_BATCH = 10_000
+_PAGE = 1_000
+_SELECT = "SELECT * FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?"
+
+_Read: TypeAlias = Callable[[MobStores, Path], Awaitable[int]]
 
 
 def copying(settings: Settings) -> Iterator[Outcome]:
@@ -67,6 +77,35 @@ def exporting(settings: Settings) -> Iterator[Outcome]:
             speed(found["mobstore, from SQLite"], found[ZIPPING], 0.5),
         ],
         ["zipfile has the bytes of each entry in memory, and deflates as mobstore does"],
+    )
+
+
+def verifying(settings: Settings) -> Iterator[Outcome]:
+    """Measure verifications of a store of events, compared with reading all of them."""
+    size = 20_000 if settings.quick else 1_000_000
+    found = compete(
+        [
+            Contestant("mobstore, verify", _reading(size, _verify)),
+            Contestant(POLLING, _reading(size, _poll)),
+            Contestant(RAW_READING, _reading(size, _read_raw)),
+        ],
+        settings,
+        most=1,
+        per_operation=size,
+    )
+    yield Outcome(
+        f"verify of {size:,} events",
+        "events/s",
+        list(found.values()),
+        [
+            cost(found["mobstore, verify"], found[POLLING], 2),
+            cost(found["mobstore, verify"], found[RAW_READING]),
+        ],
+        [
+            "each event must be decoded to be checked, as poll does; verify also encodes it again,"
+            " checks SQLite's own pages and indexes, and keeps nothing",
+            "raw sqlite3 reads pages of 1,000 rows, with json.loads: it finds no wrong event",
+        ],
     )
 
 
@@ -174,3 +213,42 @@ def _zipping(size: int) -> Opener:
         yield turn
 
     return opened
+
+
+def _reading(size: int, read: _Read) -> Opener:
+    @asynccontextmanager
+    async def opened(path: Path) -> AsyncGenerator[Turn]:
+        async with open_mobstore(path) as stores:
+            for start in range(0, size, _BATCH):
+                await stores.events.append_batch(samples.events(_BATCH)[: size - start])
+
+            async def turn(_: int) -> float:
+                with Stopwatch() as watch:
+                    assert await read(stores, path) == size
+                return watch.seconds
+
+            yield turn
+
+    return opened
+
+
+async def _verify(stores: MobStores, _: Path) -> int:
+    found = await verify(stores)
+    assert not found.problems
+    return found.rows["events"]
+
+
+async def _poll(stores: MobStores, _: Path) -> int:
+    count = last = 0
+    while events := await stores.events.poll(last, _PAGE):
+        count, last = count + len(events), events[-1].cursor
+    return count
+
+
+async def _read_raw(_: MobStores, path: Path) -> int:
+    count = last = 0
+    with closing(connect(path)) as connection:
+        while rows := connection.execute(_SELECT, (last, _PAGE)).fetchall():
+            events = [(*columns, json.loads(kind)) for *columns, kind in rows]
+            count, last = count + len(events), rows[-1][0]
+    return count

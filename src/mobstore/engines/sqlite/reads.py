@@ -111,7 +111,7 @@ class Budget:
         if isinstance(read, Parts):
             return [read.convert(self._few(read.scan, read.columns))]
         scan = cast("Scan[Any]", read)
-        make: Callable[[Any], Any] = scan.index.table.row._make
+        make: Callable[[Any], Any] = scan.index.table.make
         return list(map(make, self._few(scan, scan.index.table.columns)))
 
     def _few(self, scan: Scan[Any], columns: tuple[str, ...]) -> list[Any]:

@@ -202,7 +202,7 @@ class Rows:
         if isinstance(read, Get):
             table = read.table
             found = self._execute(_get(table), read.key).fetchone()
-            return None if found is None else table.row._make(found)
+            return None if found is None else table.make(found)
         if isinstance(read, Scan):
             return self.scan(read)
         if isinstance(read, Count):
@@ -216,7 +216,7 @@ class Rows:
     def scan(self, scan: Scan[Any]) -> list[Any]:
         """Return the rows of a scan."""
         table = scan.index.table
-        make: Callable[[Any], Any] = table.row._make
+        make: Callable[[Any], Any] = table.make
         with closing(self._parts(scan, table.columns)) as parts:
             return list(map(make, chain.from_iterable(parts)))
 
