@@ -20,3 +20,10 @@ def test_the_time_is_read_once_a_writer_has_its_lock(tab: ChromiumTab) -> None:
     results = tab.call("clock:behind_a_writer")
     assert len(results) == 8
     assert all(answer >= released for released, answer in results), results
+
+
+def test_an_atomic_call_reads_a_counter_in_its_first_round_trip(tab: ChromiumTab) -> None:
+    """From the second call on; the cursors follow those of the appends before it."""
+    counts, cursors = tab.call("overlap:round_trips")
+    assert counts == [2, 1, 1]
+    assert cursors == list(range(4, 44))

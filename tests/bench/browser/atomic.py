@@ -9,6 +9,7 @@ from bench.browser.stage import Stage
 from bench.outcome import Outcome, cost
 from bench.turns import Settings
 
+BY_HAND = "by hand"
 STEP, EVENT = "complete a step", "append its event"
 ATOMIC, FOLLOWING = "both in one commit", "both, one after the other"
 
@@ -24,6 +25,8 @@ def atomic(stage: Stage, settings: Settings) -> Iterator[Outcome]:
                     Seat(EVENT, "python", "append", {**how, "tasks": 1, "at_once": False}),
                     Seat(ATOMIC, "python", "both", {**how, "together": True}),
                     Seat(FOLLOWING, "python", "both", {**how, "together": False}),
+                    Seat(f"{BY_HAND}, {STEP}", "javascript", "complete", how),
+                    Seat(f"{BY_HAND}, {ATOMIC}", "javascript", "both", how),
                 ]
             )
             dearer = max(found[STEP], found[EVENT], key=lambda one: one.cost)
@@ -31,5 +34,9 @@ def atomic(stage: Stage, settings: Settings) -> Iterator[Outcome]:
                 f"IndexedDB, {durability}: {STEP} and {EVENT}",
                 "calls/s",
                 list(found.values()),
-                [cost(found[ATOMIC], dearer, 1.2), cost(found[ATOMIC], found[FOLLOWING])],
+                [
+                    cost(found[ATOMIC], dearer, 1.2),
+                    cost(found[ATOMIC], found[FOLLOWING]),
+                    cost(found[f"{BY_HAND}, {ATOMIC}"], found[f"{BY_HAND}, {STEP}"]),
+                ],
             )

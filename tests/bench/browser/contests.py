@@ -9,6 +9,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from bench.browser.stage import Stage
 from bench.turns import Measured, Settings
 
+BATCH = 10_000
+"""Events of a large call."""
+
 SLICE = 0.04
 """Seconds of one turn; short turns spread other load of the machine over both contestants."""
 

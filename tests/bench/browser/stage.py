@@ -24,7 +24,8 @@ HERE = Path(__file__).parent
 TESTS = HERE.parents[1]
 TOOLS = TESTS.parent / "web" / "tools"
 _INSIDE = ("bench/__init__.py", "bench/samples.py", "bench/browser/__init__.py",
-           "bench/browser/inside.py", "bench/browser/inside_tabs.py")  # fmt: skip
+           "bench/browser/inside.py", "bench/browser/inside_bridge.py",
+           "bench/browser/inside_tabs.py")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from bench.browser.atomic import atomic
-from bench.browser.contests import Contest, Language, Seat, contests
+from bench.browser.bridge import bridge
+from bench.browser.contests import BATCH, Contest, Language, Seat, contests
 from bench.browser.scrolling import scrolling
 from bench.browser.stage import Stage
 from bench.browser.starts import cold_start, first_paint
@@ -17,7 +18,6 @@ from bench.turns import Settings
 Work: TypeAlias = Callable[[Stage, Settings], Iterator[Outcome]]
 
 OURS, RAW = "mobstore", "JavaScript"
-BATCH = 10_000
 TASKS = 64
 LANGUAGES: tuple[tuple[str, Language], ...] = ((OURS, "python"), (RAW, "javascript"))
 
@@ -155,6 +155,7 @@ WORKS: dict[str, Work] = {
     "poll": poll,
     "ledger": ledger,
     "atomic": atomic,
+    "bridge": bridge,
     "tabs": tabs,
     "cold-start": cold_start,
     "first-paint": first_paint,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 from browser.inside.indexeddb import delete_database
-from mobstore import open_stores
-from mobstore.testing.samples import event, timestamp
+from mobstore import Stores, open_stores
+from mobstore.engines.indexeddb import rows
+from mobstore.engines.indexeddb.reads import RoundTrip
+from mobstore.testing.samples import event, run_id, timestamp
 
 
 async def prune(events: int, turns: int) -> list[int]:
@@ -23,3 +28,36 @@ async def prune(events: int, turns: int) -> list[int]:
         assert await stores.events.replay_all() == []
     await delete_database(name)
     return counts
+
+
+async def round_trips() -> tuple[list[int], list[int]]:
+    """Return the round trips of equal atomic calls, and the cursors of others that overlap."""
+    trips = 0
+
+    class Counted(RoundTrip):
+        def __init__(self, *values: Any) -> None:
+            nonlocal trips
+            trips += 1
+            super().__init__(*values)
+
+    async def append(at: Stores[bool]) -> int:
+        return (await at.events.append(event())).cursor
+
+    async def append_after_a_read(at: Stores[bool]) -> int:
+        await at.runs.get_run(run_id(1))
+        return await append(at)
+
+    name = f"trips-{uuid4()}"
+    with patch.object(rows, "RoundTrip", Counted):
+        async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+            counts: list[int] = []
+            for _ in range(3):
+                before = trips
+                await stores.atomic(append_after_a_read)
+                counts.append(trips - before)
+            overlapping: list[Coroutine[Any, Any, int]] = []
+            for _ in range(20):
+                overlapping += append(stores), stores.atomic(append_after_a_read)
+            cursors = await asyncio.gather(*overlapping)
+    await delete_database(name)
+    return counts, cursors

@@ -8,6 +8,9 @@ send their first reads at once. Reading scripts then run side by side. Writing s
 the other, in order of arrival: none ends before the scripts ahead of it have made their writes.
 Tasks are woken within the transaction's events.
 
+A script may read a counter in a later round, as an event's append within an atomic call does. From
+then on, scripts of the same function have it read in their first round, which saves a round trip.
+
 A cancelled task's script is skipped unless its writes have been made. A loading script writes as
 it goes, so cancelling it aborts its transaction.
 """
@@ -19,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
+from types import CodeType
 from typing import Any, TypeAlias, cast
 
 from mobstore.engines.indexeddb.call import Call
@@ -27,7 +31,7 @@ from mobstore.engines.indexeddb.javascript import JsValue, Transaction
 from mobstore.engines.indexeddb.reads import ReadBatch
 from mobstore.engines.indexeddb.rows import Rows, Steps
 from mobstore.errors import InternalError, MobStoreError
-from mobstore.scripts.tables import COUNTERS
+from mobstore.scripts.tables import COUNTERS, Key
 from mobstore.scripts.transaction import (
     Commit,
     Count,
@@ -46,7 +50,11 @@ _MOST_PER_TRANSACTION = 256  # calls; other tabs wait until it ends
 
 
 class Queue:
-    """Queued calls of one mode, and the transactions that run them."""
+    """Queued calls of one mode, and the transactions that run them.
+
+    Attributes:
+        foreseen: keys of the counters that scripts read after their first round, by function.
+    """
 
     def __init__(
         self, connection: Connection, mode: Mode, on_commit: OnCommit | None = None
@@ -55,6 +63,7 @@ class Queue:
         self.on_commit: OnCommit | None = on_commit
         self.mode: Mode = mode
         self.joinable: _Transaction | None = None
+        self.foreseen: dict[CodeType | None, set[Key]] = {}
         self._calls: deque[Call[Any]] = deque()
         self._transactions: list[_Transaction] = []
         self._idle: list[_Transaction] = []
@@ -117,15 +126,17 @@ class _Script:
 
     Attributes:
         call: the call that it serves.
+        function: the code of the script's function.
         steps: yields the reads that the script waits for.
         batch: the latest of these reads.
         writing: whether the script has returned and only its writes remain.
     """
 
-    __slots__ = ("batch", "call", "steps", "writing")
+    __slots__ = ("batch", "call", "function", "steps", "writing")
 
     def __init__(self, call: Call[Any], perform: Callable[[_Script], Steps]) -> None:
         self.call, self.writing = call, False
+        self.function: CodeType | None = None
         self.steps = perform(self)
         self.batch: ReadBatch | None = None
 
@@ -204,6 +215,7 @@ class _Transaction:
     def _step_all(self) -> list[ReadBatch]:
         """Step the scripts that can continue, start those queued, and return what they read."""
         batches: list[ReadBatch] = []
+        foreseen = set[Key]()
         for script in tuple(self._scripts):
             if batch := self._step(script):
                 batches.append(batch)
@@ -215,6 +227,9 @@ class _Transaction:
             self._scripts[script] = None
             if batch := self._step(script):
                 batches.append(batch)
+                foreseen |= self._queue.foreseen.get(script.function, set())
+        if foreseen:
+            batches.insert(0, ReadBatch(tuple(Get(COUNTERS, key) for key in foreseen)))
         return batches
 
     def _step(self, script: _Script) -> ReadBatch | None:
@@ -226,8 +241,11 @@ class _Transaction:
             if script.batch is None:
                 script.batch = ReadBatch(next(script.steps))
             else:
+                first = script.batch
                 while (answers := self._rows.answers(script.batch)) is not None:
                     script.batch = ReadBatch(script.steps.send(answers))
+                if script.batch is not first:
+                    self._foresee(script, script.batch)
         except StopIteration:
             pass
         except (MobStoreError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -244,10 +262,17 @@ class _Transaction:
             script.call.settle()
         return None
 
+    def _foresee(self, script: _Script, later: ReadBatch) -> None:
+        """Remember the counters that a script reads after its first round."""
+        for read in later.reads:
+            if isinstance(read, Get) and read.table is COUNTERS:
+                self._queue.foreseen.setdefault(script.function, set()).add(read.key)
+
     def _perform(self, script: _Script) -> Steps:
         """Run one script to its end, and make its writes."""
         call = script.call
         made = cast("Script[Any]", self._one_by_one(call) if call.loading else call.make())
+        script.function = getattr(made, "gi_code", None)
         commit: Commit[Any] = yield from made
         yield ()  # a script without reads arrives here before those ahead of it have written
         if call.loading:

@@ -101,7 +101,12 @@ export async function swap({ durability, tasks, at_once }, samples) {
 }
 
 /** Compare-and-swap of a frame of 5 KB with the output of a step in a further iteration of a loop. */
-export async function complete({ durability }, samples) {
+export const complete = ({ durability }, samples) => completing(durability, samples);
+
+/** The same, and its event, in one transaction. */
+export const both = ({ durability }, samples) => completing(durability, samples, samples("kinds", 1000));
+
+async function completing(durability, samples, kinds = null) {
   const database = await open();
   const states = samples("states", 5000);
   const [run_id, frame_id, loop_id, step_id] = ["run-0", "frame-0", "loop-0", "step-0"];
@@ -109,16 +114,20 @@ export async function complete({ durability }, samples) {
   filling.objectStore("frames").put({ run_id, frame_id, kernel_state: states[0] }, [run_id, frame_id]);
   await completion(filling);
 
+  const names = ["frames", "loop_outputs", "loop_step_outputs", ...(kinds ? ["counters", "events"] : [])];
+
   async function completed(expected, following, iteration, output) {
-    const transaction = database.transaction(["frames", "loop_outputs", "loop_step_outputs"], "readwrite", { durability });
-    const [frames, lengths, outputs] = ["frames", "loop_outputs", "loop_step_outputs"].map((name) => transaction.objectStore(name));
+    const transaction = database.transaction(names, "readwrite", { durability });
+    const [frames, lengths, outputs, counters, events] = names.map((name) => transaction.objectStore(name));
     let done = false;
+    const counter = counters?.get(CURSOR);
     const frame = frames.get([run_id, frame_id]);
     lengths.get([run_id, loop_id]).onsuccess = ({ target: { result } }) => {
       if (frame.result?.kernel_state === expected && (result?.iterations ?? 0) === iteration) {
         frames.put({ run_id, frame_id, kernel_state: following }, [run_id, frame_id]);
         outputs.put({ run_id, loop_id, iteration, step_id, position: 0, output: JSON.stringify(output) }, [run_id, loop_id, iteration, step_id]);
         lengths.put({ run_id, loop_id, iterations: iteration + 1 }, [run_id, loop_id]);
+        if (kinds) putEvents(counters, events, counter.result, [kinds[iteration % kinds.length]]);
         done = true;
       }
       transaction.commit();
@@ -134,19 +143,23 @@ export async function complete({ durability }, samples) {
   }, 1);
 }
 
+function putEvents(counters, events, counter, kinds) {
+  const timestamp = new Date().toISOString();
+  let cursor = counter?.value ?? 1;
+  for (const kind of kinds) {
+    const run_id = kind.run_id ?? "";
+    events.put({ cursor, mob_id: MOB, timestamp, type: kind.type, run_id, kind: JSON.stringify(kind) }, cursor);
+    cursor++;
+  }
+  counters.put({ name: CURSOR, value: cursor }, CURSOR);
+}
+
 /** Append events with the next cursors; `kinds` are their objects. */
 async function appended(database, durability, kinds) {
   const transaction = database.transaction(["counters", "events"], "readwrite", { durability });
   const [counters, events] = ["counters", "events"].map((name) => transaction.objectStore(name));
   counters.get(CURSOR).onsuccess = ({ target: { result } }) => {
-    const timestamp = new Date().toISOString();
-    let cursor = result?.value ?? 1;
-    for (const kind of kinds) {
-      const run_id = kind.run_id ?? "";
-      events.put({ cursor, mob_id: MOB, timestamp, type: kind.type, run_id, kind: JSON.stringify(kind) }, cursor);
-      cursor++;
-    }
-    counters.put({ name: CURSOR, value: cursor }, CURSOR);
+    putEvents(counters, events, result, kinds);
     transaction.commit();
   };
   await completion(transaction);

@@ -11,7 +11,13 @@ async function boot() {
   const [pyodide, code] = await Promise.all([loadPyodide({ packages: ["mobstore"] }), fetch("inside.zip")]);
   pyodide.unpackArchive(await code.arrayBuffer(), "zip", { extractDir: "/bench" });
   pyodide.pyimport("sys").path.append("/bench");
+  globalThis.python = pyodide;
   return pyodide.pyimport("bench.browser.inside");
+}
+
+async function bridge() {
+  await booting;
+  return python.pyimport("bench.browser.inside_bridge");
 }
 
 const answers = {
@@ -24,6 +30,16 @@ const answers = {
       players.push(await (language === "python" ? inside.seat(job, JSON.stringify(options)) : raw[job](options, samples)));
     }
     return compete(players, rules);
+  },
+  /** How often an operation crosses the bridge between Python and JavaScript. */
+  async crossings({ job, options }) {
+    return (await bridge()).crossings(job, JSON.stringify(options));
+  },
+  /** Seconds of operations in a row, and of each after a transaction. */
+  async costs() {
+    const [inside, measured] = [await booting, await bridge()];
+    const { play } = await raw.swap({ durability: "relaxed", tasks: 1, at_once: false }, (...which) => JSON.parse(inside.samples(...which)));
+    return JSON.parse(await measured.costs(play));
   },
   /** Fill a store for the page; the id of its run. */
   async fill({ name, events, entries }) {
