@@ -90,7 +90,7 @@ class Transactions:
         self._identity, self._condition = identity, condition
         self.rows: Rows = Rows(connection)
         self.now: Callable[[], str] = machine_time
-        self.pace: float = 1.0  # slow, until commits were seen
+        self.pace: float = 0.01  # slow, until some twenty commits were quick
 
     def check(self) -> None:
         """Raise unless the file is still the store that was opened.
