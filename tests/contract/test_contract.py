@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from mobstore import Isolation, MobStores, SqliteMobStores
+from mobstore.engines.sqlite import writer
 from mobstore.testing import Capability, Case, MemorySubject, Subject, all_cases
 from support.pending import PendingEngine
 
@@ -55,6 +56,17 @@ SLOW = {"limits.values": pytest.mark.slow}
 )
 def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
     _check(case, make_subject(tmp_path))
+
+
+@pytest.mark.parametrize("case", [
+    pytest.param(case, id=case.id, marks=SLOW.get(case.id, ())) for case in all_cases().values()
+])  # fmt: skip
+def test_contract_of_writes_at_once(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite: every commit counts as quick, so small writes run on the calling thread."""
+    monkeypatch.setattr(writer, "_QUICK", 60.0)
+    _check(case, SqliteFileSubject(tmp_path))
 
 
 # The isolation changes how transactions meet, not what an operation means.

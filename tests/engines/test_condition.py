@@ -22,6 +22,8 @@ from mobstore import (
 from mobstore.scripts.tables import FORMAT
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.usefixtures("both_threads")
+
 PADDING = "x" * 3000
 
 

@@ -44,6 +44,8 @@ from mobstore.testing.samples import (
     tagged_event,
 )
 
+pytestmark = pytest.mark.usefixtures("both_threads")
+
 SENSIBLE = {"ReadFailedError", "WriteFailedError", "SerializationError", "NotFoundError"}
 
 

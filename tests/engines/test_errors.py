@@ -21,6 +21,8 @@ from mobstore import (
 from mobstore.engines.sqlite.driver_errors import is_busy, translate
 from mobstore.testing.samples import tagged_event
 
+pytestmark = pytest.mark.usefixtures("both_threads")
+
 PATH = Path("/data/mobs.db")
 PAYLOAD = "UNIQUE constraint failed: secret of the user"
 

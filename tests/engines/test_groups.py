@@ -15,6 +15,8 @@ from mobstore import MobStores, WriteFailedError, open_stores
 from mobstore.scripts.tables import COUNTERS, CounterRow
 from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put, Scan, Script, fetch
 
+pytestmark = pytest.mark.usefixtures("both_threads")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

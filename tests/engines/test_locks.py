@@ -15,7 +15,7 @@ from engines.support import RUN, hear, hold_lock, new_run, query, running, tell
 from mobstore import MobStoreError, WriteFailedError, open_stores
 from mobstore.testing.samples import number_of, tagged_event
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("both_threads")]
 
 SLACK = 4  # seconds, for a busy machine; less than the default timeout
 LOCKS = ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]

@@ -14,6 +14,8 @@ from mobstore import FlowId, KernelState, MobId, MobReset, MobRun, NewMobEvent
 from mobstore.scripts.tables import REALM_PROFILES, SPECS, RealmProfileRow, SpecRow
 from mobstore.scripts.transaction import Commit, Put, Script
 
+pytestmark = pytest.mark.usefixtures("both_threads")
+
 EVENT = NewMobEvent(mob_id=MobId("m"), kind=MobReset())
 
 
