@@ -347,10 +347,10 @@ def test_slow_readers_are_closed(client: Client, capfd: pytest.CaptureFixture[st
 
 def test_large_responses_get_more_time(client: Client) -> None:
     (client.folder / "large").write_bytes(bytes(10_000_000))
-    client.server.seconds, client.server.slowest = 0.1, 10_000_000
+    client.server.seconds, client.server.slowest = 1, 5_000_000
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as slow:
         slow.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        time.sleep(0.4)  # of the 1.1 seconds
+        time.sleep(1.5)  # of the 3 seconds
         got = 0
         while got < 10_000_000 and (more := slow.recv(1_000_000)):
             got += len(more)
