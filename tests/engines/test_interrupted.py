@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from mobstore import MobStores, open_stores
+from mobstore import ClaimLostError, MobStores, open_stores
 from mobstore.engines.sqlite import handover, writer
+from mobstore.stores import keeping
 from mobstore.testing.samples import tagged_event
 
 
@@ -93,6 +95,40 @@ def test_the_result_arrives_whichever_instruction_is_interrupted(
     assert most > 10
     for place in range(1, most + 1):
         asyncio.run(once(place))
+
+
+def test_a_claim_whose_renewal_is_interrupted_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> float:
+        monkeypatch.undo()
+        raise TimeLimitError
+
+    async def main() -> None:
+        async with open_stores("memory:") as stores:
+            claim = await stores.claims.acquire("name", "holder", 0.3)
+            assert claim is not None
+
+            async def work() -> None:
+                async with stores.claims.keep(claim), asyncio.timeout(5):
+                    monkeypatch.setattr(keeping, "monotonic", interrupt)
+                    await asyncio.Event().wait()
+
+            with pytest.raises(ClaimLostError) as lost:
+                await work()
+            assert isinstance(lost.value.__cause__, TimeLimitError)
+
+    asyncio.run(main())
+
+
+def test_a_store_closes_after_a_close_that_was_interrupted(tmp_path: Path) -> None:
+    async def main() -> None:
+        stores = await open_stores(f"sqlite:{tmp_path / 'mobs.db'}")
+        interrupting = patch.object(writer.Writer, "put", side_effect=TimeLimitError)
+        with interrupting, pytest.raises(TimeLimitError):
+            await stores.close()
+        async with asyncio.timeout(5):
+            await stores.close()
+
+    asyncio.run(main())
 
 
 def test_opening_is_not_held_up(tmp_path: Path) -> None:

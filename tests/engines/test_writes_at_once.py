@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dis
+import gc
 import sqlite3
 import sys
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -227,28 +228,101 @@ def test_an_interruption_leaves_the_store_usable(path: Path) -> None:
     """Wherever a signal handler raises: listeners know what was written, and no lock is left."""
 
     async def main() -> None:
-        place, heard = 1, 0
+        place, heard = 1, threading.Event()
         async with open_stores(f"sqlite:{path}") as stores:
-            with closing(
-                sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
-            ) as other:
-
-                def latest() -> int:
-                    return int(other.execute("SELECT max(cursor) FROM events").fetchone()[0])
-
-                def note() -> None:
-                    nonlocal heard
-                    heard = latest()
-
-                stores.engine.listen(note)
-                await stores.events.append(EVENT)
-                while await interrupt_append(stores, place):
-                    assert heard == latest()
+            stores.engine.listen(heard.set)
+            while True:
+                heard.clear()
+                before = await stores.events.latest_cursor()
+                if not await interrupt_append(stores, place):
+                    break
+                with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as other:
                     other.execute("BEGIN IMMEDIATE")
                     other.execute("ROLLBACK")
-                    async with asyncio.timeout(5):
-                        assert (await stores.events.append(EVENT)).cursor == latest()
-                    place += 1
-                assert place > 30
+                assert gc.isenabled()
+                if await stores.events.latest_cursor() > before:
+                    assert heard.wait(5)
+                async with asyncio.timeout(5):
+                    await stores.events.append(EVENT)
+                place += 1
+            assert place > 30
 
     asyncio.run(main())
+
+
+@pytest.mark.usefixtures("commits")
+def test_a_lock_that_an_interruption_has_left_is_released(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollback = Rows.rollback
+
+    def interrupt(_: Rows) -> None:
+        monkeypatch.setattr(Rows, "rollback", rollback)
+        raise TimeLimitError
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            for _ in range(3):
+                await stores.events.append(EVENT, key="key")
+            begin = Rows.begin
+
+            def begin_then_interrupt(self: Rows) -> None:
+                begin(self)
+                monkeypatch.setattr(Rows, "rollback", interrupt)
+
+            monkeypatch.setattr(Rows, "begin", begin_then_interrupt)
+            with pytest.raises(TimeLimitError):
+                await stores.events.append(EVENT, key="key")
+            monkeypatch.setattr(Rows, "begin", begin)
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as other:
+                other.execute("BEGIN IMMEDIATE")
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks start at once since Python 3.12")
+def test_a_write_that_begins_within_a_write_is_queued(
+    path: Path, commits: list[str], here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a signal handler, on a loop with eager tasks."""
+
+    async def main() -> None:
+        loop, tasks = asyncio.get_running_loop(), list[asyncio.Task[object]]()
+        loop.set_task_factory(cast("Any", asyncio).eager_task_factory)
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(EVENT)
+            commit = Rows.commit
+
+            def commit_within(self: Rows) -> None:
+                monkeypatch.setattr(Rows, "commit", commit)
+                tasks.append(loop.create_task(stores.events.append(EVENT)))
+                commit(self)
+
+            monkeypatch.setattr(Rows, "commit", commit_within)
+            async with asyncio.timeout(5):
+                await stores.events.append(EVENT)
+                await asyncio.gather(*tasks)
+            assert await stores.events.latest_cursor() == 3
+
+    asyncio.run(main())
+    assert commits == [here, here, THREAD]
+
+
+@pytest.mark.usefixtures("commits")
+def test_no_finaliser_runs_within_a_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for a lock, such as logging's, of a thread that waits for this store."""
+    collecting: list[bool] = []
+    begin = Rows.begin
+
+    def noted(self: Rows) -> None:
+        collecting.append(gc.isenabled())
+        begin(self)
+
+    monkeypatch.setattr(Rows, "begin", noted)
+
+    async def main() -> None:
+        async with open_stores(f"sqlite:{path}") as stores:
+            await stores.events.append(EVENT)
+
+    asyncio.run(main())
+    assert (collecting, gc.isenabled()) == ([False], True)

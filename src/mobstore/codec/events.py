@@ -251,8 +251,8 @@ def _texts(rows: Sequence[_Columns]) -> list[str]:
         raise TypeError("kind is not text")
     if not _STARTS.issuperset([kind[: kind.index('"', _TAG)] for kind in kinds]):
         raise ValueError("kind: not an object that begins with a known type")
-    if not {"}"}.issuperset([kind[-1] for kind in kinds]):
-        raise ValueError("kind: not an object")
+    if not {"}"}.issuperset([kind[-1] for kind in kinds]) or "\n" in "".join(kinds):
+        raise ValueError("kind: not an object on one line")
     times = Timestamp.json_from_sortable([time for _, _, time, _ in rows])
     return [
         f'{{"cursor":{cursor},"timestamp":"{time}","mob_id":{encode_string(mob_id)},"kind":{kind}}}'

@@ -74,6 +74,7 @@ class Keeping(NotPicklable):
         self._cancels = task.cancelling()
         entered[id(self)] = self
         self._renewing = asyncio.create_task(self._keep(signal, began))
+        self._renewing.add_done_callback(self._ended)
         return self._claim
 
     async def __aexit__(
@@ -134,6 +135,11 @@ class Keeping(NotPicklable):
                         return
         finally:
             signal.close()
+
+    def _ended(self, renewing: asyncio.Task[None]) -> None:
+        """Count the claim as lost if renewing has failed, as by a signal handler that raises."""
+        if not renewing.cancelled() and isinstance(error := renewing.exception(), Exception):
+            self._lose(error)
 
     async def _renew(self) -> None:
         """Renew the claim, or raise ClaimLostError."""

@@ -211,11 +211,10 @@ class SqliteEngine(Engine):
             self._closed = True
             return
         with self._gate:
-            closing, self._closed = not self._closed, True
-            if closing:
-                self._abandoned.detach()
-                self._writer.closing = True
-                self._writer.put(Stop(self._finish))
+            self._closed = self._writer.closing = True
+            self._abandoned.detach()
+            # Again with each call: an exception of a signal handler may have ended the first one.
+            self._writer.put(Stop(self._finish))
         # The writer's thread does it all, so it is done even if this task is cancelled.
         await outcome(self._writer.ended)
         self._writer.thread.join()
@@ -233,17 +232,15 @@ class SqliteEngine(Engine):
 
     def _write_at_once(self, make: Callable[[], Script[T]]) -> Commit[T] | Deferred:
         """Run a script on this thread, or return `DEFERRED` if it must be queued."""
-        listeners = self._writer.listeners
         try:
             with self._gate:
                 self._check()
                 commit = self._writer.write_at_once(make)
-            if commit is not DEFERRED and commit.writes:
-                listeners.notify(commit.writes)
         except BaseException as error:
-            # A signal handler may have raised after the commit.
+            # A signal handler may have raised before the end of the transaction, or after it.
             if not isinstance(error, MobStoreError) or getattr(error, "maybe_written", False):
-                listeners.notify(None)
+                with self._gate:
+                    self._writer.recover()
             raise
         return commit
 

@@ -9,6 +9,7 @@ A small script can also run alone, where it must not wait: on an event loop's th
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -109,6 +110,11 @@ class Transactions:
         except sqlite3.Error as error:
             self._condition.record(error)
 
+    def rollback(self) -> None:
+        """Roll back the open transaction, if there is one."""
+        with suppress(sqlite3.Error):
+            self.rows.rollback()
+
     def run(self, jobs: Sequence[Job[Any]]) -> Outcome:
         """Run scripts in one transaction, and commit it if they have written.
 
@@ -130,7 +136,7 @@ class Transactions:
                 return Outcome(None, error)
             return Outcome([], error, retry=True)
         finally:
-            self._rollback()
+            self.rollback()
 
     def run_small(self, make: Callable[[], Script[T]]) -> Commit[T] | Deferred:
         """Run a script that reads and writes little; commit it if it has written.
@@ -142,7 +148,10 @@ class Transactions:
         Raises:
             MobStoreError: the script's error, or the commit failed.
         """
+        # A finaliser could wait for a thread that waits for this commit.
+        collecting = gc.isenabled()
         try:
+            gc.disable()
             self.rows.limit_values(SHORT)
             self._begin()
             self.check()
@@ -160,7 +169,11 @@ class Transactions:
                 self._commit()
             return commit
         finally:
-            self._rollback()
+            try:
+                self.rollback()
+            finally:
+                if collecting:
+                    gc.enable()
 
     def translate(self, error: BaseException, *, loading: bool = False) -> BaseException:
         """Return the error of a failed transaction; a loading script's own errors stay."""
@@ -179,12 +192,8 @@ class Transactions:
         return translated
 
     def _begin(self) -> None:
-        self._rollback()  # an exception of a signal handler may have come before the last one
+        self.rollback()  # an exception of a signal handler may have come before the last one
         self.rows.begin()
-
-    def _rollback(self) -> None:
-        with suppress(sqlite3.Error):
-            self.rows.rollback()
 
     def _run(self, jobs: Sequence[Job[Any]]) -> list[Write] | None:
         """Run scripts in the open transaction, and commit it.

@@ -6,6 +6,7 @@ fails, the group is rolled back and its scripts run one by one, so that only the
 Two handovers between threads take longer than a quick commit. So a small script may run on the
 calling thread: if the writer is not busy, commits are quick, and the last one was of a single
 script, so that there is nothing to share. That thread holds the gate, and the writer waits for it.
+A signal handler may start another write within the first one, on the same thread; it is queued.
 
 Between two groups the writer copies the log (`checkpoints.py`) and, if there are listeners, polls
 for commits of other connections (`external_commits.py`).
@@ -57,6 +58,17 @@ class Stop:
     finish: Callable[[], None]
 
 
+@dataclass(slots=True)
+class _News:
+    """An item of the queue: another thread has committed, and listeners are to be notified.
+
+    Attributes:
+        writes: what it has committed. None: it was interrupted, perhaps within its transaction.
+    """
+
+    writes: Sequence[Write] | None
+
+
 _Jobs: TypeAlias = list[Job[Any]]
 _WAKE = object()
 """An item of the queue that wakes the writer: there is a listener, or the log must be copied."""
@@ -66,7 +78,8 @@ class Writer:
     """The thread that writes. It has no reference to its engine, so an unused engine is freed.
 
     Attributes:
-        gate: held by a thread that puts an item, or writes at once.
+        gate: held by a thread that puts an item, or writes at once. It is reentrant, because a
+            signal handler may start a write within that.
     """
 
     def __init__(
@@ -80,7 +93,7 @@ class Writer:
         self._mode: Mode = mode
         self.path: Path = path
         self.timeout: float = timeout
-        self.gate: threading.Lock = threading.Lock()
+        self.gate: threading.RLock = threading.RLock()
         self.listeners: Listeners = Listeners()
         self.condition: Condition = Condition(path)
         self.identity: OpenFiles  # these two are set before `opened`
@@ -89,7 +102,8 @@ class Writer:
         self.opened: Future[None] = Future()
         self.ended: Future[None] = Future()
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._busy = True  # an item is queued, or the connection is in use on the thread
+        self._busy = True  # an item is queued, or the writer uses the connection
+        self._lent = False  # another thread uses it
         self._shared = False  # the last group had several jobs
         self.thread: threading.Thread = threading.Thread(
             target=self._work, name="mobstore-write", daemon=True
@@ -106,23 +120,38 @@ class Writer:
 
     def is_free(self) -> bool:
         """Return whether a small script may run on another thread; ask again under the gate."""
-        return not self._busy and not self._shared and self.transactions.pace <= _QUICK
+        at_rest = not (self._busy or self._lent or self._shared)
+        return at_rest and self.transactions.pace <= _QUICK
 
     def write_at_once(self, make: Callable[[], Script[T]]) -> Commit[T] | Deferred:
         """Run a small script on the calling thread, which holds the gate.
 
+        The writer notifies the listeners: here, a signal handler that raises could interrupt them.
+
         Returns:
-            Its commit, whose listeners are still to be notified; or `DEFERRED`: queue the script.
+            Its commit; or `DEFERRED`: queue the script.
 
         Raises:
             MobStoreError: the script's error, or the commit failed.
         """
         if not self.is_free():
             return DEFERRED
-        commit = self.transactions.run_small(make)
-        if commit is not DEFERRED and commit.writes and self._checkpoints.committed() >= COMMITS:
-            self._put(_WAKE)  # small writes alone do not make the log large before
+        try:
+            self._lent = True
+            commit = self.transactions.run_small(make)
+        finally:
+            self._lent = False
+        if commit is not DEFERRED and commit.writes:
+            if self.listeners:
+                self._queue.put(_News(commit.writes))
+            if self._checkpoints.committed() >= COMMITS:  # the log is not large before
+                self._put(_WAKE)
         return commit
+
+    def recover(self) -> None:
+        """End what an interrupted `write_at_once` has left. The caller holds the gate."""
+        self._lent = False
+        self._put(_News(None))
 
     def _put(self, item: object) -> None:
         self._busy = True
@@ -171,6 +200,13 @@ class Writer:
             items.append(self._queue.get(timeout=self._pause()))
             while len(items) < _MOST_PER_COMMIT and not self._queue.empty():
                 items.append(self._queue.get())
+        news = [item for item in items if isinstance(item, _News)]
+        if len(news) < len(items) or None in [one.writes for one in news]:
+            self._take()  # news alone need no connection
+        for one in news:
+            if one.writes is None:
+                self.transactions.rollback()
+            self._notify(one.writes)
         groups = _groups([cast("Job[Any]", item) for item in items if isinstance(item, Job)])
         for group in groups:
             self._run(group)
@@ -181,6 +217,11 @@ class Writer:
         if items and not groups:
             self._rest()
         return items[-1] if items and isinstance(items[-1], Stop) else None
+
+    def _take(self) -> None:
+        """Take the connection, once no other thread uses it."""
+        with self.gate:
+            self._busy = True
 
     def _rest(self) -> None:
         """Leave the connection to other threads, unless an item is queued."""
@@ -199,8 +240,7 @@ class Writer:
         copying = self._mode == "rw" and self._checkpoints.due()
         polling = bool(self.listeners) and not self._external.pause()
         if copying or polling:
-            with self.gate:
-                self._busy = True
+            self._take()
             if copying:
                 self._checkpoints.run()
             if polling:
