@@ -115,7 +115,9 @@ def compete(
     ) as place, ExitStack() as stack:  # fmt: skip
         plays: list[tuple[Measured, Callable[[int], float], int]] = []
         for number, contestant in enumerate(contestants):
-            path = Path(place) / f"{number}.db"
+            # In a folder of its own, since some contestants create and remove files all the time.
+            path = Path(place) / str(number) / "bench.db"
+            path.parent.mkdir()
             play = stack.enter_context(_seated(contestant, path))
             count = _warm_up(play, path, settings.seconds, least, most)
             plays.append((Measured(contestant.name, []), play, count))

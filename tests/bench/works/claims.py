@@ -189,7 +189,7 @@ def _doing(open_: _Open, prepare: _Prepare, tasks: int) -> Opener:
 
 
 async def _swapping(stores: MobStores) -> _Do:
-    states = samples.states(5_000)
+    states = samples.states(5_000, 61)  # not 64: each run would get the state that it has
     runs = [samples.run().model_copy(update={"flow_state": states[0]}) for _ in range(64)]
     current = dict.fromkeys([run.run_id for run in runs], states[0])
     for run in runs:
