@@ -58,9 +58,8 @@ def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
     _check(case, make_subject(tmp_path))
 
 
-@pytest.mark.parametrize("case", [
-    pytest.param(case, id=case.id, marks=SLOW.get(case.id, ())) for case in all_cases().values()
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in all_cases().values()])  # fmt: skip
 def test_contract_of_writes_at_once(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
