@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 ./build.sh run         import the sample database into a SQLite store in demo/ and show it
 ./build.sh test        run the tests; on Debian, install the missing browsers and servers first
-                       --fast: only quick tests, no processes, browsers or servers; under a minute
+                       --fast: only quick tests, no processes, browsers or servers; 90 seconds
                        --no-install: install nothing on the system, skip the tests whose programs are missing
                        further arguments go to pytest, such as -m 'not slow'
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine

@@ -59,7 +59,7 @@ def test_contract(case: Case, make_subject: Maker, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in all_cases().values()])  # fmt: skip
+@pytest.mark.parametrize("case", all_cases().values(), ids=all_cases())
 def test_contract_of_writes_at_once(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
