@@ -153,7 +153,7 @@ def without_secret(error: BaseException) -> None:
     for shown in (
         str(error), repr(error), repr(error.args), repr(vars(error)), repr(error.__cause__),
         repr(error.__context__),
-        "".join(traceback.format_exception(error, capture_locals=False)),  # type: ignore[call-overload]
+        "".join(traceback.format_exception(error)),
     ):  # fmt: skip
         assert SECRET not in shown
     assert error.__cause__ is None
