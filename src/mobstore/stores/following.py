@@ -8,7 +8,6 @@ what a loop buffers is bounded by one batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -169,19 +168,14 @@ class EventFollowing(Subscription[EventBatch]):
 
     async def _gather(self, after: int) -> None:
         """Wait until the lingering ends, or until enough events were appended for a batch."""
-        import asyncio
-
         signal = self._signal
         if signal is None:  # closed meanwhile
             return
         if self._due is None:  # otherwise a cancelled step began to linger
             self._due = monotonic() + self._linger
         while not self._over and (left := self._due - monotonic()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await signal.committed.wait()
-            if signal.committed.is_set():
-                signal.committed.clear()
+            if await signal.wait(left):
+                signal.clear()
                 if await self._engine.read(latest_cursor) - after >= self._most:
                     return
 

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -114,10 +113,8 @@ class Keeping(NotPicklable):
         expiry, due = renewed + self._claim.ttl, renewed + self._claim.ttl / _RENEWALS
         try:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(due - monotonic()):
-                        await signal.committed.wait()
-                signal.committed.clear()
+                await signal.wait(due - monotonic())
+                signal.clear()
                 now = monotonic()
                 try:
                     # A frozen process gets time for one attempt: perhaps the claim is still its.

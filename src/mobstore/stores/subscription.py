@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGE = 256
+_LEAST_SECONDS = 0.005  # to wait
 
 OnUnreadable: TypeAlias = Callable[[int, SerializationError], None]
 """Called with the cursor of a skipped unreadable event, and its error.
@@ -71,8 +72,6 @@ class Subscription(NotPicklable, AsyncIterator[T]):
         Contract: events.subscribe.cancelled-step, events.subscribe.one-task,
         events.subscribe.leaving.
         """
-        import asyncio  # already loaded by async callers; importing the package does not need it
-
         if self._over:
             raise StopAsyncIteration
         if self._asked:
@@ -82,12 +81,10 @@ class Subscription(NotPicklable, AsyncIterator[T]):
         try:
             while (found := self._next()) is None:
                 if self._has_all:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self._patience):
-                            await signal.committed.wait()
+                    await signal.wait(self._patience)
                 # A task cancelled after this point reads again.
                 self._has_all = False
-                signal.committed.clear()
+                signal.clear()
                 if not self._over:
                     self._has_all = await self._read()
                 if self._over:
@@ -134,7 +131,7 @@ class Subscription(NotPicklable, AsyncIterator[T]):
             signal.notify()  # a waiting task
 
     def _listen(self) -> CommitSignal:
-        import asyncio
+        import asyncio  # already loaded by async callers; importing the package does not need it
 
         try:
             loop = asyncio.get_running_loop()
@@ -216,25 +213,44 @@ class CommitSignal:
 
     Attributes:
         loop: the event loop.
-        committed: set after a commit.
     """
 
     def __init__(self, engine: Engine, to: Scan[Any], loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
         self.loop: asyncio.AbstractEventLoop = loop
-        self.committed: asyncio.Event = asyncio.Event()
+        self._committed = asyncio.Event()
         self._thread = threading.get_ident()
         self._stop: Callable[[], None] | None = None
         self._stop = engine.listen(self.notify, to)
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait until a commit, or for a number of seconds; return whether there was a commit.
+
+        It stays signalled until `clear`.
+        """
+        import asyncio
+
+        if seconds is not None:
+            # Pyodide's loop raises ValueError if a timer is due by the time that it is set, and
+            # Firefox moves its clock in steps of a millisecond.
+            seconds = max(seconds, _LEAST_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._committed.wait()
+        return self._committed.is_set()
+
+    def clear(self) -> None:
+        """Forget the commits so far."""
+        self._committed.clear()
 
     def notify(self) -> None:
         """Wake the waiting task; end the listener if the loop is closed."""
         try:
             if threading.get_ident() == self._thread and not self.loop.is_closed():
-                self.committed.set()
+                self._committed.set()
             else:
-                self.loop.call_soon_threadsafe(self.committed.set)
+                self.loop.call_soon_threadsafe(self._committed.set)
         except RuntimeError:
             self.close()
 
