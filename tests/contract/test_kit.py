@@ -119,6 +119,7 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATCHES)
 def test_a_broken_store_is_caught(name: str) -> None:
     subject, catching = CATCHES[name]
@@ -365,6 +366,7 @@ def test_the_shipped_sqlite_subject_runs_and_leaves_nothing(
     assert SqliteSubject.capabilities == frozenset[Capability](("durable", "shared"))
 
 
+@pytest.mark.slow
 def test_it_needs_neither_pytest_nor_sqlite() -> None:
     # A page that runs Pyodide has neither.
     script = (

@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +94,9 @@ def imports(module: str, path: Path) -> Iterator[Import]:
             yield Import(module, node.module, tuple(alias.name for alias in node.names))
 
 
-ALL = [one for module, path in modules().items() for one in imports(module, path)]
+@cache
+def all_imports() -> Sequence[Import]:
+    return [one for module, path in modules().items() for one in imports(module, path)]
 
 
 def room(module: str) -> str:
@@ -115,7 +117,7 @@ def inner(one: Import) -> list[str]:
 
 def arrows() -> Iterator[tuple[str, str, str]]:
     """Yield the importing room, the imported room, and a line with the modules."""
-    for one in ALL:
+    for one in all_imports():
         for target in inner(one):
             if room(target) != room(one.module):
                 yield room(one.module), room(target), f"{one.module} imports {target}"
@@ -158,7 +160,7 @@ def test_engines_do_not_know_each_other() -> None:
 
     wrong = [
         f"{one.module} imports {target}"
-        for one in ALL
+        for one in all_imports()
         if room(one.module) == "engines"
         for target in inner(one)
         if room(target) == "engines" and engine(target) != engine(one.module)
@@ -170,7 +172,7 @@ def test_engines_do_not_know_each_other() -> None:
 def test_what_decides_does_no_io() -> None:
     wrong = [
         f"{one.module} imports {one.target}"
-        for one in ALL
+        for one in all_imports()
         if room(one.module) in WITHOUT_IO and one.target.split(".")[0] in IO_MODULES
     ]
     assert not wrong
@@ -179,7 +181,7 @@ def test_what_decides_does_no_io() -> None:
 def test_private_names_stay_in_their_module() -> None:
     wrong = [
         f"{one.module} imports {name} of {one.target}"
-        for one in ALL
+        for one in all_imports()
         if inner(one)
         for name in one.names
         if name.startswith("_") and not (name.startswith("__") or name == "_api")

@@ -90,6 +90,7 @@ def test_open_stores_are_not_copied() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_an_attribute_that_is_a_module_is_there_at_once() -> None:
     code = "import mobstore; print(mobstore.errors.UsageError.__name__)"
     ended = subprocess.run(

@@ -195,6 +195,7 @@ def test_pages_meet_without_a_gap(tmp_path: Path, engine: str) -> None:
     asyncio.run(walk())
 
 
+@pytest.mark.slow
 def test_a_search_by_time_reads_little_of_a_long_log(monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
     matching = event_queries.Conditions.matching

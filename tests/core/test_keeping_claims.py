@@ -94,6 +94,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 # Keeping -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_is_renewed_for_longer_than_its_time_to_live() -> None:
     async def main() -> None:
         async with opened() as (_, stores, claim):
@@ -444,6 +445,7 @@ def test_the_end_releases_a_claim_that_no_task_has(turns: int) -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_cancelled_end_still_releases() -> None:
     async def main() -> None:
         async with opened() as (engine, stores, _):

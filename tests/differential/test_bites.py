@@ -251,10 +251,12 @@ async def run(engine: type[MemoryEngine]) -> None:
         check(scenario.records, start, await rows_of(opened), scenario.first)
 
 
+@pytest.mark.slow
 def test_finds_nothing() -> None:
     asyncio.run(run(Bent))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BROKEN, ids=lambda engine: engine.__name__)
 def test_finds(engine: type[MemoryEngine]) -> None:
     with pytest.raises(DifferenceError):

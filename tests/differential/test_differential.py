@@ -136,6 +136,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), CASES, ids=[f"{name}-{seed}" for name, seed in CASES])
 def test_as_plain_dicts(name: str, seed: int, tmp_path: Path) -> None:
     run(name, seed, tmp_path)

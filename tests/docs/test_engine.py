@@ -48,6 +48,7 @@ async def _append(path: Path, times: int) -> None:
             await stores.events.append(event())
 
 
+@pytest.mark.slow
 def test_a_torn_line_is_cut_off_wherever_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     asyncio.run(_append(path, 2))

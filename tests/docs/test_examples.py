@@ -48,6 +48,7 @@ def postgres_as_in_pages(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> G
         postgres.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "server"),
     [

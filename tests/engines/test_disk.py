@@ -62,6 +62,7 @@ async def _fill(path: Path) -> None:
 # Full ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [500_000, 1_000_003])
 def test_files_that_may_not_grow(tmp_path: Path, limit: int) -> None:
     path = tmp_path / "mobs.db"
@@ -269,6 +270,7 @@ def test_flipped_bits(tmp_path: Path, places: str) -> None:
     _assert_sensible(errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damaging",
     [
@@ -350,6 +352,7 @@ def test_what_was_read_can_be_looked_at(tmp_path: Path, damaging: str, look: str
         asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_length_that_cannot_be(tmp_path: Path) -> None:
     """A corrupt number does not make a read fill the memory."""
     path = tmp_path / "mobs.db"

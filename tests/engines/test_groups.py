@@ -122,6 +122,7 @@ def raising(error: BaseException, *, first: bool) -> Callable[[], Script[Any]]:
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize(
     "error",

@@ -236,6 +236,7 @@ def test_never_closed(path: Path, used: bool) -> None:
     assert stored(path) == ["e"]
 
 
+@pytest.mark.slow
 def test_never_closed_where_warnings_are_errors(path: Path) -> None:
     """The warning must not keep the thread and the file."""
     assert output(abandon, path, options=("-W", "error")).split() == ["ended", "closed"]
@@ -270,6 +271,7 @@ async def _replay(stores: MobStores) -> int:
     return len(await stores.events.replay_all())
 
 
+@pytest.mark.slow
 def test_loops_in_threads_share_one_store(path: Path) -> None:
     threads, rounds = 4, 150
     stores: MobStores = asyncio.run(_open(path))
@@ -361,6 +363,7 @@ def test_fork(path: Path) -> None:
 # Cancelling ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cancelled_writes_are_there_or_not(path: Path) -> None:
     rounds, writers, size = 40, 64, 3
     chance = random.Random(7)

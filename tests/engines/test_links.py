@@ -65,6 +65,7 @@ def test_a_link_is_the_file_it_leads_to(path: Path) -> None:
     assert side_files(path) == []
 
 
+@pytest.mark.slow
 def test_an_import_through_a_link_reads_the_log_too(tmp_path: Path) -> None:
     source, link = tmp_path / "source.db", tmp_path / "link.db"
     golden = TESTS / "golden" / "tide-desk-meerkat-0.5.2.db.gz"

@@ -92,6 +92,7 @@ def test_an_operation_without_writes_notifies_no_listener(path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_commits_of_others_notify_all_listeners(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}") as stores:
@@ -115,6 +116,7 @@ def append_one(path: str) -> None:
     say("appended")
 
 
+@pytest.mark.slow
 def test_commits_of_others_are_noticed_during_constant_writes(path: Path) -> None:
     """The queue of writes is never empty, so the writer never pauses."""
 
@@ -226,6 +228,7 @@ WAKES: dict[str, Callable[[], Callable[[], None]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WAKES)
 def test_a_listener_that_raises_affects_no_other(path: Path, kind: str) -> None:
     async def main() -> None:
@@ -277,6 +280,7 @@ def _assert_all_gone(path: Path) -> None:
     assert os.listdir(path.parent) == [path.name]  # noqa: PTH208
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
 def test_a_cancelled_close_completes(path: Path, turns: int) -> None:
     """There is no second call, and the loop ends at once."""

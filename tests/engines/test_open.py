@@ -131,6 +131,7 @@ def test_symbolic_links(tmp_path: Path) -> None:
     assert (tmp_path / "real.db").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

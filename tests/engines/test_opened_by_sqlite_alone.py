@@ -124,6 +124,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not tell its locks")
 @pytest.mark.parametrize("way", WAYS)
 def test_the_locks_stay(tmp_path: Path, way: str) -> None:

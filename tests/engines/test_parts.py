@@ -48,6 +48,7 @@ def parts_of(scan: Scan[Any], sizes: list[int]) -> PartsScript[list[Any]]:
     return Commit([row for part in parts for row in part])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize(
     ("scan", "most"),
@@ -80,6 +81,7 @@ def test_the_parts_are_the_columns_of_the_rows(
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_long_page_ends_before_an_unreadable_event_or_skips_it(

@@ -108,6 +108,7 @@ def test_text_of_a_subclass_becomes_plain_text(url: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_closing_and_reading_do_not_cancel_each_other(tmp_path: Path) -> None:
     async def main() -> None:
         stores = await mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}")

@@ -51,6 +51,7 @@ async def _heard(stores: MobStores) -> None:
         assert await asyncio.wait_for(waiting, 30) == stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [True, False], ids=["held", "dropped"])
 def test_an_ended_loop_affects_no_other(
     url: str, held: bool, caplog: pytest.LogCaptureFixture

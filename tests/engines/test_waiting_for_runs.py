@@ -64,6 +64,7 @@ def reads_of(stores: MobStores, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 # What wakes them ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_of_many_workers_one_gets_the_run_and_the_others_wait_on(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +93,7 @@ def test_of_many_workers_one_gets_the_run_and_the_others_wait_on(
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_due_time_wakes_without_polling(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +148,7 @@ def test_another_process_wakes_them(tmp_path: Path) -> None:
 # What a cancelled one keeps ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("ending", ["next", "close"])
 def test_a_worker_cancelled_at_any_time_loses_no_claim(

@@ -125,6 +125,7 @@ def test_a_lock_of_another_process_is_awaited_by_the_writer(path: Path, commits:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_slow_disk_stalls_the_loop_for_one_commit(
     path: Path, monkeypatch: pytest.MonkeyPatch, here: str
 ) -> None:

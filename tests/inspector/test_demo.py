@@ -244,6 +244,7 @@ def test_the_tab_that_lost_its_claim_changes_nothing(
     assert int(again["epoch"]) > int(move["epoch"])
 
 
+@pytest.mark.slow
 def test_a_kept_run_is_held(pages: Callable[[], Page]) -> None:
     first, second = pages(), pages()
     run_id = first.ask("demo_start")["run_id"]

@@ -216,6 +216,7 @@ def test_long_values_are_cut_in_lines_and_whole_in_documents(page: Page) -> None
     assert "x" * 1000 in page.ask("document", ref=line["event"])["text"]
 
 
+@pytest.mark.slow
 def test_a_page_of_100_000_events(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [
         StepDispatched(

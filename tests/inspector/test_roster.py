@@ -214,6 +214,7 @@ def test_an_unknown_mob(page: Page) -> None:
     assert (roster["members"], roster["tasks"], roster["as_of_cursor"]) == ([], [], 0)
 
 
+@pytest.mark.slow
 def test_calls_at_the_same_time_read_one_log(page: Page) -> None:
     kinds = [spawned("a"), *[MobReset(), spawned("a")] * 3000, retired("a"), spawned("b")]
     append(page, *kinds)

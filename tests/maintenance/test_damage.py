@@ -126,6 +126,7 @@ BAD: list[tuple[str, Callable[[bytes], bytes], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_files_that_are_not_exports(good: bytes, engine: str, tmp_path: Path) -> None:
     async def check() -> None:

@@ -226,6 +226,7 @@ def test_the_order_of_creation_is_not_compared() -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_many_rows_over_many_pages(engine: str, tmp_path: Path) -> None:
     chance = random.Random(3)

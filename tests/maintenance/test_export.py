@@ -462,6 +462,7 @@ def test_a_cancelled_export_leaves_its_file_alone(
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 500, 3001])
 @pytest.mark.parametrize("closing", [True, False])
 def test_a_cancelled_import_is_all_or_nothing(at: int, closing: bool, tmp_path: Path) -> None:
@@ -483,6 +484,7 @@ def test_a_cancelled_import_is_all_or_nothing(at: int, closing: bool, tmp_path: 
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 2000, 4000, 6001])
 def test_a_cancelled_copy_leaves_the_target_empty(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

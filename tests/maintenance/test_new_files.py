@@ -344,6 +344,7 @@ def hold(path: str, journal: str, begin: str) -> None:
         sys.stdin.readline()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", ["BEGIN", "BEGIN EXCLUSIVE"])
 def test_a_database_in_use_by_another_process(tmp_path: Path, begin: str) -> None:
     """A transaction in progress is detected by its lock, even without a log."""

@@ -197,6 +197,7 @@ WRONG: list[Wrong] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_wrong_rows_are_named(good: bytes) -> None:
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -353,6 +354,7 @@ def test_lines_that_are_not_rows(good: bytes, line: bytes) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "lines", "kind", "most"),
     [

@@ -81,6 +81,7 @@ def test_the_sample_of_the_reference(engine: str, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @engines
 def test_hostile_values(engine: str, tmp_path: Path) -> None:
     async def check() -> None:
@@ -139,6 +140,7 @@ def test_the_last_possible_cursor(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 def test_many_rows_of_each_kind(tmp_path: Path) -> None:
     """Each kind of row exceeds the size of a page."""
     many = range(300)
@@ -282,6 +284,7 @@ events = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(events), st.lists(runs, max_size=3), st.lists(texts, unique=True), json_values)
 def test_any_content(

@@ -232,6 +232,7 @@ async def rows(path: Path) -> dict[str, list[tuple[str | int, ...]]]:
         return rows_of(stores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", LEFT, ids=lambda damage: damage.sql)
 def test_damage_that_needs_a_guess_is_reported(
     sound: bytes, damage: Damage, tmp_path: Path
@@ -249,6 +250,7 @@ def test_damage_that_needs_a_guess_is_reported(
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", REPAIRED, ids=lambda damage: damage.sql)
 def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -> None:
     async def check() -> None:
@@ -270,6 +272,7 @@ def test_repairs_restore_the_row(sound: bytes, damage: Damage, tmp_path: Path) -
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_a_written_store_is_sound(engine: str, tmp_path: Path) -> None:
     sample = tmp_path / "tide-desk.db"
@@ -319,6 +322,7 @@ def test_in_memory() -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_damage_far_in(engine: str, tmp_path: Path) -> None:
     """Faults are found beyond the first page, and do not hide or cause others."""
@@ -361,6 +365,7 @@ def test_damage_far_in(engine: str, tmp_path: Path) -> None:
     assert reports[-1] == (reports[-1][1],) * 2 == (3000 + 2 * 3002 + 2 + 2 - 1 + 1,) * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
     """Ten thousand problems are listed, then counted; the store is never called sound."""
@@ -386,6 +391,7 @@ def test_more_problems_than_are_listed(engine: str, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_long_keys_are_not_all_listed(engine: str, tmp_path: Path) -> None:
     async def check() -> None:
@@ -399,6 +405,7 @@ def test_long_keys_are_not_all_listed(engine: str, tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_rows_at_one_position_are_not_all_read(engine: str, tmp_path: Path) -> None:
     """Of thousands of rows at one position, some are read and reported."""
@@ -519,6 +526,7 @@ def test_others_may_write_during_a_verification(sound: bytes, tmp_path: Path) ->
     asyncio.run(check())
 
 
+@pytest.mark.slow
 def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
     """The file is rejected on opening, or the damage is reported; it never passes for sound."""
     path = tmp_path / "mobs.db"

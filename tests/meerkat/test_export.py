@@ -243,6 +243,7 @@ def test_a_file_is_replaced_only_with_overwrite(sample: Path) -> None:
     assert list(sample.parent.iterdir()) == [sample]
 
 
+@pytest.mark.slow
 def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
     async def check() -> None:
         async with stores_of("sqlite", tmp_path) as stores:

@@ -438,6 +438,7 @@ def test_a_failing_progress_report_stops_the_import(opening: Engine, sample: Pat
     asyncio.run(check())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 100, 108, 112])
 def test_a_killed_import_leaves_nothing(sample: Path, tmp_path: Path, after: int) -> None:
     target = tmp_path / "target.db"
@@ -488,6 +489,7 @@ def test_an_uncommitted_transaction_is_not_imported(opening: Engine, sample: Pat
     assert report is None or report.events == 99
 
 
+@pytest.mark.slow
 def test_the_command_creates_no_store_for_a_missing_source(tmp_path: Path) -> None:
     target = tmp_path / "new.db"
     ended = subprocess.run(

@@ -43,6 +43,7 @@ def at_once(work: Callable[[int], object]) -> list[object]:
     return found
 
 
+@pytest.mark.slow
 def test_threads_may_build_a_model_at_the_same_time() -> None:
     """Without the lock, pydantic 2.12 fails in about 6 of 300 rounds."""
     for _ in range(300):

@@ -131,6 +131,7 @@ def test_text_is_the_oracle_s(wire: Wire) -> None:
     assert read(wire).to_json() == expected
 
 
+@pytest.mark.slow
 @given(wires, wires)
 def test_equality_is_equality_of_values(one: Wire, other: Wire) -> None:
     equal = compare(normal(one), normal(other)) == 0
@@ -140,6 +141,7 @@ def test_equality_is_equality_of_values(one: Wire, other: Wire) -> None:
         assert hash(read(one)) == hash(read(other))
 
 
+@pytest.mark.slow
 @given(st.lists(wires, max_size=6), st.randoms(use_true_random=False))
 def test_order_of_arrival_does_not_matter(items: list[Wire], random: Any) -> None:
     shuffled = items[:]
@@ -279,6 +281,7 @@ def test_not_equal_to_other_kinds(other: object) -> None:
     assert a_map({1: 1}) != other
 
 
+@pytest.mark.slow
 @given(wires, wires)
 def test_equal_sets_and_maps_have_equal_hashes(one: Wire, other: Wire) -> None:
     sets = [read({"type": "set", "items": [w]}).fields["x"] for w in (one, other)]
@@ -434,6 +437,7 @@ def test_depth_of_python_values() -> None:
         KernelState("P", {"x": _python_nested(63)})
 
 
+@pytest.mark.slow
 def test_nesting_never_exhausts_the_stack() -> None:
     deep = _python_nested(100_000)
     for make in (
@@ -543,6 +547,7 @@ def test_the_default_state_is_empty() -> None:
 names = st.sampled_from(["phase", "self", "owner", "a b", "", "é", "\0", "fields"])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, wires, max_size=5), st.data())
 def test_replace_is_a_state_built_anew(parts: dict[str, Wire], data: Any) -> None:
     state = KernelState.from_json(dump({"phase": "P", "fields": parts}))

@@ -281,6 +281,7 @@ def documents(path: Path) -> list[bytes]:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "make"), EACH)
 def test_at_the_limit(name: str, make: Callable[[int], Any], tmp_path: Path) -> None:
     """A value at the limit is read back from the store, from its document, and from files."""

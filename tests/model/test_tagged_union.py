@@ -137,6 +137,7 @@ def test_wrong_lists_have_the_errors_of_the_union_and_harm_no_later_ones() -> No
             union.read_list([text])
 
 
+@pytest.mark.slow
 def test_only_the_schemas_of_the_kinds_that_occur_are_built() -> None:
     """In a new process, because this one has built them all."""
     code = """

@@ -345,6 +345,7 @@ def test_slow_readers_are_closed(client: Client, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_large_responses_get_more_time(client: Client) -> None:
     (client.folder / "large").write_bytes(bytes(10_000_000))
     client.server.seconds, client.server.slowest = 1, 5_000_000
@@ -386,6 +387,7 @@ def test_a_file_that_changes_while_it_is_sent(client: Client, ends: int) -> None
         assert rest[size:].startswith(b"HTTP/1.1 200 OK")  # the second answer
 
 
+@pytest.mark.slow
 def test_connections_are_bounded(client: Client) -> None:
     before = active_count()
     held = [
@@ -400,6 +402,7 @@ def test_connections_are_bounded(client: Client) -> None:
     assert client.ask("/")[0].status == 200
 
 
+@pytest.mark.slow
 def test_large_files_are_sent_in_pieces(client: Client) -> None:
     with (client.folder / "huge").open("wb") as huge:
         huge.truncate(400_000_000)

@@ -74,6 +74,7 @@ def make(state: Model, merged: Iterable[Merged]) -> Clash | None:
     return clash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 4, 12])
 def test_merged_writes_have_the_same_effect(size: int) -> None:
     clashes = 0
@@ -165,10 +166,12 @@ def wrong_groups(seeds: int) -> list[str]:
     return [wrong for seed in range(seeds) if (wrong := Group(seed).wrong())]
 
 
+@pytest.mark.slow
 def test_a_group_is_a_sequence() -> None:
     assert not wrong_groups(300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant", ["no overlay", "limited scans cut short", "counts asked once", "no restart"]
 )

@@ -125,6 +125,7 @@ def unlocked_reads(seeds: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_write_that_changes_an_answer_excludes_its_reader() -> None:
     assert not unlocked_reads(150)
 

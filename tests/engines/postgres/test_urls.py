@@ -284,6 +284,7 @@ OPEN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "message"),
     [
