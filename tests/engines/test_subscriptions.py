@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +162,31 @@ def test_a_watch_is_released_when_the_run_has_ended() -> None:
                 await anext(watch)
 
     asyncio.run(main())
+
+
+class LoopOfPyodide(asyncio.SelectorEventLoop):
+    """A loop with a clock in steps, as Firefox's, that rejects timers in the past, as Pyodide's."""
+
+    looks = 0
+
+    def time(self) -> float:
+        self.looks += 1
+        return super().time() + self.looks * 0.001
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        if when < self.time():
+            raise ValueError("Can't schedule in the past")
+        return super().call_at(when, callback, *args, context=context)
+
+
+def test_a_short_wait_where_the_clock_moves_on() -> None:
+    async def main() -> None:
+        async with open_stores("memory:") as stores:
+            await stores.events.append(tagged_event("first"))
+            async with stores.events.follow("name", linger=0.0015) as batches:
+                assert (await anext(batches)).cursor == 1
+
+    with asyncio.Runner(loop_factory=LoopOfPyodide) as runner:
+        runner.run(main())
