@@ -10,7 +10,7 @@ committed. It sees two sets of rows:
 An added row hides nothing, because it must be new. If it is not, the whole commit fails.
 
 Pending rows cause no reads of the store. A limited scan reads as many rows as its limit says, and
-more only if some of them are hidden.
+more only if some of them are hidden. Writes to a table that is not read later cost almost nothing.
 """
 
 from __future__ import annotations
@@ -52,21 +52,28 @@ class Overlay:
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self._pending = MemoryTables(indexed=False)
-        self._hidden: dict[Table[Any], _Hidden] = {}  # of each table that was written to
-        self._latest: tuple[Write, ...] = ()  # in neither until the next operation reads
+        self._hidden: dict[Table[Any], _Hidden] = {}
+        self._unread: dict[Table[Any], list[Write]] = {}  # in neither until their table is read
 
     def run(self, script: Script[T]) -> Script[T]:
         """Run a script over the pending writes; the writes of its commit become pending."""
-        for write in self._latest:
-            self._add(write)
-        self._latest = ()
-        commit = yield from self._corrected(script) if self._hidden else script
-        self._latest = commit.writes
+        commit = yield from self._corrected(script) if self.writes else script
+        for write in commit.writes:
+            table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
+            self._unread.setdefault(table, []).append(write)
         self.writes += commit.writes
         return commit
 
-    def _add(self, write: Write) -> None:
-        table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
+    def _hidden_from(self, read: Read) -> _Hidden | None:
+        """Return the hidden rows of the table of a read, or None if it was not written to."""
+        if isinstance(read, Now):
+            return None
+        table = read.table if isinstance(read, Get) else _scan_of(read).index.table
+        for write in self._unread.pop(table, ()):
+            self._add(table, write)
+        return self._hidden.get(table)
+
+    def _add(self, table: Table[Any], write: Write) -> None:
         hidden = self._hidden.get(table)
         if hidden is None:
             hidden = self._hidden[table] = _Hidden(table)
@@ -85,10 +92,16 @@ class Overlay:
         finally:
             script.close()
 
-    def _answers(self, reads: Sequence[Read]) -> ScriptPart[tuple[Any, ...]]:
+    def _answers(self, reads: tuple[Read, ...]) -> ScriptPart[tuple[Any, ...]]:
         """Return the answers to reads; reads of the store are yielded together."""
+        hidden = [self._hidden_from(read) for read in reads]
+        if hidden.count(None) == len(hidden):
+            return (yield reads)
         answers: list[Any] = [None] * len(reads)
-        going = [(place, self._answer(read), cast("Any", None)) for place, read in enumerate(reads)]
+        going = [
+            (place, _once(read) if of is None else self._answer(read, of), cast("Any", None))
+            for place, (read, of) in enumerate(zip(reads, hidden, strict=True))
+        ]
         while going:
             asked: list[tuple[int, _Answer, Read]] = []
             for place, answering, got in going:
@@ -102,33 +115,33 @@ class Overlay:
             going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
         return tuple(answers)
 
-    def _answer(self, read: Read) -> _Answer:
+    def _answer(self, read: Get[Any] | Scan[Any] | Count, hidden: _Hidden) -> _Answer:
         if isinstance(read, Get):
-            return (yield from self._get(read))
-        if isinstance(read, Now):
-            return (yield read)
-        scan = read.scan if isinstance(read, Count) else read
-        hidden = self._hidden.get(scan.index.table)
-        if hidden is None:
-            return (yield read)
+            return (yield from self._get(read, hidden))
         if isinstance(read, Count) and not hidden:
             stored: int = yield read
             return stored + cast("int", self._pending.answer(read))
+        scan = _scan_of(read)
         visible = [] if hidden.has_all(scan) else (yield from _visible(scan, hidden))
         found = _merged(scan, visible, cast("list[Row]", self._pending.answer(scan)))
         return len(found) if isinstance(read, Count) else found
 
-    def _get(self, get: Get[Any]) -> _Answer:
-        hidden = self._hidden.get(get.table)
+    def _get(self, get: Get[Any], hidden: _Hidden) -> _Answer:
         pending = self._pending.answer(get)
         if pending is not None:
             return pending
-        if hidden is None:
-            return (yield get)
         if hidden.has_key(get.key):
             return None
         stored = yield get
         return None if stored is None or hidden.has(stored) else stored
+
+
+def _scan_of(read: Scan[Any] | Count) -> Scan[Any]:
+    return read.scan if isinstance(read, Count) else read
+
+
+def _once(read: Read) -> _Answer:
+    return (yield read)
 
 
 def _visible(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:

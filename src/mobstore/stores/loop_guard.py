@@ -48,13 +48,11 @@ def without_event_loop(step: Callable[[], T]) -> T:
         UsageError: the function used the event loop.
         Exception: any error of the function.
     """
-    from asyncio import (
-        events,  # already loaded by async callers; importing the package does not need it
-    )
+    import asyncio  # already loaded by async callers; importing the package does not need it
 
-    loop = events._get_running_loop()  # noqa: SLF001 - meant for event loops
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - meant for event loops
     try:
-        events._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
+        asyncio._set_running_loop(_REFUSING)  # type: ignore[arg-type]  # noqa: SLF001
         return step()
     except ExceptionGroup as group:  # a `TaskGroup` without its first task
         if group.split(_is_refusal)[1] is None:
@@ -65,4 +63,4 @@ def without_event_loop(step: Callable[[], T]) -> T:
             raise UsageError(OPERATIONS_ONLY) from error
         raise
     finally:
-        events._set_running_loop(loop)  # noqa: SLF001
+        asyncio._set_running_loop(loop)  # noqa: SLF001

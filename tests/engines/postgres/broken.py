@@ -94,12 +94,14 @@ def _cut_short(scan: Scan[Any], hidden: overlay._Hidden) -> Generator[Read, Any,
 _answer = Overlay._answer
 
 
-def _count_once(self: Overlay, read: Read) -> overlay._Answer:
+def _count_once(
+    self: Overlay, read: Get[Any] | Scan[Any] | Count, hidden: overlay._Hidden
+) -> overlay._Answer:
     """Add the pending rows to the number of stored ones, though some of these are hidden."""
     if isinstance(read, Count):
         stored = yield read
         return stored + cast("int", self._pending.answer(read))
-    return (yield from _answer(self, read))
+    return (yield from _answer(self, read, hidden))
 
 
 def _go_on_in_turn(self: jobs._Ahead) -> Script[Any]:
