@@ -49,7 +49,7 @@ def copying(settings: Settings) -> Iterator[Outcome]:
         "copies/s",
         list(found.values()),
         [
-            speed(found["mobstore"], found[RAW], 0.7),
+            speed(found["mobstore"], found[RAW], 0.8),
             speed(found["mobstore, from another file"], found[RAW]),
         ],
         ["one transaction each, durable in the end; raw sqlite3 has its rows in a list"],
