@@ -1,15 +1,15 @@
-"""Entries of pyodide-lock.json, by both builders."""
+"""Entries of pyodide-lock.json, which pyodide-lock makes inside Pyodide."""
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-import build_site
-from lock_file import Info, lock_by_hand, lock_by_library, make_lock
+import building
+from lock_file import Info, Lock
 
 INFO: Info = {
     "python": "3.14.2",
@@ -17,6 +17,8 @@ INFO: Info = {
     "arch": "wasm32",
     "abi_version": "2026_0",
 }
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("site")]  # the build installs Pyodide
 
 
 def write_wheel(folder: Path, name: str, *requirements: str, files: tuple[str, ...] = ()) -> Path:
@@ -32,75 +34,65 @@ def write_wheel(folder: Path, name: str, *requirements: str, files: tuple[str, .
     return wheel
 
 
-def test_an_entry(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path, "Book-Shelf")
-    (tmp_path / "compiled.whl").write_bytes(b"compiled")
-    assert make_lock(INFO, {wheel: tmp_path / "compiled.whl"}) == {
-        "info": INFO,
-        "packages": {
-            "book-shelf": {
-                "name": "book-shelf",
-                "version": "1.0",
-                "file_name": "book_shelf-1.0-py3-none-any.whl",
-                "install_dir": "site",
-                "sha256": hashlib.sha256(b"compiled").hexdigest(),
-                "package_type": "package",
-                "imports": ["book_shelf"],
-                "depends": [],
-                "unvendored_tests": False,
-                "tool": {},
-            }
-        },
-        "tool": {},
-    }
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Create a folder for wheels, with a cache of its own except for downloads."""
+    shutil.copytree(building.CACHE / "lock-wheels", tmp_path / "cache" / "lock-wheels")
+    monkeypatch.setattr(building, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(building, "ROOT", Path("/"))  # names of the key are below it
+    return tmp_path
 
 
-def test_imports_are_modules_and_packages_but_not_data(tmp_path: Path) -> None:
+def make_lock(*wheels: Path) -> Lock:
+    return building.lock_wheels("tests", INFO, wheels)
+
+
+def test_entries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ("one.py", "two/__init__.py", "three/four/five.py", "six/data.txt", "a-b/setup.py")
-    lock = lock_by_hand(INFO, [write_wheel(tmp_path, "shelf", files=files)])
-    assert lock["packages"]["shelf"]["imports"] == ["one", "three", "two"]
-
-
-def test_dependencies_are_those_for_the_browser(tmp_path: Path) -> None:
     shelf = write_wheel(
-        tmp_path,
-        "shelf",
+        folder,
+        "Book-Shelf",
         "Book_Case>=1",
         "atlas; sys_platform == 'emscripten'",
         "colour; sys_platform == 'win32'",
         "tomli; python_version < '3.11'",
         "typing; platform_machine == 'wasm32' and python_version >= '3.14'",
         "pages; extra == 'pages'",
+        files=files,
     )
-    others = [write_wheel(tmp_path, name) for name in ("book-case", "atlas", "typing")]
-    lock = lock_by_hand(INFO, [shelf, *others])
-    assert lock["packages"]["shelf"]["depends"] == ["atlas", "book-case", "typing"]
+    case = write_wheel(folder, "book-case", "ink[red]")
+    ink = write_wheel(folder, "ink", "colour-red; extra == 'red'")
+    others = [write_wheel(folder, name) for name in ("atlas", "typing", "colour-red")]
+    lock = make_lock(shelf, case, ink, *others)
+    assert (lock["info"], lock["tool"]) == (INFO, {})
+    entry = lock["packages"]["book-shelf"]
+    assert {**entry, "sha256": ""} == {
+        "name": "book-shelf",
+        "version": "1.0",
+        "file_name": "book_shelf-1.0-py3-none-any.whl",
+        "install_dir": "site",
+        "sha256": "",
+        "package_type": "package",
+        "imports": ["one", "three", "two"],  # modules and packages, but no data
+        "depends": ["atlas", "book-case", "typing"],  # those for the browser
+        "unvendored_tests": False,
+        "tool": {},
+    }
+    assert lock["packages"]["ink"]["depends"] == ["colour-red"]  # the lock has no extras
+    monkeypatch.setattr(building, "run", None)
+    assert make_lock(*others, ink, case, shelf) == lock  # in any order, it is made once
 
 
-def test_a_missing_dependency_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"shelf-1\.0.* needs \['ink'\]"):
-        lock_by_hand(INFO, [write_wheel(tmp_path, "shelf", "ink")])
+def test_a_missing_dependency_is_named(folder: Path) -> None:
+    wheel = write_wheel(folder, "shelf", "ink")
+    with pytest.raises(building.BuildError, match=r"Requirement ink from ink is not in"):
+        make_lock(wheel)
+    with pytest.raises(building.BuildError, match="Requirement ink"):  # nothing was cached
+        make_lock(wheel)
 
 
-def test_extras_are_rejected(tmp_path: Path) -> None:
-    wheels = [write_wheel(tmp_path, "shelf", "ink[red]"), write_wheel(tmp_path, "ink")]
-    with pytest.raises(ValueError, match="extras"):
-        lock_by_hand(INFO, wheels)
-
-
-@pytest.mark.slow
-def test_both_builders_agree_on_the_wheels_of_the_site(site: Path) -> None:
-    pytest.importorskip("pyodide_lock", reason="pyodide-lock needs Python 3.12")
-    wheels = [*(build_site.CACHE / "wheels").glob("*/*.whl")]
-    wheels += (build_site.CACHE / "mobstore").glob("*/*.whl")
-    assert {wheel.name for wheel in wheels} == {each.name for each in site.rglob("*.whl")}
-    assert lock_by_hand(INFO, wheels) == lock_by_library(INFO, wheels)
-
-
-def test_both_builders_agree_on_odd_wheels(tmp_path: Path) -> None:
-    pytest.importorskip("pyodide_lock", reason="pyodide-lock needs Python 3.12")
-    wheels = [
-        write_wheel(tmp_path, "Shelf", "ink; python_version < '3.15'", "x; extra == 'all'", "ink"),
-        write_wheel(tmp_path, "ink", files=("ink/a/b.py", "pen.py", "a-b/c.py", "d/e.txt")),
-    ]
-    assert lock_by_hand(INFO, wheels) == lock_by_library(INFO, wheels)
+def test_wheels_for_another_python_are_rejected(folder: Path) -> None:
+    wheel = write_wheel(folder, "shelf")
+    other = wheel.rename(folder / "shelf-1.0-cp313-cp313-pyemscripten_2026_0_wasm32.whl")
+    with pytest.raises(building.BuildError, match="don't match Python version"):
+        make_lock(other)
