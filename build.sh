@@ -17,6 +17,7 @@ usage() {
 ./build.sh check       run ruff, mypy and pyright, and check that every public type is declared
 ./build.sh docs        build the documentation into site/; arguments go to mkdocs build
 ./build.sh site        build the page with everything it needs into web/build, for any static host
+./build.sh notebook    the same, with JupyterLite and the notebooks in web/build/jupyter
 ./build.sh serve       build the site and serve it on 127.0.0.1; arguments go to the server (--port)
 ./build.sh screenshot  take the picture of the page, docs/page.png
 ./build.sh bench       compare with raw SQLite and other libraries; bench browser: with raw
@@ -178,6 +179,10 @@ docs)
 site)
   environment .venv check
   .venv/bin/python web/tools/build_site.py "$@"
+  ;;
+notebook)
+  environment .venv check
+  .venv/bin/python web/tools/build_site.py --notebooks "$@"
   ;;
 serve)
   environment .venv check

@@ -1,8 +1,9 @@
-"""The example notebook works in Jupyter, and is stored without outputs."""
+"""The example notebooks work in Jupyter, and are stored without outputs."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import sys
@@ -15,12 +16,20 @@ from nbclient import NotebookClient
 
 import mobstore
 
-NOTEBOOK = Path(__file__).parents[2] / "web" / "notebooks" / "first-steps.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "web" / "notebooks"
+FIRST_STEPS, YESTERDAY = NOTEBOOKS / "first-steps.ipynb", NOTEBOOKS / "yesterday.ipynb"
+GOLDEN = Path(__file__).parents[1] / "golden"
+TIMED_OUT = (
+    ("08:00:53", "outline"),
+    ("08:01:10", "research"),
+    ("08:01:26", "draft"),
+    ("08:01:39", "signoff"),
+)
 KERNEL = "mobstore-tests"
 
 
-def read() -> nbformat.NotebookNode:
-    notebook: object = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+def read(file: Path) -> nbformat.NotebookNode:
+    notebook: object = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
     assert isinstance(notebook, nbformat.NotebookNode)
     return notebook
 
@@ -49,9 +58,9 @@ class Cell(NamedTuple):
     shown: str
 
 
-def run(folder: Path) -> dict[str, Cell]:
+def run(file: Path, folder: Path) -> dict[str, Cell]:
     """Run all cells in a new kernel; return their outputs by id."""
-    notebook = read()
+    notebook = read(file)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, kernel_name=KERNEL, timeout=60, resources=resources).execute()
     return {cell.id: given(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
@@ -75,7 +84,7 @@ def holds(cell: Cell, *texts: str) -> bool:
 
 @pytest.mark.slow
 def test_outputs_of_its_cells(folder: Path) -> None:
-    cells = run(folder)
+    cells = run(FIRST_STEPS, folder)
     assert {name: cell.printed for name, cell in cells.items()} == {
         "place": "",
         "open": "open: sqlite:first-steps.db\n",
@@ -99,8 +108,8 @@ def test_outputs_of_its_cells(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_running_it_again_continues_with_the_same_store(folder: Path) -> None:
-    run(folder)
-    cells = run(folder)
+    run(FIRST_STEPS, folder)
+    cells = run(FIRST_STEPS, folder)
     assert cells["spec"].printed.startswith("spec newsroom, revision 2\n")
     assert re.findall(r"<tr><td>(\d+)<", cells["events"].shown) == ["4", "5", "6"]
     assert cells["close"].printed == "kept in sqlite:first-steps.db: events 6, runs 2\n"
@@ -116,8 +125,27 @@ def test_running_it_again_continues_with_the_same_store(folder: Path) -> None:
     ] * 2
 
 
-def test_it_is_valid_and_without_outputs() -> None:
-    notebook = read()
+@pytest.mark.slow
+def test_the_report_of_yesterday(folder: Path) -> None:
+    sample = gzip.decompress((GOLDEN / "tide-desk-meerkat-0.5.2.db.gz").read_bytes())
+    (folder / "tide-desk.db").write_bytes(sample)
+    cells = run(YESTERDAY, folder)
+    assert cells["open"].printed == "imported 99 events and 8 runs\n"
+    assert cells["failures"].printed.splitlines() == [
+        *(f"{time} step_target_failed {step} attempt 1 timed out" for time, step in TIMED_OUT),
+        "08:03:49 flow_failed None quorum not met",
+    ]
+    assert cells["frame"].printed.startswith("39 steps; the first: {'flow': 'polish', ")
+    assert "8 records" in cells["runs"].shown
+    assert holds(cells["durations"], "<svg", ">outline<", ">research<", ">3.7 s, at most 6.4 s<")
+    assert holds(cells["members"], ">editor-1<", ">scout-3<", ">writer-1<")
+    assert holds(cells["run"], "12 steps by 5 members", "outline: completed")
+    assert sorted(path.name for path in folder.iterdir()) == ["tide-desk.db"]
+
+
+@pytest.mark.parametrize("file", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda file: file.stem)
+def test_it_is_valid_and_without_outputs(file: Path) -> None:
+    notebook = read(file)
     nbformat.validate(notebook)
     assert notebook.metadata.keys() == {"kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -44,7 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make_lock(*wheels: Path) -> Lock:
-    return building.lock_wheels("tests", INFO, wheels)
+    served = {wheel: (f"wheels/{wheel.name}", wheel) for wheel in wheels}
+    lock: Lock = json.loads(building.lock_wheels("tests", INFO, served))
+    return lock
 
 
 def test_entries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,12 +70,12 @@ def test_entries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = make_lock(shelf, case, ink, *others)
     assert (lock["info"], lock["tool"]) == (INFO, {})
     entry = lock["packages"]["book-shelf"]
-    assert {**entry, "sha256": ""} == {
+    assert entry == {
         "name": "book-shelf",
         "version": "1.0",
-        "file_name": "book_shelf-1.0-py3-none-any.whl",
+        "file_name": "wheels/book_shelf-1.0-py3-none-any.whl",
         "install_dir": "site",
-        "sha256": "",
+        "sha256": hashlib.sha256(shelf.read_bytes()).hexdigest(),
         "package_type": "package",
         "imports": ["one", "three", "two"],  # modules and packages, but no data
         "depends": ["atlas", "book-case", "typing"],  # those for the browser

@@ -6,12 +6,10 @@ serve it; it makes no request to another host. The same sources produce the same
 
 import argparse
 import gzip
-import hashlib
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
+from build_notebooks import build_notebooks
 from building import (
     PYODIDE,
     ROOT,
@@ -33,17 +31,22 @@ __all__ = ["LOCK", "ROOT", "SAMPLE", "WEB", "BuildError", "build", "download"]
 
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 LOCK = "pyodide/pyodide-lock.json"
+_HIDDEN_LINK, _LINK = b'aria-label="JupyterLite" hidden>', b'aria-label="JupyterLite">'
 SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 
-def build(out: Path) -> None:
+def build(out: Path, *, notebooks: bool = False) -> None:
     """Build the site into `out`, and remove everything else from it.
+
+    Args:
+        out: its folder.
+        notebooks: include JupyterLite. A site that includes it keeps it.
 
     Raises:
         BuildError: a tool is missing or fails, or `out` contains something other than a site.
     """
     with cache_lock():
-        _publish(_site(), out)
+        _publish(_site(notebooks=notebooks or (out / "jupyter").exists()), out)
 
 
 def download(requirements: Path, info: Info) -> list[Path]:
@@ -56,31 +59,27 @@ def download(requirements: Path, info: Info) -> list[Path]:
         return download_wheels(requirements, info)
 
 
-def _site() -> dict[str, bytes]:
+def _site(*, notebooks: bool) -> dict[str, bytes]:
     install_npm_packages()
     info = pyodide_info()
     wheels = [*download_wheels(WEB / "wheels.txt", info), own_wheel()]
     inspector, stdlib = zip_package("inspector"), PYODIDE / "python_stdlib.zip"
     compiled = compile_archives([*wheels, inspector, stdlib])
-    served = {f"pyodide/{file.name}": compiled[file].read_bytes() for file in [*wheels, stdlib]}
 
-    site = {LOCK: _lock(info, {wheel: served[f"pyodide/{wheel.name}"] for wheel in wheels})}
     page = WEB / "page"
-    site |= {str(file.relative_to(page)): file.read_bytes() for file in list_files(page)}
+    site = {str(file.relative_to(page)): file.read_bytes() for file in list_files(page)}
     site |= {f"pyodide/{name}": (PYODIDE / name).read_bytes() for name in RUNTIME}
-    site |= served
+    site |= {f"pyodide/{file.name}": compiled[file].read_bytes() for file in [*wheels, stdlib]}
+    site[LOCK] = lock_wheels(
+        "site", info, {wheel: (wheel.name, compiled[wheel]) for wheel in wheels}
+    )
     site["inspector.zip"] = compiled[inspector].read_bytes()
     site["samples/tide-desk.db"] = gzip.decompress(SAMPLE.read_bytes())
+    if notebooks:
+        samples = {"tide-desk.db": site["samples/tide-desk.db"]}
+        site |= build_notebooks(info, {wheel: compiled[wheel] for wheel in wheels}, samples)
+        site["index.html"] = site["index.html"].replace(_HIDDEN_LINK, _LINK)
     return site
-
-
-def _lock(info: Info, served: Mapping[Path, bytes]) -> bytes:
-    """Return the lock file of wheels, each with the content that is served in its place."""
-    lock = lock_wheels("site", info, list(served))
-    hashes = {wheel.name: hashlib.sha256(content).hexdigest() for wheel, content in served.items()}
-    for entry in lock["packages"].values():
-        entry["sha256"] = hashes[entry["file_name"]]
-    return json.dumps(lock, indent=1, sort_keys=True).encode()
 
 
 def _publish(site: dict[str, bytes], out: Path) -> None:
@@ -102,9 +101,10 @@ def main() -> None:
     parser.add_argument(
         "out", type=Path, nargs="?", default=WEB / "build", help="its folder (web/build)"
     )
-    out: Path = parser.parse_args().out.resolve()
+    parser.add_argument("--notebooks", action="store_true", help="include JupyterLite")
+    options = parser.parse_args()
     try:
-        build(out)
+        build(options.out.resolve(), notebooks=options.notebooks)
     except BuildError as error:
         sys.exit(f"build_site: {error}")
 

@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
@@ -117,15 +117,15 @@ def compile_archives(archives: Sequence[Path]) -> dict[Path, Path]:
     return compiled
 
 
-def lock_wheels(name: str, info: Info, wheels: Sequence[Path]) -> Lock:
-    """Return the lock of wheels, which must include all dependencies.
+def lock_wheels(name: str, info: Info, served: Mapping[Path, tuple[str, Path]]) -> bytes:
+    """Return the lock file of wheels, which must include all dependencies.
 
     Args:
         name: what the wheels are for; the lock is cached by it.
-        info: the Pyodide of the lock.
-        wheels: in any order.
+        info: their Pyodide.
+        served: for each wheel, the address relative to the lock file, and the copy that is there.
     """
-    wheels = sorted(wheels)
+    wheels = sorted(served)
     requirements = WEB / "lock-wheels.txt"
     sources = [_IN_PYODIDE, TOOLS / "lock_file.py", WEB / "package-lock.json", requirements]
 
@@ -138,7 +138,12 @@ def lock_wheels(name: str, info: Info, wheels: Sequence[Path]) -> Lock:
 
     folder = cached(f"lock-{name}", digest([*sources, *wheels], json.dumps(info)), make)
     lock: Lock = json.loads((folder / "lock.json").read_bytes())
-    return lock
+    by_name = {wheel.name: place for wheel, place in served.items()}
+    for entry in lock["packages"].values():
+        address, copy = by_name[entry["file_name"]]
+        entry["file_name"] = address
+        entry["sha256"] = hashlib.sha256(copy.read_bytes()).hexdigest()
+    return json.dumps(lock, indent=1, sort_keys=True).encode()
 
 
 def run_in_pyodide(calls: Sequence[Sequence[str]], *, wheels: Sequence[Path] = ()) -> None:

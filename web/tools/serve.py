@@ -27,10 +27,24 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 
+# JupyterLite has a policy of its own: it evaluates code, and has inline styles and scripts.
+NOTEBOOKS = "jupyter"
+_INLINE = (
+    "sha256-eS4tTJjWJrYO1PwyO42MNYPnmy/RZoMInXbCQ+sMIss=",  # index.html
+    "sha256-zTtCk4qVNKHDNImiY+O640wA6HvrByxzg+CBxqQZgyo=",  # notebooks/index.html
+    "sha256-PvOUHZ2RXJHHyK1z476sbitPb5JFhXOG+PbeNiz9Sf0=",  # tree/index.html
+)
+NOTEBOOKS_POLICY = (
+    f"default-src 'self'; script-src 'self' 'unsafe-eval' {' '.join(map(repr, _INLINE))}; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".db": "application/vnd.sqlite3",
     ".html": "text/html; charset=utf-8",
+    ".ipynb": "application/json",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".mjs": "text/javascript; charset=utf-8",
@@ -42,7 +56,6 @@ _TYPES = {
 
 
 _PROTECTION = {
-    "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -138,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def handle_one_request(self) -> None:
-        self.path = ""
+        self.path, self._policy = "", CONTENT_SECURITY_POLICY
         self._site.allow(self.connection)
         super().handle_one_request()
 
@@ -166,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
             size = source.tell()
             self._site.allow(self.connection, size)
             kind = _TYPES.get(file.suffix, "application/octet-stream")
+            # The file decides, since a path may lead out of its first folder.
+            if file.is_relative_to(self._site.folder / NOTEBOOKS):
+                self._policy = NOTEBOOKS_POLICY
             if tag in self.headers.get("If-None-Match", ""):
                 self._send(HTTPStatus.NOT_MODIFIED, kind, 0, tag)
                 return
@@ -205,6 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self._site.log is not None:
             self._site.log(quote(self.path, string.punctuation, encoding="latin-1"), status)
         self.send_response(status)
+        self.send_header("Content-Security-Policy", f"{self._policy}; frame-ancestors 'none'")
         for name, value in _PROTECTION.items():
             self.send_header(name, value)
         self.send_header("Cache-Control", "no-cache")
