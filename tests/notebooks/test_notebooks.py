@@ -8,23 +8,23 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 import mobstore
-
-NOTEBOOKS = Path(__file__).parents[2] / "web" / "notebooks"
-FIRST_STEPS, YESTERDAY = NOTEBOOKS / "first-steps.ipynb", NOTEBOOKS / "yesterday.ipynb"
-GOLDEN = Path(__file__).parents[1] / "golden"
-TIMED_OUT = (
-    ("08:00:53", "outline"),
-    ("08:01:10", "research"),
-    ("08:01:26", "draft"),
-    ("08:01:39", "signoff"),
+from notebooks.outputs import (
+    FIRST_STEPS,
+    NOTEBOOKS,
+    YESTERDAY,
+    Cell,
+    check_first_steps,
+    check_yesterday,
+    outputs_of,
 )
+
+SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 KERNEL = "mobstore-tests"
 
 
@@ -51,59 +51,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-class Cell(NamedTuple):
-    """The outputs of a cell: printed text and HTML."""
-
-    printed: str
-    shown: str
-
-
 def run(file: Path, folder: Path) -> dict[str, Cell]:
     """Run all cells in a new kernel; return their outputs by id."""
     notebook = read(file)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, kernel_name=KERNEL, timeout=60, resources=resources).execute()
-    return {cell.id: given(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
-
-
-def given(outputs: list[nbformat.NotebookNode]) -> Cell:
-    printed = shown = ""
-    for output in outputs:
-        if output.output_type == "execute_result":
-            shown += output.data["text/html"]
-            assert re.fullmatch("<[A-Z].*>", output.data["text/plain"])  # on one line
-        else:
-            assert output.get("name") == "stdout", output  # no warning
-            printed += output.text
-    return Cell(printed, shown)
-
-
-def holds(cell: Cell, *texts: str) -> bool:
-    return all(text in cell.shown for text in texts)
+    return outputs_of(notebook)
 
 
 @pytest.mark.slow
-def test_outputs_of_its_cells(folder: Path) -> None:
-    cells = run(FIRST_STEPS, folder)
-    assert {name: cell.printed for name, cell in cells.items()} == {
-        "place": "",
-        "open": "open: sqlite:first-steps.db\n",
-        "spec": "spec newsroom, revision 1\n",
-        "events": "",
-        "run": "worker A: started the run\nworker B: refused, it is started already\n",
-        "step": "first report accepted: True\nsecond report accepted: False\n",
-        "result": "",
-        "dicts": "rosa dispatched research\nrosa completed research\n",
-        "close": "kept in sqlite:first-steps.db: events 3, runs 1\n",
-    }
-    assert {name for name, cell in cells.items() if cell.shown} == {
-        *("spec", "events", "result", "close"),
-    }
-    assert holds(cells["spec"], "newsroom", "Finds out what happened", "Make one page of them.")
-    assert holds(cells["events"], "3 records", "mob_created", "meerkat_spawned", "rosa", "edgar")
-    assert holds(cells["result"], "1 step by 1 member", "research by rosa: completed")
-    assert holds(cells["result"], "research: Completed", "write: Ready", "The tide was high.")
-    assert holds(cells["close"], "newsroom", "realm profiles")
+def test_first_steps(folder: Path) -> None:
+    check_first_steps(run(FIRST_STEPS, folder), "sqlite:first-steps.db")
 
 
 @pytest.mark.slow
@@ -126,20 +84,9 @@ def test_running_it_again_continues_with_the_same_store(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_of_yesterday(folder: Path) -> None:
-    sample = gzip.decompress((GOLDEN / "tide-desk-meerkat-0.5.2.db.gz").read_bytes())
-    (folder / "tide-desk.db").write_bytes(sample)
-    cells = run(YESTERDAY, folder)
-    assert cells["open"].printed == "imported 99 events and 8 runs\n"
-    assert cells["failures"].printed.splitlines() == [
-        *(f"{time} step_target_failed {step} attempt 1 timed out" for time, step in TIMED_OUT),
-        "08:03:49 flow_failed None quorum not met",
-    ]
-    assert cells["frame"].printed.startswith("39 steps; the first: {'flow': 'polish', ")
-    assert "8 records" in cells["runs"].shown
-    assert holds(cells["durations"], "<svg", ">outline<", ">research<", ">3.7 s, at most 6.4 s<")
-    assert holds(cells["members"], ">editor-1<", ">scout-3<", ">writer-1<")
-    assert holds(cells["run"], "12 steps by 5 members", "outline: completed")
+def test_yesterday(folder: Path) -> None:
+    (folder / "tide-desk.db").write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    check_yesterday(run(YESTERDAY, folder))
     assert sorted(path.name for path in folder.iterdir()) == ["tide-desk.db"]
 
 
