@@ -92,7 +92,11 @@ class Browser(ABC, Generic[T]):
             install: package for micropip to install; without it, Pyodide itself loads mobstore.
         """
         query = {"where": where} | ({} if install is None else {"install": install})
-        return self._show(f"{self.origin}/tests/harness.html?{urlencode(query)}")
+        return self.show(f"/tests/harness.html?{urlencode(query)}")
+
+    def show(self, path: str) -> T:
+        """Open a tab with a page of the served site."""
+        return self._show(f"{self.origin}{path}")
 
     @abstractmethod
     def _show(self, address: str) -> T: ...
@@ -100,7 +104,8 @@ class Browser(ABC, Generic[T]):
     def requests_elsewhere(self) -> list[str]:
         """Return the recorded requests to any host but the tests' server."""
         assert self.requested, "nothing was recorded"
-        return [url for url in self.requested if not url.startswith(f"{self.origin}/")]
+        here = (f"{self.origin}/", "data:")
+        return [url for url in self.requested if not url.startswith(here)]
 
 
 # Chromium ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from threading import Thread, active_count
 
 import pytest
 
-from serve import CONTENT_SECURITY_POLICY, MOST_CONNECTIONS, Server, make_server
+from serve import CONTENT_SECURITY_POLICY, MOST_CONNECTIONS, NOTEBOOKS_POLICY, Server, make_server
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "web" / "tools" / "serve.py"
@@ -55,6 +55,9 @@ class Client:
 def client(tmp_path: Path) -> Generator[Client]:
     folder = tmp_path / "site"
     (folder / "pyodide").mkdir(parents=True)
+    (folder / "jupyter" / "tree").mkdir(parents=True)
+    (folder / "jupyter" / "tree" / "index.html").write_text("<!doctype html>")
+    (folder / "jupyter-like.html").write_text("<!doctype html>")
     (folder / "index.html").write_text("<!doctype html>")
     (folder / "a file.js").write_text("export {};")
     (tmp_path / "secret.txt").write_text("secret")
@@ -118,11 +121,32 @@ def test_escaped_names(client: Client) -> None:
     assert client.ask("/a%20file.js")[1] == b"export {};"
 
 
-@pytest.mark.parametrize("path", ["/", "/a%20file.js", "/missing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/a%20file.js", "/missing", "/jupyter/missing", "/jupyter", "/jupyter-like.html"),
+        *("/jupyter/../index.html", "/jupyter/%2e%2e/", "//jupyter/tree/../../index.html"),
+    ],
+)
 def test_the_policy_is_in_every_answer(client: Client, path: str) -> None:
     assert client.ask(path)[0].getheader("Content-Security-Policy") == (
         f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'"
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["/jupyter/tree/index.html", "/jupyter/tree/", "/pyodide/../jupyter/tree/?path=x"]
+)
+def test_notebooks_have_a_policy_of_their_own(client: Client, path: str) -> None:
+    for headers in ({}, {"If-None-Match": str(client.ask(path)[0].getheader("ETag"))}):
+        answer, _ = client.ask(path, **headers)
+        assert answer.getheader("Content-Security-Policy") == (
+            f"{NOTEBOOKS_POLICY}; frame-ancestors 'none'"
+        )
+        assert answer.getheader("X-Frame-Options") == "DENY"
+    assert "unsafe-eval" not in str(
+        client.ask("/")[0].getheader("Content-Security-Policy")
+    ).replace("wasm-unsafe-eval", "")  # on the same connection
 
 
 @pytest.mark.parametrize("path", ["/", "/missing"])
