@@ -6,6 +6,8 @@ Pydantic goes deep enough here, so the slow ways are called directly and compare
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -16,12 +18,16 @@ import mobstore
 from mobstore import (
     ConditionExpr,
     ConditionNot,
+    FlowNodeId,
     FlowSpec,
     FrameSnapshot,
+    FrameSpec,
     KernelState,
+    LoopId,
     MobEventKind,
     Profile,
     Record,
+    RepeatUntilSpec,
     SerializationError,
 )
 from mobstore.model.extent import nested_deeper
@@ -158,13 +164,39 @@ def test_nan_that_nobody_checked_is_null() -> None:
     assert record.to_json_bytes() == record.__pydantic_serializer__.to_json(record)
 
 
-def test_writing_ends_at_the_same_depth_everywhere() -> None:
+def nested_conditions(times: int) -> Record:
     condition: ConditionExpr = mobstore.ConditionEq(path="p", value=1)
-    for _ in range(254):
+    for _ in range(times):
         condition = ConditionNot(expr=condition)
-    assert condition.to_json() == '{"op":"not","expr":' * 254 + LEAF + "}" * 254
+    return condition
+
+
+def nested_loops(times: int) -> Record:
+    frame = FrameSpec(nodes={})
+    for _ in range(times):
+        loop = RepeatUntilSpec(
+            loop_id=LoopId("l"),
+            depends_on=(),
+            depends_on_mode="all",
+            body=frame,
+            until=mobstore.ConditionEq(path="p", value=1),
+            max_iterations=1,
+        )
+        frame = FrameSpec(nodes={FlowNodeId("n"): loop})
+    return frame
+
+
+def test_writing_ends_at_the_same_depth_everywhere() -> None:
+    assert nested_conditions(254).to_json().count('{"op":"not","expr":') == 254
     with pytest.raises(SerializationError):
-        ConditionNot(expr=condition).to_json()
+        nested_conditions(255).to_json()
+
+
+@pytest.mark.parametrize("nested", [nested_conditions, nested_loops])
+@pytest.mark.parametrize("times", [128, 200, 300])
+def test_writing_too_many_levels_takes_no_time(nested: Callable[[int], Record], times: int) -> None:
+    with suppress(SerializationError):
+        nested(times).to_json()
 
 
 def test_circles_are_refused() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
 from mobstore.model.ids import BlobId, BranchId, FlowNodeId, LoopId, ProfileName, StepId
 from mobstore.model.json import JsonInput
@@ -133,15 +133,19 @@ class ConditionNot(Record):
     expr: "ConditionExpr"
 
 
-ConditionExpr: TypeAlias = Annotated[
-    ConditionEq
-    | ConditionGt
-    | ConditionLt
-    | ConditionIn
-    | ConditionAnd
-    | ConditionOr
-    | ConditionNot,
-    Field(discriminator="op"),
+# Conditions nest in each other. As a union they would be written in exponential time where pydantic
+# 2.12 meets its limit of levels: it tries all models of the union again, at each level.
+ConditionExpr: TypeAlias = SerializeAsAny[
+    Annotated[
+        ConditionEq
+        | ConditionGt
+        | ConditionLt
+        | ConditionIn
+        | ConditionAnd
+        | ConditionOr
+        | ConditionNot,
+        Field(discriminator="op"),
+    ]
 ]
 
 
@@ -224,7 +228,9 @@ class RepeatUntilSpec(Record):
     max_iterations: U32
 
 
-FlowNodeSpec: TypeAlias = Annotated[FrameStepSpec | RepeatUntilSpec, Field(discriminator="kind")]
+FlowNodeSpec: TypeAlias = SerializeAsAny[  # see `ConditionExpr`
+    Annotated[FrameStepSpec | RepeatUntilSpec, Field(discriminator="kind")]
+]
 
 
 class FrameSpec(Record):
