@@ -304,50 +304,6 @@ def test_json_stored_as_text(opening: Engine, sample: Path) -> None:
     assert asyncio.run(check()) == ImportReport(events=99, runs=8, specs=2, realm_profiles=2)
 
 
-def edited(table: str, column: str, old: str, new: str) -> str:
-    """Return SQL that replaces text in the JSON of a table."""
-    replaced = f"replace(CAST({column} AS TEXT), '{old}', '{new}')"
-    return f"UPDATE {table} SET {column} = CAST({replaced} AS BLOB)"
-
-
-def enveloped(version: int) -> str:
-    """Return SQL that wraps events as newer releases do."""
-    return (
-        "UPDATE mob_events SET event_json ="
-        f""" CAST('{{"event":{{}},"schema_version":{version}}}' AS BLOB)"""
-    )
-
-
-VERSION = '"schema_version":'
-NEWER = [
-    ("0.8.4 or newer", "CREATE TABLE meerkat_schema (domain TEXT PRIMARY KEY, version INTEGER)"),
-    ("0.8.2 or newer", "ALTER TABLE mob_events ADD COLUMN mob_id TEXT"),
-    ("0.6 or newer", "CREATE TABLE mob_runtime_supervisors (x)"),
-    ("0.6 or newer", "CREATE TABLE mob_identity_leases (x)"),
-    ("0.6 or newer", "CREATE TABLE mob_external_deliveries (x)"),
-    ("0.6", enveloped(6)),
-    ("0.7", enveloped(8)),
-    ("0.8", enveloped(9)),
-    ("0.6", edited("mob_runs", "run_json", f"{VERSION}4", f"{VERSION}6")),
-    ("0.7 or 0.8", edited("mob_runs", "run_json", f"{VERSION}4", f"{VERSION}7")),
-    ("0.6", edited("mob_specs", "spec_json", '"is_implicit"', '"models":{},"is_implicit"')),
-    (
-        "0.7 or 0.8",
-        edited("realm_profiles", "profile_json", '"skills"', '"provider":null,"skills"'),
-    ),
-]
-
-
-@pytest.mark.parametrize(("release", "sql"), NEWER)
-def test_newer_formats_are_rejected_by_name(
-    opening: Engine, sample: Path, release: str, sql: str
-) -> None:
-    change(sample, (sql, ()))
-    message = rejected(opening, sample, mobstore.ReadFailedError, skip=True)
-    assert f"was written by meerkat-mob {release} (" in message
-    assert "only files of 0.5.1 and 0.5.2 can be imported" in message
-
-
 def make_something_else(what: str, folder: Path) -> Path:
     path = folder / what
     if what == "text":

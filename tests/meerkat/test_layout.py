@@ -95,7 +95,12 @@ OTHERS = {
         "table mob_specs",
     ),
     "a column more": ("ALTER TABLE mob_runs ADD COLUMN more", "table mob_runs"),
-    "a table more": ("CREATE TABLE notes (x)", "table notes"),
+    "a virtual table more": ("CREATE VIRTUAL TABLE notes USING fts4(x)", "table notes"),
+    "a computed column": ("CREATE TABLE notes (x, y AS (zeroblob(900000000)))", "table notes"),
+    "a computed column in full": (
+        "CREATE TABLE notes (x, y GENERATED ALWAYS AS (x || x) VIRTUAL)",
+        "table notes",
+    ),
     "an index more": ("CREATE INDEX quicker ON mob_events (event_json)", "index quicker"),
     "an index of an expression": (
         "CREATE INDEX quicker ON mob_runs (length(run_json))",
@@ -107,7 +112,11 @@ OTHERS = {
     ),
     "a view more": ("CREATE VIEW v AS SELECT 1", "view v"),
     "a table less": ("DROP TABLE mob_runs", "table mob_runs is missing"),
-    "a name with a newline": ('CREATE TABLE "a\nb\x1b[2J" (x)', r"table a\nb\x1b[2J"),
+    "a name with a newline": ('CREATE VIEW "a\nb\x1b[2J" AS SELECT 1', r"view a\nb\x1b[2J"),
+    "another index of 0.8": (
+        "CREATE INDEX mob_events_mob_cursor ON mob_runs (run_id)",
+        "index mob_events_mob_cursor",
+    ),
 }
 
 
@@ -136,6 +145,14 @@ FORGED = {
         "UPDATE sqlite_master SET sql = replace(sql, 'mob_id', 'mob_ib') WHERE name = 'mob_specs'"
     ),
     "SQL that is none": "UPDATE sqlite_master SET sql = 'CREATE TABLE' WHERE name = 'mob_specs'",
+    "a view as a table": (
+        "INSERT INTO sqlite_master SELECT 'table', 'v', 'v', 999,"
+        f" 'CREATE VIEW v AS {ENDLESS} x FROM n'"
+    ),
+    "statistics of another form": (
+        "INSERT INTO sqlite_master VALUES ('table', 'sqlite_stat1', 'sqlite_stat1', 999,"
+        " 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)')"
+    ),
     "no index of a key": "DELETE FROM sqlite_master WHERE name = 'sqlite_autoindex_mob_runs_1'",
     "one page for two tables": (
         "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name ="

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, cast
 
 from mobstore.codec.arguments import record_text, text
 from mobstore.codec.events import event_row
@@ -12,6 +12,7 @@ from mobstore.codec.runs import RunRows
 from mobstore.errors import SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.pages import TooLong
+from mobstore.meerkat.releases import newer_row, row_name
 from mobstore.meerkat.report import ImportReport
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
@@ -39,7 +40,6 @@ from mobstore.scripts.transaction import Add, Write
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference stores all parts of a run in one document
-_RELEASES = {6: "0.6", 7: "0.7 or 0.8", 8: "0.7", 9: "0.8"}
 DUPLICATE = "duplicate or out-of-order row"
 
 
@@ -127,9 +127,7 @@ class Converter:
         if type(cursor) is not int:
             raise SerializationError("its cursor is not a whole number")
         self._pass_cursor(cursor)
-        document = _document(json)
-        if "event" in document and "schema_version" in document and "cursor" not in document:
-            self._reject_newer(document["schema_version"], "events are in envelopes")
+        document = self._document("mob_events", cursor, json)
         event = validate(MobEvent, document)
         if event.cursor != cursor:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
@@ -145,12 +143,7 @@ class Converter:
         self._last_cursor = cursor
 
     def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
-        document = _document(json)
-        version = document.get("schema_version")
-        if type(version) is int and version > 4:
-            self._reject_newer(version, f"a run of schema version {version}")
-        if "flow_authority_inputs" in document:
-            self._reject_newer(6, "a run with flow_authority_inputs")
+        document = self._document("mob_runs", run_id, json)
         run = validate(MobRun, document)
         if str(run.run_id) != run_id:
             if isinstance(run_id, str) and run_id.lower() == str(run.run_id):
@@ -162,12 +155,8 @@ class Converter:
         return add_run(encoded, number, self._now)
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
-        document = _document(json)
+        document = self._document("mob_specs", mob_id, json)
         definition: object = document.get("definition")
-        if isinstance(definition, dict):
-            for field in ("owner_bridge_session_id", "models", "source_identity"):
-                if field in definition:
-                    self._reject_newer(6, f"a definition with {field}")
         revision = _whole_number(document.get("revision"), "revision", least=1)
         model = validate(MobDefinition, cast("object", definition))
         encoded = record_text(model, MobDefinition, "definition")
@@ -178,10 +167,7 @@ class Converter:
     def _profile(
         self, name: object, json: object, revision: object, created: object, updated: object
     ) -> tuple[Write, ...]:
-        document = _document(json)
-        for field in ("provider", "resume_overrides"):
-            if field in document:
-                self._reject_newer(7, f"a realm profile with {field}")
+        document = self._document("realm_profiles", name, json)
         encoded = record_text(validate(Profile, document), Profile, "profile")
         row = RealmProfileRow(
             _text(name, "name"),
@@ -193,24 +179,28 @@ class Converter:
         self.report.realm_profiles += 1
         return (Add(REALM_PROFILES, (row,)),)
 
-    def _reject_newer(self, version: object, sign: str) -> NoReturn:
-        release = _RELEASES.get(version) if type(version) is int else None
-        raise newer(self._path, release or "0.6 or newer", sign)
+    def _document(self, table: str, key: object, json: object) -> dict[str, Any]:
+        """Return the JSON of a row.
+
+        Raises:
+            SerializationError: it cannot be read.
+            ReadFailedError: a newer release wrote the row.
+        """
+        if not isinstance(json, (bytes, str)):
+            raise SerializationError(f"its JSON is stored as {type(json).__name__}")
+        # With the limits of arguments, except that a run is one document with all its parts.
+        parsed = parse(json, bounded=True, most=4 * MAX_VALUES)
+        if not isinstance(parsed, dict):
+            raise SerializationError("its JSON is not an object")
+        document = cast("dict[str, Any]", parsed)
+        if found := newer_row(table, document):
+            raise newer(self._path, found.release, f"{row_name(table, key)} has {found.sign}")
+        return document
 
 
 def longest(table: str) -> int:
     """Return the most bytes of a row of a table."""
     return _LONGEST_RUN if table == "mob_runs" else _LONGEST
-
-
-def _document(json: object) -> dict[str, Any]:
-    if not isinstance(json, (bytes, str)):
-        raise SerializationError(f"its JSON is stored as {type(json).__name__}")
-    # With the limits of arguments, except that a run is one document with all its parts.
-    document = parse(json, bounded=True, most=4 * MAX_VALUES)
-    if not isinstance(document, dict):
-        raise SerializationError("its JSON is not an object")
-    return cast("dict[str, Any]", document)
 
 
 def _text(value: object, what: str) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 from mobstore.engines.sqlite.connections import find, resolve, unchanging
 from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import ReadFailedError, UsageError, reason
-from mobstore.meerkat.layout import check_tables, newer
+from mobstore.meerkat.layout import Tables, check_tables, newer
 
 
 def check_source(path: Path) -> None:
     """Check that a file has the tables of a database of meerkat-mob 0.5.1 or 0.5.2.
 
     Raises:
-        ReadFailedError: the file cannot be read, is damaged, or is of another release or program.
+        ReadFailedError: the file cannot be read, is damaged, or is of another program.
         InternalError: the file was open when this process was forked.
     """
     with open_database(path):
@@ -38,16 +38,16 @@ def to_path(path: str | PathLike[str]) -> Path:
 
 
 @contextmanager
-def open_database(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
+def open_database(path: Path) -> Generator[tuple[sqlite3.Connection, Tables]]:
     """Open a database of the reference in a read transaction.
 
     The file is not changed. Text that is not UTF-8 is read with lone surrogates in its place.
 
-    Yields the connection and the names of the tables that exist.
+    Yields the connection and the names of the file's tables.
 
     Raises:
-        ReadFailedError: the file cannot be read, is not a database of meerkat-mob 0.5.1 or 0.5.2,
-            or was not in use at first and was written to during the block.
+        ReadFailedError: the file cannot be read, is not a database of meerkat-mob, or was not in
+            use at first and was written to during the block.
         InternalError: the file was open when this process was forked.
     """
     file = resolve(path)
@@ -70,7 +70,7 @@ def open_database(path: Path) -> Generator[tuple[sqlite3.Connection, set[str]]]:
         ) from error
 
 
-def _tables(connection: sqlite3.Connection, path: Path) -> set[str]:
+def _tables(connection: sqlite3.Connection, path: Path) -> Tables:
     try:
         return check_tables(connection, path)
     except UnicodeError as error:  # the message of a SQLite error quotes a name

@@ -16,8 +16,10 @@ from mobstore.maintenance.target import check_empty
 from mobstore.meerkat.conversion import DUPLICATE, Converter, DuplicateError, longest
 from mobstore.meerkat.database import open_database, to_path
 from mobstore.meerkat.integrity import check_integrity
+from mobstore.meerkat.layout import Tables
 from mobstore.meerkat.pages import TooLong, count, pages
 from mobstore.meerkat.report import ImportReport, leave_out, unreadable
+from mobstore.model.text import brief
 from mobstore.scripts.tables import Key, Table
 from mobstore.scripts.transaction import (
     Add,
@@ -88,13 +90,16 @@ class _Import:
             yield from self._import_tables(file, tables)
         return Commit(self._converter.report, (self._converter.counters(),))
 
-    def _import_tables(self, file: sqlite3.Connection, tables: set[str]) -> _Loading:
+    def _import_tables(self, file: sqlite3.Connection, tables: Tables) -> _Loading:
         counts: dict[str, int] = {}
         total = 0
         for table in self._converter.plans:
-            if table in tables:
+            if table in tables.own:
                 counts[table] = count(file, self._path, table, partial(self._progress, 0, total))
                 total += counts[table]
+        for table in tables.further:
+            if rows := count(file, self._path, table, partial(self._progress, 0, total)):
+                self._converter.report.other_tables[brief(table)] = rows
         for table, counted in counts.items():
             yield from self._import_table(file, table, counted, total)
 

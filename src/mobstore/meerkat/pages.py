@@ -47,13 +47,14 @@ def count(
     """
     size = size_of_file(file)
     by = f"INDEXED BY {KEY_INDEXES[table]}" if table in KEY_INDEXES else "NOT INDEXED"
+    quoted = table.replace('"', '""')  # a table that is not the reference's may have any name
     counted = 0
-    found = file.execute(f"SELECT 1 FROM {table} {by}")  # noqa: S608 - constant names
+    found = file.execute(f'SELECT 1 FROM "{quoted}" {by}')  # noqa: S608 - constants, and a name
     while rows := found.fetchmany(_COUNTED):
         counted += len(rows)
         if counted > size // _SHORTEST:
             raise ReadFailedError(
-                f"{path} is damaged: table {table} has more rows than the file has room for;"
+                f"{path} is damaged: table {brief(table)} has more rows than the file has room for;"
                 " nothing was imported. Restore a backup"
             )
         step()

@@ -39,6 +39,8 @@ class ImportReport:
         realm_profiles: the number of realm profiles.
         left_out: the first 1,000 rows that were left out; their keys and reasons are cut.
         more_left_out: how many more were left out.
+        other_tables: the number of rows of tables that are not those of 0.5.2, by table. They were
+            left out. A table without rows is not in it.
     """
 
     events: int = 0
@@ -47,6 +49,7 @@ class ImportReport:
     realm_profiles: int = 0
     left_out: list[Unreadable] = field(default_factory=list[Unreadable])
     more_left_out: int = 0
+    other_tables: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class ExportReport(NamedTuple):
