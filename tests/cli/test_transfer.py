@@ -86,8 +86,15 @@ def test_import_copy_and_export_are_exact(tmp_path: Path) -> None:
 
 
 def test_json(folder: Folder) -> None:
+    imported = json.loads(folder.output("import", "mob.db", "sqlite:a.db", "--json"))
+    file = {"path": "mob.db", "offset": 0, "first_cursor": 1, "last_cursor": 99}
+    assert imported == {
+        **COUNTS,
+        "other_tables": {},
+        "files": [{**file, "events": 99, "runs": 8, "specs": 2, "realm_profiles": 2}],
+        "files_left_out": [],
+    }
     for arguments in (
-        ("import", "mob.db", "sqlite:a.db"),
         ("copy", "sqlite:a.db", "sqlite:b.db"),
         ("export", "sqlite:b.db", "mobs.zip"),
         ("import", "mobs.zip", "sqlite:c.db"),

@@ -30,6 +30,7 @@ from mobstore.maintenance.transfer import (
 )
 from mobstore.meerkat import ExportReport, ImportReport, export_meerkat, import_meerkat
 from mobstore.meerkat.database import check_source
+from mobstore.meerkat.sources import find_sources
 from mobstore.model.text import count
 from mobstore.stores.urls import parse_url
 
@@ -95,49 +96,67 @@ async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool
 @click.option(
     "--skip-unreadable",
     is_flag=True,
-    help="For a database of meerkat-mob: leave out unreadable rows, and list them.",
+    help=(
+        "For databases of meerkat-mob: leave out unreadable rows, and of a directory unreadable"
+        " files, and list them."
+    ),
 )
 @click.option(
     "--no-check",
     is_flag=True,
-    help="For a database of meerkat-mob: do not check the file for corruption first.",
+    help="For databases of meerkat-mob: do not check the files for corruption first.",
+)
+@click.option(
+    "--into",
+    is_flag=True,
+    help=(
+        "For databases of meerkat-mob: import into a store that is not empty, if no mob, run or"
+        " realm profile of the files is in it."
+    ),
 )
 @json_option
 @async_command
 async def import_(
-    file: str, url: str, *, skip_unreadable: bool, no_check: bool, as_json: bool
+    file: str, url: str, *, skip_unreadable: bool, no_check: bool, into: bool, as_json: bool
 ) -> None:
     """Import FILE into an empty or new store at URL, all or nothing.
 
-    FILE is an export, or a database of meerkat-mob 0.5.1 or 0.5.2; the command detects which.
-    FILE is not changed.
+    FILE is an export, a database of meerkat-mob 0.5.1 or 0.5.2, or a directory of such databases;
+    the command detects which. FILE is not changed. Of a directory, all files *.db are imported, by
+    name, and the events of each come after those of the files before: their cursors grow by a
+    number that is printed.
 
     \b
     Example: mobstore import mobs.zip sqlite:mobs.db
     Example: mobstore import mob.db sqlite:mobs.db
+    Example: mobstore import ~/.meerkat/mobs sqlite:mobs.db
     """  # noqa: D301 - `\b` is click's
-    report: Summary | ImportReport
     path = Path(file)
     if file == "-":
         raise click.UsageError("import cannot read from a pipe; save the data to a file first")
+    options = {"--skip-unreadable": skip_unreadable, "--no-check": no_check, "--into": into}
     if not is_archive(path):
-        check_source(path)  # before a store is created
+        files, several = find_sources(path)
+        if not (several and skip_unreadable):
+            for one in files:
+                check_source(one)  # before a store is created
         async with open_new(url) as stores:
             with progress_bar("importing") as progress:
                 report = await import_meerkat(
-                    path, stores, skip_unreadable=skip_unreadable, check=not no_check,
-                    progress=progress,
+                    files if several else path, stores, skip_unreadable=skip_unreadable,
+                    check=not no_check, into=into, progress=progress,
                 )  # fmt: skip
-    elif skip_unreadable or no_check:
-        option = "--skip-unreadable" if skip_unreadable else "--no-check"
+        _report_import(report, as_json=as_json)
+    elif any(options.values()):
+        option = next(name for name, is_set in options.items() if is_set)
         raise click.UsageError(f"{option} is only for databases of meerkat-mob")
     else:
         with path.open("rb") as opened:  # noqa: ASYNC230 - no other task runs
             check_file(opened)
             async with open_new(url) as stores:
                 with progress_bar("importing") as progress:
-                    report = await import_stores(opened, stores, progress=progress)
-    _report("imported", report, as_json=as_json)
+                    summary = await import_stores(opened, stores, progress=progress)
+        _report("imported", summary, as_json=as_json)
 
 
 COMMANDS = (copy, export, import_)
@@ -193,23 +212,39 @@ def _write_output(file: BinaryIO) -> None:
 
 
 def _report(
-    verb: str,
-    moved: Summary | ImportReport | ExportReport,
-    *,
-    as_json: bool,
-    stderr: bool = False,
+    verb: str, moved: Summary | ExportReport, *, as_json: bool, stderr: bool = False
 ) -> None:
-    left_out = [] if isinstance(moved, Summary) else list(map(str, moved.left_out))
-    more = moved.more_left_out if isinstance(moved, ImportReport) else 0
+    left_out = [] if isinstance(moved, Summary) else list(moved.left_out)
     summary = Summary(moved.events, moved.runs, moved.specs, moved.realm_profiles)
     # The exit code of a piped export is enough if standard error cannot be written.
     with suppress(OSError) if stderr else nullcontext():
         if as_json:
-            line = {**summary._asdict(), "left_out": left_out, "more_left_out": more}
+            line = {**summary._asdict(), "left_out": left_out, "more_left_out": 0}
             json_line(line, sys.stderr if stderr else sys.stdout)
         else:
-            left_out += [f"{more:,} more"] if more else []
             print_summary(new_console(stderr=stderr), verb, summary, left_out)
+
+
+def _report_import(report: ImportReport, *, as_json: bool) -> None:
+    summary = Summary(report.events, report.runs, report.specs, report.realm_profiles)
+    if as_json:
+        json_line(
+            {
+                **summary._asdict(),
+                "left_out": list(map(str, report.left_out)),
+                "more_left_out": report.more_left_out,
+                "other_tables": report.other_tables,
+                "files": [file._asdict() for file in report.files],
+                "files_left_out": [file._asdict() for file in report.files_left_out],
+            }
+        )
+        return
+    console = new_console()
+    print_summary(console, "imported", summary, report.describe_left_out())
+    if len(report.files) > 1:
+        for file in report.files:
+            moved = f"cursors + {file.offset:,}" if file.events else "no events"
+            console.print(cell(f"{file.path}: {count(file.events, 'event')}, {moved}", "dim"))
 
 
 def print_summary(

@@ -21,6 +21,8 @@ from mobstore.meerkat.exporter import export_meerkat as export_meerkat
 from mobstore.meerkat.importer import import_meerkat as import_meerkat
 from mobstore.meerkat.report import (
     ExportReport as ExportReport,
+    ImportedFile as ImportedFile,
     ImportReport as ImportReport,
     Unreadable as Unreadable,
+    UnreadableFile as UnreadableFile,
 )

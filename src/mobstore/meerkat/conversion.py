@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, cast
 from mobstore.codec.arguments import record_text, text
 from mobstore.codec.events import event_row
 from mobstore.codec.runs import RunRows
-from mobstore.errors import SerializationError
+from mobstore.errors import InternalError, SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.pages import TooLong
 from mobstore.meerkat.releases import newer_row, row_name
-from mobstore.meerkat.report import ImportReport
+from mobstore.meerkat.report import ImportedFile
 from mobstore.model.definition import MobDefinition
 from mobstore.model.event import MobEvent
 from mobstore.model.extent import MAX_VALUES
@@ -23,24 +23,11 @@ from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.runs import add_run
-from mobstore.scripts.tables import (
-    COUNTERS,
-    EVENTS,
-    NEXT_CURSOR,
-    NEXT_RUN,
-    REALM_PROFILES,
-    RUNS,
-    SPECS,
-    CounterRow,
-    RealmProfileRow,
-    SpecRow,
-    Table,
-)
+from mobstore.scripts.tables import EVENTS, REALM_PROFILES, SPECS, RealmProfileRow, SpecRow
 from mobstore.scripts.transaction import Add, Write
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
 _LONGEST_RUN = 2**28  # the reference stores all parts of a run in one document
-DUPLICATE = "duplicate or out-of-order row"
 
 
 class Plan(NamedTuple):
@@ -49,44 +36,52 @@ class Plan(NamedTuple):
     Attributes:
         columns: its columns, the key first.
         convert: returns the writes for the values of one row.
-        target: the store's table with the same keys, if the order of rows reveals no duplicates.
     """
 
     columns: str
     convert: Callable[..., tuple[Write, ...]]
-    target: Table[Any] | None = None
 
 
 class DuplicateError(SerializationError):
     """Two rows with one key. Neither is known to be right, so neither may be left out."""
 
-    def __init__(self) -> None:
-        super().__init__(DUPLICATE)
+    def __init__(self, detail: str = "duplicate or out-of-order row") -> None:
+        super().__init__(detail)
+
+
+class Start(NamedTuple):
+    """Where the rows of a file begin in the store.
+
+    Attributes:
+        offset: what is added to the cursors of its events.
+        run: the number of its first run.
+    """
+
+    offset: int
+    run: int
 
 
 class Converter:
     """The conversion of a whole database, in the order of its rows.
 
     Attributes:
-        report: the number of records converted so far.
         plans: the conversion of each table.
     """
 
-    def __init__(self, path: Path, now: str) -> None:
-        self._path, self._now = path, now
+    def __init__(self, path: Path, now: str, start: Start) -> None:
+        self._path, self._now, self._start = path, now, start
         self._counter: int | None = None
-        self._last_cursor: int | None = None
-        self._next_run = 1
-        self.report: ImportReport = ImportReport()
+        self._last_cursor: int | None = None  # of the rows that were read
+        self._first_event = self._last_event = 0
+        self._next_run = start.run
+        self._events = self._specs = self._profiles = 0
         self.plans: dict[str, Plan] = {
             "mob_event_meta": Plan("key, value", self._meta),
             "mob_events": Plan("cursor, event_json", self._event),
-            "mob_runs": Plan("run_id, run_json", self._run, RUNS),
-            "mob_specs": Plan("mob_id, spec_json", self._spec, SPECS),
+            "mob_runs": Plan("run_id, run_json", self._run),
+            "mob_specs": Plan("mob_id, spec_json", self._spec),
             "realm_profiles": Plan(
-                "name, profile_json, revision, created_at, updated_at",
-                self._profile,
-                REALM_PROFILES,
+                "name, profile_json, revision, created_at, updated_at", self._profile
             ),
         }
 
@@ -103,15 +98,26 @@ class Converter:
             self._pass_cursor(row.rowid)
         raise SerializationError(f"it has more than {longest(table) >> 20} MiB")
 
-    def counters(self) -> Add[CounterRow]:
-        """Return the write of the counters, after the last row.
+    def end(self) -> Start:
+        """Return where the next file begins, after the last row.
 
         The next cursor is above all cursors of the database, including those left out.
         """
         after = min(self._last_cursor or 0, I64_MAX - 1) + 1
         next_cursor = max(1, self._counter or 1, after)
-        return Add(
-            COUNTERS, (CounterRow(NEXT_CURSOR, next_cursor), CounterRow(NEXT_RUN, self._next_run))
+        return Start(min(self._start.offset + next_cursor, I64_MAX) - 1, self._next_run)
+
+    def imported(self) -> ImportedFile:
+        """Return what was converted so far."""
+        return ImportedFile(
+            str(self._path),
+            self._start.offset,
+            self._first_event,
+            self._last_event,
+            self._events,
+            self._next_run - self._start.run,
+            self._specs,
+            self._profiles,
         )
 
     def _meta(self, key: object, value: object) -> tuple[Write, ...]:
@@ -134,8 +140,16 @@ class Converter:
         if not 1 <= cursor < I64_MAX:
             raise SerializationError("a cursor is within 1 ... 2**63-2")
         row = event_row(event)
-        self.report.events += 1
-        return (Add(EVENTS, (row,)),)
+        moved = cursor + self._start.offset
+        if moved >= I64_MAX:
+            raise InternalError(
+                f"{row_name('mob_events', cursor)} of {self._path} would have a cursor above"
+                " 2**63-2 in this store; nothing was imported. Import the file into a store of its"
+                " own"
+            )
+        self._events += 1
+        self._first_event, self._last_event = self._first_event or cursor, cursor
+        return (Add(EVENTS, (row._replace(cursor=moved),)),)
 
     def _pass_cursor(self, cursor: int) -> None:
         if self._last_cursor is not None and cursor <= self._last_cursor:
@@ -151,7 +165,6 @@ class Converter:
             raise SerializationError(f"its JSON has another run_id: {run.run_id}")
         encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
-        self.report.runs += 1
         return add_run(encoded, number, self._now)
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
@@ -161,7 +174,7 @@ class Converter:
         model = validate(MobDefinition, cast("object", definition))
         encoded = record_text(model, MobDefinition, "definition")
         row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
-        self.report.specs += 1
+        self._specs += 1
         return (Add(SPECS, (row,)),)
 
     def _profile(
@@ -176,7 +189,7 @@ class Converter:
             _sortable(created, "created_at"),
             _sortable(updated, "updated_at"),
         )
-        self.report.realm_profiles += 1
+        self._profiles += 1
         return (Add(REALM_PROFILES, (row,)),)
 
     def _document(self, table: str, key: object, json: object) -> dict[str, Any]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from os import PathLike
 from pathlib import Path
 
 from mobstore.engines.sqlite.connections import find, resolve, unchanging
 from mobstore.engines.sqlite.driver_errors import translate
-from mobstore.errors import ReadFailedError, UsageError, reason
+from mobstore.errors import ReadFailedError, reason
 from mobstore.meerkat.layout import Tables, check_tables, newer
 
 
@@ -23,18 +22,6 @@ def check_source(path: Path) -> None:
     """
     with open_database(path):
         pass
-
-
-def to_path(path: str | PathLike[str]) -> Path:
-    """Return the path that a caller passed.
-
-    Raises:
-        UsageError: `path` is neither text nor a path.
-    """
-    try:
-        return Path(path)
-    except TypeError as error:
-        raise UsageError(f"a file is named by a path, not {type(path).__name__}") from error
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
 from mobstore.maintenance.output_file import new_file
 from mobstore.maintenance.progress import Meter, Progress, cancellable
-from mobstore.meerkat.database import to_path
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
 from mobstore.meerkat.report import ExportReport
+from mobstore.meerkat.sources import to_path
 from mobstore.model.run import MobRun
 from mobstore.model.text import brief, count
 from mobstore.model.timestamp import Timestamp

@@ -1,160 +1,192 @@
-"""Import of a database of the reference, and the loading script that does it."""
+"""Import of databases of the reference, and the loading script that does it."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias, cast
 
 from mobstore.codec.arguments import check_flags
-from mobstore.errors import ReadFailedError, SerializationError, UsageError
+from mobstore.errors import MobStoreError, ReadFailedError
 from mobstore.maintenance.progress import Progress, cancellable
 from mobstore.maintenance.target import check_empty
-from mobstore.meerkat.conversion import DUPLICATE, Converter, DuplicateError, longest
-from mobstore.meerkat.database import open_database, to_path
+from mobstore.meerkat.clashes import Arrivals
+from mobstore.meerkat.conversion import Converter, DuplicateError, Start
 from mobstore.meerkat.integrity import check_integrity
-from mobstore.meerkat.layout import Tables
-from mobstore.meerkat.pages import TooLong, count, pages
-from mobstore.meerkat.report import ImportReport, leave_out, unreadable
+from mobstore.meerkat.loading import FileLoader, RowMeter
+from mobstore.meerkat.report import ImportReport, UnreadableFile, add_file
+from mobstore.meerkat.sources import find_sources
 from mobstore.model.text import brief
-from mobstore.scripts.tables import Key, Table
+from mobstore.scripts.tables import COUNTERS, NEXT_CURSOR, NEXT_RUN, CounterRow
 from mobstore.scripts.transaction import (
-    Add,
     Commit,
     Get,
     LoadingScript,
     Now,
-    Read,
-    ScriptPart,
-    Write,
+    Put,
+    Script,
+    counter_too_low,
     fetch,
 )
 from mobstore.stores.mob_stores import MobStores, check_stores
 
-_Loading: TypeAlias = Generator[tuple[Read | Write, ...], tuple[Any, ...], None]
-
 
 async def import_meerkat(
-    source: str | PathLike[str],
+    source: str | PathLike[str] | Iterable[str | PathLike[str]],
     stores: MobStores,
     *,
     skip_unreadable: bool = False,
     check: bool = True,
+    into: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Import a database of the reference into an empty store, all or nothing.
+    """Import databases of the reference into a store, all or nothing.
+
+    Files follow each other: of a directory, all `*.db` by name; else as they are passed. Each
+    file's events keep their order, and the gaps between their cursors. They come after all events
+    of the files before, and after those of the store. So the cursors of the first file into an
+    empty store stay as they are, and all cursors of another file grow by one number, its `offset`
+    in the report.
 
     Args:
-        source: the path of the file. It is not changed.
-        stores: the empty store to fill, on any engine.
+        source: the path of a file, or of a directory with one file for each mob; or several of
+            them. No file is changed.
+        stores: the store, on any engine. Other writers wait until the import has ended.
         skip_unreadable: leave out rows that cannot be read and list them in the report, instead
-            of failing on the first.
+            of failing on the first. Of several files, also leave out those that cannot be read,
+            are damaged, or are not databases of meerkat-mob 0.5.1 or 0.5.2.
         check: whether SQLite first checks the whole file for damage. Without the check, a damaged
             page may hide rows unnoticed, and a forged one may take very long to read.
-        progress: called every few hundred rows, and with no row done during the check.
+        into: allow a store that is not empty, if no mob, run or realm profile of the files is in
+            it.
+        progress: called every few hundred rows, and with no row done during the check. Without
+            the check, the number in all grows from file to file.
 
     Raises:
         SerializationError: a row cannot be read, or is a duplicate; its table and key are named.
-        ReadFailedError: the file cannot be read, is damaged, holds something that meerkat-mob 0.5.1
-            and 0.5.2 do not create, or is of another release.
-        InternalError: the store is not empty.
+        ReadFailedError: a file cannot be read, is damaged, is not one of meerkat-mob, or holds a
+            row of another release than 0.5.1 and 0.5.2; a directory has no `*.db`.
+        InternalError: the store is not empty; or a mob, run or realm profile is in two files, or in
+            the store already. All such names are listed, up to a limit. Or the cursors are used up.
         UsageError: an argument is of another type.
         WriteFailedError: the store's medium failed.
     """
     check_stores(stores)
-    check_flags(skip_unreadable=skip_unreadable, check=check)
-    path = to_path(source)
+    check_flags(skip_unreadable=skip_unreadable, check=check, into=into)
+    files, several = find_sources(source)
+    work = _Import(files, several=several, skip_unreadable=skip_unreadable, into=into)
     with cancellable(progress) as report:
         if check:
-            await check_integrity(path, report, lambda: stores.engine.read(check_empty))
-        return await stores.engine.load(
-            lambda: _Import(path, report, skip_unreadable=skip_unreadable).script()
-        )
+            await work.check_files(stores, report)
+        return await work.load(stores, report)
 
 
 class _Import:
-    """One attempt to import a database. An engine that runs the script again makes a new one."""
+    """An import, and the files that turned out to be unreadable."""
 
-    def __init__(self, path: Path, progress: Progress, *, skip_unreadable: bool) -> None:
-        self._path, self._progress, self._skip = path, progress, skip_unreadable
-        self._converter: Converter
-        self._done = 0
+    def __init__(
+        self, files: Sequence[Path], *, several: bool, skip_unreadable: bool, into: bool
+    ) -> None:
+        self._files = files
+        self._several, self._skip, self._into = several, skip_unreadable, into
+        self._left_out: dict[Path, str] = {}
+        self._rows: dict[Path, int] = {}  # of the files that were checked
 
-    def script(self) -> LoadingScript[ImportReport]:
-        yield from check_empty()
-        self._converter = Converter(self._path, (yield from fetch(Now())))
-        with open_database(self._path) as (file, tables):
-            yield from self._import_tables(file, tables)
-        return Commit(self._converter.report, (self._converter.counters(),))
+    async def check_files(self, stores: MobStores, progress: Progress) -> None:
+        """Check all files for damage, before any of them is imported."""
+        target = _check_usable if self._into else check_empty
+        for path in self._files:
+            checked = partial(_report_check, progress, sum(self._rows.values()))
+            try:
+                self._rows[path] = await check_integrity(
+                    path, checked, lambda: stores.engine.read(target)
+                )
+            except ReadFailedError as error:
+                if not self._leave_out(path, error):
+                    raise self._named(path, error) from error
 
-    def _import_tables(self, file: sqlite3.Connection, tables: Tables) -> _Loading:
-        counts: dict[str, int] = {}
-        total = 0
-        for table in self._converter.plans:
-            if table in tables.own:
-                counts[table] = count(file, self._path, table, partial(self._progress, 0, total))
-                total += counts[table]
-        for table in tables.further:
-            if rows := count(file, self._path, table, partial(self._progress, 0, total)):
-                self._converter.report.other_tables[brief(table)] = rows
-        for table, counted in counts.items():
-            yield from self._import_table(file, table, counted, total)
+    async def load(self, stores: MobStores, progress: Progress) -> ImportReport:
+        """Import the files, again without one that turns out to be unreadable meanwhile."""
+        while True:
+            known = len(self._left_out)
+            try:
+                return await stores.engine.load(lambda: self._script(progress))
+            except (ReadFailedError, DuplicateError):
+                if len(self._left_out) == known:
+                    raise
 
-    def _import_table(
-        self, file: sqlite3.Connection, table: str, counted: int, total: int
-    ) -> _Loading:
-        plan = self._converter.plans[table]
-        read = 0
-        for page in pages(file, table, plan.columns, longest(table)):
-            read += len(page)
-            writes: list[Write] = []
-            keys: list[Key] = []
-            for row in page:
-                if converted := self._convert(table, row):  # empty if the row is left out
-                    writes += converted
-                    keys.append(row[:1])
-            if plan.target is not None and keys:
-                yield from _check_unique(table, plan.target, keys)
-            yield _merged(writes)
-            self._done += len(page)
-            self._progress(self._done, total)
-            if read > counted:
-                break
-        if read != counted:
+    def _leave_out(self, path: Path, error: MobStoreError) -> bool:
+        """Leave out a file because of its error, if that is allowed."""
+        if error.retry_safe or not (self._several and self._skip):
+            return False
+        self._left_out[path] = error.detail
+        return True
+
+    def _named(self, path: Path, error: ReadFailedError) -> ReadFailedError:
+        """Return an error that names the file as the caller did, who may have used a link."""
+        if not self._several or str(path) in error.detail:
+            return error
+        return ReadFailedError(f"{path}: {error.detail}", retry_safe=error.retry_safe)
+
+    def _script(self, progress: Progress) -> LoadingScript[ImportReport]:
+        files = [path for path in self._files if path not in self._left_out]
+        report = ImportReport(
+            files_left_out=[UnreadableFile(str(path), why) for path, why in self._left_out.items()]
+        )
+        if not files:
             raise ReadFailedError(
-                f"{self._path} is damaged: of {counted:,} rows of table {table}, {read:,} were"
-                " found; nothing was imported. Restore a backup"
+                f"none of {len(self._left_out):,} files can be imported: {report.files_left_out[0]}"
             )
+        if not self._into:
+            yield from check_empty()
+        now, cursor, run = yield from fetch(
+            Now(), Get(COUNTERS, (NEXT_CURSOR,)), Get(COUNTERS, (NEXT_RUN,))
+        )
+        start = Start(_next(cursor, NEXT_CURSOR) - 1, _next(run, NEXT_RUN))
+        arrivals = Arrivals(empty=not self._into, several=self._several)
+        meter = RowMeter(progress, sum(self._rows.get(path, 0) for path in files))
+        for path in files:
+            arrivals.begin(path, start)
+            converter = Converter(path, now, start)
+            name = brief(path.name) if self._several else ""
+            loader = FileLoader(
+                path, converter, arrivals, report, name=name, skip_unreadable=self._skip
+            )
+            try:
+                yield from loader.load(meter, self._rows.get(path, 0))
+            except ReadFailedError as error:
+                self._leave_out(path, error)
+                raise self._named(path, error) from error
+            except DuplicateError as error:
+                self._leave_out(path, error)
+                raise
+            add_file(report, converter.imported())
+            start = converter.end()
+        arrivals.check()
+        counters = (CounterRow(NEXT_CURSOR, start.offset + 1), CounterRow(NEXT_RUN, start.run))
+        return Commit(report, (Put(COUNTERS, counters),))
 
-    def _convert(self, table: str, row: tuple[Any, ...] | TooLong) -> tuple[Write, ...]:
-        try:
-            return self._converter.convert(table, row)
-        except (SerializationError, UsageError) as error:  # a value of another type
-            key = row.key if isinstance(row, TooLong) else row[0]
-            left_out = unreadable(table, key, error.detail)
-            if not self._skip or isinstance(error, DuplicateError):
-                raise SerializationError(f"{left_out}; nothing was imported") from error
-            leave_out(self._converter.report, left_out)
-            return ()
+
+def _next(counter: CounterRow | None, name: str) -> int:
+    """Return the next number of a counter of the store.
+
+    Raises:
+        WriteFailedError: it is too low.
+    """
+    if counter is None:
+        return 1
+    if counter.value < 1:
+        raise counter_too_low(name, counter.value)
+    return counter.value
 
 
-def _merged(writes: Iterable[Write]) -> tuple[Write, ...]:
-    """Return the same writes, with those to one table joined, which engines apply much faster."""
-    by_table: dict[Any, list[Any]] = {}
-    for write in cast("Iterable[Add[Any]]", writes):
-        by_table.setdefault(write.table, []).extend(write.rows)
-    return tuple(Add(table, rows) for table, rows in by_table.items())
+def _check_usable() -> Script[None]:
+    """Check that a store can be read."""
+    yield ()
+    return Commit(None)
 
 
-def _check_unique(table: str, target: Table[Any], keys: Sequence[Key]) -> ScriptPart[None]:
-    """Check that no key was imported before. Of two rows, neither is known to be right."""
-    stored = yield tuple(Get(target, key) for key in keys)
-    earlier: set[Key] = set()
-    for key, found in zip(keys, stored, strict=True):
-        if found or key in earlier:
-            duplicate = unreadable(table, key[0], DUPLICATE)
-            raise SerializationError(f"{duplicate}; nothing was imported")
-        earlier.add(key)
+def _report_check(progress: Progress, before: int, done: int, rows: int) -> None:
+    """Report the check of a file, with the rows of the files before it."""
+    progress(done, before + rows)

@@ -30,7 +30,7 @@ _PATIENCE = 0.2  # seconds; a wait for a lock cannot be interrupted
 
 async def check_integrity(
     path: Path, progress: Progress, still: Callable[[], Awaitable[None]]
-) -> None:
+) -> int:
     """Check a database for damage. The check ends with this call, also if it is cancelled.
 
     Args:
@@ -38,6 +38,9 @@ async def check_integrity(
         progress: called repeatedly, with no row done; if it raises, the check ends.
         still: called repeatedly; if it raises, because the result is no longer needed, the check
             ends.
+
+    Returns:
+        The number of rows of the reference's tables.
 
     Raises:
         ReadFailedError: the file is damaged, cannot be read, or is not of the reference.
@@ -48,7 +51,7 @@ async def check_integrity(
     if not _THREADS:
         check.run()
         check.done.result()
-        return
+        return check.rows
     check.start()
     found = outcome(check.done)
     try:
@@ -56,6 +59,7 @@ async def check_integrity(
             progress(0, check.rows)
             await still()
         found.result()
+        return check.rows
     finally:
         check.end()
         if not found.cancel():
