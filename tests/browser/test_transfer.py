@@ -22,3 +22,12 @@ def test_a_damaged_file_leaves_nothing(tab: ChromiumTab) -> None:
     assert "realm_profiles" in text
     assert left == 0
     assert whole
+
+
+def test_a_directory_of_the_reference(tab: ChromiumTab) -> None:
+    names, offsets, events, text, sound = tab.call("transfer:directory")
+    assert names == ["a.db", "b.db", "realm_profiles.db"]
+    assert offsets == [1, 4, 7]
+    assert events == [[1, "old"], [3, "a"], [5, "b"], [7, "b"]]
+    assert "mob a of a.db is already in the store; mob b of b.db is already in the store" in text
+    assert sound

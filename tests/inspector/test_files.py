@@ -46,6 +46,13 @@ def test_unreadable_rows_are_skipped_and_listed(page: Page, sample: Path) -> Non
     assert report["more_left_out"] == 0
 
 
+def test_rows_of_other_tables_are_counted(page: Page, sample: Path) -> None:
+    with closing(sqlite3.connect(sample)) as file:
+        file.executescript("CREATE TABLE leases (x); INSERT INTO leases VALUES (1), (2)")
+    report = page.ask("import_file", path=str(sample))
+    assert (report["events"], report["left_out"], report["other_tables"]) == (99, [], 2)
+
+
 def test_the_first_of_many_unreadable_rows_are_listed(page: Page, sample: Path) -> None:
     with closing(sqlite3.connect(sample)) as file:
         file.executemany(

@@ -15,7 +15,7 @@ import pytest
 import mobstore
 from engines.support import open_files
 from maintenance.support import TIME, TIMES, contents, fill_claims, load, rows_of, stores_of
-from mobstore.meerkat import ExportReport, export_meerkat, exporter, import_meerkat
+from mobstore.meerkat import ExportReport, export_meerkat, import_meerkat, tables
 from mobstore.scripts.paging import FIRST_LIMIT, size_of
 from mobstore.scripts.tables import COUNTERS, FRAMES, CounterRow, Row
 from mobstore.scripts.transaction import Put
@@ -172,7 +172,7 @@ def test_a_time_that_the_reference_cannot_read_is_rejected(
 def test_a_run_too_large_for_sqlite_is_rejected(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporter, "_MOST_BYTES", 5000)
+    monkeypatch.setattr(tables, "_MOST_BYTES", 5000)
 
     async def check() -> None:
         async with stores_of(engine, tmp_path) as stores:
@@ -208,7 +208,7 @@ def test_pages_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         sizes.append(len(rows))
         return size_of(rows)
 
-    monkeypatch.setattr(exporter, "size_of", seen)
+    monkeypatch.setattr(tables, "size_of", seen)
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:

@@ -77,6 +77,7 @@ async def import_file(stores: MobStores, path: str, progress: Progress | None) -
         "realm_profiles": report.realm_profiles,
         "left_out": [str(row) for row in left_out.left_out[:_MOST_LISTED]],
         "more_left_out": len(left_out.left_out[_MOST_LISTED:]) + left_out.more_left_out,
+        "other_tables": sum(left_out.other_tables.values()),
     }
 
 

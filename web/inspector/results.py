@@ -250,6 +250,8 @@ class Imported(TypedDict):
     left_out: list[str]
     """The first 100 unreadable rows, each with table, key and reason."""
     more_left_out: int
+    other_tables: int
+    """The number of rows of tables that are not those of meerkat-mob 0.5.2."""
 
 
 class Exported(TypedDict):

@@ -94,12 +94,13 @@ export const contents = ({ mobs, events, runs }) => `${count(mobs.length, "mob")
 
 const unused = (title) => `${title.replace(/\.\w+$/, "")}-${new Date().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}`;
 
-function imported(title, { events, runs, specs, realm_profiles, left_out, more_left_out }) {
+function imported(title, { events, runs, specs, realm_profiles, left_out, more_left_out, other_tables }) {
   if (left_out.length) {
     const which = h("details", {}, h("summary", {}, "Show them"), h("ul", {}, left_out.map((row) => h("li", {}, row)),
       more_left_out > 0 && h("li", {}, `and ${count(more_left_out)} more`)));
     notify(`${count(left_out.length + more_left_out, "row")} could not be read and were skipped.`, which);
   }
+  if (other_tables) notify(`${count(other_tables, "row")} of tables that are not of meerkat-mob 0.5.2 were left out.`);
   const counts = [count(events, "event"), count(runs, "run"), count(specs, "definition"), count(realm_profiles, "profile")];
   return `${title} was imported: ${counts.join(", ")}.`;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
@@ -59,7 +60,10 @@ async def copy(source: str, target: str, *, as_json: bool) -> None:
 @click.option(
     "--format", "layout", type=click.Choice(["mobstore", "meerkat"]), default="mobstore",
     show_default=True,
-    help="A zip of JSON lines, or a SQLite database of meerkat-mob 0.5.2.",
+    help=(
+        "A zip of JSON lines, or a SQLite database of meerkat-mob 0.5.2; if FILE is a directory, a"
+        " database for each mob."
+    ),
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option
@@ -70,10 +74,14 @@ async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool
     FILE appears only when it is complete. If FILE is -, the export goes to standard output, and
     messages go to standard error.
 
+    With --format meerkat, FILE may be an empty directory, or a new one if it ends with a slash. It
+    gets a database for each mob, as the host of meerkat-mob keeps them, and realm_profiles.db.
+
     \b
     Example: mobstore export sqlite:mobs.db mobs.zip
     Example: mobstore export sqlite:mobs.db - | ssh host 'cat > mobs.zip'
     Example: mobstore export sqlite:mobs.db mob.db --format meerkat
+    Example: mobstore export sqlite:mobs.db mobs/ --format meerkat
     """  # noqa: D301 - `\b` is click's
     piped, path = file == "-", Path(file)
     if piped and sys.stdout.isatty():
@@ -86,7 +94,7 @@ async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool
             if piped:
                 report = await _to_output(stores, layout, progress)
             else:
-                report = await _to_file(stores, path, layout, progress, overwrite=force)
+                report = await _to_file(stores, file, layout, progress, overwrite=force)
     _report("exported", report, as_json=as_json, stderr=piped)
 
 
@@ -171,12 +179,19 @@ def _reject_own_file(url: str, file: Path) -> None:
 
 
 async def _to_file(
-    stores: mobstore.MobStores, file: Path, layout: str, progress: Progress, *, overwrite: bool
+    stores: mobstore.MobStores, file: str, layout: str, progress: Progress, *, overwrite: bool
 ) -> Summary | ExportReport:
+    path = Path(file)
     if layout == "meerkat":
-        return await export_meerkat(stores, file, overwrite=overwrite, progress=progress)
-    with new_file(file, overwrite=overwrite) as beside, beside.open("r+b") as opened:
+        return await export_meerkat(
+            stores, path, overwrite=overwrite, by_mob=_is_directory(file), progress=progress
+        )
+    with new_file(path, overwrite=overwrite) as beside, beside.open("r+b") as opened:
         return await export_stores(stores, opened, progress=progress)
+
+
+def _is_directory(file: str) -> bool:
+    return file.endswith(("/", os.sep)) or Path(file).is_dir()
 
 
 async def _to_output(

@@ -65,7 +65,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
         if overwrite:
             beside.replace(target)
         else:
-            _move_without_replacing(beside, target)
+            move_without_replacing(beside, target)
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -73,7 +73,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
@@ -110,7 +110,7 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
     return found
 
 
-def _move_without_replacing(beside: Path, target: Path) -> None:
+def move_without_replacing(beside: Path, target: Path) -> None:
     """Move a file to a free name. A rename would replace a file of that name."""
     try:
         os.link(beside, target)
@@ -125,7 +125,7 @@ def _move_without_replacing(beside: Path, target: Path) -> None:
             raise
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the names in a directory survive a power failure, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)

@@ -17,6 +17,7 @@ from cli.command_line import run
 from maintenance.support import contents, exported, fill, fill_claims, imported
 from maintenance.test_claims import CLOCK, FORMAT_1
 from maintenance.test_verify import LEFT, REPAIRED, Damage
+from meerkat.installations import installation
 from meerkat.test_export import all_of
 from mobstore import MobStores, SqliteMobStores, copy, diff, open_stores, verify
 from mobstore.meerkat import export_meerkat, import_meerkat
@@ -97,6 +98,35 @@ def test_databases_of_the_reference(postgres_url: str, tmp_path: Path, sample: P
             await export_meerkat(there, tmp_path / "back.db")
             await export_meerkat(here, tmp_path / "same.db")
         assert all_of(tmp_path / "back.db") == all_of(tmp_path / "same.db")
+
+    asyncio.run(check())
+
+
+def test_directories_of_the_reference(postgres_url: str, tmp_path: Path) -> None:
+    source, out = installation(tmp_path / "source"), tmp_path / "out"
+
+    async def check() -> None:
+        async with open_stores("memory:") as here, open_stores(postgres_url) as there:
+            for stores in (here, there):
+                stores.engine.use_clock(lambda: CLOCK)
+                await stores.events.append(samples.event("old"))
+            report = await import_meerkat(source, there, into=True)
+            assert report == await import_meerkat(source, here, into=True)
+            assert (await verify(there)).problems == ()
+            events = [(event.cursor, event.mob_id) for event in await here.events.replay_all()]
+            assert events == [(e.cursor, e.mob_id) for e in await there.events.replay_all()]
+            said: list[str] = []
+            for stores in (here, there):
+                with pytest.raises(mobstore.InternalError, match="names are in use") as caught:
+                    await import_meerkat(source, stores, into=True)
+                said.append(str(caught.value))
+            assert said[0] == said[1]
+            assert len(await there.events.replay_all()) == 7
+            await export_meerkat(there, out, by_mob=True)
+            await export_meerkat(here, tmp_path / "same", by_mob=True)
+        for path in out.iterdir():
+            if path.name != "old.db":  # its time differs
+                assert all_of(path) == all_of(tmp_path / "same" / path.name)
 
     asyncio.run(check())
 
