@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli.command_line import Ended, run, run_process
+from meerkat.installations import installation, state
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 pytestmark = pytest.mark.slow
@@ -149,6 +150,85 @@ def test_an_export_does_not_overwrite_its_own_store(folder: Folder, layout: str)
     assert folder.names() == {"mob.db", "a.db"}
 
 
+@pytest.fixture
+def mobs(folder: Folder) -> Path:
+    """An installation of meerkat-mob in the directory `mobs`."""
+    return installation(folder.path / "mobs")
+
+
+ALL = "6 events, 3 runs, 3 specs, 2 realm profiles\n"
+CURSORS = """mobs/Attic.db: 2 events, cursors + 0
+mobs/desk.db: 3 events, cursors + 2
+mobs/m%2Ft.db: 1 event, cursors + 13
+mobs/realm_profiles.db: no events
+"""
+
+
+def test_a_directory_is_imported_and_exported(folder: Folder, mobs: Path) -> None:
+    before = state(mobs)
+    assert folder.output("import", "mobs", "sqlite:a.db") == f"imported {ALL}{CURSORS}"
+    assert folder.output("verify", "sqlite:a.db").startswith("sound")
+    command = ("export", "sqlite:a.db", "back/", "--format", "meerkat")
+    assert folder.output(*command) == f"exported {ALL}"
+    back = folder.path / "back"
+    assert {path.name for path in back.iterdir()} == {path.name for path in mobs.iterdir()}
+    assert "back is not empty" in folder.message(*command)
+    assert "a directory is not replaced" in folder.message(*command, "--force", code=2)
+    assert folder.output("import", "back", "sqlite:b.db").startswith(f"imported {ALL}")
+    (folder.path / "empty").mkdir()
+    folder.output("export", "sqlite:a.db", "empty", "--format", "meerkat")
+    assert len(list((folder.path / "empty").iterdir())) == 4
+    assert "it is a directory" in folder.message("export", "sqlite:a.db", "back")
+    assert state(mobs) == before
+
+
+def test_a_directory_as_json(folder: Folder, mobs: Path) -> None:
+    (mobs / "notes.db").write_text("no database", encoding="utf-8")
+    command = ("import", "mobs", "sqlite:a.db", "--skip-unreadable", "--json")
+    report = json.loads(folder.output(*command))
+    assert [(file["path"], file["offset"]) for file in report["files"]] == [
+        ("mobs/Attic.db", 0), ("mobs/desk.db", 2), ("mobs/m%2Ft.db", 13),
+        ("mobs/realm_profiles.db", 18),
+    ]  # fmt: skip
+    (left_out,) = report["files_left_out"]
+    assert left_out["path"] == "mobs/notes.db"
+    assert "is not a SQLite database" in left_out["reason"]
+
+
+def test_unreadable_files_are_named_or_left_out(folder: Folder, mobs: Path) -> None:
+    (mobs / "notes.db").write_text("no database", encoding="utf-8")
+    with closing(sqlite3.connect(mobs / "desk.db")) as file:
+        file.executescript("CREATE TABLE leases (x); INSERT INTO leases VALUES (1)")
+    said = folder.message("import", "mobs", "sqlite:a.db")
+    assert "mobs/notes.db is not a SQLite database" in said
+    assert not (folder.path / "a.db").exists()
+    assert folder.output("import", "mobs", "sqlite:a.db", "--skip-unreadable") == (
+        f"imported {ALL}left out: mobs/notes.db is not a SQLite database; name"
+        " one of meerkat-mob\nleft out: table leases: 1 row, not of meerkat-mob 0.5.2\n" + CURSORS
+    )
+    for path in mobs.iterdir():
+        path.write_text("no database", encoding="utf-8")
+    said = folder.message("import", "mobs", "sqlite:b.db", "--skip-unreadable")
+    assert "none of 5 files can be imported: mobs/Attic.db is not" in said
+    assert not (folder.path / "b.db").exists()
+
+
+@pytest.mark.usefixtures("mobs")
+def test_into_a_store_that_is_not_empty(folder: Folder) -> None:
+    folder.output("import", "mob.db", "sqlite:a.db")
+    before = rows(folder.path / "a.db")
+    assert "is not empty" in folder.message("import", "mobs", "sqlite:a.db")
+    assert "mob tide-desk of mob.db is already in the store" in folder.message(
+        "import", "mob.db", "sqlite:a.db", "--into"
+    )
+    assert rows(folder.path / "a.db") == before
+    assert f"imported {ALL}" in folder.output("import", "mobs", "sqlite:a.db", "--into")
+    assert folder.output("verify", "sqlite:a.db").startswith("sound")
+    (folder.path / "none").mkdir()
+    assert "none has no file *.db" in folder.message("import", "none", "sqlite:c.db")
+    assert not (folder.path / "c.db").exists()
+
+
 def test_errors(folder: Folder) -> None:
     folder.output("import", "mob.db", "sqlite:a.db")
     folder.output("export", "sqlite:a.db", "mobs.zip")
@@ -174,6 +254,7 @@ def test_errors(folder: Folder) -> None:
         (("import", "cut.zip", "sqlite:new.db"), 1, "not a mobstore export"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
         (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
+        (("import", "mobs.zip", "sqlite:new.db", "--into"), 2, "--into is only for databases"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
     ):
         assert words in folder.message(*arguments, code=code), arguments

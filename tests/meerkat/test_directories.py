@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 import mobstore
 from maintenance.support import rows_of, stores_of
 from meerkat.installations import change, forge_duplicate, installation, numbers, state, write_mob
-from mobstore.meerkat import ImportedFile, ImportReport, UnreadableFile, clashes, import_meerkat
+from mobstore.meerkat import ImportedFile, ImportReport, clashes, import_meerkat
 from mobstore.testing import samples
 
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
@@ -316,6 +318,26 @@ def _half(path: Path) -> None:
     path.write_bytes(write_mob(path, "half", range(1, 400)).read_bytes()[:9000])
 
 
+def _shared_memory(path: Path) -> None:
+    """A -shm that was renamed."""
+    path.write_bytes(b"\x18\xe2\x2d\0" + bytes(32764))
+
+
+def _in_the_middle_of_a_write(path: Path) -> None:
+    write_mob(path, "middle", range(1, 400))
+    script = f"""if True:
+        import os, sqlite3
+        file = sqlite3.connect({str(path)!r}, isolation_level=None)
+        file.execute("PRAGMA journal_mode = DELETE")
+        file.execute("PRAGMA cache_size = 1")
+        file.execute("BEGIN")
+        file.execute("UPDATE mob_events SET event_json = zeroblob(9000)")
+        os._exit(0)
+    """
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert path.with_name(f"{path.name}-journal").exists()
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (_text, "is not a SQLite database"),
     "nothing": (Path.touch, "has no table of meerkat-mob"),
@@ -324,6 +346,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a damaged database": (_damaged, "is corrupt"),
     "half a database": (_half, "is corrupt"),
     "a database of 0.8": (_newer, "was written by meerkat-mob 0.8 (event 1 has"),
+    "shared memory": (_shared_memory, "is not a SQLite database"),
+    "a file with a journal": (_in_the_middle_of_a_write, "was left in the middle of a write"),
     "a directory": (Path.mkdir, "is a directory"),
     "a named pipe": (os.mkfifo, "is not a regular file"),
     "a loop of links": (lambda path: path.symlink_to(path), "symbolic links"),
@@ -364,7 +388,7 @@ def test_all_files_that_cannot_be_imported_are_listed(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert [file.offset for file in report.files] == [0]
     (folder / "b.db").unlink()
-    assert rejected(folder, skip=True).startswith("none of 3 files can be imported: file ")
+    assert rejected(folder, skip=True).startswith("none of 3 files can be imported: ")
 
 
 def test_one_file_is_never_left_out(folder: Path) -> None:
@@ -404,7 +428,3 @@ def test_a_file_and_a_directory_without_permission(folder: Path) -> None:
         assert "cannot be read: permission denied" in rejected(folder)
     finally:
         folder.chmod(0o700)
-
-
-def test_the_result_of_unreadable_file() -> None:
-    assert str(UnreadableFile("a\x1b.db", "why")) == r"file a\x1b.db: why"

@@ -258,8 +258,8 @@ def _report_import(report: ImportReport, *, as_json: bool) -> None:
     print_summary(console, "imported", summary, report.describe_left_out())
     if len(report.files) > 1:
         for file in report.files:
-            moved = f"cursors + {file.offset:,}" if file.events else "no events"
-            console.print(cell(f"{file.path}: {count(file.events, 'event')}, {moved}", "dim"))
+            events = f"{count(file.events, 'event')}, cursors + {file.offset:,}"
+            console.print(cell(f"{file.path}: {events if file.events else 'no events'}", "dim"))
 
 
 def print_summary(

@@ -120,12 +120,12 @@ class _Import:
         """Leave out a file because of its error, if that is allowed."""
         if error.retry_safe or not (self._several and self._skip):
             return False
-        self._left_out[path] = error.detail
+        self._left_out[path] = self._named(path, error).detail
         return True
 
-    def _named(self, path: Path, error: ReadFailedError) -> ReadFailedError:
+    def _named(self, path: Path, error: MobStoreError) -> MobStoreError:
         """Return an error that names the file as the caller did, who may have used a link."""
-        if not self._several or str(path) in error.detail:
+        if not self._several or str(path) in error.detail or isinstance(error, DuplicateError):
             return error
         return ReadFailedError(f"{path}: {error.detail}", retry_safe=error.retry_safe)
 
@@ -155,12 +155,9 @@ class _Import:
             )
             try:
                 yield from loader.load(meter, self._rows.get(path, 0))
-            except ReadFailedError as error:
+            except (ReadFailedError, DuplicateError) as error:
                 self._leave_out(path, error)
                 raise self._named(path, error) from error
-            except DuplicateError as error:
-                self._leave_out(path, error)
-                raise
             add_file(report, converter.imported())
             start = converter.end()
         arrivals.check()

@@ -59,13 +59,13 @@ class ImportedFile(NamedTuple):
 
 
 class UnreadableFile(NamedTuple):
-    """A file of a directory that could not be imported, and the reason."""
+    """A file of several that could not be imported, and the reason, which names it."""
 
     path: str
     reason: str
 
     def __str__(self) -> str:
-        return f"file {plain(self.path)}: {self.reason}"
+        return plain(self.reason)
 
 
 @dataclass
