@@ -23,12 +23,12 @@ from mobstore.codec.arguments import (
 )
 from mobstore.codec.claims import LONGEST_TTL, claim_name
 from mobstore.codec.decoding import UNREADABLE
-from mobstore.codec.events import event_row, row_of
+from mobstore.codec.events import event_row, run_text
 from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
 from mobstore.errors import MobStoreError, SerializationError, UsageError
 from mobstore.model.claim import RUN_PREFIX
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import EVENT_KINDS, MobEvent, MobEventKind
+from mobstore.model.event import EVENT_KINDS, MobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile
@@ -121,20 +121,23 @@ def are_stored_events(rows: Sequence[EventRow]) -> bool:
     """Return whether a store would have written all of these rows; False if that is not certain.
 
     Kinds are decoded in one call, and encoded one by one: equal texts leave nothing to find, and no
-    document across two rows. This takes less than half of the time of `stored_row`, which names
-    what is wrong.
+    document across two rows. Mobs and times that repeat are checked once. This takes a third of the
+    time of `stored_row`, which names what is wrong.
     """
     try:
-        return all(map(_is_stored_event, rows, EVENT_KINDS.read_list([row.kind for row in rows])))
+        cursors, mob_ids, times, types, run_ids, documents = zip(*rows, strict=True)
+        kinds = EVENT_KINDS.read_list(documents)
+        return (
+            set(map(type, cursors)) == {int}
+            and 0 < min(cursors) <= max(cursors) < I64_MAX
+            and all(text(mob_id, "mob_id") == mob_id for mob_id in set(mob_ids))
+            and all(_canonical_timestamp(time).sortable == time for time in set(times))
+            and list(types) == [kind.type for kind in kinds]
+            and list(run_ids) == list(map(run_text, kinds))
+            and list(documents) == [document_text(kind, "kind") for kind in kinds]
+        )
     except (MobStoreError, *UNREADABLE):
         return False
-
-
-def _is_stored_event(row: EventRow, kind: MobEventKind) -> bool:
-    cursor, mob_id, timestamp, *_ = row
-    document = document_text(kind, "kind")
-    stored = row_of(cursor, mob_id, _canonical_timestamp(timestamp), kind, document)
-    return type(cursor) is int and 0 < cursor < I64_MAX and row == stored
 
 
 def _meta(row: _Columns) -> MetaRow:

@@ -128,9 +128,14 @@ def row_of(
         text(mob_id, "mob_id"),
         timestamp_text(timestamp, "timestamp"),
         kind.type,
-        str(run_of(kind) or ""),
+        run_text(kind),
         document,
     )
+
+
+def run_text(kind: MobEventKind) -> str:
+    """Encode the run that an event names; empty text if it names none."""
+    return str(run_of(kind) or "")
 
 
 def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
