@@ -171,6 +171,9 @@ def test_what_is_not_pending_is_asked_as_it_is() -> None:
     assert ask.asked == [scan]
     ask(scan)
     assert ask.asked == [scan], "rows of another table do not matter"
+    row = SpecRow("m", 1, "{}")
+    assert ask(Get(SPECS, ("m",)), scan) == (row, outputs("run", 2))
+    assert ask.asked == [scan], "nor do they where both tables are read"
 
 
 def test_no_more_is_asked_for_pending_rows() -> None:
