@@ -78,7 +78,7 @@ def test_a_file_that_changes_while_it_is_read(
 
 
 def test_a_file_that_changes_after_the_check(folder: Path) -> None:
-    """What is imported is a state of the file, checked or not."""
+    """The import reads one state of the file, checked or not."""
 
     async def work() -> None:
         async with mobstore.open_stores("memory:") as stores:

@@ -98,7 +98,7 @@ async def export_meerkat(
 
 
 class _Counts(NamedTuple):
-    """How much is exported, and the counter of events, if there is one."""
+    """The numbers of rows to export, and the counter of events, if there is one."""
 
     report: ExportReport
     next_cursor: int | None
