@@ -416,9 +416,10 @@ def test_an_empty_directory(tmp_path: Path) -> None:
     assert "has no file *.db" in rejected([tmp_path], skip=True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_and_a_directory_without_permission(folder: Path) -> None:
     (folder / "desk.db").chmod(0)
+    if os.access(folder / "desk.db", os.R_OK):
+        pytest.skip("this user may read everything")
     assert "desk.db" in rejected(folder)
     assert [file.path for file in imported(folder, skip=True).files_left_out] == [
         str(folder / "desk.db")

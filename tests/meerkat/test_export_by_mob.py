@@ -20,6 +20,7 @@ import mobstore
 from maintenance.support import contents, load, stores_of
 from meerkat.installations import installation, numbers
 from mobstore.maintenance import output_directory
+from mobstore.maintenance.output_file import move_without_replacing
 from mobstore.meerkat import ExportReport, export_meerkat, import_meerkat, tables
 from mobstore.meerkat.exporter import file_name
 from mobstore.scripts.tables import FRAMES
@@ -238,7 +239,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    move = output_directory.move_without_replacing
+    move = move_without_replacing
 
     def fail_later(beside: Path, target: Path) -> None:
         if target.name == "realm_profiles.db":

@@ -39,7 +39,6 @@ from mobstore.scripts.tables import (
     RUNS,
     RUNS_BY_MOB,
     SPECS,
-    CounterRow,
 )
 from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
 from mobstore.stores.mob_stores import MobStores, check_stores
@@ -109,16 +108,17 @@ class _Counts(NamedTuple):
 
 
 def _count() -> ScriptPart[_Counts]:
-    counter, *counts = yield (
-        Get(COUNTERS, (NEXT_CURSOR,)),
-        *(Count(Scan(table)) for table in (EVENTS, RUNS, SPECS, REALM_PROFILES)),
+    events, runs, specs, profiles = yield from fetch(
+        Count(Scan(EVENTS)), Count(Scan(RUNS)), Count(Scan(SPECS)), Count(Scan(REALM_PROFILES))
     )
     claims = yield from count_claims()
-    consumers, keys = yield from fetch(Count(Scan(CONSUMERS)), Count(Scan(EVENT_KEYS)))
+    counter, consumers, keys = yield from fetch(
+        Get(COUNTERS, (NEXT_CURSOR,)), Count(Scan(CONSUMERS)), Count(Scan(EVENT_KEYS))
+    )
     left_out = ((claims, "claim"), (consumers, "consumer"), (keys, "event key"))
     words = tuple(count(number, noun) for number, noun in left_out if number)
-    report = ExportReport(*counts, left_out=words)
-    return _Counts(report, counter.value if isinstance(counter, CounterRow) else None)
+    report = ExportReport(events, runs, specs, profiles, words)
+    return _Counts(report, None if counter is None else counter.value)
 
 
 def _to_file(path: Path, target: Path, progress: Progress) -> Script[ExportReport]:
