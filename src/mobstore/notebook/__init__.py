@@ -1,11 +1,11 @@
 """HTML displays of models and stores for notebooks.
 
-html.py         `html_of`: choose the display of a value
+html.py         `html_of`, `display_of`: choose the display of a value
 runs.py         a run: header, frames and loops, failures, outputs; timeline.py: its timeline
 records.py      an event, a realm profile, a table of records
 definitions.py  the definition of a mob
 stores.py       stores and their contents
-markup.py       HTML elements, whose text is escaped and cut; style.py: their style sheet
+markup.py       elements, whose text is cut, and their HTML; style.py: their style sheet
 formatting.py   times, durations and values as text
 tabular.py      records as flat dicts, and `Listing`
 bars.py         a step ledger as bars

@@ -119,7 +119,7 @@ def _node(name: str, node: FlowNodeSpec, depth: int) -> Markup:
         text = "" if node.step_id == name else name_text(node.step_id)
     after = f"after {format_names(node.depends_on)}" if node.depends_on else ""
     parts = (inline("quiet", kind), element("b", name_text(name)), text, inline("quiet", after))
-    return block("branch", *parts, style=f"--ms-depth:{min(depth, DEEPEST)}")
+    return block("branch", *parts, style={"--ms-depth": str(min(depth, DEEPEST))})
 
 
 def condition(expression: ConditionExpr) -> str:

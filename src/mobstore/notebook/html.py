@@ -1,4 +1,4 @@
-"""`html_of`: the display of a value."""
+"""The display of a value: `html_of` for notebooks, `display_of` for pages with a strict policy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,26 @@ from mobstore.model.overview import Overview
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.run import MobRun
 from mobstore.notebook import definitions, records, runs, stores
-from mobstore.notebook.markup import Markup, complete_display
+from mobstore.notebook.markup import Element, Markup, complete_display, to_html
+from mobstore.notebook.style import STYLE
 from mobstore.notebook.tabular import Listing
 from mobstore.stores.mob_stores import MobStores
 
 
 def html_of(value: Displayed) -> str:
     """Return the HTML of a value: one complete element without scripts.
+
+    Raises:
+        TypeError: values of this type have no display.
+    """
+    return to_html(display_of(value), STYLE)
+
+
+def display_of(value: Displayed) -> Element:
+    """Return the display of a value as elements, without `mobstore.notebook.style.STYLE`.
+
+    A page can add the style sheet once and create the elements itself. It then needs no HTML
+    parser, and no policy that allows inline styles.
 
     Raises:
         TypeError: values of this type have no display.

@@ -1,13 +1,12 @@
-"""HTML elements. Text becomes markup in one place only, where it is escaped and cut."""
+"""Elements of displays, and their HTML. Each piece of text is cut in one place only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from mobstore.model.text import bounded, count
-from mobstore.notebook.style import STYLE
 
 T = TypeVar("T")
 
@@ -17,15 +16,31 @@ DEEPEST = 8
 """Levels of indentation in a tree."""
 
 
-class Markup(str):
-    """HTML. Any other text is escaped when it is put into an element."""
+class Element(NamedTuple):
+    """An element of HTML; `json` encodes it as a list.
 
-    __slots__ = ()
+    Attributes:
+        kind: the name, such as `div`.
+        attributes: the attributes without `style`.
+        style: the properties of the attribute `style`.
+        children: elements and plain text, which is not escaped.
+    """
+
+    kind: str
+    attributes: Mapping[str, str]
+    style: Mapping[str, str]
+    children: tuple[Element | str, ...]
+
+
+class Markup(NamedTuple):
+    """A part of a display: elements and text."""
+
+    nodes: tuple[Element | str, ...]
 
 
 _ONE_LINE = 40
 
-Content: TypeAlias = str | None
+Content: TypeAlias = str | Markup | None
 """Text, markup, or nothing."""
 
 _SYMBOLS = {
@@ -40,36 +55,54 @@ _SYMBOLS = {
 }
 
 
-def element(kind: str, *content: Content, **attributes: str) -> Markup:
+def element(
+    kind: str, *content: Content, style: Mapping[str, str] | None = None, **attributes: str
+) -> Markup:
     """Return an element. `data_status` is the attribute `data-status`, and `class_` is `class`."""
-    written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{_escaped(text)}"'
+    named = {
+        name.rstrip("_").replace("_", "-"): bounded(text, LONGEST_TEXT)
         for name, text in attributes.items()
-    )
-    return Markup(f"<{kind}{written}>{join(*content)}</{kind}>")
+    }
+    return Markup((Element(kind, named, style or {}, join(*content).nodes),))
 
 
 def join(*content: Content) -> Markup:
     """Return pieces of content one after the other."""
-    return Markup(
-        "".join(part if isinstance(part, Markup) else _escaped(part) for part in content if part)
-    )
+    nodes: list[Element | str] = []
+    for part in content:
+        if isinstance(part, Markup):
+            nodes += part.nodes
+        elif part:
+            # Without invisible characters: some reverse the direction of the text after them, and
+            # a lone surrogate would keep the whole display from being sent.
+            nodes.append(bounded(part, LONGEST_TEXT))
+    return Markup(tuple(nodes))
 
 
-def _escaped(text: str) -> str:
-    # Invisible characters, too: some reverse the direction of the text after them, and a lone
-    # surrogate would keep the whole display from being sent.
-    return escape(bounded(text, LONGEST_TEXT))
+def to_html(node: Element | str, style_sheet: str = "") -> str:
+    """Return the HTML of an element, with a style sheet in it, or of text."""
+    if isinstance(node, str):
+        return escape(node)
+    attributes = dict(node.attributes)
+    if node.style:
+        attributes["style"] = ";".join(f"{name}:{value}" for name, value in node.style.items())
+    written = "".join(f' {name}="{escape(text)}"' for name, text in attributes.items())
+    sheet = style_sheet and f"<style>{style_sheet}</style>"
+    return f"<{node.kind}{written}>{sheet}{''.join(map(to_html, node.children))}</{node.kind}>"
 
 
-def block(kind: str, *content: Content, **attributes: str) -> Markup:
+def block(
+    kind: str, *content: Content, style: Mapping[str, str] | None = None, **attributes: str
+) -> Markup:
     """Return a `div` of a class of the style sheet."""
-    return element("div", *content, class_=f"ms-{kind}", **attributes)
+    return element("div", *content, style=style, class_=f"ms-{kind}", **attributes)
 
 
-def inline(kind: str, *content: Content, **attributes: str) -> Markup:
+def inline(
+    kind: str, *content: Content, style: Mapping[str, str] | None = None, **attributes: str
+) -> Markup:
     """Return a `span` of a class of the style sheet."""
-    return element("span", *content, class_=f"ms-{kind}", **attributes)
+    return element("span", *content, style=style, class_=f"ms-{kind}", **attributes)
 
 
 def cell_text(text: str) -> Content:
@@ -77,10 +110,10 @@ def cell_text(text: str) -> Content:
     return inline("text", text) if len(text) > _ONE_LINE else text
 
 
-def complete_display(*content: Content) -> str:
+def complete_display(*content: Content) -> Element:
     """Return a complete display; its classes keep MathJax, old and new, from reading formulas."""
-    classes = "mobstore-display mathjax_ignore tex2jax_ignore"
-    return element("div", Markup(f"<style>{STYLE}</style>"), *content, class_=classes)
+    classes = {"class": "mobstore-display mathjax_ignore tex2jax_ignore"}
+    return Element("div", classes, {}, join(*content).nodes)
 
 
 def heading(kind: str, name: str, *more: Content) -> Markup:

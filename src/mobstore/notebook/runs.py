@@ -108,7 +108,7 @@ def _line(branch: Branch, state: KernelState, most: int) -> Markup:
     if branch.of == "frame":
         content.append(_nodes(state, most))
     depth = min(branch.depth, DEEPEST)
-    return block("branch", *content, title=branch.id, style=f"--ms-depth:{depth}")
+    return block("branch", *content, title=branch.id, style={"--ms-depth": str(depth)})
 
 
 def _nodes(state: KernelState, most: int) -> Markup | None:

@@ -109,15 +109,18 @@ def _grid(lanes: dict[str, list[list[_TimedBar]]], drawn: Sequence[_TimedBar]) -
             f"{symbol(status)} {cut(name_text(bar.step_id), 60)}" if width >= _NARROW else "",
             title=f"{names}: {status}, {took}",
             data_status=status,
-            style=f"left:{left:.2f}%;width:{width:.2f}%;top:{line * _LINE + 2}px",
+            style={
+                "left": f"{left:.2f}%",
+                "width": f"{width:.2f}%",
+                "top": f"{line * _LINE + 2}px",
+            },
         )
 
     def tick(seconds: float) -> Markup:
         at = percent(seconds)
         text = f"+{format_duration(timedelta(seconds=seconds))}" if seconds else "0"
-        return inline(
-            "tick", text, style=f"left:{at:.2f}%" if at < 90 else f"right:{100 - at:.2f}%"
-        )
+        place = {"left": f"{at:.2f}%"} if at < 90 else {"right": f"{100 - at:.2f}%"}
+        return inline("tick", text, style=place)
 
     ticks = (n * step for n in range(int(whole / step) + 1))
     cells = [block("axis", *map(tick, ticks))]
@@ -127,7 +130,7 @@ def _grid(lanes: dict[str, list[list[_TimedBar]]], drawn: Sequence[_TimedBar]) -
             block(
                 "lane",
                 *(box(one, n) for n, line in enumerate(lane) for one in line),
-                style=f"height:{len(lane) * _LINE}px",
+                style={"height": f"{len(lane) * _LINE}px"},
             )
         )
-    return block("time", *cells, style=f"--ms-step:{percent(step):.3f}%")
+    return block("time", *cells, style={"--ms-step": f"{percent(step):.3f}%"})
