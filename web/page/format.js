@@ -36,6 +36,9 @@ export const visible = (text) => text.replace(HIDDEN, (char) => {
   return SHORT.get(char) ?? (code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`);
 });
 
+/** Escape the same characters except line breaks and tabs. */
+export const visibleLines = (text) => text.split(/([\n\t])/).map((part, place) => (place % 2 ? part : visible(part))).join("");
+
 /** Escape the same characters as JSON does, so that a copy is still JSON. */
 export const visibleJson = (text) => text.replace(HIDDEN, (char) =>
   char === "\n" ? char : char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""));

@@ -1,5 +1,7 @@
 /** The application: starts Python, opens the store, shows the view of the address, and refreshes it when the store changes. */
 import { empty, heading, linkTo } from "./components.js";
+import { consoleView } from "./console.js";
+import { ConsoleSession } from "./console-session.js";
 import { Player, demoView } from "./demo.js";
 import { button, fill, fillIfChanged, h, setText } from "./dom.js";
 import { eventsView } from "./events.js";
@@ -13,6 +15,7 @@ import { link, replaceRoute, route, storeName } from "./route.js";
 import { Failure, Rpc } from "./rpc.js";
 import { runView } from "./run.js";
 import { runsView } from "./runs.js";
+import { recall, remember } from "./storage.js";
 import { storeView } from "./store.js";
 import { Tabs } from "./tabs.js";
 import { workersView } from "./workers.js";
@@ -36,6 +39,7 @@ function viewOf(place) {
   if (place.page === "store") return storeView(app);
   if (place.page === "demo") return demoView(app);
   if (place.page === "race") return raceView(app, place);
+  if (place.page === "python") return consoleView(app);
   if (place.tab === "events") return eventsView(app, place);
   if (place.run !== undefined && place.mob === undefined) return runView(app, place);
   if (place.mob === undefined) return (OF_ALL.get(place.tab) ?? mobsView)(app);
@@ -103,7 +107,8 @@ function sidebar() {
   const events = (number) => [" ", h("span", { class: "number" }, count(number), h("span", { class: "hidden" }, number === 1 ? " event" : " events"))];
   fillIfChanged(byId("mobs"), entry("All mobs", {}, events(app.overview.events)),
     app.overview.mobs.slice(0, LISTED).map((mob) => entry(name(mob.mob_id), { mob: mob.mob_id }, events(mob.events))));
-  fillIfChanged(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Race another tab", { page: "race" }), entry("Store", { page: "store" }));
+  fillIfChanged(byId("tools"), entry("Play a flow", { page: "demo" }), entry("Python", { page: "python" }), entry("Race another tab", { page: "race" }),
+    entry("Store", { page: "store" }));
 }
 
 const here = ({ mob, page, run }) => (page ? { page } : mob !== undefined ? { mob } : run !== undefined ? { run } : {});
@@ -122,6 +127,10 @@ async function opened(url, store) {
   app.tabs?.close();
   Object.assign(app, { url, store, durable, eventTypes, races: new Map(), tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
+  if (app.console?.url !== url) { // not if the page's own Python was restarted
+    app.console?.close();
+    app.console = new ConsoleSession(url);
+  }
   changed = true;
   rpc.changed = () => {
     changed = true;
@@ -156,13 +165,11 @@ async function stop(why = "Stopped.") {
 /** Apply the chosen theme, by default that of the system. */
 function setUpTheme() {
   const chosen = byId("theme");
-  chosen.value = localStorage.theme ?? "";
+  chosen.value = recall("theme") ?? "";
   const theme = () => {
-    if (chosen.value) localStorage.theme = document.documentElement.dataset.theme = chosen.value;
-    else {
-      delete localStorage.theme;
-      delete document.documentElement.dataset.theme;
-    }
+    remember("theme", chosen.value || undefined);
+    if (chosen.value) document.documentElement.dataset.theme = chosen.value;
+    else delete document.documentElement.dataset.theme;
     dispatchEvent(new Event("theme"));
   };
   chosen.onchange = theme;

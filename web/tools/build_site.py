@@ -30,6 +30,7 @@ from lock_file import Info
 __all__ = ["LOCK", "ROOT", "SAMPLE", "WEB", "BuildError", "build", "download"]
 
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
+PACKAGES = ("inspector", "console")  # of the page's workers
 LOCK = "pyodide/pyodide-lock.json"
 _HIDDEN_LINK, _LINK = b'aria-label="JupyterLite" hidden>', b'aria-label="JupyterLite">'
 SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
@@ -63,8 +64,8 @@ def _site(*, notebooks: bool) -> dict[str, bytes]:
     install_npm_packages()
     info = pyodide_info()
     wheels = [*download_wheels(WEB / "wheels.txt", info), own_wheel()]
-    inspector, stdlib = zip_package("inspector"), PYODIDE / "python_stdlib.zip"
-    compiled = compile_archives([*wheels, inspector, stdlib])
+    packages, stdlib = [zip_package(name) for name in PACKAGES], PYODIDE / "python_stdlib.zip"
+    compiled = compile_archives([*wheels, *packages, stdlib])
 
     page = WEB / "page"
     site = {str(file.relative_to(page)): file.read_bytes() for file in list_files(page)}
@@ -73,7 +74,7 @@ def _site(*, notebooks: bool) -> dict[str, bytes]:
     site[LOCK] = lock_wheels(
         "site", info, {wheel: (wheel.name, compiled[wheel]) for wheel in wheels}
     )
-    site["inspector.zip"] = compiled[inspector].read_bytes()
+    site |= {package.name: compiled[package].read_bytes() for package in packages}
     site["samples/tide-desk.db"] = gzip.decompress(SAMPLE.read_bytes())
     if notebooks:
         samples = {"tide-desk.db": site["samples/tide-desk.db"]}
