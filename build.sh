@@ -20,7 +20,8 @@ usage() {
 ./build.sh site        build the page with everything it needs into web/build, for any static host
 ./build.sh notebook    the same, with JupyterLite and the notebooks in web/build/jupyter
 ./build.sh serve       build the site and serve it on 127.0.0.1; arguments go to the server (--port)
-./build.sh screenshot  take the picture of the page, docs/page.png
+./build.sh shots       take pictures of all views of the page, light, dark and on a phone, into
+                       shots/; --docs: only those of the documentation, into docs/
 ./build.sh bench       compare with raw SQLite and other libraries; bench browser: with raw
                        JavaScript on IndexedDB; bench postgres: with raw psycopg, pgbench and
                        other libraries; further arguments go to the benchmark
@@ -196,9 +197,9 @@ serve)
   .venv/bin/python web/tools/build_site.py
   exec .venv/bin/python web/tools/serve.py "$@"
   ;;
-screenshot)
+shots)
   environment .venv check
-  .venv/bin/python web/tools/screenshot.py "$@"
+  .venv/bin/python web/tools/shots.py "$@"
   ;;
 bench)
   environment .venv-bench bench

@@ -9,41 +9,19 @@ from playwright.sync_api import Page, expect
 
 import build_site
 from page.page_tabs import PageTabs, dismiss_notice, go, rows
+from shots import LOOPING, VIEWS
 
 pytestmark = pytest.mark.slow
 
 AXE = build_site.WEB / "node_modules" / "axe-core" / "axe.min.js"
-RUN_AXE = """async (runOnly) => {
-    const { violations } = await axe.run({ resultTypes: ["violations"], ...runOnly });
+RUN_AXE = """async (options) => {
+    const { violations } = await axe.run({ resultTypes: ["violations"], ...options });
     return violations.flatMap(({ id, nodes }) => nodes.map(
         ({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`));
 }"""
+ALL_RULES = {"rules": {"target-size": {"enabled": True}}}  # no control is under 24 px
 TOO_WIDE = """() => [...document.querySelectorAll("html, body, main, .view")].filter(
     (element) => element.scrollWidth > element.clientWidth).map((element) => element.tagName)"""
-RUN = "82b33599-8604-4719-a6de-bfdb8825ae56"
-MOB = "tide-desk"
-
-VIEWS: dict[str, tuple[dict[str, str], str]] = {
-    "mobs": ({}, ""),
-    "events of all": ({"tab": "events"}, "Events"),
-    "profiles": ({"tab": "profiles"}, ""),
-    "workers": ({"tab": "workers"}, ""),
-    "roster": ({"mob": MOB}, ""),
-    "events": ({"mob": MOB, "tab": "events", "type": "flow_started"}, "Events"),
-    "runs": ({"mob": MOB, "tab": "runs"}, ""),
-    "definition": ({"mob": MOB, "tab": "definition"}, ""),
-    "timeline": ({"run": RUN}, "Steps"),
-    "frames": ({"run": RUN, "tab": "tree"}, "Frames and loops"),
-    "ledger": ({"run": RUN, "tab": "ledger"}, "Step ledger"),
-    "failures": ({"run": RUN, "tab": "failures"}, ""),
-    "iterations": ({"run": RUN, "tab": "iterations"}, "Loop iteration ledger"),
-    "outputs": ({"run": RUN, "tab": "outputs"}, "Outputs"),
-    "state": ({"run": RUN, "tab": "state"}, ""),
-    "demo": ({"page": "demo"}, ""),
-    "race": ({"page": "race"}, ""),
-    "store": ({"page": "store"}, ""),
-}
-"""Routes; for views with details, the list with the row that opens them."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +45,7 @@ def violations(page: Page) -> list[str]:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             # A scheme changes colours only, so the other rules hold for both.
-            rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+            rules = ALL_RULES if scheme == "light" else {"runOnly": ["color-contrast"]}
             texts: list[str] = page.evaluate(RUN_AXE, rules)
             found += [f"{width} px, {scheme}: {text}" for text in texts]
     return found
@@ -84,6 +62,25 @@ def test_views(page: Page, view: str) -> None:
     closed = page.get_by_role("main").locator("details:not([open]) > summary")
     for number in reversed(range(closed.count())):  # an opened one no longer counts
         closed.nth(number).click()
+    assert violations(page) == []
+
+
+def test_cells(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    go(page, page="python")
+    for source in (
+        "print('printed')\nawait stores.overview()",
+        f"await stores.runs.get_run('{LOOPING}')",
+        "mobstore.Listing(await stores.events.poll())",
+        "1 / 0",
+        "list(range(10_000))",
+    ):
+        page.get_by_label("Python code").fill(source)
+        page.get_by_label("Python code").press("Shift+Enter")
+        cell = page.get_by_role("list", name="Cells").locator(":scope > li").first
+        expect(cell.get_by_role("heading")).to_contain_text(" after ", timeout=90_000)
+    for closed in page.locator(".display summary").all():
+        closed.click()
     assert violations(page) == []
 
 

@@ -67,7 +67,9 @@ def test_the_lock_names_every_dependency(site: Path) -> None:
 
 def test_all_python_is_bytecode_of_one_version(site: Path) -> None:
     archives = [*site.rglob("*.whl"), *site.rglob("*.zip")]
-    assert {"python_stdlib.zip", "inspector.zip", "console.zip"} < {archive.name for archive in archives}
+    assert {"python_stdlib.zip", "inspector.zip", "console.zip"} < {
+        archive.name for archive in archives
+    }
     heads: set[bytes] = set()
     for archive in map(ZipFile, archives):
         assert [name for name in archive.namelist() if name.endswith(".py")] == []

@@ -17,7 +17,7 @@ export class Explorer {
     this.list = new VirtualList({ ...options, choose: (index) => this.#show(() => details(index)) });
     this.panel = h("aside", { class: "panel", "aria-label": "Details", hidden: true },
       h("div", { class: "line" }, this.#title, button("Close", () => this.#close())), this.#body);
-    this.element = h("div", { class: "split", onkeydown: ({ key }) => key === "Escape" && !this.panel.hidden && this.#close() },
+    this.element = h("div", { class: "split", onkeydown: (event) => this.#onKey(event) },
       h("div", { class: "listing" }, above, this.list.element), this.panel);
   }
 
@@ -33,6 +33,12 @@ export class Explorer {
     } catch (error) {
       showError(error);
     }
+  }
+
+  #onKey(event) {
+    if (event.key !== "Escape" || this.panel.hidden) return;
+    event.preventDefault(); // a notice stays
+    this.#close();
   }
 
   #close() {

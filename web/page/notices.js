@@ -9,6 +9,26 @@ export const LIMIT = 60; // seconds before an import or export is stopped
 const working = new Map(); // titles of tasks that can be stopped, by the elements that show them
 let waiting = null; // the notice that other work takes long
 
+const dismissals = []; // functions that dismiss a message and return true unless it was gone, oldest first
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  while (dismissals.length > 0 && !dismissals.pop()());
+});
+
+/** Return the function that dismisses a message; Escape dismisses the newest one. */
+function dismissal(element) {
+  const dismiss = () => {
+    const shown = element.isConnected;
+    const focused = element.contains(document.activeElement);
+    element.remove();
+    if (focused) document.getElementById("main").focus({ preventScroll: true });
+    return shown;
+  };
+  dismissals.push(dismiss);
+  return dismiss;
+}
+
 const RELOAD = new Set(["bug", "busy", "load", "not_open", "storage", "worker"]); // kinds of failures that a reload may end
 
 /** Show an error until it is dismissed. `actions` are additional buttons. */
@@ -18,8 +38,9 @@ export function showError(error, ...actions) {
   for (const shown of banners.children) if (shown.dataset.title === title) shown.remove();
   const element = h("div", { class: "problem", role: "alert", "data-title": title },
     h("div", {}, h("p", {}, h("strong", {}, title)), h("p", {}, error.wayOut ?? "Reload the page. Stored data is not affected.")),
-    h("div", { class: "actions", onclick: () => element.remove() }, actions,
+    h("div", { class: "actions", onclick: () => dismiss() }, actions,
       RELOAD.has(error.kind) && button("Reload", () => location.reload()), button("Dismiss")));
+  const dismiss = dismissal(element);
   banners.append(element);
   if (error.wayOut === undefined) console.error(error);
 }
@@ -27,7 +48,8 @@ export function showError(error, ...actions) {
 /** Show a notice; it disappears after 12 seconds unless it has more content. */
 export function notify(text, ...more) {
   const element = h("div", { class: "job" }, h("p", {}, text),
-    h("div", { class: "actions" }, more, button("Dismiss", () => element.remove())));
+    h("div", { class: "actions" }, more, button("Dismiss", () => dismiss())));
+  const dismiss = dismissal(element);
   jobs.append(element);
   if (more.length === 0) setTimeout(() => element.remove(), 12_000);
 }

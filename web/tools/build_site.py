@@ -5,7 +5,6 @@ serve it; it makes no request to another host. The same sources produce the same
 """
 
 import argparse
-import gzip
 import sys
 from pathlib import Path
 
@@ -26,14 +25,14 @@ from building import (
     zip_package,
 )
 from lock_file import Info
+from sample import make_sample
 
-__all__ = ["LOCK", "ROOT", "SAMPLE", "WEB", "BuildError", "build", "download"]
+__all__ = ["LOCK", "ROOT", "WEB", "BuildError", "build", "download"]
 
 RUNTIME = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 PACKAGES = ("inspector", "console")  # of the page's workers
 LOCK = "pyodide/pyodide-lock.json"
 _HIDDEN_LINK, _LINK = b'aria-label="JupyterLite" hidden>', b'aria-label="JupyterLite">'
-SAMPLE = ROOT / "tests" / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 
 
 def build(out: Path, *, notebooks: bool = False) -> None:
@@ -75,7 +74,7 @@ def _site(*, notebooks: bool) -> dict[str, bytes]:
         "site", info, {wheel: (wheel.name, compiled[wheel]) for wheel in wheels}
     )
     site |= {package.name: compiled[package].read_bytes() for package in packages}
-    site["samples/tide-desk.db"] = gzip.decompress(SAMPLE.read_bytes())
+    site["samples/tide-desk.db"] = make_sample()
     if notebooks:
         samples = {"tide-desk.db": site["samples/tide-desk.db"]}
         site |= build_notebooks(info, {wheel: compiled[wheel] for wheel in wheels}, samples)
