@@ -66,12 +66,19 @@ environment() {
   if [ "$(cat "$folder/.wanted" 2>/dev/null)" != "$wanted" ]; then
     python=$(python)
     note "setting up $folder with $python"
-    rm -rf "$folder"
-    "$python" -m venv "$folder"
+    rm -rf "$folder.old"
+    [ ! -e "$folder" ] || mv "$folder" "$folder.old"
     pip=("$folder/bin/pip" --disable-pip-version-check --quiet)
-    "${pip[@]}" install --constraint .ci/constraints.txt --upgrade pip
-    "${pip[@]}" install --constraint .ci/constraints.txt \
-      --build-constraint .ci/constraints.txt --editable ".[$extra]"
+    "$python" -m venv "$folder" &&
+      "${pip[@]}" install --constraint .ci/constraints.txt --upgrade pip &&
+      "${pip[@]}" install --constraint .ci/constraints.txt \
+        --build-constraint .ci/constraints.txt --editable ".[$extra]" || {
+      rm -rf "$folder" # without a network, the old one can still be used by hand
+      [ ! -e "$folder.old" ] || mv "$folder.old" "$folder"
+      note "cannot set up $folder; that needs a package index once, and then again whenever pyproject.toml or .ci/constraints.txt changes"
+      return 1
+    }
+    rm -rf "$folder.old"
     echo "$wanted" >"$folder/.wanted"
   fi
 }

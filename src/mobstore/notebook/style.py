@@ -80,4 +80,4 @@ _SHEET = """
 """
 
 STYLE = re.sub(r"\s+", " ", _SHEET).strip()
-"""The style sheet. Each display contains it, because any of them may be shown alone."""
+"""The style sheet. The HTML of each display contains it, because it may be shown alone."""
