@@ -12,6 +12,7 @@ usage() {
                        --fast: only quick tests, no processes, browsers or servers; 90 seconds
                        --no-install: install nothing on the system, skip the tests whose programs are missing
                        further arguments go to pytest, such as -m 'not slow'
+./build.sh browsers    on Debian, install the missing browsers and drivers that tests start
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
 ./build.sh pydantic    run the tests of models, and the contract in memory, with the oldest supported
                        and the newest pydantic; arguments replace the tests (pytest's options too)
@@ -83,15 +84,18 @@ environment() {
   fi
 }
 
-# programs ARGUMENTS: install the programs that tests start, unless an argument forbids it.
+# What tests start, as PROGRAM:DEBIAN-PACKAGE. WebKitGTK has no headless mode: it needs a display.
+browsers="chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb"
+servers="pgbouncer:pgbouncer initdb:postgresql"
+
+# programs LIST ARGUMENTS: install the missing programs of a list, unless an argument forbids it.
 programs() {
   local program missing=() sudo=
-  for program in chromium firefox-esr pgbouncer; do
-    PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$program")
+  for program in $1; do
+    # Debian's programs of PostgreSQL are not on the PATH.
+    PATH=$PATH:/usr/sbin command -v "${program%:*}" >/dev/null ||
+      compgen -G "/usr/lib/postgresql/*/bin/${program%:*}" >/dev/null || missing+=("${program#*:}")
   done
-  # Debian's programs of the server are not on the PATH.
-  command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
-    missing+=(postgresql)
   [ ${#missing[@]} -gt 0 ] || return 0
   if [[ " $* " = *" --no-install "* ]]; then
     note "skipping the tests that need ${missing[*]}; the summary names them"
@@ -153,8 +157,11 @@ run)
   ;;
 test)
   environment .venv check
-  [[ " $* " = *" --fast "* ]] || programs "$@"
+  [[ " $* " = *" --fast "* ]] || programs "$browsers $servers" "$@"
   tests .venv "$@"
+  ;;
+browsers)
+  programs "$browsers"
   ;;
 pythons)
   pythons | sed -n '1p;$p' | uniq | while read -r version path; do

@@ -23,7 +23,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _LONG = {"soak", "fuzz"}
-_BROWSERS = {"chromium": "chromium", "firefox": "firefox-esr"}
+_BROWSERS = {
+    "chromium": {"chromium"},
+    "firefox": {"firefox-esr"},
+    "webkit": {"WebKitWebDriver", "Xvfb"},
+}
 """Programs, by the first part of the fixtures and parameters that name them."""
 
 
@@ -78,8 +82,9 @@ def _names(item: pytest.Item) -> set[str]:
 
 
 def _browsers(names: set[str]) -> set[str]:
-    """Return the browsers that a test uses."""
-    found = {_BROWSERS[start] for start in _BROWSERS if any(n.startswith(start) for n in names)}
+    """Return the programs of the browsers that a test uses."""
+    used = [start for start in _BROWSERS if any(name.startswith(start) for name in names)]
+    found = set[str]().union(*(_BROWSERS[start] for start in used))
     return found | {"chromium"} if "tab" in names else found
 
 

@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -22,7 +22,7 @@ import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import BrowserContext, BrowserType, Frame, Page, sync_playwright
 from websockets.sync.client import ClientConnection, connect
 
-_SECONDS_TO_START = 60
+SECONDS_TO_START = 60
 
 
 class InsideError(Exception):
@@ -156,9 +156,17 @@ class Chromium(Browser[ChromiumTab]):
         page.goto(address)
         return ChromiumTab(page)
 
-    def another(self, program: str, profile: Path) -> AbstractContextManager[Chromium]:
-        """Launch a second Chromium; a thread can run only one Playwright."""
-        return _launch(self._launcher, program, self.origin, profile)
+    def another(
+        self, program: str, profile: Path, *, left_out: Sequence[str] = ()
+    ) -> AbstractContextManager[Chromium]:
+        """Launch a second Chromium; a thread can run only one Playwright.
+
+        Args:
+            program: its path.
+            profile: a folder, new or left by an earlier one.
+            left_out: arguments of Playwright to leave out.
+        """
+        return _launch(self._launcher, program, self.origin, profile, left_out)
 
     def kill(self) -> None:
         """Kill the browser's own process, and wait for those that end with it."""
@@ -210,10 +218,17 @@ def chromium(program: str, origin: str, profile: Path) -> Generator[Chromium]:
 
 
 @contextmanager
-def _launch(launcher: BrowserType, program: str, origin: str, profile: Path) -> Generator[Chromium]:
+def _launch(
+    launcher: BrowserType,
+    program: str,
+    origin: str,
+    profile: Path,
+    left_out: Sequence[str] = (),
+) -> Generator[Chromium]:
     context = launcher.launch_persistent_context(
         profile,
         executable_path=program,
+        ignore_default_args=left_out,
         args=[
             "--no-sandbox",
             "--disable-gpu",
@@ -308,7 +323,7 @@ def firefox(program: str, origin: str, profile: Path) -> Generator[Firefox]:
 
 def _address(log: Path) -> str:
     """Return the address at which Firefox listens; it chooses a free port itself."""
-    deadline = time.monotonic() + _SECONDS_TO_START
+    deadline = time.monotonic() + SECONDS_TO_START
     while not (found := re.search(r"WebDriver BiDi listening on (ws://\S+)", log.read_text())):
         assert time.monotonic() < deadline, f"Firefox does not start: {log.read_text()[-500:]}"
         time.sleep(0.05)

@@ -15,6 +15,7 @@ import build_site
 import serve
 from browser import browsers
 from browser.browsers import Chromium, ChromiumTab, Firefox, FirefoxTab
+from support.postgres import programs
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
@@ -70,7 +71,7 @@ def _program(name: str) -> str:
     if program := shutil.which(name):
         return program
     # In CI only: elsewhere tests/conftest.py skips tests in a missing browser.
-    pytest.fail(f"{name} is missing (Debian: apt-get install {name})")
+    pytest.fail(programs.missing(name))
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +82,12 @@ def chromium_program() -> str:
 @pytest.fixture(scope="session")
 def firefox_program() -> str:
     return _program("firefox-esr")
+
+
+@pytest.fixture(scope="session")
+def webkit_program() -> str:
+    _program("Xvfb")
+    return _program("WebKitWebDriver")
 
 
 # For this package, not for the session: while Playwright runs, this thread can run no other event

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError as NoLoadError
 
 from browser.browsers import Browser, Chromium, ChromiumTab, Tab
 from browser.test_tabs import listen
@@ -72,6 +76,59 @@ def test_site_data_cleared(chromium: Chromium, tab: ChromiumTab) -> None:
     tab.devtools("Storage.clearDataForOrigin", origin=chromium.origin, storageTypes="indexeddb")
     assert all_say(tab.finish(), "open the store again")
     tab.call("handles:close", "lost")
+
+
+@pytest.mark.parametrize("tab_name", ["tab", "page_tab"])
+def test_site_data_cleared_while_frozen(
+    request: pytest.FixtureRequest, chromium: Chromium, tab_name: str
+) -> None:
+    """A frozen page gets no event of a closed database before it is shown again."""
+    tab: ChromiumTab = request.getfixturevalue(tab_name)
+    assert tab.call("handles:open_", "lost") is None
+    tab.start("lost:follow_until_lost", "lost")
+    assert listen(tab, seconds=0) == ["following"]
+    tab.devtools("Page.setWebLifecycleState", state="frozen")
+    tab.devtools("Storage.clearDataForOrigin", origin=chromium.origin, storageTypes="indexeddb")
+    tab.devtools("Page.setWebLifecycleState", state="active")
+    assert all_say(tab.finish(), "open the store again")
+    tab.call("handles:close", "lost")
+    assert tab.call("handles:open_", "lost") is None
+    assert tab.call("handles:cursors", "lost") == []
+    tab.call("handles:close", "lost")
+    tab.call("indexeddb:delete_database", "lost")
+
+
+_REMEMBER = """() => {
+  addEventListener("pageshow", ({ persisted }) => (localStorage.persisted = persisted));
+  harness.finish().then((answer) => (localStorage.answer = answer));
+  return "";
+}"""
+_ANSWER = """async () => {
+  while (!localStorage.answer) await new Promise((resolve) => setTimeout(resolve, 20));
+  return `[${localStorage.persisted}, ${localStorage.answer}]`;
+}"""
+
+
+def test_site_data_cleared_while_a_page_is_kept_for_going_back(
+    chromium: Chromium, chromium_program: str, tmp_path: Path
+) -> None:
+    """Playwright loses sight of a page that comes back, so the page reports to another tab."""
+    keeping = ["--disable-back-forward-cache"]
+    with chromium.another(chromium_program, tmp_path, left_out=keeping) as browser:
+        tab, other = browser.tab(), browser.tab("page")
+        assert tab.call("handles:open_", "lost") is None
+        tab.start("lost:follow_until_lost", "lost")
+        assert listen(tab, seconds=0) == ["following"]
+        tab.run(_REMEMBER)
+        tab.page.goto(f"{browser.origin}/icon.svg")
+        other.devtools(
+            "Storage.clearDataForOrigin", origin=browser.origin, storageTypes="indexeddb"
+        )
+        with suppress(NoLoadError):  # no page is loaded
+            tab.page.go_back(wait_until="commit", timeout=1000)
+        persisted, answer = json.loads(other.run(_ANSWER))
+    assert persisted
+    assert all_say(answer["result"], "open the store again")
 
 
 @BROWSERS

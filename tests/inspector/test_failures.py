@@ -31,7 +31,7 @@ from support.pages import Page
     [
         (NotFoundError("run not found"), "gone"),
         (SerializationError("event 7 cannot be read"), "data"),
-        (WriteFailedError("the browser has no room left for this site", retry_safe=True), "full"),
+        (WriteFailedError("the browser has no space left for this site", retry_safe=True), "full"),
         (WriteFailedError("mobs.db is locked by another process", retry_safe=True), "busy"),
         (ReadFailedError("another tab may be upgrading it", retry_safe=True), "busy"),
         (ReadFailedError("the browser lets this page keep nothing"), "storage"),

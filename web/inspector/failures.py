@@ -52,7 +52,7 @@ def _kind(error: MobStoreError) -> FailureKind:
     if isinstance(error, SerializationError):
         return "data"
     if isinstance(error, (ReadFailedError, WriteFailedError)):
-        if "no room" in error.detail:  # in every engine's text for a full disk or quota
+        if "no space" in error.detail:  # in every engine's text for a full disk or quota
             return "full"
         return "busy" if error.retry_safe else "storage"
     return "rejected"

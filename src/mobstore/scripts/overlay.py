@@ -99,7 +99,7 @@ class Overlay:
             return (yield reads)
         answers: list[Any] = [None] * len(reads)
         going = [
-            (place, _once(read) if of is None else self._answer(read, of), cast("Any", None))
+            (place, self._answer(read, of), cast("Any", None))
             for place, (read, of) in enumerate(zip(reads, hidden, strict=True))
         ]
         while going:
@@ -115,7 +115,9 @@ class Overlay:
             going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
         return tuple(answers)
 
-    def _answer(self, read: Get[Any] | Scan[Any] | Count, hidden: _Hidden) -> _Answer:
+    def _answer(self, read: Read, hidden: _Hidden | None) -> _Answer:
+        if hidden is None or isinstance(read, Now):
+            return (yield read)
         if isinstance(read, Get):
             return (yield from self._get(read, hidden))
         if isinstance(read, Count) and not hidden:
@@ -138,10 +140,6 @@ class Overlay:
 
 def _scan_of(read: Scan[Any] | Count) -> Scan[Any]:
     return read.scan if isinstance(read, Count) else read
-
-
-def _once(read: Read) -> _Answer:
-    return (yield read)
 
 
 def _visible(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:

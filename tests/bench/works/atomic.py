@@ -34,7 +34,7 @@ _RawOperation: TypeAlias = Callable[[sqlite3.Connection, int], None]
 _Open: TypeAlias = Callable[[Path], AbstractAsyncContextManager[MobStores]]
 
 
-_OUTPUT = {"words": 400, "text": "The tide is high at noon."}
+_OUTPUT: JsonInput = {"words": 400, "text": "The tide is high at noon."}
 
 
 class _Disk(NamedTuple):

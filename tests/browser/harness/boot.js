@@ -18,6 +18,7 @@ export async function boot(send) {
   pyodide.pyimport("sys").path.append("/tests");
   const calls = pyodide.pyimport("browser.inside.calls");
   calls.listen(send);
-  // On a suspendable stack, so that synchronous code can wait.
+  // On a suspendable stack, so that synchronous code can wait; WebKitGTK has none.
+  if (!("Suspending" in WebAssembly)) return (program, values) => calls.call(program, values);
   return (program, values) => calls.call.callPromising(program, values);
 }

@@ -23,7 +23,8 @@ function inWorker() {
     });
 }
 
-const where = new URLSearchParams(location.search).get("where");
+const query = new URLSearchParams(location.search);
+const where = query.get("where");
 const booting = where === "page" ? boot(send) : Promise.resolve(inWorker());
 let running;
 
@@ -40,3 +41,10 @@ globalThis.harness = {
   /** Return the messages from Python since the last call. */
   messages: () => JSON.stringify(messages.splice(0)),
 };
+
+/** Send the answer of `?report=` to the server, for a test that cannot call this page. */
+if (query.has("report")) {
+  const { program, values } = JSON.parse(query.get("report"));
+  harness.start(program, JSON.stringify(values), 60);
+  harness.finish().then((answer) => fetch(`/reports/${encodeURIComponent(answer)}`));
+}

@@ -94,9 +94,7 @@ def _cut_short(scan: Scan[Any], hidden: overlay._Hidden) -> Generator[Read, Any,
 _answer = Overlay._answer
 
 
-def _count_once(
-    self: Overlay, read: Get[Any] | Scan[Any] | Count, hidden: overlay._Hidden
-) -> overlay._Answer:
+def _count_once(self: Overlay, read: Read, hidden: overlay._Hidden | None) -> overlay._Answer:
     """Add the pending rows to the number of stored ones, though some of these are hidden."""
     if isinstance(read, Count):
         stored = yield read

@@ -16,7 +16,7 @@ DEBIAN = Path("/usr/lib/postgresql")
 SBIN = "/usr/sbin"
 """Debian's folder of PgBouncer, which is not on the PATH of every user."""
 
-_PACKAGES = {"initdb": "postgresql"}
+_PACKAGES = {"initdb": "postgresql", "WebKitWebDriver": "webkit2gtk-driver", "Xvfb": "xvfb"}
 """Debian packages of programs; other programs have a package of their own name."""
 
 # Linux signals a child when the thread that started it ends. This thread ends with the process.

@@ -135,7 +135,7 @@ class Connection:
     def _on_close(self, _: JsValue = None) -> None:
         self._lose(
             f"the browser closed '{self._name}', perhaps because the site's data were cleared;"
-            " open the store again"
+            " open the store again, or reload the page if that fails"
         )
 
     def _lose(self, reason: str) -> None:
@@ -290,7 +290,8 @@ def _translate(fault: Fault | Exception | None, name: str, mode: Mode) -> MobSto
         )
     if error in {"AbortError", "InvalidStateError", "UnknownError"}:
         return error_class(
-            f"the browser aborted work on '{name}' ({error}); open the store again. If that fails,"
-            " too, the disk may be full or the site's data may be damaged"
+            f"the browser aborted work on '{name}' ({error}); open the store again, or reload the"
+            " page if that fails. If that does not help, the disk may be full or the site's data"
+            " may be damaged"
         )
     return error_class(f"the browser rejected '{name}': {error}")
