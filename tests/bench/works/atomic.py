@@ -23,6 +23,7 @@ from bench.outcome import Outcome, cost, speed
 from bench.turns import Contestant, Measured, Opener, Settings, Stopwatch, Turn, compete
 from mobstore import FrameSnapshot, MobStores, RunId, Stores, open_stores
 from mobstore.engines.sqlite.rows import Rows
+from mobstore.model.json import JsonInput
 from mobstore.scripts.transaction import Durability
 
 STEP, EVENT = "complete a step", "append its event"
