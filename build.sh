@@ -13,6 +13,7 @@ usage() {
                        --no-install: install nothing on the system, skip the tests whose programs are missing
                        further arguments go to pytest, such as -m 'not slow'
 ./build.sh browsers    on Debian, install the missing browsers and drivers that tests start
+./build.sh webkit      run the tests in WebKitGTK, after installing it; three minutes
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
 ./build.sh pydantic    run the tests of models, and the contract in memory, with the oldest supported
                        and the newest pydantic; arguments replace the tests (pytest's options too)
@@ -85,7 +86,8 @@ environment() {
 }
 
 # What tests start, as PROGRAM:DEBIAN-PACKAGE. WebKitGTK has no headless mode: it needs a display.
-browsers="chromium:chromium firefox-esr:firefox-esr WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb"
+browsers="chromium:chromium firefox-esr:firefox-esr"
+webkit="WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb"
 servers="pgbouncer:pgbouncer initdb:postgresql"
 
 # programs LIST ARGUMENTS: install the missing programs of a list, unless an argument forbids it.
@@ -161,7 +163,12 @@ test)
   tests .venv "$@"
   ;;
 browsers)
-  programs "$browsers"
+  programs "$browsers $webkit"
+  ;;
+webkit)
+  environment .venv check
+  programs "$webkit" "$@"
+  tests .venv -m webkit tests/browser/test_webkit.py "$@"
   ;;
 pythons)
   pythons | sed -n '1p;$p' | uniq | while read -r version path; do

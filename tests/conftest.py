@@ -22,7 +22,7 @@ settings.load_profile("mobstore")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-_LONG = {"soak", "fuzz"}
+_LONG = {"soak", "fuzz", "webkit"}
 _BROWSERS = {
     "chromium": {"chromium"},
     "firefox": {"firefox-esr"},

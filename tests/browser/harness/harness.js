@@ -45,6 +45,6 @@ globalThis.harness = {
 /** Send the answer of `?report=` to the server, for a test that cannot call this page. */
 if (query.has("report")) {
   const { program, values } = JSON.parse(query.get("report"));
-  harness.start(program, JSON.stringify(values), 60);
+  harness.start(program, JSON.stringify(values), 200);
   harness.finish().then((answer) => fetch(`/reports/${encodeURIComponent(answer)}`));
 }
