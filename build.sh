@@ -17,6 +17,8 @@ usage() {
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
 ./build.sh pydantic    run the tests of models, and the contract in memory, with the oldest supported
                        and the newest pydantic; arguments replace the tests (pytest's options too)
+./build.sh pyodide     build the wheel with pyodide-build and run tests in its environment; this
+                       downloads compilers from the internet
 ./build.sh check       run ruff, mypy and pyright, and check that every public type is declared
 ./build.sh docs        build the documentation into site/; arguments go to mkdocs build
 ./build.sh site        build the page with everything it needs into web/build, for any static host
@@ -191,6 +193,14 @@ pydantic)
     PYTHONPATH=$PWD/.venv-pydantic tests .venv --fast "$@" \
       -o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true
   done
+  ;;
+pyodide)
+  environment .venv test
+  # The Python of Pyodide under Node, with pip: no threads, processes or sockets.
+  .venv/bin/pyodide build --outdir dist/pyodide
+  .venv/bin/pyodide venv --clear .venv-pyodide
+  .venv-pyodide/bin/pip install --quiet dist/pyodide/mobstore-*.whl pytest hypothesis pytest-timeout
+  .venv-pyodide/bin/python -m pytest -o timeout=0 --fast tests/model "$@"
   ;;
 check)
   environment .venv check

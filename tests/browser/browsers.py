@@ -104,7 +104,7 @@ class Browser(ABC, Generic[T]):
     def requests_elsewhere(self) -> list[str]:
         """Return the recorded requests to any host but the tests' server."""
         assert self.requested, "nothing was recorded"
-        here = (f"{self.origin}/", "data:")
+        here = (f"{self.origin}/", f"blob:{self.origin}/", "data:")
         return [url for url in self.requested if not url.startswith(here)]
 
 
