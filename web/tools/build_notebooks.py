@@ -27,7 +27,7 @@ NOTEBOOKS = WEB / "notebooks"
 _SETTINGS = ("jupyter-lite.json", "overrides.json")
 _KERNEL = "@jupyterlite/pyodide-kernel-extension"
 _KERNEL_WHEELS = ("ipykernel-", "piplite-", "pyodide_kernel-")
-_CHANGED = "2026-01-01T00:00:00Z"  # of every file, so that a build gives the same bytes
+_CHANGED = "2026-01-01T00:00:00Z"  # of every file: the same sources produce the same bytes
 
 # Formats of fonts that no browser with WebAssembly requests, tools of developers, old addresses.
 _OMITTED = ("*.eot", "*.ttf", "fa-*.svg", "rspack.config*.js", "doc/*/index.html")
