@@ -195,7 +195,7 @@ pydantic)
   done
   ;;
 pyodide)
-  environment .venv test
+  environment .venv check
   # The Python of Pyodide under Node, with pip: no threads, processes or sockets.
   .venv/bin/pyodide build --outdir dist/pyodide
   .venv/bin/pyodide venv --clear .venv-pyodide
