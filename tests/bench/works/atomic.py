@@ -39,7 +39,7 @@ _OUTPUT: JsonInput = {"words": 400, "text": "The tide is high at noon."}
 
 
 class _Disk(NamedTuple):
-    """How SQLite commits.
+    """The commits of SQLite.
 
     Attributes:
         durability: see `open_stores`.
