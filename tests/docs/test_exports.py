@@ -26,7 +26,7 @@ OTHERS: tuple[ModuleType, ...] = (builtins, typing, collections.abc, datetime, o
 OF_WHOLE_STORES = (
     "copy", "diff", "verify", "export_stores", "import_stores", "export_meerkat", "import_meerkat",
     "Summary", "Difference", "Problem", "Verification", "ImportReport", "ExportReport",
-    "Unreadable",
+    "Unreadable", "ImportedFile", "UnreadableFile",
 )  # fmt: skip
 # Its methods are for authors of engines, with types of `mobstore.scripts.transaction`.
 FOR_ENGINES = {"Engine"}

@@ -149,8 +149,20 @@ def test_cursors_that_are_used_up(folder: Path) -> None:
     said = rejected(folder, mobstore.InternalError)
     assert "event 2 of" in said
     assert "desk.db would have a cursor above 2**63-2" in said
-    report = imported([folder / "Attic.db", folder / "realm_profiles.db"])
-    assert report.files[1].offset == last
+    without = write_mob(folder / "without.db", "", (), next_cursor=last)
+    report = imported([folder / "Attic.db", without, folder / "realm_profiles.db"])
+    assert [file.offset for file in report.files] == [0, last, last]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_only_into_an_empty_store(*, check: bool, folder: Path) -> None:
+    async def work() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            await stores.events.append(samples.event("old"))
+            with pytest.raises(mobstore.InternalError, match="is not empty"):
+                await import_meerkat(folder, stores, check=check)
+
+    asyncio.run(work())
 
 
 # Several files with one name ---------------------------------------------------------------------
@@ -172,6 +184,10 @@ def test_every_name_in_two_files_is_listed(tmp_path: Path) -> None:
     write_mob(folder / "b.db", "b", runs=[1], profiles=["p"], specs=["a"])
     write_mob(folder / "c.db", "b", (), runs=[2], specs=["s"])
     write_mob(folder / "d.db", "d", (), runs=[2], specs=["b"])
+    for name, mob in (("e", "one event"), ("f", "between"), ("g", "one event")):
+        write_mob(folder / f"{name}.db", mob, (1,))
+    for number, name in enumerate(("h.db", "i.db"), start=3):
+        write_mob(folder / name, "only runs", (), runs=[number])
     said = rejected(folder, mobstore.InternalError)
     listed = said.removeprefix("nothing was imported, because names are in use: ")
     assert listed.partition(". Leave")[0].split("; ") == [
@@ -182,6 +198,8 @@ def test_every_name_in_two_files_is_listed(tmp_path: Path) -> None:
         "mob s of c.db is already in a file before it",
         f"run {samples.run_id(2)} of d.db is already in c.db",
         "mob b of d.db is already in b.db",
+        "mob one event of g.db is already in e.db",
+        "mob only runs of i.db is already in h.db",
     ]
 
 
@@ -392,8 +410,9 @@ def test_all_files_that_cannot_be_imported_are_listed(tmp_path: Path) -> None:
 
 
 def test_one_file_is_never_left_out(folder: Path) -> None:
-    _text(folder / "desk.db")
-    assert "is not a SQLite database" in rejected(folder / "desk.db", skip=True)
+    path = folder / "desk.db"
+    _text(path)
+    assert rejected(path, skip=True).startswith(f"{path} is not a SQLite database")
 
 
 def test_a_forged_duplicate_leaves_out_its_file(folder: Path) -> None:
@@ -404,6 +423,13 @@ def test_a_forged_duplicate_leaves_out_its_file(folder: Path) -> None:
     report = imported(folder, skip=True)
     assert numbers(report) == (3, 1, 2, 2)
     assert [Path(file.path).name for file in report.files_left_out] == ["desk.db"]
+
+
+def test_a_forged_duplicate_on_another_page(folder: Path) -> None:
+    path = write_mob(folder / "e.db", "e", runs=range(10, 310))
+    forge_duplicate(path, "mob_runs")
+    said = rejected(folder, mobstore.SerializationError)
+    assert said.startswith(f"e.db: table mob_runs, key {samples.run_id(10)}: duplicate")
 
 
 @pytest.mark.parametrize("source", [[], ()])

@@ -150,8 +150,9 @@ FORGED = {
         f" 'CREATE VIEW v AS {ENDLESS} x FROM n'"
     ),
     "statistics of another form": (
-        "INSERT INTO sqlite_master VALUES ('table', 'sqlite_stat1', 'sqlite_stat1', 999,"
-        " 'CREATE TABLE sqlite_stat1(tbl,idx,stat,more)')"
+        "CREATE TABLE forged_stat1(tbl,idx,stat,more); UPDATE sqlite_master SET name ="
+        " 'sqlite_stat1', tbl_name = 'sqlite_stat1', sql = replace(sql, 'forged', 'sqlite')"
+        " WHERE name = 'forged_stat1'"
     ),
     "no index of a key": "DELETE FROM sqlite_master WHERE name = 'sqlite_autoindex_mob_runs_1'",
     "one page for two tables": (

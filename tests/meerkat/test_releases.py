@@ -12,6 +12,7 @@ import pytest
 import mobstore
 from mobstore.meerkat import ImportReport, import_meerkat
 from mobstore.meerkat.database import check_source
+from mobstore.meerkat.report import add_table
 
 RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
 
@@ -181,6 +182,21 @@ def test_the_first_row_of_another_release_is_named(release: str, sample: Path) -
     said = rejection(sample)
     assert f"was written by meerkat-mob {release.strip()} ({row});" in said
     assert "only rows of 0.5.1 and 0.5.2 can be imported" in said
+
+
+def test_further_keys_of_an_event_of_0_5_2(sample: Path) -> None:
+    """A row with a cursor of its own is not in the form of newer releases."""
+    change(sample, edited("mob_events", '{"cursor"', '{"schema_version":9,"event":1,"cursor"'))
+    assert imported(sample).events == 99
+
+
+def test_the_list_of_other_tables_is_bounded() -> None:
+    report = ImportReport()
+    for number in range(1005):
+        add_table(report, f"table {number}", 2)
+    add_table(report, "table 3", 1)
+    assert len(report.other_tables) == 1001
+    assert (report.other_tables["table 3"], report.other_tables["others"]) == (3, 10)
 
 
 def test_the_key_of_a_row_is_cut(sample: Path) -> None:

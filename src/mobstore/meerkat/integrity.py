@@ -107,8 +107,6 @@ class _Check:
             self._hold(file)
             try:
                 self.rows = sum(count(file, self._path, table) for table in tables.own)
-                # Those of further tables may take long.
-                file.execute("PRAGMA ignore_check_constraints = ON")
                 (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
             finally:
                 self._hold(None)

@@ -4,7 +4,8 @@ No table is read before the list of tables is known to be harmless. A view or a 
 compute forever, and an index or a trigger shows that another program changed the file.
 
 Newer releases add tables to the file, and 0.8.2 a column. Further tables are accepted whatever
-their names: no value of them is read, and their rows are only counted.
+their names: no value of them is read, and their rows are only counted. SQLite computes no CHECK of
+a file that is opened read-only, not even when it checks the file for damage.
 """
 
 from __future__ import annotations
