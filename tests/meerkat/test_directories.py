@@ -184,7 +184,7 @@ def test_every_name_in_two_files_is_listed(tmp_path: Path) -> None:
     write_mob(folder / "b.db", "b", runs=[1], profiles=["p"], specs=["a"])
     write_mob(folder / "c.db", "b", (), runs=[2], specs=["s"])
     write_mob(folder / "d.db", "d", (), runs=[2], specs=["b"])
-    for name, mob in (("e", "one event"), ("f", "between"), ("g", "one event")):
+    for name, mob in (("e", "one"), ("f", "two"), ("g", "one"), ("j", "three"), ("k", "three")):
         write_mob(folder / f"{name}.db", mob, (1,))
     for number, name in enumerate(("h.db", "i.db"), start=3):
         write_mob(folder / name, "only runs", (), runs=[number])
@@ -198,8 +198,9 @@ def test_every_name_in_two_files_is_listed(tmp_path: Path) -> None:
         "mob s of c.db is already in a file before it",
         f"run {samples.run_id(2)} of d.db is already in c.db",
         "mob b of d.db is already in b.db",
-        "mob one event of g.db is already in e.db",
+        "mob one of g.db is already in e.db",
         "mob only runs of i.db is already in h.db",
+        "mob three of k.db is already in j.db",
     ]
 
 

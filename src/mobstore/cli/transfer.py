@@ -137,7 +137,7 @@ async def import_(
     \b
     Example: mobstore import mobs.zip sqlite:mobs.db
     Example: mobstore import mob.db sqlite:mobs.db
-    Example: mobstore import ~/.meerkat/mobs sqlite:mobs.db
+    Example: mobstore import mobs/ sqlite:mobs.db
     """  # noqa: D301 - `\b` is click's
     path = Path(file)
     if file == "-":
