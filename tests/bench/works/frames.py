@@ -32,7 +32,7 @@ def frames(settings: Settings) -> Iterator[Outcome]:
         "runs/s",
         list(found.values()),
         [
-            speed(found["mobstore"], found[RAW], 0.7),
+            speed(found["mobstore"], found[RAW], 0.6),
             Check(
                 "states decoded by one get_run", asyncio.run(_decoded()), 0, at_most=True, unit=""
             ),
