@@ -155,6 +155,9 @@ from mobstore.model.kernel_values import (
     KernelValue as KernelValue,
     NamedVariant as NamedVariant,
 )
+from mobstore.model.other_event import (
+    OtherEvent as OtherEvent,
+)
 from mobstore.model.overview import (
     ConsumerOverview as ConsumerOverview,
     MobOverview as MobOverview,

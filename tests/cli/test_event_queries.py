@@ -11,8 +11,10 @@ import pytest
 
 import mobstore
 from cli.command_line import run
+from mobstore.model.json import JsonInput
 from mobstore.scripts.tables import CONSUMERS, EVENTS, ConsumerRow
 from mobstore.scripts.transaction import Put, Scan
+from mobstore.testing import samples
 from mobstore.testing.kinds import every_kind
 from mobstore.testing.samples import event
 from mobstore.testing.scripts import read_script, write_script
@@ -67,6 +69,27 @@ def test_types_and_members(url: str) -> None:
     wrong = run("events", url, "--type", "step_faild")
     assert wrong.code == 2
     assert "step_failed" in wrong.errors
+
+
+def test_other_kinds(url: str) -> None:
+    run_id = str(samples.run_id(77))
+    fields: dict[str, JsonInput] = {"run_id": run_id, "member": "zoe", "by": {"b": 1, "a": 2}}
+    stopped = mobstore.OtherEvent(type="mob_stopped", fields=fields)
+    assert run("events", url, "--type", "mob_stopped").code == 2
+
+    async def append() -> None:
+        async with mobstore.open_stores(url) as stores:
+            await stores.events.append(event("desk", kind=stopped))
+
+    asyncio.run(append())
+    cursor = 2 * KINDS + 1
+    for option in (("--type", "mob_stopped"), ("--run", run_id), ("--member", "zoe")):
+        assert cursors(url, *option) == [cursor]
+    shown = run("events", url, "--type", "mob_stopped").out
+    for part in ("mob_stopped", "member=zoe", 'by={"b": 1, "a": 2}'):
+        assert part in shown
+    (line,) = run("events", url, "--type", "mob_stopped", "--json").out.splitlines()
+    assert line.endswith(f'"kind":{stopped.to_json()}}}')
 
 
 def test_times(url: str) -> None:

@@ -57,7 +57,9 @@ CATCHES: dict[str, tuple[SubjectFactory, set[str]]] = {
     }),
     "load in part": (broken.on(broken.LoadsInPart), {"engine.load.all-or-none"}),
     "aliased runs": (broken.WithAliasedRuns, {"copies.arguments.runs", "copies.results.runs"}),
-    "aliased events": (broken.WithCachedEvents, {"copies.results.events"}),
+    "aliased events": (broken.WithCachedEvents, {
+        "copies.results.events", "events.other.corrupt",
+    }),
     "arguments read late": (broken.WithLateArguments, {"copies.arguments.begun"}),
     "backwards": (broken.holding(broken.Backwards), {
         "events.append.assigns-cursors", "events.replay.all", "runs.list.order",

@@ -17,6 +17,7 @@ from mobstore import (
     EVENT_TYPES,
     MobEvent,
     MobStores,
+    OtherEvent,
     SerializationError,
     Timestamp,
     UsageError,
@@ -24,12 +25,12 @@ from mobstore import (
     open_stores,
 )
 from mobstore.model import event as kinds
-from mobstore.model.event_types import MEMBER_TYPES
+from mobstore.model.event_types import may_name_members
 from mobstore.operations import event_queries, event_removal
 from mobstore.scripts.paging import next_limit
 from mobstore.scripts.tables import CONSUMERS, EVENTS, ConsumerRow, EventRow
 from mobstore.scripts.transaction import Put, Scan
-from mobstore.testing.kinds import every_kind
+from mobstore.testing.kinds import every_kind, other_kinds
 from mobstore.testing.samples import event, timestamp
 from mobstore.testing.scripts import read_script, write_script
 
@@ -40,8 +41,8 @@ MEMBERS = ("ann", "", "nobody")
 RUNS = (UUID(int=1), UUID(int=2))
 
 
-def some_kind(random: Random) -> kinds.MobEventKind:
-    kind = random.choice(every_kind())
+def some_kind(random: Random) -> kinds.MobEventKind | OtherEvent:
+    kind = random.choice((*every_kind(), *other_kinds()))
     if random.random() < 0.3 and "run_id" in kind.__dict__:
         return kind.model_copy(update={"run_id": RUNS[1]})
     return kind
@@ -91,7 +92,7 @@ def meets(row: EventRow, stored: MobEvent | None, by: dict[str, Any]) -> bool:
     member = by.get("member")
     if member is not None:
         if stored is None:  # as far as its columns and its text show
-            named = row.type in MEMBER_TYPES and (member in row.kind or "\\" in row.kind)
+            named = may_name_members(row.type) and (member in row.kind or "\\" in row.kind)
         else:
             named = member in members_of(stored.kind)
         if not named:

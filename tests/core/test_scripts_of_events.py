@@ -113,7 +113,7 @@ def test_poll_without_events() -> None:
         "",
         "{",
         "null",
-        '{"type":"unknown"}',
+        '{"typ":"unknown"}',
         '{"type":"peers_wired","a":"x"}',
         '{"type":"mob_reset"},{"type":"mob_reset"}',
     ],

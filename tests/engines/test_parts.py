@@ -91,7 +91,7 @@ def test_a_long_page_ends_before_an_unreadable_event_or_skips_it(
         async with filled(tmp_path, kind) as stores:
             whole: list[Any] = list(await stores.events.replay_all())
             (row,) = await stores.engine.read(read_script(Scan(EVENTS, after=BAD - 1, limit=1)))
-            bad = row._replace(kind='{"type":"no"}')
+            bad = row._replace(kind='{"typ":"no"}')
             await stores.engine.write(write_script(Put(EVENTS, (bad,))))
             of_b = [one for one in whole if one.mob_id == "b" and one.cursor != BAD]
             poll: Any = stores.events.poll_json if as_json else stores.events.poll

@@ -20,6 +20,7 @@ from mobstore import (
     NewMobEvent,
     OpaquePrincipalToken,
     OperatorActionRecorded,
+    OtherEvent,
     PeersWired,
     RunId,
     StepDispatched,
@@ -30,6 +31,7 @@ from mobstore import (
     Timestamp,
     TrustedPeerSpec,
 )
+from mobstore.model.json import JsonInput
 from mobstore.scripts.tables import EVENTS, EventRow
 from mobstore.scripts.transaction import Commit, Put, Script
 from support.pages import Page
@@ -38,8 +40,11 @@ RUN = "24ede6a4-6b4c-4242-8a23-d5962217bead"
 MARKUP = '<img src=x onerror="alert(1)">'
 
 
-def append(page: Page, *kinds: MobEventKind, mob_id: str = "m") -> None:
-    events = [NewMobEvent(mob_id=MobId(mob_id), kind=kind) for kind in kinds]
+def append(page: Page, *kinds: MobEventKind | OtherEvent, mob_id: str = "m") -> None:
+    events = [
+        NewMobEvent(mob_id=MobId(mob_id), kind=kind, allow_other=isinstance(kind, OtherEvent))
+        for kind in kinds
+    ]
     page.run(page.stores.events.append_batch(events))
 
 
@@ -68,6 +73,26 @@ def test_all_pages_together_are_the_whole_log(tide_desk: Page, limit: int) -> No
     assert (events[7]["type"], events[7]["members"]) == ("peers_wired", ["scout-1", "writer-1"])
     assert (events[11]["mob_id"], events[11]["run_id"]) == ("tide-desk", RUN)
     assert (events[12]["type"], events[12]["members"]) == ("step_completed", [])
+
+
+def test_other_kinds_are_shown_with_all_their_fields(page: Page) -> None:
+    within: dict[str, JsonInput] = {
+        "run_id": RUN,
+        "agent_identity": "zoe",
+        "<b>": {"y": 1},
+        "n": "x" * 10_000,
+    }
+    append(page, OtherEvent(type="mob_stopped", fields=within), MobReset())
+    append(page, OtherEvent(type="t" * 10_000, fields={}))
+    (event,) = page.ask("events", types=["mob_stopped"])["events"]
+    assert (event["type"], event["members"], event["run_id"]) == ("mob_stopped", ["zoe"], RUN)
+    assert event["preview"].startswith(f'run_id={RUN} agent_identity=zoe <b>={{"y":1}} n=xxx')
+    assert len(event["preview"]) < 300
+    assert cursors(page.ask("events", run_id=RUN)["events"]) == [1]
+    assert cursors(page.ask("events", member="zoe")["events"]) == [1]
+    document = page.ask("document", ref={"of": "event", "cursor": 1})
+    assert '"agent_identity": "zoe"' in document["text"]
+    assert len(page.ask("events")["events"][2]["type"]) == 200
 
 
 CONDITIONS: list[dict[str, Any]] = [

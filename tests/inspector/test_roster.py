@@ -25,6 +25,7 @@ from mobstore import (
     MobMemberKickoffSnapshot,
     MobReset,
     NewMobEvent,
+    OtherEvent,
     PeersUnwired,
     PeersWired,
     ProfileName,
@@ -58,13 +59,29 @@ def wired(a: str, b: str) -> MobEventKind:
     return PeersWired(a=MeerkatId(a), b=MeerkatId(b))
 
 
-def append(page: Page, *kinds: MobEventKind, mob_id: str = "m") -> None:
-    events = [NewMobEvent(mob_id=MobId(mob_id), kind=kind) for kind in kinds]
+def append(page: Page, *kinds: MobEventKind | OtherEvent, mob_id: str = "m") -> None:
+    events = [
+        NewMobEvent(mob_id=MobId(mob_id), kind=kind, allow_other=isinstance(kind, OtherEvent))
+        for kind in kinds
+    ]
     page.run(page.stores.events.append_batch(events))
 
 
 def members(page: Page) -> dict[str, Any]:
     return {each["member_id"]: each for each in page.ask("roster", mob_id="m")["members"]}
+
+
+def test_unknown_keys_of_known_kinds_are_dropped_as_the_reference_does(page: Page) -> None:
+    more = json.loads(spawned("ann").to_json()) | {"bridge": {"z": 1}}
+    append(
+        page,
+        OtherEvent.from_json(json.dumps(more)),
+        OtherEvent(type="meerkat_spawned", fields={"meerkat_id": "bob", "bridge": 1}),
+        OtherEvent(type="meerkat_spawned", fields={"meerkat_id": {}, "role": [], "bridge": 1}),
+        OtherEvent(type="member_spawned", fields={"agent_identity": "zoe"}),
+        OtherEvent(type="mob_reset", fields={"by": "ann"}),
+    )
+    assert [(name, one["state"]) for name, one in members(page).items()] == [("ann", "reset")]
 
 
 def test_members_come_and_go(page: Page) -> None:

@@ -37,6 +37,7 @@ from mobstore.scripts.tables import (
 )
 from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Put, Scan, Write
 from mobstore.testing import samples
+from mobstore.testing.kinds import other_kinds
 from mobstore.testing.scripts import read_script
 
 EMPTY: dict[str, list[Row]] = {table.name: [] for table in TABLES}
@@ -123,6 +124,7 @@ async def fill(stores: mobstore.MobStores) -> None:
     await stores.events.append_batch([samples.event(text) for text in texts])
     for time in TIMES:
         await stores.events.append(samples.event(at=mobstore.Timestamp(time)))
+    await stores.events.append_batch([samples.event(kind=kind) for kind in other_kinds()])
     await stores.events.prune(mobstore.Timestamp("0001-01-01T00:00:00Z"))
     # Not in the order of their ids, and of several mobs.
     for place, text in enumerate(texts):

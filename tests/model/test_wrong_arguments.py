@@ -21,6 +21,7 @@ from mobstore import (
     MobDefinition,
     MobRun,
     MobStoreError,
+    OtherEvent,
     Profile,
     Record,
     SerializationError,
@@ -77,6 +78,9 @@ CALLS = {
     ),
     "event_kind_from_json": Call(
         event_kind_from_json, {"document": '{"type":"mob_reset"}'}, {"document": DOCUMENT}
+    ),
+    "OtherEvent.from_json": Call(
+        OtherEvent.from_json, {"document": '{"type":"other"}'}, {"document": DOCUMENT}
     ),
     "TrustedPeerSpec.checked": Call(
         TrustedPeerSpec.checked,

@@ -17,9 +17,11 @@ from mobstore import (
     LoopSnapshot,
     MobStores,
     NamedVariant,
+    OtherEvent,
     open_stores,
 )
 from mobstore.model.display import Displayed
+from mobstore.model.json import JsonInput
 from mobstore.testing.samples import (
     definition,
     failure,
@@ -29,6 +31,7 @@ from mobstore.testing.samples import (
     make_run,
     run_id,
     step,
+    stored_event,
 )
 from notebook.values import EVERYTHING, HOSTILE, everything, html
 
@@ -282,3 +285,17 @@ def test_every_display_is_tested() -> None:
 
     inherited = {"SqliteMobStores", "IndexedDbMobStores", "PostgresMobStores"}
     assert kinds(Displayed) - {"Displayed"} - inherited == tried
+
+
+def test_other_events_are_shown_in_part() -> None:
+    fields: dict[str, JsonInput] = {f"name {n}": "<b>" * 1000 for n in range(2000)}
+    text = html(stored_event(kind=OtherEvent(type="mob_stopped<i>" * 99, fields=fields)))
+    found = Parts(text)
+    assert "mob stopped<i>" in found.text
+    assert "name 0" in found.text
+    assert "name 1999" in found.text
+    assert "1,960 fields not shown" in found.text
+    assert len(text) < MUCH
+    assert {kind for kind, _ in found.elements} <= {"div", "span", "b", "style"}
+    listed = html(Listing([stored_event(kind=OtherEvent(type="x", fields={"by": {"z": 1}}))]))
+    assert 'by={"z": 1}' in Parts(listed).text

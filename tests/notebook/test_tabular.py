@@ -20,6 +20,7 @@ from mobstore import (
     MobEventKind,
     MobId,
     MobReset,
+    OtherEvent,
     RunHeader,
     StepDispatched,
     StepId,
@@ -29,6 +30,7 @@ from mobstore import (
     UsageError,
     to_dicts,
 )
+from mobstore.model.json import JsonInput
 from mobstore.notebook.tabular import Tabular
 from mobstore.testing.samples import (
     failure,
@@ -43,7 +45,7 @@ from mobstore.testing.samples import (
 )
 
 
-def events(*kinds: MobEventKind) -> list[MobEvent]:
+def events(*kinds: MobEventKind | OtherEvent) -> list[MobEvent]:
     return [
         stored_event(cursor, "desk", at=1_234_567, kind=kind)
         for cursor, kind in enumerate(kinds, 1)
@@ -65,6 +67,15 @@ HEADER = RunHeader(
     activation_params={"b": 1, "a": [None]},
     created_at=timestamp(0),
 )
+
+
+def test_other_events() -> None:
+    fields: dict[str, JsonInput] = {"run_id": "r", "step_id": {"a": 1}, "z": 1, "a": None}
+    (flat,) = to_dicts(events(OtherEvent(type="mob_stopped", fields=fields)))
+    assert (flat["type"], flat["run_id"], flat["step_id"]) == ("mob_stopped", "r", None)
+    assert flat["more"] == '{"a":null,"step_id":{"a":1},"z":1}'
+    (empty,) = to_dicts(events(OtherEvent(type="mob_stopped", fields={})))
+    assert empty["more"] is None
 
 
 def test_events() -> None:

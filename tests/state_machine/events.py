@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from mobstore import NewMobEvent, Timestamp, event_kind_from_json
-from state_machine.oracle import USAGE, Oracle
-from state_machine.pools import KINDS, TIMES, mobs
+from mobstore import EVENT_TYPES, NewMobEvent, OtherEvent, Timestamp, event_kind_from_json
+from state_machine.oracle import USAGE, Oracle, Refusal
+from state_machine.pools import KINDS, OTHER_KINDS, TIMES, mobs
 from state_machine.times import to_nanoseconds
 
 
@@ -30,11 +30,14 @@ class Events(Oracle):
         return self._new(mob, kind, time)
 
     def _new(self, mob: str, kind: dict[str, Any], time: str | None) -> NewMobEvent:
+        is_other = kind in OTHER_KINDS
+        read = OtherEvent.from_json if is_other else event_kind_from_json
         return NewMobEvent.model_validate(
             {
                 "mob_id": mob,
-                "kind": event_kind_from_json(json.dumps(kind)),
+                "kind": read(json.dumps(kind)),
                 "timestamp": time and Timestamp(time),
+                "allow_other": is_other,
             }
         )
 
@@ -116,7 +119,17 @@ class Events(Oracle):
             since=None if since is None else Timestamp(since),
             newest_first=newest_first,
         )
-        self.same(polling, (found[::-1] if newest_first else found)[:limit])
+        expected = (found[::-1] if newest_first else found)[:limit]
+        self.same(polling, self._misspelt("types", types) or expected)
+
+    def _misspelt(self, what: str, types: set[str] | None) -> Refusal | None:
+        """Return the refusal of a type that is unknown, and that no event in the log has."""
+        stored = {event["kind"]["type"] for event in self.events}
+        if (types or set()) <= EVENT_TYPES | stored:
+            return None
+        known = ", ".join(sorted(EVENT_TYPES))
+        text = f"{what} must be one of {known}, or the type of another event in the log"
+        return self.refusal(USAGE, text)
 
     @rule(after=st.sampled_from([2**63, 2**64]))
     def poll_too_far(self, after: int) -> None:
@@ -141,6 +154,8 @@ class Events(Oracle):
         if time is None and before is None:
             text = "pass older_than or before_cursor; clear() removes all events"
             expected = self.refusal(USAGE, text)
+        elif misspelt := self._misspelt("keep", keep):
+            expected = misspelt
         else:
             positions = [consumer["cursor"] for consumer in self.consumers.values()]
             kept = [

@@ -11,7 +11,7 @@ import mobstore
 from mobstore import NewMobEvent
 from state_machine.events import Events
 from state_machine.oracle import plain, typed
-from state_machine.pools import KINDS, TIMES, mobs, ways
+from state_machine.pools import KNOWN_KINDS, TIMES, mobs, ways
 
 
 class Openings(Events):
@@ -74,7 +74,7 @@ class Openings(Events):
         self.runner.run(both())
 
     @precondition(lambda self: self.subject.elsewhere)
-    @rule(mob=mobs, kind=st.sampled_from(KINDS), way=ways)
+    @rule(mob=mobs, kind=st.sampled_from(KNOWN_KINDS), way=ways)
     def append_elsewhere(self, mob: str, kind: dict[str, Any], way: int) -> None:
         """Let another process open the stores, append an event, and close them."""
         event = self._event(mob, kind, TIMES[1])

@@ -51,12 +51,17 @@ STATES: dict[str, list[str]] = {
     ],
 }
 OUTPUTS: list[Any] = [None, 1, 1.0, True, "x", {"b": 1, "a": [1, 1.5, False]}, [], 2**64 - 1, -0.5]
-KINDS: list[dict[str, Any]] = [
+OTHER_KINDS: list[dict[str, Any]] = [
+    {"type": "mob_stopped", "run_id": RUN_IDS[1], "by": {"b": 1, "a": 1.0}},
+    {"type": "peers_wired", "a": "w-1", "b": "w-2", "at": None},
+]
+KNOWN_KINDS: list[dict[str, Any]] = [
     {"type": "mob_reset"},
     {"type": "peers_wired", "a": "w-1", "b": "w-2"},
     {"type": "flow_started", "run_id": RUN_IDS[0], "flow_id": "daily", "params": {"a": [1, 1.0]}},
     {"type": "task_updated", "task_id": "t", "status": "in_progress", "owner": None},
 ]
+KINDS = KNOWN_KINDS + OTHER_KINDS
 
 runs = st.sampled_from(RUN_IDS)
 states = st.sampled_from(sorted(STATES))

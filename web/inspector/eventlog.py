@@ -84,7 +84,7 @@ def _line(row: EventRow) -> EventLine:
         "cursor": row.cursor,
         "timestamp_at": format_timestamp(row.timestamp),
         "mob_id": row.mob_id,
-        "type": row.type,
+        "type": truncate(row.type),
         "members": _members(row),
         "run_id": row.run_id or None,
         "preview": truncate(_preview(row.kind), _MOST_PREVIEW),
@@ -108,7 +108,8 @@ def _preview(kind: str) -> str:
         fields = [(name, value) for name, value in event.items() if name != "type"]
     except (ValueError, TypeError, AttributeError):
         return "This event cannot be read"
-    return " ".join(
-        f"{name}={truncate(value if isinstance(value, str) else to_json_line(value), _MOST_VALUE)}"
-        for name, value in fields
-    )
+    return " ".join(f"{truncate(name)}={_value(value)}" for name, value in fields)
+
+
+def _value(value: Any) -> str:
+    return truncate(value if isinstance(value, str) else to_json_line(value), _MOST_VALUE)

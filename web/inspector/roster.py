@@ -8,6 +8,7 @@ The log is read once; later only new events are read.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from functools import partial
 from itertools import islice
@@ -23,6 +24,8 @@ from inspector.formatting import (
     truncate,
 )
 from inspector.results import Member, Progress, Roster, Task
+from mobstore.errors import SerializationError
+from mobstore.model.event import EVENT_KINDS, event_kind_from_json
 from mobstore.scripts.tables import EventRow
 from mobstore.scripts.transaction import Engine
 
@@ -222,7 +225,16 @@ class _Member:
 def _decoded(row: EventRow) -> dict[str, Any] | None:
     if row.type.startswith(("step_", "flow_")) or len(row.kind) > MOST_DECODED:
         return None  # most of a log, and not about members; or too long to decode
-    return cast("dict[str, Any]", parse_json(row.kind, f"event {row.cursor}"))
+    event = cast("dict[str, Any]", parse_json(row.kind, f"event {row.cursor}"))
+    known = EVENT_KINDS.models.get(row.type)
+    if known is None:
+        return None
+    if event.keys() <= known.model_fields.keys():
+        return event
+    try:  # without its unknown keys
+        return cast("dict[str, Any]", json.loads(event_kind_from_json(row.kind).to_json()))
+    except SerializationError:
+        return None
 
 
 def _created(event: dict[str, Any], at: str) -> Task:

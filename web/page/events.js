@@ -10,6 +10,7 @@ import { link, replaceRoute } from "./route.js";
 const PAGE = 200; // events
 const AHEAD = 50; // events that are fetched before they are in view
 const SPANS = new Map([["15m", ["Last 15 minutes", 900_000]], ["1h", ["Last hour", 3_600_000]], ["1d", ["Last day", 86_400_000]]]);
+const MOST_KINDS = 200; // offered by the filter
 const FILTERS = ["type", "member", "run", "since"];
 
 export function eventsView(app, place) {
@@ -23,7 +24,6 @@ export function eventsView(app, place) {
   let current = 0; // the cursor of the current row
   let turn = Promise.resolve();
 
-  filter.type = filter.type?.split(",").filter((type) => app.eventTypes.includes(type)).join();
   if (!SPANS.has(filter.since)) filter.since = timeOf(filter.since);
 
   const head = h("div", {});
@@ -34,7 +34,8 @@ export function eventsView(app, place) {
     narrow();
     member.control.focus();
   });
-  const kinds = kindsFilter(app.eventTypes, (types) => narrow("type", types.join()));
+  const kinds = kindsFilter((types) => narrow("type", types.join()));
+  kinds.offer(app.eventTypes);
   const [member, run] = ["member", "run"].map((key) => suggestions((value) => narrow(key, value)));
   const from = h("input", { type: "datetime-local", onchange: () => narrow("since", timeOf(`${from.value}Z`)) });
   const fromTime = labelled("From (UTC)", from);
@@ -131,6 +132,7 @@ export function eventsView(app, place) {
   /** Show the events found, of which some are new; the current row stays current. */
   function grown(some) {
     list.update(events.length, events.findIndex(({ cursor }) => cursor === current), next === null);
+    kinds.offer(some.map(({ type }) => type));
     member.suggest(some.flatMap(({ members }) => members));
     run.suggest(some.map(({ run_id }) => run_id));
     const all = place.mob === undefined ? app.overview.events : app.overview.mobs.find(({ mob_id }) => mob_id === place.mob)?.events ?? 0;
@@ -175,10 +177,11 @@ export function eventsView(app, place) {
   };
 }
 
-/** A disclosure with a check box for each kind of event; several can be chosen. */
-function kindsFilter(types, changed) {
+/** A disclosure with a check box for each kind of event; several can be chosen. Kinds that are not known are offered once they are met. */
+function kindsFilter(changed) {
   const title = h("summary", {});
-  const boxes = types.map((value) => h("input", { type: "checkbox", value, onchange: () => { summarize(); changed(chosen()); } }));
+  const boxes = [];
+  const fieldset = h("fieldset", {}, h("legend", { class: "hidden" }, "Kinds"));
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
   const close = (toTitle) => {
     element.open = false;
@@ -197,10 +200,20 @@ function kindsFilter(types, changed) {
       close(true);
     },
     onfocusout: ({ relatedTarget }) => relatedTarget && !element.contains(relatedTarget) && close(false),
-  }, title, h("fieldset", {}, h("legend", { class: "hidden" }, "Kinds"), boxes.map((box) => choice(words(box.value), box))));
+  }, title, fieldset);
   return {
     element: h("div", { class: "labelled" }, h("span", { "aria-hidden": "true" }, "Kind"), element),
+    offer(types) {
+      for (const value of types) {
+        // An address lists kinds with commas between them.
+        if (boxes.length === MOST_KINDS || value.includes(",") || boxes.some((box) => box.value === value)) continue;
+        const box = h("input", { type: "checkbox", value, onchange: () => { summarize(); changed(chosen()); } });
+        boxes.push(box);
+        fieldset.append(choice(words(value), box));
+      }
+    },
     choose(types) {
+      this.offer(types);
       for (const box of boxes) box.checked = types.includes(box.value);
       summarize();
     },

@@ -20,7 +20,6 @@ from mobstore.model.text import count
 from mobstore.scripts.paging import next_limit
 
 _NUMBER = click.IntRange(0, I64_MAX)
-_TYPES = sorted(mobstore.EVENT_TYPES)
 
 
 @click.command()
@@ -43,7 +42,7 @@ _TYPES = sorted(mobstore.EVENT_TYPES)
 @click.option("--mob", help="Show only events of this mob.")
 @click.option("--run", "run_id", type=click.UUID, help="Show only events of this run.")
 @click.option(
-    "--type", "types", type=click.Choice(_TYPES), multiple=True, metavar="TYPE",
+    "--type", "types", multiple=True, metavar="TYPE",
     help="Show only events of this type, such as step_failed; may be repeated.",
 )  # fmt: skip
 @click.option("--member", help="Show only events that name this member.")

@@ -23,12 +23,12 @@ from mobstore.codec.arguments import (
 )
 from mobstore.codec.claims import LONGEST_TTL, claim_name
 from mobstore.codec.decoding import UNREADABLE
-from mobstore.codec.events import event_row, run_text
+from mobstore.codec.events import event_of, event_row, run_text, type_text
+from mobstore.codec.kinds import read_kinds
 from mobstore.codec.runs import RUN_STATUSES, failure_row, iteration_row, run_key, step_row
 from mobstore.errors import MobStoreError, SerializationError, UsageError
 from mobstore.model.claim import RUN_PREFIX
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import EVENT_KINDS, MobEvent
 from mobstore.model.json import I64_MAX
 from mobstore.model.kernel import KernelState
 from mobstore.model.profile import Profile
@@ -126,13 +126,13 @@ def are_stored_events(rows: Sequence[EventRow]) -> bool:
     """
     try:
         cursors, mob_ids, times, types, run_ids, documents = zip(*rows, strict=True)
-        kinds = EVENT_KINDS.read_list(documents)
+        kinds = read_kinds(documents)
         return (
             set(map(type, cursors)) == {int}
             and 0 < min(cursors) <= max(cursors) < I64_MAX
             and all(text(mob_id, "mob_id") == mob_id for mob_id in set(mob_ids))
             and all(_canonical_timestamp(time).sortable == time for time in set(times))
-            and list(types) == [kind.type for kind in kinds]
+            and list(types) == list(map(type_text, kinds))
             and list(run_ids) == list(map(run_text, kinds))
             and list(documents) == [document_text(kind, "kind") for kind in kinds]
         )
@@ -152,7 +152,7 @@ def _counter(row: _Columns) -> CounterRow:
 
 
 def _event(row: _Columns) -> EventRow:
-    event = validate(MobEvent, {**row, "timestamp": _timestamp(row, "timestamp")})
+    event = event_of({**row, "timestamp": _timestamp(row, "timestamp")})
     _counted(row, "cursor", most=I64_MAX - 1)  # the next one must fit as well
     return event_row(event)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from mobstore.codec.arguments import choice, document_text, instance, text, timestamp_text
 from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
+from mobstore.codec.kinds import kind_of, read_kinds
 from mobstore.errors import SerializationError, UsageError
-from mobstore.model.event import EVENT_KINDS, MobEvent, MobEventKind, NewMobEvent, run_of
+from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent, run_of
 from mobstore.model.event_types import EVENT_TYPES
 from mobstore.model.json import encode_string
-from mobstore.model.record import Record
+from mobstore.model.other_event import OtherEvent
+from mobstore.model.record import Record, validate
 from mobstore.model.round_trip import check_round_trip, is_exactly_same, read_back
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
@@ -23,8 +25,8 @@ E = TypeVar("E")
 
 _KIND = "event.kind"
 _PART = 1000  # events
-_TAG = len('{"type":"')
-_STARTS = frozenset(f'{{"type":"{one}' for one in EVENT_TYPES)
+_START = '{"type":"'
+_LONGEST_KNOWN = max(map(len, EVENT_TYPES))
 _Columns: TypeAlias = tuple[int, str, str, str]
 EVENT_COLUMNS = ("cursor", "mob_id", "timestamp", "kind")
 """The columns from which an event is read; the others repeat parts of its kind, for indexes."""
@@ -43,7 +45,7 @@ class EncodedEvents(NamedTuple):
 
     rows: list[EventRow]
     times: list[Timestamp]
-    kinds: list[MobEventKind]
+    kinds: Sequence[MobEventKind | OtherEvent]
 
 
 def encode_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> EncodedEvents:
@@ -74,6 +76,8 @@ def _encode(
         times.append(timestamp)
         what = _KIND if single else f"events[{n}].kind"
         instance(event.kind, Record, what)
+        if type(event.kind) is OtherEvent and event.allow_other is not True:
+            raise UsageError(f"{what} is an OtherEvent; pass allow_other=True to NewMobEvent")
         documents.append(document_text(event.kind, what))
     kinds = _read_back(events, documents, single=single)
     rows: list[EventRow] = []
@@ -81,6 +85,11 @@ def _encode(
         given, ordered = event.kind, document
         if not is_exactly_same(given, kind):
             what = _KIND if single else f"events[{len(rows)}].kind"
+            if type(given) is OtherEvent and type(kind) is not OtherEvent:
+                raise SerializationError(
+                    f"{what} is an OtherEvent, but {type(kind).__name__} has all its fields;"
+                    " append that"
+                )
             if not check_round_trip(given, kind, what):
                 ordered = document_text(kind, what)
         rows.append(row_of(0, event.mob_id, timestamp, kind, ordered))
@@ -89,20 +98,32 @@ def _encode(
 
 def _read_back(
     events: Sequence[NewMobEvent], documents: Sequence[str], *, single: bool
-) -> list[MobEventKind]:
-    """Return the kinds as a reader will decode them, all in one call."""
+) -> Sequence[MobEventKind | OtherEvent]:
+    """Return the kinds as a reader will decode them."""
     try:
-        return EVENT_KINDS.read_list(documents)
+        return read_kinds(documents)
     except ValueError:
         pass
     for n, (event, document) in enumerate(zip(events, documents, strict=True)):
         what = _KIND if single else f"events[{n}].kind"
-        read_back(type(event.kind), document, what)
+        if type(event.kind) is not OtherEvent:
+            read_back(type(event.kind), document, what)
         try:
-            EVENT_KINDS.read_list([document])
+            read_kinds([document])
         except ValueError:
             raise SerializationError(f"{what} is none of the kinds of events") from None
     raise SerializationError("events cannot be read back")  # though each of them can
+
+
+def event_of(document: Mapping[str, object]) -> MobEvent:
+    """Decode an event from parsed JSON (see `parse`), whether its kind is known or not.
+
+    Raises:
+        SerializationError: it is no event.
+    """
+    if "kind" in document:
+        document = {**document, "kind": kind_of(document["kind"])}
+    return validate(MobEvent, document)
 
 
 def event_row(event: MobEvent) -> EventRow:
@@ -116,7 +137,11 @@ def event_row(event: MobEvent) -> EventRow:
 
 
 def row_of(
-    cursor: int, mob_id: str, timestamp: Timestamp, kind: MobEventKind, document: str
+    cursor: int,
+    mob_id: str,
+    timestamp: Timestamp,
+    kind: MobEventKind | OtherEvent,
+    document: str,
 ) -> EventRow:
     """Encode the parts of an event; `document` is the JSON of its kind.
 
@@ -127,13 +152,22 @@ def row_of(
         cursor,
         text(mob_id, "mob_id"),
         timestamp_text(timestamp, "timestamp"),
-        kind.type,
+        type_text(kind),
         run_text(kind),
         document,
     )
 
 
-def run_text(kind: MobEventKind) -> str:
+def type_text(kind: MobEventKind | OtherEvent) -> str:
+    """Encode the type of an event.
+
+    Raises:
+        SerializationError: it is no text that can be stored.
+    """
+    return kind.type if len(kind.type) <= _LONGEST_KNOWN else text(kind.type, "type")
+
+
+def run_text(kind: MobEventKind | OtherEvent) -> str:
     """Encode the run that an event names; empty text if it names none."""
     return str(run_of(kind) or "")
 
@@ -163,12 +197,18 @@ def event_key(key: str) -> str:
 def event_types(types: str | Collection[str], what: str) -> tuple[str, ...]:
     """Check one type of events or several; return them without repetition.
 
+    A text that is none of `EVENT_TYPES` may be the type of other events; see `require_types`.
+
     Raises:
-        UsageError: one is not a type, or they are no collection.
+        UsageError: one is not text, or they are no collection.
     """
     if isinstance(types, Collection) and not isinstance(types, (str, bytes)):
-        return tuple(sorted({choice(one, EVENT_TYPES, what) for one in types}))
-    return (choice(types, EVENT_TYPES, what),)
+        return tuple(sorted({_event_type(one, what) for one in types}))
+    return (_event_type(types, what),)
+
+
+def _event_type(one: str, what: str) -> str:
+    return text(one, what) if type(one) is str else choice(one, EVENT_TYPES, what)
 
 
 class UnreadableEvent(NamedTuple):
@@ -241,7 +281,7 @@ def _models(rows: Sequence[_Columns]) -> list[MobEvent]:
     """Decode all kinds in one call, three times as fast as one by one."""
     if not {str}.issuperset(map(type, map(_MOB_ID, rows))):
         raise TypeError("mob_id is not text")
-    kinds = EVENT_KINDS.read_list([kind for _, _, _, kind in rows])
+    kinds = read_kinds([kind for _, _, _, kind in rows])
     times = Timestamp.all_from_sortable([time for _, _, time, _ in rows])
     return MobEvent.assemble_all(
         {"cursor": cursor, "timestamp": time, "mob_id": mob_id, "kind": kind}
@@ -254,8 +294,8 @@ def _texts(rows: Sequence[_Columns]) -> list[str]:
     kinds = [kind for _, _, _, kind in rows]
     if not {str}.issuperset(map(type, kinds)):
         raise TypeError("kind is not text")
-    if not _STARTS.issuperset([kind[: kind.index('"', _TAG)] for kind in kinds]):
-        raise ValueError("kind: not an object that begins with a known type")
+    if not all(kind.startswith(_START) for kind in kinds):
+        raise ValueError("kind: not an object that begins with its type")
     if not {"}"}.issuperset([kind[-1] for kind in kinds]) or "\n" in "".join(kinds):
         raise ValueError("kind: not an object on one line")
     times = Timestamp.json_from_sortable([time for _, _, time, _ in rows])
@@ -268,4 +308,4 @@ def _texts(rows: Sequence[_Columns]) -> list[str]:
 MODELS = Form(_models)
 """Events as models."""
 TEXTS = Form(_texts)
-"""Events as JSON, as their models write it. Of a kind, only its type and its end are checked."""
+"""Events as JSON, as their models write it. Of a kind, only its start and its end are checked."""

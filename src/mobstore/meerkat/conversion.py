@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from mobstore.codec.arguments import record_text, text
-from mobstore.codec.events import event_row
+from mobstore.codec.events import event_of, event_row
 from mobstore.codec.runs import RunRows
 from mobstore.errors import InternalError, SerializationError
 from mobstore.meerkat.layout import CURSOR_KEY, newer
@@ -15,7 +15,6 @@ from mobstore.meerkat.pages import TooLong
 from mobstore.meerkat.releases import newer_row, row_name
 from mobstore.meerkat.report import ImportedFile
 from mobstore.model.definition import MobDefinition
-from mobstore.model.event import MobEvent
 from mobstore.model.extent import MAX_VALUES
 from mobstore.model.json import I64_MAX, I64_MIN, parse
 from mobstore.model.profile import Profile
@@ -134,7 +133,7 @@ class Converter:
             raise SerializationError("its cursor is not a whole number")
         self._pass_cursor(cursor)
         document = self._document("mob_events", cursor, json)
-        event = validate(MobEvent, document)
+        event = event_of(document)
         if event.cursor != cursor:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
         if not 1 <= cursor < I64_MAX:

@@ -1,10 +1,12 @@
 """Events of a mob: the kinds, each written with its tag first."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from mobstore.errors import UsageError
+from mobstore.errors import SerializationError, UsageError
 from mobstore.model.checks import require
 from mobstore.model.definition import MobDefinition
 from mobstore.model.display import Displayed
@@ -19,8 +21,10 @@ from mobstore.model.ids import (
     TaskId,
 )
 from mobstore.model.json import I64_MAX
+from mobstore.model.other_event import OtherEvent
 from mobstore.model.profile import MobRuntimeMode
 from mobstore.model.record import (
+    EXACTLY,
     NO_VALUE,
     U64,
     Array,
@@ -33,6 +37,7 @@ from mobstore.model.record import (
     build,
     decode,
     no_value,
+    validate,
 )
 from mobstore.model.tagged_union import TaggedUnion
 from mobstore.model.text import brief
@@ -69,12 +74,17 @@ _MEMBERS: dict[str, type[Record]] = {
 }
 
 
-def _read_member(value: object) -> object:
+_MEMBER_KEYS = SessionMember.model_fields.keys() | BackendPeerMember.model_fields.keys()
+
+
+def _read_member(value: object, info: ValidationInfo) -> object:
     """Try the reference's three forms: tagged, then by session id, then a bare UUID."""
     if isinstance(value, str):
         return SessionMember.model_validate({"session_id": value})
     if isinstance(value, dict):
         member = cast("dict[str, Any]", value)
+        if info.context is EXACTLY and not member.keys() <= _MEMBER_KEYS:
+            raise PydanticKnownError("extra_forbidden")
         kind = member.get("kind")
         if type(kind) is str and kind in _MEMBERS:
             try:
@@ -407,33 +417,57 @@ MobEventKind: TypeAlias = Annotated[
     Field(discriminator="type"),
 ]
 
-EVENT_KINDS: TaggedUnion[MobEventKind] = TaggedUnion(MobEventKind)
+EVENT_KINDS: TaggedUnion[MobEventKind] = TaggedUnion(MobEventKind, OtherEvent)
 """The kinds of events, with schemas that are built on demand."""
 
 
-def run_of(kind: MobEventKind) -> RunId | None:
+def run_of(kind: MobEventKind | OtherEvent) -> RunId | None:
     """Return the run of an event, None if it has none."""
-    return kind.__dict__.get("run_id")  # faster than `getattr` on a pydantic model
+    run_id = kind.__dict__.get("run_id")  # faster than `getattr` on a pydantic model
+    if run_id is None and type(kind) is OtherEvent:
+        with suppress(SerializationError):
+            return validate(_Run, {"run_id": kind.fields.get("run_id")}).run_id
+    return run_id
+
+
+class _Run(Record):
+    """The part of an event of another kind that says of which run it is."""
+
+    run_id: RunUuid
 
 
 class NewMobEvent(Record):
-    """An event to append. The store assigns its cursor, and its time unless it has one."""
+    """An event to append. The store assigns its cursor, and its time unless it has one.
+
+    `allow_other` lets `kind` be an `OtherEvent`; without it, only kinds that this version knows are
+    taken, because readers of other versions may not know what to do with others.
+    """
 
     mob_id: MobId
-    kind: Annotated[MobEventKind, EVENT_KINDS]
+    kind: Annotated[MobEventKind | OtherEvent, EVENT_KINDS]
     timestamp: Timestamp | None = None
+    allow_other: bool = Field(default=False, exclude_if=lambda _: True)
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if type(self.kind) is OtherEvent and self.allow_other is not True:
+            raise PydanticCustomError(
+                "other_event", "an OtherEvent is taken only with allow_other=True"
+            )
+        return self
 
 
 class MobEvent(Displayed, Record):
     """An event of the log.
 
     `cursor` is its position in the log. Cursors grow with every append and are never reused.
+    `kind` is an `OtherEvent` if this version does not know the kind, or some of its keys.
     """
 
     cursor: U64
     timestamp: Timestamp
     mob_id: MobId
-    kind: Annotated[MobEventKind, EVENT_KINDS]
+    kind: Annotated[MobEventKind | OtherEvent, EVENT_KINDS]
 
     @property
     def run_id(self) -> RunId | None:
@@ -448,7 +482,9 @@ class MobEvent(Displayed, Record):
 
 
 def event_kind_from_json(document: str | bytes) -> MobEventKind:
-    """Read the JSON of an event's kind.
+    """Read the JSON of an event's kind, as the reference does: unknown keys are dropped.
+
+    `OtherEvent.from_json` reads the JSON of a kind that this version does not know.
 
     Raises:
         SerializationError: the document is none of the kinds.

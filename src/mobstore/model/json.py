@@ -101,12 +101,13 @@ def too_many_values(what: str, most: int = MAX_VALUES) -> str:
     return f"{what} has more than {most:,} values (an empty array or object counts twice)"
 
 
-def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
+def copy_json(value: Any, room: int = MAX_DEPTH, *, in_order: bool = False) -> JsonValue:
     """Copy free JSON into the form in which it is stored: object keys sorted, tuples as lists.
 
     Args:
         value: `None`, bool, int, float, str, lists or tuples of these, dicts of these by str.
         room: levels of nesting still allowed.
+        in_order: object keys keep their order, and none may occur twice.
 
     Raises:
         ValueError: the value is not JSON: another type, NaN or infinity, an integer outside
@@ -114,7 +115,7 @@ def copy_json(value: Any, room: int = MAX_DEPTH) -> JsonValue:
             names the place.
     """
     try:
-        return _copy(value, room)
+        return _copy(value, room, in_order=in_order)
     except _UnfitError as error:
         why = error.with_place()
     raise ValueError(why)
@@ -149,7 +150,7 @@ class _TooDeepError(_UnfitError):
         pass
 
 
-def _copy(value: Any, room: int) -> JsonValue:
+def _copy(value: Any, room: int, *, in_order: bool = False) -> JsonValue:
     plain: JsonValue = value
     kind: type[Any] = value.__class__
     if kind is str or kind is bool or value is None:
@@ -166,15 +167,18 @@ def _copy(value: Any, room: int) -> JsonValue:
                 "free JSON cannot hold NaN, infinity or a number beyond 1.8e308", value
             )
         return plain
+    if kind is Duplicate:
+        raise _UnfitError("a key occurs twice in one object", value)
     if room == 0:
         raise _TooDeepError("free JSON is nested too deeply", value)
     try:
         if kind is list or kind is tuple:
-            return [_copy(item, room - 1) for item in value]
+            return [_copy(item, room - 1, in_order=in_order) for item in value]
         if issubclass(kind, dict):
-            items: dict[Any, Any] = without_duplicates(value)
+            items: dict[Any, Any] = value if in_order else without_duplicates(value)
             if all(type(key) is str for key in items):
-                return {key: _copy(items[key], room - 1) for key in sorted(items)}
+                keys = items if in_order else sorted(items)
+                return {key: _copy(items[key], room - 1, in_order=in_order) for key in keys}
     except _UnfitError as error:
         error.add_place(value)
         raise

@@ -54,6 +54,10 @@ R = TypeVar("R", bound="Record")
 Read = TypeVar("Read")
 Given = TypeVar("Given")
 
+EXACTLY = object()
+"""The context of validation that forbids unknown keys, for validators of our own."""
+
+_MOST_ERRORS = 1000
 _REPLACEMENT = "\ufffd".encode()
 _building = RLock()
 
@@ -133,6 +137,15 @@ class Record(Assembled):  # noqa: PLW1641 - pydantic makes frozen models hashabl
             return None
         return next(name for name in cls.model_fields if name not in record.__dict__)
 
+    def json_fields(self) -> dict[str, object]:
+        """Return the fields that the JSON has, in its order."""
+        fields = type(self).model_fields
+        return {
+            name: part
+            for name, part in self.__dict__.items()
+            if not ((left_out := fields[name].exclude_if) and left_out(part))
+        }
+
     def __repr_str__(self, join_str: str) -> str:
         """Return the fields for `repr` and `str`, long ones cut: a document may have 80 MiB."""
         return join_str.join(
@@ -155,12 +168,7 @@ def _brief(part: object) -> str:
 def json_form(value: object) -> object:
     """Return the form in which `write_deep` writes a record or a part of it: one level of it."""
     if isinstance(value, Record):
-        fields = type(value).model_fields
-        return {
-            name: part
-            for name, part in value.__dict__.items()
-            if not ((left_out := fields[name].exclude_if) and left_out(part))
-        }
+        return value.json_fields()
     if isinstance(value, KernelState):
         return json.loads(value.to_json())
     if isinstance(value, float) and not isfinite(value):
@@ -215,6 +223,21 @@ def validate(kind: type[T], value: object) -> T:
     except (ValueError, RecursionError):
         why = "nested too deeply"
     raise SerializationError(why)
+
+
+def validate_exactly(kind: type[T], value: object) -> T | None:
+    """Build a model from parsed JSON; return None if the JSON has unknown keys, or is wrong."""
+    adapter = _adapter(kind)
+    try:
+        try:
+            return adapter.validate_python(value, extra="forbid", context=EXACTLY)
+        except ValidationError as error:
+            # Each unknown key is an error, which takes a kilobyte to look at.
+            if error.error_count() > _MOST_ERRORS or not _stopped_by_depth(error):
+                return None
+        return adapter.validate_json(write_deep(value), extra="forbid", context=EXACTLY)
+    except (ValueError, RecursionError):
+        return None
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}

@@ -15,6 +15,7 @@ from pydantic import BaseModel, FailFast, Field, GetCoreSchemaHandler, TypeAdapt
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.model.json import write_deep
+from mobstore.model.record import EXACTLY
 
 T = TypeVar("T")
 
@@ -32,8 +33,14 @@ class TaggedUnion(Generic[T]):
     Values and errors are those of the union of all models.
     """
 
-    def __init__(self, union: object) -> None:
-        """Take the union, annotated with its discriminator."""
+    def __init__(self, union: object, other: type[BaseModel] | None = None) -> None:
+        """Take the union, annotated with its discriminator.
+
+        Args:
+            union: the union.
+            other: a further model, whose instances a field takes.
+        """
+        self._other = other
         models: tuple[type[BaseModel], ...] = get_args(get_args(union)[0])
         self.models: dict[str, type[BaseModel]] = {
             model.model_fields[_TAG].default: model for model in models
@@ -51,14 +58,14 @@ class TaggedUnion(Generic[T]):
         """Read JSON documents in one call, three times as fast as one by one.
 
         Raises:
-            ValueError: one of them is of none of the models.
+            ValueError: one of them is of none of the models, or has unknown keys.
         """
         text = f"[{','.join(documents)}]"
         while True:
             tags, reader = self._list
             try:
                 if reader is not None:
-                    return reader.validate_json(text)
+                    return reader.validate_json(text, extra="forbid", context=EXACTLY)
             except ValueError:
                 if tags == self._all:
                     raise
@@ -89,7 +96,7 @@ class TaggedUnion(Generic[T]):
     def _read(self, value: Any, info: core_schema.ValidationInfo) -> T:
         tag = _tag(value)
         model = self.models.get(tag)
-        if model is type(value):
+        if type(value) is model or type(value) is self._other:
             return cast("T", value)  # pydantic does not check an instance again
         adapter = self._adapter(None if model is None else tag)
         if info.mode == "json":  # where pydantic follows any depth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from mobstore.model.text import cut
@@ -14,6 +15,7 @@ _UNITS = ((60, "min", 1, "s"), (3_600, "h", 60, "min"), (86_400, "d", 3_600, "h"
 
 LONGEST_VALUE = 100
 """Characters of a value."""
+_MOST_FIELDS = 100
 MOST_NAMES = 8
 """Names in a list, such as the dependencies of a step."""
 
@@ -57,10 +59,10 @@ def format_value(value: object, most: int = LONGEST_VALUE) -> str:
 
 
 def format_fields(fields: Mapping[str, object]) -> str:
-    """Return fields on one line, as `name=value name=value`, without those that are None."""
+    """Return the first fields on one line, as `name=value name=value`, without those of None."""
     return " ".join(
-        f"{name}={format_value(value, 24 if isinstance(value, (dict, list)) else 60)}"
-        for name, value in fields.items()
+        f"{cut(name, 60)}={format_value(value, 24 if isinstance(value, (dict, list)) else 60)}"
+        for name, value in islice(fields.items(), _MOST_FIELDS)
         if value is not None
     )
 

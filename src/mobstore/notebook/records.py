@@ -27,10 +27,13 @@ from mobstore.notebook.markup import (
     heading,
     inline,
     join,
+    omission,
     table,
 )
 from mobstore.notebook.tabular import Listing, Tabular, columns_of, fields_of
 
+FIELDS = 40
+"""Fields of a record: all that mobstore knows; another event may have more."""
 RECORDS = 40
 """Rows of a table of records: the first and the last."""
 KINDS = 40
@@ -63,10 +66,13 @@ def profile(stored: StoredRealmProfile) -> Markup:
 
 def field_list(fields: dict[str, object]) -> Markup:
     """Show fields with their values, without those that are empty or off."""
-    return facts(
-        (name.replace("_", " "), format_value(value, 200))
-        for name, value in fields.items()
-        if not _is_empty(value)
+    filled = [(name, value) for name, value in fields.items() if not _is_empty(value)]
+    first, omitted, last = first_and_last(filled, FIELDS)
+    return join(
+        facts(
+            (name.replace("_", " "), format_value(value, 200)) for name, value in (*first, *last)
+        ),
+        omission(omitted, "field"),
     )
 
 

@@ -11,6 +11,7 @@ from mobstore.errors import UsageError
 from mobstore.model.display import Displayed
 from mobstore.model.event import MobEvent
 from mobstore.model.json import encode_json
+from mobstore.model.other_event import OtherEvent
 from mobstore.model.profile import StoredRealmProfile
 from mobstore.model.record import Record
 from mobstore.model.run import (
@@ -110,12 +111,14 @@ def columns_of(record: Tabular) -> dict[str, object]:
 
 def _event(event: MobEvent) -> dict[str, object]:
     more = fields_of(event.kind)
+    # A field of another event may have any value.
+    named = {name: more.pop(name) for name in _OF_EVENTS if isinstance(more.get(name), str)}
     return {
         "cursor": event.cursor,
         "timestamp": _to_datetime(event.timestamp),
         "mob_id": event.mob_id,
         "type": more.pop("type"),
-        **{name: more.pop(name, None) for name in _OF_EVENTS},
+        **{name: named.get(name) for name in _OF_EVENTS},
         "more": more or None,
     }
 
@@ -137,8 +140,11 @@ def _run(run: MobRun) -> dict[str, object]:
 
 def fields_of(record: Record, without: Sequence[str] = ()) -> dict[str, object]:
     """Return the fields of a record in their order; nested values as `json.loads` returns them."""
-    names = (name for name in type(record).model_fields if name not in without)
-    return {name: _plain(getattr(record, name)) for name in names}
+    if isinstance(record, OtherEvent):
+        fields = record.json_fields()
+    else:
+        fields = {name: getattr(record, name) for name in type(record).model_fields}
+    return {name: _plain(part) for name, part in fields.items() if name not in without}
 
 
 def _plain(value: object) -> object:

@@ -18,7 +18,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mobstore.codec.events import read_events
-from mobstore.model.event_types import MEMBER_TYPES, members_of
+from mobstore.errors import UsageError
+from mobstore.model.event_types import EVENT_TYPES, may_name_members, members_of
 from mobstore.model.json import I64_MAX
 from mobstore.scripts.paging import next_limit, size_of
 from mobstore.scripts.tables import (
@@ -111,6 +112,23 @@ class Span(NamedTuple):
     def sorted(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """Return rows with distinct cursors in the order of the result."""
         return sorted(rows, key=_CURSOR, reverse=self.newest_first)
+
+
+def require_types(types: Sequence[str], what: str) -> ScriptPart[None]:
+    """Check that types are known, or that the log has other events of them: others are misspelt.
+
+    Raises:
+        UsageError: there is no such type.
+    """
+    others = [one for one in types if one not in EVENT_TYPES]
+    if not others:
+        return
+    found = yield tuple(Scan(EVENTS_BY_TYPE, (one,), limit=1) for one in others)
+    if not all(found):
+        raise UsageError(
+            f"{what} must be one of {', '.join(sorted(EVENT_TYPES))}, or the type of another event"
+            " in the log"
+        )
 
 
 def search(conditions: Conditions, span: Span, limit: int) -> ScriptPart[list[EventRow]]:
@@ -238,7 +256,7 @@ def page_by_time(after: str, before: str | None, limit: int) -> ScriptPart[Seque
 
 def _naming(member: str, rows: Sequence[EventRow]) -> list[EventRow]:
     """Return the events that name a member; those that cannot be read but may name it as well."""
-    rows = [row for row in rows if row.type in MEMBER_TYPES and _may_hold(row.kind, member)]
+    rows = [row for row in rows if may_name_members(row.type) and _may_hold(row.kind, member)]
     events, unreadable = read_events(rows)
     found = {event.cursor for event in events if member in members_of(event.kind)}
     found.update(event.cursor for event in unreadable)

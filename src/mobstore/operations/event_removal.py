@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from mobstore.model.json import I64_MAX
-from mobstore.operations.event_queries import FIRST_PAGE, page_by_time
+from mobstore.operations.event_queries import FIRST_PAGE, page_by_time, require_types
 from mobstore.scripts.paging import next_limit, size_of
 from mobstore.scripts.tables import (
     CONSUMERS,
@@ -84,7 +84,12 @@ def prune_some(expired: Expired, after: Place, most: int) -> Script[Pruned]:
         expired: those to remove.
         after: the place of the last event that an earlier call looked at.
         most: look at about so many events, up to the end of a page.
+
+    Raises:
+        UsageError: there is no type such as one to keep.
     """
+    if after == Place():
+        yield from require_types(expired.keep, "keep")
     before = I64_MAX if expired.before_cursor is None else expired.before_cursor
     if expired.keep_unseen:
         consumers = yield from fetch(Scan(CONSUMERS))

@@ -20,6 +20,7 @@ from mobstore.operations.event_queries import (
     Conditions,
     EventFilter,
     Span,
+    require_types,
     search,
     single_scan,
 )
@@ -137,10 +138,12 @@ def poll(
 
     Raises:
         StaleCursorError: the cursor was never assigned, and `reject_stale` is set.
+        UsageError: there is no such type.
         SerializationError: the first event of the page is unreadable; the error names its cursor.
     """
     if reject_stale and span.after:
         require_assigned(span.after, (yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))))
+    yield from require_types(conditions.types or (), "types")
     scan = single_scan(conditions, span, limit)
     if scan is not None:
         parts: Sequence[list[E] | None]

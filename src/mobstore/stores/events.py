@@ -180,8 +180,8 @@ class MobEventStore(EngineStore):
                 those events are skipped.
 
         Raises:
-            UsageError: a number is out of range, a type is none of the 25, a datetime is naive, or
-                both a mob and a run are passed.
+            UsageError: a number is out of range, a type is neither in `EVENT_TYPES` nor that of an
+                event in the log, a datetime is naive, or both a mob and a run are passed.
             StaleCursorError: `after_cursor` is past the latest one, and `reject_stale` is set.
             SerializationError: the next event is unreadable; the error names its cursor.
 
@@ -463,7 +463,7 @@ class MobEventStore(EngineStore):
 
         Raises:
             UsageError: neither bound is passed, `older_than` is a naive datetime, the cursor is out
-                of range, or a type is none of the 25.
+                of range, or a type is neither in `EVENT_TYPES` nor that of an event in the log.
             WriteFailedError: the medium failed; some of the events may have been removed.
 
         Contract: events.prune.strict, events.prune.keeps-cursors, events.prune.zone,

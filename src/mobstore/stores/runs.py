@@ -29,6 +29,7 @@ from mobstore.model.claim import Claim, RunClaim
 from mobstore.model.event import NewMobEvent
 from mobstore.model.json import JsonInput
 from mobstore.model.kernel import KernelState
+from mobstore.model.other_event import OtherEvent
 from mobstore.model.run import (
     FailureLedgerEntry,
     MobRun,
@@ -316,12 +317,16 @@ class MobRunStore(MobRunFrames[Won_co]):
             raise UsageError(f"event belongs to run {row.run_id}, not to run {key}")
         if row.type in _OUTCOMES and row.type != f"flow_{ending}":
             raise UsageError(f"event is {row.type}, but the run is to be {ending}")
-        flow_id: str | None = event.kind.__dict__.get("flow_id")
+        (kind,) = encoded.kinds
+        fields = kind.fields if isinstance(kind, OtherEvent) else kind.__dict__
+        flow_id = fields.get("flow_id")
         if claim is not None and check_claim(claim).name != run_claim_name(key):
             raise UsageError(f"claim is one on {claim.name}, not on run {key}")
         expect_release(run_claim_name(key), claim)
         return await self._engine.write(
-            lambda: endings.finish_run(key, ending, row, flow_id, claim, now.sortable)
+            lambda: endings.finish_run(
+                key, ending, row, None if flow_id is None else str(flow_id), claim, now.sortable
+            )
         )
 
     async def delete_run(self, run_id: UUID | str) -> bool:

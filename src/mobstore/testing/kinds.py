@@ -15,6 +15,8 @@ from mobstore.model.ids import (
     StepId,
     TaskId,
 )
+from mobstore.model.json import JsonInput
+from mobstore.model.other_event import OtherEvent
 from mobstore.testing.samples import definition, run_id
 
 _SESSION = SessionId(UUID(int=2**128 - 1))
@@ -71,4 +73,36 @@ def every_kind() -> tuple[MobEventKind, ...]:
             caller_provenance=known,
             audit_invocation_id="i",
         ),
+    )
+
+
+def other_kinds() -> tuple[OtherEvent, ...]:
+    """Return events of kinds, or with keys, that this version does not know."""
+    run = str(run_id(1))
+    within: dict[str, JsonInput] = {
+        "": None, "__proto__": {"constructor": 1}, "\0\x7f\u2028\ufffd\U0001f99d": "\r\n\"\\/",
+        "z": [1, 1.0, True, 2**64 - 1, -(2**63), -0.0, 1e16, 1e-7, 5e-324, []], "a": {},
+    }  # fmt: skip
+    deep: JsonInput = {"b": 1, "a": 2}
+    for _ in range(123):
+        deep = [deep]
+    return (
+        OtherEvent(type="mob_stopped", fields={}),
+        OtherEvent(type="remote_turn_bound", fields={"run_id": run, **within}),
+        OtherEvent(type="", fields={"fields": {"type": "x"}, "cursor": 7, "kind": "k"}),
+        OtherEvent(type='MOB_reset\n"', fields={"type_": 1, "deep": deep}),
+        OtherEvent(type="mob_reset", fields={"by": None}),
+        OtherEvent(
+            type="flow_failed", fields={"reason": "r", "run_id": run, "flow_id": "f", "cause": {}}
+        ),
+        OtherEvent(type="step_dispatched", fields={"run_id": run, "target": {"identity": "ann"}}),
+        OtherEvent(
+            type="meerkat_retired",
+            fields={
+                "meerkat_id": "ann",
+                "role": "lead",
+                "member_ref": {"kind": "session", "session_id": str(_SESSION), "bridge": 1},
+            },
+        ),
+        OtherEvent(type="mob_created", fields={"definition": {"id": "m", "models": {"z": 1}}}),
     )

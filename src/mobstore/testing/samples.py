@@ -35,6 +35,7 @@ from mobstore.model.ids import (
     StepId,
 )
 from mobstore.model.kernel import KernelState
+from mobstore.model.other_event import OtherEvent
 from mobstore.model.profile import Profile, RealmProfileRef, StoredRealmProfile, ToolConfig
 from mobstore.model.run import (
     FailureLedgerEntry,
@@ -69,10 +70,18 @@ def timestamp(nanoseconds: int) -> Timestamp:
 
 
 def event(
-    mob: str = "mob", *, at: Timestamp | None = None, kind: MobEventKind | None = None
+    mob: str = "mob",
+    *,
+    at: Timestamp | None = None,
+    kind: MobEventKind | OtherEvent | None = None,
 ) -> NewMobEvent:
     """Return an event to append."""
-    return NewMobEvent(mob_id=MobId(mob), kind=kind or MobCompleted(), timestamp=at)
+    return NewMobEvent(
+        mob_id=MobId(mob),
+        kind=kind or MobCompleted(),
+        timestamp=at,
+        allow_other=isinstance(kind, OtherEvent),
+    )
 
 
 def tagged_event(tag: str, padding: str = "") -> NewMobEvent:
@@ -80,13 +89,17 @@ def tagged_event(tag: str, padding: str = "") -> NewMobEvent:
     return event(kind=PeersWired(a=MeerkatId(tag), b=MeerkatId(padding)))
 
 
-def tag_of(kind: MobEventKind) -> str:
+def tag_of(kind: MobEventKind | OtherEvent) -> str:
     """Return the tag of a `tagged_event`."""
     return cast("PeersWired", kind).a
 
 
 def stored_event(
-    cursor: int = 1, mob: str = "mob", *, at: int = 0, kind: MobEventKind | None = None
+    cursor: int = 1,
+    mob: str = "mob",
+    *,
+    at: int = 0,
+    kind: MobEventKind | OtherEvent | None = None,
 ) -> MobEvent:
     """Return an event of the log."""
     return MobEvent(

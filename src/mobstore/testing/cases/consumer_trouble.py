@@ -43,7 +43,7 @@ async def names_unreadable_events(subject: Subject) -> None:
     stores = await subject.open()
     await append_events(stores, 6)
     rows = await stores.engine.read(read_script(Scan(EVENTS)))
-    bad = [row._replace(kind='{"type":"no"}') for row in rows if row.cursor in {2, 3, 6}]
+    bad = [row._replace(kind='{"typ":"no"}') for row in rows if row.cursor in {2, 3, 6}]
     await stores.engine.write(write_script(Put(EVENTS, bad)))
     async with stores.events.follow("strict", linger=0) as batches:
         batch = await anext(batches)

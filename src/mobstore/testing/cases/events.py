@@ -29,7 +29,7 @@ _UNREADABLE: tuple[dict[str, Any], ...] = (
     {"kind": ""},
     {"kind": "{"},
     {"kind": '{"type":"mob_reset"},{"type":"mob_reset"}'},
-    {"kind": '{"type":"no"}'},
+    {"kind": '{"typ":"no"}'},
     {"timestamp": "yesterday"},
 )
 

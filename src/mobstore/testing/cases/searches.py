@@ -277,7 +277,7 @@ async def poll_json_names_unreadable_events(subject: Subject) -> None:
     rows = await stores.engine.read(read_script(Scan(EVENTS)))
     lacking = '{"type":"peers_wired"}'  # of which only `poll` needs the rest
     wrong: tuple[dict[str, Any], ...] = (
-        {"kind": ""}, {"kind": rows[2].kind[:-1]}, {"kind": '{"type":"no"}'},
+        {"kind": ""}, {"kind": rows[2].kind[:-1]}, {"kind": '{"typ":"no"}'},
         {"timestamp": "yesterday"}, {"kind": lacking},
     )  # fmt: skip
     bad = [row._replace(**columns) for row, columns in zip(rows[1:6], wrong, strict=True)]

@@ -200,7 +200,7 @@ async def rejects_stale_cursors(subject: Subject) -> None:
 
 async def _damage(stores: MobStores, *cursors: int) -> None:
     rows = await stores.engine.read(read_script(Scan(EVENTS)))
-    bad = [row._replace(kind='{"type":"no"}') for row in rows if row.cursor in cursors]
+    bad = [row._replace(kind='{"typ":"no"}') for row in rows if row.cursor in cursors]
     await stores.engine.write(write_script(Put(EVENTS, bad)))
 
 
