@@ -132,6 +132,7 @@ def every_call(stores: MobStores) -> list[Call]:
             "create_run": lambda: runs.create_run(new_run(run_id(2))),
             "get_run": lambda: runs.get_run(RUN),
             "list_runs": lambda: runs.list_runs("mob"),
+            "get_run_extra": lambda: runs.get_run_extra(RUN),
             "get_run_header": lambda: runs.get_run_header(RUN),
             "run_headers": runs.run_headers,
             "counts": runs.counts,

@@ -96,6 +96,7 @@ def an_overview(text: str) -> Displayed:
         specs=1,
         realm_profiles=1,
         claims=1,
+        imported_from=text,
         consumers=(ConsumerOverview(name=text, cursor=1),),
         mobs=mobs,
     )

@@ -22,6 +22,7 @@ from mobstore.scripts.tables import (
     LOOPS,
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
+    RUN_EXTRAS,
     RUN_STATES,
     RUNS,
     SPECS,
@@ -73,6 +74,8 @@ def _place(ref: Ref) -> tuple[Table[Any], Key, str, str]:
             return RUNS, (run_id,), f"activation params of run {run_id}", "activation_params"
         case {"of": "run", "run_id": run_id}:
             return RUN_STATES, (run_id,), f"flow state of run {run_id}", "flow_state"
+        case {"of": "extra", "run_id": run_id}:
+            return RUN_EXTRAS, (run_id,), f"further keys of run {run_id}", "extra"
         case {"of": "frame", "run_id": run_id, "id": frame_id}:
             return FRAMES, (run_id, frame_id), f"state of frame {frame_id}", "kernel_state"
         case {"of": "loop", "run_id": run_id, "id": loop_id}:

@@ -16,6 +16,8 @@ from mobstore.scripts.tables import (
     COUNTERS,
     EVENTS,
     EVENTS_BY_MOB,
+    IMPORTED_FROM,
+    META,
     NEXT_CURSOR,
     NEXT_RUN,
     REALM_PROFILES,
@@ -41,7 +43,7 @@ def overview(known: RosterFold) -> Script[Overview]:
     profiles = yield from scan_rows(REALM_PROFILES, (), _profile, size=_SIZE)
     with_spec = [spec.mob_id for spec in specs]
     runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, with_spec)
-    first = yield from fetch(Scan(EVENTS, limit=1))
+    first, mark = yield from fetch(Scan(EVENTS, limit=1), Get(META, (IMPORTED_FROM,)))
     new = yield from scan_rows(
         EVENTS, (), _mob_of, most=_ROWS_AT_ONCE, after=(known.cursor,), size=_SIZE
     )
@@ -56,6 +58,7 @@ def overview(known: RosterFold) -> Script[Overview]:
             "events": sum(events.values()),
             "runs": sum(runs.values()),
             "empty": empty,
+            "imported_from": None if mark is None else brief(mark.value),
             "mobs": [
                 _mob(mob_id, events.get(mob_id, 0), runs.get(mob_id, 0), by_mob.get(mob_id))
                 for mob_id in sorted({*events, *runs})

@@ -93,6 +93,8 @@ class Overview(TypedDict):
     runs: int
     empty: bool
     """True if nothing was written since the store was created or erased, so that it can import."""
+    imported_from: str | None
+    """Releases of meerkat-mob after 0.5.2 that wrote some of the content."""
     mobs: list[MobSummary]
     profiles: list[ProfileSummary]
 

@@ -22,7 +22,8 @@ const some = (names) => names.slice(0, 49).map((each) => cut(name(each), 60)).jo
 /** The heading of the views of all mobs. */
 export const allHeading = ({ overview }) => heading({
   title: "All mobs", tabs: overview.mobs.length || overview.profiles.length ? tabs : [],
-  facts: [count(overview.mobs.length, "mob"), count(overview.events, "event"), count(overview.runs, "run")],
+  facts: [count(overview.mobs.length, "mob"), count(overview.events, "event"), count(overview.runs, "run"),
+    overview.imported_from && `imported from ${overview.imported_from}, for reading`].filter(Boolean),
 });
 
 /** The heading of the views of one mob. */

@@ -38,8 +38,10 @@ async def info(url: str, *, as_json: bool) -> None:
 def _print(console: Console, url: str, found: Overview, medium: Mapping[str, str]) -> None:
     """Print how much a store contains, and the details of its medium."""
     table = AdaptiveTable(url, "", "", right=[1])
-    for name, value in fields_of(found, without=("mobs", "consumers")).items():
+    for name, value in fields_of(found, without=("mobs", "consumers", "imported_from")).items():
         table.add_row(name.replace("_", " "), f"{value:,}" if type(value) is int else value)
+    if found.imported_from is not None:
+        table.add_row("imported from", f"{found.imported_from}, for reading")
     for name, known in medium.items():
         table.add_row(name, known)
     console.print(table)

@@ -129,10 +129,11 @@ async def import_(
 ) -> None:
     """Import FILE into an empty or new store at URL, all or nothing.
 
-    FILE is an export, a database of meerkat-mob 0.5.1 or 0.5.2, or a directory of such databases;
-    the command detects which. FILE is not changed. Of a directory, all files *.db are imported, by
-    name, and the events of each come after those of the files before: their cursors grow by a
-    number that is printed.
+    FILE is an export, a database of meerkat-mob, or a directory of such databases; the command
+    detects which. Databases of 0.6 to 0.8 are read as an archive, which is experimental: no file
+    of these releases was available to test it. FILE is not changed. Of a directory, all files *.db
+    are imported, by name, and the events of each come after those of the files before: their
+    cursors grow by a number that is printed.
 
     \b
     Example: mobstore import mobs.zip sqlite:mobs.db
@@ -251,11 +252,14 @@ def _report_import(report: ImportReport, *, as_json: bool) -> None:
                 "other_tables": report.other_tables,
                 "files": [file._asdict() for file in report.files],
                 "files_left_out": [file._asdict() for file in report.files_left_out],
+                "imported_from": report.imported_from,
             }
         )
         return
     console = new_console()
     print_summary(console, "imported", summary, report.describe_left_out())
+    if report.imported_from:
+        console.print(f"imported from {report.imported_from}, for reading (experimental)")
     if len(report.files) > 1:
         for file in report.files:
             events = f"{count(file.events, 'event')}, cursors + {file.offset:,}"

@@ -16,9 +16,17 @@ from typing import TypeVar, cast
 
 from mobstore.errors import SerializationError, UsageError
 from mobstore.model.extent import MAX_DEPTH, MAX_VALUES, has_more_values, nested_deeper
-from mobstore.model.json import I64_MAX, JsonInput, encode_json, encode_string, too_many_values
+from mobstore.model.json import (
+    I64_MAX,
+    JsonInput,
+    copy_json,
+    encode_json,
+    encode_string,
+    too_many_values,
+    write_json,
+)
 from mobstore.model.kernel import KernelState
-from mobstore.model.record import Record
+from mobstore.model.record import Record, validate, validate_exactly
 from mobstore.model.round_trip import check_round_trip, read_back
 from mobstore.model.run import FrameSnapshot, LoopSnapshot
 from mobstore.model.timestamp import Timestamp
@@ -282,6 +290,32 @@ def output_text(value: JsonInput, what: str) -> str:
             place.
     """
     return _fitting(encode_json(value, _OUTPUT_DEPTH, what), what)
+
+
+def json_text(value: object, what: str) -> str:
+    """Encode parsed JSON with all of its keys, in their order.
+
+    Raises:
+        SerializationError: a key occurs twice in one object; it is nested too deeply, or too large.
+    """
+    try:
+        copied = copy_json(value, _RECORD_DEPTH, in_order=True)
+        return _fitting(write_json(copied), what)
+    except ValueError as error:
+        raise SerializationError(f"{what}: {error}") from None
+
+
+def kept_text(value: object, kind: type[R], what: str) -> str:
+    """Encode parsed JSON of a model, with its unknown keys if it has any.
+
+    Raises:
+        SerializationError: it is not of this kind, or as for `json_text` and `record_text`.
+    """
+    exact = validate_exactly(kind, value)
+    if exact is not None:
+        return record_text(exact, kind, what)
+    validate(kind, value)
+    return json_text(value, what)
 
 
 def record_text(record: R, kind: type[R], what: str) -> str:

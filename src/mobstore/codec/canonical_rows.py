@@ -6,6 +6,7 @@ have written, or an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,9 +16,10 @@ from uuid import UUID
 from mobstore.codec.arguments import (
     choice,
     document_text,
+    json_text,
+    kept_text,
     number,
     output_text,
-    record_text,
     state_text,
     text,
 )
@@ -44,6 +46,7 @@ from mobstore.scripts.tables import (
     FAILURE_LEDGER,
     FRAMES,
     IDENTITY,
+    IMPORTED_FROM,
     LOOP_ITERATIONS,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
@@ -55,6 +58,7 @@ from mobstore.scripts.tables import (
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUN_CLAIMS,
+    RUN_EXTRAS,
     RUN_STATES,
     RUNS,
     SPECS,
@@ -76,6 +80,7 @@ from mobstore.scripts.tables import (
     RootStepOutputRow,
     Row,
     RunClaimRow,
+    RunExtraRow,
     RunRow,
     RunStateRow,
     SpecRow,
@@ -87,6 +92,7 @@ JSON_COLUMNS = frozenset(
     {
         "activation_params",
         "definition",
+        "extra",
         "flow_state",
         "kernel_state",
         "kind",
@@ -97,6 +103,8 @@ JSON_COLUMNS = frozenset(
 """The columns that hold JSON."""
 
 NOT_AS_STORED = "is not in canonical form"
+
+_RELEASES = re.compile(r"[0-9a-z., ]{1,100}")
 
 _Columns: TypeAlias = Mapping[str, Any]
 
@@ -141,7 +149,11 @@ def are_stored_events(rows: Sequence[EventRow]) -> bool:
 
 
 def _meta(row: _Columns) -> MetaRow:
-    name = choice(row["name"], frozenset({IDENTITY}), "name")
+    name = choice(row["name"], frozenset({IDENTITY, IMPORTED_FROM}), "name")
+    if name == IMPORTED_FROM:
+        if not _RELEASES.fullmatch(text(row["value"], "value")):
+            raise SerializationError("value names no releases")
+        return MetaRow(name, row["value"])
     with _naming_column("value"):
         return MetaRow(name, str(UUID(text(row["value"], "value"))))
 
@@ -265,12 +277,17 @@ def _loop_step_output(row: _Columns) -> LoopStepOutputRow:
     )
 
 
+def _run_extra(row: _Columns) -> RunExtraRow:
+    if not isinstance(row["extra"], dict):
+        raise SerializationError("extra is not an object")
+    return RunExtraRow(_run_id(row), json_text(cast("object", row["extra"]), "extra"))
+
+
 def _spec(row: _Columns) -> SpecRow:
-    definition = validate(MobDefinition, row["definition"])
     return SpecRow(
         text(row["mob_id"], "mob_id"),
         _counted(row, "revision"),
-        record_text(definition, MobDefinition, "definition"),
+        kept_text(row["definition"], MobDefinition, "definition"),
     )
 
 
@@ -278,7 +295,7 @@ def _realm_profile(row: _Columns) -> RealmProfileRow:
     return RealmProfileRow(
         text(row["name"], "name"),
         _counted(row, "revision"),
-        record_text(validate(Profile, row["profile"]), Profile, "profile"),
+        kept_text(row["profile"], Profile, "profile"),
         _timestamp_text(row, "created_at"),
         _timestamp_text(row, "updated_at"),
     )
@@ -350,6 +367,7 @@ _READERS: Mapping[Table[Any], Callable[[_Columns], Row]] = {
     ROOT_STEP_OUTPUTS: _root_step_output,
     LOOP_OUTPUTS: _loop_output,
     LOOP_STEP_OUTPUTS: _loop_step_output,
+    RUN_EXTRAS: _run_extra,
     SPECS: _spec,
     REALM_PROFILES: _realm_profile,
     CLAIMS: _claim,

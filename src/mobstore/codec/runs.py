@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar, get_args
 from uuid import UUID
@@ -51,6 +51,7 @@ from mobstore.scripts.tables import (
     LoopStepOutputRow,
     RootStepOutputRow,
     RunClaimRow,
+    RunExtraRow,
     RunRow,
     RunStateRow,
     StepLedgerRow,
@@ -366,6 +367,19 @@ def read_iteration(row: LoopIterationRow) -> LoopIterationLedgerEntry:
             "frame_id": stored_text(row.frame_id),
         }
     )
+
+
+def read_extra(row: RunExtraRow) -> Mapping[str, JsonValue]:
+    """Decode the further keys of a run.
+
+    Raises:
+        SerializationError: they cannot be read.
+    """
+    with naming_unreadable_rows("table run_extras, run", row.run_id):
+        found = decode_json(row.extra)
+        if not isinstance(found, dict):
+            raise ValueError("not an object")  # noqa: TRY004 - named by the context
+        return found
 
 
 def _loop_outputs(

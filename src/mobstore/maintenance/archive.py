@@ -26,6 +26,7 @@ from mobstore.scripts.tables import (
     EVENT_KEYS,
     FORMAT,
     RUN_CLAIMS,
+    RUN_EXTRAS,
     TABLES,
     Table,
 )
@@ -36,7 +37,9 @@ _END_RECORD = b"PK\x05\x06"
 _END_RECORD_LENGTH = 22  # bytes; the zip's comment comes after them
 _LONGEST_MANIFEST = 2**16  # bytes
 _WRONG_ENTRIES = "the file does not hold each table once and nothing else"
-_NEW: Mapping[int, tuple[Table[Any], ...]] = {2: (EVENT_KEYS, CONSUMERS, RUN_CLAIMS, CLAIMS)}
+_NEW: Mapping[int, tuple[Table[Any], ...]] = {
+    2: (EVENT_KEYS, CONSUMERS, RUN_CLAIMS, RUN_EXTRAS, CLAIMS)
+}
 """The tables that each version added; archives of earlier versions lack them."""
 _TOO_MANY_ROWS = f"it holds more rows than {_MANIFEST} declares; the file is damaged"
 

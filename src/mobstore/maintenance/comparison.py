@@ -26,6 +26,7 @@ from mobstore.scripts.tables import (
     REALM_PROFILES,
     ROOT_STEP_OUTPUTS,
     RUN_CLAIMS,
+    RUN_EXTRAS,
     RUN_STATES,
     RUNS,
     SPECS,
@@ -60,7 +61,8 @@ class Difference:
         fields: the fields that differ if both stores have it, named as in `MobEvent`, `MobRun` and
             `StoredRealmProfile`; for a spec "definition" and "revision"; for a consumer "cursor"
             and "updated_at"; for an event key "cursor". The fields of claims are "due_at", from
-            when on others can acquire it, "holder", "epoch" and "ttl"; runs have them, too.
+            when on others can acquire it, "holder", "epoch" and "ttl"; runs have them, too, and
+            "extra": what an import kept that `MobRun` has no fields for.
     """
 
     kind: Literal[
@@ -90,6 +92,7 @@ _RUN = (
     "mob_id", "flow_id", "status", "activation_params", "created_at", "completed_at",
     "schema_version",
 )  # fmt: skip
+_EXTRA = "extra"
 _PARTS: tuple[tuple[Table[Any], str], ...] = (
     (RUN_STATES, "flow_state"),
     (STEP_LEDGER, "step_ledger"),
@@ -100,6 +103,7 @@ _PARTS: tuple[tuple[Table[Any], str], ...] = (
     (ROOT_STEP_OUTPUTS, "root_step_outputs"),
     (LOOP_OUTPUTS, "loop_iteration_outputs"),
     (LOOP_STEP_OUTPUTS, "loop_iteration_outputs"),
+    (RUN_EXTRAS, _EXTRA),
 )
 """The tables with the parts of a run, and the fields of `MobRun` they are read into."""
 _UNCLAIMED = RunClaimRow("", 0, "", "", "", "", "", 0, 0)  # as of a run that has ended
@@ -177,7 +181,7 @@ async def _compare_runs(engines: _Engines) -> AsyncGenerator[Difference]:
             async for claim, other_claim in claims.pairs(one.run_id):
                 fields.update(_differing(claim or _UNCLAIMED, other_claim or _UNCLAIMED, _CLAIM))
         if one is None or other is None or fields:
-            in_order = [f for f in (*MobRun.model_fields, *_CLAIM) if f in fields]
+            in_order = [f for f in (*MobRun.model_fields, _EXTRA, *_CLAIM) if f in fields]
             yield _difference("run", one, other, in_order)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from mobstore.codec.arguments import record_text, text
+from mobstore.codec.arguments import json_text, kept_text, text
 from mobstore.codec.events import event_of, event_row
 from mobstore.codec.runs import RunRows
 from mobstore.errors import InternalError, SerializationError
+from mobstore.meerkat.archived_runs import split_run
 from mobstore.meerkat.layout import CURSOR_KEY, newer
 from mobstore.meerkat.pages import TooLong
 from mobstore.meerkat.releases import newer_row, row_name
@@ -22,7 +23,15 @@ from mobstore.model.record import validate
 from mobstore.model.run import MobRun
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations.runs import add_run
-from mobstore.scripts.tables import EVENTS, REALM_PROFILES, SPECS, RealmProfileRow, SpecRow
+from mobstore.scripts.tables import (
+    EVENTS,
+    REALM_PROFILES,
+    RUN_EXTRAS,
+    SPECS,
+    RealmProfileRow,
+    RunExtraRow,
+    SpecRow,
+)
 from mobstore.scripts.transaction import Add, Write
 
 _LONGEST = 96 * 2**20  # bytes of a row: a document, and some room for names
@@ -65,6 +74,7 @@ class Converter:
 
     Attributes:
         plans: the conversion of each table.
+        releases: those after 0.5.2 that wrote rows.
     """
 
     def __init__(self, path: Path, now: str, start: Start) -> None:
@@ -74,6 +84,7 @@ class Converter:
         self._first_event = self._last_event = 0
         self._next_run = start.run
         self._events = self._specs = self._profiles = 0
+        self.releases: set[str] = set()
         self.plans: dict[str, Plan] = {
             "mob_event_meta": Plan("key, value", self._meta),
             "mob_events": Plan("cursor, event_json", self._event),
@@ -89,7 +100,7 @@ class Converter:
 
         Raises:
             SerializationError: the row cannot be read, or is a duplicate.
-            ReadFailedError: the row was written by a newer release.
+            ReadFailedError: the row was written by a release after 0.8.
         """
         if not isinstance(row, TooLong):
             return self.plans[table].convert(*row[:-1])
@@ -133,6 +144,8 @@ class Converter:
             raise SerializationError("its cursor is not a whole number")
         self._pass_cursor(cursor)
         document = self._document("mob_events", cursor, json)
+        if "cursor" not in document and isinstance(document.get("event"), dict):
+            document = cast("dict[str, Any]", document["event"])  # since 0.6
         event = event_of(document)
         if event.cursor != cursor:
             raise SerializationError(f"its JSON has another cursor: {event.cursor}")
@@ -157,6 +170,7 @@ class Converter:
 
     def _run(self, run_id: object, json: object) -> tuple[Write, ...]:
         document = self._document("mob_runs", run_id, json)
+        document, extra = split_run(document)
         run = validate(MobRun, document)
         if str(run.run_id) != run_id:
             if isinstance(run_id, str) and run_id.lower() == str(run.run_id):
@@ -164,14 +178,16 @@ class Converter:
             raise SerializationError(f"its JSON has another run_id: {run.run_id}")
         encoded = RunRows(run)
         number, self._next_run = self._next_run, self._next_run + 1
-        return add_run(encoded, number, self._now)
+        adds = add_run(encoded, number, self._now)
+        if not extra:
+            return adds
+        return (*adds, Add(RUN_EXTRAS, (RunExtraRow(str(run.run_id), json_text(extra, "extra")),)))
 
     def _spec(self, mob_id: object, json: object) -> tuple[Write, ...]:
         document = self._document("mob_specs", mob_id, json)
         definition: object = document.get("definition")
         revision = _whole_number(document.get("revision"), "revision", least=1)
-        model = validate(MobDefinition, cast("object", definition))
-        encoded = record_text(model, MobDefinition, "definition")
+        encoded = kept_text(cast("object", definition), MobDefinition, "definition")
         row = SpecRow(_text(mob_id, "mob_id"), revision, encoded)
         self._specs += 1
         return (Add(SPECS, (row,)),)
@@ -180,7 +196,7 @@ class Converter:
         self, name: object, json: object, revision: object, created: object, updated: object
     ) -> tuple[Write, ...]:
         document = self._document("realm_profiles", name, json)
-        encoded = record_text(validate(Profile, document), Profile, "profile")
+        encoded = kept_text(document, Profile, "profile")
         row = RealmProfileRow(
             _text(name, "name"),
             _whole_number(revision, "revision", least=1),
@@ -196,7 +212,7 @@ class Converter:
 
         Raises:
             SerializationError: it cannot be read.
-            ReadFailedError: a newer release wrote the row.
+            ReadFailedError: a release after 0.8 wrote the row.
         """
         if not isinstance(json, (bytes, str)):
             raise SerializationError(f"its JSON is stored as {type(json).__name__}")
@@ -206,7 +222,9 @@ class Converter:
             raise SerializationError("its JSON is not an object")
         document = cast("dict[str, Any]", parsed)
         if found := newer_row(table, document):
-            raise newer(self._path, found.release, f"{row_name(table, key)} has {found.sign}")
+            if not found.is_readable:
+                raise newer(self._path, found.release, f"{row_name(table, key)} has {found.sign}")
+            self.releases.add(found.release)
         return document
 
 

@@ -34,8 +34,11 @@ from mobstore.scripts.tables import (
     EVENT_KEYS,
     EVENTS,
     EVENTS_BY_MOB,
+    IMPORTED_FROM,
+    META,
     NEXT_CURSOR,
     REALM_PROFILES,
+    RUN_EXTRAS,
     RUNS,
     RUNS_BY_MOB,
     SPECS,
@@ -76,7 +79,8 @@ async def export_meerkat(
         progress: called every few hundred rows.
 
     Raises:
-        SerializationError: a row cannot be read, or does not fit into the reference's layout: a
+        SerializationError: the store was imported from a release after 0.5.2; or a row cannot be
+            read, or does not fit into the reference's layout: a
             realm profile with a year outside 0 to 9999, a run of more than 10**9 bytes. Table and
             key are named. Or a mob cannot have a file of its own. No file was written.
         ReadFailedError: the store's medium failed.
@@ -108,14 +112,29 @@ class _Counts(NamedTuple):
 
 
 def _count() -> ScriptPart[_Counts]:
+    mark = yield from fetch(Get(META, (IMPORTED_FROM,)))
+    if mark is not None:
+        raise SerializationError(
+            f"the store was imported from meerkat-mob {brief(mark.value)}, for reading, and its"
+            " rows do not fit into a database of 0.5.2; export it without --format meerkat. No file"
+            " was written"
+        )
     events, runs, specs, profiles = yield from fetch(
         Count(Scan(EVENTS)), Count(Scan(RUNS)), Count(Scan(SPECS)), Count(Scan(REALM_PROFILES))
     )
     claims = yield from count_claims()
-    counter, consumers, keys = yield from fetch(
-        Get(COUNTERS, (NEXT_CURSOR,)), Count(Scan(CONSUMERS)), Count(Scan(EVENT_KEYS))
+    counter, consumers, keys, extras = yield from fetch(
+        Get(COUNTERS, (NEXT_CURSOR,)),
+        Count(Scan(CONSUMERS)),
+        Count(Scan(EVENT_KEYS)),
+        Count(Scan(RUN_EXTRAS)),
     )
-    left_out = ((claims, "claim"), (consumers, "consumer"), (keys, "event key"))
+    left_out = (
+        (claims, "claim"),
+        (consumers, "consumer"),
+        (keys, "event key"),
+        (extras, "set of further keys of a run"),
+    )
     words = tuple(count(number, noun) for number, noun in left_out if number)
     report = ExportReport(events, runs, specs, profiles, words)
     return _Counts(report, None if counter is None else counter.value)

@@ -15,10 +15,19 @@ from mobstore.meerkat.clashes import Arrivals
 from mobstore.meerkat.conversion import Converter, DuplicateError, Start
 from mobstore.meerkat.integrity import check_integrity
 from mobstore.meerkat.loading import FileLoader, RowMeter
+from mobstore.meerkat.releases import releases_text
 from mobstore.meerkat.report import ImportReport, UnreadableFile, add_file
 from mobstore.meerkat.sources import find_sources
 from mobstore.model.text import brief
-from mobstore.scripts.tables import COUNTERS, NEXT_CURSOR, NEXT_RUN, CounterRow
+from mobstore.scripts.tables import (
+    COUNTERS,
+    IMPORTED_FROM,
+    META,
+    NEXT_CURSOR,
+    NEXT_RUN,
+    CounterRow,
+    MetaRow,
+)
 from mobstore.scripts.transaction import (
     Commit,
     Get,
@@ -26,6 +35,7 @@ from mobstore.scripts.transaction import (
     Now,
     Put,
     Script,
+    Write,
     counter_too_low,
     fetch,
 )
@@ -49,13 +59,18 @@ async def import_meerkat(
     empty store stay as they are, and all cursors of another file grow by one number, its `offset`
     in the report.
 
+    Rows of 0.6 to 0.8 are read as an archive: events as `OtherEvent`s where their kinds or keys are
+    new, runs in the form of 0.5.2, and all further keys kept. Such a store is not exported to
+    meerkat-mob. This is experimental: it was written from the sources of these releases, without
+    a file that one of them wrote.
+
     Args:
         source: the path of a file, or of a directory with one file for each mob; or several of
             them. No file is changed.
         stores: the store, on any engine. Other writers wait until the import has ended.
         skip_unreadable: leave out rows that cannot be read and list them in the report, instead
             of failing on the first. Of several files, also leave out those that cannot be read,
-            are damaged, or are not databases of meerkat-mob 0.5.1 or 0.5.2.
+            are damaged, or are not databases of meerkat-mob.
         check: whether SQLite first checks the whole file for damage. Without the check, a damaged
             page may hide rows unnoticed, and a forged one may take very long to read.
         into: allow a store that is not empty, if no mob, run or realm profile of the files is in
@@ -66,7 +81,7 @@ async def import_meerkat(
     Raises:
         SerializationError: a row cannot be read, or is a duplicate; its table and key are named.
         ReadFailedError: a file cannot be read, is damaged, is not one of meerkat-mob, or holds a
-            row of another release than 0.5.1 and 0.5.2; a directory has no `*.db`.
+            row of another release than 0.5.1 to 0.8; a directory has no `*.db`.
         InternalError: the store is not empty; or a mob, run or realm profile is in two files, or in
             the store already. All such names are listed, up to a limit. Or the cursors are used up.
         UsageError: an argument is of another type.
@@ -140,10 +155,14 @@ class _Import:
             )
         if not self._into:
             yield from check_empty()
-        now, cursor, run = yield from fetch(
-            Now(), Get(COUNTERS, (NEXT_CURSOR,)), Get(COUNTERS, (NEXT_RUN,))
+        now, cursor, run, mark = yield from fetch(
+            Now(),
+            Get(COUNTERS, (NEXT_CURSOR,)),
+            Get(COUNTERS, (NEXT_RUN,)),
+            Get(META, (IMPORTED_FROM,)),
         )
         start = Start(_next(cursor, NEXT_CURSOR) - 1, _next(run, NEXT_RUN))
+        releases: set[str] = set()
         arrivals = Arrivals(empty=not self._into, several=self._several)
         meter = RowMeter(progress, sum(self._rows.get(path, 0) for path in files))
         for path in files:
@@ -159,10 +178,16 @@ class _Import:
                 self._leave_out(path, error)
                 raise self._named(path, error) from error
             add_file(report, converter.imported())
+            releases |= converter.releases
             start = converter.end()
         arrivals.check()
         counters = (CounterRow(NEXT_CURSOR, start.offset + 1), CounterRow(NEXT_RUN, start.run))
-        return Commit(report, (Put(COUNTERS, counters),))
+        writes: tuple[Write, ...] = (Put(COUNTERS, counters),)
+        if releases:
+            report.imported_from = releases_text(releases)
+            known = releases | set(mark.value.split(", ") if mark else ())
+            writes += (Put(META, (MetaRow(IMPORTED_FROM, releases_text(known)),)),)
+        return Commit(report, writes)
 
 
 def _next(counter: CounterRow | None, name: str) -> int:

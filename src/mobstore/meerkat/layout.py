@@ -152,5 +152,5 @@ def newer(path: Path, release: str, sign: str) -> ReadFailedError:
     """Return the error for a file of a newer release, or of 0.5.0."""
     return ReadFailedError(
         f"{path} was written by meerkat-mob {release} ({sign});"
-        " only rows of 0.5.1 and 0.5.2 can be imported"
+        " only rows of 0.5.1 to 0.8 can be imported"
     )

@@ -16,6 +16,7 @@ _Document: TypeAlias = Mapping[str, Any]
 _OF_EVENTS = {6: "0.6", 8: "0.7", 9: "0.8"}
 _OF_RUNS = {6: "0.6", 7: "0.7 or 0.8"}
 _UNKNOWN, _SINCE_0_7 = "0.6 or newer", "0.7 or 0.8"
+_LATER = "newer than 0.8"
 _OLD_RUN = 4
 """The highest `schema_version` of a run of 0.5.2."""
 
@@ -44,6 +45,22 @@ class Newer(NamedTuple):
 
     release: str
     sign: str
+
+    @property
+    def is_readable(self) -> bool:
+        """False if the row may have any form."""
+        return self.release != _LATER
+
+
+def releases_text(releases: Iterable[str]) -> str:
+    """Return the releases of some rows in words, without those that others make more exact."""
+    found = set(releases)
+    exact = found - {_UNKNOWN, _SINCE_0_7}
+    if not exact:
+        return _SINCE_0_7 if _SINCE_0_7 in found else _UNKNOWN
+    if _SINCE_0_7 in found and exact == {"0.6"}:
+        return f"0.6, {_SINCE_0_7}"
+    return ", ".join(sorted(exact))
 
 
 def newer_row(table: str, document: _Document) -> Newer | None:
@@ -96,7 +113,7 @@ def _profile(document: _Document) -> Newer | None:
 
 def _versioned(version: object, releases: Mapping[int, str]) -> Newer:
     if type(version) is not int or version not in releases:
-        return Newer(_UNKNOWN, "a schema_version that is not of 0.5")
+        return Newer(_LATER, "a schema_version that is not of 0.5 to 0.8")
     return Newer(releases[version], f"schema_version {version}")
 
 

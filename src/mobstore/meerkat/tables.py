@@ -16,6 +16,8 @@ from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
 from mobstore.maintenance.progress import Meter
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
+from mobstore.model.json import parse
+from mobstore.model.record import Record, validate_exactly
 from mobstore.model.run import MobRun
 from mobstore.model.text import brief
 from mobstore.model.timestamp import Timestamp
@@ -153,8 +155,14 @@ def write_spec(file: sqlite3.Connection, meter: Meter, mob_id: str) -> ScriptPar
 
 def _insert_spec(file: sqlite3.Connection, row: SpecRow) -> None:
     definition, revision = read_spec(row)
-    document = b'{"definition":%b,"revision":%d}' % (definition.to_json_bytes(), revision)
+    document = b'{"definition":%b,"revision":%d}' % (_kept(row.definition, definition), revision)
     _insert(file, "mob_specs", [(row.mob_id, document)])
+
+
+def _kept(stored: str, record: Record) -> bytes:
+    """Return the JSON of a record; as it is stored, if it has unknown keys."""
+    exact = validate_exactly(type(record), parse(stored, bounded=True))
+    return stored.encode() if exact is None else record.to_json_bytes()
 
 
 def write_profiles(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
@@ -165,7 +173,7 @@ def write_profiles(file: sqlite3.Connection, meter: Meter) -> ScriptPart[None]:
             stored = read_realm_profile(row)
             values = (
                 stored.name,
-                stored.profile.to_json_bytes(),
+                _kept(row.profile, stored.profile),
                 stored.revision,
                 _with_offset(stored.created_at, stored.name),
                 _with_offset(stored.updated_at, stored.name),

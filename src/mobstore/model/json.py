@@ -221,16 +221,24 @@ def encode_json(value: object, room: int = MAX_DEPTH, what: str = "") -> str:
             value.
     """
     try:
-        copied = _copy(value, room)
-        try:
-            return to_json(copied).decode()
-        except PydanticSerializationError:
-            pass  # perhaps only nested too deeply for pydantic
-        _require_text(copied)
-        return write_deep(copied)
+        return write_json(_copy(value, room))
     except _UnfitError as error:
         why = error.with_place(what)
     raise SerializationError(why)
+
+
+def write_json(copied: JsonValue) -> str:
+    """Write what `copy_json` returned as compact text.
+
+    Raises:
+        ValueError: the text has lone surrogates.
+    """
+    try:
+        return to_json(copied).decode()
+    except PydanticSerializationError:
+        pass  # perhaps only nested too deeply for pydantic
+    _require_text(copied)
+    return write_deep(copied)
 
 
 def write_deep(

@@ -38,6 +38,9 @@ class Overview(Displayed, Record):
         realm_profiles: profiles of the realm.
         claims: claims that are held, on runs and on other names, including expired ones.
         consumers: the named consumers, by name.
+        imported_from: the releases of meerkat-mob after 0.5.2 that wrote some of the content, such
+            as "0.7"; the store is for reading then, and cannot be exported to meerkat-mob. None if
+            there are none.
         mobs: the mobs that have a spec, an event or a run, by id.
     """
 
@@ -48,6 +51,7 @@ class Overview(Displayed, Record):
     specs: int
     realm_profiles: int
     claims: int
+    imported_from: str | None
     consumers: Array[ConsumerOverview]
     mobs: Array[MobOverview]
 

@@ -18,6 +18,7 @@ from mobstore.scripts.tables import (
     EVENTS_BY_MOB,
     FAILURE_LEDGER,
     IDENTITY,
+    IMPORTED_FROM,
     META,
     NEXT_CURSOR,
     REALM_PROFILES,
@@ -41,7 +42,9 @@ _ROWS_OF_A_JUMP = 16  # rows of one mob may be far apart, and most pages hold on
 
 def count_all() -> Script[Overview]:
     """Count everything, by mob."""
-    meta, counter = yield from fetch(Get(META, (IDENTITY,)), Get(COUNTERS, (NEXT_CURSOR,)))
+    meta, mark, counter = yield from fetch(
+        Get(META, (IDENTITY,)), Get(META, (IMPORTED_FROM,)), Get(COUNTERS, (NEXT_CURSOR,))
+    )
     specs, profiles = yield from fetch(Scan(SPECS), Count(Scan(REALM_PROFILES)))
     consumers = yield from fetch(Scan(CONSUMERS))
     claims = yield from count_claims()
@@ -66,6 +69,7 @@ def count_all() -> Script[Overview]:
             specs=len(specs),
             realm_profiles=profiles,
             claims=claims,
+            imported_from=None if mark is None else mark.value,
             consumers=tuple(ConsumerOverview(name=c.name, cursor=c.cursor) for c in consumers),
             mobs=mobs,
         )

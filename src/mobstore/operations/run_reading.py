@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 from uuid import UUID
+
+from pydantic import JsonValue
 
 from mobstore.codec.decoding import naming_unreadable_rows, read_each
 from mobstore.codec.runs import (
     RunParts,
+    read_extra,
     read_failure,
     read_header,
     read_iteration,
@@ -34,6 +37,7 @@ from mobstore.scripts.tables import (
     LOOPS,
     ROOT_STEP_OUTPUTS_BY_POSITION,
     RUN_CLAIMS,
+    RUN_EXTRAS,
     RUN_STATES,
     RUNS,
     STEP_LEDGER,
@@ -89,6 +93,12 @@ def find_run_ids(start: str, limit: int) -> Script[list[UUID]]:
         with naming_unreadable_rows("run", row.run_id):
             found.append(UUID(row.run_id))
     return Commit(found)
+
+
+def get_run_extra(run_id: str) -> Script[Mapping[str, JsonValue] | None]:
+    """Return the further keys of an imported run."""
+    row = yield from fetch(Get(RUN_EXTRAS, (run_id,)))
+    return Commit(None if row is None else read_extra(row))
 
 
 def step_entries(run_id: str, start: int, limit: int | None) -> Script[list[StepLedgerEntry]]:

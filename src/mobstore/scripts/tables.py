@@ -1,9 +1,9 @@
 """The tables, declared once: row types, keys, indexes. Every engine maps them to its own.
 
 Columns named like JSON fields hold their content: `kind`, `definition`, `profile`, `output`,
-`activation_params` free or model JSON, `flow_state` and `kernel_state` canonical text. Timestamps
-are text that sorts. No column is null: a missing time, and the run of an event without one, are
-empty text.
+`activation_params` and `extra` free or model JSON, `flow_state` and `kernel_state` canonical text.
+Timestamps are text that sorts. No column is null: a missing time, and the run of an event without
+one, are empty text.
 
 An index finds the rows with given values in its `prefix` columns, in the order of its `order`
 columns: integers by size, text by code point. Rows that tie come in any order. A table is its own
@@ -89,6 +89,8 @@ def getter_of(columns: tuple[str, ...], some: tuple[str, ...]) -> Callable[[Row]
 
 IDENTITY = "identity"
 """The name of the row of `META` that identifies the store: a UUID as text."""
+IMPORTED_FROM = "imported_from"
+"""The name of the row of `META` with the release after 0.5.2 that wrote some of the content."""
 
 
 NEXT_CURSOR = "next_cursor"
@@ -237,6 +239,13 @@ class LoopStepOutputRow(NamedTuple):
     output: str
 
 
+class RunExtraRow(NamedTuple):
+    """The keys of an imported run that this version does not know, as JSON."""
+
+    run_id: str
+    extra: str
+
+
 class SpecRow(NamedTuple):
     mob_id: str
     revision: int
@@ -326,6 +335,7 @@ LOOP_STEP_OUTPUTS = Table(
 LOOP_STEP_OUTPUTS_BY_POSITION = LOOP_STEP_OUTPUTS.index(
     "by_position", prefix=("run_id", "loop_id", "iteration"), order=("position",)
 )
+RUN_EXTRAS = Table("run_extras", RunExtraRow, order=("run_id",))
 SPECS = Table("specs", SpecRow, order=("mob_id",))
 REALM_PROFILES = Table("realm_profiles", RealmProfileRow, order=("name",))
 CLAIMS = Table("claims", ClaimRow, order=("name",))
@@ -347,6 +357,7 @@ TABLES: tuple[Table[Any], ...] = (
     ROOT_STEP_OUTPUTS,
     LOOP_OUTPUTS,
     LOOP_STEP_OUTPUTS,
+    RUN_EXTRAS,
     SPECS,
     REALM_PROFILES,
     CLAIMS,

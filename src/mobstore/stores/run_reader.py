@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 from uuid import UUID
+
+from pydantic import JsonValue
 
 from mobstore.codec.arguments import check_flags, choice, mob_and_flow, number, text, to_timestamp
 from mobstore.codec.runs import RUN_STATUSES, run_id_start, run_key
@@ -71,6 +73,17 @@ class MobRunReader(EngineStore):
         """
         selected = _selection(mob_id, flow_id, status, after, limit)
         return await self._engine.read(lambda: run_reading.list_runs(selected))
+
+    async def get_run_extra(self, run_id: UUID | str) -> Mapping[str, JsonValue] | None:
+        """Return what an import kept of a run that `MobRun` has no fields for; None if nothing.
+
+        It has the keys of the run's JSON: `flow_definition_digest` of 0.8, or `failure_ledger` with
+        an object by position, such as `{"3": {"error": …}}`. It stays as long as the run.
+
+        Contract: runs.extra.
+        """
+        key = run_key(run_id)
+        return await self._engine.read(lambda: run_reading.get_run_extra(key))
 
     async def get_run_header(self, run_id: UUID | str) -> RunHeader | None:
         """Return the run without its states, ledgers and outputs, or None.

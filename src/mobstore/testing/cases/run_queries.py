@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,15 +10,18 @@ from itertools import permutations, product
 from typing import Any, cast, get_args
 from uuid import UUID
 
-from mobstore.errors import NotFoundError, UsageError
+from mobstore.errors import NotFoundError, SerializationError, UsageError
 from mobstore.model.ids import RunId
 from mobstore.model.run import MobRun, MobRunStatus, RunHeader, is_terminal
 from mobstore.model.timestamp import Timestamp
+from mobstore.scripts.tables import RUN_EXTRAS, RunExtraRow
+from mobstore.scripts.transaction import Add, Put
 from mobstore.stores.claims import run_claim_name
 from mobstore.stores.mob_stores import MobStores, Stores
 from mobstore.stores.run_reader import RunColumn
 from mobstore.testing.kit import case, expect_error, same
 from mobstore.testing.samples import make_run, run_id, timestamp
+from mobstore.testing.scripts import write_script
 from mobstore.testing.subject import Subject
 
 _STATUSES: tuple[MobRunStatus, ...] = get_args(MobRunStatus)
@@ -205,3 +209,29 @@ async def finds_ids(subject: Subject) -> None:
     vague: Any = runs.find_run_ids
     for wrong in ("g", "c1934f182-", "c19-34f18", "-", "c1934f18--", "0" * 33, " c", None, 1):
         await expect_error(UsageError, vague(wrong), f"the prefix {wrong!r}")
+
+
+@case("runs.extra")
+async def keeps_extras(subject: Subject) -> None:
+    """What an import kept besides a run stays as it is while the run changes, and goes with it."""
+    stores = await subject.open()
+    run, other = make_run(1), make_run(2)
+    for one in (run, other):
+        await stores.runs.create_run(one)
+    same(await stores.runs.get_run_extra(run.run_id), None, "of a run that was created")
+    same(await stores.runs.get_run_extra(run_id(9)), None, "of a run that does not exist")
+    extra = '{"z":{"b":[1.0,null],"a":"\\u0000\U0001f99d"},"failure_ledger":{"0":{"error":"e"}}}'
+    rows = [RunExtraRow(str(one.run_id), extra) for one in (run, other)]
+    await stores.engine.write(write_script(Add(RUN_EXTRAS, rows)))
+    want: object = json.loads(extra)
+    same(await stores.runs.get_run_extra(str(run.run_id)), want, "as it was added")
+    await stores.runs.cas_run_status(run.run_id, expected=run.status, next="completed")
+    same(await stores.runs.get_run_extra(run.run_id), want, "of a run that has changed")
+    assert await stores.runs.delete_run(run.run_id), "the run is deleted"
+    same(await stores.runs.get_run_extra(run.run_id), None, "of a run that was deleted")
+    same(await stores.runs.get_run_extra(other.run_id), want, "of another run")
+    await stores.engine.write(write_script(Put(RUN_EXTRAS, (rows[1]._replace(extra="[]"),))))
+    said = await expect_error(
+        SerializationError, stores.runs.get_run_extra(other.run_id), "corrupt"
+    )
+    assert str(other.run_id) in said.detail, f"the error names the run: {said}"
