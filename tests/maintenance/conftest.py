@@ -9,7 +9,9 @@ from contextlib import closing
 import pytest
 
 import mobstore
-from maintenance.support import exported, fill_claims
+from maintenance.support import exported, fill_claims, load
+from mobstore.scripts.tables import RUN_EXTRAS, RunExtraRow
+from mobstore.scripts.transaction import Add
 from mobstore.testing import samples
 from mobstore.testing.kinds import every_kind
 
@@ -27,6 +29,8 @@ def good() -> bytes:
             await stores.realm_profiles.create("p", samples.profile())
             await stores.realm_profiles.create("q", samples.profile())
             await fill_claims(stores)
+            extras = [RunExtraRow(str(samples.run_id(n)), '{"z":{"b":1,"a":[]}}') for n in (1, 2)]
+            await load(stores, Add(RUN_EXTRAS, extras))
             return await exported(stores)
 
     return asyncio.run(make())

@@ -20,6 +20,7 @@ import mobstore
 from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.sqlite import SqliteEngine
 from mobstore.maintenance.transfer import Summary, export_stores, import_stores
+from mobstore.model.json import encode_json
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.tables import (
     CONSUMERS,
@@ -27,6 +28,7 @@ from mobstore.scripts.tables import (
     EVENT_KEYS,
     EVENTS,
     RUN_CLAIMS,
+    RUN_EXTRAS,
     RUNS,
     TABLES,
     ConsumerRow,
@@ -34,6 +36,7 @@ from mobstore.scripts.tables import (
     EventKeyRow,
     Row,
     RunClaimRow,
+    RunExtraRow,
 )
 from mobstore.scripts.transaction import Add, Commit, Get, LoadingScript, Put, Scan, Write
 from mobstore.testing import samples
@@ -153,6 +156,9 @@ async def fill(stores: mobstore.MobStores) -> None:
             completed_at=mobstore.Timestamp(time),
         )
         await stores.runs.create_run(run)
+    extra = encode_json({text: [text, 2**64 - 1, -0.0] for text in texts})
+    rows = [RunExtraRow(str(samples.run_id(1000 - place)), extra) for place in range(3)]
+    await load(stores, Add(RUN_EXTRAS, rows))
     for text in texts:
         await stores.specs.put_spec(text, samples.definition(text))
         await stores.realm_profiles.create(text, samples.profile(text))

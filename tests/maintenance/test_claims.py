@@ -51,7 +51,7 @@ from mobstore.testing.scripts import read_script
 FORMAT_1 = (Path(__file__).parent / "format-1.zip").read_bytes()
 """Of a store with five runs, one in each status, and a pending one created in the year 9000."""
 
-NEW = ("event_keys", "consumers", "run_claims", "claims")
+NEW = ("event_keys", "consumers", "run_claims", "run_extras", "claims")
 CLOCK = "2026-12-24T18:00:00.000000000Z"
 
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
@@ -75,7 +75,7 @@ def test_an_archive_of_version_1(engine: str, tmp_path: Path) -> None:
             summary = await imported(FORMAT_1, stores)
             assert summary == (2, 6, 1, 1)
             rows = rows_of(stores)
-            assert [rows[name] for name in NEW if name != "run_claims"] == [[], [], []]
+            assert [rows[name] for name in NEW if name != "run_claims"] == [[], [], [], []]
             due = "2026-03-04T05:06:0{}.000000000Z".format
             expected = [(2, "pending", due(2)), (3, "running", due(3)), (6, "pending", CLOCK)]
             assert rows["run_claims"] == [

@@ -32,7 +32,7 @@ _TAGS = {
 
 
 class Release(NamedTuple):
-    """What distinguishes the files of a release.
+    """A release, and the form of its files.
 
     Attributes:
         name: the release.

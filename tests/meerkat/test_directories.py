@@ -330,7 +330,7 @@ def _ours(path: Path) -> None:
 
 def _newer(path: Path) -> None:
     write_mob(path, "newer")
-    change(path, """UPDATE mob_events SET event_json = '{"event":{},"schema_version":9}'""")
+    change(path, """UPDATE mob_events SET event_json = '{"event":{},"schema_version":10}'""")
 
 
 def _half(path: Path) -> None:
@@ -364,7 +364,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a store of mobstore": (_ours, "is a store of mobstore"),
     "a damaged database": (_damaged, "is corrupt"),
     "half a database": (_half, "is corrupt"),
-    "a database of 0.8": (_newer, "was written by meerkat-mob 0.8 (event 1 has"),
+    "a later database": (_newer, "was written by meerkat-mob newer than 0.8 (event 1 has"),
     "shared memory": (_shared_memory, "is not a SQLite database"),
     "a file with a journal": (_in_the_middle_of_a_write, "was left in the middle of a write"),
     "a directory": (Path.mkdir, "is a directory"),

@@ -213,7 +213,7 @@ async def finds_ids(subject: Subject) -> None:
 
 @case("runs.extra")
 async def keeps_extras(subject: Subject) -> None:
-    """What an import kept besides a run stays as it is while the run changes, and goes with it."""
+    """Further keys of an imported run stay as they are while it changes, and go with it."""
     stores = await subject.open()
     run, other = make_run(1), make_run(2)
     for one in (run, other):
