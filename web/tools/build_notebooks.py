@@ -32,8 +32,11 @@ _CHANGED = "2026-01-01T00:00:00Z"  # of every file: the same sources produce the
 # Formats of fonts that no browser with WebAssembly requests, tools of developers, old addresses.
 _OMITTED = ("*.eot", "*.ttf", "fa-*.svg", "rspack.config*.js", "doc/*/index.html")
 
-# Importing from a folder is enough to run JupyterLite's command.
-_COMMAND = "import sys; sys.path.insert(0, {!r}); from jupyterlite_core.app import main; main()"
+# Run from a folder of packages, and in a folder for the database that the command leaves.
+_COMMAND = (
+    "import os, sys; sys.path.insert(0, {!r}); os.chdir({!r}); "
+    "from jupyterlite_core.app import main; main()"
+)
 
 
 def build_notebooks(
@@ -91,13 +94,13 @@ def _jupyterlite() -> Path:
     def make(folder: Path) -> None:
         tools = cached("jupyterlite-tools", digest([requirements]), install)
         extensions = tools / "share" / "jupyter" / "labextensions"
-        command = ["-c", _COMMAND.format(str(tools)), "build", "--ignore-sys-prefix"]
-        command += ["--apps=tree", "--apps=notebooks", "--no-sourcemaps", "--source-date-epoch=1"]
-        command += [f"--FederatedExtensionAddon.extra_labextensions_path={extensions}"]
-        with TemporaryDirectory() as lite:  # it writes a database there, too
+        options = ["--apps=tree", "--apps=notebooks", "--no-sourcemaps", "--source-date-epoch=1"]
+        options += [f"--FederatedExtensionAddon.extra_labextensions_path={extensions}"]
+        options += ["--ignore-sys-prefix", f"--output-dir={folder}"]
+        with TemporaryDirectory() as lite:
             for file in settings:
                 shutil.copy(file, lite)
-            run([*command, f"--lite-dir={lite}", f"--output-dir={folder}"])
+            run(["-c", _COMMAND.format(str(tools), lite), "build", *options])
 
     return cached("jupyterlite", digest([requirements, *settings, Path(__file__)]), make)
 
