@@ -48,6 +48,7 @@ def test_an_example(shell: Shell, title: str) -> None:
         ("mobstore.__name__", {"text": "'mobstore'"}),
         ("from __future__ import annotations\n'it is allowed'", {"text": "'it is allowed'"}),
         ("if True:\n    3", {}),
+        ("def f(a: 1): pass\nf.__annotations__", {"text": "{'a': 1}"}),
         (
             "import dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\nP(1)",
             {"text": "P(x=1)"},
