@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from meerkat.archives import RELEASES, archive
 from mobstore import MobId, MobReset, NewMobEvent
 from support.pages import Page
 
@@ -144,7 +145,7 @@ def test_erasing_leaves_nothing(sample: Path, tmp_path: Path) -> None:
         before = file.execute("SELECT value FROM meta").fetchall()
     assert page.ask("erase") == {"erased": True}
     assert page.ask("overview") == {
-        "events": 0, "runs": 0, "empty": True, "mobs": [], "profiles": [],
+        "events": 0, "runs": 0, "empty": True, "imported_from": None, "mobs": [], "profiles": [],
     }  # fmt: skip
     page.ask("erase")  # of an empty store
     page.close()
@@ -157,3 +158,17 @@ def test_erasing_leaves_nothing(sample: Path, tmp_path: Path) -> None:
     assert len(rows) > 10
     assert rows.pop("meta") == (1,)
     assert set(rows.values()) == {(0,)}
+
+
+def test_an_archive_says_what_it_is(page: Page, tmp_path: Path) -> None:
+    page.ask("import_file", path=str(archive(tmp_path / "old.db", RELEASES[1])))
+    assert page.ask("overview")["imported_from"] == "0.7"
+    (run, *_) = page.ask("runs", mob_id="tide-desk")["runs"]
+    details = page.ask("run", run_id=run["run_id"])
+    assert '"flow_authority_inputs"' in page.ask("document", ref=details["extra"])["text"]
+    members = {name for event in page.ask("events")["events"] for name in event["members"]}
+    assert "scout-1" in members
+    definition = page.ask("document", ref={"of": "spec", "id": "tide-desk"})
+    assert '"by_role"' in definition["text"]
+    page.ask("erase")
+    assert page.ask("overview")["imported_from"] is None

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import mobstore
+from cli.command_line import run as run_command
 from maintenance.support import stores_of
 from meerkat.archives import (
     DIGEST,
@@ -215,6 +216,22 @@ async def check_moves(stores: mobstore.MobStores, release: Release) -> None:
         assert len(await other.engine.read(read_script(Scan(RUN_EXTRAS)))) == 7
         found = [difference async for difference in mobstore.diff(one, other)]
         assert [(difference.kind, difference.only_in) for difference in found] == [("run", "first")]
+
+
+def test_the_command_line_says_what_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'mobs.db'}"
+    source = archive(tmp_path / "old.db", RELEASES[2])
+    assert "imported from 0.8, for reading" in run_command("import", str(source), url).out
+    shown = run_command("info", url).out
+    assert "imported from" in shown
+    assert "0.8, for reading" in shown
+    assert json.loads(run_command("info", url, "--json").out)["imported_from"] == "0.8"
+    refused = run_command("export", url, str(tmp_path / "back.db"), "--format", "meerkat")
+    assert refused.code == 1
+    assert "was imported from meerkat-mob 0.8, for reading" in refused.errors
+    (run_id, *_) = column(source, "SELECT run_id FROM mob_runs")
+    assert f"flow_definition_digest={DIGEST}" in run_command("run", url, run_id).out
+    assert "experimental" in run_command("import", "--help").out
 
 
 def test_an_installation_with_several_releases(tmp_path: Path, sample: Path) -> None:

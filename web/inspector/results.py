@@ -19,7 +19,9 @@ Progress = Callable[[int, int], None]
 class Ref(TypedDict, total=False):
     """A reference to a document, from a result, to be passed to `document` unchanged."""
 
-    of: Literal["event", "params", "run", "frame", "loop", "step", "output", "spec", "profile"]
+    of: Literal[
+        "event", "params", "run", "extra", "frame", "loop", "step", "output", "spec", "profile"
+    ]
     cursor: int
     run_id: str
     id: str

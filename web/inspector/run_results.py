@@ -94,6 +94,8 @@ class Run(TypedDict):
     params: Ref
     params_preview: str
     flow_state: Ref
+    extra: Ref | None
+    """What an import kept besides the run."""
     timeline: Timeline
     tree: list[Branch]
     """In the order of display: children follow their parent, with a depth of one more."""

@@ -24,6 +24,7 @@ from mobstore.scripts.tables import (
     ROOT_STEP_OUTPUTS,
     RUN_CLAIMS,
     RUN_CLAIMS_BY_HOLDER,
+    RUN_EXTRAS,
     RUN_STATES,
     RUNS,
     STEP_LEDGER,
@@ -108,7 +109,9 @@ def run(run_id: str) -> Script[Run]:
         NotFoundError: the run does not exist.
     """
     of_run = (run_id,)
-    row, state = yield from fetch(Get(RUNS, of_run), Get(RUN_STATES, of_run))
+    row, state, extra = yield from fetch(
+        Get(RUNS, of_run), Get(RUN_STATES, of_run), Get(RUN_EXTRAS, of_run)
+    )
     claim, now = yield from fetch(Get(RUN_CLAIMS, of_run), Now())
     if row is None:
         raise NotFoundError(f"run not found: {brief(run_id)}")
@@ -129,6 +132,7 @@ def run(run_id: str) -> Script[Run]:
             "params": {"of": "params", "run_id": run_id},
             "params_preview": truncate(row.activation_params),
             "flow_state": {"of": "run", "run_id": run_id},
+            "extra": None if extra is None else {"of": "extra", "run_id": run_id},
             "timeline": _timeline(steps, count[STEP_LEDGER]),
             "tree": tree_of(run_id, frames, loops, iterations),
             "tree_left_out": count[FRAMES] + count[LOOPS] - len(frames) - len(loops),

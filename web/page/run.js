@@ -101,12 +101,13 @@ function stateView(app) {
   let shown = "";
   return {
     element,
-    async update({ flow_state, flow_phase, params, params_preview }) {
+    async update({ flow_state, flow_phase, params, params_preview, extra }) {
       const now = JSON.stringify([flow_state, flow_phase, params_preview]);
       if (now === shown) return;
       shown = now;
       fill(element, openable(app, `Flow state: ${flow_phase}`, flow_state),
-        openable(app, ["Parameters", h("span", { class: "preview" }, params_preview)], params));
+        openable(app, ["Parameters", h("span", { class: "preview" }, params_preview)], params),
+        extra && openable(app, "Further keys", extra));
     },
   };
 }

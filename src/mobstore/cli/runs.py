@@ -19,6 +19,7 @@ from mobstore.cli.output import json_line, json_text
 from mobstore.cli.stores import open_existing
 from mobstore.cli.timeline import timeline
 from mobstore.model.json import I64_MAX
+from mobstore.notebook.formatting import format_fields
 from mobstore.operations.overview import RunSummary, run_summaries
 from mobstore.operations.run_selection import Selection
 
@@ -120,6 +121,7 @@ async def run(url: str, run_id: str, *, as_json: bool) -> None:
             listed = ", ".join(map(str, ids[:_MATCHES])) + (", ..." if ids[_MATCHES:] else "")
             raise click.UsageError(f"several ids start with {run_id}; give more digits: {listed}")
         found = await stores.runs.get_run(ids[0]) if ids else None
+        extra = await stores.runs.get_run_extra(ids[0]) if ids else None
     if found is None:
         raise mobstore.NotFoundError(f"run not found: {run_id}")
     if as_json:
@@ -130,6 +132,8 @@ async def run(url: str, run_id: str, *, as_json: bool) -> None:
             found.step_ledger, width=console.width, ascii_only=console.options.ascii_only
         )
         display.print_run(console, found, steps)
+        if extra is not None:
+            console.print(cell(f"further keys: {format_fields(extra)}"))
 
 
 @click.command()
