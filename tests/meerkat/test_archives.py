@@ -379,11 +379,20 @@ def test_wrong_events_are_left_out_in_words(document: bytes, words: str, tmp_pat
 def test_unknown_fields_of_states_and_entries_are_kept(sample_runs: list[dict[str, Any]]) -> None:
     run = next(run for run in sample_runs if run["loops"])
     frame, loop = next(iter(run["frames"])), next(iter(run["loops"]))
-    state = {**flat(run["flow_state"]), "__proto__": {"b": 1, "a": 2}}
-    frames = {**run["frames"], frame: {"kernel_state": {"phase": "P", "new": 1}, "more": [None]}}
-    loops = {**run["loops"], loop: {**run["loops"][loop], "more": {}}}
+    state: dict[str, Any] = {**flat(run["flow_state"]), "__proto__": {"b": 1, "a": 2}}
+    frames: dict[str, Any] = {
+        **run["frames"],
+        frame: {"kernel_state": {"phase": "P", "new": 1}, "more": [None]},
+    }
+    loops: dict[str, Any] = {**run["loops"], loop: {**run["loops"][loop], "more": {}}}
     steps = [{**run["step_ledger"][0], "agent_identity": "other"}, *run["step_ledger"][1:]]
-    whole = {**run, "flow_state": state, "frames": frames, "loops": loops, "step_ledger": steps}
+    whole: dict[str, Any] = {
+        **run,
+        "flow_state": state,
+        "frames": frames,
+        "loops": loops,
+        "step_ledger": steps,
+    }
     split, extra = split_run({**whole, "new": None})
     assert extra == {
         "new": None,
@@ -411,7 +420,7 @@ def test_further_keys_of_0_5_2_are_kept_and_written_back(sample: Path, tmp_path:
         async with mobstore.open_stores("memory:") as stores:
             assert (await import_meerkat(sample, stores)).imported_from == ""
             report = await export_meerkat(stores, tmp_path / "back.db")
-            assert report.left_out == ("1 set of further keys of a run",)
+            assert report.left_out == ("1 run with further keys",)
             assert (await mobstore.verify(stores)).problems == ()
 
     asyncio.run(check())

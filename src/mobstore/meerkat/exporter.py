@@ -101,7 +101,7 @@ async def export_meerkat(
 
 
 class _Counts(NamedTuple):
-    """The numbers of rows to export, and the counter of events, if there is one."""
+    """The extent of an export, and the counter of events, if there is one."""
 
     report: ExportReport
     next_cursor: int | None
@@ -130,12 +130,12 @@ def _count() -> ScriptPart[_Counts]:
         Count(Scan(RUN_EXTRAS)),
     )
     left_out = (
-        (claims, "claim"),
-        (consumers, "consumer"),
-        (keys, "event key"),
-        (extras, "set of further keys of a run"),
+        (claims, "claim", "claims"),
+        (consumers, "consumer", "consumers"),
+        (keys, "event key", "event keys"),
+        (extras, "run with further keys", "runs with further keys"),
     )
-    words = tuple(count(number, noun) for number, noun in left_out if number)
+    words = tuple(count(*one) for one in left_out if one[0])
     report = ExportReport(events, runs, specs, profiles, words)
     return _Counts(report, None if counter is None else counter.value)
 
