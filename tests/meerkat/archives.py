@@ -138,14 +138,18 @@ def definition(document: dict[str, Any], release: Release) -> dict[str, Any]:
     if release.run == 7:
         gone |= {"session_cleanup_policy", "is_implicit"}
     kept = {key: value for key, value in document.items() if key not in gone}
-    more = {"models": MODELS} if release.run == 7 else {"owner_bridge_session_id": None}
+    more: dict[str, Any] = (
+        {"models": MODELS} if release.run == 7 else {"owner_bridge_session_id": None}
+    )
     return {**kept, **more}
 
 
 def profile(document: dict[str, Any], release: Release) -> dict[str, Any]:
     """Return a profile of 0.5.2 as a newer release writes it."""
     tools = {key: value for key, value in document["tools"].items() if key != "mob_tasks"}
-    more = {"provider": "p", "resume_overrides": {"z": 1, "a": []}} if release.run == 7 else {}
+    more: dict[str, Any] = (
+        {"provider": "p", "resume_overrides": {"z": 1, "a": []}} if release.run == 7 else {}
+    )
     return {**document, "tools": {**tools, "image_generation": True}, **more}
 
 
