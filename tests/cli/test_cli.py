@@ -70,7 +70,7 @@ def test_info(url: str) -> None:
     told = json.loads(ended.out)
     identity = UUID(told.pop("identity"))
     medium = told.pop("medium")
-    assert told == {**counts, "claims": 0, "consumers": []}
+    assert told == {**counts, "claims": 0, "consumers": [], "imported_from": None}
     assert medium["SQLite"] == sqlite3.sqlite_version
     assert medium["WAL-reset bug"].startswith(("affected", "not affected"))
     table = run("info", url).out

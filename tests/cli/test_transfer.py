@@ -94,6 +94,7 @@ def test_json(folder: Folder) -> None:
         "other_tables": {},
         "files": [{**file, "events": 99, "runs": 8, "specs": 2, "realm_profiles": 2}],
         "files_left_out": [],
+        "imported_from": None,
     }
     for arguments in (
         ("copy", "sqlite:a.db", "sqlite:b.db"),

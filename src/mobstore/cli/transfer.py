@@ -258,7 +258,7 @@ def _report_import(report: ImportReport, *, as_json: bool) -> None:
         return
     console = new_console()
     print_summary(console, "imported", summary, report.describe_left_out())
-    if report.imported_from:
+    if report.imported_from is not None:
         console.print(f"imported from {report.imported_from}, for reading (experimental)")
     if len(report.files) > 1:
         for file in report.files:

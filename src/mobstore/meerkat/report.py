@@ -85,8 +85,8 @@ class ImportReport:
             counted together, as "others".
         files: the files, in the order in which they were imported.
         files_left_out: the files that could not be imported.
-        imported_from: the releases after 0.5.2 that wrote rows, such as "0.7"; "" if there are
-            none. If there are, the store is for reading.
+        imported_from: the releases after 0.5.2 that wrote rows, such as "0.7"; None if there
+            are none. If there are, the store is for reading.
     """
 
     events: int = 0
@@ -98,7 +98,7 @@ class ImportReport:
     other_tables: dict[str, int] = field(default_factory=dict[str, int])
     files: list[ImportedFile] = field(default_factory=list[ImportedFile])
     files_left_out: list[UnreadableFile] = field(default_factory=list[UnreadableFile])
-    imported_from: str = ""
+    imported_from: str | None = None
 
     def describe_left_out(self) -> list[str]:
         """Return a line for each file, row and table that was left out."""
