@@ -96,6 +96,17 @@ async def held(stores: MobStores, use: Callable[[Claim], Coroutine[Any, Any, obj
     return None if claim is None else await use(claim)
 
 
+WATCHING = {"subscribe", "watch"}
+"""Methods that wait for commits."""
+READS = WATCHING | {
+    "poll", "poll_json", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run",
+    "list_runs", "get_run_extra", "get_run_header", "run_headers", "counts", "find_run_ids",
+    "step_entries", "failure_entries", "loop_iteration_entries", "get_spec", "list_specs", "get",
+    "list", "consumers",
+}  # fmt: skip
+"""Methods that change nothing."""
+
+
 def every_call(stores: MobStores) -> list[Call]:
     """Return a call of every method of the stores, with valid arguments."""
     events, runs, specs, profiles = stores.events, stores.runs, stores.specs, stores.realm_profiles

@@ -18,7 +18,9 @@ from click.testing import CliRunner
 from engines.children import append_some, die_with_a_log_of_ours, die_within_a_write, read_as_nobody
 from engines.earlier import make_format_1
 from engines.support import (
+    READS,
     RUN,
+    WATCHING,
     every_call,
     hear,
     hold_lock,
@@ -45,13 +47,6 @@ from mobstore.scripts.transaction import Commit, DeleteRange, Engine, Scan, Scri
 from mobstore.testing.samples import tag_of, tagged_event
 
 pytestmark = pytest.mark.process
-
-READS = {
-    "poll", "poll_json", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run",
-    "list_runs", "get_run_header", "run_headers", "counts", "find_run_ids",
-    "step_entries", "failure_entries", "loop_iteration_entries", "watch", "get_spec", "list_specs",
-    "get", "list", "subscribe", "consumers",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -95,7 +90,7 @@ def test_every_call_that_may_write_raises(path: Path, url: str) -> None:
                 with pytest.raises(UsageError, match="open it without read_only to write"):
                     await attempt()
             for call in every_call(stores):
-                if call.method in READS - {"subscribe", "watch"}:
+                if call.method in READS - WATCHING:
                     with suppress(NotFoundError):  # nothing is durable in memory
                         await call.make()
             assert await stores.engine.faults() in ([], ())

@@ -61,11 +61,16 @@ def make_bases() -> Bases:
 
 
 def _lines(exported: bytes) -> Lines:
-    """Return the lines of an export, with an identity that is always the same."""
+    """Return the lines of an export, with a constant identity, and a key that is not known."""
     with zipfile.ZipFile(io.BytesIO(exported)) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jsonl")]
         lines = {name[:-6]: archive.read(name).split(b"\n")[:-1] for name in names}
-    return {**lines, "meta": [json.dumps({"name": "identity", "value": _IDENTITY}).encode()]}
+    run_id = json.loads(lines["runs"][0])["run_id"]
+    added = {
+        "meta": {"name": "identity", "value": _IDENTITY},
+        "run_extras": {"run_id": run_id, "extra": {"key": [1]}},
+    }
+    return {**lines, **{table: [json.dumps(row).encode()] for table, row in added.items()}}
 
 
 def manifest(lines: Lines) -> dict[str, Any]:

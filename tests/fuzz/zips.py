@@ -88,8 +88,7 @@ def of_size(chance: Chance, bases: Bases) -> bytes:
 _FULL = (
     "meta", "counters", "events", "runs", "run_states", "step_ledger", "failure_ledger", "frames",
     "loops", "loop_iterations", "root_step_outputs", "loop_outputs", "loop_step_outputs",
-    "run_extras", "specs",
-    "realm_profiles",
+    "run_extras", "specs", "realm_profiles",
 )  # fmt: skip
 
 

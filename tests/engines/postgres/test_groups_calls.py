@@ -8,19 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engines.support import RUN, every_call, new_run, rich_run
+from engines.support import READS, RUN, every_call, new_run, rich_run
 from mobstore import ClosedError, MobStores, Stores, UsageError, open_stores, verify
 from mobstore.scripts.tables import EVENTS
 from mobstore.scripts.transaction import Commit, DeleteRange, Scan, Script
 from mobstore.testing.samples import number_of, state, tagged_event
-
-WATCHING = {"subscribe", "watch"}
-READS = WATCHING | {
-    "poll", "poll_json", "get_by_key", "first_cursor", "replay_all", "latest_cursor", "get_run",
-    "list_runs", "get_run_header", "run_headers", "counts", "find_run_ids",
-    "step_entries", "failure_entries", "loop_iteration_entries", "get_spec", "list_specs", "get",
-    "list", "consumers",
-}  # fmt: skip
 
 
 async def fill(url: str) -> None:
