@@ -412,7 +412,7 @@ def spec(part: str) -> Callable[[], object]:
         lambda: output_text(LONG + "\ud800", "output"),
         lambda: read_spec(SpecRow(LONG, 1, f'{{"id":"m","profiles":{{"{LONG}":1}}}}')),
         lambda: read_spec(SpecRow(LONG, 1, LONG)),
-        lambda: read_all([EventRow(1, "m", TIME, "", "", f'{{"type":"{LONG}"}}')]),
+        lambda: read_all([EventRow(1, "m", TIME, "", "", f'{{"typ":"{LONG}"}}')]),
         lambda: read_all([EventRow(1, "m", LONG, "", "", '{"type":"mob_reset"}')]),
     ],
     ids=count(),
