@@ -74,9 +74,9 @@ except TimeoutError:
 import asyncio
 from mobstore import ClaimLostError, MobReset, NewMobEvent
 
-old = await stores.claims.acquire("console-job", "worker-1", ttl=0.05)
+old = await stores.claims.acquire("console-job", "worker-1", ttl=1)
 print("worker-2 at once:", await stores.claims.acquire("console-job", "worker-2", ttl=30))
-await asyncio.sleep(0.1)  # the claim expires
+await asyncio.sleep(1.1)  # the claim expires
 new = await stores.claims.acquire("console-job", "worker-2", ttl=30)
 print("worker-2 later:", new.holder, "epoch", new.epoch)
 
