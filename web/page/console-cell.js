@@ -34,6 +34,7 @@ export class Cell {
   }
 
   #flush() {
+    if (!this.#waiting) return;
     this.#output.hidden = false;
     const atEnd = this.#output.scrollHeight - this.#output.scrollTop - this.#output.clientHeight < 30;
     this.#output.append(visibleLines(this.#waiting));
@@ -60,6 +61,7 @@ export class Cell {
   }
 
   #become(status) {
+    if (status !== "running") this.#flush(); // no cell has ended before all that it printed is shown
     this.status = status;
     this.#pill.dataset.status = status;
     this.#pill.textContent = STATUSES[status] + (status === "running" ? "" : ` after ${formatDuration(performance.now() - this.#started)}`);
