@@ -382,3 +382,25 @@ def test_firefox(firefox_program: str, origin: str, tmp_path: Path) -> None:
         assert "stopped after" in tab.run(ACT, "stop")
         assert "\n2\n" in tab.run(ACT, "await stores.events.latest_cursor() + 1")
         assert not firefox.requests_elsewhere()
+
+
+def test_no_text_is_lost(page: Page) -> None:
+    """Text that has not run outlives a change of view, and comes back with Ctrl+Z."""
+    editor(page).fill("draft")
+    page.get_by_label("Examples").select_option("Verify")
+    expect(editor(page)).to_have_value(EXAMPLES["Verify"])
+    editor(page).press("Control+z")
+    expect(editor(page)).to_have_value("draft")
+    go(page, page="store")
+    go(page, page="python")
+    expect(editor(page)).to_have_value("draft")
+    editor(page).fill("")
+
+
+def test_python_is_asked_for_before_it_runs(page_tabs: PageTabs) -> None:
+    tab = page_tabs.tab()
+    tab.goto(page_tabs.address("early"), wait_until="commit")
+    for place in ("python", "demo", "python"):
+        tab.evaluate("place => { location.hash = `page=${place}`; }", place)
+    expect(editor(tab)).to_be_visible(timeout=90_000)
+    tab.close()

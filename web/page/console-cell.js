@@ -51,7 +51,8 @@ export class Cell {
   }
 
   /** End a cell that has no result, because Python was ended. */
-  end(status) {
+  end(status, reason) {
+    if (reason) this.#result.append(text("problem", "Error", reason));
     this.#become(status === "stopped" ? "canceled" : "failed");
   }
 

@@ -9,6 +9,8 @@ export class ConsoleSession extends EventTarget {
   cells = [];
   /** off, starting or ready */
   state = "off";
+  /** The text in the editor when the view was left. */
+  draft = "";
   /** Titles and sources, once Python has started. */
   examples = {};
   #worker;
@@ -67,10 +69,10 @@ export class ConsoleSession extends EventTarget {
     this.#end("stopped");
   }
 
-  #end(status) {
+  #end(status, reason) {
     this.#worker?.terminate();
     this.#worker = undefined;
-    this.running?.end(status);
+    this.running?.end(status, reason);
     this.#become("off");
   }
 
@@ -91,7 +93,7 @@ export class ConsoleSession extends EventTarget {
   }
 
   #fail(failure) {
-    this.#end("failed");
+    this.#end("failed", failure.message);
     this.dispatchEvent(new CustomEvent("failure", { detail: new Failure(failure) }));
   }
 

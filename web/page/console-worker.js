@@ -19,7 +19,15 @@ async function start(url) {
 
 async function run(number, source) {
   const python = await session;
-  if (python) postMessage({ number, result: JSON.parse(await python.run(number, source)) });
+  if (!python) return;
+  const described = await python.run(number, source);
+  let result;
+  try {
+    result = JSON.parse(described);
+  } catch { // with more than 2 GiB of memory, Pyodide passes texts on as NULs
+    result = { error: "The result cannot be shown: Python uses too much memory. Stop it, and run the cell again." };
+  }
+  postMessage({ number, result });
 }
 
 self.onunhandledrejection = ({ reason }) => {

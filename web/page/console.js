@@ -47,7 +47,12 @@ export function consoleView(app) {
   function indent(before) {
     const line = before.slice(before.lastIndexOf("\n") + 1);
     const more = /:\s*(#.*)?$/.test(line) ? INDENT : "";
-    document.execCommand("insertText", false, `\n${/^[ \t]*/.exec(line)[0]}${more}`); // unlike setRangeText, it can be undone
+    insert(`\n${/^[ \t]*/.exec(line)[0]}${more}`);
+  }
+
+  /** Replace the selected text; unlike with setRangeText, the user can undo it. */
+  function insert(text) {
+    document.execCommand("insertText", false, text);
   }
 
   function recall(source) {
@@ -55,10 +60,9 @@ export function consoleView(app) {
   }
 
   function edit(source) {
-    editor.value = source;
-    editor.selectionStart = editor.selectionEnd = source.length;
-    resize();
     editor.focus();
+    editor.select();
+    insert(source);
   }
 
   function resize() {
@@ -128,12 +132,14 @@ export function consoleView(app) {
   session.addEventListener("change", show);
   session.addEventListener("failure", onFailure);
   session.start();
+  editor.value = session.draft;
   resize();
   show();
   return {
     element,
     refresh: async () => {},
     close() {
+      session.draft = editor.value;
       session.removeEventListener("change", show);
       session.removeEventListener("failure", onFailure);
     },

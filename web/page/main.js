@@ -37,9 +37,9 @@ const app = { call: (...call) => opening.then(() => rpc.call(...call)), open, st
 /** Create the view that the address names. */
 function viewOf(place) {
   if (place.page === "store") return storeView(app);
-  if (place.page === "demo") return demoView(app);
+  if (place.page === "demo" && app.player) return demoView(app); // no player and no console before a store is open
   if (place.page === "race") return raceView(app, place);
-  if (place.page === "python") return consoleView(app);
+  if (place.page === "python" && app.console) return consoleView(app);
   if (place.tab === "events") return eventsView(app, place);
   if (place.run !== undefined && place.mob === undefined) return runView(app, place);
   if (place.mob === undefined) return (OF_ALL.get(place.tab) ?? mobsView)(app);
