@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +17,6 @@ import pytest
 import mobstore
 from maintenance.support import contents, load, stores_of
 from meerkat.installations import installation, numbers
-from mobstore.maintenance import output_directory
-from mobstore.maintenance.output_file import move_without_replacing
 from mobstore.meerkat import ExportReport, export_meerkat, import_meerkat, tables
 from mobstore.meerkat.exporter import file_name
 from mobstore.scripts.tables import FRAMES
@@ -229,24 +225,56 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
             await stores.events.append(samples.event())
 
             def appear(_done: int, _total: int) -> None:
+                folder.mkdir(exist_ok=True)
                 (folder / "dear").touch()
 
-            with pytest.raises(mobstore.WriteFailedError, match="was written to meanwhile"):
+            with pytest.raises(mobstore.WriteFailedError, match="not empty"):
                 await export_meerkat(stores, folder, by_mob=True, progress=appear)
 
     asyncio.run(check())
     assert names(folder) == ["dear"]
+    assert names(tmp_path) == ["out"]
 
 
-def test_a_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    move = move_without_replacing
+def test_a_directory_that_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == mounted)
 
-    def fail_later(beside: Path, target: Path) -> None:
-        if target.name == "realm_profiles.db":
-            raise OSError(28, "No space left on device")
-        move(beside, target)
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            await stores.events.append(samples.event())
+            for path in (".", tmp_path / "current", mounted):
+                with pytest.raises(mobstore.WriteFailedError, match="name a new directory in it"):
+                    await export_meerkat(stores, path, by_mob=True)
 
-    monkeypatch.setattr(output_directory, "move_without_replacing", fail_later)
+    asyncio.run(check())
+    assert names(tmp_path) == ["current", "mounted"]
+    assert not names(mounted)
+
+
+def test_an_empty_directory_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o2750)
+
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            await export_meerkat(stores, tmp_path / "out", by_mob=True)
+
+    asyncio.run(check())
+    assert (tmp_path / "out").stat().st_mode & 0o7777 == 0o2750
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_failed_move_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "rename", fail)
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
@@ -255,7 +283,7 @@ def test_a_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 await export_meerkat(stores, tmp_path / "out", by_mob=True)
 
     asyncio.run(check())
-    assert not (tmp_path / "out").exists()
+    assert not names(tmp_path)
 
 
 def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
@@ -275,27 +303,59 @@ def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
                 await tasks[0]
 
     asyncio.run(check())
-    assert not (tmp_path / "out").exists()
+    assert not [name for name in names(tmp_path) if "out" in name]
+
+
+_KILLED = """
+import asyncio, os, pathlib, random, signal, sys
+import mobstore
+from mobstore.meerkat import export_meerkat
+from mobstore.testing import samples
+
+def export(folder, last):
+    calls = 0
+    def count(name, _):
+        nonlocal calls
+        calls += name.partition(".")[0] in {"open", "os", "sqlite3"}
+        if calls == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    async def work():
+        async with mobstore.open_stores("memory:") as stores:
+            await stores.events.append_batch([samples.event(f"m{n}") for n in range(5)])
+            sys.addaudithook(count)
+            await export_meerkat(stores, folder, by_mob=True)
+    asyncio.run(work())
+    return calls
+
+def forked(work):
+    pid = os.fork()
+    if not pid:
+        work()
+        os._exit(0)
+    return os.WTERMSIG(os.waitpid(pid, 0)[1])
+
+top = pathlib.Path(sys.argv[1])
+reader, writer = os.pipe()
+forked(lambda: os.write(writer, str(export(top / "whole", 0)).encode()))
+calls = int(os.read(reader, 20))
+points = {*range(calls - 5, calls + 7), *random.sample(range(1, calls), 6)}  # chmod and others, too
+for point in sorted(points):
+    folder = top / str(point)
+    if point % 2:
+        folder.mkdir()
+    forked(lambda: export(folder, point))
+    print(len(list(folder.iterdir())) if folder.exists() else 0)
+"""
 
 
 @pytest.mark.process
-def test_a_killed_export_leaves_no_file(tmp_path: Path) -> None:
-    script = textwrap.dedent(f"""
-        import asyncio, os, signal, mobstore
-        from mobstore.meerkat import export_meerkat
-        from mobstore.testing import samples
-        async def main():
-            async with mobstore.open_stores("memory:") as stores:
-                await stores.events.append_batch([samples.event() for _ in range(3000)])
-                await export_meerkat(
-                    stores, {str(tmp_path / "out")!r}, by_mob=True,
-                    progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
-        asyncio.run(main())
-    """)
-    ended = subprocess.run([sys.executable, "-c", script], check=False)
-    assert ended.returncode == -signal.SIGKILL
-    (hidden,) = names(tmp_path / "out")
-    assert hidden.startswith(".mobstore.")
+@pytest.mark.slow
+def test_a_killed_export_leaves_all_files_or_none(tmp_path: Path) -> None:
+    """A process is killed at each of its last calls of the system, and at some before."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _KILLED, tmp_path], check=True, capture_output=True, text=True
+    )
+    assert set(ended.stdout.split()) == {"0", "6"}
 
 
 def test_pages_end_with_their_mob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ Its modules, each above those that it uses:
     archive           the zip and its manifest
       json_lines      one row as one line of an archive, and back
       input_file      a caller's file that is read
-      output_directory  several files that appear together or not at all
+      output_directory  a directory that appears complete or not at all
       output_file     a file that is written, and appears complete or not at all
       temporary_file  an unnamed file
     progress          progress reports, and work that ends when its task is cancelled
