@@ -6,6 +6,7 @@ an older file, and changes no row. So rows decide, and a file may hold rows of s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -17,6 +18,7 @@ _OF_EVENTS = {6: "0.6", 8: "0.7", 9: "0.8"}
 _OF_RUNS = {6: "0.6", 7: "0.7 or 0.8"}
 _UNKNOWN, _SINCE_0_7 = "0.6 or newer", "0.7 or 0.8"
 _LATER = "newer than 0.8"
+_STRANGE = "of an unknown release"
 _OLD_RUN = 4
 """The highest `schema_version` of a run of 0.5.2."""
 
@@ -49,7 +51,7 @@ class Newer(NamedTuple):
     @property
     def is_readable(self) -> bool:
         """False if the row may have any form."""
-        return self.release != _LATER
+        return self.release not in {_LATER, _STRANGE}
 
 
 def releases_text(releases: Iterable[str]) -> str:
@@ -112,9 +114,11 @@ def _profile(document: _Document) -> Newer | None:
 
 
 def _versioned(version: object, releases: Mapping[int, str]) -> Newer:
-    if type(version) is not int or version not in releases:
-        return Newer(_LATER, "a schema_version that is not of 0.5 to 0.8")
-    return Newer(releases[version], f"schema_version {version}")
+    sign = f"schema_version {brief(json.dumps(version, default=repr))}"
+    if type(version) is int:
+        later = _LATER if version > max(releases) else _STRANGE
+        return Newer(releases.get(version, later), sign)
+    return Newer(_STRANGE, sign)
 
 
 def _with_key(document: object, releases: Mapping[str, str]) -> Newer | None:
