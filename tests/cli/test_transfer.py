@@ -224,6 +224,10 @@ def test_into_a_store_that_is_not_empty(folder: Folder) -> None:
     )
     assert rows(folder.path / "a.db") == before
     assert f"imported {ALL}" in folder.output("import", "mobs", "sqlite:a.db", "--into")
+    one = folder.output("import", "mobs/desk.db", "sqlite:b.db")
+    assert "cursors" not in one
+    one = folder.output("import", "mobs/Attic.db", "sqlite:b.db", "--into")
+    assert "mobs/Attic.db: 2 events, cursors + 11\n" in one
     assert folder.output("verify", "sqlite:a.db").startswith("sound")
     (folder.path / "none").mkdir()
     assert "none has no file *.db" in folder.message("import", "none", "sqlite:c.db")
@@ -255,6 +259,8 @@ def test_errors(folder: Folder) -> None:
         (("import", "cut.zip", "sqlite:new.db"), 1, "not a mobstore export"),
         (("import", "mobs.zip", "sqlite:new.db", "--skip-unreadable"), 2, "of meerkat-mob"),
         (("import", "mobs.zip", "sqlite:new.db", "--no-check"), 2, "of meerkat-mob"),
+        (("import", "", "sqlite:new.db"), 2, "a path cannot be empty"),
+        (("export", "sqlite:mobs.db", "", "--format", "meerkat"), 2, "a path cannot be empty"),
         (("import", "mobs.zip", "sqlite:new.db", "--into"), 2, "--into is only for databases"),
         (("import", "damaged.zip", "memory:"), 1, "cannot be read; the file is damaged"),
     ):

@@ -16,7 +16,7 @@ import pytest
 import mobstore
 from maintenance.support import rows_of, stores_of
 from meerkat.installations import change, forge_duplicate, installation, numbers, state, write_mob
-from mobstore.meerkat import ImportedFile, ImportReport, clashes, import_meerkat
+from mobstore.meerkat import ImportedFile, ImportReport, clashes, export_meerkat, import_meerkat
 from mobstore.testing import samples
 
 engines = pytest.mark.parametrize("engine", ["memory", "sqlite"])
@@ -69,8 +69,9 @@ def test_all_files_of_a_directory_in_the_order_of_their_names(
     engine: str, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "notes.txt").write_text("not a database", encoding="utf-8")
-    (folder / "more").mkdir()
-    write_mob(folder / "more" / "deep.db", "deep")
+    (folder / "old.db").mkdir()
+    write_mob(folder / "old.db" / "deep.db", "deep")
+    (folder / "link.db").symlink_to(".")
     before = state(folder)
 
     async def work() -> None:
@@ -367,11 +368,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a later database": (_newer, "was written by meerkat-mob newer than 0.8 (event 1 has"),
     "shared memory": (_shared_memory, "is not a SQLite database"),
     "a file with a journal": (_in_the_middle_of_a_write, "was left in the middle of a write"),
-    "a directory": (Path.mkdir, "is a directory"),
     "a named pipe": (os.mkfifo, "is not a regular file"),
     "a loop of links": (lambda path: path.symlink_to(path), "symbolic links"),
     "a link to nothing": (lambda path: path.symlink_to("nothing"), "is not a file"),
-    "a link to the directory": (lambda path: path.symlink_to("."), "is a directory"),
 }
 
 
@@ -391,6 +390,23 @@ def test_a_file_that_cannot_be_imported_is_named_or_left_out(what: str, folder: 
     assert words in left_out.reason
     assert report.describe_left_out() == [str(left_out)]
     assert state(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("10", "newer than 0.8 (event 1 has schema_version 10)"),
+        ("5", "of an unknown release (event 1 has schema_version 5)"),
+        ("-1", "of an unknown release (event 1 has schema_version -1)"),
+        ('"6"', 'of an unknown release (event 1 has schema_version "6")'),
+        ("true", "of an unknown release (event 1 has schema_version true)"),
+    ],
+)
+def test_the_version_of_an_event_is_named(version: str, words: str, tmp_path: Path) -> None:
+    path = write_mob(tmp_path / "a.db", "a")
+    document = f'{{"event":{{}},"schema_version":{version}}}'
+    change(path, f"UPDATE mob_events SET event_json = '{document}'")
+    assert f"was written by meerkat-mob {words}" in rejected(path)
 
 
 def test_all_files_that_cannot_be_imported_are_listed(tmp_path: Path) -> None:
@@ -431,6 +447,20 @@ def test_a_forged_duplicate_on_another_page(folder: Path) -> None:
     forge_duplicate(path, "mob_runs")
     said = rejected(folder, mobstore.SerializationError)
     assert said.startswith(f"e.db: table mob_runs, key {samples.run_id(10)}: duplicate")
+
+
+@pytest.mark.parametrize("name", ["", "x\0", "x\ud800"])
+def test_a_path_that_no_file_can_have(name: str) -> None:
+    for source in (name, ["a.db", name]):
+        assert "a path cannot" in rejected(source, mobstore.UsageError)
+
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            for by_mob in (False, True):
+                with pytest.raises(mobstore.UsageError, match="a path cannot"):
+                    await export_meerkat(stores, name, by_mob=by_mob)
+
+    asyncio.run(check())
 
 
 @pytest.mark.parametrize("source", [[], ()])

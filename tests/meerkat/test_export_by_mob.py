@@ -162,6 +162,10 @@ REJECTED: dict[str, tuple[Fill, str]] = {
         lambda stores: stores.events.append(samples.event("é" * 50)),
         "the names of files would be too long: mob éééé",
     ),
+    "a name too long for a log beside it": (
+        lambda stores: stores.events.append(samples.event("m" * 245)),
+        "the names of files would be too long: mob mmmm",
+    ),
     "a row that cannot be read": (_unreadable, str(samples.run_id(1))),
 }
 

@@ -31,7 +31,7 @@ from mobstore.maintenance.transfer import (
 )
 from mobstore.meerkat import ExportReport, ImportReport, export_meerkat, import_meerkat
 from mobstore.meerkat.database import check_source
-from mobstore.meerkat.sources import find_sources
+from mobstore.meerkat.sources import find_sources, to_path
 from mobstore.model.text import count
 from mobstore.stores.urls import parse_url
 
@@ -83,7 +83,7 @@ async def export(url: str, file: str, *, layout: str, force: bool, as_json: bool
     Example: mobstore export sqlite:mobs.db mob.db --format meerkat
     Example: mobstore export sqlite:mobs.db mobs/ --format meerkat
     """  # noqa: D301 - `\b` is click's
-    piped, path = file == "-", Path(file)
+    piped, path = file == "-", to_path(file)
     if piped and sys.stdout.isatty():
         raise click.UsageError(
             "standard output is a terminal; name a file, or pipe the output into a command"
@@ -140,7 +140,7 @@ async def import_(
     Example: mobstore import mob.db sqlite:mobs.db
     Example: mobstore import mobs/ sqlite:mobs.db
     """  # noqa: D301 - `\b` is click's
-    path = Path(file)
+    path = to_path(file)
     if file == "-":
         raise click.UsageError("import cannot read from a pipe; save the data to a file first")
     options = {"--skip-unreadable": skip_unreadable, "--no-check": no_check, "--into": into}
@@ -160,7 +160,7 @@ async def import_(
         option = next(name for name, is_set in options.items() if is_set)
         raise click.UsageError(f"{option} is only for databases of meerkat-mob")
     else:
-        with path.open("rb") as opened:  # noqa: ASYNC230 - no other task runs
+        with path.open("rb") as opened:
             check_file(opened)
             async with open_new(url) as stores:
                 with progress_bar("importing") as progress:
@@ -260,7 +260,7 @@ def _report_import(report: ImportReport, *, as_json: bool) -> None:
     print_summary(console, "imported", summary, report.describe_left_out())
     if report.imported_from is not None:
         console.print(f"imported from {report.imported_from}, for reading (experimental)")
-    if len(report.files) > 1:
+    if len(report.files) > 1 or report.files[0].offset:
         for file in report.files:
             events = f"{count(file.events, 'event')}, cursors + {file.offset:,}"
             console.print(cell(f"{file.path}: {events if file.events else 'no events'}", "dim"))

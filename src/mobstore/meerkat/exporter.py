@@ -48,7 +48,7 @@ from mobstore.stores.mob_stores import MobStores, check_stores
 
 _PROFILES = "realm_profiles"
 _KEPT = re.compile(rb"[A-Za-z0-9_-]")
-_LONGEST_NAME = 255  # bytes
+_LONGEST_NAME = 255 - len("-journal")  # bytes; SQLite appends this to the name
 _MOST_NAMED = 10
 _OWNER_ONLY = 0o600
 

@@ -28,11 +28,12 @@ class Sources(NamedTuple):
 
 
 def find_sources(source: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Sources:
-    """Return the files that a caller named; of a directory, all `*.db` in it, by name.
+    """Return the files that a caller named; of a directory, all `*.db` but subdirectories, by name.
 
     Raises:
         ReadFailedError: a directory cannot be read, or has no such file.
-        UsageError: a path is neither text nor a path, or no path is passed.
+        UsageError: a path is neither text nor a path, is empty, or no file can have it; or no path
+            is passed.
     """
     if isinstance(source, (str, bytes, PathLike)) or not isinstance(source, Iterable):
         path = to_path(source)
@@ -51,12 +52,20 @@ def to_path(path: str | PathLike[str]) -> Path:
     """Return the path that a caller passed.
 
     Raises:
-        UsageError: `path` is neither text nor a path.
+        UsageError: `path` is neither text nor a path, or no file can have it as its name.
     """
     try:
-        return Path(path)
+        name = os.fsencode(path)
+        checked = Path(path)
     except TypeError as error:
         raise UsageError(f"a file is named by a path, not {type(path).__name__}") from error
+    except UnicodeEncodeError:
+        raise UsageError("a path cannot contain lone surrogates") from None
+    if b"\0" in name:
+        raise UsageError("a path cannot contain NUL")
+    if not name:  # Path takes it for the current directory
+        raise UsageError("a path cannot be empty; for the current directory use .")
+    return checked
 
 
 def _in_directory(path: Path) -> tuple[Path, ...] | None:
@@ -64,7 +73,11 @@ def _in_directory(path: Path) -> tuple[Path, ...] | None:
     try:
         if not path.is_dir():
             return None
-        names = sorted(name for name in os.listdir(path) if name.endswith(SUFFIX))  # noqa: PTH208 - without a stat of each
+        names = sorted(
+            name
+            for name in os.listdir(path)  # noqa: PTH208 - most of the names are not needed
+            if name.endswith(SUFFIX) and not (path / name).is_dir()
+        )
     except OSError as error:
         raise ReadFailedError(f"{path} cannot be read: {reason(error)}") from error
     if not names:
