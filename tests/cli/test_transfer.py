@@ -100,9 +100,22 @@ def test_json(folder: Folder) -> None:
         ("copy", "sqlite:a.db", "sqlite:b.db"),
         ("export", "sqlite:b.db", "mobs.zip"),
         ("import", "mobs.zip", "sqlite:c.db"),
-        ("export", "sqlite:c.db", "back.db", "--format", "meerkat"),
     ):
         assert json.loads(folder.output(*arguments, "--json")) == COUNTS
+    told = folder.output("export", "sqlite:c.db", "back.db", "--format", "meerkat", "--json")
+    assert json.loads(told) == {**COUNTS, "unknown_events": 0}
+
+
+def test_events_that_meerkat_cannot_read_are_counted(folder: Folder) -> None:
+    with closing(sqlite3.connect(folder.path / "mob.db")) as file:
+        file.execute(
+            "UPDATE mob_events SET event_json = json_set(event_json, '$.kind', json_object('type',"
+            " 'mob_stopped')) WHERE cursor = 7"
+        )
+        file.commit()
+    folder.output("import", "mob.db", "sqlite:a.db")
+    told = folder.output("export", "sqlite:a.db", "back.db", "--format", "meerkat")
+    assert "cannot read 1 event of unknown kinds" in told
 
 
 def test_left_out_rows_are_listed(folder: Folder) -> None:

@@ -279,7 +279,7 @@ def test_what_the_reference_has_no_place_for(tmp_path: Path) -> None:
                 await one.runs.create_run(samples.make_run(n, created_at=time))
             await fill_claims(one)
             report = await export_meerkat(one, tmp_path / "mob.db")
-            assert report == (2, 3, 0, 0, ("2 claims", "2 consumers", "2 event keys"))
+            assert report == (2, 3, 0, 0, ("2 claims", "2 consumers", "2 event keys"), 0)
             await import_meerkat(tmp_path / "mob.db", other)
             rows = rows_of(other)
             assert [rows[name] for name in ("event_keys", "consumers", "claims")] == [[], [], []]

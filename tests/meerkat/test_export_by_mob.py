@@ -87,6 +87,21 @@ def test_a_file_for_each_mob(engine: str, *, exists: bool, tmp_path: Path) -> No
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_events_of_unknown_kinds_are_counted(tmp_path: Path) -> None:
+    kind = mobstore.OtherEvent(type="mob_stopped", fields={})
+
+    async def check() -> None:
+        async with mobstore.open_stores("memory:") as stores:
+            for mob in ("a", "b", "a"):
+                await stores.events.append_batch(
+                    [samples.event(mob), samples.event(mob, kind=kind)]
+                )
+            report = await export_meerkat(stores, tmp_path / "out", by_mob=True)
+            assert (report.events, report.unknown_events) == (6, 3)
+
+    asyncio.run(check())
+
+
 def test_there_and_back(tmp_path: Path) -> None:
     folder = installation(tmp_path / "source")
 

@@ -63,7 +63,8 @@ def test_there_and_back(sample: Path, tmp_path: Path) -> None:
             named = [one.cursor for one in await stores.events.poll(member="scout-1")]
             assert named[:2] == [3, 4]
             assert (await mobstore.verify(stores)).problems == ()
-            await export_meerkat(stores, tmp_path / "back.db")
+            exported = await export_meerkat(stores, tmp_path / "back.db")
+            assert exported.unknown_events == 1
             await mobstore.export_stores(stores, archive)
         assert events_of(tmp_path / "back.db") == documents
         async with mobstore.open_stores("memory:") as stores:

@@ -236,9 +236,15 @@ def _report(
     with suppress(OSError) if stderr else nullcontext():
         if as_json:
             line = {**summary._asdict(), "left_out": left_out, "more_left_out": 0}
+            if isinstance(moved, ExportReport):
+                line["unknown_events"] = moved.unknown_events
             json_line(line, sys.stderr if stderr else sys.stdout)
         else:
-            print_summary(new_console(stderr=stderr), verb, summary, left_out)
+            console = new_console(stderr=stderr)
+            print_summary(console, verb, summary, left_out)
+            if isinstance(moved, ExportReport) and (unknown := moved.unknown_events):
+                warning = f"meerkat-mob 0.5.2 cannot read {count(unknown, 'event')} of unknown kinds"
+                console.print(cell(warning, "yellow"))
 
 
 def _report_import(report: ImportReport, *, as_json: bool) -> None:

@@ -107,7 +107,7 @@ class _Counts(NamedTuple):
     next_cursor: int | None
 
     def meter(self, progress: Progress) -> Meter:
-        events, runs, specs, profiles, _ = self.report
+        events, runs, specs, profiles = self.report[:4]
         return Meter(progress, events + runs + specs + profiles)
 
 
@@ -148,11 +148,11 @@ def _to_file(path: Path, target: Path, progress: Progress) -> Script[ExportRepor
         meter = counts.meter(progress)
         if counts.next_cursor is not None:
             write_counter(file, counts.next_cursor)
-        yield from write_events(file, meter)
+        unknown = yield from write_events(file, meter)
         yield from write_runs(file, meter)
         yield from write_specs(file, meter)
         yield from write_profiles(file, meter)
-    return Commit(counts.report)
+    return Commit(counts.report._replace(unknown_events=unknown))
 
 
 def _to_directory(folder: Path, target: Path, progress: Progress) -> Script[ExportReport]:
@@ -161,17 +161,18 @@ def _to_directory(folder: Path, target: Path, progress: Progress) -> Script[Expo
     counts = yield from _count()
     files = yield from _files()
     meter = counts.meter(progress)
+    unknown = 0
     for mob_id, name in files.items():
         path = _create(folder / name)
         with new_database(path, target / name) as file:
             write_counter(file, counts.next_cursor or 1)
-            yield from write_events(file, meter, mob_id)
+            unknown += yield from write_events(file, meter, mob_id)
             yield from write_runs(file, meter, mob_id)
             yield from write_spec(file, meter, mob_id)
     name = f"{_PROFILES}{SUFFIX}"
     with new_database(_create(folder / name), target / name) as file:
         yield from write_profiles(file, meter)
-    return Commit(counts.report)
+    return Commit(counts.report._replace(unknown_events=unknown))
 
 
 def _files() -> ScriptPart[Mapping[str, str]]:

@@ -120,6 +120,8 @@ class ExportReport(NamedTuple):
         realm_profiles: the number of realm profiles.
         left_out: the number of claims that are held, of consumers and of event keys, in words, such
             as "2 claims"; empty if there are none.
+        unknown_events: the number of events that were written although meerkat-mob 0.5.2 does not
+            know their kinds. It fails to read a page of events with one of them.
     """
 
     events: int
@@ -127,6 +129,7 @@ class ExportReport(NamedTuple):
     specs: int
     realm_profiles: int
     left_out: tuple[str, ...] = ()
+    unknown_events: int = 0
 
 
 def add_file(report: ImportReport, file: ImportedFile) -> None:

@@ -16,6 +16,7 @@ from mobstore.engines.sqlite.driver_errors import translate
 from mobstore.errors import SerializationError
 from mobstore.maintenance.progress import Meter
 from mobstore.meerkat.layout import CURSOR_KEY, SCHEMA
+from mobstore.model.event_types import EVENT_TYPES
 from mobstore.model.json import parse
 from mobstore.model.record import Record, validate_exactly
 from mobstore.model.run import MobRun
@@ -96,13 +97,16 @@ def write_counter(file: sqlite3.Connection, next_cursor: int) -> None:
 
 def write_events(
     file: sqlite3.Connection, meter: Meter, mob_id: str | None = None
-) -> ScriptPart[None]:
-    """Write all events, or those of a mob."""
+) -> ScriptPart[int]:
+    """Write all events, or those of a mob; return how many are of a kind that is not known."""
     pages = _Pages(EVENTS if mob_id is None else EVENTS_BY_MOB, mob_id)
+    unknown = 0
     while rows := (yield from pages.next()):
+        unknown += sum(row.type not in EVENT_TYPES for row in rows)
         documents = ((event.cursor, event.to_json_bytes()) for event in read_all(rows))
         _insert(file, "mob_events", documents)
         meter.add(len(rows))
+    return unknown
 
 
 def write_runs(
