@@ -106,6 +106,16 @@ def test_json(folder: Folder) -> None:
     assert json.loads(told) == {**COUNTS, "unknown_events": 0}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_import_without_output_is_complete(folder: Folder, options: tuple[str, ...]) -> None:
+    arguments = ("import", "mob.db", "sqlite:full.db", *options)
+    ended = run(*arguments, folder=folder.path, device=Path("/dev/full"))
+    assert ended.code == 1
+    assert "the import is complete, but standard output cannot be written" in ended.errors
+    assert folder.output("info", "sqlite:full.db")
+
+
 def test_events_that_meerkat_cannot_read_are_counted(folder: Folder) -> None:
     with closing(sqlite3.connect(folder.path / "mob.db")) as file:
         file.execute(

@@ -155,7 +155,14 @@ async def import_(
                     files if several else path, stores, skip_unreadable=skip_unreadable,
                     check=not no_check, into=into, progress=progress,
                 )  # fmt: skip
-        _report_import(report, as_json=as_json)
+        try:
+            _report_import(report, as_json=as_json)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise WriteFailedError(
+                f"the import is complete, but {describe_os_error(error)}"
+            ) from error
     elif any(options.values()):
         option = next(name for name, is_set in options.items() if is_set)
         raise click.UsageError(f"{option} is only for databases of meerkat-mob")
@@ -243,7 +250,9 @@ def _report(
             console = new_console(stderr=stderr)
             print_summary(console, verb, summary, left_out)
             if isinstance(moved, ExportReport) and (unknown := moved.unknown_events):
-                warning = f"meerkat-mob 0.5.2 cannot read {count(unknown, 'event')} of unknown kinds"
+                warning = (
+                    f"meerkat-mob 0.5.2 cannot read {count(unknown, 'event')} of unknown kinds"
+                )
                 console.print(cell(warning, "yellow"))
 
 
