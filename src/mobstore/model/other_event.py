@@ -37,7 +37,8 @@ class OtherEvent(Record):
     """An event of a kind that this version does not know, or of a known kind with unknown keys.
 
     `type` is its type and `fields` are all other keys of its JSON, in their order. `to_json`
-    writes the type first, then these, without white space. A store returns it as it was appended or imported.
+    writes the type first, then these, without white space. A store returns it as it was appended
+    or imported.
     """
 
     type: str
