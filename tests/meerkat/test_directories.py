@@ -463,6 +463,12 @@ def test_a_path_that_no_file_can_have(name: str) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("length", [250, 255, 300])
+def test_a_name_that_is_too_long_is_named(length: int, tmp_path: Path) -> None:
+    path = tmp_path / ("m" * length)
+    assert "m" * 39 in rejected(path)
+
+
 @pytest.mark.parametrize("source", [[], ()])
 def test_no_file(source: list[str]) -> None:
     assert "no file is named" in rejected(source, mobstore.UsageError)

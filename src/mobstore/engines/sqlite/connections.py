@@ -30,6 +30,7 @@ from weakref import WeakKeyDictionary
 
 from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile, which
 from mobstore.errors import MobStoreError, ReadFailedError, UsageError, reason
+from mobstore.model.text import brief
 
 _LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
 _LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
@@ -107,8 +108,9 @@ def _check_length(path: Path) -> None:
     name, whole = os.fsencode(path.name), os.fsencode(path)
     if len(name) + len("-journal") > _LONGEST_NAME or len(whole) > _LONGEST_PATH:
         raise ReadFailedError(
-            f"the path is too long: it has {len(whole)} bytes, its name {len(name)}. SQLite allows"
-            f" {_LONGEST_PATH} bytes, and {_LONGEST_NAME - len('-journal')} for the name"
+            f"the path of {brief(path.name)} is too long: it has {len(whole)} bytes, its"
+            f" name {len(name)}. SQLite allows {_LONGEST_PATH} bytes, and"
+            f" {_LONGEST_NAME - len('-journal')} for the name"
         )
 
 
