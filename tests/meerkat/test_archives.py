@@ -292,7 +292,8 @@ def event(version: Any, kind: Any, **more: Any) -> bytes:
 def test_events_of_an_unknown_version_are_refused(version: Any, tmp_path: Path) -> None:
     path = archive(tmp_path / "old.db", RELEASES[1])
     changed(path, "mob_events", event_json=event(version, {"type": "mob_reset"}))
-    with pytest.raises(ReadFailedError, match=r"newer than 0\.8"):
+    release = r"newer than 0\.8" if version == 10 else "of an unknown release"
+    with pytest.raises(ReadFailedError, match=release):
         imported(path, skip=True)
 
 
@@ -418,7 +419,7 @@ def test_further_keys_of_0_5_2_are_kept_and_written_back(sample: Path, tmp_path:
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
-            assert (await import_meerkat(sample, stores)).imported_from == ""
+            assert (await import_meerkat(sample, stores)).imported_from is None
             report = await export_meerkat(stores, tmp_path / "back.db")
             assert report.left_out == ("1 run with further keys",)
             assert (await mobstore.verify(stores)).problems == ()
