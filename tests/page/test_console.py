@@ -395,12 +395,3 @@ def test_no_text_is_lost(page: Page) -> None:
     go(page, page="python")
     expect(editor(page)).to_have_value("draft")
     editor(page).fill("")
-
-
-def test_python_is_asked_for_before_it_runs(page_tabs: PageTabs) -> None:
-    tab = page_tabs.tab()
-    tab.goto(page_tabs.address("early"), wait_until="commit")
-    for place in ("python", "demo", "python"):
-        tab.evaluate("place => { location.hash = `page=${place}`; }", place)
-    expect(editor(tab)).to_be_visible(timeout=90_000)
-    tab.close()
