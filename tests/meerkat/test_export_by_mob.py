@@ -262,7 +262,11 @@ def test_a_directory_that_cannot_be_replaced(
     mounted.mkdir()
     (tmp_path / "current").mkdir()
     monkeypatch.chdir(tmp_path / "current")
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == mounted)
+
+    def ismount(path: str | Path) -> bool:
+        return Path(path) == mounted
+
+    monkeypatch.setattr(os.path, "ismount", ismount)
 
     async def check() -> None:
         async with mobstore.open_stores("memory:") as stores:
