@@ -43,15 +43,19 @@ def all_say(errors: list[dict[str, Any]], *words: str) -> bool:
     return all(says(error, kind, *words) for error, kind in zip(errors, kinds, strict=True))
 
 
-@BOTH
-def test_deleted_by_another_tab(tabs: list[Tab]) -> None:
-    tab, other = tabs
+def check_deletion(tab: Tab, other: Tab) -> None:
+    """Check that what waits and what begins ends when another tab deletes the database."""
     assert tab.call("handles:open_", "lost") is None
     tab.start("lost:follow_until_lost", "lost")
     assert listen(tab, seconds=0) == ["following"]
     other.call("indexeddb:delete_database", "lost")
     assert all_say(tab.finish(), "was deleted", "open the store again")
     tab.call("handles:close", "lost")
+
+
+@BOTH
+def test_deleted_by_another_tab(tabs: list[Tab]) -> None:
+    check_deletion(*tabs)
 
 
 @BROWSERS

@@ -17,7 +17,7 @@ import pytest
 
 import serve
 from browser import webkit
-from browser.test_lost import all_say
+from browser.test_lost import all_say, check_deletion
 from browser.test_tabs import listen
 from browser.test_trouble import says
 from browser.webkit import WebKit, WebKitTab
@@ -109,13 +109,7 @@ def test_two_tabs_race(webkit_tabs: list[WebKitTab]) -> None:
 
 
 def test_deleted_by_another_tab(webkit_tabs: list[WebKitTab]) -> None:
-    tab, other = webkit_tabs
-    assert tab.call("handles:open_", "lost") is None
-    tab.start("lost:follow_until_lost", "lost")
-    assert listen(tab, seconds=0) == ["following"]
-    other.call("indexeddb:delete_database", "lost")
-    assert all_say(tab.finish(), "was deleted", "open the store again")
-    tab.call("handles:close", "lost")
+    check_deletion(*webkit_tabs)
 
 
 def test_closed_while_it_writes(webkit_tabs: list[WebKitTab]) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from mobstore.codec.arguments import choice, document_text, instance, text, timestamp_text
 from mobstore.codec.decoding import UNREADABLE, garbage_collection_paused, unreadable
-from mobstore.codec.kinds import kind_of, read_kinds
+from mobstore.codec.kinds import START, kind_of, read_kinds
 from mobstore.errors import SerializationError, UsageError
 from mobstore.model.event import MobEvent, MobEventKind, NewMobEvent, run_of
 from mobstore.model.event_types import EVENT_TYPES
@@ -25,7 +25,6 @@ E = TypeVar("E")
 
 _KIND = "event.kind"
 _PART = 1000  # events
-_START = '{"type":"'
 _LONGEST_KNOWN = max(map(len, EVENT_TYPES))
 _Columns: TypeAlias = tuple[int, str, str, str]
 EVENT_COLUMNS = ("cursor", "mob_id", "timestamp", "kind")
@@ -294,7 +293,7 @@ def _texts(rows: Sequence[_Columns]) -> list[str]:
     kinds = [kind for _, _, _, kind in rows]
     if not {str}.issuperset(map(type, kinds)):
         raise TypeError("kind is not text")
-    if not all(kind.startswith(_START) for kind in kinds):
+    if not all(kind.startswith(START) for kind in kinds):
         raise ValueError("kind: not an object that begins with its type")
     if not {"}"}.issuperset([kind[-1] for kind in kinds]) or "\n" in "".join(kinds):
         raise ValueError("kind: not an object on one line")

@@ -16,8 +16,9 @@ from mobstore.model.json import parse
 from mobstore.model.other_event import OtherEvent, other_event
 from mobstore.model.record import validate, validate_exactly
 
-_START = '{"type":"'
-_STARTS = frozenset(_START + one for one in EVENT_TYPES)
+START = '{"type":"'
+"""The start of a stored kind: the type comes first."""
+_STARTS = frozenset(START + one for one in EVENT_TYPES)
 
 
 def read_kinds(documents: Sequence[str]) -> Sequence[MobEventKind | OtherEvent]:
@@ -46,7 +47,7 @@ def read_kinds(documents: Sequence[str]) -> Sequence[MobEventKind | OtherEvent]:
 
 def _start(document: str) -> str:
     """Return the beginning of a document, to the end of its type if that comes first."""
-    return document[: document.find('"', len(_START))]
+    return document[: document.find('"', len(START))]
 
 
 def _read_kind(document: str) -> MobEventKind | OtherEvent:

@@ -65,7 +65,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Generator[Path]:
         if overwrite:
             beside.replace(target)
         else:
-            move_without_replacing(beside, target)
+            _move_without_replacing(beside, target)
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -110,7 +110,7 @@ def _replaceable(path: Path, *, overwrite: bool) -> os.stat_result | None:
     return found
 
 
-def move_without_replacing(beside: Path, target: Path) -> None:
+def _move_without_replacing(beside: Path, target: Path) -> None:
     """Move a file to a free name. A rename would replace a file of that name."""
     try:
         os.link(beside, target)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobstore.codec.arguments import check_flags
+from mobstore.engines.sqlite.connections import LONGEST_NAME
 from mobstore.errors import SerializationError, UsageError, WriteFailedError, reason
 from mobstore.maintenance.output_directory import new_directory
 from mobstore.maintenance.output_file import new_file
@@ -48,7 +49,6 @@ from mobstore.stores.mob_stores import MobStores, check_stores
 
 _PROFILES = "realm_profiles"
 _KEPT = re.compile(rb"[A-Za-z0-9_-]")
-_LONGEST_NAME = 255 - len("-journal")  # bytes; SQLite appends this to the name
 _MOST_NAMED = 10
 _OWNER_ONLY = 0o600
 
@@ -196,7 +196,7 @@ def _files() -> ScriptPart[Mapping[str, str]]:
             f"the file of mob {_PROFILES} would have the name of the file of realm profiles; export"
             " to one file instead. No file was written"
         )
-    if long := [mob_id for mob_id, name in files.items() if len(name) > _LONGEST_NAME]:
+    if long := [mob_id for mob_id, name in files.items() if len(name) > LONGEST_NAME]:
         raise SerializationError(
             f"the names of files would be too long: {_listed(long)}; export to one file instead. No"
             " file was written"

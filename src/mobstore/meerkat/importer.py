@@ -36,8 +36,8 @@ from mobstore.scripts.transaction import (
     Put,
     Script,
     Write,
-    counter_too_low,
     fetch,
+    next_number,
 )
 from mobstore.stores.mob_stores import MobStores, check_stores
 
@@ -161,7 +161,7 @@ class _Import:
             Get(COUNTERS, (NEXT_RUN,)),
             Get(META, (IMPORTED_FROM,)),
         )
-        start = Start(_next(cursor, NEXT_CURSOR) - 1, _next(run, NEXT_RUN))
+        start = Start(next_number(cursor, NEXT_CURSOR) - 1, next_number(run, NEXT_RUN))
         releases: set[str] = set()
         arrivals = Arrivals(empty=not self._into, several=self._several)
         meter = RowMeter(progress, sum(self._rows.get(path, 0) for path in files))
@@ -188,19 +188,6 @@ class _Import:
             known = releases | set(mark.value.split(", ") if mark else ())
             writes += (Put(META, (MetaRow(IMPORTED_FROM, releases_text(known)),)),)
         return Commit(report, writes)
-
-
-def _next(counter: CounterRow | None, name: str) -> int:
-    """Return the next number of a counter of the store.
-
-    Raises:
-        WriteFailedError: it is too low.
-    """
-    if counter is None:
-        return 1
-    if counter.value < 1:
-        raise counter_too_low(name, counter.value)
-    return counter.value
 
 
 def _check_usable() -> Script[None]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from mobstore.meerkat.report import key_name
 from mobstore.model.text import brief
 
 _Document: TypeAlias = Mapping[str, Any]
@@ -79,7 +80,7 @@ def newer_row(table: str, document: _Document) -> Newer | None:
 def row_name(table: str, key: object) -> str:
     """Return the name of a row for messages, such as "event 7"."""
     noun, _ = _ROWS[table]
-    return f"{noun} {brief(str(key)) if isinstance(key, (str, int)) else type(key).__name__}"
+    return f"{noun} {key_name(key)}"
 
 
 def _event(document: _Document) -> Newer | None:

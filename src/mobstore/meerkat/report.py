@@ -27,8 +27,12 @@ class Unreadable(NamedTuple):
 
 def unreadable(table: str, key: object, reason: str, file: str = "") -> Unreadable:
     """Describe a row that cannot be read, with its key and reason cut to a few words."""
-    named = str(key) if isinstance(key, (str, int)) else type(key).__name__
-    return Unreadable(table, brief(named), plain(cut(reason, _LONGEST_REASON)), file)
+    return Unreadable(table, key_name(key), plain(cut(reason, _LONGEST_REASON)), file)
+
+
+def key_name(key: object) -> str:
+    """Return a key for messages, cut; of one of another type than the reference's, the type."""
+    return brief(str(key) if isinstance(key, (str, int)) else type(key).__name__)
 
 
 class ImportedFile(NamedTuple):

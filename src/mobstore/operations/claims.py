@@ -48,8 +48,8 @@ from mobstore.scripts.transaction import (
     ScriptPart,
     Write,
     add_or_put,
-    counter_too_low,
     fetch,
+    next_number,
 )
 
 _Row: TypeAlias = ClaimRow | RunClaimRow
@@ -322,10 +322,8 @@ def _take(
     row: _Row, counter: CounterRow | None, holder: str, now: str, ttl: int
 ) -> tuple[_Row, tuple[Write, ...]]:
     """Return the row of a new claim, and the writes that make it."""
-    epoch = 1 if counter is None else counter.value
-    if epoch < 1:
-        raise counter_too_low(NEXT_EPOCH, epoch)
-    epoch = max(epoch, row.epoch + 1)  # a counter may be behind after a partial restore
+    # A counter may be behind after a partial restore.
+    epoch = max(next_number(counter, NEXT_EPOCH), row.epoch + 1)
     if epoch >= I64_MAX:
         raise InternalError("the epochs of claims are used up")
     taken = row._replace(holder=holder, epoch=epoch, due_at=_later(now, ttl), ttl=ttl)

@@ -44,8 +44,8 @@ from mobstore.scripts.transaction import (
     Script,
     ScriptPart,
     add_or_put,
-    counter_too_low,
     fetch,
+    next_number,
 )
 
 E = TypeVar("E")
@@ -58,11 +58,9 @@ def append_batch(events: Sequence[EventRow]) -> Script[int]:
 
 
 def _append(counter: CounterRow | None, events: Sequence[EventRow]) -> Commit[int]:
-    first = 1 if counter is None else counter.value
     if not events:
-        return Commit(first)
-    if first < 1:
-        raise counter_too_low(NEXT_CURSOR, first)
+        return Commit(1 if counter is None else counter.value)
+    first = next_number(counter, NEXT_CURSOR)
     next_cursor = first + len(events)
     if next_cursor > I64_MAX:
         raise InternalError(f"cursor value {next_cursor} exceeds i64::MAX")

@@ -51,9 +51,9 @@ from mobstore.scripts.transaction import (
     Script,
     Write,
     add_or_put,
-    counter_too_low,
     fetch,
     key_in_use,
+    next_number,
     refuse,
 )
 
@@ -70,9 +70,7 @@ def create_run(run: RunRows) -> Script[None]:
     )
     if present is not None:
         raise InternalError(f"run already exists: {run.run.run_id}")
-    number = 1 if counter is None else counter.value
-    if number < 1:
-        raise counter_too_low(NEXT_RUN, number)
+    number = next_number(counter, NEXT_RUN)
     if max(number, last[0].number + 1 if last else 0) >= I64_MAX:
         raise InternalError("the numbers of runs are used up")
     if last and last[0].number >= number:  # runs with one number would have no order

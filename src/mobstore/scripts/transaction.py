@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 from mobstore.errors import InternalError, UsageError, WriteFailedError
-from mobstore.scripts.tables import Index, Key, R, Table, Value
+from mobstore.scripts.tables import CounterRow, Index, Key, R, Table, Value
 
 T = TypeVar("T")
 A_co = TypeVar("A_co", covariant=True)
@@ -187,6 +187,19 @@ def counter_too_low(name: str, value: int) -> WriteFailedError:
         f"the counter {name} is {value}, below its first value 1, so new rows could not be found"
         " again; nothing was written. mobstore verify URL --repair corrects it"
     )
+
+
+def next_number(counter: CounterRow | None, name: str) -> int:
+    """Return the next number of a counter; 1 if nothing was counted.
+
+    Raises:
+        WriteFailedError: the counter is below 1.
+    """
+    if counter is None:
+        return 1
+    if counter.value < 1:
+        raise counter_too_low(name, counter.value)
+    return counter.value
 
 
 class Refusal(NamedTuple):

@@ -32,7 +32,8 @@ from mobstore.engines.sqlite.identity import FileIdentity, OpenFiles, UnusedFile
 from mobstore.errors import MobStoreError, ReadFailedError, UsageError, reason
 from mobstore.model.text import brief
 
-_LONGEST_NAME = 255  # bytes; of Linux, macOS and Windows
+LONGEST_NAME = 255 - len("-journal")
+"""Bytes of a file's name: Linux, macOS and Windows allow 255, and SQLite appends to it."""
 _LONGEST_PATH = 500  # bytes; SQLite's own limit is 512, with the names of side files
 
 Mode = Literal["rwc", "rw", "query", "ro", "immutable"]
@@ -106,11 +107,11 @@ def _is_mount_point(path: Path) -> bool:
 def _check_length(path: Path) -> None:
     """Raise if a path leaves no room for the names of its side files."""
     name, whole = os.fsencode(path.name), os.fsencode(path)
-    if len(name) + len("-journal") > _LONGEST_NAME or len(whole) > _LONGEST_PATH:
+    if len(name) > LONGEST_NAME or len(whole) > _LONGEST_PATH:
         raise ReadFailedError(
             f"the path of {brief(path.name)} is too long: it has {len(whole)} bytes, its"
-            f" name {len(name)}. SQLite allows {_LONGEST_PATH} bytes, and"
-            f" {_LONGEST_NAME - len('-journal')} for the name"
+            f" name {len(name)}. SQLite allows {_LONGEST_PATH} bytes, and {LONGEST_NAME} for the"
+            " name"
         )
 
 
