@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 ./build.sh run         import the sample database into a SQLite store in demo/ and show it
 ./build.sh test        run the tests; on Debian, install the missing browsers and servers first
-                       --fast: only quick tests, no processes, browsers or servers; 90 seconds
+                       --fast: only quick tests, no processes, browsers or servers; a minute
                        --no-install: install nothing on the system, skip the tests whose programs are missing
                        further arguments go to pytest, such as -m 'not slow'
 ./build.sh browsers    on Debian, install the missing browsers and drivers that tests start

@@ -27,6 +27,7 @@ def test_the_examples(shell: Shell) -> None:
     assert shell.offered["examples"].keys() - EXPECTED == {"A subscription beside other tabs"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", EXPECTED)
 def test_an_example(shell: Shell, title: str) -> None:
     result = shell.run(shell.offered["examples"][title])
@@ -209,6 +210,7 @@ def test_output_of_a_task_belongs_to_its_cell(shell: Shell) -> None:
     assert "".join(shell.printed[1]) == "late\n"
 
 
+@pytest.mark.slow
 def test_output_is_bounded(shell: Shell) -> None:
     shell.run("for n in range(1_000_000): print('x' * 50)")
     assert MOST_PRINTED < len(shell.output()) < MOST_PRINTED + 100

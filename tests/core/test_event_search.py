@@ -260,6 +260,7 @@ def test_an_unknown_type_is_rejected() -> None:
         assert "step_failed, step_skipped" in caught.value.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_time", [True, False])
 def test_prune_reads_kept_events_once(*, by_time: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []

@@ -157,6 +157,7 @@ def test_a_time_to_live_that_is_too_short_ends_the_block() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_frozen_task_may_renew_an_expired_claim() -> None:
     async def main() -> None:
         async with opened() as (_, stores, claim), stores.claims.keep(claim):
@@ -495,6 +496,7 @@ def test_a_closed_store_ends_it() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_an_unreferenced_iterator_ends() -> None:
     async def main() -> None:
         async with opened() as (_, stores, _):

@@ -166,6 +166,7 @@ def test_no_write_after_an_upgrade(path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_only", [False, True])
 def test_subscribers_raise_after_an_upgrade(path: Path, read_only: bool) -> None:
     async def main() -> None:

@@ -67,6 +67,7 @@ async def outcomes(stores: MobStores, path: Path, *makes: Callable[[], Script[An
         return await asyncio.gather(*tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1, 4])
 def test_only_the_operation_with_an_existing_row_fails(path: Path, place: int) -> None:
     async def main() -> None:

@@ -74,6 +74,7 @@ def test_a_row_may_hold_a_document_and_names() -> None:
     assert LARGEST_DOCUMENT + 12 * LONGEST_NAME <= LONGEST
 
 
+@pytest.mark.slow
 def test_a_value_that_mobstore_never_writes(tmp_path: Path) -> None:
     """It is rejected by its length, before it is read."""
     path = tmp_path / "mobs.db"

@@ -80,6 +80,7 @@ async def quiet(path: Path) -> AsyncGenerator[MobStores]:
         yield stores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [append, read, close])
 def test_the_result_arrives_whichever_instruction_is_interrupted(
     tmp_path: Path, call: Callable[[MobStores], Awaitable[None]]

@@ -189,6 +189,7 @@ def assert_refused(path: Path, words: str) -> None:
         assert_untouched(path, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FOREIGN)
 def test_foreign_entries_are_rejected(path: Path, what: str) -> None:
     script, words = FOREIGN[what]

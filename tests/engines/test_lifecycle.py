@@ -172,6 +172,7 @@ def test_nothing_is_left_after_close(path: Path) -> None:
     assert_nothing_left(path)
 
 
+@pytest.mark.slow
 def test_close_waits_for_writes_and_reads(path: Path) -> None:
     async def main() -> None:
         async with open_stores(f"sqlite:{path}", timeout=10) as stores:
@@ -217,6 +218,7 @@ def test_cancelled_close_and_cancelled_open(path: Path) -> None:
     assert_let_go(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("used", [False, True])
 def test_never_closed(path: Path, used: bool) -> None:
     async def main() -> None:

@@ -162,6 +162,7 @@ def pause(stores: MobStores) -> float | None:
 # The file is gone ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["removed", "replaced", "log removed", "directory removed"])
 def test_subscribers_raise_when_the_file_is_gone(tmp_path: Path, what: str) -> None:
     directory = tmp_path / "stores"

@@ -68,6 +68,7 @@ def expected(scan: Scan[Output], rows: Sequence[Output]) -> list[Output]:
     return found[: scan.limit]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["memory", "sqlite", "postgres"])
 def test_any_number_of_values(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     url = "memory:" if engine == "memory" else f"sqlite:{tmp_path / 'mobs.db'}"

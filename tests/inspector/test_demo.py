@@ -312,6 +312,7 @@ def test_other_runs_are_not_played(tide_desk: Page) -> None:
     assert tide_desk.ask("demo_state")["run_id"] is None
 
 
+@pytest.mark.slow
 def test_a_run_of_another_version_is_rejected(page: Page) -> None:
     page.ask("demo_start")
     other = MobRun.pending(MobId("demo-desk"), FlowId("story"), KernelState("Elsewhere"))

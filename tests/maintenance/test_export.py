@@ -82,6 +82,7 @@ class Restarting(MemoryEngine):
             script.close()
 
 
+@pytest.mark.slow
 def test_an_engine_may_restart_a_script() -> None:
     async def check() -> None:
         async with (

@@ -374,6 +374,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_file_that_cannot_be_imported_is_named_or_left_out(what: str, folder: Path) -> None:
     make, words = HOSTILE[what]

@@ -183,6 +183,7 @@ UNREADABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "key", "damage"), UNREADABLE)
 def test_an_unreadable_row_stops_the_import_and_is_named(
     opening: Engine, sample: Path, table: str, key: str, damage: str

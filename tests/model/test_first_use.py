@@ -64,6 +64,7 @@ def test_threads_may_build_a_model_at_the_same_time() -> None:
         assert set(at_once(build)) == expected
 
 
+@pytest.mark.slow
 def test_threads_may_read_kinds_at_the_same_time() -> None:
     kinds = every_kind()
     texts = [kind.to_json() for kind in kinds]

@@ -44,6 +44,7 @@ def sorted_everywhere(value: Any) -> bool:
     return not isinstance(value, list) or all(map(sorted_everywhere, cast("list[Any]", value)))
 
 
+@pytest.mark.slow
 @given(values)
 def test_round_trip_with_types(value: Any) -> None:
     text = encode_json(value)

@@ -66,6 +66,7 @@ def test_what_golden_documents_are_in_a_store() -> None:
     assert len(others) == 4
 
 
+@pytest.mark.slow
 @given(texts, fields)
 def test_everything_is_written_again_in_its_order(type_: str, given_fields: dict[str, Any]) -> None:
     event = OtherEvent(type=type_, fields=given_fields)
@@ -169,6 +170,7 @@ def test_the_deepest_fields() -> None:
     assert stored_event(kind=deepest).to_json().endswith(f"{nested(125)}}}")
 
 
+@pytest.mark.slow
 def test_many_unknown_keys_need_little_memory() -> None:
     """Pydantic would make an error of each, which takes a kilobyte."""
     within = ",".join(f'"k{n}":0' for n in range(200_000))

@@ -215,6 +215,7 @@ def test_a_run_of_100_000_entries_is_small() -> None:
     assert "99,988 failures not shown" in found.text
 
 
+@pytest.mark.slow
 def test_a_run_of_many_frames_is_small() -> None:
     nodes: dict[KernelValue, KernelValue] = {
         f"node-{n}": NamedVariant("NodeStatus", "Completed") for n in range(1000)

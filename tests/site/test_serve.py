@@ -358,6 +358,7 @@ def test_slow_requests_are_closed(client: Client) -> None:
         eventually(drip)
 
 
+@pytest.mark.slow
 def test_slow_readers_are_closed(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     (client.folder / "large").write_bytes(bytes(50_000_000))
     client.server.seconds, client.server.slowest = 0.2, 1_000_000_000
@@ -382,6 +383,7 @@ def test_large_responses_get_more_time(client: Client) -> None:
     assert got >= 10_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", [1_000, 33_000_000])
 def test_a_file_that_changes_while_it_is_sent(client: Client, ends: int) -> None:
     """Check that the announced size is sent, or that the connection is closed."""
