@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.output import MOST as MOST_PRINTED
+from console.output import MOST as MOST_PRINTED, MOST_LINES
 from console.results import MOST
 from support.shells import Shell
 
@@ -214,9 +214,23 @@ def test_output_of_a_task_belongs_to_its_cell(shell: Shell) -> None:
 def test_output_is_bounded(shell: Shell) -> None:
     shell.run("for n in range(1_000_000): print('x' * 50)")
     assert MOST_PRINTED < len(shell.output()) < MOST_PRINTED + 100
-    assert shell.output().endswith("… cut: a cell shows at most 100,000 printed characters\n")
+    assert shell.output().endswith(
+        "… cut: a cell shows at most 100,000 printed characters in 10,000 lines\n"
+    )
     shell.run("print('again')")
     assert shell.output() == "again\n"
+
+
+@pytest.mark.parametrize("source", ["for n in range(20_000): print()", r"print('\n' * 20_000)"])
+def test_lines_are_bounded(shell: Shell, source: str) -> None:
+    shell.run(f"print('first')\n{source}\nprint('never')")
+    lines = shell.output().split("\n")
+    assert lines[0] == "first"
+    assert lines[-2].startswith("… cut: ")
+    assert MOST_LINES <= len(lines) < MOST_LINES + 5
+    assert shell.output().count("cut") == 1
+    shell.run(f"print('x\\n' * {MOST_LINES}, end='')")
+    assert shell.output() == "x\n" * MOST_LINES
 
 
 def test_output_up_to_the_bound_is_not_cut(shell: Shell) -> None:

@@ -131,6 +131,9 @@ def test_a_flood_is_bounded(page: Page) -> None:
     stop(page)
     expect(flood.get_by_role("heading")).to_contain_text("stopped after")
     assert 100_000 < len(printed.inner_text()) < 100_200
+    empty = start(page, "while True:\n    print()").get_by_label("Printed text")
+    expect(empty).to_contain_text(re.compile("cut: a cell shows"))
+    stop(page)
     letters = run(page, "for _ in range(200_000): print(end='y')").get_by_label("Printed text")
     assert 100_000 < len(letters.inner_text()) < 100_200
     value = run(page, "'z' * 300_000").get_by_label("Value")
@@ -327,8 +330,12 @@ def test_only_the_newest_cells_are_shown(page: Page) -> None:
 
 
 def test_another_store_has_a_console_of_its_own(page: Page) -> None:
+    """The page says so when the change stops a cell."""
     run(page, "x = 1")
+    start(page, "import asyncio\nawait asyncio.Event().wait()")
     open_store(page, "elsewhere")
+    said = page.get_by_text(re.compile(r"Cell \d+ of the Python console was stopped"))
+    expect(said).to_be_visible()
     go(page, page="python")
     expect(page.locator(".cell")).to_have_count(0)
     expect(run(page, "x", "failed").get_by_label("Error")).to_contain_text("NameError")

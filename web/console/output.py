@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 MOST = 100_000
 """Characters that one cell may print; the rest is dropped, so that no cell can flood the page."""
+MOST_LINES = 10_000
+"""Lines that one cell may print; empty ones, too, are drawn and take time."""
 
-_CUT = f"\n… cut: a cell shows at most {MOST:,} printed characters\n"
+_CUT = f"\n… cut: a cell shows at most {MOST:,} printed characters in {MOST_LINES:,} lines\n"
 
 Print = Callable[[int, str], None]
 """Receives the number of a cell and text that it printed."""
@@ -22,11 +24,27 @@ class Cell:
 
     Attributes:
         number: its number in the page.
-        printed: characters that it printed.
+        room: printed characters that it may still show.
+        lines: lines that it may still end.
     """
 
     number: int
-    printed: int = 0
+    room: int = MOST
+    lines: int = MOST_LINES
+
+    def shown(self, text: str) -> str:
+        """Return the part of printed text to show, with a note where it is cut."""
+        if self.room < 0:
+            return ""
+        kept = text[: self.room]
+        ends = kept.count("\n")
+        if ends > self.lines:
+            kept = "\n".join(kept.split("\n", self.lines)[: self.lines])
+        self.room, self.lines = self.room - len(kept), self.lines - ends
+        if len(kept) == len(text):
+            return kept
+        self.room = -1
+        return kept + _CUT
 
 
 current: ContextVar[Cell | None] = ContextVar("current", default=None)
@@ -48,9 +66,6 @@ class CellStream(io.TextIOBase):
     def write(self, text: str, /) -> int:
         """Pass text on at once, because the next statement may never return."""
         cell = current.get() or self.last
-        if cell is not None and text:
-            before, cell.printed = cell.printed, cell.printed + len(text)
-            if before <= MOST:
-                cut = cell.printed > MOST
-                self._post(cell.number, text[: MOST - before] + (_CUT if cut else ""))
+        if cell is not None and (shown := cell.shown(text)):
+            self._post(cell.number, shown)
         return len(text)

@@ -128,7 +128,9 @@ async function opened(url, store) {
   Object.assign(app, { url, store, durable, eventTypes, races: new Map(), tabs: new Tabs(durable ? store : "") });
   app.player = new Player(app);
   if (app.console?.url !== url) { // not if the page's own Python was restarted
+    const stopped = app.console?.running;
     app.console?.close();
+    if (stopped) notify(`Cell ${stopped.number} of the Python console was stopped, because the page shows another store now.`);
     app.console = new ConsoleSession(url);
   }
   changed = true;
