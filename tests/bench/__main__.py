@@ -99,6 +99,7 @@ def _run(
     for key, value in machine.items():
         console.print(f"{key}: {value}", highlight=False)
     command = ["bench", *filter(None, [where]), *(["--quick"] if arguments.quick else [])]
+    command += ["--rounds", str(arguments.rounds)] if arguments.rounds else []
     measured: list[tuple[str, str, Outcome]] = []
     failed = reached = missed = 0
     for name in arguments.only:

@@ -229,6 +229,7 @@ def _launch(
         profile,
         executable_path=program,
         ignore_default_args=left_out,
+        reduced_motion="reduce",  # without a graphics card, animations take a quarter of a start
         args=[
             "--no-sandbox",
             "--disable-gpu",

@@ -36,6 +36,21 @@ def test_writes_of_another_program_are_shown(page: Page, program: ChromiumTab) -
     expect(page.get_by_role("main").get_by_role("link", name="demo-desk")).to_be_visible()
 
 
+def test_a_click_during_an_update_counts(page: Page, program: ChromiumTab) -> None:
+    """The link that is pressed stays, while its text and those of others change."""
+    open_store(page, "clicked")
+    program.call("subscriptions:append", "clicked", 1)
+    events = page.get_by_role("main").get_by_role("link", name=re.compile(r"\d events?$"))
+    expect(events).to_have_text("1 event")
+    events.hover()
+    page.mouse.down()
+    program.call("subscriptions:append", "clicked", 2)
+    expect(events).to_have_text("3 events")
+    expect(facts(page)).to_contain_text("3 events")
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("tab=events"))
+
+
 def cursors(page: Page) -> list[str]:
     """List the cursors of the rows, from the top."""
     cells = rows(page, "Events").locator(":scope > :first-child")

@@ -21,10 +21,37 @@ export function h(tag, attributes = {}, ...children) {
 
 /** Replace the children of `element`; an equal new child keeps the focus. */
 export function fill(element, ...children) {
+  return change(element, () => element.replaceChildren(...content(children)));
+}
+
+/**
+ * Replace those parts of `element` that differ from these children. Equal ones stay, with their listeners: a click on an
+ * element that is replaced before the button is released would be lost.
+ */
+export function fillIfChanged(element, ...children) {
+  const wanted = element.cloneNode(false);
+  wanted.append(...content(children));
+  if (!element.isEqualNode(wanted)) change(element, () => match(element, wanted));
+}
+
+function match(element, wanted) {
+  const [present, following] = [[...element.childNodes], [...wanted.childNodes]];
+  following.forEach((child, place) => {
+    const old = present[place];
+    if (!old) element.append(child);
+    else if (old.isEqualNode(child)) return;
+    else if (old instanceof Element && old.cloneNode(false).isEqualNode(child.cloneNode(false))) match(old, child);
+    else old.replaceWith(child);
+  });
+  for (const old of present.slice(following.length)) old.remove();
+}
+
+/** Change the children of `element`, and keep the focus inside. */
+function change(element, work) {
   const focus = document.activeElement;
   const inside = focus !== element && element.contains(focus);
-  element.replaceChildren(...content(children));
-  if (inside) {
+  work();
+  if (inside && document.activeElement !== focus) {
     const alike = (found) => found.href === focus.href && found.textContent === focus.textContent;
     const same = [...element.querySelectorAll(focus.tagName)].find(alike);
     // Without an equal child, the keyboard continues from the main content.
@@ -32,13 +59,6 @@ export function fill(element, ...children) {
     next.focus({ preventScroll: true });
   }
   return element;
-}
-
-/** Replace the children of `element` unless they are equal; for content without listeners. */
-export function fillIfChanged(element, ...children) {
-  const wanted = element.cloneNode(false);
-  wanted.append(...content(children));
-  if (!element.isEqualNode(wanted)) fill(element, ...wanted.childNodes);
 }
 
 /** Set the text of an element unless it is equal. */

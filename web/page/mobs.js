@@ -1,6 +1,6 @@
 /** Views of all mobs, of the shared profiles, and of the definition of one mob. */
 import { empty, heading, leftOut, linkTo, openable } from "./components.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, fillIfChanged, h } from "./dom.js";
 import { chooseFile, openSample } from "./files.js";
 import { count, cut, formatTime, name } from "./format.js";
 import { link } from "./route.js";
@@ -44,7 +44,7 @@ export function mobsView(app) {
     element,
     async refresh() {
       const { mobs } = app.overview;
-      fill(element, allHeading(app), mobs.length === 0 ? nothingYet(app) : [h("ul", { class: "cards" }, mobs.slice(0, LISTED).map((mob) =>
+      fillIfChanged(element, allHeading(app), mobs.length === 0 ? nothingYet(app) : [h("ul", { class: "cards" }, mobs.slice(0, LISTED).map((mob) =>
         h("li", { class: "card" },
           h("h2", {}, h("a", { href: link({ mob: mob.mob_id }) }, name(mob.mob_id))),
           h("p", {}, mob.roles.length ? `Roles: ${some(mob.roles)}` : "No definition stored"),
@@ -59,10 +59,14 @@ export function mobsView(app) {
 
 export function profilesView(app) {
   const element = h("section", { class: "view" });
+  let shown;
   return {
     element,
     async refresh() {
       const { profiles } = app.overview;
+      const now = JSON.stringify(profiles);
+      if (now === shown) return fillIfChanged(element.firstChild, ...allHeading(app).childNodes);
+      shown = now; // opened profiles stay open until one changes
       fill(element, allHeading(app), profiles.length === 0
         ? empty("No shared profiles", "Profiles that all mobs of a realm share are listed here.")
         : [h("ul", { class: "cards" }, profiles.slice(0, LISTED).map((profile) =>
@@ -81,7 +85,7 @@ export function definitionView(app, { mob: id }) {
     element,
     async refresh() {
       const mob = app.overview.mobs.find((mob) => mob.mob_id === id);
-      if (shown && shown === mob?.spec_revision) return fill(element.firstChild, ...mobHeading(app, id).childNodes);
+      if (shown && shown === mob?.spec_revision) return fillIfChanged(element.firstChild, ...mobHeading(app, id).childNodes);
       shown = mob?.spec_revision;
       fill(element, mobHeading(app, id), mob?.spec
         ? [h("p", {}, `Roles: ${some(mob.roles) || "none"}. Flows: ${some(mob.flows) || "none"}.`),

@@ -1,6 +1,6 @@
 /** Who executes what, and how far each named reader of the log is: claims and consumers. */
 import { claimText, empty, leftOut } from "./components.js";
-import { fill, h } from "./dom.js";
+import { fillIfChanged, h } from "./dom.js";
 import { count, formatTime, name } from "./format.js";
 import { allHeading } from "./mobs.js";
 import { link } from "./route.js";
@@ -11,7 +11,7 @@ export function workersView(app) {
     element,
     async refresh() {
       const { claims, claims_left_out, consumers, consumers_left_out } = await app.call("workers");
-      fill(element, allHeading(app), claims.length + consumers.length === 0
+      fillIfChanged(element, allHeading(app), claims.length + consumers.length === 0
         ? empty("No workers", "Workers that hold claims, and consumers that follow the events, are listed here.")
         : [
           table("Claims", ["Name", "Claim"], claims.map(({ name: of, run_id, claim }) => [
