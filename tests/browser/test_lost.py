@@ -186,6 +186,19 @@ def test_the_timer_runs_only_for_listeners(tab: ChromiumTab) -> None:
     tab.call("indexeddb:delete_database", "looked-at")
 
 
+@BOTH
+def test_the_timer_is_slow_in_a_tab_alone(tabs: list[Tab]) -> None:
+    tab, other = tabs
+    assert tab.call("handles:open_", "alone") is None
+    assert tab.call("lost:woken_by_the_timer", "alone") == 0
+    assert other.call("handles:open_", "alone") is None
+    for one in (other, tab):  # the first has an answer, though the other has no listener
+        assert one.call("lost:woken_by_the_timer", "alone") >= 2
+    for one in tabs:
+        one.call("handles:close", "alone")
+    tab.call("indexeddb:delete_database", "alone")
+
+
 def test_only_matching_listeners_are_called(tab: ChromiumTab) -> None:
     assert tab.call("handles:open_", "woken") is None
     assert tab.call("lost:woken", "woken") == [1, 1, 2, 2, 3]

@@ -111,6 +111,17 @@ async def looks_while_followed(name: str) -> list[bool]:
     return [*results, looks(name)]
 
 
+async def woken_by_the_timer(name: str) -> int:
+    """Count the calls of a listener in three seconds and a half without a commit."""
+    woken: list[None] = []
+    stop = held(name).engine.listen(lambda: woken.append(None))
+    await asyncio.sleep(0.2)  # an earlier message
+    woken.clear()
+    await asyncio.sleep(3.5)
+    stop()
+    return len(woken)
+
+
 async def woken(name: str) -> list[int]:
     """Count the calls of one mob's listener, after its events, another mob's, and a load."""
     woken: list[None] = []

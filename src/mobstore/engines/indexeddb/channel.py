@@ -6,7 +6,9 @@ the database and sends a query. If the tab commits before the announcement, it n
 announcement arrives, or when it closes the database.
 
 A tab may end before it receives or sends a message. So listeners are also called when another tab
-sends its query, and about once a second.
+sends its query, and about once a second. While no message has arrived, no other tab has the
+database open: every tab answers the announcement. Then listeners are called every ten seconds
+only, because each call makes them read the database.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from mobstore.scripts.transaction import Scan, Write
 
 _QUERY, _LISTENING, _CHANGED = "who listens?", "listening", "changed"
 _MILLISECONDS = 1000  # between two calls of the timer
+_TICKS_ALONE = 10  # a message may be lost with the tab that has sent it
 _MOST_PER_TICK = 64  # listeners; if there are more, they are called less often
 
 
@@ -29,6 +32,7 @@ class Channel:
     def __init__(self, browser: Browser, name: str) -> None:
         self._browser = browser
         self._listeners = Listeners()
+        self._alone = True  # no message has arrived
         self._has_listener = self._has_unsent = False
         self._timer: int | None = None
         self._ticks = 0
@@ -75,6 +79,7 @@ class Channel:
         self._listeners.notify()
 
     def _on_message(self, event: JsValue) -> None:
+        self._alone = False
         if event.data == _LISTENING:
             self._has_listener, self._has_unsent = True, False
             self._channel.postMessage(_CHANGED)  # the last commit may be unknown to it
@@ -85,7 +90,8 @@ class Channel:
 
     def _on_tick(self) -> None:
         self._ticks += 1
-        if self._ticks % (1 + len(self._listeners) // _MOST_PER_TICK) == 0:
+        crowded = 1 + len(self._listeners) // _MOST_PER_TICK
+        if self._ticks % max(crowded, _TICKS_ALONE if self._alone else 1) == 0:
             self._listeners.notify()
 
     def _stop_timer(self) -> None:
