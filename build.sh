@@ -15,6 +15,7 @@ usage() {
 ./build.sh browsers    on Debian, install the missing browsers and drivers that tests start
 ./build.sh webkit      run the tests in WebKitGTK, after installing it; three minutes
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
+                       --oldest: on that one only, since test uses the newest
 ./build.sh pydantic    run the tests of models, and the contract in memory, with the oldest supported
                        and the newest pydantic; arguments replace the tests (pytest's options too)
 ./build.sh pyodide     build the wheel with pyodide-build and run tests in its environment; this
@@ -173,7 +174,9 @@ webkit)
   tests .venv -m webkit tests/browser/test_webkit.py "$@"
   ;;
 pythons)
-  pythons | sed -n '1p;$p' | uniq | while read -r version path; do
+  wanted='1p;$p'
+  [ "${1:-}" != --oldest ] || { wanted='$p' && shift; }
+  pythons | sed -n "$wanted" | uniq | while read -r version path; do
     PYTHON=$path environment ".venv-$version" test </dev/null
     note "the fast tests on Python $version"
     tests ".venv-$version" --fast "$@" </dev/null
