@@ -8,6 +8,7 @@ import sys
 from pydantic import BaseModel
 
 from mobstore.model import assembly
+from mobstore.model.event import MobEvent
 from mobstore.model.record import Record
 from mobstore.testing import samples
 
@@ -32,6 +33,15 @@ def test_an_assembled_record_equals_a_constructed_one() -> None:
         assert assembled.to_json() == record.to_json()
 
 
+def test_what_a_caller_does_to_a_record_changes_no_other() -> None:
+    first = samples.stored_event()
+    one, other = MobEvent.assemble_all(dict(first.__dict__) for _ in range(2))
+    one.model_fields_set.clear()
+    assert other.model_fields_set == set(MobEvent.model_fields)
+    later = MobEvent.assemble(dict(first.__dict__))
+    assert set(later.model_dump(exclude_unset=True)) == set(MobEvent.model_fields)
+
+
 # Runs in a process of its own: importing mobstore checks the slots.
 _WITH_OTHER_SLOTS = """
 import asyncio
@@ -48,7 +58,11 @@ async def main():
         run = samples.full_run()
         await stores.runs.create_run(run)
         assert await stores.runs.get_run(run.run_id) == run
-        assert [await stores.events.append(samples.event())] == await stores.events.replay_all()
+        event = await stores.events.append(samples.event())
+        assert [event] == await stores.events.replay_all()
+        event.model_fields_set.clear()
+        [again] = await stores.events.replay_all()
+        assert again.model_fields_set == set(type(again).model_fields)
 
 assert not assembly.SLOTS_ARE_KNOWN
 assert "model_construct" in assembly.Assembled.assemble.__code__.co_names

@@ -56,7 +56,8 @@ class Assembled(BaseModel):
             for fields in many:
                 record = _new(cls)
                 _set_dict(record, fields)
-                _set_fields_set(record, names)
+                # A copy, which costs 3% of a poll: a caller can change `model_fields_set`.
+                _set_fields_set(record, names.copy())
                 _set_extra(record, None)
                 _set_private(record, None)
                 records.append(record)
@@ -67,7 +68,7 @@ class Assembled(BaseModel):
         @classmethod
         def assemble(cls, fields: dict[str, object]) -> Self:
             """Build a record from all its fields, which become its own."""
-            return cls.model_construct(cls._names, **fields)
+            return cls.model_construct(cls._names.copy(), **fields)
 
         @classmethod
         def assemble_all(cls, many: Iterable[dict[str, object]]) -> list[Self]:
