@@ -24,10 +24,12 @@ from mobstore import (
     MobStoreError,
     MobStores,
     NotFoundError,
+    Profile,
     Subscription,
     WriteFailedError,
     open_stores,
 )
+from mobstore.engines.postgres.writer import Writer
 from mobstore.scripts.tables import EVENTS_BY_MOB
 from mobstore.scripts.transaction import Scan
 from mobstore.testing.samples import tag_of, tagged_event
@@ -345,6 +347,35 @@ def test_subscribers_in_two_event_loops(postgres_url: str) -> None:
             await asyncio.to_thread(thread.join)
             assert [one.cursor for one in seen] == [1, 2, 3, 4]
             assert taken == seen
+
+    run(main)
+
+
+def test_a_commit_under_way_when_its_event_loop_ends(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subscribers in another event loop receive it; no later commit notifies them."""
+    committing = Writer._committing
+
+    def end_all_tasks(writer: Writer) -> None:  # as `asyncio.run` does at its end
+        committing(writer)
+        asyncio.get_running_loop().call_soon(asyncio.Task.cancel, asyncio.current_task())
+
+    async def main() -> None:
+        async with open_stores(postgres_url) as stores:
+
+            async def append_at_the_end() -> None:
+                await stores.realm_profiles.create("p", Profile(model="m"))
+                monkeypatch.setattr(Writer, "_committing", end_all_tasks)
+                with pytest.raises(asyncio.CancelledError):
+                    await stores.events.append(tagged_event("last"))
+
+            async with aclosing(stores.events.subscribe()) as events:
+                waiting = asyncio.ensure_future(anext(events))
+                await asyncio.sleep(0.05)
+                await asyncio.to_thread(asyncio.run, append_at_the_end())
+                async with asyncio.timeout(5):
+                    assert tag_of((await waiting).kind) == "last"
 
     run(main)
 

@@ -137,7 +137,8 @@ class Writer:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the connection at once."""
+        """Close the connection at once; a commit that was sent may still happen."""
+        self.unsettled = self.unsettled or self._in_doubt
         if self._wire is not None:
             self._wire.close()
             self._wire = None
@@ -282,10 +283,8 @@ class Writer:
                 writes = await transaction.run(
                     jobs, self._next_fence(), self._announcement, self._committing
                 )
-            except LostError:
-                raise
-            except BaseException:
-                self._in_doubt = False  # the server has answered
+            except BaseException:  # cancelled, perhaps
+                self._in_doubt = self._in_doubt and not wire.open  # open: the server has answered
                 raise
             self._in_doubt = False
             if writes is None or writes:
