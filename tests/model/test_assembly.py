@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
+import pytest
 from pydantic import BaseModel
 
 from mobstore.model import assembly
 from mobstore.model.event import MobEvent
 from mobstore.model.record import Record
 from mobstore.testing import samples
+from mobstore.testing.kinds import every_kind
 
 
 def test_pydantic_has_the_slots_that_assembly_writes() -> None:
@@ -40,6 +43,32 @@ def test_what_a_caller_does_to_a_record_changes_no_other() -> None:
     assert other.model_fields_set == set(MobEvent.model_fields)
     later = MobEvent.assemble(dict(first.__dict__))
     assert set(later.model_dump(exclude_unset=True)) == set(MobEvent.model_fields)
+
+
+# Runs in a process of its own, where no schema is built yet. Before 2.14, pydantic could not write
+# a record within a list or an event there.
+_WITHOUT_SCHEMAS = """
+import pickle, sys
+from pydantic_core import to_json
+
+records, events = pickle.load(sys.stdin.buffer)
+assert not any(type(one).__pydantic_complete__ for one in records)
+assert not any(type(one.kind).__pydantic_complete__ for one in events)
+for record in records:
+    assert to_json([record]) == f"[{record.to_json()}]".encode(), record
+for event in events:
+    dumped = event.model_dump(mode="json")
+    assert dumped["kind"] == event.kind.model_dump(mode="json"), event
+    assert event.model_dump_json() == event.to_json(), event
+"""
+
+
+@pytest.mark.slow
+def test_a_record_can_be_written_before_its_schema_is_built() -> None:
+    records = [samples.full_run(), samples.definition(), samples.profile(), samples.step()]
+    events = [samples.stored_event(kind=kind) for kind in every_kind()]
+    given = pickle.dumps((records, events))
+    subprocess.run([sys.executable, "-c", _WITHOUT_SCHEMAS], input=given, check=True)
 
 
 # Runs in a process of its own: importing mobstore checks the slots.

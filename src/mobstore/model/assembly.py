@@ -1,4 +1,4 @@
-"""Assembly of records from checked fields, past pydantic's validation.
+"""Assembly of records from checked fields, past pydantic's validation; schemas built when needed.
 
 Decoding a row builds a record from fields that were checked when they were stored. Pydantic's
 `model_construct` takes ten times as long as the four assignments below, and a poll of 10,000
@@ -29,6 +29,23 @@ if SLOTS_ARE_KNOWN:
     )
 
 
+class _Serializer:
+    """The serializer of a class whose schema is not built yet: a record builds it.
+
+    The class has pydantic's substitute. Before 2.14, pydantic cannot use that to write a record
+    within something whose schema does not know it, such as the kind of an event.
+    """
+
+    def __init__(self, substitute: object) -> None:
+        self._substitute = substitute
+
+    def __get__(self, record: BaseModel | None, kind: type[BaseModel]) -> object:
+        if record is None:
+            return self._substitute
+        kind.model_rebuild()  # which replaces this descriptor
+        return kind.__pydantic_serializer__
+
+
 class Assembled(BaseModel):
     """A model that can be built from fields that were checked before."""
 
@@ -41,6 +58,9 @@ class Assembled(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         cls._names = set(cls.model_fields)
+        if not cls.__pydantic_complete__:
+            deferred: Any = _Serializer(cls.__pydantic_serializer__)
+            cls.__pydantic_serializer__ = deferred
 
     if SLOTS_ARE_KNOWN:
 

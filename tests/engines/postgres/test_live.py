@@ -355,11 +355,13 @@ def test_a_commit_under_way_when_its_event_loop_ends(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Subscribers in another event loop receive it; no later commit notifies them."""
-    committing = Writer._committing
+    committing = vars(Writer)["_committing"]
 
     def end_all_tasks(writer: Writer) -> None:  # as `asyncio.run` does at its end
         committing(writer)
-        asyncio.get_running_loop().call_soon(asyncio.Task.cancel, asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
 
     async def main() -> None:
         async with open_stores(postgres_url) as stores:
