@@ -1,15 +1,17 @@
-"""Objects of the engine that outlive its stores."""
+"""Objects of the engine that outlive its stores, and objects that it keeps meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+from time import monotonic
 from uuid import uuid4
 
 from browser.inside import handles
 from browser.inside.indexeddb import delete_database, hold, release
 from engines.support import RUN, every_call, rich_run
-from mobstore import MobStores, open_stores
+from mobstore import MobEvent, MobStores, open_stores
+from mobstore.scripts.tables import EventRow
 from mobstore.testing.samples import event
 
 _PACKAGE = "mobstore.engines.indexeddb"
@@ -54,3 +56,22 @@ async def left_behind() -> list[str]:
     return sorted(
         type(one).__qualname__ for one in gc.get_objects() if type(one).__module__ in _MODULES
     )
+
+
+async def kept() -> list[int]:
+    """Return how many events and rows an idle engine keeps after writing and reading many."""
+    name, many, left = f"kept-{uuid4()}", 300, [1]
+    async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+        await stores.events.append_batch([event()] * many)
+        read = await asyncio.gather(*(stores.events.poll() for _ in range(3)))
+        assert list(map(len, read)) == [many] * 3
+        del read
+        deadline = monotonic() + 10  # a transaction ends some time after it has been read
+        while any(left) and monotonic() < deadline:
+            await asyncio.sleep(0.01)
+            gc.collect()
+            left = [
+                sum(type(one) is kind for one in gc.get_objects()) for kind in (MobEvent, EventRow)
+            ]
+    await delete_database(name)
+    return left

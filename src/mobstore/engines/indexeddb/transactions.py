@@ -351,6 +351,9 @@ class _Transaction:
         return error
 
     def _end(self, calls: list[Call[Any]]) -> None:
+        # What was read and written would be kept until this transaction is used again.
+        self._calls, self._scripts, self._writes, self._failure = [], {}, [], None
+        del self._native, self._rows
         self._queue.release(self)
         for call in calls:
             call.settle()
