@@ -6,20 +6,23 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from engines.support import NOON, new_run, say
 from mobstore import MobStores, UsageError, open_stores
 from mobstore.engines.sqlite.file import is_database
 from mobstore.meerkat import import_meerkat
 from mobstore.meerkat.database import check_source
+from mobstore.model.record import Record
 from mobstore.scripts.tables import COUNTERS, EVENTS, CounterRow, EventRow
-from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put
-from mobstore.testing.samples import tagged_event
+from mobstore.scripts.transaction import Add, Commit, LoadingScript, Put, Script
+from mobstore.testing.samples import tag_of, tagged_event
 
 
 def _ways(path: str, other: str) -> dict[str, Callable[[], Coroutine[Any, Any, object]]]:
@@ -161,6 +164,62 @@ def fork_when_closed(path: str, other: str) -> None:
     os.wait()
     del other
     say("parent")
+
+
+def fork_while_memory_is_written() -> None:
+    """Fork while another thread writes to a store in memory; print what both have in the end."""
+    begun, forked = threading.Event(), threading.Event()
+
+    def write() -> Script[None]:
+        yield ()
+        begun.set()
+        forked.wait(60)
+        return Commit(None, ())
+
+    async def use(stores: MobStores, tag: str) -> None:
+        stores.engine.listen(lambda: None)
+        await stores.events.append(tagged_event(tag))
+        say(" ".join(tag_of(one.kind) for one in await stores.events.replay_all()))
+
+    def child() -> None:
+        signal.alarm(20)  # ends a child that hangs
+        asyncio.run(use(stores, "child"))
+
+    async def open_() -> MobStores:
+        return await open_stores("memory:")
+
+    stores = asyncio.run(open_())
+    writing = threading.Thread(target=lambda: asyncio.run(stores.engine.write(write)))
+    writing.start()
+    begun.wait()
+    _fork(child)
+    forked.set()
+    writing.join()
+    asyncio.run(use(stores, "parent"))
+
+
+def fork_while_a_schema_is_built() -> None:
+    """Fork while another thread builds the schema of a record, and use the record in the child."""
+    begun = threading.Event()
+
+    class Slow:
+        def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+            begun.set()
+            time.sleep(0.2)
+            return handler(source)
+
+    class Built(Record):
+        number: Annotated[int, Slow()]
+
+    def child() -> None:
+        signal.alarm(20)  # ends a child that hangs
+        say(repr(Built(number=1)))
+
+    building = threading.Thread(target=lambda: Built(number=0))
+    building.start()
+    begun.wait()
+    _fork(child)
+    building.join()
 
 
 def fork_in_a_pool(path: str, other: str) -> None:

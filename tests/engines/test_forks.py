@@ -1,4 +1,4 @@
-"""Forks while stores are open: the child gets an error, and the parent loses nothing."""
+"""Forks while stores are open: the child gets an error or a copy; the parent loses nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from engines.forking import (
     fork_in_a_pool,
     fork_when_closed,
+    fork_while_a_schema_is_built,
+    fork_while_memory_is_written,
     fork_while_open,
     fork_while_open_to_read,
     fork_while_writing,
@@ -81,3 +83,12 @@ def test_the_child_of_a_writing_parent_does_not_hang(path: Path) -> None:
 def test_a_closed_file_can_be_opened_in_the_child(path: Path) -> None:
     assert forked(fork_when_closed, path) == []
     assert sorted(tags(path)) == ["before", "child", "parent"]
+
+
+def test_the_child_has_a_copy_of_a_store_in_memory() -> None:
+    """Whatever another thread of the parent was doing with it."""
+    assert output(fork_while_memory_is_written).splitlines() == ["child", "parent"]
+
+
+def test_the_child_can_use_records() -> None:
+    assert output(fork_while_a_schema_is_built).splitlines() == ["Built(number=1)"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from threading import Lock
 from typing import Any, TypeAlias, cast
 
+from mobstore.engines.forks import Locked
 from mobstore.scripts.tables import Index, Key, Table
 from mobstore.scripts.transaction import Add, Delete, DeleteRange, Put, Scan, Write
 
@@ -14,7 +14,7 @@ _Group: TypeAlias = tuple[Index[Any], int]
 """An index, and the number of its values that scans of listeners fix."""
 
 
-class Listeners:
+class Listeners(Locked):
     """Functions that are called after a commit. Any thread may add, remove and notify.
 
     A listener to one mob among thousands adds no cost to the commits of the others: it is found by
@@ -22,7 +22,7 @@ class Listeners:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        super().__init__()
         self._wakes: dict[object, _Wake] = {}
         self._by_prefix: dict[Table[Any], dict[_Group, dict[Key, dict[object, None]]]] = {}
         self._to_all: dict[object, None] = {}

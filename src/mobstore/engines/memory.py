@@ -12,12 +12,12 @@ ends however busy the store is. No task ever waits for another task, which might
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
 from mobstore.engines.clock import machine_time
+from mobstore.engines.forks import Locked
 from mobstore.engines.listeners import Listeners
 from mobstore.errors import ClosedError
 from mobstore.scripts.memory_tables import MemoryTables
@@ -46,12 +46,15 @@ _MANY = 4096  # rows; a larger commit is applied in parts
 _PART = 1024  # rows of one part
 
 
-class MemoryEngine(Engine):
-    """Rows in this process; they are not durable."""
+class MemoryEngine(Locked, Engine):
+    """Rows in this process; they are not durable. Its lock guards all attributes.
+
+    The child of a fork has a copy, and undoes what another thread of the parent was writing.
+    """
 
     def __init__(self, tables: MemoryTables | None = None) -> None:
         """Create a store in empty tables."""
-        self._lock = Lock()  # guards all attributes below
+        super().__init__()
         self._tables = MemoryTables() if tables is None else tables
         self._tables.write((Add(META, (MetaRow(IDENTITY, str(uuid4())),)),))
         self._tables.keep()

@@ -10,6 +10,7 @@ of the base for each of a hundred models, which takes 3 ms.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
@@ -60,6 +61,12 @@ EXACTLY = object()
 _MOST_ERRORS = 1000
 _REPLACEMENT = "\ufffd".encode()
 _building = RLock()
+if hasattr(os, "register_at_fork"):  # the child has no thread that would finish a schema
+    os.register_at_fork(
+        before=_building.acquire,
+        after_in_parent=_building.release,
+        after_in_child=_building.release,
+    )
 
 
 class Record(Assembled):  # noqa: PLW1641 - pydantic makes frozen models hashable

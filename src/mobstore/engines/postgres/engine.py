@@ -216,12 +216,13 @@ class PostgresEngine(Engine):
         }
 
     async def close(self) -> None:
+        if os.getpid() != self._pid:
+            self._abandoned.detach()
+            return  # the connections belong to the parent, and so may the gate
         with self._gate:
             closing, self._closed = not self._closed, True
         if closing:
             self._abandoned.detach()
-            if os.getpid() != self._pid:
-                return  # the connections belong to the parent
             # A task of its own, so that all is closed even if this one is cancelled.
             self._finishing = asyncio.ensure_future(self._finish())
         finishing = self._finishing
