@@ -94,6 +94,17 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 # Keeping -----------------------------------------------------------------------------------------
 
 
+def test_a_block_that_never_waits_leaves_no_listener() -> None:
+    async def main() -> None:
+        async with opened() as (engine, stores, claim):
+            async with stores.claims.keep(claim):
+                pass
+            await asyncio.sleep(0)
+            assert not vars(engine)["_listeners"]
+
+    run(main)
+
+
 @pytest.mark.slow
 def test_it_is_renewed_for_longer_than_its_time_to_live() -> None:
     async def main() -> None:

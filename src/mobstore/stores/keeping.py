@@ -74,6 +74,8 @@ class Keeping(NotPicklable):
         entered[id(self)] = self
         self._renewing = asyncio.create_task(self._keep(signal, began))
         self._renewing.add_done_callback(self._ended)
+        # Not in the task, which is cancelled before its first step if the block never waits.
+        self._renewing.add_done_callback(lambda _: signal.close())
         return self._claim
 
     async def __aexit__(
@@ -111,27 +113,24 @@ class Keeping(NotPicklable):
 
         pause = min(_PAUSE, self._claim.ttl / _RENEWALS)
         expiry, due = renewed + self._claim.ttl, renewed + self._claim.ttl / _RENEWALS
-        try:
-            while True:
-                await signal.wait(due - monotonic())
-                signal.clear()
-                now = monotonic()
-                try:
-                    # A frozen process gets time for one attempt: perhaps the claim is still its.
-                    async with asyncio.timeout(max(expiry - now, pause)):
-                        await (self._check() if now < due else self._renew())
-                    if now >= due:
-                        expiry, due = now + self._claim.ttl, now + self._claim.ttl / _RENEWALS
-                except (ClaimLostError, ClosedError) as error:
+        while True:
+            await signal.wait(due - monotonic())
+            signal.clear()
+            now = monotonic()
+            try:
+                # A frozen process gets time for one attempt: perhaps the claim is still its.
+                async with asyncio.timeout(max(expiry - now, pause)):
+                    await (self._check() if now < due else self._renew())
+                if now >= due:
+                    expiry, due = now + self._claim.ttl, now + self._claim.ttl / _RENEWALS
+            except (ClaimLostError, ClosedError) as error:
+                self._lose(error)
+                return
+            except Exception as error:  # noqa: BLE001 - it is not renewed, whatever the reason
+                due = monotonic() + pause
+                if due >= expiry:
                     self._lose(error)
                     return
-                except Exception as error:  # noqa: BLE001 - it is not renewed, whatever the reason
-                    due = monotonic() + pause
-                    if due >= expiry:
-                        self._lose(error)
-                        return
-        finally:
-            signal.close()
 
     def _ended(self, renewing: asyncio.Task[None]) -> None:
         """Count the claim as lost if renewing has failed, as by a signal handler that raises."""
