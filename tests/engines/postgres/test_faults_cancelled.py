@@ -372,3 +372,38 @@ def test_a_store_that_is_never_closed(postgres: Server, postgres_url: str) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gc.collect()
+
+
+@pytest.mark.parametrize("turns", range(7))
+def test_a_program_that_cancels_all_tasks(postgres_url: str, turns: int) -> None:
+    """Those of the engine, too: what its tasks call then, and what it calls later, is done."""
+
+    async def main() -> None:
+        async with open_stores(postgres_url) as stores:
+            await stores.events.append(tagged_event("before"))
+
+            async def use() -> str:
+                try:
+                    await stores.events.append(tagged_event("cancelled"))
+                    await stores.events.poll()
+                except asyncio.CancelledError:
+                    found = await stores.events.poll(0, 1)
+                    await stores.events.append(tagged_event("at the end"))
+                    return tag_of(found[0].kind)
+                return "too late"
+
+            tasks = [asyncio.create_task(use()) for _ in range(3)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            if turns:
+                assert ended == ["before"] * 3
+            await stores.events.append(tagged_event("after"))
+
+    async def in_time() -> None:
+        async with asyncio.timeout(20):
+            await main()
+
+    asyncio.run(in_time())

@@ -85,6 +85,11 @@ class Job(Generic[T]):
                 self.future.set_exception(rejection)
 
 
+def waited_for(jobs: Iterable[Job[Any]]) -> bool:
+    """Return whether a task waits for any of these jobs."""
+    return any(not job.future.done() for job in jobs)
+
+
 def fail_all(jobs: Sequence[Job[Any]], error: BaseException) -> None:
     """Record one error for several tasks; each that raises it extends its traceback."""
     for job in jobs:

@@ -32,7 +32,7 @@ from mobstore.engines.postgres.driver_errors import (
     ServerError,
     translate,
 )
-from mobstore.engines.postgres.jobs import ODD_VALUE, Job, fail_all, odd_value
+from mobstore.engines.postgres.jobs import ODD_VALUE, Job, fail_all, odd_value, waited_for
 from mobstore.engines.postgres.reads import Answers, Questions, name_of
 from mobstore.engines.postgres.wire import Statement, Wire
 from mobstore.errors import ClosedError, MobStoreError, ReadFailedError
@@ -77,10 +77,19 @@ class Readers:
         """Queue a job for the next connection that is free."""
         self._queue.append(job)
         if len(self._tasks) < _MOST_CONNECTIONS:
-            # In a context of its own: a task keeps the variables of the one that made it.
-            task = asyncio.get_running_loop().create_task(self._work(), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start()
+
+    def _start(self) -> None:
+        # In a context of its own: a task keeps the variables of the one that made it.
+        task = asyncio.get_running_loop().create_task(self._work(), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Go on with jobs after a task that was cancelled before its first step."""
+        self._tasks.discard(task)
+        if not self._tasks and waited_for(self._queue):
+            self._start()
 
     def adopt(self, wire: Wire) -> None:
         """Use an open connection."""
@@ -108,14 +117,14 @@ class Readers:
             jobs = [job for _ in range(number) if not (job := self._queue.popleft()).future.done()]
             try:
                 await self._run(jobs)
-            except asyncio.CancelledError:  # the store is closed, or the event loop ends
-                for job in (*jobs, *self._queue):
-                    if not self._closing:
-                        job.future.cancel()
-                    elif not job.future.done():
+            except asyncio.CancelledError:
+                if self._closing:
+                    for job in (*jobs, *self._queue):
                         job.error = ClosedError("the store was closed during the read")
                         job.deliver()
-                self._queue.clear()
+                    self._queue.clear()
+                for job in jobs:  # with all other tasks, mostly as the event loop ends
+                    job.future.cancel()
                 raise
             except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
                 left = [job for job in jobs if not job.future.done()]

@@ -34,7 +34,7 @@ from mobstore.engines.postgres.driver_errors import (
     ServerError,
     translate,
 )
-from mobstore.engines.postgres.jobs import Job, fail_all
+from mobstore.engines.postgres.jobs import Job, fail_all, waited_for
 from mobstore.engines.postgres.layout import WRITERS
 from mobstore.engines.postgres.locks import Locks
 from mobstore.engines.postgres.transaction import (
@@ -147,6 +147,14 @@ class Writer:
         loop = asyncio.get_running_loop()
         # In a context of its own: a task keeps the variables of the one that made it.
         self._task = loop.create_task(self._work(), context=Context())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Go on with jobs after a task that was cancelled before its first step."""
+        if self._task is task:
+            self._task = None
+            if waited_for(self._queue):
+                self._start()
 
     async def _work(self) -> None:
         jobs: list[Job[Any]] = []
@@ -156,11 +164,10 @@ class Writer:
                 await self._run(jobs)
                 for job in jobs:
                     job.deliver()
-        except asyncio.CancelledError:  # the event loop ends, and all tasks with it
+        except asyncio.CancelledError:  # with all other tasks, mostly as the event loop ends
             self.abandon()
-            for job in (*jobs, *self._queue):
+            for job in jobs:
                 job.future.cancel()
-            self._queue.clear()
             raise
         except BaseException as error:  # noqa: BLE001 - raised to the tasks, which wait for it
             self.abandon()
@@ -169,7 +176,7 @@ class Writer:
                 job.deliver()
         finally:
             self._task = None
-            if self._queue:
+            if waited_for(self._queue):  # as by tasks that write once they are cancelled
                 self._start()
 
     def _take(self) -> list[Job[Any]]:
