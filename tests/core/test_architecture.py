@@ -206,6 +206,7 @@ def test_importing_the_package_is_light(code: str) -> None:
     assert not {"sqlite3", "_sqlite3", "asyncio", "click", "rich", "psycopg", "hypothesis"} & found
     assert {name for name in found if name.startswith("mobstore.engines.")} <= {
         "mobstore.engines.clock",
+        "mobstore.engines.forks",
         "mobstore.engines.listeners",
         "mobstore.engines.memory",
         "mobstore.engines.read_only",

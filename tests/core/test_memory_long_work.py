@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mobstore import InternalError, MobStores, Stores, WriteFailedError
+from mobstore import (
+    InternalError,
+    MobStores,
+    NewMobEvent,
+    Stores,
+    UsageError,
+    WriteFailedError,
+)
+from mobstore.codec import events as codec
 from mobstore.engines import memory
 from mobstore.engines.memory import MemoryEngine
 from mobstore.maintenance.transfer import copy
@@ -73,6 +81,32 @@ def loading_events(start: int, count: int) -> LoadingScript[int]:
         yield (Add(EVENTS, (EventRow(n, "m", "t", "mob_reset", "", "{}"),)),)
     (seen,) = yield (Count(Scan(EVENTS)),)
     return Commit(seen, (Put(SPECS, (SpecRow("loaded", seen, "{}"),)),))
+
+
+def test_the_loop_turns_while_a_large_batch_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On every engine; an atomic call encodes at once, since it may await operations only."""
+    batch = [event() for _ in range(30)]
+    wrong = [*batch, NewMobEvent.model_construct(mob_id="m", kind="no event", timestamp=None)]
+
+    async def add(at: Stores[bool]) -> None:
+        await at.events.append_batch(batch)
+
+    async def turned(part: int) -> int:
+        monkeypatch.setattr(codec, "_PART", part)
+        stores = stores_in_memory()
+        stored, turned = await turns(stores.events.append_batch(batch))
+        assert len({one.timestamp for one in stored}) == 1
+        await stores.atomic(add)
+        with pytest.raises(UsageError, match=r"events\[30\]\.kind"):
+            await stores.events.append_batch(wrong)
+        assert await stores.events.replay_all() == [*stored, *await stores.events.poll(30)]
+        assert await stores.events.latest_cursor() == 60
+        return turned
+
+    async def check() -> None:
+        assert await turned(1) >= await turned(1000) + 29
+
+    asyncio.run(check())
 
 
 def test_what_is_long_lets_the_loop_turn() -> None:

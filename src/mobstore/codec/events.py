@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
@@ -47,43 +48,64 @@ class EncodedEvents(NamedTuple):
     kinds: Sequence[MobEventKind | OtherEvent]
 
 
-def encode_events(events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]) -> EncodedEvents:
-    """Encode events; one without a time gets the clock's.
+def encode_event(event: NewMobEvent, clock: Callable[[], Timestamp]) -> EncodedEvents:
+    """Encode an event; without a time it gets the clock's.
 
     Raises:
         UsageError: a value is not an event.
-        SerializationError: an event has no JSON form, does not read back, or reads back as
+        SerializationError: the event has no JSON form, does not read back, or reads back as
             something else.
     """
-    if len(events) == 1:
-        return _encode(events, clock, single=True)
-    with garbage_collection_paused():
-        return _encode(events, clock, single=False)
+    return _encode((event,), clock, lambda _: _KIND)
+
+
+def encode_parts(
+    events: Sequence[NewMobEvent], clock: Callable[[], Timestamp]
+) -> Iterator[EncodedEvents]:
+    """Encode events part by part, so that a caller can let other tasks run in between.
+
+    All events without a time get the same one. Raise the errors of `encode_event`.
+    """
+    now = cache(clock)
+    for start in range(0, len(events), _PART):
+        with garbage_collection_paused():
+            part = _encode(events[start : start + _PART], now, partial(_name_in_batch, start))
+        yield part
+
+
+def _name_in_batch(start: int, n: int) -> str:
+    return f"events[{start + n}].kind"
+
+
+def joined(parts: Sequence[EncodedEvents]) -> EncodedEvents:
+    """Return the events of all parts."""
+    return EncodedEvents(
+        [row for part in parts for row in part.rows],
+        [time for part in parts for time in part.times],
+        [kind for part in parts for kind in part.kinds],
+    )
 
 
 def _encode(
-    events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], *, single: bool
+    events: Sequence[NewMobEvent], clock: Callable[[], Timestamp], name: Callable[[int], str]
 ) -> EncodedEvents:
-    now: Timestamp | None = None
     times: list[Timestamp] = []
     documents: list[str] = []
     for n, event in enumerate(events):
         instance(event, NewMobEvent, "event")
         timestamp = event.timestamp
-        if timestamp is None:
-            timestamp = now = now or clock()
-        times.append(timestamp)
-        what = _KIND if single else f"events[{n}].kind"
+        times.append(clock() if timestamp is None else timestamp)
+        what = name(n)
         instance(event.kind, Record, what)
         if type(event.kind) is OtherEvent and event.allow_other is not True:
             raise UsageError(f"{what} is an OtherEvent; pass allow_other=True to NewMobEvent")
         documents.append(document_text(event.kind, what))
-    kinds = _read_back(events, documents, single=single)
+    kinds = _read_back(events, documents, name)
     rows: list[EventRow] = []
     for event, timestamp, kind, document in zip(events, times, kinds, documents, strict=True):
         given, ordered = event.kind, document
         if not is_exactly_same(given, kind):
-            what = _KIND if single else f"events[{len(rows)}].kind"
+            what = name(len(rows))
             if type(given) is OtherEvent and type(kind) is not OtherEvent:
                 raise SerializationError(
                     f"{what} is an OtherEvent, but {type(kind).__name__} has all its fields;"
@@ -96,7 +118,7 @@ def _encode(
 
 
 def _read_back(
-    events: Sequence[NewMobEvent], documents: Sequence[str], *, single: bool
+    events: Sequence[NewMobEvent], documents: Sequence[str], name: Callable[[int], str]
 ) -> Sequence[MobEventKind | OtherEvent]:
     """Return the kinds as a reader will decode them."""
     try:
@@ -104,7 +126,7 @@ def _read_back(
     except ValueError:
         pass
     for n, (event, document) in enumerate(zip(events, documents, strict=True)):
-        what = _KIND if single else f"events[{n}].kind"
+        what = name(n)
         if type(event.kind) is not OtherEvent:
             read_back(type(event.kind), document, what)
         try:

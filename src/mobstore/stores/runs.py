@@ -15,7 +15,7 @@ from mobstore.codec.arguments import (
     to_timestamp,
 )
 from mobstore.codec.claims import check_claim, run_claim_name
-from mobstore.codec.events import encode_events
+from mobstore.codec.events import encode_event
 from mobstore.codec.runs import (
     RUN_STATUSES,
     TERMINAL_STATUSES,
@@ -311,7 +311,7 @@ class MobRunStore(MobRunFrames[Won_co]):
         """
         key, now = run_key(run_id), self._now()
         ending = choice(status, TERMINAL_STATUSES, "status")
-        encoded = encode_events((event,), lambda: now)
+        encoded = encode_event(event, lambda: now)
         (row,) = encoded.rows
         if row.run_id not in {"", key}:
             raise UsageError(f"event belongs to run {row.run_id}, not to run {key}")

@@ -34,7 +34,7 @@ RUN = run_id(1)
 def growing_turns(factor: float = 1.2) -> Iterator[int]:
     """Turns of the event loop before a task is cancelled: 1, 2, 3 and so on, ever faster.
 
-    How many turns a task takes depends on the machine: ask until the task has ended by itself.
+    How many turns a task takes depends on the machine, so go on until the task has ended by itself.
     """
     turns = 1
     while True:
@@ -376,7 +376,7 @@ def test_a_store_that_is_never_closed(postgres: Server, postgres_url: str) -> No
 
 @pytest.mark.parametrize("turns", range(7))
 def test_a_program_that_cancels_all_tasks(postgres_url: str, turns: int) -> None:
-    """Those of the engine, too: what its tasks call then, and what it calls later, is done."""
+    """Tasks of the engine are included: what tasks call then, and later, is done."""
 
     async def main() -> None:
         async with open_stores(postgres_url) as stores:

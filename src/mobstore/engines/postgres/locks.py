@@ -117,13 +117,16 @@ class Locks:
 
     def number(self, lock: Lock) -> int:
         """Return a lock as PostgreSQL names it: 64 bits. A collision costs only time."""
-        return _number(self._schema, *lock)
+        named = "\0".join((self._schema, *map(str, lock)))
+        return _cached_hash(named) if len(named) <= _LONGEST_CACHED else _hash(named)
 
 
-@lru_cache(4096)
-def _number(schema: str, space: str, value: Value) -> int:
-    named = "\0".join((schema, space, str(value)))
+def _hash(named: str) -> int:
     return int.from_bytes(blake2b(named.encode(), digest_size=8).digest(), signed=True)
+
+
+_cached_hash = lru_cache(4096)(_hash)
+_LONGEST_CACHED = 256  # characters; an id may have 64 KiB
 
 
 def _locks_of(asked: Read | Write) -> Iterator[Lock]:
