@@ -112,7 +112,7 @@ def test_text_of_a_subclass_becomes_plain_text(url: str) -> None:
 def test_closing_and_reading_do_not_cancel_each_other(tmp_path: Path) -> None:
     async def main() -> None:
         stores = await mobstore.open_stores(f"sqlite:{tmp_path / 'mobs.db'}")
-        await stores.events.append_batch([EVENT] * 5000)
+        await stores.events.append_batch([EVENT] * 500)  # closing waits two seconds for them
         reads = [asyncio.create_task(stores.events.replay_all()) for _ in range(6)]
         await asyncio.sleep(0)
         reads[-1].cancel()
@@ -120,7 +120,7 @@ def test_closing_and_reading_do_not_cancel_each_other(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         closing.cancel()
         found = await asyncio.gather(*reads[:5])
-        assert [len(events) for events in found] == [5000] * 5
+        assert [len(events) for events in found] == [500] * 5
         await asyncio.gather(reads[5], closing, return_exceptions=True)
         await stores.close()
 

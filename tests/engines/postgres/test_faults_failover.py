@@ -139,6 +139,7 @@ def test_a_standby_can_be_read(postgres_pair: Pair) -> None:
     async def main() -> None:
         async with PostgresMobStores.open(postgres_pair.url(schema="s")) as stores:
             await stores.events.append(tagged_event("one"))
+        postgres_pair.wait_until_replayed()
         url = standby.url(schema="s")
         for create in (True, False):
             with pytest.raises(ReadFailedError, match="read_only=True"):

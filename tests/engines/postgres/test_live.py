@@ -489,11 +489,10 @@ def test_a_commit_of_an_unknown_outcome_is_found(
 def test_a_standby_is_followed_by_polling(postgres_pair: Pair) -> None:
     """A standby cannot listen; after it was promoted, its subscribers go on."""
     primary, standby = postgres_pair.primary, postgres_pair.standby
-    replayed = "SELECT 1 FROM pg_namespace WHERE nspname = 'mobs'"
 
     async def main() -> None:
         await _create(primary.url(schema="mobs"))
-        await until(lambda: bool(standby.execute(replayed)))
+        postgres_pair.wait_until_replayed()
         async with (
             open_stores(primary.url(schema="mobs")) as stores,
             open_stores(standby.url(schema="mobs"), read_only=True) as copy,

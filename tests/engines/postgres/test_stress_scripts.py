@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
@@ -196,7 +197,11 @@ class Scenario:
                 self._proxy.cut()
             else:
                 self._proxy.arm(moment)
+            before, deadline = len(self._scripts.committed), monotonic() + 1
             await asyncio.sleep(0.03)
+            # On a slow machine, no connection might last until a commit.
+            while len(self._scripts.committed) == before and monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     def _number_commits(self) -> None:
         schema = f'"{self._schema}"'

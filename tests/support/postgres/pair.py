@@ -59,6 +59,15 @@ class Pair:
         self.standby.remove()
         self.primary.remove()
 
+    def wait_until_replayed(self) -> None:
+        """Wait until reads on the standby find all commits; it acknowledges them before that."""
+        ((written,),) = self.primary.execute("SELECT pg_current_wal_insert_lsn()::text")
+        deadline = time.monotonic() + 30
+        behind = f"SELECT pg_last_wal_replay_lsn() < '{written}'::pg_lsn"
+        while self.standby.execute(behind) != [(False,)]:
+            assert time.monotonic() < deadline, self.standby.read_log()
+            time.sleep(0.01)
+
     def _wait_until_synchronous(self) -> None:
         deadline = time.monotonic() + 10
         while self.primary.execute("SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
