@@ -4,6 +4,7 @@
 # Python to use; WORKERS is the number of processes that run tests.
 set -euo pipefail
 cd "$(dirname "$0")"
+unset PYTHONDONTWRITEBYTECODE # tests start Python hundreds of times: compile the sources once
 
 usage() {
   cat <<'TEXT'
