@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from time import monotonic
 from typing import Any
 
 from browser.inside.calls import send
@@ -111,13 +112,15 @@ async def looks_while_followed(name: str) -> list[bool]:
     return [*results, looks(name)]
 
 
-async def woken_by_the_timer(name: str) -> int:
-    """Count the calls of a listener in three seconds and a half without a commit."""
+async def woken_by_the_timer(name: str, seconds: float) -> int:
+    """Count the calls of a listener without a commit, up to two and for at most this time."""
     woken: list[None] = []
     stop = held(name).engine.listen(lambda: woken.append(None))
     await asyncio.sleep(0.2)  # an earlier message
     woken.clear()
-    await asyncio.sleep(3.5)
+    deadline = monotonic() + seconds
+    while len(woken) < 2 and monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
     stop()
     return len(woken)
 
