@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from time import monotonic
 from typing import Any
 
 from browser.inside.calls import send
@@ -118,8 +117,8 @@ async def woken_by_the_timer(name: str, seconds: float) -> int:
     stop = held(name).engine.listen(lambda: woken.append(None))
     await asyncio.sleep(0.2)  # an earlier message
     woken.clear()
-    deadline = monotonic() + seconds
-    while len(woken) < 2 and monotonic() < deadline:  # noqa: ASYNC110
+    deadline = time.monotonic() + seconds
+    while len(woken) < 2 and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     stop()
     return len(woken)
