@@ -25,8 +25,8 @@ export function fill(element, ...children) {
 }
 
 /**
- * Replace those parts of `element` that differ from these children. Equal ones stay, with their listeners: a click on an
- * element that is replaced before the button is released would be lost.
+ * Replace those parts of `element` that differ from these children. Equal ones stay: a click on an element that is
+ * replaced before the button is released would be lost. They keep their listeners, which must not depend on data.
  */
 export function fillIfChanged(element, ...children) {
   const wanted = element.cloneNode(false);

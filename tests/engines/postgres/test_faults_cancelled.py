@@ -31,15 +31,25 @@ from support.postgres.server import Server
 RUN = run_id(1)
 
 
-def growing_turns(factor: float = 1.2) -> Iterator[int]:
-    """Turns of the event loop before a task is cancelled: 1, 2, 3 and so on, ever faster.
+class Later:
+    """Turns of the event loop before work is cancelled: 1, 2, 3 and so on, ever faster.
 
-    How many turns a task takes depends on the machine, so go on until the task has ended by itself.
+    How many turns it takes depends on the machine, so they go on until it has ended by itself a
+    number of times.
+
+    Attributes:
+        ended: how often the work had ended by itself; the loop counts.
     """
-    turns = 1
-    while True:
-        yield turns
-        turns = max(turns + 1, int(turns * factor))
+
+    def __init__(self, factor: float = 1.2, times: int = 5) -> None:
+        self.ended = 0
+        self._factor, self._times = factor, times
+
+    def __iter__(self) -> Iterator[int]:
+        turns = 1
+        while self.ended < self._times:
+            yield turns
+            turns = max(turns + 1, int(turns * self._factor))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +111,7 @@ async def check(stores: MobStores) -> int:
 
 
 async def cancelled(work: Awaitable[object], turns: int) -> bool:
-    """Cancel a task after some turns of the event loop; return whether it ended before."""
+    """Cancel a task after some turns of the event loop; return False if it ended before."""
     task = asyncio.ensure_future(work)
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -122,11 +132,8 @@ def test_tasks_cancelled_at_every_turn(postgres: Server, postgres_url: str) -> N
                 lambda: stores.runs.get_run(RUN),
                 stores.overview,
             ):
-                ended = 0
-                for turns in growing_turns():
-                    ended += not await cancelled(call(), turns)
-                    if ended == 5:
-                        break
+                for turns in (later := Later()):
+                    later.ended += not await cancelled(call(), turns)
             await stores.atomic(change)  # those before it have ended
             assert await check(stores) > 1
             await settled(postgres, open_transactions)
@@ -140,18 +147,15 @@ def test_openings_cancelled_at_every_turn(postgres: Server, postgres_url: str) -
     """Creating included, in the first rounds."""
 
     async def main() -> None:
-        ended = 0
-        for turns in growing_turns():
+        for turns in (later := Later()):
             opening: list[PostgresMobStores] = []
 
             async def work(opening: list[PostgresMobStores] = opening) -> None:
                 opening.append(await PostgresMobStores.open(postgres_url))
 
-            ended += not await cancelled(work(), turns)
+            later.ended += not await cancelled(work(), turns)
             for stores in opening:
                 await stores.close()
-            if ended == 5:
-                break
         await settled(postgres, connections)
         async with PostgresMobStores.open(postgres_url) as stores:
             assert await stores.events.replay_all() == []
@@ -186,11 +190,8 @@ def test_event_loops_that_end_at_every_turn(postgres: Server, postgres_url: str)
         return number
 
     asyncio.run(start())
-    ended = 0
-    for turns in growing_turns(1.09):
-        ended += asyncio.run(end(turns))
-        if ended == 5:
-            break
+    for turns in (later := Later(1.09)):
+        later.ended += asyncio.run(end(turns))
     assert asyncio.run(finish()) > 0
 
 
@@ -307,18 +308,15 @@ def test_closings_cancelled_at_every_turn(postgres: Server, postgres_url: str) -
     """Submitted calls are finished and connections closed in the background."""
 
     async def main() -> None:
-        ended = 0
-        for cursor, turns in enumerate(growing_turns(1.7), start=1):
+        for cursor, turns in enumerate(later := Later(1.7, times=3), start=1):
             stores = await PostgresMobStores.open(postgres_url)
             writing = asyncio.create_task(stores.events.append(tagged_event(f"{turns}")))
             reading = asyncio.create_task(stores.events.latest_cursor())
             await asyncio.sleep(0)
-            ended += not await cancelled(stores.close(), turns)
+            later.ended += not await cancelled(stores.close(), turns)
             assert (await writing).cursor == cursor
             await reading
             await settled(postgres, connections)
-            if ended == 3:
-                break
 
     asyncio.run(main())
 
