@@ -67,9 +67,12 @@ class Model:
             found.append(row)
         return sorted(found, key=lambda row: _values(row, columns), reverse=scan.backwards)
 
-    def apply(self, writes: Iterable[Write]) -> Clash | None:
-        """Make writes; an `Add` whose key is taken replaces the row and is returned."""
-        clash: Clash | None = None
+    def apply(self, writes: Iterable[Write]) -> list[Clash]:
+        """Make writes, and return the first clash of each table; its row is replaced here.
+
+        An engine names one of them: it need not write its tables in a script's order.
+        """
+        clashes: dict[str, Clash] = {}
         for write in writes:
             if isinstance(write, (Add, Put)):
                 table: Table[Any] = write.table
@@ -77,7 +80,7 @@ class Model:
                 for row in write.rows:
                     key = _values(row, table.key)
                     if isinstance(write, Add) and key in rows:
-                        clash = clash or Clash(table, key)
+                        clashes.setdefault(table.name, Clash(table, key))
                     rows[key] = row
             elif isinstance(write, Delete):
                 self.tables[write.table.name].pop(write.key, None)
@@ -85,7 +88,7 @@ class Model:
                 table = write.scan.index.table
                 for row in self.find(write.scan):
                     del self.tables[table.name][_values(row, table.key)]
-        return clash
+        return list(clashes.values())
 
     def wrong(self, read: Read, answer: Any) -> str | None:
         """Describe what is wrong with an answer; rows that tie may come in any order."""

@@ -124,8 +124,9 @@ Read: TypeAlias = Get[Any] | Scan[Any] | Count | Now
 class Add(Generic[R]):
     """New rows; a stored row with the same key fails the whole commit.
 
-    The failure is `key_in_use(table, key)`. It means that a counter is behind the rows it numbers,
-    as after a partial restore. Overwriting them would lose acknowledged data.
+    The failure is `key_in_use(table, key)`, with the first such key of a table; if keys of several
+    tables are in use, it names any one of the tables. It means that a counter is behind the rows it
+    numbers, as after a partial restore. Overwriting them would lose acknowledged data.
     """
 
     table: Table[R]

@@ -56,9 +56,9 @@ def random_writes(choices: Choices, number: int) -> list[Write]:
     return writes
 
 
-def make(state: Model, merged: Iterable[Merged]) -> Clash | None:
+def make(state: Model, merged: Iterable[Merged]) -> list[Clash]:
     """Make merged writes; a statement that writes one row twice would fail."""
-    clash: Clash | None = None
+    clashes: list[Clash] = []
     for write in merged:
         if isinstance(write, (Add, Put)):
             table: Table[Any] = write.table
@@ -70,8 +70,8 @@ def make(state: Model, merged: Iterable[Merged]) -> Clash | None:
             parts: list[Write] = [Delete(write.table, key) for key in write.keys]
         else:
             parts = [write]
-        clash = state.apply(parts) or clash
-    return clash
+        clashes += state.apply(parts)
+    return clashes
 
 
 @pytest.mark.slow
@@ -85,10 +85,11 @@ def test_merged_writes_have_the_same_effect(size: int) -> None:
         writes = random_writes(choices, size)
         states = [start.copy(), start.copy()]
         expected = states[0].apply(writes)
-        clash = make(states[1], merge(writes))
-        assert (clash is None) == (expected is None), f"{seed}: {expected}, {clash}"
-        clashes += expected is not None
-        if expected is None:
+        found = make(states[1], merge(writes))
+        assert set(found[:1]) <= set(expected), f"{seed}: {expected}, {found}"
+        assert bool(found) == bool(expected), f"{seed}: {expected}, {found}"
+        clashes += bool(expected)
+        if not expected:
             assert states[1].tables == states[0].tables, [show(write) for write in writes]
     assert 10 < clashes < 390
 

@@ -226,7 +226,7 @@ def check(scripts: Scripts, start: AllRows, end: AllRows, order: Sequence[str]) 
     for name in order:
         trace = scripts.committed[name]
         _compare(trace, state)
-        assert state.apply(trace.writes) is None, f"{name} must have failed"
+        assert not state.apply(trace.writes), f"{name} must have failed"
     wrong = state.wrong_final(end)
     assert wrong is None, f"the final state differs: {wrong}"
     for trace in scripts.readers:

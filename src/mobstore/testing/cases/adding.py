@@ -129,6 +129,23 @@ async def adds_what_was_read(subject: Subject) -> None:
             same(await _held(engine, table, (row,)), [row], "the row")
 
 
+@case("engine.add.tables")
+async def a_clash_in_two_tables(subject: Subject) -> None:
+    """If keys of two tables are in use, the error names one of them, and nothing is written."""
+    engine = (await subject.open()).engine
+    spec, _ = _rows(SPECS, "s")
+    entry, new = _rows(STEP_LEDGER, "s")
+    texts = [str(key_in_use(SPECS, ("s",))), str(key_in_use(STEP_LEDGER, ("s", 1)))]
+    await engine.write(write_script(Put(SPECS, (spec,)), Put(STEP_LEDGER, (entry,))))
+
+    adds = [Add(SPECS, (spec,)), Add(STEP_LEDGER, (new, entry))]
+    for writes in (adds, adds[::-1]):
+        call = engine.write(write_script(*writes))
+        error = await expect_error(WriteFailedError, call, "adding both again")
+        same(str(error) in texts, True, f"whether one of the two is named by: {error}")
+        same(await _held(engine, STEP_LEDGER, (entry, new)), [entry], "the rows")
+
+
 @case("engine.add.others")
 async def a_clash_fails_alone(subject: Subject) -> None:
     """A clash fails only its own script, not those committed with it."""
