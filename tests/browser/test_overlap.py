@@ -15,6 +15,16 @@ def test_an_event_is_pruned_once(tab: ChromiumTab, turns: int) -> None:
     assert sorted(tab.call("overlap:prune", EVENTS, turns)) == [0, EVENTS]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
+def test_a_task_that_reads_in_a_loop_leaves_writers_room(
+    request: pytest.FixtureRequest, tab_name: str
+) -> None:
+    """Otherwise its reads share one transaction, up to 256 of them, and each write waits for it."""
+    for polls in request.getfixturevalue(tab_name).call("overlap:polls_during_appends"):
+        assert 20 <= polls <= 20 * 20
+
+
 def test_the_time_is_read_once_a_writer_has_its_lock(tab: ChromiumTab) -> None:
     """Also by a script that reads nothing else, alone or behind one that only writes."""
     results = tab.call("clock:behind_a_writer")

@@ -30,6 +30,31 @@ async def prune(events: int, turns: int) -> list[int]:
     return counts
 
 
+async def polls_during_appends() -> list[int]:
+    """Return how often a task polls while another one appends 20 events, in its store or not."""
+    name = f"room-{uuid4()}"
+    counts: list[int] = []
+    async with (
+        open_stores(f"indexeddb:{name}", durability="normal") as stores,
+        open_stores(f"indexeddb:{name}", durability="normal") as others,
+    ):
+        for writer in (stores, others):
+            before = await stores.events.latest_cursor()
+
+            async def append(to: Stores[bool] = writer) -> None:
+                for _ in range(20):
+                    await to.events.append(event())
+
+            writing = asyncio.create_task(append())
+            counts.append(0)
+            while not writing.done():
+                await stores.events.poll(before, 100)
+                counts[-1] += 1
+            await writing
+    await delete_database(name)
+    return counts
+
+
 async def round_trips() -> tuple[list[int], list[int]]:
     """Return the round trips of equal atomic calls, and the cursors of others that overlap."""
     trips = 0

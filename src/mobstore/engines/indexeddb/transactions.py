@@ -6,7 +6,8 @@ An `await` resumes too late. So scripts are stepped within the events of their r
 Calls that are queued while a transaction is under way join it and share its commit. All scripts
 send their first reads at once. Reading scripts then run side by side. Writing scripts run one after
 the other, in order of arrival: none ends before the scripts ahead of it have made their writes.
-Tasks are woken within the transaction's events.
+Tasks are woken within the transaction's events. So a task that reads in a loop would prolong one
+transaction, and writers wait for its end: calls join it during a few events only.
 
 A script may read a counter in a later round, as an event's append within an atomic call does. From
 then on, scripts of the same function have it read in their first round, which saves a round trip.
@@ -47,6 +48,7 @@ OnCommit: TypeAlias = Callable[[Iterable[Write] | None], None]
 """A function that receives the writes of a commit, or None after a loading script."""
 
 _MOST_PER_TRANSACTION = 256  # calls; other tabs wait until it ends
+_MOST_JOINED = 8  # events after which a transaction takes no further calls
 
 
 class Queue:
@@ -161,6 +163,7 @@ class _Transaction:
         self._failure: Any = None
         self._writes: list[Write] = []  # for commit listeners; without those of a loading script
         self._loaded = False
+        self._events = 0
         try:
             self._native: Transaction = self._connection.begin(self._queue.mode)
         except MobStoreError as error:
@@ -183,6 +186,9 @@ class _Transaction:
             handler.destroy()
 
     def _on_success(self, _: JsValue) -> None:
+        self._events += 1
+        if self._events == _MOST_JOINED:
+            self._queue.stop_joining(self)
         self._advance()
 
     def _on_error(self, event: JsValue) -> None:
