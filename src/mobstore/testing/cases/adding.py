@@ -73,8 +73,11 @@ def _after(table: Table[Any], rows: Sequence[Any], writes: Sequence[Write]) -> l
 
 async def _held(engine: Engine, table: Table[Any], rows: Sequence[Any]) -> list[Any]:
     key_of = table.getter(table.key)
-    found = [await engine.read(read_script(Get(table, key_of(row)))) for row in rows]
-    return sorted(row for row in found if row is not None)
+
+    def script() -> Script[tuple[Any, ...]]:
+        return Commit((yield tuple([Get(table, key_of(row)) for row in rows])))
+
+    return sorted(row for row in await engine.read(script) if row is not None)
 
 
 @case("engine.add.orders")

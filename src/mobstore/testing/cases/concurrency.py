@@ -233,7 +233,7 @@ async def reads_one_state(subject: Subject) -> None:
 
     async def write() -> None:
         nonlocal done
-        for n in range(25):
+        for n in range(12):
             swapped = await stores.runs.cas_complete_loop(
                 run_id(1),
                 loop_instance_id="loop",
