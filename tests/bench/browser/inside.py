@@ -7,6 +7,7 @@ import gc
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count as counting
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -170,13 +171,14 @@ async def _batch(durability: str, size: int) -> Player:
     return _repeatedly(batch, 1)
 
 
-async def _poll(size: int) -> Player:
+async def _poll(size: int, *, texts: bool = False) -> Player:
     stores, events = await _open("relaxed"), made.events(size)
     await stores.events.append_batch(events)
     await stores.events.append_batch(events)
+    read = stores.events.poll_json if texts else stores.events.poll
 
     async def poll(_: int) -> None:
-        assert len(await stores.events.poll(size // 2, size)) == size
+        assert len(await read(size // 2, size)) == size
 
     return _repeatedly(poll, 1)
 
@@ -215,5 +217,6 @@ _JOBS: dict[str, Callable[..., Awaitable[Player]]] = {
     "append": _append,
     "batch": _batch,
     "poll": _poll,
+    "poll_json": partial(_poll, texts=True),
     "ledger": _ledger,
 }
