@@ -69,7 +69,7 @@ class Stress:
             work = KINDS[kind](stores)
             work.results = results
             await work.check()
-            assert len(results) >= work.least, f"only {len(results)} results"
+            assert len(results) >= work.least * PROCESSES, f"only {len(results)} results"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from mobstore.testing.samples import (
 from mobstore.testing.scripts import read_script
 
 TASKS = 4  # of each process
+_OVERTIME = 30  # seconds after the deadline for the least results
 
 Result: TypeAlias = list[Any]
 """What one call did: a name and numbers."""
@@ -54,8 +55,8 @@ class Work(ABC):
         results: the results of the process, or of all processes for `check`.
     """
 
-    least: ClassVar[int] = 30
-    """Results of all processes together; with fewer the work shows nothing."""
+    least: ClassVar[int] = 8
+    """Results of a process; with fewer the work shows nothing, so a slow machine takes longer."""
 
     def __init__(self, stores: MobStores, name: str = "", deadline: float = 0) -> None:
         self.stores, self.name, self.deadline = stores, name, deadline
@@ -67,7 +68,7 @@ class Work(ABC):
         """Write what the work begins with."""
 
     async def run(self) -> None:
-        """Work until the deadline."""
+        """Work until the deadline, or longer until there are the least results."""
         async with asyncio.TaskGroup() as group:
             for _ in range(TASKS):
                 group.create_task(self._repeat(self.step))
@@ -96,7 +97,9 @@ class Work(ABC):
         return RunId(UUID(int=self.chance.getrandbits(100)))
 
     async def _repeat(self, action: Callable[[], Awaitable[None]]) -> None:
-        while time.monotonic() < self.deadline:
+        while (late := time.monotonic() - self.deadline) < 0 or (
+            len(self.results) < self.least and late < _OVERTIME
+        ):
             await action()
 
     def of(self, kind: str) -> list[Result]:

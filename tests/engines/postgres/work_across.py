@@ -69,7 +69,7 @@ class Limit(Work):
 
     _RUNS = range(1, 13)
     _MOST = 3
-    least = 10
+    least = 3
 
     async def prepare(self) -> None:
         for n in self._RUNS:
