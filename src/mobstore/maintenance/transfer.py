@@ -48,7 +48,8 @@ async def export_stores(
     The snapshot is first written to a temporary file; `file` is not touched until it is complete.
 
     Args:
-        stores: the store to export, on any engine. Other writers may continue.
+        stores: the store to export, on any engine. Other writers may continue; those of
+            IndexedDB wait until it has been read.
         file: a file open in binary mode. It is written from its current position, flushed, and
             left open. It need not be seekable.
         progress: called every few hundred rows.
@@ -117,7 +118,8 @@ async def copy(
     In a browser that file is in memory.
 
     Args:
-        source: the store to copy, on any engine. Other writers may continue.
+        source: the store to copy, on any engine. Other writers may continue; those of IndexedDB
+            wait until it has been read.
         target: the empty store to fill, on any engine.
         progress: called every few hundred rows. Each row counts twice.
 

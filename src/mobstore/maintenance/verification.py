@@ -101,7 +101,8 @@ async def verify(
     more than a thousand rows share one position of a run, the others are not checked.
 
     Args:
-        stores: the store to check, on any engine. Other writers may continue.
+        stores: the store to check, on any engine. Other writers may continue; those of IndexedDB
+            wait until it has been read.
         repair: whether to repair what needs no guess: counters that are too low; an identity that
             is missing or unreadable, which is replaced by a new one; columns that do not match the
             JSON they repeat; JSON that is not in canonical form; runs that no worker finds; rows

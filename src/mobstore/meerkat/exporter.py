@@ -72,7 +72,8 @@ async def export_meerkat(
     cursors. A mob must have events, because that host deletes a file without them.
 
     Args:
-        stores: the store to export, on any engine. Other writers may continue.
+        stores: the store to export, on any engine. Other writers may continue; those of
+            IndexedDB wait until it has been read.
         path: the path of the file; with `by_mob`, of a new or an empty directory.
         overwrite: whether to replace an existing file.
         by_mob: whether to write a file for each mob.
