@@ -18,7 +18,7 @@ from support.postgres.endpoint import HOST, make_url
 from support.postgres.proxy import DIRECTIONS, Direction, Moment, Proxy
 from support.postgres.server import Server
 
-SILENCE = 0.4
+SILENCE = 0.8  # seconds; with less, a busy machine seems lost
 
 
 @pytest.fixture
