@@ -17,7 +17,7 @@ from mobstore.engines.sqlite.rows import Rows
 
 _PAUSE = 0.02  # seconds between two polls
 _QUIET = 5.0  # seconds without a commit of others, after which polls are rarer
-_LONG_PAUSE = 0.05  # an idle worker that waits for runs should take less than 0.5% of a core
+_LONG_PAUSE = 0.1  # an idle worker that waits for runs should take less than 0.5% of a core
 _POLLS_PER_CHECK = 5  # a check that the file is there costs more than a poll for commits
 
 
