@@ -17,12 +17,17 @@ def test_an_event_is_pruned_once(tab: ChromiumTab, turns: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
-def test_a_task_that_reads_in_a_loop_leaves_writers_room(
-    request: pytest.FixtureRequest, tab_name: str
+@pytest.mark.parametrize("tasks", [1, 2, 8])
+def test_tasks_that_read_in_a_loop_leave_writers_room(
+    request: pytest.FixtureRequest, tasks: int, tab_name: str
 ) -> None:
-    """Otherwise its reads share one transaction, up to 256 of them, and each write waits for it."""
-    for polls in request.getfixturevalue(tab_name).call("overlap:polls_during_appends"):
-        assert 20 <= polls <= 20 * 20
+    """Otherwise their reads share a transaction, up to 256 of them, and each write waits for it."""
+    for polls in request.getfixturevalue(tab_name).call("overlap:polls_during_appends", tasks):
+        assert 20 <= polls <= 20 * 64
+
+
+def test_many_reads_at_once_leave_writers_room(tab: ChromiumTab) -> None:
+    assert tab.call("overlap:polls_before_an_append", 200) <= 64
 
 
 def test_the_time_is_read_once_a_writer_has_its_lock(tab: ChromiumTab) -> None:

@@ -30,8 +30,8 @@ async def prune(events: int, turns: int) -> list[int]:
     return counts
 
 
-async def polls_during_appends() -> list[int]:
-    """Return how often a task polls while another one appends 20 events, in its store or not."""
+async def polls_during_appends(tasks: int) -> list[int]:
+    """Return how often tasks poll while another one appends 20 events, in their store or not."""
     name = f"room-{uuid4()}"
     counts: list[int] = []
     async with (
@@ -47,12 +47,34 @@ async def polls_during_appends() -> list[int]:
 
             writing = asyncio.create_task(append())
             counts.append(0)
-            while not writing.done():
-                await stores.events.poll(before, 100)
-                counts[-1] += 1
-            await writing
+
+            async def poll(end: asyncio.Task[None] = writing, after: int = before) -> None:
+                while not end.done():
+                    await stores.events.poll(after, 100)
+                    counts[-1] += 1
+
+            await asyncio.gather(writing, *(poll() for _ in range(tasks)))
     await delete_database(name)
     return counts
+
+
+async def polls_before_an_append(polls: int) -> int:
+    """Return how many of the polls that were called before it an append waits for."""
+    name, ended = f"gathered-{uuid4()}", 0
+    async with open_stores(f"indexeddb:{name}", durability="normal") as stores:
+
+        async def poll() -> None:
+            nonlocal ended
+            await stores.events.poll()
+            ended += 1
+
+        polling = asyncio.gather(*(poll() for _ in range(polls)))
+        await asyncio.sleep(0)
+        await stores.events.append(event())
+        found = ended
+        await polling
+    await delete_database(name)
+    return found
 
 
 async def round_trips() -> tuple[list[int], list[int]]:

@@ -6,8 +6,8 @@ An `await` resumes too late. So scripts are stepped within the events of their r
 Calls that are queued while a transaction is under way join it and share its commit. All scripts
 send their first reads at once. Reading scripts then run side by side. Writing scripts run one after
 the other, in order of arrival: none ends before the scripts ahead of it have made their writes.
-Tasks are woken within the transaction's events. So a task that reads in a loop would prolong one
-transaction, and writers wait for its end: calls join it during a few events only.
+Tasks are woken within the transaction's events. So tasks that read in a loop would prolong one
+transaction, and writers wait for its end: few calls join one that reads, and for a short time only.
 
 A script may read a counter in a later round, as an event's append within an atomic call does. From
 then on, scripts of the same function have it read in their first round, which saves a round trip.
@@ -23,6 +23,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
+from math import inf
+from time import monotonic
 from types import CodeType
 from typing import Any, TypeAlias, cast
 
@@ -47,8 +49,9 @@ from mobstore.scripts.transaction import (
 OnCommit: TypeAlias = Callable[[Iterable[Write] | None], None]
 """A function that receives the writes of a commit, or None after a loading script."""
 
-_MOST_PER_TRANSACTION = 256  # calls; other tabs wait until it ends
-_MOST_JOINED = 8  # events after which a transaction takes no further calls
+_MOST_WRITES = 256  # calls of a transaction; other tabs wait until it ends
+_MOST_READS = 16  # as many reads as cross the bridge together
+_JOINING = 0.02  # seconds for which calls join a transaction that reads
 
 
 class Queue:
@@ -64,6 +67,7 @@ class Queue:
         self.connection: Connection = connection
         self.on_commit: OnCommit | None = on_commit
         self.mode: Mode = mode
+        self._most = _MOST_READS if mode == "readonly" else _MOST_WRITES
         self.joinable: _Transaction | None = None
         self.foreseen: dict[CodeType | None, set[Key]] = {}
         self._calls: deque[Call[Any]] = deque()
@@ -74,7 +78,7 @@ class Queue:
     def add(self, call: Call[Any]) -> None:
         """Queue a call; it runs now, or from the next event of the joinable transaction on."""
         self._calls.append(call)
-        self._start()
+        self.start()
 
     def put_back(self, call: Call[Any]) -> None:
         """Queue a call again, ahead of the others."""
@@ -84,7 +88,7 @@ class Queue:
         """Return the next call for a transaction that has taken some, or None for no more."""
         while self._calls and self._calls[0].settled:
             self._calls.popleft()
-        if not self._calls or len(taken) >= _MOST_PER_TRANSACTION:
+        if not self._calls or len(taken) >= self._most:
             return None
         if taken and (taken[0].alone or self._calls[0].alone):
             return None
@@ -93,7 +97,7 @@ class Queue:
     def release(self, transaction: _Transaction) -> None:
         """Take back a transaction that has ended."""
         self._idle.append(transaction)
-        self._start()
+        self.start()
         if len(self._idle) == len(self._transactions):
             while self._closing:
                 self._closing.pop().set_result(None)
@@ -112,7 +116,7 @@ class Queue:
         while self._transactions:
             self._transactions.pop().destroy()
 
-    def _start(self) -> None:
+    def start(self) -> None:
         """Begin a transaction for queued calls, unless they can join one."""
         if self.joinable is not None or not self._calls:
             return
@@ -163,7 +167,7 @@ class _Transaction:
         self._failure: Any = None
         self._writes: list[Write] = []  # for commit listeners; without those of a loading script
         self._loaded = False
-        self._events = 0
+        self._joinable_until = inf if self._writable else monotonic() + _JOINING
         try:
             self._native: Transaction = self._connection.begin(self._queue.mode)
         except MobStoreError as error:
@@ -186,9 +190,9 @@ class _Transaction:
             handler.destroy()
 
     def _on_success(self, _: JsValue) -> None:
-        self._events += 1
-        if self._events == _MOST_JOINED:
+        if self._joins and monotonic() > self._joinable_until:
             self._queue.stop_joining(self)
+            self._queue.start()
         self._advance()
 
     def _on_error(self, event: JsValue) -> None:
@@ -215,6 +219,11 @@ class _Transaction:
                 self._native.abort()
 
     @property
+    def _joins(self) -> bool:
+        """Whether queued calls join this transaction."""
+        return self._queue.joinable is self
+
+    @property
     def _wrote(self) -> bool:
         return self._loaded or bool(self._writes)
 
@@ -227,7 +236,7 @@ class _Transaction:
                 batches.append(batch)
                 if self._writable:  # only the oldest script may continue
                     break
-        while call := self._queue.take(self._calls):
+        while self._joins and (call := self._queue.take(self._calls)):
             self._calls.append(call)
             script = _Script(call, self._perform)
             self._scripts[script] = None
