@@ -177,12 +177,14 @@ class Chromium(Browser[ChromiumTab]):
         assert not alive, f"these outlive their browser: {alive}"
 
     @contextmanager
-    def frozen(self) -> Generator[None]:
-        """Stop all processes of the browser during the block.
+    def frozen(self, *, pages_only: bool = False) -> Generator[None]:
+        """Stop all processes of the browser during the block, or those that run its pages.
 
         What is on disk then is what `kill` would leave at this time.
         """
         family = self._processes()
+        if pages_only:
+            family = [one for one in family if "--type=renderer" in one.cmdline()]
         for process in family:
             process.suspend()
         try:

@@ -122,3 +122,62 @@ def test_constant_changes_do_not_keep_a_view_busy(page_tabs: PageTabs) -> None:
     expect(page).to_have_title(re.compile("^Play a flow"), timeout=10_000)
     expect(page.get_by_role("main")).not_to_have_attribute("aria-busy", "true")
     page.close()
+
+
+SLOW_AND_CHANGING = """(() => {
+  const post = self.postMessage;
+  self.answers = 0;
+  self.postMessage = (message) => {
+    if (!message.id) return post(message);
+    self.answers++;
+    setTimeout(() => post(message), 100);
+  };
+  const begun = performance.now();
+  self.share = () => (self.answers * 100) / (performance.now() - begun);
+  setInterval(() => post({ changed: true }), 5);
+})()"""
+"""A store that changes all the time, and takes at least 100 ms for each answer."""
+
+
+def test_most_of_the_time_belongs_to_writers(page_tabs: PageTabs) -> None:
+    """They wait for reads in IndexedDB: a page that read all the time would hold them up."""
+    page = page_tabs.open("rests", page="store")
+    worker = page.workers[-1]
+    worker.evaluate(SLOW_AND_CHANGING)
+    page.wait_for_timeout(4000)
+    assert worker.evaluate("self.answers") > 2
+    assert worker.evaluate("self.share()") < 0.45  # a quarter, and the first reads; else nearly 1
+    page.close()
+
+
+COUNTING = """(() => {
+  const post = self.postMessage;
+  self.answers = self.changes = 0;
+  self.postMessage = (message) => {
+    if (message.id) self.answers++;
+    if (message.changed) self.changes++;
+    post(message);
+  };
+})()"""
+HIDDEN = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+}"""
+"""A page in a tab that is not shown; a browser without a screen has none."""
+
+
+def test_a_hidden_page_reads_nothing(page_tabs: PageTabs, program: ChromiumTab) -> None:
+    page = page_tabs.open("hidden", page="store")
+    expect(facts(page)).to_contain_text("0 events")
+    worker = page.workers[-1]
+    worker.evaluate(COUNTING)
+    page.evaluate(HIDDEN, True)
+    program.call("subscriptions:append", "hidden", 3)
+    while worker.evaluate("self.changes") == 0:
+        page.wait_for_timeout(20)
+    page.wait_for_timeout(200)
+    assert worker.evaluate("self.answers") == 0
+    expect(facts(page)).to_contain_text("0 events")
+    page.evaluate(HIDDEN, False)
+    expect(facts(page)).to_contain_text("3 events")
+    page.close()

@@ -38,9 +38,15 @@ export class Player extends EventTarget {
   }
 
   async start() {
-    this.moves = [];
-    this.demo = await this.app.call("demo_start");
-    this.dispatchEvent(new Event("change"));
+    if (this.#busy) return; // a double click
+    this.#busy = true;
+    try {
+      this.moves = [];
+      this.demo = await this.app.call("demo_start");
+    } finally {
+      this.#busy = false;
+      this.dispatchEvent(new Event("change"));
+    }
   }
 
   /** Make a move; `keep` the claim for the next one, and wait for it without a message if another tab holds it. */

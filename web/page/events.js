@@ -168,6 +168,9 @@ export function eventsView(app, place) {
 
   return {
     element,
+    close() {
+      search++; // what is under way ends with its page
+    },
     async refresh() {
       fillIfChanged(head, place.mob === undefined ? allHeading(app) : mobHeading(app, place.mob));
       body.hidden = app.overview.events === 0;

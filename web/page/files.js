@@ -2,7 +2,7 @@
 import { choice } from "./components.js";
 import { h } from "./dom.js";
 import { formatBytes, count, cut, fileName } from "./format.js";
-import { confirmInDialog, notify, runTask, showError } from "./notices.js";
+import { confirmInDialog, isWorking, notify, runTask, showError } from "./notices.js";
 
 const MOST = 500_000_000; // bytes; the file and the rows read from it are held in memory
 const input = document.getElementById("file");
@@ -29,7 +29,9 @@ export function setUpFiles(app) {
     event.preventDefault();
     inside = 0;
     dropping.hidden = true;
-    if (event.dataTransfer.files.length) importFile(app, event.dataTransfer.files[0]);
+    const [file, ...others] = event.dataTransfer.files;
+    if (others.length) notify(`Only ${cut(file.name, 100)} is imported: a store takes one file.`);
+    if (file) importFile(app, file);
   });
 }
 
@@ -54,7 +56,7 @@ export function openSample(app) {
   }, app.stop);
 }
 
-export const exportStore = (app) => runTask("Exporting the store", async (progress) => {
+export const exportStore = (app) => isWorking() || runTask("Exporting the store", async (progress) => { // not twice by a double click
   const content = await app.call("export_file", {}, progress);
   const address = URL.createObjectURL(content);
   const file = `${fileName(app.store)}.zip`;

@@ -22,6 +22,7 @@ import { workersView } from "./workers.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
+const REST = 3; // times as long as the last refresh took
 const OF_ALL = new Map([["profiles", profilesView], ["workers", workersView]]); // by tab
 const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); // by tab
 let view = null;
@@ -29,6 +30,8 @@ let refreshing = null; // the active refresh
 let again = false; // another refresh must follow
 let changed = true; // the store changed since the overview was read
 let filled = () => {}; // called after the first refresh of a view
+let rested = 0; // when the store may be read again because it changed
+let resting = 0; // the timer until then
 
 let opening = Promise.resolve(); // the store being opened; calls wait for it
 let rpc;
@@ -71,7 +74,7 @@ function refresh() {
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
-      const [current, done] = [view, filled];
+      const [current, done, begun] = [view, filled, performance.now()];
       try {
         if (changed) await readOverview();
         sidebar();
@@ -82,9 +85,20 @@ function refresh() {
         else showError(error);
       }
       if (current === view) done();
+      rested = performance.now() + REST * (performance.now() - begun);
     }
     refreshing = null;
   })());
+}
+
+/** Show changes of the store. Writers wait for reads, so most of the time belongs to them; a hidden page reads nothing. */
+function refreshInTime() {
+  changed = true;
+  if (resting || document.hidden) return;
+  resting = setTimeout(() => {
+    resting = 0;
+    refresh();
+  }, Math.max(0, rested - performance.now()));
 }
 
 async function readOverview() {
@@ -120,6 +134,8 @@ async function open(store) {
 
 async function opened(url, store) {
   rpc.changed = () => {}; // the old store is not read again
+  clearTimeout(resting);
+  resting = 0;
   await refreshing;
   const answer = rpc.call("open", { url });
   opening = answer.catch(() => {});
@@ -134,10 +150,7 @@ async function opened(url, store) {
     app.console = new ConsoleSession(url);
   }
   changed = true;
-  rpc.changed = () => {
-    changed = true;
-    refresh();
-  };
+  rpc.changed = refreshInTime;
   app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(showError));
   const address = new URL(location.href);
   if (durable && storeName() !== store) {
@@ -206,6 +219,7 @@ async function begin() {
   };
   setUpFiles(app);
   addEventListener("hashchange", () => show().catch(showError));
+  addEventListener("visibilitychange", () => view && changed && refreshInTime());
   addEventListener("popstate", () => storeName() !== app.store && location.reload());
   await open(storeName());
   byId("open-file").disabled = false;
