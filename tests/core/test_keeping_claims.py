@@ -16,7 +16,6 @@ from mobstore import Claim, ClaimLostError, ClosedError, MobStores, WriteFailedE
 from mobstore.engines.memory import MemoryEngine
 from mobstore.operations import claims as claim_scripts
 from mobstore.scripts.transaction import Script
-from mobstore.stores import keeping
 from mobstore.testing.samples import make_run, run_id, tagged_event
 
 T = TypeVar("T")
@@ -88,7 +87,6 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         assert not others, others
 
     asyncio.run(checked())
-    assert not keeping.entered
 
 
 # Keeping -----------------------------------------------------------------------------------------

@@ -34,12 +34,12 @@ pytestmark = pytest.mark.slow
 
 # Runs all cells, and returns the notebook.
 RUN = """async () => {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 180_000;
   const until = async (find) => {
     for (let found; performance.now() < deadline; await new Promise((r) => setTimeout(r, 20))) {
       if ((found = await find())) return found;
     }
-    throw new Error(`not in a minute: ${find}, ${document.body.innerText.slice(0, 1000)}`);
+    throw new Error(`not in three minutes: ${find}, ${document.body.innerText.slice(0, 1000)}`);
   };
   const app = await until(() => globalThis.jupyterapp);
   await until(() => app.shell.currentWidget?.sessionContext?.isReady);

@@ -18,7 +18,7 @@ from mobstore.model.claim import Claim
 from mobstore.model.timestamp import Timestamp
 from mobstore.operations import claims
 from mobstore.stores.base import EngineStore
-from mobstore.stores.keeping import Keeping, expect_release
+from mobstore.stores.keeping import Keeping, releasing
 
 
 class ClaimStore(EngineStore):
@@ -92,8 +92,11 @@ class ClaimStore(EngineStore):
         """
         held = check_claim(claim)
         due = None if not_before is None else due_time(not_before, "not_before")
-        expect_release(held.name, held)
-        return await self._engine.write(lambda: claims.release(held, due))
+        with releasing(self._engine, held.name, held) as nothing:
+            released = await self._engine.write(lambda: claims.release(held, due))
+            if not released:
+                nothing()
+        return released
 
     async def put_off(
         self, name: str, not_before: Timestamp | datetime | timedelta | None = None
@@ -164,19 +167,19 @@ class ClaimStore(EngineStore):
                 ...
 
         The claim is renewed on entering and then three times within its `ttl`. It is not released
-        at the end. Once another holder has it, or it was released by another process, or it could
-        not be renewed in time, the task that entered the block is cancelled, and the block raises
-        `ClaimLostError`. Once this process has released it, as by `finish_run`, it is no longer
-        renewed, and the block continues.
+        at the end. Once another holder has it, or it was released from outside of the block, or it
+        could not be renewed in time, the task that entered the block is cancelled, and the block
+        raises `ClaimLostError`. Once the block, or a task that it started, has released it by these
+        stores, as by `finish_run`, it is no longer renewed, and the block continues.
 
         This does not replace `atomic(work, claim=claim)`, which fences off writes: a task that
         computes without awaiting cannot be cancelled.
 
         Raises:
-            ClaimLostError: another holder has the claim, it was released by another process or
-                before the block, or it could not be renewed before it expired.
+            ClaimLostError: another holder has the claim, it was released from outside of the block
+                or before it, or it could not be renewed before it expired.
             UsageError: it is entered twice, or without a task.
 
-        Contract: claims.keep, claims.keep.lost.
+        Contract: claims.keep, claims.keep.lost, claims.keep.released.
         """
         return Keeping(self._engine, check_claim(claim))

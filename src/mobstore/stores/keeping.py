@@ -4,12 +4,16 @@
 * On leaving, that cancellation is taken back as in `asyncio.timeout`, so that those by others,
   before or at the same time, are never swallowed.
 * A claim that is released within the block may have another holder before the background task can
-  see that it was released. So this process announces each release to its blocks. A release that
-  was not announced, as by an operator, is a loss.
+  see that it was released. So calls within the block, which are found by a context variable, say
+  beforehand that they may release it, and afterwards whether they did. Any other release is a loss,
+  as by an operator in another task of this process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -28,13 +32,73 @@ _RENEWALS = 3  # within the time to live
 _PAUSE = 0.2  # seconds after a failed renewal
 _LATE = "it could not be renewed before it expired"
 
-entered: dict[int, Keeping] = {}  # by `id`; a dict is changed and copied at once, on any thread
+_MOMENT = 0.01  # seconds between two looks at a call that may release the claim
+
+_blocks: ContextVar[tuple[Keeping, ...]] = ContextVar("mobstore_blocks", default=())
+"""The blocks that the running code is in."""
+_atomic: ContextVar[Releases | None] = ContextVar("mobstore_releases", default=None)
+"""The releases of the atomic call that runs."""
 
 
-def expect_release(name: str, claim: Claim | None = None) -> None:
-    """Announce that a claim on a name will end, perhaps in an atomic call; None: any claim."""
-    for keeping in list(entered.values()):
-        keeping.expect_release(name, claim)
+class Releases:
+    """Releases of claims in one call, by the blocks that keep them; a context manager.
+
+    If it is left without an error, the claims are released.
+
+    Attributes:
+        over: whether the call has ended.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._expected: list[tuple[Keeping, object]] = []
+        self.over = False
+
+    def __enter__(self) -> Releases:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.over = True
+        for keeping, release in self._expected:
+            keeping.settle(release, released=kind is None)
+
+    def enter(self, context: Context) -> None:
+        """Collect the releases of the atomic call that runs in a context."""
+        context.run(_atomic.set, self)
+
+    def expect(self, name: str, claim: Claim | None) -> list[tuple[Keeping, object]]:
+        """Expect a claim on a name to end; None: any claim."""
+        kept = [one for one in _blocks.get() if one.keeps(self._engine, name, claim)]
+        expected = [(keeping, keeping.expect_release()) for keeping in kept]
+        self._expected += expected
+        return expected
+
+    def take_back(self, expected: list[tuple[Keeping, object]] | None = None) -> None:
+        """Expect these no more, since nothing was released; None: none at all."""
+        for one in list(self._expected) if expected is None else expected:
+            if one in self._expected:
+                self._expected.remove(one)
+                one[0].settle(one[1], released=False)
+
+
+@contextmanager
+def releasing(
+    engine: Engine, name: str, claim: Claim | None = None
+) -> Iterator[Callable[[], None]]:
+    """Run a call that releases a claim on a name unless it raises; None: any claim.
+
+    Yield a function that says that nothing was released.
+    """
+    with Releases(engine) as own:
+        call = _atomic.get()
+        if call is None or call.over:  # as in a task that an atomic call's function has started
+            call = own
+        expected = call.expect(name, claim)
+        try:
+            yield lambda: call.take_back(expected)
+        except BaseException:
+            call.take_back(expected)
+            raise
 
 
 class Keeping(NotPicklable):
@@ -45,6 +109,8 @@ class Keeping(NotPicklable):
         self._task: asyncio.Task[object] | None = None
         self._renewing: asyncio.Task[None]
         self._cancels = 0  # of the task, before the block
+        self._is_inside = False
+        self._releases = set[object]()  # calls under way that may release the claim
         self._released = False
         self._lost: ClaimLostError | None = None
 
@@ -71,7 +137,8 @@ class Keeping(NotPicklable):
             signal.close()
             raise
         self._cancels = task.cancelling()
-        entered[id(self)] = self
+        self._is_inside = True
+        _blocks.set((*_blocks.get(), self))
         self._renewing = asyncio.create_task(self._keep(signal, began))
         self._renewing.add_done_callback(self._ended)
         # Not in the task, which is cancelled before its first step if the block never waits.
@@ -86,7 +153,9 @@ class Keeping(NotPicklable):
     ) -> None:
         import asyncio
 
-        if entered.pop(id(self), None) is not None and self._lost is None:
+        _blocks.set(tuple([one for one in _blocks.get() if one is not self]))
+        is_first, self._is_inside = self._is_inside, False
+        if is_first and self._lost is None:
             self._renewing.cancel()
             await asyncio.wait((self._renewing,))
         if self._lost is None or self._task is None:
@@ -95,12 +164,22 @@ class Keeping(NotPicklable):
         if kind is None or (kind is asyncio.CancelledError and not cancelled_by_others):
             raise self._lost from (self._lost.__cause__ or error)
 
-    def expect_release(self, name: str, claim: Claim | None) -> None:
-        """Announce that a claim on a name will end; None: any claim."""
+    def keeps(self, engine: Engine, name: str, claim: Claim | None) -> bool:
+        """Return whether this keeps a claim on a name in the engine's store; None: any claim."""
         kept = self._claim
-        ends = claim is None or (claim.holder, claim.epoch) == (kept.holder, kept.epoch)
-        if name == kept.name and ends:
-            self._released = True
+        same = claim is None or (claim.holder, claim.epoch) == (kept.holder, kept.epoch)
+        return engine is self._engine and name == kept.name and same
+
+    def expect_release(self) -> object:
+        """Expect the claim to be released by a call; return what `settle` takes."""
+        release = object()
+        self._releases.add(release)
+        return release
+
+    def settle(self, release: object, *, released: bool) -> None:
+        """End a call that was expected to release the claim."""
+        self._released = self._released or released
+        self._releases.discard(release)
 
     async def _keep(self, signal: CommitSignal, renewed: float) -> None:
         """Renew the claim until it is released; cancel the block once it is lost.
@@ -124,6 +203,8 @@ class Keeping(NotPicklable):
                 if now >= due:
                     expiry, due = now + self._claim.ttl, now + self._claim.ttl / _RENEWALS
             except (ClaimLostError, ClosedError) as error:
+                while self._releases:  # noqa: ASYNC110 - one may be the reason; ends soon, rare
+                    await asyncio.sleep(_MOMENT)
                 self._lose(error)
                 return
             except Exception as error:  # noqa: BLE001 - it is not renewed, whatever the reason
@@ -147,7 +228,7 @@ class Keeping(NotPicklable):
 
     def _lose(self, error: Exception) -> None:
         """Cancel the block, unless it has been left or has released the claim."""
-        if id(self) not in entered or self._released or self._task is None:
+        if not self._is_inside or self._released or self._task is None:
             return
         if not isinstance(error, ClaimLostError):
             why = "the store was closed" if isinstance(error, ClosedError) else _LATE

@@ -20,11 +20,12 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations import claims, endings
 from mobstore.operations.identity import identify, identity, parse_identity
 from mobstore.operations.overview import count_all
-from mobstore.scripts.atomic import Work, atomic_script
+from mobstore.scripts.atomic import Outcome, Work, atomic_script
 from mobstore.scripts.transaction import Durability, Engine, Script, require_outside_atomic
 from mobstore.stores.base import Clock, NotPicklable, read_clock
 from mobstore.stores.claims import ClaimStore
 from mobstore.stores.events import MobEventStore
+from mobstore.stores.keeping import Releases
 from mobstore.stores.loop_guard import without_event_loop
 from mobstore.stores.realm_profiles import RealmProfileStore
 from mobstore.stores.runs import MobRunStore
@@ -224,16 +225,19 @@ class MobStores(Displayed, Stores[bool], Closable):
             if going is not None:
                 yield endings.require_not_ended(going)
 
-        outcome = await self._engine.write(
-            lambda: atomic_script(
+        def script() -> Script[Outcome[T]]:
+            releases.take_back()  # those of an attempt before
+            return atomic_script(
                 work,
                 lambda engine: Stores(engine, self._clock, self._engine),
                 context,
                 without_event_loop,
                 guards(),
             )
-        )
-        return outcome.get()
+
+        with Releases(self._engine) as releases:
+            releases.enter(context)
+            return (await self._engine.write(script)).get()
 
     async def compact(self) -> None:
         """Reclaim the space of deleted rows.

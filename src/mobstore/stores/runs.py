@@ -41,7 +41,7 @@ from mobstore.model.timestamp import Timestamp
 from mobstore.operations import claims, endings, ledgers, runs
 from mobstore.operations.runs import Swap
 from mobstore.scripts.transaction import is_within_atomic
-from mobstore.stores.keeping import expect_release
+from mobstore.stores.keeping import releasing
 from mobstore.stores.run_claims import RunClaims, to_work
 from mobstore.stores.run_frames import MobRunFrames, state_swap
 from mobstore.stores.subscription import Subscription
@@ -322,12 +322,12 @@ class MobRunStore(MobRunFrames[Won_co]):
         flow_id = fields.get("flow_id")
         if claim is not None and check_claim(claim).name != run_claim_name(key):
             raise UsageError(f"claim is one on {claim.name}, not on run {key}")
-        expect_release(run_claim_name(key), claim)
-        return await self._engine.write(
-            lambda: endings.finish_run(
-                key, ending, row, None if flow_id is None else str(flow_id), claim, now.sortable
+        with releasing(self._engine, run_claim_name(key), claim):
+            return await self._engine.write(
+                lambda: endings.finish_run(
+                    key, ending, row, None if flow_id is None else str(flow_id), claim, now.sortable
+                )
             )
-        )
 
     async def delete_run(self, run_id: UUID | str) -> bool:
         """Remove a run with all its parts, whatever its status; its events stay.
@@ -338,8 +338,8 @@ class MobRunStore(MobRunFrames[Won_co]):
         Contract: runs.delete.
         """
         key = run_key(run_id)
-        expect_release(run_claim_name(key))
-        return await self._engine.write(lambda: runs.delete_run(key))
+        with releasing(self._engine, run_claim_name(key)):
+            return await self._engine.write(lambda: runs.delete_run(key))
 
     async def prune_runs(
         self,

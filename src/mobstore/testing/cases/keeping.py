@@ -77,6 +77,43 @@ async def notifies_its_task(subject: Subject) -> None:
     assert task.cancelled(), "a task that is cancelled by others is cancelled"
 
 
+@case("claims.keep.released")
+async def continues_after_its_own_release_only(subject: Subject) -> None:
+    """A release from outside of the block, or one that was rolled back, is not its own."""
+    stores = await subject.open()
+
+    async def fail(at: Stores, claim: Claim) -> None:
+        await at.claims.release(claim)
+        raise LookupError("mine")
+
+    async def block(claim: Claim, begun: asyncio.Event, way: str) -> None:
+        async with stores.claims.keep(claim):
+            if way == "rolled back":
+                call = stores.atomic(lambda at: fail(at, claim))
+                await expect_error(LookupError, call, "an atomic call that fails")
+            if way == "by its task":
+                await asyncio.create_task(stores.claims.release(claim))
+            begun.set()
+            await asyncio.Event().wait()
+
+    for way in ("rolled back", "from outside", "by its task"):
+        claim, begun = await acquired(stores, way), asyncio.Event()
+        task = asyncio.create_task(block(claim, begun, way))
+        await begun.wait()
+        if way == "from outside":
+            same(await stores.claims.release(claim), True, "an operator's release")
+        subject.clock.now += MINUTE
+        await acquired(stores, way, "bob")
+        if way == "by its task":
+            for _ in range(3):
+                await stores.events.append(event())
+            same(task.done(), False, "the end of a block that has released its claim")
+            task.cancel()
+            await asyncio.wait((task,))
+        else:
+            await expect_error(ClaimLostError, task, f"a block whose claim was released {way}")
+
+
 @case("claims.atomic")
 async def takes_part_in_atomic_calls(subject: Subject) -> None:
     """Claims are made, renewed and released in atomic calls, all or none."""
