@@ -74,7 +74,7 @@ function refresh() {
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
-      const [current, done, begun] = [view, filled, performance.now()];
+      const [current, done, started] = [view, filled, performance.now()];
       try {
         if (changed) await readOverview();
         sidebar();
@@ -85,7 +85,7 @@ function refresh() {
         else showError(error);
       }
       if (current === view) done();
-      rested = performance.now() + REST * (performance.now() - begun);
+      rested = performance.now() + REST * (performance.now() - started);
     }
     refreshing = null;
   })());

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from time import monotonic
@@ -84,7 +84,7 @@ class Releases:
 @contextmanager
 def releasing(
     engine: Engine, name: str, claim: Claim | None = None
-) -> Iterator[Callable[[], None]]:
+) -> Generator[Callable[[], None]]:
     """Run a call that releases a claim on a name unless it raises; None: any claim.
 
     Yield a function that says that nothing was released.

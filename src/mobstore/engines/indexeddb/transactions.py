@@ -220,7 +220,7 @@ class _Transaction:
 
     @property
     def _joins(self) -> bool:
-        """Whether queued calls join this transaction."""
+        """True while queued calls join this transaction."""
         return self._queue.joinable is self
 
     @property
