@@ -30,6 +30,14 @@ def test_many_reads_at_once_leave_writers_room(tab: ChromiumTab) -> None:
     assert tab.call("overlap:polls_before_an_append", 200) <= 64
 
 
+@pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
+def test_closing_does_not_wait_for_cancelled_calls(
+    request: pytest.FixtureRequest, tab_name: str
+) -> None:
+    """Another tab may have been stopped by the system within a write, and hold its lock."""
+    assert request.getfixturevalue(tab_name).call("overlap:close_beside_a_stopped_writer") == [1]
+
+
 def test_the_time_is_read_once_a_writer_has_its_lock(tab: ChromiumTab) -> None:
     """Also by a script that reads nothing else, alone or behind one that only writes."""
     results = tab.call("clock:behind_a_writer")

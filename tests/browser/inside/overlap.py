@@ -8,7 +8,8 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from browser.inside.indexeddb import delete_database
+from browser.inside.indexeddb import delete_database, settled
+from browser.inside.javascript import ffi, js
 from mobstore import Stores, open_stores
 from mobstore.engines.indexeddb import rows
 from mobstore.engines.indexeddb.reads import RoundTrip
@@ -75,6 +76,41 @@ async def polls_before_an_append(polls: int) -> int:
         await polling
     await delete_database(name)
     return found
+
+
+async def close_beside_a_stopped_writer() -> list[int]:
+    """Close a store whose write was cancelled while another connection does not end its own.
+
+    Return the cursors that are stored afterwards.
+    """
+    name, held = f"stopped-{uuid4()}", True
+    stores = await open_stores(f"indexeddb:{name}", durability="normal")
+    await stores.events.append(event())
+    other = await settled(js.indexedDB.open(name))
+    table = other.transaction("events", "readwrite").objectStore("events")
+
+    def prolong(_: object = None) -> None:
+        if held:
+            table.count().onsuccess = again
+
+    again = ffi.create_proxy(prolong)
+    prolong()
+    for call in (stores.events.append(event()), stores.events.latest_cursor()):
+        try:
+            async with asyncio.timeout(0.3):
+                await call
+        except TimeoutError:
+            continue
+        raise AssertionError("a call did not wait for the other connection")
+    async with asyncio.timeout(20):
+        await stores.close()
+    held = False
+    other.close()
+    async with open_stores(f"indexeddb:{name}") as stores:
+        cursors = [one.cursor for one in await stores.events.poll()]
+    again.destroy()
+    await delete_database(name)
+    return cursors
 
 
 async def round_trips() -> tuple[list[int], list[int]]:

@@ -77,6 +77,11 @@ class Call(Generic[T]):
             raise error
         return cast("T", self.outcome)
 
+    @property
+    def cancelled(self) -> bool:
+        """True once its task has stopped to wait for it."""
+        return self._cancelled is not None
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop of the awaiting task; asyncio requires it."""
         return self._loop

@@ -98,9 +98,13 @@ class Queue:
         """Take back a transaction that has ended."""
         self._idle.append(transaction)
         self.start()
-        if len(self._idle) == len(self._transactions):
+        if self._is_idle:
             while self._closing:
                 self._closing.pop().set_result(None)
+
+    @property
+    def _is_idle(self) -> bool:
+        return all(one in self._idle for one in self._transactions)
 
     def stop_joining(self, transaction: _Transaction) -> None:
         """Close a transaction to further calls; another one may already be joinable."""
@@ -108,8 +112,15 @@ class Queue:
             self.joinable = None
 
     async def close(self) -> None:
-        """Wait until nothing is queued or under way, then release the handlers."""
-        if len(self._idle) < len(self._transactions):
+        """Wait until nothing is queued or under way, then release the handlers.
+
+        A transaction whose calls were all cancelled is aborted and not waited for: a tab that the
+        system has stopped within a write would hold it up without end, in Firefox also its abort.
+        """
+        for transaction in tuple(self._transactions):
+            if transaction not in self._idle and transaction.abort_if_cancelled():
+                self._transactions.remove(transaction)  # its handlers stay for its end
+        if not self._is_idle:
             empty = asyncio.get_running_loop().create_future()
             self._closing.append(empty)
             await asyncio.shield(empty)
@@ -183,6 +194,14 @@ class _Transaction:
         # the first requests have been sent.
         self._native.oncomplete, self._native.onabort = self._complete, self._abort
         self._native.onerror = self._error
+
+    def abort_if_cancelled(self) -> bool:
+        """Abort if all calls were cancelled; return whether that is so."""
+        cancelled = all(call.cancelled for call in self._calls)
+        if cancelled:
+            with suppress(self._connection.browser.Error):  # it may be ending already
+                self._native.abort()
+        return cancelled
 
     def destroy(self) -> None:
         """Release the handlers."""
