@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from mobstore.model.display import Displayed
 from mobstore.model.ids import MobId
-from mobstore.model.record import Array, Record
+from mobstore.model.record import Array, OptionalUuid, Record
 from mobstore.model.text import count
 
 
@@ -44,7 +42,7 @@ class Overview(Displayed, Record):
         mobs: the mobs that have a spec, an event or a run, by id.
     """
 
-    identity: UUID | None
+    identity: OptionalUuid
     events: int
     next_cursor: int
     runs: int

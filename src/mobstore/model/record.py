@@ -417,6 +417,8 @@ OptionalSessionUuid: TypeAlias = Accepting[
     Annotated[SessionId, _UuidSchema()] | None, UUID | str | None
 ]
 """The id of a session or None."""
+OptionalUuid: TypeAlias = Accepting[Annotated[UUID, _UuidSchema()] | None, UUID | str | None]
+"""Any other UUID or None."""
 
 
 def no_value(value: object) -> bool:
