@@ -1,7 +1,7 @@
 """Flows: steps with their messages and conditions, and the frames that arrange them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, SerializeAsAny
 
@@ -66,9 +66,15 @@ class VideoBlock(Record):
     data: str
 
 
+def _without_discriminator(schema: dict[str, Any]) -> None:
+    """Remove what web frameworks reject: of images, the discriminator maps to another one."""
+    del schema["discriminator"]
+
+
 ImageBlock: TypeAlias = Annotated[InlineImageBlock | BlobImageBlock, Field(discriminator="source")]
 ContentBlock: TypeAlias = Annotated[
-    TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")
+    TextBlock | ImageBlock | VideoBlock,
+    Field(discriminator="type", json_schema_extra=_without_discriminator),
 ]
 ContentInput: TypeAlias = str | NestedArray[ContentBlock]
 

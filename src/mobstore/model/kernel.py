@@ -13,7 +13,7 @@ from json import loads
 from types import NoneType
 from typing import Any, TypeVar, cast, overload
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.errors import SerializationError, UsageError
@@ -313,6 +313,24 @@ class KernelState:
                 lambda state: loads(state.to_json()), when_used="json"
             ),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        value = {
+            "type": "object",
+            "properties": {"type": {"enum": list(_KINDS)}},
+            "required": ["type"],
+        }
+        return {
+            "type": "object",
+            "properties": {
+                "phase": {"type": "string"},
+                "fields": {"type": "object", "additionalProperties": value},
+            },
+            "required": ["phase", "fields"],
+        }
 
 
 @contextmanager

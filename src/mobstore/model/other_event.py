@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, cast
 
-from pydantic import GetCoreSchemaHandler, JsonValue, model_serializer
+from pydantic import GetCoreSchemaHandler, JsonValue, WithJsonSchema, model_serializer
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.errors import SerializationError
@@ -13,6 +13,9 @@ from mobstore.model.record import Accepting, Record
 
 _TAG = "type"
 _ROOM = 125  # levels of a value: an event's kind has 126
+_WRITTEN = WithJsonSchema(
+    {"type": "object", "properties": {_TAG: {"type": "string"}}, "required": [_TAG]}
+)
 
 
 class _FieldsSchema:
@@ -42,7 +45,10 @@ class OtherEvent(Record):
     """
 
     type: str
-    fields: Accepting[Annotated[Mapping[str, JsonValue], _FieldsSchema()], Mapping[str, JsonInput]]
+    fields: Accepting[
+        Annotated[Mapping[str, JsonValue], _FieldsSchema(), WithJsonSchema({"type": "object"})],
+        Mapping[str, JsonInput],
+    ]
 
     @classmethod
     def from_json(cls, document: str | bytes) -> Self:
@@ -57,7 +63,7 @@ class OtherEvent(Record):
         return cls.assemble(_fields_of(parse(document)))
 
     @model_serializer(mode="plain")
-    def json_fields(self) -> dict[str, object]:
+    def json_fields(self) -> Annotated[dict[str, object], _WRITTEN]:
         """Return the type and the fields, as in the JSON."""
         if not isinstance(cast("object", self.fields), dict):
             raise ValueError("fields must be a dict")  # noqa: TRY004 - it has no JSON form

@@ -36,6 +36,7 @@ from pydantic import (
     JsonValue,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import CoreSchema, PydanticSerializationError, core_schema
 
@@ -392,7 +393,7 @@ NO_VALUE: Any = None
 
 NestedArray = Annotated[tuple[T, ...], _ArraySchema()]
 """A sequence within another type."""
-NestedJson = Annotated[JsonValue, _FreeJsonSchema()]
+NestedJson = Annotated[JsonValue, _FreeJsonSchema(), WithJsonSchema({})]
 """Any JSON value within another type; object keys are sorted."""
 
 Array: TypeAlias = Accepting[NestedArray[T], Sequence[T]]

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, cast, get_args
 
-from pydantic import BaseModel, FailFast, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    FailFast,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from mobstore.model.json import write_deep
@@ -107,6 +114,14 @@ class TaggedUnion(Generic[T]):
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        union: Any = self._union(self._all)
+        if self._other is not None and handler.mode == "serialization":  # no field reads one
+            union = Union[union, self._other]  # noqa: UP007 - a variable
+        return handler(TypeAdapter(union).core_schema)
 
 
 def _tag(value: Any) -> str:

@@ -17,7 +17,7 @@ from functools import lru_cache, total_ordering
 from time import time_ns
 from typing import Any, overload
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 # What chrono 0.4 reads: lenient about blanks and digits, strict about an upper-case "T".
@@ -227,6 +227,12 @@ class Timestamp:
             lambda value: value if type(value) is cls else cls(value),
             serialization=core_schema.to_string_ser_schema(),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
 
 
 def _are_common(texts: Sequence[str]) -> bool:
