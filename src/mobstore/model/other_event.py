@@ -41,7 +41,8 @@ class OtherEvent(Record):
 
     `type` is its type and `fields` are all other keys of its JSON, in their order. `to_json`
     writes the type first, then these, without white space. A store returns it as it was appended
-    or imported.
+    or imported. Only `from_json` and stores read what it writes: as a field of another model, also
+    within an event, pydantic writes it but does not read it back.
     """
 
     type: str
