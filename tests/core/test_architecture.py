@@ -152,7 +152,7 @@ def test_a_room_that_lists_its_modules_lists_all() -> None:
 
 
 def test_engines_do_not_know_each_other() -> None:
-    """Engines share only the commit listeners, the clock, and locks that forks leave free."""
+    """Engines share only listeners, the clock, locks that forks leave free, and turns."""
     engines = {"memory", "sqlite", "indexeddb", "postgres"}
 
     def engine(module: str) -> str:
@@ -210,6 +210,7 @@ def test_importing_the_package_is_light(code: str) -> None:
         "mobstore.engines.listeners",
         "mobstore.engines.memory",
         "mobstore.engines.read_only",
+        "mobstore.engines.turns",
     }
     assert "mobstore.notebook.html" not in found
     rooms = {room(name.removeprefix("mobstore.")) for name in found if name.startswith("mobstore.")}

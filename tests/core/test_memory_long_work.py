@@ -92,7 +92,7 @@ def test_the_loop_turns_while_a_large_batch_is_encoded(monkeypatch: pytest.Monke
         await at.events.append_batch(batch)
 
     async def turned(part: int) -> int:
-        monkeypatch.setattr(codec, "_PART", part)
+        monkeypatch.setattr(codec, "_BATCH", part)
         stores = stores_in_memory()
         stored, turned = await turns(stores.events.append_batch(batch))
         assert len({one.timestamp for one in stored}) == 1

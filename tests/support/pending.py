@@ -5,6 +5,7 @@ Rules that hold on this engine hold in atomic calls of any length.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -70,10 +71,12 @@ class PendingEngine(MemoryEngine):
 
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:
         require_outside_atomic()
+        began = monotonic()
         with self._lock:
             self._check()
             commit = drive(self.overlay.run(self._noted(make())), self._tables.answer, self._now)
-        await self._turn(monotonic())
+        if self._turns.is_due(began):
+            await asyncio.sleep(0)
         return commit
 
     def _noted(self, script: Script[T]) -> Script[T]:

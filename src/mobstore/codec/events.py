@@ -25,7 +25,8 @@ from mobstore.scripts.tables import EVENTS, EventRow
 E = TypeVar("E")
 
 _KIND = "event.kind"
-_PART = 1000  # events
+_PART = 1000  # events to decode at once
+_BATCH = 64  # events to encode at once
 _LONGEST_KNOWN = max(map(len, EVENT_TYPES))
 _Columns: TypeAlias = tuple[int, str, str, str]
 EVENT_COLUMNS = ("cursor", "mob_id", "timestamp", "kind")
@@ -67,9 +68,9 @@ def encode_parts(
     All events without a time get the same one. Raise the errors of `encode_event`.
     """
     now = cache(clock)
-    for start in range(0, len(events), _PART):
+    for start in range(0, len(events), _BATCH):
         with garbage_collection_paused():
-            part = _encode(events[start : start + _PART], now, partial(_name_in_batch, start))
+            part = _encode(events[start : start + _BATCH], now, partial(_name_in_batch, start))
         yield part
 
 

@@ -19,6 +19,7 @@ from uuid import uuid4
 from mobstore.engines.clock import machine_time
 from mobstore.engines.forks import Locked
 from mobstore.engines.listeners import Listeners
+from mobstore.engines.turns import Turns
 from mobstore.errors import ClosedError
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.tables import IDENTITY, META, MetaRow
@@ -39,7 +40,6 @@ T = TypeVar("T")
 _Answer: TypeAlias = Callable[[Any], object]
 _Make: TypeAlias = Callable[[], Script[T]] | Callable[[], LoadingScript[T]]
 
-_CALLS_PER_TURN = 16
 _SLICE = 0.01  # seconds after which a script yields to the event loop
 _FEW = 16  # steps; a shorter script never yields, however slow the machine is
 _MANY = 4096  # rows; a larger commit is applied in parts
@@ -61,7 +61,7 @@ class MemoryEngine(Locked, Engine):
         self._version = 0  # counts writes
         self._long = 0  # long scripts that write
         self._closed = False
-        self._calls = 0
+        self._turns = Turns()
         self._now = machine_time
         self._listeners = Listeners()
 
@@ -78,7 +78,8 @@ class MemoryEngine(Locked, Engine):
             branch = None if isinstance(end, Commit) else self._tables.branch()
         if branch is not None:
             end = await _finish(script, end, self._answerer(branch.answer))
-        await self._turn(began)
+        if self._turns.is_due(began):
+            await _pause()  # a task that never waits must not starve the others
         return cast("Commit[T]", end).result
 
     async def write(self, make: Callable[[], Script[T]]) -> T:
@@ -98,7 +99,8 @@ class MemoryEngine(Locked, Engine):
         commit = cast("Commit[T]", end)
         if commit.writes:
             self._listeners.notify(commit.writes)
-        await self._turn(began)
+        if self._turns.is_due(began):
+            await _pause()  # a task that never waits must not starve the others
         return commit.result
 
     async def load(self, make: Callable[[], LoadingScript[T]]) -> T:
@@ -129,12 +131,6 @@ class MemoryEngine(Locked, Engine):
             self._closed = True
             self._release()
         self._listeners.notify()
-
-    async def _turn(self, began: float) -> None:
-        """Yield to other tasks from time to time: a task that never waits would starve them."""
-        self._calls += 1
-        if self._calls % _CALLS_PER_TURN == 0 or monotonic() - began > _SLICE:
-            await _pause()
 
     def _answerer(self, answer: _Answer) -> _Answer:
         return lambda asked: self._now() if type(asked) is Now else answer(asked)

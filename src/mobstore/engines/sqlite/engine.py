@@ -23,6 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from mobstore.engines.sqlite.checkpoints import has_reset_bug
@@ -36,6 +37,7 @@ from mobstore.engines.sqlite.reads import DEFERRED, Deferred, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.transactions import Job, corrupt_value
 from mobstore.engines.sqlite.writer import Stop, Writer
+from mobstore.engines.turns import Turns
 from mobstore.errors import ClosedError, MobStoreError, ReadFailedError, UsageError
 from mobstore.scripts.transaction import (
     Commit,
@@ -50,7 +52,6 @@ from mobstore.scripts.transaction import (
 
 T = TypeVar("T")
 
-_READS_PER_TURN = 16
 _GRACE = 2.0  # seconds that reads have to end when the store is closed
 _AGAIN = 0.05  # seconds between two interruptions after that
 
@@ -66,7 +67,7 @@ class SqliteEngine(Engine):
         self._reading: dict[Future[Any], Interruption] = {}
         self._gate = writer.gate
         self._closed = False
-        self._reads = 0
+        self._turns = Turns()
         self._wrote = False  # a task has written at once in this turn of its loop
         self._abandoned = weakref.finalize(self, _abandon, self._pid, writer, self._readers)
         self._abandoned.atexit = False
@@ -124,13 +125,18 @@ class SqliteEngine(Engine):
         require_outside_atomic()
         self._check_process()
         self._check()
-        found = self._read(make)
+        began = monotonic()
+        try:
+            found = self._read(make)
+        except MobStoreError:
+            if self._turns.is_due(began):
+                await asyncio.sleep(0)
+            raise
         if found is DEFERRED:
             return await self._on_thread(
                 lambda interruption: cast("T", self._read(make, interruption))
             )
-        self._reads += 1
-        if self._reads % _READS_PER_TURN == 0:
+        if self._turns.is_due(began):
             await asyncio.sleep(0)  # a task that only reads must not starve the others
         return found
 

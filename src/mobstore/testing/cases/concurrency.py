@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from itertools import pairwise
+from time import process_time
 from typing import Any
 
 from mobstore.errors import CasConflictError, InternalError, SpecRevisionConflictError
@@ -24,6 +26,7 @@ from mobstore.testing.samples import (
     run_id,
     state,
     step,
+    tagged_event,
     timestamp,
 )
 from mobstore.testing.subject import Subject
@@ -84,6 +87,37 @@ async def reads_do_not_starve_others(subject: Subject) -> None:
             break
     assert writing.done() or len(await stores.events.poll(0, 100)) == 20, "the writer had no turn"
     await writing
+
+
+@case("concurrent.calls.leave-room")
+async def long_calls_do_not_starve_others(subject: Subject) -> None:
+    """Calls that take long yield to other tasks more often than short ones."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run(step_ledger=[step(f"{n}") for n in range(900)]))
+    batch = [tagged_event(f"{n}") for n in range(1000)]
+    works: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "append_batch": lambda: stores.events.append_batch(batch),
+        "poll": lambda: stores.events.poll(0, 1000),
+        "get_run": lambda: stores.runs.get_run(run_id(1)),
+    }
+    for name, work in works.items():
+        calls, turns = 0, [(0, process_time())]
+
+        async def other() -> None:
+            while True:
+                await asyncio.sleep(0)
+                turns.append((calls, process_time()))  # noqa: B023 - of this work
+
+        task = asyncio.create_task(other())
+        for _ in range(32):
+            calls += 1
+            await work()
+        task.cancel()
+        turns.append((calls, process_time()))
+        for (calls_before, before), (calls_after, after) in pairwise(turns):
+            waited = calls_after - calls_before
+            # A quick machine may share a turn among many calls, a slow one among few.
+            assert waited < 8 or after - before < 0.02, f"{name}: {waited} calls in one turn"
 
 
 @case("concurrent.runs.increments")
