@@ -5,6 +5,7 @@ writer.py            the thread that writes, with group commit
 transactions.py      scripts in transactions, in a group or one alone
 kept_rows.py         the rows of a group, written together
 reads.py             scripts that only read: on the event loop, or on a thread
+places.py            the number of reads on threads at once
 rows.py              the tables in SQL: answers reads, applies writes
 file.py              opens, checks and creates files
 upgrade.py           upgrades files of earlier formats

@@ -4,7 +4,8 @@ One thread per engine writes, or the calling thread if that is quicker (`writer.
 
 Readers have connections of their own and, in WAL mode, never wait for the writer. A script that
 reads at most 1000 rows and two megabytes runs on the calling thread, four times faster than on
-another thread. A script that reads more starts again on a thread of the engine.
+another thread. A script that reads more starts again on a thread of the engine. Two such scripts
+run at once, besides those that have lasted (`places.py`).
 
 If a task is cancelled, its script does not run if it has not started, and runs to its end if it
 has. A read or compaction is interrupted instead. Closing the store interrupts them, too, after two
@@ -33,6 +34,7 @@ from mobstore.engines.sqlite.file import open_file, open_to_read
 from mobstore.engines.sqlite.handover import outcome
 from mobstore.engines.sqlite.integrity import check_integrity
 from mobstore.engines.sqlite.interruption import Interruption
+from mobstore.engines.sqlite.places import Places
 from mobstore.engines.sqlite.reads import DEFERRED, Deferred, read, read_at_once
 from mobstore.engines.sqlite.rows import Rows
 from mobstore.engines.sqlite.transactions import Job, corrupt_value
@@ -52,6 +54,7 @@ from mobstore.scripts.transaction import (
 
 T = TypeVar("T")
 
+READING_THREADS = 16
 _GRACE = 2.0  # seconds that reads have to end when the store is closed
 _AGAIN = 0.05  # seconds between two interruptions after that
 
@@ -63,7 +66,8 @@ class SqliteEngine(Engine):
         self._mode: Mode = mode
         self._writer, self._pid = writer, os.getpid()
         self._readers: list[Rows] = []
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="mobstore-read")
+        self._threads = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="mobstore-read")
+        self._places = Places()
         self._reading: dict[Future[Any], Interruption] = {}
         self._gate = writer.gate
         self._closed = False
@@ -197,9 +201,13 @@ class SqliteEngine(Engine):
             interruption.check()
             return work(interruption)
 
+        def wait_and_read() -> T:
+            with self._places.one():
+                return retrying(attempt, self._writer.timeout)
+
         with self._gate:
             self._check()
-            future = self._threads.submit(lambda: retrying(attempt, self._writer.timeout))
+            future = self._threads.submit(wait_and_read)
             self._reading[future] = interruption
         future.add_done_callback(self._reading.pop)
         try:
