@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import pytest
@@ -99,14 +99,16 @@ def test_every_record_has_a_schema() -> None:
         assert set(schema["properties"]) == set(kind.model_fields)
 
 
-def discriminators(schema: Any) -> Iterator[dict[str, Any]]:
+def discriminators(schema: object) -> Iterator[dict[str, Any]]:
     """Yield the discriminators in a schema."""
-    parts = schema.values() if isinstance(schema, dict) else schema
-    for part in cast("Iterable[Any]", parts):
-        if isinstance(part, (dict, list)):
+    if isinstance(schema, dict):
+        parts = cast("dict[str, Any]", schema)
+        if "mapping" in parts:
+            yield parts
+        yield from discriminators(list(parts.values()))
+    elif isinstance(schema, (list, tuple)):
+        for part in cast("list[object]", schema):
             yield from discriminators(part)
-    if isinstance(schema, dict) and "mapping" in schema:
-        yield cast("dict[str, Any]", schema)
 
 
 def test_discriminators_map_to_names_as_web_frameworks_demand() -> None:
