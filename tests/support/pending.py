@@ -72,9 +72,15 @@ class PendingEngine(MemoryEngine):
     async def _over(self, make: Callable[[], Script[T]]) -> Commit[T]:
         require_outside_atomic()
         began = monotonic()
-        with self._lock:
-            self._check()
-            commit = drive(self.overlay.run(self._noted(make())), self._tables.answer, self._now)
+        try:
+            with self._lock:
+                self._check()
+                script = self.overlay.run(self._noted(make()))
+                commit = drive(script, self._tables.answer, self._now)
+        except Exception:
+            if self._turns.is_due(began):
+                await asyncio.sleep(0)
+            raise
         if self._turns.is_due(began):
             await asyncio.sleep(0)
         return commit

@@ -71,11 +71,16 @@ class MemoryEngine(Locked, Engine):
     async def read(self, make: Callable[[], Script[T]]) -> T:
         require_outside_atomic()
         began = monotonic()
-        with self._lock:
-            self._check()
-            script = make()
-            end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
-            branch = None if isinstance(end, Commit) else self._tables.branch()
+        try:
+            with self._lock:
+                self._check()
+                script = make()
+                end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
+                branch = None if isinstance(end, Commit) else self._tables.branch()
+        except Exception:
+            if self._turns.is_due(began):
+                await _pause()
+            raise
         if branch is not None:
             end = await _finish(script, end, self._answerer(branch.answer))
         if self._turns.is_due(began):
@@ -85,15 +90,20 @@ class MemoryEngine(Locked, Engine):
     async def write(self, make: Callable[[], Script[T]]) -> T:
         require_outside_atomic()
         began = monotonic()
-        with self._lock:
-            self._check()
-            script = make()
-            end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
-            attempt = None
-            if isinstance(end, Commit) and self._tables.size(end.writes) <= _MANY:
-                self._apply(end)
-            else:
-                attempt = self._begin()
+        try:
+            with self._lock:
+                self._check()
+                script = make()
+                end = _slice(script, None, self._answerer(self._tables.answer), _FEW)
+                attempt = None
+                if isinstance(end, Commit) and self._tables.size(end.writes) <= _MANY:
+                    self._apply(end)
+                else:
+                    attempt = self._begin()
+        except Exception:
+            if self._turns.is_due(began):
+                await _pause()
+            raise
         if attempt is not None:
             end = await self._complete(attempt, make, script, end)
         commit = cast("Commit[T]", end)

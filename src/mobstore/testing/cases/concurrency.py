@@ -8,7 +8,12 @@ from itertools import pairwise
 from time import process_time
 from typing import Any
 
-from mobstore.errors import CasConflictError, InternalError, SpecRevisionConflictError
+from mobstore.errors import (
+    CasConflictError,
+    InternalError,
+    MobStoreError,
+    SpecRevisionConflictError,
+)
 from mobstore.model.ids import FrameId, LoopInstanceId
 from mobstore.model.run import MobRun
 from mobstore.stores.mob_stores import MobStores
@@ -118,6 +123,26 @@ async def long_calls_do_not_starve_others(subject: Subject) -> None:
             waited = calls_after - calls_before
             # A quick machine may share a turn among many calls, a slow one among few.
             assert waited < 8 or after - before < 0.02, f"{name}: {waited} calls in one turn"
+
+
+@case("concurrent.calls.leave-room.errors")
+async def calls_that_raise_do_not_starve_others(subject: Subject) -> None:
+    """A task whose calls raise in a loop does not starve other tasks."""
+    stores = await subject.open()
+    await stores.runs.create_run(make_run())
+    works: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "poll": lambda: stores.events.poll(9, reject_stale=True),
+        "create_run": lambda: stores.runs.create_run(make_run()),
+    }
+    for name, work in works.items():
+        turn = asyncio.create_task(asyncio.sleep(0))
+        for _ in range(1000):
+            try:
+                await work()
+            except MobStoreError:
+                if turn.done():
+                    break
+        assert turn.done(), f"{name}: another task had no turn"
 
 
 @case("concurrent.runs.increments")
