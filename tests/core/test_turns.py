@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
+from mobstore import MobStores
 from mobstore.engines import turns
+from mobstore.engines.memory import MemoryEngine
 from mobstore.engines.turns import Turns
+from mobstore.testing.samples import event
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,16 @@ def test_a_turn_is_due_after_many_calls_or_long_ones(
         if counted.is_due(began):
             found.append(n)
     assert found == due
+
+
+def test_the_loop_turns_while_one_batch_is_encoded() -> None:
+    async def main() -> None:
+        stores = MobStores(MemoryEngine())
+        adding = asyncio.create_task(stores.events.append_batch([event()] * 1000))
+        turned = 0
+        while not adding.done():
+            await asyncio.sleep(0)
+            turned += 1
+        assert turned > 10
+
+    asyncio.run(main())
