@@ -52,7 +52,7 @@ class Releases:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._expected: list[tuple[Keeping, object]] = []
-        self.over = False
+        self.over: bool = False
 
     def __enter__(self) -> Releases:
         return self
