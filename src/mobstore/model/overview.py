@@ -1,7 +1,5 @@
 """Overviews: the number of each kind of record in a store."""
 
-from __future__ import annotations
-
 from mobstore.model.display import Displayed
 from mobstore.model.ids import MobId
 from mobstore.model.record import Array, OptionalUuid, Record
