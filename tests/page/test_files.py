@@ -62,6 +62,18 @@ def test_a_file_dropped_while_another_store_opens(empty: Page, tide_desk: Path) 
     expect(empty.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_double_click_exports_once(empty: Page, tide_desk: Path) -> None:
+    drop(empty, tide_desk)
+    dismiss_notice(empty, IMPORTED)
+    downloads: list[object] = []
+    empty.on("download", lambda download: downloads.append(download))  # noqa: PLW0108 - not a built-in
+    go(empty, page="store")
+    empty.get_by_role("button", name="Export the store").dblclick()
+    dismiss_notice(empty, "Exported")
+    expect(empty.get_by_role("progressbar")).to_have_count(0)
+    assert len(downloads) == 1
+
+
 def test_a_second_file_does_not_mix_with_the_first(empty: Page, tide_desk: Path) -> None:
     name = "test_a_second_file_does_not_mix_with_the_first"
     drop(empty, tide_desk)

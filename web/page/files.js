@@ -2,7 +2,7 @@
 import { choice } from "./components.js";
 import { h } from "./dom.js";
 import { formatBytes, count, cut, fileName } from "./format.js";
-import { confirmInDialog, isWorking, notify, runTask, showError } from "./notices.js";
+import { confirmInDialog, notify, runTask, showError } from "./notices.js";
 
 const MOST = 500_000_000; // bytes; the file and the rows read from it are held in memory
 const input = document.getElementById("file");
@@ -56,7 +56,7 @@ export function openSample(app) {
   }, app.stop);
 }
 
-export const exportStore = (app) => isWorking() || runTask("Exporting the store", async (progress) => { // not twice by a double click
+export const exportStore = (app) => runTask("Exporting the store", async (progress) => {
   const content = await app.call("export_file", {}, progress);
   const address = URL.createObjectURL(content);
   const file = `${fileName(app.store)}.zip`;

@@ -55,13 +55,14 @@ export function notify(text, ...more) {
 }
 
 /**
- * Run a long task with a progress bar.
+ * Run a long task with a progress bar, unless one with its title runs that can be stopped, as after a double click.
  * @param {string} title
  * @param {(progress: Function) => Promise<string>} work  resolves to the notice to show
  * @param {Function} [stop]  stops the task
- * @returns {Promise<boolean>} false if it failed; the error is shown
+ * @returns {Promise<boolean>} false if it did not run, or failed; the error is shown
  */
 export async function runTask(title, work, stop) {
+  if ([...working.values()].includes(title)) return false;
   const bar = h("progress", { "aria-label": title });
   const text = h("p", {}, title);
   const element = h("div", { class: "job" }, text, bar, stop && h("div", { class: "actions" }, button("Stop", () => stop())));

@@ -98,9 +98,8 @@ class Queue:
         """Take back a transaction that has ended."""
         self._idle.append(transaction)
         self.start()
-        if self._is_idle:
-            while self._closing:
-                self._closing.pop().set_result(None)
+        while self._closing and self._is_idle:
+            self._closing.pop().set_result(None)
 
     @property
     def _is_idle(self) -> bool:
