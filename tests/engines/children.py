@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import json
 import os
@@ -266,6 +267,19 @@ async def open_and_append(path: str) -> MobStores:
     stores = await open_stores(f"sqlite:{path}")
     await stores.events.append(tagged_event("e"))
     return stores
+
+
+def read_at_exit(path: str) -> None:
+    """Append many events, and read them when Python ends."""
+    runner = asyncio.Runner()
+    stores = runner.run(open_and_append(path))
+
+    async def read() -> None:
+        await stores.events.append_batch([tagged_event("e")] * 1500)
+        say(f"{len(await stores.events.poll(limit=5000))} events")
+        await stores.close()
+
+    atexit.register(lambda: runner.run(read()))
 
 
 def fork(path: str) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from engines.children import abandon, fork
+from engines.children import abandon, fork, read_at_exit
 from engines.support import (
     NOON,
     RUN,
@@ -247,6 +247,11 @@ def test_never_closed_where_warnings_are_errors(path: Path) -> None:
 def test_a_process_that_ends_without_closing(path: Path) -> None:
     output(abandon, path, "at once", seconds=10)
     assert stored(path) == ["e"]
+
+
+def test_a_long_read_while_python_ends(path: Path) -> None:
+    """Then a pool of threads takes nothing more."""
+    assert output(read_at_exit, path).split("\n")[0] == "1501 events"
 
 
 # Loops and threads -----------------------------------------------------------------------------

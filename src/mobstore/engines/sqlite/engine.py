@@ -21,7 +21,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -205,15 +205,20 @@ class SqliteEngine(Engine):
             with self._places.one():
                 return retrying(attempt, self._writer.timeout)
 
+        future: Future[T] | None = None
         with self._gate:
             self._check()
-            future = self._threads.submit(wait_and_read)
-            self._reading[future] = interruption
-        future.add_done_callback(self._reading.pop)
+            with suppress(RuntimeError):  # Python is ending, and its pools take nothing more
+                future = self._threads.submit(wait_and_read)
+                self._reading[future] = interruption
         try:
+            if future is None:
+                return wait_and_read()
+            future.add_done_callback(self._reading.pop)
             return await outcome(future)
         except asyncio.CancelledError:
-            future.cancel()
+            if future is not None:
+                future.cancel()
             interruption.request()
             raise
         except sqlite3.Error as error:
