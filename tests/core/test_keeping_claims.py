@@ -6,13 +6,13 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 
-from mobstore import Claim, ClaimLostError, ClosedError, MobStores, WriteFailedError
+from mobstore import Claim, ClaimLostError, ClosedError, MobStores, UsageError, WriteFailedError
 from mobstore.engines.memory import MemoryEngine
 from mobstore.operations import claims as claim_scripts
 from mobstore.scripts.transaction import Script
@@ -189,6 +189,23 @@ def test_closing_the_store_ends_the_block() -> None:
                 await stores.claims.keep(claim).__aenter__()
 
     run(main)
+
+
+def test_a_block_is_left_in_the_loop_that_it_was_entered_in() -> None:
+    async def enter() -> AbstractAsyncContextManager[Claim]:
+        stores = MobStores(MemoryEngine())
+        claim = await stores.claims.acquire("name", "ann", 60)
+        assert claim is not None
+        block = stores.claims.keep(claim)
+        await block.__aenter__()
+        return block
+
+    async def leave() -> None:
+        with pytest.raises(UsageError, match="in another event loop"):
+            await block.__aexit__(None, None, None)
+
+    block = asyncio.run(enter())
+    asyncio.run(leave())
 
 
 @pytest.mark.parametrize("done", [True, False])

@@ -178,7 +178,7 @@ class ClaimStore(EngineStore):
         Raises:
             ClaimLostError: another holder has the claim, it was released from outside of the block
                 or before it, or it could not be renewed before it expired.
-            UsageError: it is entered twice, or without a task.
+            UsageError: it is entered twice or without a task, or left in another event loop.
 
         Contract: claims.keep, claims.keep.lost, claims.keep.released.
         """

@@ -155,6 +155,11 @@ class Keeping(NotPicklable):
 
         _blocks.set(tuple([one for one in _blocks.get() if one is not self]))
         is_first, self._is_inside = self._is_inside, False
+        if self._renewing.get_loop() is not asyncio.get_running_loop():
+            raise UsageError(
+                "keep was left in another event loop than it was entered in, whose end also ended"
+                " the renewals; the claim may be lost"
+            )
         if is_first and self._lost is None:
             self._renewing.cancel()
             await asyncio.wait((self._renewing,))
