@@ -18,7 +18,8 @@ usage() {
 ./build.sh pythons     run the fast tests on the oldest and the newest Python of this machine
                        --oldest: on that one only, since test uses the newest
 ./build.sh pydantic    run the tests of models, and the contract in memory, with the oldest supported
-                       and the newest pydantic; arguments replace the tests (pytest's options too)
+                       and the newest pydantic; --oldest: with that one only;
+                       arguments replace the tests (pytest's options too)
 ./build.sh pyodide     build the wheel with pyodide-build and run tests in its environment; this
                        downloads compilers from the internet
 ./build.sh check       run ruff, mypy and pyright, and check that every public type is declared
@@ -186,8 +187,10 @@ pythons)
 pydantic)
   environment .venv check
   lowest=$(sed -n 's/.*"pydantic>=\([0-9.]*\).*/\1/p' pyproject.toml)
+  newest=pydantic
+  [ "${1:-}" != --oldest ] || { newest= && shift; }
   [ $# -gt 0 ] || set -- tests/model tests/contract -k "not sqlite and not pending"
-  for wanted in "pydantic==$lowest" pydantic; do
+  for wanted in "pydantic==$lowest" $newest; do
     # Ahead of the environment's own one on the path.
     rm -rf .venv-pydantic
     .venv/bin/pip --disable-pip-version-check --quiet install --target .venv-pydantic "$wanted"
