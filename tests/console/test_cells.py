@@ -19,6 +19,7 @@ EXPECTED = {
     "Export": "differences: []\n",
 }
 """Titles of examples, and the end of what they print on an empty store."""
+NO_INPUT = "OSError: a cell cannot wait for input; assign the value to a name instead\n"
 
 
 def test_the_examples(shell: Shell) -> None:
@@ -161,10 +162,10 @@ def test_causes_and_groups(shell: Shell) -> None:
         ("raise KeyboardInterrupt", "KeyboardInterrupt\n"),
         ("import asyncio\nraise asyncio.CancelledError", "asyncio.exceptions.CancelledError\n"),
         ("raise BaseExceptionGroup('g', [KeyError(1)])", "------------------------------------\n"),
-        (
-            "input('name? ')",
-            "OSError: a cell cannot wait for input; assign the value to a name instead\n",
-        ),
+        ("input('name? ')", NO_INPUT),
+        ("import sys\nsys.stdin.readline()", NO_INPUT),
+        ("import sys\nlist(sys.stdin)", NO_INPUT),
+        ("import sys\nsys.stdin.read()", NO_INPUT),
         (
             "class E(Exception):\n    def __str__(self): raise self\nraise E",
             "<exception str() failed>\n",

@@ -101,6 +101,9 @@ def test_values_and_errors(page: Page) -> None:
     expect(failed).to_contain_text(re.compile(r"^Traceback.*\n +File \"<cell \d+>\", line 4"))
     expect(failed).to_contain_text("ZeroDivisionError: division by zero")
     expect(failed).not_to_contain_text("session.py")
+    for reading in ("input('name? ')", "import sys\nsys.stdin.readline()"):
+        failed = run(page, reading, "failed").get_by_label("Error")
+        expect(failed).to_contain_text("OSError: a cell cannot wait for input; assign")
     expect(run(page, "'\\u202e\\t'").get_by_label("Value")).to_have_text(r"'\u202e\t'")
     printed = run(page, "print('a\\tb\\x1b\\u202e')").get_by_label("Printed text")
     assert printed.text_content() == "a\tb\\x1b\\u202e\n"

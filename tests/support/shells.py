@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import sys
 from typing import Any
+from unittest.mock import patch
 
 from console import Session
 from console.output import CellStream
@@ -34,7 +35,8 @@ class Shell:
         """Run a cell, and return its result."""
         self._cells += 1
         # Not for good: pytest replaces the streams, too.
-        with redirect_stdout(self._stream), redirect_stderr(self._stream):
+        one = self._stream
+        with patch.multiple(sys, stdin=one, stdout=one, stderr=one):
             text = self._runner.run(self.session.run(self._cells, source))
         result: dict[str, Any] = json.loads(text)
         return result

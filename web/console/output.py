@@ -1,4 +1,4 @@
-"""Printed text, passed on as it is written and attributed to the cell that printed it."""
+"""Standard streams of cells: printed text, passed on as it is written, with its cell; no input."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import NoReturn
 
 MOST = 100_000
 """Characters that one cell may print; the rest is dropped, so that no cell can flood the page."""
@@ -52,7 +53,7 @@ current: ContextVar[Cell | None] = ContextVar("current", default=None)
 
 
 class CellStream(io.TextIOBase):
-    """A text stream for `sys.stdout` and `sys.stderr`."""
+    """A text stream for `sys.stdin`, `sys.stdout` and `sys.stderr`."""
 
     def __init__(self, post: Print) -> None:
         self._post = post
@@ -69,3 +70,9 @@ class CellStream(io.TextIOBase):
         if cell is not None and (shown := cell.shown(text)):
             self._post(cell.number, shown)
         return len(text)
+
+    def read(self, _: object = None, /) -> NoReturn:
+        """Raise OSError: the page has no input, and `input()` would wait for it for ever."""
+        raise OSError("a cell cannot wait for input; assign the value to a name instead")
+
+    readline = read

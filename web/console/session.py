@@ -30,7 +30,7 @@ class Session:
         self._output = output
         module = sys.modules[_MODULE] = ModuleType(_MODULE)
         self.names: dict[str, object] = vars(module)
-        self.names |= {"mobstore": mobstore, "input": _input}
+        self.names["mobstore"] = mobstore
 
     async def open(self, url: str) -> str:
         """Open the store, and return the style sheet of displays and the examples as JSON.
@@ -84,11 +84,7 @@ class Session:
         return await value if code.co_flags & inspect.CO_COROUTINE else value
 
 
-def _input(_prompt: object = "") -> str:
-    raise OSError("a cell cannot wait for input; assign the value to a name instead")
-
-
 def start(post: Callable[[int, str], None]) -> Session:
-    """Start a session whose cells print to `post`; it replaces `sys.stdout` and `sys.stderr`."""
-    sys.stdout = sys.stderr = output = CellStream(post)
+    """Start a session whose cells print to `post`; it replaces the standard streams."""
+    sys.stdin = sys.stdout = sys.stderr = output = CellStream(post)
     return Session(output)
