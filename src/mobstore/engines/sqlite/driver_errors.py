@@ -70,8 +70,8 @@ def translate(
         kind, primary = WriteFailedError, sqlite3.SQLITE_FULL
     if primary == sqlite3.SQLITE_FULL:
         return kind(
-            f"no space left to write {path}, or the temporary files for its compaction (in"
-            " SQLITE_TMPDIR); free some disk space",
+            f"no space left to write {path}, or temporary files of SQLite (in SQLITE_TMPDIR); free"
+            " some disk space first: to remove events or runs takes some, too",
             retry_safe=True,
         )
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
