@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import pytest
 
 from mobstore import (
     EVENT_TYPES,
+    MeerkatId,
     MobEvent,
     MobStores,
+    NewMobEvent,
     OtherEvent,
     SerializationError,
     Timestamp,
@@ -24,15 +26,18 @@ from mobstore import (
     members_of,
     open_stores,
 )
+from mobstore.engines.memory import MemoryEngine
 from mobstore.model import event as kinds
 from mobstore.model.event_types import may_name_members
 from mobstore.operations import event_queries, event_removal
 from mobstore.scripts.paging import next_limit
 from mobstore.scripts.tables import CONSUMERS, EVENTS, ConsumerRow, EventRow
-from mobstore.scripts.transaction import Put, Scan
+from mobstore.scripts.transaction import Commit, Put, Scan, Script
 from mobstore.testing.kinds import every_kind, other_kinds
 from mobstore.testing.samples import event, timestamp
 from mobstore.testing.scripts import read_script, write_script
+
+T = TypeVar("T")
 
 EVENTS_STORED = 300
 SEARCHES = 60
@@ -120,6 +125,7 @@ def pages_of(sizes: Sequence[int], random: Random) -> Generator[None]:
             for module in (event_queries, event_removal):
                 patch.setattr(module, "FIRST_PAGE", sizes[0])
                 patch.setattr(module, "next_limit", partial(_some_size, sizes, random))
+            patch.setattr(event_queries, "_ROWS_AT_ONCE", 5 * sizes[0])
         yield
 
 
@@ -217,6 +223,77 @@ def test_a_search_by_time_reads_little_of_a_long_log(monkeypatch: pytest.MonkeyP
 
     asyncio.run(search())
     assert 0 < read < 1000
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        {"member": "nobody"},
+        {"member": "nobody", "since": timestamp(0)},
+        {"member": "nobody", "mob_id": "a", "newest_first": True},
+        {"member": "nobody", "types": "mob_reset", "until": timestamp(9_000)},
+    ],
+    ids=str,
+)
+def test_a_long_search_leaves_room_for_writers(by: dict[str, Any]) -> None:
+    """Several scripts carry it on; with IndexedDB, all writers wait for each of them."""
+
+    most = 0  # rows that one script has read
+
+    class Counting(MemoryEngine):
+        async def read(self, make: Callable[[], Script[T]]) -> T:
+            return await super().read(lambda: counted(make()))
+
+    def counted(script: Script[T]) -> Script[T]:
+        nonlocal most
+        rows = 0
+        try:
+            asked = next(script)
+            while True:
+                answers = yield asked
+                rows += sum(map(len, answers))
+                most = max(most, rows)
+                asked = script.send(answers)
+        except StopIteration as end:
+            return cast("Commit[T]", end.value)
+
+    async def search() -> None:
+        async with MobStores(Counting()) as stores:
+            await stores.events.append_batch(
+                [event("a", at=timestamp(n), kind=kinds.MobReset()) for n in range(10_000)]
+            )
+            assert await stores.events.poll(**by) == []
+        assert 500 <= most <= 1000
+
+    asyncio.run(search())
+
+
+def test_no_event_that_comes_during_a_search_is_passed_over() -> None:
+    """A caller continues after the last one: it must not come after one that was left out."""
+
+    def of_ann(at: int) -> NewMobEvent:
+        return event(at=timestamp(at), kind=kinds.PeersWired(a=MeerkatId("ann"), b=MeerkatId("b")))
+
+    class Busy(MemoryEngine):
+        async def read(self, make: Callable[[], Script[T]]) -> T:
+            found = await super().read(make)
+            if pending:
+                await stores.events.append_batch([pending.pop()])
+            return found
+
+    pending = [of_ann(9_998), of_ann(9_001)]
+    stores = MobStores(Busy())
+
+    async def search() -> list[int]:
+        later, pending[:] = list(pending), []
+        await stores.events.append_batch([event(at=timestamp(n)) for n in range(10_000)])
+        await stores.events.append(of_ann(9_999))
+        pending[:] = later
+        found = await stores.events.poll(member="ann", since=timestamp(9_000))
+        more = await stores.events.poll(found[-1].cursor, member="ann", since=timestamp(9_000))
+        return [one.cursor for one in [*found, *more]]
+
+    assert asyncio.run(search()) == [10_001, 10_002, 10_003]
 
 
 def test_a_search_by_mob_and_type_costs_as_the_better_index(

@@ -193,9 +193,7 @@ class Inspector:
             of, tuple(types) if types else None, member, "" if since is None else _time(since)
         )
         few = max(1, min(limit, _MOST_ROWS))
-        return await self.stores.engine.read(
-            lambda: eventlog.event_page(conditions, mob_id, span, few)
-        )
+        return await eventlog.event_page(self.stores.engine, conditions, mob_id, span, few)
 
     async def workers(self) -> Workers:
         """Return the claims and the consumers."""

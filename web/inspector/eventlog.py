@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from inspector.batched_reads import MOST_DECODED, next_limit, scan_rows, whole
@@ -11,9 +12,9 @@ from inspector.formatting import format_timestamp, to_json_line, truncate
 from inspector.results import EventLine, Events
 from mobstore.codec.events import read_events
 from mobstore.model.event_types import members_of
-from mobstore.operations.event_queries import Conditions, Span, search
+from mobstore.operations.event_queries import Conditions, Search, Span
 from mobstore.scripts.tables import EVENTS, EventRow
-from mobstore.scripts.transaction import Commit, Scan, Script, ScriptPart, fetch
+from mobstore.scripts.transaction import Commit, Engine, Scan, Script, ScriptPart, fetch
 
 _MOST_VALUE = 60
 _MOST_PREVIEW = 1000
@@ -41,36 +42,50 @@ def log_slice(after: int, limit: int) -> Script[Slice]:
     return Commit(Slice(after, first, rows, last))
 
 
-def event_page(
-    conditions: Conditions, mob_id: str | None, span: Span, limit: int
-) -> Script[Events]:
+async def event_page(
+    engine: Engine, conditions: Conditions, mob_id: str | None, span: Span, limit: int
+) -> Events:
     """Read the first events of a span that meet some conditions, as `events.poll` does.
 
     Args:
+        engine: the engine of the store.
         conditions: those of the store's search.
         mob_id: leave out events of other mobs.
         span: the cursors to search, and the order.
         limit: the maximum number of events.
     """
-    first, last = yield from _ends()
+    first, last = await engine.read(_read_ends)
     lines: list[EventLine] = []
     batch = _FIRST_BATCH
     while True:
         wanted = min(batch, limit - len(lines))
-        rows = yield from search(conditions, span, wanted)
+        rows = await _search(engine, Search(conditions, span, wanted))
         lines += [_line(row) for row in rows if mob_id in {None, row.mob_id}]
         ended = len(rows) < wanted
         if ended or len(lines) >= limit:
             break
         span, batch = span.beyond(rows[-1].cursor), next_limit(wanted, rows)
-    return Commit(
-        {
-            "events": lines,
-            "next": None if ended else rows[-1].cursor,
-            "last": last,
-            "origin": f"{first.cursor} {format_timestamp(first.timestamp)}" if first else "",
-        }
-    )
+    return {
+        "events": lines,
+        "next": None if ended else rows[-1].cursor,
+        "last": last,
+        "origin": f"{first.cursor} {format_timestamp(first.timestamp)}" if first else "",
+    }
+
+
+async def _search(engine: Engine, search: Search) -> list[EventRow]:
+    """Carry on a search to its end, in several transactions: writers wait for one."""
+    while not search.ended:
+        search = await engine.read(partial(_carry_on, search))
+    return search.found
+
+
+def _carry_on(search: Search) -> Script[Search]:
+    return Commit((yield from search.carry_on()))
+
+
+def _read_ends() -> Script[tuple[EventRow | None, int]]:
+    return Commit((yield from _ends()))
 
 
 def _ends() -> ScriptPart[tuple[EventRow | None, int]]:

@@ -14,7 +14,7 @@ from mobstore.errors import ConsumerMovedError, StaleCursorError
 from mobstore.model.consumer import Consumer
 from mobstore.model.event import MobEvent
 from mobstore.operations.event_queries import Span
-from mobstore.operations.events import EventPage, poll, require_assigned
+from mobstore.operations.events import EventPage, poll, poll_on, require_assigned
 from mobstore.scripts.tables import CONSUMERS, COUNTERS, NEXT_CURSOR, ConsumerRow
 from mobstore.scripts.transaction import (
     Commit,
@@ -47,12 +47,14 @@ def next_page(name: str, most: int, *, skip_unreadable: bool) -> PartsScript[Con
     if consumer is None:
         return Commit(None)
     try:
-        page = yield from poll(
+        (page, *_) = yield from poll(
             MODELS, Span(consumer.cursor), most, reject_stale=True, skip_unreadable=skip_unreadable
         )
     except StaleCursorError as error:
         raise StaleCursorError(error.after, error.latest, name) from None
-    return Commit(ConsumerPage(consumer.cursor, page.result))
+    while page.rest is not None:
+        (page, *_) = yield from poll_on(MODELS, page, most, skip_unreadable=skip_unreadable)
+    return Commit(ConsumerPage(consumer.cursor, page))
 
 
 def add_consumer(name: str, start: int) -> Script[None]:

@@ -1,4 +1,4 @@
-"""Scripts that search the event log.
+"""Parts of scripts that search the event log.
 
 A search reads pages of events by each index that applies, in turn, and checks every event against
 all conditions, by its columns first. It ends with the index that finishes first, so its cost is at
@@ -13,6 +13,7 @@ most a small multiple of that of the best one:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
@@ -23,17 +24,20 @@ from mobstore.model.event_types import EVENT_TYPES, may_name_members, members_of
 from mobstore.model.json import I64_MAX
 from mobstore.scripts.paging import next_limit, size_of
 from mobstore.scripts.tables import (
+    COUNTERS,
     EVENTS,
     EVENTS_BY_TIME,
     EVENTS_BY_TYPE,
+    NEXT_CURSOR,
     EventRow,
     Index,
     Key,
 )
-from mobstore.scripts.transaction import Scan, ScriptPart, fetch
+from mobstore.scripts.transaction import Get, Scan, ScriptPart, fetch
 
 FIRST_PAGE = 64
 """The limit of the first page of events that may not be those in demand."""
+_ROWS_AT_ONCE = 500  # of a script, about; SQLite reads 1000 on the event loop
 _CURSOR = attrgetter("cursor")
 
 
@@ -131,31 +135,74 @@ def require_types(types: Sequence[str], what: str) -> ScriptPart[None]:
         )
 
 
-def search(conditions: Conditions, span: Span, limit: int) -> ScriptPart[list[EventRow]]:
-    """Return the first rows that meet the conditions, at most `limit`, in the order of the span."""
-    if not limit:
-        return []
-    ways = _ways(conditions)
-    if _is_single(conditions):
-        page = yield from ways[0].page(span, limit)
-        return page.rows[:limit]
-    by_time = _ByTime(conditions, span, limit) if conditions.by_time else None
-    found: list[EventRow] = []
-    size = FIRST_PAGE
-    while True:
-        for way in ways:
-            rows, complete = yield from way.page(span, size)
-            found += conditions.matching(rows)
-            if complete or len(found) >= limit:
-                return found[:limit]
-            span = span.beyond(rows[-1].cursor)
-            size = next_limit(size, len(rows), size_of(rows))
-        if by_time is not None and (yield from by_time.advance()):
-            return by_time.found()
+class Search:
+    """A search under way, which several scripts carry on.
+
+    One script that reads a long log would hold up writers: with IndexedDB, those of all tabs.
+
+    Attributes:
+        found: the first rows that meet the conditions, at most `limit`, once it has ended.
+        ended: whether it has.
+    """
+
+    def __init__(self, conditions: Conditions, span: Span, limit: int) -> None:
+        self.found: list[EventRow] = []
+        self.ended: bool = not limit
+        self._conditions, self._limit = conditions, limit
+        self._whole = self._span = span
+        self._ways = _ways(conditions)
+        self._size = FIRST_PAGE
+        self._by_time = _ByTime(conditions, span, limit) if conditions.by_time else None
+
+    def carry_on(self) -> ScriptPart[Search]:
+        """Read some more, and return the search from there on; this one stays as it is.
+
+        Once it has ended, nothing more is read.
+        """
+        further = copy(self)
+        further.found = list(self.found)
+        if self._by_time is not None:
+            further._by_time = self._by_time.copy()  # noqa: SLF001 - of this class
+        yield from further._read()  # noqa: SLF001 - of this class
+        return further
+
+    def beyond(self, cursor: int, limit: int) -> Search:
+        """Return the search for what comes after one of the cursors found."""
+        return Search(self._conditions, self._whole.beyond(cursor), limit)
+
+    def _read(self) -> ScriptPart[None]:
+        if self.ended:
+            return
+        if _is_single(self._conditions):
+            page = yield from self._ways[0].page(self._span, self._limit)
+            self._end(page.rows)
+            return
+        read = 0
+        while read < _ROWS_AT_ONCE:
+            for way in self._ways:
+                rows, complete = yield from way.page(self._span, self._size)
+                self.found += self._conditions.matching(rows)
+                if complete or len(self.found) >= self._limit:
+                    self._end(self.found)
+                    return
+                self._span = self._span.beyond(rows[-1].cursor)
+                self._size = next_limit(self._size, len(rows), size_of(rows))
+                read += len(rows)
+            if self._by_time is not None:
+                of_times = yield from self._by_time.advance()
+                if not of_times:
+                    self._end(self._by_time.found())
+                    return
+                read += of_times
+        if self._by_time is not None:
+            yield from self._by_time.leave_out_later()
+
+    def _end(self, found: list[EventRow]) -> None:
+        self.found, self.ended = found[: self._limit], True
 
 
 def single_scan(conditions: Conditions, span: Span, limit: int) -> Scan[EventRow] | None:
-    """Return the scan that finds what `search` finds; None if there is no such scan."""
+    """Return the scan that finds what a `Search` finds; None if there is no such scan."""
     way, *others = _ways(conditions)
     if not _is_single(conditions) or others or len(way.prefixes) != 1:
         return None
@@ -216,12 +263,31 @@ class _ByTime:
         # A text between `since` and any earlier one of its form, all of which end with Z.
         self._after = conditions.since[:-1]
         self._size = FIRST_PAGE
+        self._ends = False  # whether events that are still to come are left out
 
-    def advance(self) -> ScriptPart[bool]:
-        """Read a page, and return whether it was the last one."""
+    def leave_out_later(self) -> ScriptPart[None]:
+        """Leave out events that will be appended before the next script.
+
+        One with an earlier time than those read would be missed, but not one after it. A caller
+        that continues after the second would never see the first.
+        """
+        if not self._ends:
+            counter = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)))
+            end = 1 if counter is None else counter.value
+            self._span = self._span._replace(before=min(self._span.before, end))
+            self._ends = True
+
+    def copy(self) -> _ByTime:
+        """Return a copy that advances by itself."""
+        copied = copy(self)
+        copied._found = list(self._found)  # noqa: SLF001 - of this class
+        return copied
+
+    def advance(self) -> ScriptPart[int]:
+        """Read a page, and return the number of its events; 0 after the last one."""
         rows = yield from page_by_time(self._after, self._conditions.until, self._size)
         if not rows:
-            return True
+            return 0
         self._after = rows[-1].timestamp
         self._size = next_limit(self._size, len(rows), size_of(rows))
         after, before, _ = self._span
@@ -229,7 +295,7 @@ class _ByTime:
         self._found += self._conditions.matching(spanned)
         if len(self._found) > 2 * self._limit + self._size:
             self._found = self.found()
-        return False
+        return len(rows)
 
     def found(self) -> list[EventRow]:
         """Return the first `limit` of the events read that meet all conditions."""

@@ -19,9 +19,9 @@ from mobstore.operations.event_queries import (
     ALL,
     Conditions,
     EventFilter,
+    Search,
     Span,
     require_types,
-    search,
     single_scan,
 )
 from mobstore.scripts.tables import (
@@ -108,10 +108,17 @@ def _event_of(key: EventKeyRow | None) -> ScriptPart[EventRow | None]:
 
 
 class EventPage(NamedTuple, Generic[E]):
-    """A page of events, and the unreadable ones skipped between them."""
+    """A page of events.
+
+    Attributes:
+        events: those found so far.
+        unreadable: the unreadable ones between them, which were skipped.
+        rest: the search for the remaining ones, for `poll_on`; None if there are none.
+    """
 
     events: list[E]
     unreadable: Sequence[UnreadableEvent] = ()
+    rest: Search | None = None
 
 
 def poll(
@@ -123,7 +130,7 @@ def poll(
     reject_stale: bool = False,
     skip_unreadable: bool = False,
 ) -> PartsScript[EventPage[E]]:
-    """Return the first events that meet some conditions.
+    """Return the first events that meet some conditions, or those found in a part of the log.
 
     Args:
         form: the form of the result.
@@ -147,17 +154,32 @@ def poll(
         parts: Sequence[list[E] | None]
         (parts,) = yield (Parts(scan, EVENT_COLUMNS, form.decode_if_readable),)
         if None not in parts:
-            return Commit(EventPage(list(chain.from_iterable(filter(None, parts))), []))
-    rows = yield from search(conditions, span, limit)
-    events, unreadable = form.read(rows)
-    if unreadable and not skip_unreadable:
-        return Commit(EventPage(events[: _readable_before(unreadable[0], rows)]))
-    while unreadable and len(events) < limit and rows:
-        span = span.beyond(rows[-1].cursor)
-        rows = yield from search(conditions, span, limit - len(events))
-        more, more_unreadable = form.read(rows)
-        events, unreadable = events + more, [*unreadable, *more_unreadable]
-    return Commit(EventPage(events, unreadable))
+            return Commit(EventPage(list(chain.from_iterable(filter(None, parts)))))
+    begun = EventPage[E]([], (), Search(conditions, span, limit))
+    return (yield from poll_on(form, begun, limit, skip_unreadable=skip_unreadable))
+
+
+def poll_on(
+    form: Form[E], page: EventPage[E], limit: int, *, skip_unreadable: bool
+) -> Script[EventPage[E]]:
+    """Search a further part of the log for a page, and return the page with what it has found.
+
+    Raises:
+        SerializationError: as for `poll`.
+    """
+    events, unreadable, rest = page
+    if rest is None:
+        return Commit(page)
+    rest = yield from rest.carry_on()
+    if not rest.ended:
+        return Commit(page._replace(rest=rest))
+    more, bad = form.read(rest.found)
+    if bad and not skip_unreadable:
+        return Commit(EventPage(more[: _readable_before(bad[0], rest.found)]))
+    page = EventPage([*events, *more], [*unreadable, *bad])
+    if bad and len(page.events) < limit:
+        page = page._replace(rest=rest.beyond(rest.found[-1].cursor, limit - len(page.events)))
+    return Commit(page)
 
 
 def follow(

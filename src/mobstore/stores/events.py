@@ -173,7 +173,8 @@ class MobEventStore(MobEventConsumers):
         pages: of `member`, of `since` and `until`, and of several together. Events are then read by
         each index that applies in turn, until the first finds all: the log by cursors, or the mob,
         the run, the types; and with `since` or `until` the times. A search for what is rare may
-        read all of the smallest of these.
+        read all of the smallest of these, in many transactions, so that no writer waits for it all.
+        Of events that are appended meanwhile, it may return the first ones.
 
         Args:
             after_cursor: 0 to 2**63 - 1; 0 for the beginning.
@@ -283,16 +284,16 @@ class MobEventStore(MobEventConsumers):
             "" if since is None else to_timestamp(since, "since").sortable,
             None if until is None else to_timestamp(until, "until").sortable,
         )
+        span, skips = Span(after_cursor, before, newest_first), on_unreadable is not None
         found = await self._engine.read_parts(
             lambda: event_log.poll(
-                form,
-                Span(after_cursor, before, newest_first),
-                limit,
-                conditions,
-                reject_stale=reject_stale,
-                skip_unreadable=on_unreadable is not None,
+                form, span, limit, conditions, reject_stale=reject_stale, skip_unreadable=skips
             )
         )
+        while found.rest is not None:
+            found = await self._engine.read(
+                partial(event_log.poll_on, form, found, limit, skip_unreadable=skips)
+            )
         if on_unreadable is not None:
             for cursor, error in found.unreadable:
                 on_unreadable(cursor, error)

@@ -138,7 +138,7 @@ class EventFollowing(Subscription[EventBatch]):
         return False  # if it is not done, the next step returns its events again
 
     def _batch(self, found: ConsumerPage) -> EventBatch:
-        after, (events, unreadable) = found
+        after, (events, unreadable, _) = found
         cursor = max(one[-1].cursor for one in (events, unreadable) if one)
         removed = cursor - after - len(events) - len(unreadable)  # cursors have no other gaps
         return EventBatch(

@@ -78,6 +78,27 @@ async def polls_before_an_append(polls: int) -> int:
     return found
 
 
+async def appends_beside_a_search(events: int) -> list[int]:
+    """Return how many appends end while a search reads the whole log, in their store or not."""
+    name = f"search-{uuid4()}"
+    counts: list[int] = []
+    async with (
+        open_stores(f"indexeddb:{name}", durability="normal") as stores,
+        open_stores(f"indexeddb:{name}", durability="normal") as others,
+    ):
+        await stores.events.append_batch([event()] * events)
+        for writer in (stores, others):
+            searching = asyncio.create_task(stores.events.poll(member="nobody"))
+            await asyncio.sleep(0)
+            counts.append(0)
+            while not searching.done():
+                await writer.events.append(event())
+                counts[-1] += 1
+            assert await searching == []
+    await delete_database(name)
+    return counts
+
+
 async def close_beside_a_stopped_writer() -> list[int]:
     """Close a store whose write was cancelled while another connection does not end its own.
 
