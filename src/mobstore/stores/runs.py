@@ -52,7 +52,7 @@ MobRunStatuses: TypeAlias = Sequence[MobRunStatus] | AbstractSet[MobRunStatus]
 """Several statuses of runs."""
 
 _OUTCOMES = {f"flow_{status}" for status in TERMINAL_STATUSES}
-_PRUNED_AT_ONCE = 256  # runs
+_PRUNED_AT_ONCE = 64  # runs; with IndexedDB, writers wait for 0.25 s
 
 
 class MobRunStore(MobRunFrames[Won_co]):
