@@ -33,7 +33,9 @@ def test_many_reads_at_once_leave_writers_room(tab: ChromiumTab) -> None:
 @pytest.mark.parametrize("tab_name", ["tab", "firefox_tab"])
 def test_a_search_leaves_writers_room(request: pytest.FixtureRequest, tab_name: str) -> None:
     """Otherwise writers in all tabs wait until it has read the whole log."""
-    for appends in request.getfixturevalue(tab_name).call("overlap:appends_beside_a_search", 12_000):
+    for appends in request.getfixturevalue(tab_name).call(
+        "overlap:appends_beside_a_search", 12_000
+    ):
         assert appends >= 4
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
 from operator import itemgetter
@@ -76,15 +76,6 @@ def encode_parts(
 
 def _name_in_batch(start: int, n: int) -> str:
     return f"events[{start + n}].kind"
-
-
-def joined(parts: Sequence[EncodedEvents]) -> EncodedEvents:
-    """Return the events of all parts."""
-    return EncodedEvents(
-        [row for part in parts for row in part.rows],
-        [time for part in parts for time in part.times],
-        [kind for part in parts for kind in part.kinds],
-    )
 
 
 def _encode(
@@ -201,6 +192,13 @@ def stored_events(first: int, encoded: EncodedEvents) -> list[MobEvent]:
         assemble({"cursor": cursor, "timestamp": timestamp, "mob_id": row.mob_id, "kind": kind})
         for cursor, (row, timestamp, kind) in enumerate(zip(*encoded, strict=True), first)
     ]
+
+
+def stored_parts(first: int, parts: Iterable[EncodedEvents]) -> Iterator[list[MobEvent]]:
+    """Return the events of all parts as stored, part by part, with cursors from `first` on."""
+    for part in parts:
+        yield stored_events(first, part)
+        first += len(part.rows)
 
 
 def event_key(key: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 from uuid import UUID
 
@@ -18,15 +19,14 @@ from mobstore.codec.arguments import (
 from mobstore.codec.events import (
     MODELS,
     TEXTS,
-    EncodedEvents,
     Form,
     encode_event,
     encode_parts,
     event_key,
     event_types,
-    joined,
     read_all,
     stored_events,
+    stored_parts,
 )
 from mobstore.codec.runs import run_key
 from mobstore.errors import UsageError
@@ -43,6 +43,7 @@ from mobstore.stores.event_consumers import MobEventConsumers
 from mobstore.stores.subscription import EventSubscription, OnUnreadable, Subscription
 
 E = TypeVar("E")
+P = TypeVar("P")
 
 _PRUNED_AT_ONCE = 1000  # events
 
@@ -130,21 +131,12 @@ class MobEventStore(MobEventConsumers):
             raise UsageError("events must be a sequence of NewMobEvent") from error
         if len(batch) == 1:
             encoded = encode_event(batch[0], self._now)
-        else:
-            encoded = await self._encode(batch)
-        first = await self._engine.write(lambda: event_log.append_batch(encoded.rows))
-        return stored_events(first, encoded)
-
-    async def _encode(self, batch: tuple[NewMobEvent, ...]) -> EncodedEvents:
-        """Encode events, and yield to other tasks: 20,000 take half a second."""
-        import asyncio  # already loaded by async callers; importing the package does not need it
-
-        parts: list[EncodedEvents] = []
-        for part in encode_parts(batch, self._now):
-            if parts and not is_within_atomic():
-                await asyncio.sleep(0)
-            parts.append(part)
-        return joined(parts)
+            first = await self._engine.write(lambda: event_log.append_batch(encoded.rows))
+            return stored_events(first, encoded)
+        parts = await _in_turns(encode_parts(batch, self._now))
+        rows = [row for part in parts for row in part.rows]
+        first = await self._engine.write(lambda: event_log.append_batch(rows))
+        return list(chain.from_iterable(await _in_turns(stored_parts(first, parts))))
 
     async def poll(
         self,
@@ -430,6 +422,18 @@ class MobEventStore(MobEventConsumers):
             if some.place is None:
                 return pruned
             place = some.place
+
+
+async def _in_turns(parts: Iterable[P]) -> list[P]:
+    """Compute parts, and yield to other tasks in between: 20,000 events take half a second."""
+    import asyncio  # already loaded by async callers; importing the package does not need it
+
+    computed: list[P] = []
+    for part in parts:
+        if computed and not is_within_atomic():
+            await asyncio.sleep(0)
+        computed.append(part)
+    return computed
 
 
 def _event_filter(mob_id: str | None, run_id: UUID | str | None) -> EventFilter | None:
