@@ -10,17 +10,18 @@ committed. It sees two sets of rows:
 An added row hides nothing, because it must be new. If it is not, the whole commit fails.
 
 Pending rows cause no reads of the store. A limited scan reads as many rows as its limit says, and
-more only if some of them are hidden. Writes to a table that is not read later cost almost nothing.
+more only if some of them are hidden; `hidden_rows.py` keeps what it read. Writes to a table that is
+not read later cost almost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
+from mobstore.scripts.hidden_rows import Beginning, HiddenRows, start_of
 from mobstore.scripts.memory_tables import MemoryTables, getter
-from mobstore.scripts.tables import Index, Key, Row, Table, Value
+from mobstore.scripts.tables import Row, Table
 from mobstore.scripts.transaction import (
     Add,
     Commit,
@@ -52,7 +53,7 @@ class Overlay:
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self._pending = MemoryTables(indexed=False)
-        self._hidden: dict[Table[Any], _Hidden] = {}
+        self._hidden: dict[Table[Any], HiddenRows] = {}
         self._unread: dict[Table[Any], list[Write]] = {}  # in neither until their table is read
 
     def run(self, script: Script[T]) -> Script[T]:
@@ -64,7 +65,7 @@ class Overlay:
         self.writes += commit.writes
         return commit
 
-    def _hidden_from(self, read: Read) -> _Hidden | None:
+    def _hidden_from(self, read: Read) -> HiddenRows | None:
         """Return the hidden rows of the table of a read, or None if it was not written to."""
         if isinstance(read, Now):
             return None
@@ -76,7 +77,7 @@ class Overlay:
     def _add(self, table: Table[Any], write: Write) -> None:
         hidden = self._hidden.get(table)
         if hidden is None:
-            hidden = self._hidden[table] = _Hidden(table)
+            hidden = self._hidden[table] = HiddenRows(table)
         hidden.add(write)
         # An `Add` of a stored row fails when everything is committed.
         self._pending.write((Put(table, write.rows) if isinstance(write, Add) else write,))
@@ -115,7 +116,7 @@ class Overlay:
             going = [(place, one, got) for (place, one, _), got in zip(asked, given, strict=True)]
         return tuple(answers)
 
-    def _answer(self, read: Read, hidden: _Hidden | None) -> _Answer:
+    def _answer(self, read: Read, hidden: HiddenRows | None) -> _Answer:
         if hidden is None or isinstance(read, Now):
             return (yield read)
         if isinstance(read, Get):
@@ -125,10 +126,11 @@ class Overlay:
             return stored + cast("int", self._pending.answer(read))
         scan = _scan_of(read)
         visible = [] if hidden.has_all(scan) else (yield from _visible(scan, hidden))
-        found = _merged(scan, visible, cast("list[Row]", self._pending.answer(scan)))
-        return len(found) if isinstance(read, Count) else found
+        if isinstance(read, Count):
+            return len(visible) + cast("int", self._pending.answer(read))
+        return _merged(scan, visible, cast("list[Row]", self._pending.answer(scan)))
 
-    def _get(self, get: Get[Any], hidden: _Hidden) -> _Answer:
+    def _get(self, get: Get[Any], hidden: HiddenRows) -> _Answer:
         pending = self._pending.answer(get)
         if pending is not None:
             return pending
@@ -142,15 +144,20 @@ def _scan_of(read: Scan[Any] | Count) -> Scan[Any]:
     return read.scan if isinstance(read, Count) else read
 
 
-def _visible(scan: Scan[Any], hidden: _Hidden) -> Generator[Read, Any, list[Row]]:
-    """Return the visible stored rows of a scan; at least as many as its limit, if there are."""
-    limit = scan.limit
-    while True:
-        stored: Sequence[Row] = yield scan if limit == scan.limit else replace(scan, limit=limit)
+def _visible(scan: Scan[Any], hidden: HiddenRows) -> Generator[Read, Any, list[Row]]:
+    """Return the visible ones of the stored rows that a scan finds."""
+    start = start_of(scan)
+    beginning = hidden.beginnings.get(start)
+    if beginning is None:
+        stored: Sequence[Row] = yield scan
         visible = hidden.visible(stored)
-        if limit is None or len(stored) < limit or len(visible) >= cast("int", scan.limit):
+        if len(visible) == len(stored):
             return visible
-        limit = 2 * limit + 16  # a scan cannot resume between rows that tie
+        beginning = hidden.beginnings[start] = Beginning(scan, stored)
+    while (found := beginning.visible(scan, hidden)) is None:
+        further = beginning.further(scan)
+        beginning.keep(further, (yield further))
+    return found
 
 
 def _merged(scan: Scan[Any], visible: list[Row], pending: list[Row]) -> list[Row]:
@@ -161,92 +168,3 @@ def _merged(scan: Scan[Any], visible: list[Row], pending: list[Row]) -> list[Row
     else:
         rows = visible or pending
     return rows[: scan.limit]
-
-
-_Bounds: TypeAlias = tuple[Value | None, Value | None]  # after, before
-
-
-class _Ranges(NamedTuple):
-    """Removed ranges by the values that their scans select.
-
-    Attributes:
-        values_of: extracts the columns that the scans select, and the one that they bound.
-        bounds: the bounds of the scans with the same values.
-    """
-
-    values_of: Callable[[Row], Key]
-    bounds: dict[Key, list[_Bounds]]
-
-
-class _Hidden:
-    """The hidden stored rows of a table."""
-
-    def __init__(self, table: Table[Any]) -> None:
-        self._table, self._key_of = table, getter(table, table.key)
-        self._keys: set[Key] = set()
-        self._ranges: dict[tuple[Index[Any], int], _Ranges] = {}  # by number of values
-
-    def __bool__(self) -> bool:
-        return bool(self._keys or self._ranges)
-
-    def add(self, write: Write) -> None:
-        """Hide the rows that a write replaces or removes."""
-        if isinstance(write, Put):
-            self._keys.update(map(self._key_of, cast("Iterable[Row]", write.rows)))
-        elif isinstance(write, Delete):
-            self._keys.add(write.key)
-        elif not isinstance(write, Add):
-            scan, given = write.scan, len(write.scan.prefix)
-            ranges = self._ranges.get((scan.index, given))
-            if ranges is None:
-                values_of = getter(self._table, scan.index.sorted_by[: given + 1])
-                ranges = self._ranges[scan.index, given] = _Ranges(values_of, {})
-            ranges.bounds.setdefault(scan.prefix, []).append((scan.after, scan.before))
-
-    def visible(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the visible ones of some stored rows."""
-        return [row for row in rows if not self.has(row)] if self else list(rows)
-
-    def has(self, row: Row) -> bool:
-        """Return whether a stored row is hidden."""
-        if self._key_of(row) in self._keys:
-            return True
-        for (_, given), ranges in self._ranges.items():
-            values = ranges.values_of(row)
-            for bounds in ranges.bounds.get(values[:given], ()):
-                if bounds == (None, None) or _is_within(values[given], bounds):
-                    return True
-        return False
-
-    def has_key(self, key: Key) -> bool:
-        """Return whether any stored row with this key is hidden."""
-        return key in self._keys or self.has_all(Scan(self._table, key))
-
-    def has_all(self, scan: Scan[Any]) -> bool:
-        """Return whether one range removed all stored rows that a scan finds."""
-        fixed = dict(zip(scan.index.sorted_by, scan.prefix, strict=False))
-        for (index, given), ranges in self._ranges.items():
-            columns = index.sorted_by[:given]
-            if all(column in fixed for column in columns):
-                same = index is scan.index and given == len(scan.prefix)
-                for after, before in ranges.bounds.get(tuple([fixed[one] for one in columns]), ()):
-                    if (after, before) == (None, None) or (
-                        same
-                        and (after is None or _at_least(scan.after, after))
-                        and (before is None or _at_most(scan.before, before))
-                    ):
-                        return True
-        return False
-
-
-def _is_within(value: Any, bounds: _Bounds) -> bool:
-    after, before = bounds
-    return (after is None or value > after) and (before is None or value < before)
-
-
-def _at_least(bound: Any, other: Any) -> bool:
-    return bound is not None and bool(bound >= other)
-
-
-def _at_most(bound: Any, other: Any) -> bool:
-    return bound is not None and bool(bound <= other)

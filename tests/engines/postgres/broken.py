@@ -18,6 +18,7 @@ from mobstore.engines.postgres.transaction import Transaction
 from mobstore.engines.postgres.wire import Statement
 from mobstore.engines.postgres.writer import Writer
 from mobstore.scripts import overlay
+from mobstore.scripts.hidden_rows import HiddenRows
 from mobstore.scripts.overlay import Overlay
 from mobstore.scripts.tables import Row
 from mobstore.scripts.transaction import Count, Get, Read, Scan, Script, Write
@@ -86,7 +87,7 @@ def _uncorrected(self: Overlay, script: Script[T]) -> Script[T]:
     return commit
 
 
-def _cut_short(scan: Scan[Any], hidden: overlay._Hidden) -> Generator[Read, Any, list[Row]]:
+def _cut_short(scan: Scan[Any], hidden: HiddenRows) -> Generator[Read, Any, list[Row]]:
     """Drop hidden rows from a limited scan, and take no others in their place."""
     return hidden.visible((yield scan))
 
@@ -94,7 +95,7 @@ def _cut_short(scan: Scan[Any], hidden: overlay._Hidden) -> Generator[Read, Any,
 _answer = Overlay._answer
 
 
-def _count_once(self: Overlay, read: Read, hidden: overlay._Hidden | None) -> overlay._Answer:
+def _count_once(self: Overlay, read: Read, hidden: HiddenRows | None) -> overlay._Answer:
     """Add the pending rows to the number of stored ones, though some of these are hidden."""
     if isinstance(read, Count):
         stored = yield read
