@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -21,6 +22,7 @@ from mobstore.engines import memory
 from mobstore.engines.memory import MemoryEngine
 from mobstore.maintenance.transfer import copy
 from mobstore.maintenance.verification import verify
+from mobstore.scripts.memory_tables import TableRows
 from mobstore.scripts.tables import EVENTS, SPECS, EventRow, SpecRow
 from mobstore.scripts.transaction import Add, Commit, Count, LoadingScript, Put, Scan, Script, fetch
 from mobstore.testing.samples import event, make_run, run_id, step, timestamp
@@ -324,5 +326,83 @@ def test_stores_of_an_atomic_call_are_of_no_use_to_a_task_beside_it() -> None:
             with pytest.raises(InternalError, match="belong to an atomic call"):
                 await task
         assert len(await stores.runs.step_entries(run_id(1))) == 10
+
+    asyncio.run(check())
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the tables that are copied from now on."""
+    names: list[str] = []
+    copy_rows = TableRows.copy
+
+    def counted(rows: TableRows) -> TableRows:
+        names.append(rows._table.name)
+        return copy_rows(rows)
+
+    monkeypatch.setattr(TableRows, "copy", counted)
+    return names
+
+
+def failing(rounds: int) -> Script[int]:
+    for _ in range(rounds):
+        yield (Scan(EVENTS, limit=1),)
+    raise InternalError("no")
+
+
+def test_rows_that_no_reader_shares_any_more_are_not_copied(copied: list[str]) -> None:
+    async def check() -> None:
+        stores = await filled()
+        copied.clear()
+        await verify(stores)
+        with pytest.raises(InternalError):
+            await stores.engine.read(lambda: failing(9))
+        with pytest.raises(InternalError):
+            await stores.engine.write(lambda: failing(9))
+        task = asyncio.create_task(stores.engine.read(lambda: counting_twice(9)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        async def look(at: Stores) -> None:
+            for _ in range(9):
+                await at.events.poll(limit=1)
+
+        await stores.atomic(look)
+        await stores.events.append(event())
+        assert not copied
+        reader = asyncio.create_task(stores.engine.read(lambda: counting_twice(9)))
+        await asyncio.sleep(0)
+        for _ in range(5):
+            await stores.events.append(event())
+        assert not reader.done()
+        assert copied.count("events") == 1, "while it is read"
+        assert await reader == (41, 41)
+
+    asyncio.run(check())
+
+
+def test_a_long_writer_copies_no_table_or_each_once(copied: list[str]) -> None:
+    async def check() -> None:
+        stores = await filled()
+
+        async def append(at: Stores, number: int) -> None:
+            for _ in range(number):
+                await at.events.append(event())
+
+        for number, times in ((1, 0), (20, 1)):
+            copied.clear()
+            for n in range(1, 4):
+                await stores.atomic(partial(append, number=number))
+                await stores.events.append(event())
+                assert copied.count("events") == copied.count("counters") == n * times
+        copied.clear()
+        await stores.engine.load(lambda: loading_events(900, 9))
+        assert copied == ["events"]
+        await stores.events.clear()
+        copied.clear()
+        await stores.events.append(event())
+        assert not copied
 
     asyncio.run(check())

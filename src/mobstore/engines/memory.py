@@ -82,7 +82,10 @@ class MemoryEngine(Locked, Engine):
                 await _pause()
             raise
         if branch is not None:
-            end = await _finish(script, end, self._answerer(branch.answer))
+            try:
+                end = await _finish(script, end, self._answerer(branch.answer))
+            finally:
+                branch.release()
         if self._turns.is_due(began):
             await _pause()  # a task that never waits must not starve the others
         return cast("Commit[T]", end).result
@@ -180,17 +183,30 @@ class MemoryEngine(Locked, Engine):
         """Run a long script to its end, and make its writes visible together."""
         try:
             commit = await _finish(script, asked, self._answerer(attempt.answer))
+            with self._lock:
+                if self._version == attempt.version and self._is_small(attempt, commit):
+                    attempt.tables.release()
+                    self._apply(commit)
+                    return commit
             await attempt.apply(commit.writes)
             with self._lock:
                 if self._version != attempt.version:
+                    attempt.tables.release()
                     return self._run_at_once(make)
                 self._version += 1
-                self._tables = attempt.tables
+                before, self._tables = self._tables, attempt.tables
+                before.release()
             return commit
         finally:
             with self._lock:
+                if self._tables is not attempt.tables:
+                    attempt.tables.release()
                 self._long -= 1
                 self._release()
+
+    def _is_small(self, attempt: _Attempt, commit: Commit[Any]) -> bool:
+        """Return whether to apply a commit to the rows themselves, so that none is copied."""
+        return not attempt.wrote and self._tables.size(commit.writes) <= _MANY
 
     def _run_at_once(self, make: _Make[T]) -> Commit[T]:
         self._recover()
@@ -211,13 +227,20 @@ class MemoryEngine(Locked, Engine):
 
 
 class _Attempt:
-    """A branch of the rows for a long script, and the version of the store it began with."""
+    """A branch of the rows for a long script.
+
+    Attributes:
+        tables: the branch.
+        version: that of the store it began with.
+        wrote: whether the script, a loading one, has written.
+    """
 
     def __init__(self, tables: MemoryTables, version: int) -> None:
-        self.tables, self.version = tables, version
+        self.tables, self.version, self.wrote = tables, version, False
 
     def answer(self, asked: Any) -> object:
         answer = self.tables.answer_or_write(asked)
+        self.wrote = self.wrote or bool(self.tables.changes)
         self.tables.keep()
         return answer
 

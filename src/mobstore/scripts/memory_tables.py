@@ -5,7 +5,7 @@ attribute changes atomically, and undoing a change twice equals undoing it once.
 since `keep` can be undone, whichever instruction was interrupted, and an interrupted undo can be
 repeated.
 
-A branch shares its rows with its origin until either of the two changes a table.
+A branch shares its rows with its origin until either of the two changes a table, or is released.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ class TableRows:
 
     Attributes:
         by_key: all rows; do not change it from outside.
-        shared: whether a branch shares the rows, so that they must not change.
+        holders: marks of the `MemoryTables` that share the rows; while there are several, the rows
+            must not change. A set of them, not their number: threads change it without a lock, and
+            a holder that is interrupted may only leave its mark, which costs a copy.
     """
 
     def __init__(
         self, table: Table[Any], by_key: dict[Key, Row], indexes: dict[Index[Any], SortedRows]
     ) -> None:
         self.by_key: dict[Key, Row] = by_key
-        self.shared: bool = False
+        self.holders: set[object] = set()
         self.key_of: Callable[[Row], Key] = getter(table, table.key)
         self._table, self._indexes = table, indexes
         self._others = [rows for index, rows in indexes.items() if index is not table]
@@ -132,12 +134,19 @@ class MemoryTables:
         self.changes: list[_Change] = []
         self._indexed = indexed
         self._tables: dict[Table[Any], TableRows] = {} if tables is None else tables
+        self._mark = object()
+        for rows in self._tables.values():
+            rows.holders.add(self._mark)
 
     def branch(self) -> MemoryTables:
-        """Return the same rows, to be read and changed independently."""
-        for rows in self._tables.values():
-            rows.shared = True
+        """Return the same rows, to be read and changed independently; release it after use."""
         return type(self)(self._tables.copy(), indexed=self._indexed)
+
+    def release(self) -> None:
+        """Drop all rows, so that others which share them need not copy them before a change."""
+        tables, self._tables = self._tables, {}
+        for rows in tables.values():
+            rows.holders.discard(self._mark)
 
     def rows(self, table: Table[Any]) -> TableRows | None:
         """Return the rows of a table, or None if it never had any."""
@@ -234,14 +243,18 @@ class MemoryTables:
 
     def _own(self, table: Table[Any]) -> TableRows:
         """Return the rows of a table for changing; copy shared ones."""
-        rows = self._tables.get(table)
-        if rows is None:
+        stored = self._tables.get(table)
+        if stored is not None and len(stored.holders) == 1:
+            return stored
+        if stored is None:
             indexes = (table, *table.indexes) if self._indexed else ()
             rows = TableRows(table, {}, {index: SortedRows(index) for index in indexes})
-            self._tables[table] = rows
-        elif rows.shared:
-            rows = rows.copy()
-            self._tables[table] = rows
+        else:
+            rows = stored.copy()
+        rows.holders.add(self._mark)
+        self._tables[table] = rows
+        if stored is not None:
+            stored.holders.discard(self._mark)  # from now on, another holder may change it
         return rows
 
     def _put(self, write: Add[Any] | Put[Any]) -> None:
