@@ -388,6 +388,8 @@ def test_a_long_writer_copies_no_table_or_each_once(copied: list[str]) -> None:
         stores = await filled()
 
         async def append(at: Stores, number: int) -> None:
+            for _ in range(9):
+                await at.events.poll(limit=1)
             for _ in range(number):
                 await at.events.append(event())
 
@@ -404,5 +406,13 @@ def test_a_long_writer_copies_no_table_or_each_once(copied: list[str]) -> None:
         copied.clear()
         await stores.events.append(event())
         assert not copied
+        last = await stores.events.latest_cursor()
+        late = asyncio.create_task(stores.atomic(partial(append, number=20)))
+        await asyncio.sleep(0)
+        await stores.events.append(event())
+        assert not late.done()
+        await late
+        assert copied.count("events") == 1, "by the other writer"
+        assert await stores.events.latest_cursor() == last + 21
 
     asyncio.run(check())
