@@ -1,4 +1,4 @@
-"""What operations cost within an atomic call, however many came before them: rows read."""
+"""Costs of operations within an atomic call, however many came before them: rows read."""
 
 from __future__ import annotations
 

@@ -191,7 +191,6 @@ class MemoryEngine(Locked, Engine):
             await attempt.apply(commit.writes)
             with self._lock:
                 if self._version != attempt.version:
-                    attempt.tables.release()
                     return self._run_at_once(make)
                 self._version += 1
                 before, self._tables = self._tables, attempt.tables
