@@ -337,7 +337,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     copy_rows = TableRows.copy
 
     def counted(rows: TableRows) -> TableRows:
-        names.append(rows._table.name)
+        names.append(rows.table.name)
         return copy_rows(rows)
 
     monkeypatch.setattr(TableRows, "copy", counted)

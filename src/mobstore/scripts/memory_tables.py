@@ -41,6 +41,7 @@ class TableRows:
     """The rows of one table, by key and by index.
 
     Attributes:
+        table: the table.
         by_key: all rows; do not change it from outside.
         holders: marks of the `MemoryTables` that share the rows; while there are several, the rows
             must not change. A set of them, not their number: threads change it without a lock, and
@@ -53,13 +54,14 @@ class TableRows:
         self.by_key: dict[Key, Row] = by_key
         self.holders: set[object] = set()
         self.key_of: Callable[[Row], Key] = getter(table, table.key)
-        self._table, self._indexes = table, indexes
+        self.table: Table[Any] = table
+        self._indexes = indexes
         self._others = [rows for index, rows in indexes.items() if index is not table]
 
     def copy(self) -> TableRows:
         """Return an independent copy."""
         indexes = {index: rows.copy() for index, rows in self._indexes.items()}
-        return TableRows(self._table, self.by_key.copy(), indexes)
+        return TableRows(self.table, self.by_key.copy(), indexes)
 
     def index(self, index: Index[Any]) -> SortedRows:
         """Return the rows of an index; build it at its first use."""
@@ -69,7 +71,7 @@ class TableRows:
             for key, row in self.by_key.items():
                 rows.add(row, key)
             self._indexes[index] = rows
-            if index is not self._table:
+            if index is not self.table:
                 self._others.append(rows)
         return rows
 
