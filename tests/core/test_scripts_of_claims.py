@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from copy import copy
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -96,7 +97,7 @@ def test_acquire_what_is_not_due(due: str, holder: str) -> None:
 def test_acquire_a_run() -> None:
     asked, commit = play(claims.acquire(NAME, "ann", TTL), (COUNTER, FREE, NOW))
     assert asked == [(EPOCH, Get(RUN_CLAIMS, (ID,)), Now())]
-    assert commit == Commit(claim(NAME, epoch=7), (Put(RUN_CLAIMS, (TAKEN,)), NEXT))
+    assert commit == Commit(claim(NAME, epoch=7), (Put(RUN_CLAIMS, (TAKEN,), later=True), NEXT))
 
 
 @pytest.mark.parametrize("holder", ["", "ann"])
@@ -151,7 +152,7 @@ def test_renew(ttl: int | None, due: str) -> None:
 
 def test_renew_a_run_that_has_ended() -> None:
     _, commit = play(claims.renew(claim(NAME, epoch=7), TTL), (ENDED, NOW))
-    assert commit.writes == (Put(RUN_CLAIMS, (ENDED,)),)
+    assert commit.writes == (Put(RUN_CLAIMS, (ENDED,), later=True),)
 
 
 LOST: list[tuple[ClaimRow | None, str]] = [
@@ -295,11 +296,13 @@ def test_each_selection_has_an_index(
     none: list[list[RunClaimRow]] = [[]] * len(scans)
     work = work._replace(most=most)
     asked, commit = play(claims.claim_next(work), (None, NOW, [], *none))
-    assert asked == [(EPOCH, Now(), held, *scans)]
+    assert asked == [(EPOCH, Now(), replace(held, limit=most or 0), *scans)]
     assert commit == Commit(None)
-    asked, wait = play(claims.seconds_until_due(work), (NOW, [], *none))
+    asked, wait = play(claims.pause_of(work), (NOW, [], *none))
     assert asked == [(Now(), held, *scans)]
-    assert wait == Commit(None)
+    assert wait == Commit(claims.Pause(None, []))
+    first = claims.due_runs(work)
+    assert {(scan.index, *scan.prefix[:-1]) for scan in scans} == {(first.index, *first.prefix)}
 
 
 def test_claim_next() -> None:
@@ -310,7 +313,7 @@ def test_claim_next() -> None:
         name=NAME, holder="ann", epoch=7, expires_at=Timestamp.from_sortable(LATER), ttl=10.0,
         run=read_header(RUN, TAKEN),
     )  # fmt: skip
-    assert commit == Commit(want, (Put(RUN_CLAIMS, (TAKEN,)), NEXT))
+    assert commit == Commit(want, (Put(RUN_CLAIMS, (TAKEN,), later=True), NEXT))
     assert want.run.holder == "ann"
 
 
@@ -374,8 +377,21 @@ def test_claim_next_with_claims_of_its_own(most: int | None, enough: bool) -> No
     held = [TAKEN, TAKEN._replace(due_at=SOON), TAKEN._replace(due_at=NOW)]
     answers: list[tuple[Any, ...]] = [(COUNTER, NOW, held, [FREE]), (RUN, FREE)]
     work = WORK._replace(most=most)
-    _, commit = play(claims.claim_next(work), *answers[: 1 if enough else 2])
+    if most == len(held):  # it reads on, in place of the expired one
+        answers[1:1] = [([TAKEN._replace(due_at=BEFORE)],)]
+    _, commit = play(claims.claim_next(work), *answers[: 1 if enough else None])
     assert (commit.result is None) == enough
+
+
+def test_claim_next_counts_claims_beyond_expired_ones() -> None:
+    expired = TAKEN._replace(due_at=NOW)
+    answers: list[tuple[Any, ...]] = [
+        (COUNTER, NOW, [expired, expired], [FREE]),
+        ([*[expired] * 254, TAKEN, TAKEN],),
+    ]
+    asked, commit = play(claims.claim_next(WORK._replace(most=2)), *answers)
+    assert asked[1] == (Scan(RUN_CLAIMS_BY_HOLDER, ("ann",), after=ID, limit=256),)
+    assert commit == Commit(None)
 
 
 @pytest.mark.parametrize(
@@ -397,9 +413,11 @@ def test_claim_next_with_claims_of_its_own(most: int | None, enough: bool) -> No
 )
 def test_seconds_until_due(due: str, held: list[str], most: int | None, seconds: float) -> None:
     rows = [TAKEN._replace(due_at=end) for end in held]
-    script = claims.seconds_until_due(WORK._replace(most=most))
+    script = claims.pause_of(WORK._replace(most=most))
     found = play(script, (NOW, rows, [FREE._replace(due_at=due)]))[1].result
-    assert found == pytest.approx(seconds, abs=1e-9)
+    assert found.seconds == pytest.approx(seconds, abs=1e-9)
+    unexpired = [NAME for end in held if end > NOW]
+    assert found.held == (unexpired if most is not None and len(unexpired) >= most else [])
 
 
 def test_listeners_find_the_row() -> None:

@@ -252,15 +252,15 @@ def _expired(answer: Any) -> Any:
     return answer
 
 
-_claim_next, _seconds_until_due = claims.claim_next, claims.seconds_until_due
+_claim_next, _pause_of = claims.claim_next, claims.pause_of
 
 
 def _claim_next_early(work: Work) -> Script[Any]:
     return _early(_claim_next(work))
 
 
-def _seconds_early(work: Work) -> Script[float | None]:
-    return _early(_seconds_until_due(work))
+def _pause_early(work: Work) -> Script[claims.Pause]:
+    return _early(_pause_of(work))
 
 
 def _claim_next_unread(work: Work) -> Script[Any]:
@@ -292,7 +292,7 @@ NOT_FENCED = (
 def _early_expiry() -> Generator[None]:
     with (
         patch.object(claims, "claim_next", _claim_next_early),
-        patch.object(claims, "seconds_until_due", _seconds_early),
+        patch.object(claims, "pause_of", _pause_early),
     ):
         yield
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from mobstore.engines.forks import Locked
 from mobstore.scripts.tables import Index, Key, Table
-from mobstore.scripts.transaction import Add, Delete, DeleteRange, Put, Scan, Write
+from mobstore.scripts.transaction import Add, Delete, Put, Scan, Write
 
 _Wake: TypeAlias = Callable[[], None]
 _Group: TypeAlias = tuple[Index[Any], int]
@@ -28,7 +28,7 @@ class Listeners(Locked):
         self._to_all: dict[object, None] = {}
 
     def add(self, wake: _Wake, to: Scan[Any] | None = None) -> Callable[[], None]:
-        """Call a function from now on, after each commit that may change what a scan finds.
+        """Call a function from now on, after each commit that concerns a scan; see `Engine.listen`.
 
         Returns:
             A function that removes the listener; a second call does nothing.
@@ -90,20 +90,21 @@ class Listeners(Locked):
     def _concerned(self, write: Write) -> Iterator[dict[object, None]]:
         table = write.table if isinstance(write, (Add, Put, Delete)) else write.scan.index.table
         for (index, given), group in self._by_prefix.get(table, {}).items():
-            # A row that replaces another may have had other values in a secondary index.
-            exact = index is table or isinstance(write, Add)
-            if isinstance(write, DeleteRange) or not exact:
-                yield from group.values()
+            keys: Iterable[Key]
+            if isinstance(write, Put) and write.later and index is not table:
+                keys = ()
+            elif isinstance(write, (Add, Put)):
+                values = table.getter(index.sorted_by[:given])
+                keys = {values(row) for row in cast("Iterable[Any]", write.rows)}
+            elif index is not table:
+                keys = ()
+            elif isinstance(write, Delete):
+                keys = (write.key[:given],)
             else:
-                keys: Iterable[Key]
-                if isinstance(write, Delete):
-                    keys = (write.key[:given],)
-                else:
-                    values = table.getter(index.sorted_by[:given])
-                    keys = {values(row) for row in cast("Iterable[Any]", write.rows)}
-                for key in keys:
-                    if key in group:
-                        yield group[key]
+                keys = group
+            for key in keys:
+                if key in group:
+                    yield group[key]
 
     def _remove(self, listener: object, to: Scan[Any]) -> None:
         """Remove a listener, and the groups that are empty without it."""

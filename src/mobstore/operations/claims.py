@@ -11,6 +11,7 @@ the run's creation, to the expiry of its claim, or to a later time when the clai
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -34,6 +35,8 @@ from mobstore.scripts.tables import (
     RUNS,
     ClaimRow,
     CounterRow,
+    Index,
+    Key,
     RunClaimRow,
 )
 from mobstore.scripts.transaction import (
@@ -54,6 +57,7 @@ from mobstore.scripts.transaction import (
 
 _Row: TypeAlias = ClaimRow | RunClaimRow
 
+_PAGE = 256  # claims
 _MOST_READ = 1000  # runs that were changed or cannot be read, of one call
 
 
@@ -86,7 +90,7 @@ def renew(claim: Claim, ttl: int | None) -> Script[Claim]:
     row = require_held(row, claim)
     ttl = row.ttl if ttl is None else ttl
     renewed = row._replace(due_at=_later(now, ttl), ttl=ttl)
-    return Commit(read_claim(renewed), (_put(renewed),))
+    return Commit(read_claim(renewed), (_put(renewed, later=row.due_at <= renewed.due_at),))
 
 
 def hold(claim: Claim) -> Script[None]:
@@ -204,13 +208,14 @@ def claim_next(work: Work) -> Script[RunClaim | None]:
     """
     counter: CounterRow | None
     now: str
+    held: Sequence[RunClaimRow]
     counter, now, held, *found = yield (
         Get(COUNTERS, (NEXT_EPOCH,)),
         Now(),
-        _held_by(work),
+        _held_by(work, work.most),
         *_first_due(work),
     )
-    if work.most is not None and sum(row.due_at > now for row in held) >= work.most:
+    if work.most is not None and (yield from _has(work, work.most, held, now)):
         return Commit(None)
     unreadable: dict[str, SerializationError] = {}
     for limit in range(2, _MOST_READ):
@@ -234,38 +239,73 @@ def claim_next(work: Work) -> Script[RunClaim | None]:
     return Commit(None)
 
 
-def seconds_until_due(work: Work) -> Script[float | None]:
-    """Return the seconds until a worker can claim a run, 0 if it can; None if no run is left.
+class Pause(NamedTuple):
+    """What a worker waits for, before it can claim a run.
 
-    It can once a run is due and it has fewer than `most` claims.
+    Attributes:
+        seconds: the seconds until it can; 0 if it can now, None if no run is left.
+        held: the names of its claims that have not expired, if they are `most` or more.
     """
+
+    seconds: float | None
+    held: Sequence[str]
+
+
+def pause_of(work: Work) -> Script[Pause]:
+    """Return how long a worker must wait until a run is due and it has fewer than `most` claims."""
     now, held, *found = yield (
         Now(),
         _held_by(work),
         *_first_due(work),
     )
     first = _earliest(found)
+    held = [row for row in held if row.due_at > now]
+    if work.most is None or len(held) < work.most:
+        held = []
+    names = [name_of(row) for row in held]
     if first is None:
-        return Commit(None)
-    due, ends = first.due_at, sorted(row.due_at for row in held if row.due_at > now)
-    if work.most is not None and len(ends) >= work.most:
-        due = max(due, ends[-work.most])
+        return Commit(Pause(None, names))
+    due = first.due_at
+    if work.most is not None and held:
+        due = max(due, sorted(row.due_at for row in held)[-work.most])
     if due <= now:
-        return Commit(0.0)
+        return Commit(Pause(0.0, []))
     wait = Timestamp.from_sortable(due) - Timestamp.from_sortable(now)
-    return Commit(wait.total_seconds() + 1e-6)  # the difference is cut to microseconds
+    # The difference is cut to microseconds.
+    return Commit(Pause(wait.total_seconds() + 1e-6, names))
 
 
-def _held_by(work: Work) -> Scan[RunClaimRow]:
+def due_runs(work: Work) -> Scan[RunClaimRow]:
+    """Return the scan that finds the runs of a worker's mob and flow, for listeners."""
+    return Scan(*_index_of(work))
+
+
+def _held_by(work: Work, limit: int | None = None) -> Scan[RunClaimRow]:
     """Return the scan of a worker's claims on runs; of none, if their number does not matter."""
-    return Scan(RUN_CLAIMS_BY_HOLDER, (work.holder,), limit=0 if work.most is None else None)
+    return Scan(RUN_CLAIMS_BY_HOLDER, (work.holder,), limit=0 if work.most is None else limit)
+
+
+def _has(work: Work, most: int, held: Sequence[RunClaimRow], now: str) -> ScriptPart[bool]:
+    """Return whether a worker has `most` claims; read more only in place of expired ones."""
+    count, limit = 0, most
+    while True:
+        count += sum(row.due_at > now for row in held)
+        if count >= most or len(held) < limit:
+            return count >= most
+        limit = max(limit, _PAGE)
+        held = yield from fetch(replace(_held_by(work, limit), after=held[-1].run_id))
 
 
 def _first_due(work: Work, limit: int = 1) -> tuple[Read, ...]:
     """Return the reads of the runs of each status that are due first."""
-    given = [part for part in (work.mob_id, work.flow_id) if part is not None]
-    index = (RUN_CLAIMS_BY_STATUS, RUN_CLAIMS_BY_MOB, RUN_CLAIMS_BY_FLOW)[len(given)]
+    index, given = _index_of(work)
     return tuple(Scan(index, (*given, status), limit=limit) for status in work.statuses)
+
+
+def _index_of(work: Work) -> tuple[Index[RunClaimRow], Key]:
+    """Return the index of a worker's mob and flow, and its first values."""
+    given = tuple(part for part in (work.mob_id, work.flow_id) if part is not None)
+    return (RUN_CLAIMS_BY_STATUS, RUN_CLAIMS_BY_MOB, RUN_CLAIMS_BY_FLOW)[len(given)], given
 
 
 def _earliest(
@@ -305,8 +345,8 @@ def _found_or_free(name: str, found: _Row | None) -> ScriptPart[_Row | None]:
     return None
 
 
-def _put(row: _Row) -> Put[Any]:
-    return Put(CLAIMS, (row,)) if isinstance(row, ClaimRow) else Put(RUN_CLAIMS, (row,))
+def _put(row: _Row, *, later: bool = False) -> Put[Any]:
+    return Put(CLAIMS, (row,)) if isinstance(row, ClaimRow) else Put(RUN_CLAIMS, (row,), later)
 
 
 def _has_ended(row: _Row) -> bool:
@@ -328,7 +368,7 @@ def _take(
         raise InternalError("the epochs of claims are used up")
     taken = row._replace(holder=holder, epoch=epoch, due_at=_later(now, ttl), ttl=ttl)
     count = add_or_put(COUNTERS, counter, CounterRow(NEXT_EPOCH, epoch + 1))
-    return taken, (_put(taken), count)
+    return taken, (_put(taken, later=row.due_at <= taken.due_at), count)
 
 
 def is_held(row: _Row, claim: Claim) -> bool:

@@ -139,6 +139,9 @@ class Put(Generic[R]):
 
     table: Table[R]
     rows: Sequence[R]
+    later: bool = False
+    """Whether each row was there, with the same values in the prefixes of all indexes, and is not
+    due earlier now. Listeners to an index, who wait for a row, need not hear of that."""
 
 
 @dataclass(slots=True)
@@ -399,8 +402,9 @@ class Engine(ABC):
 
         Args:
             wake: the function.
-            to: only commits that may have changed the result of this scan, whatever its bounds
-                and limit; None: all commits.
+            to: only commits that have stored a row which this scan finds, whatever its bounds and
+                limit, unless it was there and is `later`. If it scans a table and not another index
+                of it, all commits that may have changed what it finds. None: all commits.
 
         Returns:
             A function that ends the listener; call it once, or not at all on a closed engine.

@@ -15,8 +15,7 @@ from mobstore.errors import MobStoreError, UsageError
 from mobstore.model.claim import RunClaim
 from mobstore.operations import claims
 from mobstore.operations.claims import Work
-from mobstore.scripts.tables import RUN_CLAIMS
-from mobstore.scripts.transaction import Engine, Scan
+from mobstore.scripts.transaction import Engine
 from mobstore.stores.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class RunClaims(Subscription[RunClaim]):
     def __init__(self, engine: Engine, work: Work) -> None:
         if isinstance(engine, ReadOnlyEngine):
             raise UsageError("the store was opened read-only; open it without read_only to claim")
-        super().__init__(engine, Scan(RUN_CLAIMS))
+        super().__init__(engine, claims.due_runs(work))
         self._work = work
         self._claiming: asyncio.Task[RunClaim | None] | None = None
         self._ready: RunClaim | None = None
@@ -74,12 +73,14 @@ class RunClaims(Subscription[RunClaim]):
         import asyncio
 
         if self._claiming is None:
-            wait = await self._engine.read(lambda: claims.seconds_until_due(self._work))
-            if wait != 0:
-                self._patience = None if wait is None else min(wait, _LONGEST_WAIT)
-                return True
+            pause = await self._engine.read(lambda: claims.pause_of(self._work))
             if self._over:
                 return True
+            # The end of a claim that it holds is not found in the index of its mob.
+            is_new = self._listen().hear({name: claims.scan_of(name) for name in pause.held})
+            if (seconds := pause.seconds) != 0:
+                self._patience = None if seconds is None else min(seconds, _LONGEST_WAIT)
+                return not is_new
             self._claiming = asyncio.create_task(self._claim())
         claiming = self._claiming
         await asyncio.wait((claiming,))

@@ -190,8 +190,9 @@ class MobRunStore(MobRunFrames[Won_co]):
         """Claim one due run after the other, and wait for the next, without end.
 
         Waiting costs nothing: a commit by any process or tab wakes it, or the time at which a run
-        becomes due. Usage and errors are those of `MobEventStore.subscribe`. Leave it by `async
-        with`, or call `aclose`, so that a claim that was made meanwhile is released.
+        becomes due. Commits through these stores that only renew claims, or only concern other
+        mobs, do not wake it. Usage and errors are those of `MobEventStore.subscribe`. Leave it by
+        `async with`, or call `aclose`, so that a claim that was made meanwhile is released.
 
         Args:
             holder: a name that no other worker has.
@@ -202,7 +203,7 @@ class MobRunStore(MobRunFrames[Won_co]):
             most: wait while the holder has so many runs. It has them until they are released, as
                 by `finish_run`, or the claims expire. None: any number.
 
-        Contract: runs.claims, runs.claims.most, events.subscribe.others.
+        Contract: runs.claims, runs.claims.most, runs.claims.others.
         """
         work = to_work(holder, ttl, statuses=statuses, mob_id=mob_id, flow_id=flow_id, most=most)
         return RunClaims(self._engine, work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -221,8 +221,25 @@ class CommitSignal:
         self.loop: asyncio.AbstractEventLoop = loop
         self._committed = asyncio.Event()
         self._thread = threading.get_ident()
-        self._stop: Callable[[], None] | None = None
-        self._stop = engine.listen(self.notify, to)
+        self._engine = engine
+        self._stops: dict[str, Callable[[], None]] = {}  # "": of the first scan; others by name
+        self._stops[""] = engine.listen(self.notify, to)
+
+    def hear(self, scans: Mapping[str, Scan[Any]]) -> bool:
+        """Signal commits that concern these further scans, and no others from before.
+
+        Args:
+            scans: the scans by name; one name always has the same scan.
+
+        Returns:
+            Whether any is new, so that earlier reads may have missed a commit.
+        """
+        for name in self._stops.keys() - scans.keys() - {""}:
+            self._stops.pop(name)()
+        new = scans.keys() - self._stops.keys()
+        for name in new:
+            self._stops[name] = self._engine.listen(self.notify, scans[name])
+        return bool(new)
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until a commit, or for a number of seconds; return whether there was a commit.
@@ -256,9 +273,8 @@ class CommitSignal:
 
     def close(self) -> None:
         """End the listener; may be called twice."""
-        stop, self._stop = self._stop, None
-        if stop is not None:
-            stop()
+        while self._stops:
+            self._stops.popitem()[1]()
 
     def close_later(self) -> None:
         """End the listener in the event loop.

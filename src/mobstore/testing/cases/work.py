@@ -13,7 +13,7 @@ from mobstore.stores.claims import run_claim_name
 from mobstore.stores.mob_stores import MobStores
 from mobstore.testing.cases.claims import FAR, MICROSECOND, MINUTE, TTL
 from mobstore.testing.kit import case, expect_error, same
-from mobstore.testing.samples import full_run, make_run, run_id, timestamp
+from mobstore.testing.samples import event, full_run, make_run, run_id, state, timestamp
 from mobstore.testing.subject import Subject
 from mobstore.testing.subscriptions import CountingEngine, start_waiting
 
@@ -201,6 +201,63 @@ async def waits_for_its_own_claims(subject: Subject) -> None:
             await asyncio.wait((another,))
             same(await stores.claims.release(claim), True, "the release")
     same([claim.name for claim in await stores.claims.list()], [], "claims after the end")
+
+
+@case("runs.claims.others")
+async def is_not_woken_in_vain(subject: Subject) -> None:
+    """Renewals, ends of runs, and changes of other mobs wake no worker that waits for a run."""
+    stores = await subject.open()
+    for n, mob in enumerate(["busy", "busy", "busy", "mob", "mob"]):
+        await stores.runs.create_run(make_run(n, mob=mob))
+    await stores.runs.create_run(make_run(5, mob="mob", status="running"))
+    own = await stores.runs.claim_next("dan", ttl=TTL)
+    held = [await stores.runs.claim_next("bob", ttl=TTL) for _ in range(4)]
+    assert own is not None, "there is a run"
+    engine = CountingEngine(stores.engine)
+    counted = MobStores(engine, clock=subject.clock)
+    workers = [
+        counted.runs.claims(holder, ttl=TTL, mob_id="mob", statuses={"pending"})
+        for holder in ("ann", "dan")
+    ]
+    waiting = [asyncio.create_task(anext(worker)) for worker in workers]
+
+    async def has_read(times: int, why: str) -> None:
+        async with asyncio.timeout(30):
+            await engine.until(lambda: engine.reads >= times)
+        for _ in range(10):  # others may be scheduled
+            await stores.events.latest_cursor()
+        same(engine.reads, times, f"reads after {why}")
+
+    await has_read(3, "the start; dan reads again, once it listens to its own claim")
+    for claim in held:
+        assert claim is not None, "there are as many runs"
+        await stores.claims.renew(claim)
+    await stores.runs.cas_run_status(run_id(1), expected="pending", next="running")
+    await stores.claims.release(cast("RunClaim", held[0]))
+    same(await _next(stores, "eve", mob_id="busy"), 1, "the run that was released")
+    same(await _next(stores, "eve", mob_id="mob", statuses={"running"}), 5, "the running one")
+    await stores.runs.create_run(make_run(9, mob="busy"))
+    for n, mob in ((2, "busy"), (3, "mob")):
+        await stores.runs.finish_run(run_id(n), "completed", event(mob))
+    await stores.claims.acquire("name", "bob", TTL)
+    await has_read(3, "changes that make no run due for them")
+    await stores.runs.cas_flow_state(run_id(4), expected=state(0), next=state(1))
+    await stores.claims.renew(cast("RunClaim", held[3]), TTL / 2)
+    await has_read(5, "a claim that expires earlier")
+    await stores.claims.release(own)
+    await has_read(6, "the end of the claim of one of them")
+    same(
+        await _next(stores, "eve", mob_id="busy", statuses={"pending"}), 0, "the run of that claim"
+    )
+    await has_read(6, "a claim that belonged to one of them")
+    await stores.claims.release(cast("RunClaim", held[3]))
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    await stores.runs.create_run(make_run(10, mob="mob"))
+    got = [(await task).run.run_id.int for task in waiting]
+    same(sorted(got), [4, 10], "the runs")
+    for worker in workers:
+        await worker.aclose()
+    same(engine.listening, 0, "the number of listeners in the end")
 
 
 @case("runs.claims.cancelled")
