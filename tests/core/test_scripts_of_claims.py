@@ -233,21 +233,48 @@ def test_get() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "expired", "names"),
+    ("prefix", "expired", "names", "after", "before"),
     [
-        ("", None, ["m", "n", NAME, "s"]),
-        ("", True, ["m"]),
-        ("", False, ["n", NAME, "s"]),
-        ("run/", None, [NAME]),
-        ("n", False, ["n"]),
+        ("", None, ["m", "n", NAME, "s"], None, None),
+        ("", True, ["m"], None, None),
+        ("", False, ["n", NAME, "s"], None, None),
+        ("r", None, [NAME], "r", "s"),
+        ("run/", None, [NAME], "run/", "run0"),
+        (NAME, None, [NAME], NAME, f"{NAME[:-1]}2"),
     ],
 )
-def test_list(prefix: str, expired: bool | None, names: list[str]) -> None:
+def test_list(
+    prefix: str, expired: bool | None, names: list[str], after: str | None, before: str | None
+) -> None:
     rows = [HELD._replace(name="s", due_at=SOON), HELD, HELD._replace(name="m", due_at=NOW)]
     rows.append(HELD._replace(name="put off", holder=""))
-    asked, commit = play(claims.list_claims(prefix, expired=expired), (NOW, rows, [TAKEN]))
-    assert asked == [(Now(), Scan(CLAIMS), Scan(RUN_CLAIMS_BY_HOLDER, after=""))]
+    asked, commit = play(claims.list_claims(prefix, expired=expired), (NOW, None, rows, [TAKEN]))
+    bounded = Scan(CLAIMS, after=after, before=before)
+    runs = Scan(RUN_CLAIMS_BY_HOLDER, after="")
+    assert asked == [(Now(), Get(CLAIMS, (prefix,)), bounded, runs)]
     assert [one.name for one in commit.result] == names
+
+
+@pytest.mark.parametrize(
+    ("prefix", "before"),
+    [
+        ("n", "o"),
+        ("n\0", "n\x01"),
+        ("n\U0010ffff", "o"),
+        ("\U0010ffff", None),
+        ("\ud7ff", "\ue000"),
+        ("\ud7ff\U0010ffff", "\ue000"),
+        ("\uffff", "\U00010000"),
+    ],
+)
+def test_list_reads_the_names_with_a_prefix_only(prefix: str, before: str | None) -> None:
+    rows = [HELD._replace(name=f"{prefix}b"), HELD._replace(name=f"{prefix}a")]
+    whole = HELD._replace(name=prefix)
+    asked, commit = play(claims.list_claims(prefix, expired=None), (NOW, whole, rows, []))
+    runs = Scan(RUN_CLAIMS_BY_HOLDER, after="", limit=0)
+    bounded = Scan(CLAIMS, after=prefix, before=before)
+    assert asked == [(Now(), Get(CLAIMS, (prefix,)), bounded, runs)]
+    assert [one.name for one in commit.result] == [prefix, f"{prefix}a", f"{prefix}b"]
 
 
 ODD: list[dict[str, Any]] = [

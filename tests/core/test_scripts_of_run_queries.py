@@ -237,21 +237,22 @@ def test_a_page_after_a_missing_run() -> None:
 STATUSES = ("pending", "running", "completed", "failed", "canceled")
 
 
-def skip(*prefix: str, after: str | None = None) -> tuple[Any, ...]:
-    return (Scan(RUNS_BY_FLOW_STATUS, prefix, after=after, limit=1),)
+def skip(limit: int, *prefix: str, after: str | None = None) -> Scan[Any]:
+    return Scan(RUNS_BY_FLOW_STATUS, prefix, after=after, limit=limit)
 
 
 def test_counts_by_mob_and_flow_skip_runs() -> None:
     other = RUN._replace(mob_id="other", flow_id="")
     asked, commit = play(
         run_counts.count_runs(("flow_id", "status", "mob_id"), None),
-        ([RUN],), ([other],), ([],), ([RUN],), ([],), ([other],), ([],),
+        ([RUN] * 4,), ([], [other] * 8), ([], []),
         (0, 2, 0, 0, 3, 0, 0, 0, 0, 1),
     )  # fmt: skip
     assert asked[:-1] == [
-        skip(), skip(after="desk"), skip(after="other"),
-        skip("desk"), skip("desk", after="daily"), skip("other"), skip("other", after=""),
-    ]  # fmt: skip
+        (skip(4),),
+        (skip(8, "desk", after="daily"), skip(8, after="desk")),
+        (skip(8, "other", after=""), skip(8, after="other")),
+    ]
     groups = [("desk", "daily"), ("other", "")]
     assert asked[-1] == tuple(
         Count(Scan(RUNS_BY_FLOW_STATUS, (*group, status)))
@@ -271,9 +272,27 @@ def test_counts_by_flow_of_all_mobs_are_added() -> None:
     other = RUN._replace(mob_id="other")
     _, commit = play(
         run_counts.count_runs(("flow_id",), None),
-        ([RUN],), ([other],), ([],), ([RUN],), ([],), ([other],), ([],), (2, 3),
+        ([RUN, other],), (2, 3),
     )  # fmt: skip
     assert commit == Commit({("daily",): 5})
+
+
+def test_a_page_of_one_mob_is_full_before_the_next_mob() -> None:
+    flows = [RUN._replace(flow_id=f"{n}") for n in range(20)]
+    late = RUN._replace(mob_id="other")
+    asked, commit = play(
+        run_counts.count_runs(("flow_id",), None),
+        (flows[:4],), (flows[4:20], [late] * 16), ([], [late]), (1,) * 21,
+    )  # fmt: skip
+    assert asked[1] == (skip(16, "desk", after="3"), skip(16, after="desk"))
+    assert asked[2] == (skip(64, "desk", after="19"), skip(64, after="desk"))
+    assert commit.result == {(f"{n}",): 1 for n in range(20)} | {("daily",): 1}
+
+
+def test_counts_of_one_mob_read_few_runs_of_a_flow() -> None:
+    asked, commit = play(run_counts.count_runs(("flow_id",), "desk"), ([RUN] * 4,), ([],), (7,))
+    assert asked[:2] == [(skip(4, "desk"),), (skip(8, "desk", after="daily"),)]
+    assert commit == Commit({("daily",): 7})
 
 
 @pytest.mark.parametrize(

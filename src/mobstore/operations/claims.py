@@ -58,6 +58,8 @@ from mobstore.scripts.transaction import (
 _Row: TypeAlias = ClaimRow | RunClaimRow
 
 _PAGE = 256  # claims
+_LAST = "\U0010ffff"  # the character that sorts after all others
+_SURROGATES, _AFTER_SURROGATES = 0xD800, 0xE000  # code points between them are no characters
 _MOST_READ = 1000  # runs that were changed or cannot be read, of one call
 
 
@@ -161,17 +163,33 @@ def list_claims(prefix: str, *, expired: bool | None) -> Script[list[Claim]]:
     """Return the claims that are held, by name.
 
     Args:
-        prefix: the start of their names.
+        prefix: the start of their names. Other names are not read, but all claims on runs are if it
+            may be the start of theirs: few are held, of the many that an index by run would find.
         expired: only expired ones, or only others; None: both.
     """
-    now, named, runs = yield from fetch(Now(), Scan(CLAIMS), Scan(RUN_CLAIMS_BY_HOLDER, after=""))
-    rows: Sequence[_Row] = [*named, *runs]
+    has_runs = RUN_PREFIX.startswith(prefix) or prefix.startswith(RUN_PREFIX)
+    now, first, others, runs = yield from fetch(
+        Now(),
+        Get(CLAIMS, (prefix,)),  # bounds are exclusive
+        Scan(CLAIMS, after=prefix or None, before=_end_of(prefix)),
+        Scan(RUN_CLAIMS_BY_HOLDER, after="", limit=None if has_runs else 0),
+    )
+    rows: Sequence[_Row] = [*([] if first is None else [first]), *others, *runs]
     found = [
         row
         for row in rows
         if row.holder and name_of(row).startswith(prefix) and expired in {None, row.due_at <= now}
     ]
     return Commit([read_claim(row) for row in sorted(found, key=name_of)])
+
+
+def _end_of(prefix: str) -> str | None:
+    """Return the first text after all that start with a prefix; None if there is none."""
+    start = prefix.rstrip(_LAST)
+    if not start:
+        return None
+    following = ord(start[-1]) + 1
+    return start[:-1] + chr(_AFTER_SURROGATES if following == _SURROGATES else following)
 
 
 # Work ------------------------------------------------------------------------------------------
@@ -240,7 +258,7 @@ def claim_next(work: Work) -> Script[RunClaim | None]:
 
 
 class Pause(NamedTuple):
-    """What a worker waits for, before it can claim a run.
+    """The pause of a worker before it can claim a run, and what may end it early.
 
     Attributes:
         seconds: the seconds until it can; 0 if it can now, None if no run is left.

@@ -128,8 +128,9 @@ class SortedRows:
         if self._prefixes is None:
             self._prefixes = sorted(self._lists)
         start, stop = _bounds(self._prefixes, scan.prefix, scan)
-        for prefix in self._prefixes[start:stop][:: -1 if scan.backwards else 1]:
-            entries = self._lists[prefix]
+        places = range(start, stop)  # not a slice: a limited scan may need only the first
+        for place in reversed(places) if scan.backwards else places:
+            entries = self._lists[self._prefixes[place]]
             yield entries, 0, len(entries)
 
     def _by_prefix(self, rows: Iterable[tuple[Key, Row]]) -> dict[Key, list[_Entry]]:

@@ -141,7 +141,7 @@ class Put(Generic[R]):
     rows: Sequence[R]
     later: bool = False
     """Whether each row was there, with the same values in the prefixes of all indexes, and is not
-    due earlier now. Listeners to an index, who wait for a row, need not hear of that."""
+    due earlier now. Listeners to an index wait for new rows, so they are not notified."""
 
 
 @dataclass(slots=True)

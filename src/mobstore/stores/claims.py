@@ -136,8 +136,10 @@ class ClaimStore(EngineStore):
         """Return the claims that are held, by name; `run/` lists those on runs.
 
         Args:
-            prefix: the start of their names.
-            expired: True: only expired ones; False: only others; None: both.
+            prefix: the start of their names. Only names with it are read, except that all claims on
+                runs are read for any start of them that is longer than `run/`.
+            expired: True: only expired ones; False: only others; None: both. Which have expired is
+                found by reading all with the prefix.
 
         Contract: claims.list.
         """

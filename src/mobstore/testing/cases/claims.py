@@ -286,7 +286,9 @@ async def lists(subject: Subject) -> None:
     same(await listed(), sorted(names + runs), "all")
     same(await listed(prefix="run/"), runs, "those of runs")
     same(await listed(prefix="a"), ["a", "a\0", "a\0b", "ab"], "a prefix")
-    same(await listed(prefix="\U0001f99d"), ["\U0001f99d"], "a whole name")
+    for prefix in (*names, "aa", "z", "r", "run", f"{runs[0][:-1]}"):
+        want = [name for name in sorted(names + runs) if name.startswith(prefix)]
+        same(await listed(prefix=prefix), want, f"those that start with {prefix!r}")
     same(await listed(expired=True), [], "expired ones at first")
     subject.clock.now += MINUTE
     same(await listed(expired=True), sorted(["ab", "\uffff", runs[0]]), "expired ones")
