@@ -50,7 +50,7 @@ def test_counts_of_many_mobs_and_flows_need_few_round_trips(mobs: int, flows: in
 
     def counted() -> Any:
         nonlocal trips
-        script = count_runs(("mob_id", "flow_id"), None)
+        script: Any = count_runs(("mob_id", "flow_id"), None)
         asked = next(script)
         try:
             while True:
