@@ -1,4 +1,4 @@
-"""The cost of finding rows in memory: what a scan finds, not the size of the store."""
+"""The cost of reads grows with what is found, not with the size of the store."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from core.runs import RUN
+from core.runs import NOW, RUN
+from mobstore.operations.claims import Work, claim_next
 from mobstore.operations.run_counts import count_runs
 from mobstore.scripts.memory_tables import MemoryTables
 from mobstore.scripts.sorted_rows import SortedRows
-from mobstore.scripts.tables import RUNS, RUNS_BY_FLOW_STATUS
+from mobstore.scripts.tables import RUN_CLAIMS, RUNS, RUNS_BY_FLOW_STATUS, RunClaimRow
 from mobstore.scripts.transaction import Add, Scan, drive
 
 MANY = 20_000
@@ -62,3 +63,25 @@ def test_counts_of_many_mobs_and_flows_need_few_round_trips(mobs: int, flows: in
     assert len(drive(counted(), answer, str).result) == 2000
     assert trips < 30
     assert read <= 2 * len(runs) + 4
+
+
+@pytest.mark.parametrize("holder", ["idle", "busy"])
+def test_claim_next_reads_no_more_rows_if_many_runs_are_held(holder: str) -> None:
+    tables = MemoryTables()
+    held = [
+        RunClaimRow(f"{n:04}", n, "desk", "daily", "running", "9999", "busy", n, 1)
+        for n in range(1, 1000)
+    ]
+    free = RunClaimRow(RUN.run_id, RUN.number, "desk", "daily", "running", "", "", 0, 0)
+    tables.write((Add(RUN_CLAIMS, [*held, free]), Add(RUNS, [RUN])))
+    read = 0
+
+    def answer(asked: Any) -> object:
+        nonlocal read
+        found = tables.answer(asked)
+        read += len(found) if isinstance(asked, Scan) else 1  # type: ignore[arg-type]
+        return found
+
+    claim = drive(claim_next(Work(holder, 10**6, ("running",), most=1)), answer, lambda: NOW).result
+    assert (claim is None) == (holder == "busy")
+    assert read <= 5
