@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -10,6 +11,7 @@ from uuid import uuid4
 
 import mobstore
 from inspector import claims, demo, documents, eventlog, ledgers, overview, race, runs, tree
+from inspector.counts import StoreCounts
 from inspector.demo_claim import DemoClaim
 from inspector.failures import InspectorError, explain
 from inspector.ledgers import Which
@@ -66,6 +68,8 @@ class Inspector:
         self._changed = changed
         self._opened: mobstore.MobStores | None = None
         self._log = RosterFold()
+        self._counts = StoreCounts()
+        self._recount: asyncio.TimerHandle | None = None
         self._demo_claim = DemoClaim()
 
     async def call(self, method: str, params_json: str, progress: Progress | None = None) -> str:
@@ -107,6 +111,11 @@ class Inspector:
             raise InspectorError("not_open", "No store is open.", "Reload the page.")
         return self._opened
 
+    def _cancel_recount(self) -> None:
+        if self._recount is not None:
+            self._recount.cancel()
+            self._recount = None
+
     # The store as a whole -----------------------------------------------------------------------
 
     async def open(self, url: str) -> Opened:
@@ -128,7 +137,8 @@ class Inspector:
     async def close(self) -> dict[str, str]:
         """Close the store; closing twice is allowed."""
         opened, self._opened = self._opened, None
-        self._log = RosterFold()
+        self._log, self._counts = RosterFold(), StoreCounts()
+        self._cancel_recount()
         if opened is not None:
             try:
                 await self._demo_claim.release()
@@ -163,8 +173,17 @@ class Inspector:
     # Reading ------------------------------------------------------------------------------------
 
     async def overview(self) -> Overview:
-        """Return counts, mobs and profiles of the store."""
-        return await self.stores.engine.read(lambda: overview.overview(self._log))
+        """Return counts, mobs and profiles of the store; the numbers may be of different moments.
+
+        If counts may include rows that were removed since, `changed` is called once all rows are
+        due to be counted again.
+        """
+        found = await overview.overview(self.stores.engine, self._counts)
+        self._cancel_recount()
+        due = self._counts.due_in
+        if due is not None and self._changed is not None:
+            self._recount = asyncio.get_running_loop().call_later(due, self._changed)
+        return found
 
     async def roster(self, mob_id: str, progress: Progress | None) -> Roster:
         """Return members and tasks of a mob; only new events are read."""

@@ -2,70 +2,60 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
-from inspector.batched_reads import MOST_DECODED, scan_rows
+from inspector.batched_reads import MOST_DECODED, scan_rows, whole
+from inspector.counts import StoreCounts
 from inspector.formatting import abbreviate, format_timestamp, parse_json, truncate
 from inspector.results import MobSummary, Overview, ProfileSummary
-from inspector.roster import RosterFold
 from mobstore.model.text import brief
-from mobstore.operations.overview import counts_by_mob
 from mobstore.scripts.tables import (
     COUNTERS,
-    EVENTS,
-    EVENTS_BY_MOB,
     IMPORTED_FROM,
     META,
     NEXT_CURSOR,
     NEXT_RUN,
     REALM_PROFILES,
-    RUNS,
-    RUNS_BY_MOB,
     SPECS,
-    EventRow,
     RealmProfileRow,
     SpecRow,
+    Table,
 )
-from mobstore.scripts.transaction import Commit, Get, Scan, Script, fetch
+from mobstore.scripts.transaction import Commit, Engine, Get, Scan, Script, ScriptPart, fetch
 
-_ROWS_AT_ONCE = 1000
+R = TypeVar("R", SpecRow, RealmProfileRow)
+T = TypeVar("T")
+
+_ROWS_AT_ONCE = 500
+_SIZE = 2**22  # characters of the rows that are read at once, about
 _MOST_NAMES = 50
-_SIZE = 2**28  # characters of names; large, since all mobs are counted
 _LONGEST_DESCRIPTION = 1000
 
 
-def overview(known: RosterFold) -> Script[Overview]:
-    """Count runs and events by mob; of the events only those that are new to the fold."""
-    empty = yield from _is_empty()
-    specs = yield from scan_rows(SPECS, (), _spec, size=_SIZE)
-    profiles = yield from scan_rows(REALM_PROFILES, (), _profile, size=_SIZE)
-    with_spec = [spec.mob_id for spec in specs]
-    runs = yield from counts_by_mob(RUNS, RUNS_BY_MOB, with_spec)
-    first, mark = yield from fetch(Scan(EVENTS, limit=1), Get(META, (IMPORTED_FROM,)))
-    new = yield from scan_rows(
-        EVENTS, (), _mob_of, most=_ROWS_AT_ONCE, after=(known.cursor,), size=_SIZE
-    )
-    events: dict[str, int]
-    if len(new) < _ROWS_AT_ONCE and known.first in {None, *first}:
-        events = known.events + Counter(new)
-    else:
-        events = yield from counts_by_mob(EVENTS, EVENTS_BY_MOB, list(runs))
+async def overview(engine: Engine, counts: StoreCounts) -> Overview:
+    """Read the overview by many small scripts, because writers of IndexedDB wait for each.
+
+    So its numbers may be of different moments.
+    """
+    empty, imported_from = await engine.read(_start)
+    specs = await _read_all(engine, SPECS, _spec)
+    profiles = await _read_all(engine, REALM_PROFILES, _profile)
+    runs = await counts.runs.follow(engine)
+    events = await counts.events.follow(engine)
     by_mob = {spec.mob_id: spec for spec in specs}
-    return Commit(
-        {
-            "events": sum(events.values()),
-            "runs": sum(runs.values()),
-            "empty": empty,
-            "imported_from": None if mark is None else brief(mark.value),
-            "mobs": [
-                _mob(mob_id, events.get(mob_id, 0), runs.get(mob_id, 0), by_mob.get(mob_id))
-                for mob_id in sorted({*events, *runs})
-            ],
-            "profiles": profiles,
-        }
-    )
+    return {
+        "events": sum(events.values()),
+        "runs": sum(runs.values()),
+        "empty": empty,
+        "imported_from": imported_from,
+        "mobs": [
+            _mob(mob_id, events.get(mob_id, 0), runs.get(mob_id, 0), by_mob.get(mob_id))
+            for mob_id in sorted({*events, *runs, *by_mob})
+        ],
+        "profiles": profiles,
+    }
 
 
 def is_empty() -> Script[bool]:
@@ -73,10 +63,33 @@ def is_empty() -> Script[bool]:
     return Commit((yield from _is_empty()))
 
 
-def _is_empty() -> Generator[tuple[Any, ...], tuple[Any, ...], bool]:
+def _is_empty() -> ScriptPart[bool]:
     cursor, run = yield from fetch(Get(COUNTERS, (NEXT_CURSOR,)), Get(COUNTERS, (NEXT_RUN,)))
     specs, profiles = yield from fetch(Scan(SPECS, limit=1), Scan(REALM_PROFILES, limit=1))
     return not (cursor or run or specs or profiles)
+
+
+def _start() -> Script[tuple[bool, str | None]]:
+    """Return whether the store is empty, and the releases that it was imported from."""
+    mark = yield from fetch(Get(META, (IMPORTED_FROM,)))
+    return Commit(((yield from _is_empty()), None if mark is None else brief(mark.value)))
+
+
+async def _read_all(engine: Engine, table: Table[R], summarize: Callable[[R], T]) -> list[T]:
+    """Read a table page by page, and return a summary of each row."""
+    found: list[T] = []
+    key = table.getter(table.key)
+    after: tuple[str | int, ...] | None = None
+    while rows := await engine.read(partial(_page, table, after)):
+        found += map(summarize, rows)
+        after = key(rows[-1])
+    return found
+
+
+def _page(table: Table[R], after: tuple[str | int, ...] | None) -> Script[list[R]]:
+    return Commit(
+        (yield from scan_rows(table, (), whole, most=_ROWS_AT_ONCE, after=after, size=_SIZE))
+    )
 
 
 class _Spec(NamedTuple):
@@ -92,10 +105,6 @@ def _spec(row: SpecRow) -> _Spec:
     definition = _decoded(row.definition, f"the spec of {brief(row.mob_id)}")
     roles, flows = (list(definition.get(part, ()))[:_MOST_NAMES] for part in ("profiles", "flows"))
     return _Spec(row.mob_id, row.revision, roles, flows)
-
-
-def _mob_of(row: EventRow) -> str:
-    return row.mob_id
 
 
 def _decoded(stored: str, what: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ The log is read once; later only new events are read.
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import partial
 from itertools import islice
 from typing import Any, Literal, cast
@@ -29,7 +29,7 @@ from mobstore.model.event import EVENT_KINDS, event_kind_from_json
 from mobstore.scripts.tables import EventRow
 from mobstore.scripts.transaction import Engine
 
-_ROWS_AT_ONCE = 5000
+_ROWS_AT_ONCE = 500  # in IndexedDB, writers wait while they are read
 _MOST = 500  # members, and tasks
 _MOST_LABELS = 50
 _LONGEST = 2000  # characters of a text
@@ -41,7 +41,6 @@ class RosterFold:
     Attributes:
         cursor: the cursor of the last event added, 0 at first.
         first: the first event of the log, None at first. If it changes, the log is another one.
-        events: the number of events of each mob.
     """
 
     def __init__(self) -> None:
@@ -50,7 +49,6 @@ class RosterFold:
     def _reset(self) -> None:
         self.cursor = 0
         self.first: EventRow | None = None
-        self.events = Counter[str]()
         self._mobs: defaultdict[str, _Mob] = defaultdict(_Mob)
 
     def add(self, found: Slice) -> None:
@@ -67,7 +65,6 @@ class RosterFold:
         for row, event in zip(found.rows, events, strict=True):
             self._mobs[row.mob_id].add(row, event)
         self.first, self.cursor = found.first, found.rows[-1].cursor
-        self.events.update(row.mob_id for row in found.rows)
 
     async def follow(self, engine: Engine, progress: Progress | None) -> None:
         """Add all new events; report the cursor reached and the last one of the log.

@@ -28,6 +28,8 @@ const OF_MOB = new Map([["runs", runsView], ["definition", definitionView]]); //
 let view = null;
 let refreshing = null; // the active refresh
 let again = false; // another refresh must follow
+let updating = null; // the active update
+let known = false; // the overview of this store was read
 let changed = true; // the store changed since the overview was read
 let filled = () => {}; // called after the first refresh of a view
 let rested = 0; // when the store may be read again because it changed
@@ -58,8 +60,10 @@ async function show() {
   main.setAttribute("aria-busy", "true");
   filled(); // ends the wait for the view before
   const wait = new Promise((resolve) => (filled = resolve));
-  refresh();
+  if (known) refresh();
+  else update();
   await wait; // not for further rounds: on a slow machine the store may change in each
+  if (changed) refreshInTime();
   if (view !== current) return;
   main.removeAttribute("aria-busy");
   for (const current of document.querySelectorAll("[aria-current]")) current.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -68,15 +72,14 @@ async function show() {
   else if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
-/** Refresh the view; changes that arrive meanwhile cause one more round. */
+/** Refresh the view, with the overview that is known; calls that come meanwhile cause one more round. */
 function refresh() {
   again = true;
   return (refreshing ??= (async () => {
     while (again) {
       again = false;
-      const [current, done, started] = [view, filled, performance.now()];
+      const [current, done] = [view, filled];
       try {
-        if (changed) await readOverview();
         sidebar();
         await current.refresh();
       } catch (error) {
@@ -85,30 +88,41 @@ function refresh() {
         else showError(error);
       }
       if (current === view) done();
-      rested = performance.now() + REST * (performance.now() - started);
     }
     refreshing = null;
+  })());
+}
+
+/** Read the overview, then refresh what shows it. A view that is opened meanwhile does not wait, unless it is the first one of the store. */
+function update() {
+  return (updating ??= (async () => {
+    const started = performance.now();
+    changed = false;
+    let failed = false;
+    try {
+      app.overview = await app.call("overview");
+      known = true;
+      await refresh();
+    } catch (error) {
+      failed = true;
+      showError(error);
+      if (!known) filled();
+    }
+    rested = performance.now() + REST * (performance.now() - started);
+    updating = null;
+    if (changed) refreshInTime();
+    changed ||= failed;
   })());
 }
 
 /** Show changes of the store. Writers wait for reads, so most of the time belongs to them; a hidden page reads nothing. */
 function refreshInTime() {
   changed = true;
-  if (resting || document.hidden) return;
+  if (resting || updating || document.hidden) return;
   resting = setTimeout(() => {
     resting = 0;
-    refresh();
+    update();
   }, Math.max(0, rested - performance.now()));
-}
-
-async function readOverview() {
-  changed = false;
-  try {
-    app.overview = await app.call("overview");
-  } catch (error) {
-    changed = true;
-    throw error;
-  }
 }
 
 const notFound = ({ message, wayOut }) => h("section", { class: "view" }, heading({ title: "Not found" }),
@@ -134,9 +148,9 @@ async function open(store) {
 
 async function opened(url, store) {
   rpc.changed = () => {}; // the old store is not read again
+  while (updating || refreshing) await (updating ?? refreshing);
   clearTimeout(resting);
   resting = 0;
-  await refreshing;
   const answer = rpc.call("open", { url });
   opening = answer.catch(() => {});
   const { durable, event_types: eventTypes } = await answer;
@@ -149,6 +163,7 @@ async function opened(url, store) {
     if (stopped) notify(`Cell ${stopped.number} of the Python console was stopped, because the page shows another store now.`);
     app.console = new ConsoleSession(url);
   }
+  known = false;
   changed = true;
   rpc.changed = refreshInTime;
   app.tabs.addEventListener("race", ({ detail }) => durable && invited(app, detail.run_id).catch(showError));
@@ -170,9 +185,10 @@ async function stop(why = "Stopped.") {
   const { url, store, durable } = app;
   if (!isWorking()) replaceRoute({ page: "store" }); // the last view may take as long again
   rpc.changed = () => {};
+  known = false;
   rpc.stop();
   await runTask("Restarting Python", () => opened(url, store));
-  if (changed) return; // the overview could not be read, and an error is shown
+  if (!known) return; // the overview could not be read, and an error is shown
   const holds = app.overview.empty ? "is empty: nothing was imported" : `holds ${contents(app.overview)}`;
   notify(`${why} The store "${store}" ${holds}.${durable ? "" : " It is a new one, since the old one was in memory only."}`);
 }
