@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -288,6 +289,39 @@ def test_the_history_is_bounded(page: Page) -> None:
     run(page, "'the newest'")
     kept: list[str] = page.evaluate("JSON.parse(localStorage.console)")
     assert (len(kept), kept[0], kept[-1]) == (100, "1", "'the newest'")
+
+
+LONGEST_TASK = """() => {
+  self.longestTask = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longestTask = Math.max(longestTask, duration);
+  }).observe({ entryTypes: ["longtask"] });
+}"""
+
+
+def test_a_long_cell_is_recalled_at_once(page: Page) -> None:
+    """Chromium takes seconds to insert many lines; a short cell is inserted, and can be undone."""
+    go(page, page="python")
+    box = editor(page)
+    source = "\n".join(f"x{n} = {n} + 1  # a comment" for n in range(1600))
+    page.evaluate("kept => { localStorage.console = kept; }", json.dumps([source, "a = 1"]))
+    go(page, page="store")
+    go(page, page="python")
+    box.fill("draft")
+    page.evaluate(LONGEST_TASK)
+    box.press("ArrowUp")
+    expect(box).to_have_value("a = 1")
+    box.press("ControlOrMeta+z")
+    expect(box).to_have_value("draft")
+    box.press("ControlOrMeta+Shift+z")
+    expect(box).to_have_value("a = 1")
+    box.press("ArrowUp")
+    expect(box).to_have_value(source)
+    assert box.evaluate("box => [box.rows, box.selectionStart]") == [18, len(source)]
+    box.press("ControlOrMeta+End")
+    box.press("x")
+    expect(box).to_have_value(f"{source}x")
+    assert page.evaluate("longestTask") < 2000
 
 
 @pytest.mark.parametrize("kept", ["{", "3", "[1, null]"])

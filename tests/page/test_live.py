@@ -181,3 +181,42 @@ def test_a_hidden_page_reads_nothing(page_tabs: PageTabs, program: ChromiumTab) 
     page.evaluate(HIDDEN, False)
     expect(facts(page)).to_contain_text("3 events")
     page.close()
+
+
+HOLDING_OVERVIEWS = """(() => {
+  const [post, receive] = [self.postMessage, self.onmessage];
+  const calls = new Set();
+  self.held = [];
+  self.onmessage = (event) => {
+    if (event.data.method === "overview") calls.add(event.data.id);
+    return receive(event);
+  };
+  self.postMessage = (message) => (calls.has(message.id) ? self.held.push(message) : post(message));
+  self.release = () => {
+    self.postMessage = post;
+    self.held.forEach((message) => post(message));
+  };
+})()"""
+"""A store of which the overview takes long."""
+
+
+def test_a_view_does_not_wait_for_the_overview(page_tabs: PageTabs, program: ChromiumTab) -> None:
+    page = page_tabs.open("beside", page="store")
+    program.call("subscriptions:append", "beside", 1)
+    expect(facts(page)).to_contain_text("1 event")
+    worker = page.workers[-1]
+    worker.evaluate(HOLDING_OVERVIEWS)
+    program.call("subscriptions:append", "beside", 2)
+    while worker.evaluate("self.held.length") == 0:
+        page.wait_for_timeout(20)
+    go(page, page="demo")
+    expect(page).to_have_title(re.compile("^Play a flow"))
+    go(page, tab="events")
+    expect(rows(page, "Events")).to_have_count(3)
+    expect(facts(page)).to_contain_text("1 event")
+    program.call("subscriptions:append", "beside", 1)  # noticed while the overview is read
+    worker.evaluate("self.release()")
+    expect(facts(page)).to_contain_text("4 events")
+    expect(rows(page, "Events")).to_have_count(4)
+    assert worker.evaluate("self.held.length") == 1
+    page.close()

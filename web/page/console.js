@@ -7,6 +7,9 @@ import { showError } from "./notices.js";
 const LONGEST = 100_000; // characters of a cell
 const ROWS = [4, 18]; // of the editor
 const INDENT = "    ";
+const INSERTED = 200; // lines; Chromium takes quadratic time to insert more, 16 seconds for 1,600
+
+const lines = (text) => text.split("\n").length;
 
 export function consoleView(app) {
   const { console: session } = app;
@@ -59,15 +62,21 @@ export function consoleView(app) {
     if (source !== undefined) edit(source);
   }
 
+  /** Replace the text; the user can undo it, unless the new one has many lines. */
   function edit(source) {
     editor.focus();
-    editor.select();
-    insert(source);
+    if (lines(source) <= INSERTED) {
+      editor.select();
+      insert(source);
+    } else {
+      editor.value = source;
+      resize();
+      editor.scrollTop = editor.scrollHeight; // where the caret is
+    }
   }
 
   function resize() {
-    const lines = editor.value.split("\n").length;
-    editor.rows = Math.max(ROWS[0], Math.min(ROWS[1], lines));
+    editor.rows = Math.max(ROWS[0], Math.min(ROWS[1], lines(editor.value)));
   }
 
   function useExample() {
