@@ -174,9 +174,10 @@ def _count(
             place = Place(mob_id, _number(by_number, more[0]) - 1)
             few = 4 * number < _COUNTED_AT_ONCE
             width = min(4 * width, _WIDEST * _COUNTED_AT_ONCE) if few else _COUNTED_AT_ONCE
-        else:  # a row at the end or after it is new
-            starts = [min(_number(by_number, row), end) - 1 for row in others]
-            place = Place(others[0].mob_id, starts[0]) if others else None
+        else:
+            # All rows of the next mob may be new; then none is counted.
+            following = [Place(row.mob_id, _number(by_number, row) - 1) for row in others]
+            place = following[0] if following else None
             width = _COUNTED_AT_ONCE
     return Commit(Counted(counts, last, place))
 
