@@ -33,7 +33,7 @@ def test_a_page_begins_after_the_position() -> None:
     asked, commit = page([EVENT])
     assert asked == [(FIND,), (NEXT,), (Scan(EVENTS, after=7, limit=5),)]
     assert commit.writes == ()
-    after, (events, unreadable) = commit.result
+    after, (events, unreadable, _) = commit.result
     assert (after, [event.cursor for event in events], unreadable) == (7, [9], [])
 
 

@@ -154,9 +154,9 @@ def poll(
         parts: Sequence[list[E] | None]
         (parts,) = yield (Parts(scan, EVENT_COLUMNS, form.decode_if_readable),)
         if None not in parts:
-            return Commit(EventPage(list(chain.from_iterable(filter(None, parts)))))
-    begun = EventPage[E]([], (), Search(conditions, span, limit))
-    return (yield from poll_on(form, begun, limit, skip_unreadable=skip_unreadable))
+            return Commit(EventPage(list(chain.from_iterable(filter(None, parts))), []))
+    none_yet = EventPage[E]([], [], Search(conditions, span, limit))
+    return (yield from poll_on(form, none_yet, limit, skip_unreadable=skip_unreadable))
 
 
 def poll_on(
