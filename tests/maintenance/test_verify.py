@@ -6,15 +6,18 @@ import asyncio
 import gzip
 import io
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
 import mobstore
 from maintenance.support import fill, load, rows_of, stores_of
+from mobstore import InternalError, MobStores
+from mobstore.engines.memory import MemoryEngine
 from mobstore.maintenance.transfer import export_stores
 from mobstore.maintenance.verification import Problem, Verification, verify
 from mobstore.meerkat import import_meerkat
@@ -38,6 +41,8 @@ from mobstore.scripts.tables import (
 from mobstore.scripts.transaction import Commit, Delete, Put, Scan, Script
 from mobstore.testing import samples
 from mobstore.testing.scripts import read_script
+
+T = TypeVar("T")
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "tide-desk-meerkat-0.5.2.db.gz"
 ONE, TWO, NOBODY, FOUR = (str(samples.run_id(n)) for n in (1, 2, 3, 4))
@@ -544,3 +549,46 @@ def test_a_file_with_bytes_overwritten(sound: bytes, tmp_path: Path) -> None:
 
     asyncio.run(check())
     assert reported > 10
+
+
+class Paged(MemoryEngine):
+    """An engine with a check of its own, which ends once rows are read, or is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.cancelled = asyncio.Event(), False
+
+    async def faults(self) -> list[str]:
+        try:
+            await self.reading.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        return ["page 7 is damaged"]
+
+    async def read(self, make: Callable[[], Script[T]]) -> T:
+        self.reading.set()
+        return await super().read(make)
+
+
+def test_pages_and_rows_are_checked_at_the_same_time() -> None:
+    async def check() -> None:
+        found = await verify(MobStores(Paged()))
+        assert [one.what for one in found.problems] == ["page 7 is damaged"]
+
+    asyncio.run(asyncio.wait_for(check(), 60))
+
+
+def test_the_check_of_pages_ends_with_that_of_rows() -> None:
+    class Failing(Paged):
+        async def read(self, make: Callable[[], Script[T]]) -> T:  # noqa: ARG002 - fails first
+            await asyncio.sleep(0)
+            raise InternalError("a row")
+
+    async def check() -> None:
+        engine = Failing()
+        with pytest.raises(InternalError, match="a row"):
+            await verify(MobStores(engine))
+        assert engine.cancelled
+
+    asyncio.run(asyncio.wait_for(check(), 60))

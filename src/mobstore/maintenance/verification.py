@@ -115,15 +115,27 @@ async def verify(
         WriteFailedError: the store's medium failed a repair. Earlier repairs are kept.
         UsageError: an argument is of another type.
     """
+    import asyncio  # already loaded by async callers; importing the package does not need it
+
     check_stores(stores)
     check_flags(repair=repair)
-    damage = tuple(Problem("", (), what) for what in await stores.engine.faults())
+    found = Verification({}, ())
+    failed: ReadFailedError | None = None
+    # SQLite checks its pages without holding Python's lock, so rows are checked at the same time.
+    checking = asyncio.ensure_future(stores.engine.faults())
     try:
-        with cancellable(progress) as report:
-            found = await stores.engine.read(lambda: verify_script(report))
-    except ReadFailedError:
+        try:
+            with cancellable(progress) as report:
+                found = await stores.engine.read(lambda: verify_script(report))
+        except ReadFailedError as error:
+            failed = error
+        damage = tuple(Problem("", (), what) for what in await checking)
+    finally:
+        if checking.cancel():
+            await asyncio.wait((checking,))
+    if failed is not None:
         if not damage:
-            raise
+            raise failed
         return Verification({}, damage)
     problems = damage + found.problems
     if repair:
