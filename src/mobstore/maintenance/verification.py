@@ -39,7 +39,16 @@ from mobstore.scripts.tables import (
     RunRow,
     Table,
 )
-from mobstore.scripts.transaction import Commit, Count, Get, Scan, Script, ScriptPart, fetch
+from mobstore.scripts.transaction import (
+    Commit,
+    Count,
+    Engine,
+    Get,
+    Scan,
+    Script,
+    ScriptPart,
+    fetch,
+)
 from mobstore.stores.mob_stores import MobStores, check_stores
 
 
@@ -119,24 +128,21 @@ async def verify(
 
     check_stores(stores)
     check_flags(repair=repair)
-    found = Verification({}, ())
-    failed: ReadFailedError | None = None
     # SQLite checks its pages without holding Python's lock, so rows are checked at the same time.
-    checking = asyncio.ensure_future(stores.engine.faults())
+    checking = asyncio.ensure_future(_damage(stores.engine))
     try:
         try:
             with cancellable(progress) as report:
                 found = await stores.engine.read(lambda: verify_script(report))
-        except ReadFailedError as error:
-            failed = error
-        damage = tuple(Problem("", (), what) for what in await checking)
+        except ReadFailedError:
+            damage = await checking
+            if not damage:
+                raise
+            return Verification({}, damage)
+        damage = await checking
     finally:
-        if checking.cancel():
-            await asyncio.wait((checking,))
-    if failed is not None:
-        if not damage:
-            raise failed
-        return Verification({}, damage)
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
     problems = damage + found.problems
     if repair:
         tables = {table.name: table for table in TABLES}
@@ -144,6 +150,10 @@ async def verify(
         await repair_rows(stores.engine, list(rows))
         problems = tuple(replace(p, repaired=p.repairable) for p in problems)
     return Verification(found.rows, problems)
+
+
+async def _damage(engine: Engine) -> tuple[Problem, ...]:
+    return tuple(Problem("", (), what) for what in await engine.faults())
 
 
 def verify_script(progress: Progress) -> Script[Verification]:

@@ -140,8 +140,8 @@ class Put(Generic[R]):
     table: Table[R]
     rows: Sequence[R]
     later: bool = False
-    """Whether each row was there, with the same values in the prefixes of all indexes, and is not
-    due earlier now. Listeners to an index wait for new rows, so they are not notified."""
+    """Whether each row was there, of the same mob, flow and status, and is not due earlier now.
+    Listeners to an index wait for rows that are new or due, so they are not notified."""
 
 
 @dataclass(slots=True)

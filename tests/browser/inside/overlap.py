@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
 from browser.inside.indexeddb import delete_database, settled
 from browser.inside.javascript import ffi, js
-from mobstore import Stores, open_stores
+from mobstore import MobStores, Stores, open_stores
 from mobstore.engines.indexeddb import rows
 from mobstore.engines.indexeddb.reads import RoundTrip
 from mobstore.testing.samples import event, run_id, timestamp
@@ -31,14 +32,22 @@ async def prune(events: int, turns: int) -> list[int]:
     return counts
 
 
-async def polls_during_appends(tasks: int) -> list[int]:
-    """Return how often tasks poll while another one appends 20 events, in their store or not."""
-    name = f"room-{uuid4()}"
-    counts: list[int] = []
+@asynccontextmanager
+async def opened_twice() -> AsyncGenerator[tuple[MobStores, MobStores]]:
+    """Open one database by two connections, and delete it in the end."""
+    name = f"twice-{uuid4()}"
     async with (
         open_stores(f"indexeddb:{name}", durability="normal") as stores,
         open_stores(f"indexeddb:{name}", durability="normal") as others,
     ):
+        yield stores, others
+    await delete_database(name)
+
+
+async def polls_during_appends(tasks: int) -> list[int]:
+    """Return how often tasks poll while another one appends 20 events, in their store or not."""
+    counts: list[int] = []
+    async with opened_twice() as (stores, others):
         for writer in (stores, others):
             before = await stores.events.latest_cursor()
 
@@ -55,7 +64,6 @@ async def polls_during_appends(tasks: int) -> list[int]:
                     counts[-1] += 1
 
             await asyncio.gather(writing, *(poll() for _ in range(tasks)))
-    await delete_database(name)
     return counts
 
 
@@ -80,12 +88,8 @@ async def polls_before_an_append(polls: int) -> int:
 
 async def appends_beside_a_search(events: int) -> list[int]:
     """Return how many appends end while a search reads the whole log, in their store or not."""
-    name = f"search-{uuid4()}"
     counts: list[int] = []
-    async with (
-        open_stores(f"indexeddb:{name}", durability="normal") as stores,
-        open_stores(f"indexeddb:{name}", durability="normal") as others,
-    ):
+    async with opened_twice() as (stores, others):
         await stores.events.append_batch([event()] * events)
         for writer in (stores, others):
             searching = asyncio.create_task(stores.events.poll(member="nobody"))
@@ -95,7 +99,6 @@ async def appends_beside_a_search(events: int) -> list[int]:
                 await writer.events.append(event())
                 counts[-1] += 1
             assert await searching == []
-    await delete_database(name)
     return counts
 
 
